@@ -1,0 +1,538 @@
+# The kernels. Included by one .pyx per instruction set; directives and compiler flags are given in setup.py.
+#
+#     rows -> margins -> slopes -> update
+#
+# Weights W are feature-major, (n_features, K): the K heads of one feature are neighbours. True weights are scale * W.
+# What is settled at compile time: layout, index type, dtype, one head or many. Losses and schedules are C pointers,
+# penalties numbers. Every index has been checked before (sources/_check.pyx).
+from cython cimport floating
+from libc.math cimport INFINITY, fabs, isfinite, log
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from fastsgd._kernels.plan cimport Params, Plan, Scalars
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define fastsgd_prefetch(p) __builtin_prefetch(p)
+    #else
+    #define fastsgd_prefetch(p) ((void)(p))
+    #endif
+    """
+    void prefetch "fastsgd_prefetch"(const void* p) noexcept nogil
+
+# ---------------------------------------------------------------- tags
+cdef struct Dense:
+    char _
+cdef struct Csr:
+    char _
+cdef struct One:
+    char _
+cdef struct Many:
+    char _
+ctypedef fused Layout:
+    Dense
+    Csr
+ctypedef fused Heads:
+    One
+    Many
+ctypedef fused index:
+    int32_t
+    int64_t
+
+# The targets: a number for each row and head, or (one-vs-rest) the class of each row.
+cdef struct Targets:
+    Py_ssize_t K
+    const double* y             # (n, K), or NULL
+    const int32_t* code         # (n,), or NULL
+    double negative             # target of the rest; that of the class is 1
+    const double* s             # (n,) weights of rows, or NULL for ones
+    const double* s_pos         # (K,) and of y > 0 and y <= 0 in each head, or NULL for ones
+    const double* s_neg
+
+# The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
+# last: 1 / scale when a feature was last met (CSR with L1 and L2).
+cdef struct Moving:
+    double* b
+    double* b_avg
+    double* last
+    Scalars* at
+
+
+cdef inline double target(const Targets* T, Py_ssize_t r, Py_ssize_t h) noexcept nogil:
+    if T.code is not NULL:
+        return 1.0 if T.code[r] == h else T.negative
+    return T.y[r * T.K + h]
+
+
+cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y) noexcept nogil:
+    cdef double s = T.s[r] if T.s is not NULL else 1.0
+    return s if T.s_pos is NULL else s * (T.s_pos[h] if y > 0 else T.s_neg[h])
+
+
+# ---------------------------------------------------------------- along one row
+cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
+    """x . w. On CSR four scalar accumulators: gathered vectors stall behind the last row's stores."""
+    cdef Py_ssize_t k = 0
+    cdef floating s = 0, s1 = 0, s2 = 0, s3 = 0
+    if Layout is Dense:
+        for k in range(nnz):
+            s += x[k] * w[k]
+        return s
+    else:
+        while k + 4 <= nnz:
+            s += x[k] * w[ix[k]]
+            s1 += x[k + 1] * w[ix[k + 1]]
+            s2 += x[k + 2] * w[ix[k + 2]]
+            s3 += x[k + 3] * w[ix[k + 3]]
+            k += 4
+        while k < nnz:
+            s += x[k] * w[ix[k]]
+            k += 1
+        return (s + s1) + (s2 + s3)
+
+
+cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* w, floating c) noexcept nogil:
+    """w += c x."""
+    cdef Py_ssize_t k
+    for k in range(nnz):
+        w[k if Layout is Dense else ix[k]] += c * x[k]
+
+
+cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t K,
+                      floating* z) noexcept nogil:
+    """z = x . W, for K heads at once."""
+    cdef Py_ssize_t k, h
+    cdef const floating* w
+    cdef floating v
+    for h in range(K):
+        z[h] = 0
+    for k in range(nnz):
+        v = x[k]
+        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
+        for h in range(K):
+            z[h] += v * w[h]
+
+
+cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K,
+                      const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
+    """W += x c', for K heads at once; where few of the c are not 0, for those alone."""
+    cdef Py_ssize_t k, h
+    cdef floating* w
+    cdef floating v
+    for k in range(nnz):
+        v = x[k]
+        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
+        if n_live * 8 < K:
+            for h in range(n_live):
+                w[live[h]] += v * c[live[h]]
+        else:
+            for h in range(K):
+                w[h] += v * c[h]
+
+
+cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogil:
+    cdef double s = 0
+    cdef Py_ssize_t k
+    for k in range(nnz):
+        s += <double> x[k] * x[k]
+    return s
+
+
+# ---------------------------------------------------------------- the L1 penalty
+cdef inline void shrink(floating* w, floating* q, double u, double inv, double scale) noexcept nogil:
+    """Cumulative penalty (Tsuruoka, Tsujii and Ananiadou 2009, eq. 14-16): what is due, but never through zero."""
+    cdef double z = w[0], new = 0.0, due
+    if z > 0:
+        due = z - (u + q[0]) * inv
+        new = due if due > 0 else 0.0
+    elif z < 0:
+        due = z + (u - q[0]) * inv
+        new = due if due < 0 else 0.0
+    w[0] = <floating> new
+    q[0] += <floating> (scale * (new - z))
+
+
+cdef inline void shrink_row(Layout* L, const index* ix, Py_ssize_t nnz, floating* W, floating* Q, Py_ssize_t K,
+                            double u, double scale) noexcept nogil:
+    cdef Py_ssize_t k, h, j
+    cdef double inv = 1.0 / scale
+    for k in range(nnz):
+        j = (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
+        for h in range(K):
+            shrink(W + j + h, Q + j + h, u, inv, scale)
+
+
+cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, double u, double scale,
+                          double l1, double l2) noexcept nogil:
+    """The penalty of the steps since a feature was last met, as a dense row would have received it.
+
+    With L2 beside L1 a weight w0 > 0 that no row touches goes as w + r = C (w0 + r), r = l1 / l2, C the product of
+    the shrinkages, until it is 0. How much L1 it had received by then is taken in proportion to log C.
+    """
+    cdef Py_ssize_t h
+    cdef double inv = 1.0 / scale, r, m, sign, C
+    if l2 > 0 and last[0] != inv:
+        r = l1 / l2
+        for h in range(K):
+            if w[h] == 0:
+                continue
+            sign = 1.0 if w[h] > 0 else -1.0
+            m = fabs(w[h]) - r * (inv - last[0])
+            if m > 0:
+                w[h] = <floating> (sign * m)
+                q[h] = <floating> (-sign * u)
+            else:
+                C = r / (fabs(w[h]) / last[0] + r)
+                q[h] -= <floating> (sign * (u + sign * q[h]) * log(C) / log(scale * last[0]))
+                w[h] = 0
+        last[0] = inv
+    for h in range(K):
+        shrink(w + h, q + h, u, inv, scale)
+
+
+cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* last, const Scalars* at,
+                 double l1, double l2) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        catch_up(W + j * K, Q + j * K, K, last + j if last is not NULL else NULL, at.u, at.scale, l1, l2)
+
+
+cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* last, Scalars* at) noexcept nogil:
+    """Bring scale back to 1."""
+    cdef Py_ssize_t j
+    if A is not NULL:
+        for j in range(d * K):
+            A[j] += <floating> (at.avg_a * W[j])
+        at.avg_a = 0
+    for j in range(d * K):
+        W[j] = <floating> (at.scale * W[j])
+    if last is not NULL:
+        for j in range(d):
+            last[j] *= at.scale
+    at.scale = 1
+
+
+# ---------------------------------------------------------------- the sweep
+cdef inline double slope_or_step(const Params* P, double p, double y, double eta, double norm) noexcept nogil:
+    """The number by which x is added to w: -eta * slope, or the passive-aggressive step."""
+    cdef double g
+    if P.pa:
+        g = P.value(p, y, P.loss_par)
+        if P.pa == 1:
+            g = min(P.schedule_par[0], g / norm)
+        else:
+            g = g / (norm + 0.5 / P.schedule_par[0])
+        return g * y if P.pa_sign else (g if y >= p else -g)
+    g = P.slope(p, y, P.loss_par)
+    return -eta * min(max(g, -1e12), 1e12)
+
+
+cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr,
+               Py_ssize_t d, bint copied, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n,
+               const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+               double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
+    """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
+    cdef Py_ssize_t K = 1 if Heads is One else T.K
+    cdef Py_ssize_t v, place, r, lo = 0, nnz = d, k, h, n_live
+    cdef const floating* x
+    cdef const index* ix = NULL
+    cdef Scalars* at = M.at
+    cdef double eta, p, y, s, step = 0, norm = 0, decay
+    cdef double* last
+    for v in range(n):
+        place = visit[v] if visit is not NULL else v
+        r = rows[place] if rows is not NULL else first + place
+        if T.s is not NULL and T.s[r] == 0:
+            continue
+        if Layout is Dense:
+            x = values + (place if copied else r) * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x = values + lo
+            ix = indices + lo
+            if Q is not NULL:
+                for k in range(nnz):
+                    last = M.last + ix[k] if M.last is not NULL else NULL
+                    catch_up(W + <Py_ssize_t> ix[k] * K, Q + <Py_ssize_t> ix[k] * K, K, last, at.u, at.scale, P.l1, P.l2)
+        if P.pa:
+            norm = squared_norm(x, nnz)
+            if P.pa == 1 and norm == 0:
+                continue
+        eta = P.schedule(at.t, P.schedule_par) * at.eta_factor
+
+        if Heads is One:
+            p = at.scale * dot(L, x, ix, nnz, W) + M.b[0]
+            if not isfinite(p):
+                return 1
+            y = target(T, r, 0)
+            s = weight(T, r, 0, y)
+            loss_sum[0] += s * P.value(p, y, P.loss_par)
+            weight_sum[0] += s
+            step = s * slope_or_step(P, p, y, eta, norm)
+        else:
+            dots(L, x, ix, nnz, W, K, z)
+            n_live = 0
+            for h in range(K):
+                p = at.scale * z[h] + M.b[h]
+                if not isfinite(p):
+                    return 1
+                y = target(T, r, h)
+                s = weight(T, r, h, y)
+                loss_sum[h] += s * P.value(p, y, P.loss_par)
+                weight_sum[h] += s
+                step = s * slope_or_step(P, p, y, eta, norm)
+                M.b[h] += (step - eta * P.nu) * P.intercept_decay
+                z[h] = <floating> step
+                if step != 0:
+                    live[n_live] = <int32_t> h
+                    n_live += 1
+
+        if P.l2 > 0:
+            decay = max(0.0, 1.0 - eta * P.l2)
+            if at.scale * decay < 1e-9:
+                if Layout is Csr:
+                    if Q is not NULL:
+                        settle(W, Q, d, K, M.last, at, P.l1, P.l2)
+                fold(W, A, d, K, M.last, at)
+            at.scale *= decay
+            if at.scale < 1e-9:
+                fold(W, A, d, K, M.last, at)
+
+        if Heads is One:
+            if step != 0:
+                if A is not NULL and at.avg_a != 0:
+                    add(L, x, ix, nnz, A, <floating> (-at.avg_a * step / at.scale))
+                add(L, x, ix, nnz, W, <floating> (step / at.scale))
+            M.b[0] += (step - eta * P.nu) * P.intercept_decay
+        elif n_live:
+            for h in range(K):
+                z[h] = <floating> (z[h] / at.scale)
+            adds(L, x, ix, nnz, W, K, z, live, n_live)
+            if A is not NULL and at.avg_a != 0:
+                for h in range(K):
+                    z[h] = <floating> (-at.avg_a * z[h])
+                adds(L, x, ix, nnz, A, K, z, live, n_live)
+
+        if 0 < P.average <= at.t:
+            at.avg_a += at.scale
+            at.avg_n += 1
+            for h in range(K):
+                M.b_avg[h] += (M.b[h] - M.b_avg[h]) / at.avg_n
+
+        if Q is not NULL:
+            at.u += eta * P.l1
+            shrink_row(L, ix, nnz, W, Q, K, at.u, at.scale)
+            if Layout is Csr:
+                if M.last is not NULL:
+                    for k in range(nnz):
+                        M.last[ix[k]] = 1.0 / at.scale
+        at.t += 1
+    return 0
+
+
+# ---------------------------------------------------------------- the doors
+cdef inline Targets targets(target, Py_ssize_t K):
+    """The targets as pointers; the caller holds the arrays."""
+    y, code, negative, s, s_pos, s_neg = target
+    cdef const double[:, ::1] ys = y
+    cdef const int32_t[::1] codes = code
+    cdef const double[::1] ss = s, pos = s_pos, neg = s_neg
+    cdef Targets T
+    T.K, T.negative = K, negative
+    T.y = &ys[0, 0] if y is not None and ys.shape[0] else NULL
+    T.code = &codes[0] if code is not None and codes.shape[0] else NULL
+    T.s = &ss[0] if s is not None and ss.shape[0] else NULL
+    T.s_pos = &pos[0] if s_pos is not None else NULL
+    T.s_neg = &neg[0] if s_neg is not None else NULL
+    return T
+
+
+cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+             const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t buffer_rows,
+             floating* scratch, const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+             double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
+    """Buffer by buffer: bring the rows in, in the order of the blocks, then visit them in theirs."""
+    cdef One one
+    cdef Many many
+    cdef Py_ssize_t at = 0, m, i, r, k, fault = 0
+    cdef const floating* here
+    cdef const int64_t* these
+    while at < n and not fault:
+        m = min(buffer_rows, n - at)
+        these = rows + at if rows is not NULL else NULL
+        here = values
+        if visit is not NULL:
+            if Layout is Dense:
+                if scratch is not NULL:
+                    for i in range(m):
+                        memcpy(scratch + i * d, values + these[i] * d, d * sizeof(floating))
+                    here = scratch
+            else:
+                for i in range(m):
+                    r = these[i]
+                    k = indptr[r]
+                    while k < indptr[r + 1]:
+                        prefetch(values + k)
+                        prefetch(indices + k)
+                        k += 64 // sizeof(floating)
+        if T.K == 1:
+            fault = sweep(L, &one, here, indices, indptr, d, here is scratch, these, visit + at if visit is not NULL else NULL,
+                          first + at, m, T, W, Q, A, M, P, loss_sum, weight_sum, z, live)
+        else:
+            fault = sweep(L, &many, here, indices, indptr, d, here is scratch, these, visit + at if visit is not NULL else NULL,
+                          first + at, m, T, W, Q, A, M, P, loss_sum, weight_sum, z, live)
+        at += m
+    return fault
+
+
+cdef int total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+               const int64_t* rows, Py_ssize_t first, Py_ssize_t n, const Targets* T, const floating* W, const double* b,
+               const Params* P, double* loss_sum, double* weight_sum, floating* z) noexcept nogil:
+    """Sums of s * loss and of s, in stored order, for weights that stand still."""
+    cdef Py_ssize_t K = 1 if Heads is One else T.K
+    cdef Py_ssize_t v, r, lo, h, nnz = d
+    cdef const index* ix = NULL
+    cdef const floating* x
+    cdef double y, s
+    for v in range(n):
+        r = rows[v] if rows is not NULL else first + v
+        if Layout is Dense:
+            x = values + r * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x = values + lo
+            ix = indices + lo
+        if Heads is One:
+            z[0] = <floating> dot(L, x, ix, nnz, W)
+        else:
+            dots(L, x, ix, nnz, W, K, z)
+        for h in range(K):
+            y = target(T, r, h)
+            s = weight(T, r, h, y)
+            loss_sum[h] += s * P.value(z[h] + b[h], y, P.loss_par)
+            weight_sum[h] += s
+    return 0
+
+
+def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, double[:, ::1] sums):
+    """A step for each row, on a C-contiguous array.
+
+    Parameters
+    ----------
+    X : (n_rows, n_features) of the state's dtype
+    order : (rows, visit, first, n, buffer_rows, scratch)
+        Rows in the order of the blocks, int64 (None: first, first + 1, ...); their order within each buffer, int32
+        (None: as they stand); a flat array to copy a buffer of rows to (None: don't).
+    target : (y, code, negative, s, s_pos, s_neg)
+        As `Targets`.
+    state : State
+        Changed in place.
+    plan : Plan
+    sums : (2, K)
+        To these the losses before each step, and the weights, are added.
+
+    Returns
+    -------
+    int
+        1 if a margin was not finite, the state then being of no use; else 0.
+    """
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    return enter(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
+
+
+def sweep_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
+              Plan plan, double[:, ::1] sums):
+    """A step for each row of a CSR matrix whose structure was checked; otherwise as `sweep_dense`."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    cdef Py_ssize_t d = state.W.shape[0]
+    return enter(&L, values, ix, ends, d, order, target, state, plan, sums)
+
+
+cdef int enter(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+               order, target, state, Plan plan, double[:, ::1] sums) except -1:
+    """From arrays to pointers."""
+    cdef const int64_t[::1] rows = order[0]
+    cdef const int32_t[::1] visit = order[1]
+    cdef Py_ssize_t first = order[2], n = order[3], buffer_rows = order[4], K = state.b.shape[0]
+    cdef floating[::1] scratch = order[5]
+    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
+    cdef double[::1] b = state.b, b_avg = state.b_avg, last = state.last
+    cdef Scalars[::1] at = state.at
+    cdef Targets T = targets(target, K)
+    cdef Moving M
+    cdef int fault
+    M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
+    M.last = &last[0] if last is not None and d else NULL
+    cdef floating* z = <floating*> malloc(K * sizeof(floating))
+    cdef int32_t* live = <int32_t*> malloc(K * sizeof(int32_t))
+    if z is NULL or live is NULL:
+        free(z)
+        free(live)
+        raise MemoryError(f"no memory for {K} heads")
+    with nogil:
+        fault = run(L, values, indices, indptr, d, &rows[0] if rows is not None else NULL,
+                    &visit[0] if visit is not None else NULL, first, n, buffer_rows,
+                    &scratch[0] if scratch is not None else NULL, &T, &W[0, 0] if d else NULL,
+                    &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL, M, &plan.par,
+                    &sums[0, 0], &sums[1, 0], z, live)
+    free(z)
+    free(live)
+    return fault
+
+
+def total_dense(const floating[:, ::1] X, rows, Py_ssize_t first, Py_ssize_t n, target, const floating[:, ::1] W,
+                const double[::1] b, Plan plan, double[:, ::1] sums):
+    """Add sum of s * loss and sum of s of n rows, at true weights W (n_features, K) and intercepts b, to sums (2, K)."""
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    sum_up(&L, values, none, none, rows, first, n, target, W, b, plan, sums)
+
+
+def total_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, rows, Py_ssize_t first,
+              Py_ssize_t n, target, const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums):
+    """As `total_dense`, for a CSR matrix whose structure was checked."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    sum_up(&L, values, ix, ends, rows, first, n, target, W, b, plan, sums)
+
+
+cdef int sum_up(Layout* L, const floating* values, const index* indices, const index* indptr, rows, Py_ssize_t first,
+                Py_ssize_t n, target, const floating[:, ::1] W, const double[::1] b, Plan plan,
+                double[:, ::1] sums) except -1:
+    cdef One one
+    cdef Many many
+    cdef const int64_t[::1] listed = rows
+    cdef const int64_t* these = &listed[0] if listed is not None and listed.shape[0] else NULL
+    cdef Py_ssize_t d = W.shape[0], K = W.shape[1]
+    cdef Targets T = targets(target, K)
+    cdef const floating* w = &W[0, 0] if d else NULL
+    cdef floating* z = <floating*> malloc(K * sizeof(floating))
+    if z is NULL:
+        raise MemoryError(f"no memory for {K} heads")
+    with nogil:
+        if K == 1:
+            total(L, &one, values, indices, indptr, d, these, first, n, &T, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+        else:
+            total(L, &many, values, indices, indptr, d, these, first, n, &T, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+    free(z)
+    return 0
+
+
+def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, double[::1] last, Scalars[::1] at, double l1, double l2):
+    """Apply the L1 penalty that weights not met lately still owe, in place."""
+    if W.shape[0]:
+        with nogil:
+            settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0] if last is not None else NULL, &at[0], l1, l2)

@@ -1,0 +1,29 @@
+from fastsgd.losses cimport loss_fn
+from fastsgd.schedules cimport schedule_fn
+
+# What a kernel needs to know of the model; read-only while it runs.
+cdef struct Params:
+    loss_fn value
+    loss_fn slope
+    const double* loss_par
+    schedule_fn schedule
+    const double* schedule_par
+    double l1, l2           # factors of |w|_1 and |w|_2^2 / 2
+    double intercept_decay  # the intercept's step, times this; 0 without an intercept
+    double nu               # one-class: the intercept's own slope
+    double average          # first step that counts in the average; 0 for none
+    int pa                  # 1, 2: passive-aggressive
+    double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
+
+# The scalars of the state, one record of State.scalars.
+cdef packed struct Scalars:
+    double t            # number of the next step, from 1
+    double scale        # true weights are scale * W
+    double u            # L1 penalty a weight could have received so far
+    double avg_a        # sum of scale over the averaged steps
+    double avg_n        # number of averaged steps
+    double eta_factor   # the schedule's step size, times this
+
+cdef class Plan:
+    cdef Params par
+    cdef readonly object loss, schedule

@@ -1,0 +1,345 @@
+"""What the estimators share: scikit-learn's conventions around the engine, and no maths."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+from time import perf_counter
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import SparseCoefMixin
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastsgd import engine, losses, penalties, schedules
+from fastsgd._kernels.plan import Plan
+from fastsgd.sources.arrays import mean_loss
+from fastsgd.state import State
+from fastsgd.stopping import Plateau
+
+try:  # scikit-learn 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before, plain callables are all there is
+
+    class CallbackSupportMixin:
+        """No callback protocol in this scikit-learn."""
+
+    def with_callbacks(method):
+        return method
+
+
+SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
+
+
+class Progress:
+    """What a callable of `callbacks` is given at the end of each epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    history : structured array
+        As `history_`, so far.
+    estimator : estimator
+        A fitted copy, as `fit` would return it now; made when asked for.
+    """
+
+    def __init__(self, fitted, epochs):
+        self.epoch, self._fitted, self._epochs = len(epochs), fitted, epochs
+
+    @property
+    def history(self):
+        return np.array(self._epochs, engine.HISTORY)
+
+    @property
+    def estimator(self):
+        return self._fitted()
+
+
+class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
+    """Parameters to plan, data to table, state to fitted attributes."""
+
+    loss_functions = {}
+    # scikit-learn's fixed choices, for the estimators that have no such parameter
+    loss, penalty, l1_ratio, early_stopping, validation_fraction, n_iter_no_change, epsilon = "hinge", "l2", 0.0, False, 0.1, 5, 0.1
+    validation_scoring = None
+
+    _parameter_constraints: dict = {
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "shuffle": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "average": [Interval(Integral, 0, None, closed="left"), "boolean"],
+        "eta0": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, None, None, closed="neither")],
+        "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "callbacks": ["array-like", callable, None],
+        "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    }
+    _common_constraints: dict = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_scoring": [str, callable, None],
+    }
+
+    # ------------------------------------------------------------ parameters
+    def _check_params(self):
+        self._validate_params()
+        rate = schedules.get(self.learning_rate)
+        if rate.name == "optimal" and self._alpha == 0:
+            raise ValueError("alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate.")
+        if rate.pa and self._loss().name != self._pa_loss:
+            raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
+        penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+
+    @property
+    def _alpha(self):
+        return self.alpha
+
+    def _loss(self):
+        return losses.get(self.loss, self.epsilon)
+
+    def _plan(self, table, passes, partial):
+        loss = self._loss()
+        schedule = schedules.get(self.learning_rate).bind(
+            eta0=self.eta0,
+            alpha=self._alpha,
+            power_t=self.power_t,
+            loss=loss,
+            pass_rows=None if partial else table.n_rows,
+            passes=passes,
+        )
+        l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        decay = self.intercept_decay
+        if decay == "auto":
+            decay = SPARSE_INTERCEPT_DECAY if table.sparse else 1.0
+        return Plan(
+            loss,
+            schedule,
+            l1=l1,
+            l2=l2,
+            intercept_decay=decay if self.fit_intercept else 0.0,
+            nu=self._nu,
+            average=int(self.average),
+        )
+
+    _nu = 0.0
+
+    # ------------------------------------------------------------ state
+    def _new_state(self, X, heads, coef_init, intercept_init):
+        """Zeros, or what the user gives to start from: coef_init (heads, n_features), intercept_init (heads,)."""
+        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        state = State.zeros(X.shape[1], heads, dtype, seed)
+        if coef_init is not None:
+            coef = np.asarray(coef_init.toarray() if hasattr(coef_init, "toarray") else coef_init, dtype)
+            if coef.size != state.W.size or (heads > 1 and coef.shape != (heads, X.shape[1])):
+                raise ValueError(
+                    f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, X.shape[1])}."
+                )
+            state.W[:] = coef.reshape(heads, -1).T
+        if intercept_init is not None:
+            b = np.asarray(intercept_init, np.float64)
+            if b.size != heads or (heads > 1 and b.shape != (heads,)):
+                raise ValueError(
+                    f"Provided intercept_init does not match dataset: its shape is {b.shape}, expected {(heads,)}."
+                )
+            state.b[:] = b.ravel()
+        return state
+
+    def _resume(self, X):
+        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place."""
+        state = self._state
+        if any(now is not then for now, then in zip(self._read_back(), self._published, strict=True)):
+            fresh = self._new_state(X, len(state.b), self.coef_, self._raw_intercept())
+            fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
+            fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
+            return fresh
+        return state
+
+    def _read_back(self):
+        return self.coef_, getattr(self, self._intercept_name)
+
+    _intercept_name = "intercept_"
+
+    def _raw_intercept(self):
+        return self.intercept_
+
+    def _publish(self, state, plan):
+        """The fitted attributes that follow from the state."""
+        W, b = state.model(plan)
+        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            raise engine.Diverged(state.epoch)
+        return self._attributes(np.ascontiguousarray(W.T), b.astype(W.dtype))
+
+    def _settle(self, state, plan):
+        for name, value in self._publish(state, plan).items():
+            setattr(self, name, value)
+        self._state, self._published = state, self._read_back()
+        self.t_ = float(state.at["t"][0])
+
+    def _fitted_copy(self, state, plan):
+        est = copy.copy(self)
+        est._settle(state, plan)
+        return est
+
+    # ------------------------------------------------------------ training
+    def _train(self, table, state, *, passes, partial=False, held_out=None, X=None, y=None, metadata=None):
+        """Run the engine and keep what comes of it.
+
+        held_out is None or (X_val, y_val, sample_weight_val, table of them).
+        """
+        plan = self._plan(table, passes, partial)
+        started = perf_counter()
+        rule = Plateau(self.tol, self.n_iter_no_change) if self.tol is not None and not partial else None
+        score = None if held_out is None else self._score(held_out, plan)
+        hooks = [] if partial else self._hooks(plan, X, y, metadata)
+        if self.verbose and not partial:
+            hooks.append(lambda state, epochs: self._print(epochs[-1]))
+
+        def each(state, epochs):
+            return any([bool(hook(state, epochs)) for hook in hooks])
+
+        root = None if partial else self._root(state, plan, X, y, metadata)
+        try:
+            epochs, self.stop_reason_ = engine.train(
+                state,
+                plan,
+                table,
+                passes=passes,
+                shuffle=self.shuffle,
+                rule=rule,
+                score=score,
+                watch=bool(hooks),
+                max_seconds=None if partial else self.max_seconds,
+                each=each if hooks else None,
+            )
+            self._settle(state, plan)
+        except engine.Diverged as error:
+            self._diverged(error, table, state, plan)
+        self.history_ = np.array(epochs, engine.HISTORY)
+        self.n_iter_ = max(1, len(epochs))
+        if root is not None:
+            root.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan))
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
+        if not partial:
+            self._warn(table, plan, epochs)
+            if self.verbose:
+                print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
+        return self
+
+    def _root(self, state, plan, X, y, metadata):
+        if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
+            return None
+        root = self._init_callback_context(max_subtasks=self.max_iter)
+        self._tasks = root
+        return root.call_on_fit_task_begin(
+            estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
+        )
+
+    def _hooks(self, plan, X, y, metadata):
+        """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
+        given = self.callbacks if self.callbacks is not None else []
+        given = [given] if callable(given) else list(given)
+        for f in given:
+            if not callable(f):
+                raise ValueError(f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks.")
+        hooks = [lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs)) for f in given]
+        if getattr(self, "_skl_callbacks", None):
+
+            def task(state, epochs):
+                kwargs = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+                kwargs["reconstruction_attributes"] = lambda: self._publish(state, plan)
+                return self._tasks.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
+
+            hooks.append(task)
+        return hooks
+
+    def _score(self, held_out, plan):
+        X_val, y_val, s_val, table = held_out
+        if self.validation_scoring == "loss":
+            return lambda state: -float(mean_loss(table, plan, *state.model(plan)).mean())
+        scorer = check_scoring(self, scoring=self.validation_scoring)
+        weights = {} if s_val is None else {"sample_weight": s_val}
+        return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
+
+    # ------------------------------------------------------------ words
+    def _print(self, last):
+        values = [f"{name} {getattr(last, name):.6g}" for name in ("loss", "objective", "validation_score", "eta")]
+        print(f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s")
+
+    def _warn(self, table, plan, epochs):
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
+                "Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=4,
+            )
+        if self._worse_than_nothing(table, plan, epochs):
+            self.stop_reason_ = "diverged"
+            warnings.warn(
+                f"The fit diverged: the loss is {epochs[-1].loss:.3g}, far above that of all-zero coefficients. "
+                f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}) or scale X with StandardScaler; "
+                f"{self._largest(table)}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        elif self.tol is not None and self.stop_reason_ == "max_iter":
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _worse_than_nothing(self, table, plan, epochs):
+        """Whether the last loss is a million times that of zero weights, which no training run leads back from."""
+        last = np.nanmax([epochs[-1].loss, epochs[-1].objective]) if epochs else 0.0
+        if last < 1e6:
+            return False
+        zero = np.zeros((table.X.shape[1], 1)), np.zeros(1)
+        if len(self._state.b) > 1:
+            zero = np.zeros_like(self._state.W), np.zeros_like(self._state.b)
+        return last > 1e6 * (1.0 + abs(float(mean_loss(table, plan, zero[0].astype(self._state.W.dtype), zero[1]).mean())))
+
+    def _diverged(self, error, table, state, plan):
+        """Keep the last good model, say which columns are to blame, raise."""
+        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else []
+        self.stop_reason_, self.history_, self.n_iter_ = "diverged", np.array(epochs, engine.HISTORY), max(1, len(epochs))
+        try:
+            self._settle(state, plan)
+        except engine.Diverged:
+            state.restore(State.zeros(*state.W.shape, state.W.dtype, state.seed))
+            self._settle(state, plan)
+        raise ValueError(
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler or MinMaxScaler "
+            f"might help; {self._largest(table)}. The estimator holds the last finite model."
+        ) from None
+
+    def _largest(self, table):
+        """The three columns of largest scale, in words."""
+        size = np.zeros(table.X.shape[1])
+        for lo in range(0, table.X.shape[0], 65536):
+            part = abs(table.X[lo : lo + 65536])
+            top = part.max(axis=0)
+            size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
+        names = getattr(self, "feature_names_in_", np.arange(len(size)))
+        top = np.argsort(-size, kind="stable")[:3]
+        return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

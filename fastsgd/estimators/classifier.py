@@ -1,0 +1,393 @@
+"""SGDClassifier."""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd import losses
+from fastsgd.estimators import held_out
+from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.validation import check_labels, check_lengths, check_weight, check_X, encode, unique_labels
+from fastsgd.sources.arrays import Table
+
+LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
+
+
+def _has_proba(self):
+    name = getattr(self.loss, "name", self.loss)
+    if name not in ("log_loss", "modified_huber"):
+        raise AttributeError(
+            f"probability estimates are not available for loss={name!r}; "
+            "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
+        )
+    return True
+
+
+class SGDClassifier(LinearClassifierMixin, BaseSGD):
+    """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
+
+    Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
+    row at a time; with more than two classes one against the rest, all of them in one pass over the data.
+
+    Parameters
+    ----------
+    loss : str or object of fastsgd.losses, default="hinge"
+        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"; or a regression loss on targets -1 and 1:
+        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive". "log_loss" also takes soft
+        labels: a float y in [0, 1] is then the probability of class 1.
+    penalty : {"l2", "l1", "elasticnet", None}, default="l2"
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float or None, default=0.15
+        Share of L1 in "elasticnet".
+    fit_intercept : bool, default=True
+    max_iter : int, default=1000
+        Epochs at the most.
+    tol : float or None, default=1e-3
+        Training stops when the objective (with a validation set: the score) has not improved by tol for
+        n_iter_no_change epochs in a row. None: never; and then the last weights are returned, not the best.
+    shuffle : bool, default=True
+        A new order of the rows in each epoch.
+    verbose : int, default=0
+        1 prints a line an epoch.
+    epsilon : float, default=0.1
+        Of the huber and epsilon-insensitive losses.
+    n_jobs : int or None, default=None
+        Not needed, and without effect: all classes are trained in one pass. Kept so that the import is all that changes.
+    random_state : int, RandomState or None, default=None
+        Seeds the order of the rows and the validation split.
+    learning_rate : str or object of fastsgd.schedules, default="optimal"
+        "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+    eta0 : float, default=0.01
+        First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Split off validation_fraction of the rows, stop by the score on them, return the best weights.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=5
+    class_weight : dict, "balanced" or None, default=None
+    warm_start : bool, default=False
+        `fit` starts from the coefficients of the last one.
+    average : bool or int, default=False
+        Return the average of the weights over all steps, or from step `average` on. With an L1 penalty it is the
+        gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
+    validation_scoring : None, "loss", str or callable, default=None
+        What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
+    max_seconds : float or None, default=None
+        Time budget of `fit`.
+    callbacks : callable or list of callables, default=None
+        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
+    intercept_decay : float or "auto", default="auto"
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+    classes_ : ndarray of shape (n_classes,)
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Steps taken, plus one.
+    history_ : structured array
+        One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
+        epoch; NaN where nothing asked for it), validation_score, eta, seconds.
+    stop_reason_ : str
+        "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+    n_features_in_, feature_names_in_
+
+    Notes
+    -----
+    `partial_fit` makes one pass over the rows it is given and goes on from the state (weights, step count, generator,
+    averages): k calls with shuffle=False give what one epoch of `fit` over all their rows gives. Rows of weight zero change
+    nothing. Early stopping settings do not concern it.
+
+    References
+    ----------
+    Bottou (2012), Stochastic gradient descent tricks. Tsuruoka, Tsujii and Ananiadou (2009), Stochastic gradient descent
+    training for L1-regularized log-linear models with cumulative penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDClassifier
+    >>> X = np.array([[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]])
+    >>> y = np.array(["no", "no", "yes", "yes"])
+    >>> clf = SGDClassifier(loss="log_loss", random_state=0).fit(X, y)
+    >>> print(clf.predict([[-0.8, -1]]))
+    ['no']
+    >>> clf.stop_reason_
+    'objective'
+    """
+
+    loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
+    _pa_loss = "hinge"
+    _parameter_constraints: dict = {
+        **BaseSGD._parameter_constraints,
+        **BaseSGD._common_constraints,
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+        "n_jobs": [int, None],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        loss="hinge",
+        *,
+        penalty="l2",
+        alpha=0.0001,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-3,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="optimal",
+        eta0=0.01,
+        power_t=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        average=False,
+        validation_scoring=None,
+        max_seconds=None,
+        callbacks=None,
+        intercept_decay="auto",
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+        self.validation_scoring = validation_scoring
+        self.max_seconds = max_seconds
+        self.callbacks = callbacks
+        self.intercept_decay = intercept_decay
+
+    # ------------------------------------------------------------ training
+    @with_callbacks
+    def fit(
+        self,
+        X,
+        y,
+        coef_init=None,
+        intercept_init=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Train from zero, or from the coefficients given.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Not copied where it is C-ordered float32 or float64, or CSR.
+        y : array-like of shape (n_samples,)
+            Labels; with loss="log_loss" also probabilities of class 1.
+        coef_init : ndarray of shape (n_classes, n_features), default=None
+        intercept_init : ndarray of shape (n_classes,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val, y_val, sample_weight_val : as X, y, sample_weight
+            Validation set: training stops by its score, and the best weights are returned.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Bad parameters or data; or the weights overflowed, the estimator then holding the last finite model.
+        KeyboardInterrupt
+            On Ctrl-C, once the estimator is fitted to what was done by then.
+        """
+        self._check_params()
+        before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
+        X, y, s = self._check_data(X, y, sample_weight, reset=True)
+        soft = self._soft(y)
+        self.classes_ = np.array([0.0, 1.0]) if soft else unique_labels(y)
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        self._class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=np.round(y) if soft else y)
+        table = self._table(X, y, s, soft)
+        labels = None if soft else y
+        held = None
+        if X_val is not None:
+            X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
+            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft)
+        elif self.early_stopping:
+            random_state = self.random_state
+            table.rows, val = held_out.split(len(y), self.validation_fraction, random_state, labels, s)
+            s_val = None if s is None else s[val]
+            held = X[val], y[val], s_val, self._table(X[val], y[val], s_val, soft)
+        if s is not None and not s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        if soft and held is not None and self.validation_scoring != "loss":
+            raise ValueError("with soft labels the validation set needs validation_scoring='loss': there are no classes to compare.")
+        given = coef_init, intercept_init
+        init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
+        state = self._new_state(X, len(self._heads()), *init)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        return self._train(table, state, passes=self.max_iter, held_out=held, X=X, y=y, metadata=metadata)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One pass over these rows, from where the last call stopped.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Labels, all of them among `classes`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A batch of weights that are all zero changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As `fit`; no classes in the first call; other classes later; class_weight="balanced".
+        """
+        first = not hasattr(self, "classes_")
+        if first:
+            self._check_params()
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' weights, use "
+                    "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a large enough sample "
+                    "of the full training set target to properly estimate the class frequency distributions. Pass the "
+                    "resulting weights as the class_weight parameter."
+                )
+        X, y, s = self._check_data(X, y, sample_weight, reset=first)
+        if first:
+            labels = unique_labels(check_labels(np.asarray(classes), "classes"))
+            if len(labels) < 2:
+                raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
+            self._class_weight = compute_class_weight(self.class_weight, classes=labels, y=labels)
+            self.classes_ = labels
+            state = self._new_state(X, len(self._heads()), None, None)
+        else:
+            if classes is not None and not np.array_equal(self.classes_, unique_labels(np.asarray(classes))):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+                )
+            state = self._resume(X)
+        table = self._table(X, y, s, self._soft(y))
+        return self._train(table, state, passes=1, partial=True)
+
+    def _heads(self):
+        return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+        if y is None:
+            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
+        X = check_X(self, X, reset=reset, name=names[0])
+        y = check_labels(y, names[1])
+        check_lengths(X, y, names)
+        if y.dtype.kind not in "biu" and not self._soft(y):
+            check_classification_targets(y)
+        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
+        return X, y, check_weight(sample_weight, X.shape[0], weight)
+
+    def _soft(self, y):
+        """Whether y holds probabilities and not labels."""
+        if self._loss().name != "log_loss" or y.dtype.kind != "f":
+            return False
+        return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
+
+    def _table(self, X, y, s, soft):
+        """Targets for the kernel: numbers for one head, class codes for several."""
+        negative, weight = self._loss().negative, self._class_weight
+        if soft:
+            y = y.astype(np.float64)
+            pull = weight[1] * y + weight[0] * (1.0 - y)
+            uniform = np.all(weight == 1.0)
+            return Table(X, y=np.divide(weight[1] * y, pull)[:, None], s=s if uniform else pull * (1.0 if s is None else s))
+        table = Table(X, negative=negative, s=s)
+        if len(self.classes_) == 2:
+            positive = y == self.classes_[1]
+            if not np.all(positive | (y == self.classes_[0])):
+                encode(y, self.classes_)
+            table.y = np.where(positive, 1.0, negative)[:, None]
+            pos, neg = weight[1:], weight[:1]
+        else:
+            table.code = encode(y, self.classes_)
+            pos, neg = weight, np.ones(len(weight))
+        if np.any(weight != 1.0):
+            table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
+        return table
+
+    def _attributes(self, coef, intercept):
+        return {"coef_": coef, "intercept_": intercept}
+
+    # ------------------------------------------------------------ prediction
+    def decision_function(self, X):
+        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
+        check_is_fitted(self)
+        X = check_X(self, X)
+        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    @available_if(_has_proba)
+    def predict_proba(self, X):
+        """Probability of each class: (n_samples, n_classes).
+
+        "log_loss": the logistic function of the margin; "modified_huber": (clip(margin, -1, 1) + 1) / 2 (Zhang 2004).
+        More than two classes: those numbers, normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the
+        classifier in sklearn.calibration.CalibratedClassifierCV.
+
+        Raises
+        ------
+        AttributeError
+            For the other losses.
+        """
+        p = self.decision_function(X)
+        if getattr(self.loss, "name", self.loss) == "log_loss":
+            p = expit(p)
+        else:
+            p = (np.clip(p, -1, 1) + 1) / 2
+        if p.ndim == 1:
+            return np.column_stack([1 - p, p])
+        total = p.sum(axis=1, keepdims=True)
+        return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
+
+    @available_if(_has_proba)
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`."""
+        return np.log(self.predict_proba(X))

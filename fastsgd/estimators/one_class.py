@@ -1,0 +1,175 @@
+"""SGDOneClassSVM."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd import losses
+from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.validation import check_weight, check_X
+from fastsgd.sources.arrays import Table
+
+
+class SGDOneClassSVM(OutlierMixin, BaseSGD):
+    """Linear one-class SVM by stochastic gradient descent.
+
+    Minimises ``mean_i max(0, 1 - (x_i.w + b)) + nu b + nu / 2 |w|_2^2``; the offset is 1 - b (Schoelkopf et al. 2001, in
+    the form of scikit-learn's SGDOneClassSVM). Put a kernel approximation (sklearn.kernel_approximation) before it.
+
+    Parameters
+    ----------
+    nu : float in (0, 1], default=0.5
+        Bounds the share of training errors from above and that of support vectors from below.
+    fit_intercept : bool, default=True
+    max_iter : int, default=1000
+    tol : float or None, default=1e-3
+    shuffle : bool, default=True
+    verbose : int, default=0
+    random_state : int, RandomState or None, default=None
+    learning_rate : str or object of fastsgd.schedules, default="optimal"
+        As in `SGDClassifier`, but for "pa1" and "pa2".
+    eta0 : float, default=0.01
+    power_t : float, default=0.5
+    warm_start : bool, default=False
+    average : bool or int, default=False
+    max_seconds, callbacks, intercept_decay
+        As in `SGDClassifier`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features)
+    offset_ : ndarray of shape (1,)
+        decision_function = score_samples - offset_.
+    n_iter_, t_, history_, stop_reason_, n_features_in_, feature_names_in_
+        As in `SGDClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDOneClassSVM
+    >>> X = np.array([[-1, -1], [-2, -1], [1, 1], [2, 1]])
+    >>> clf = SGDOneClassSVM(random_state=42, tol=None).fit(X)
+    >>> print(clf.predict([[4, 4]]))
+    [1]
+    """
+
+    loss_functions = {"hinge": (losses.Hinge,)}
+    _pa_loss = "no loss of SGDOneClassSVM"
+    _parameter_constraints: dict = {
+        **BaseSGD._parameter_constraints,
+        "nu": [Interval(Real, 0.0, 1.0, closed="right")],
+    }
+
+    def __init__(
+        self,
+        nu=0.5,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-3,
+        shuffle=True,
+        verbose=0,
+        random_state=None,
+        learning_rate="optimal",
+        eta0=0.01,
+        power_t=0.5,
+        warm_start=False,
+        average=False,
+        *,
+        max_seconds=None,
+        callbacks=None,
+        intercept_decay="auto",
+    ):
+        self.nu = nu
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.warm_start = warm_start
+        self.average = average
+        self.max_seconds = max_seconds
+        self.callbacks = callbacks
+        self.intercept_decay = intercept_decay
+
+    @property
+    def _alpha(self):
+        return self.nu
+
+    @property
+    def _nu(self):
+        return self.nu
+
+    @with_callbacks
+    def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None):
+        """Train from zero, or from the coefficients given.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+        coef_init : ndarray of shape (n_features,), default=None
+        offset_init : ndarray of shape (1,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, KeyboardInterrupt
+            As `SGDClassifier.fit`.
+        """
+        self._check_params()
+        if self.warm_start and hasattr(self, "coef_"):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            offset_init = self.offset_ if offset_init is None else offset_init
+        table = self._table(X, sample_weight, reset=True)
+        if table.s is not None and not table.s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        b = 1.0 if offset_init is None else 1.0 - np.asarray(offset_init, np.float64)
+        state = self._new_state(table.X, 1, coef_init, b)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        return self._train(table, state, passes=self.max_iter, X=table.X, metadata=metadata)
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
+        first = not hasattr(self, "_state")
+        if first:
+            self._check_params()
+        table = self._table(X, sample_weight, reset=first)
+        state = self._new_state(table.X, 1, None, 1.0) if first else self._resume(table.X)
+        return self._train(table, state, passes=1, partial=True)
+
+    def _table(self, X, sample_weight, reset):
+        X = check_X(self, X, reset=reset)
+        return Table(X, y=np.ones((X.shape[0], 1)), s=check_weight(sample_weight, X.shape[0]))
+
+    def _attributes(self, coef, intercept):
+        return {"coef_": coef, "offset_": 1 - intercept}
+
+    _intercept_name = "offset_"
+
+    def _raw_intercept(self):
+        return 1.0 - np.asarray(self.offset_, np.float64)
+
+    def decision_function(self, X):
+        """Signed distance to the hyperplane, positive inside: (n_samples,)."""
+        return self.score_samples(X) - self.offset_
+
+    def score_samples(self, X):
+        """x.w, the score before the offset: (n_samples,)."""
+        check_is_fitted(self)
+        return safe_sparse_dot(check_X(self, X), self.coef_.T, dense_output=True).ravel()
+
+    def predict(self, X):
+        """1 inside, -1 outside: (n_samples,) int32."""
+        return np.where(self.decision_function(X) >= 0, 1, -1).astype(np.int32)

@@ -1,0 +1,280 @@
+"""SGDRegressor."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd import losses
+from fastsgd.estimators import held_out
+from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.validation import check_lengths, check_targets, check_weight, check_X
+from fastsgd.sources.arrays import Table
+
+LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
+
+
+class SGDRegressor(RegressorMixin, BaseSGD):
+    """Linear regression (least squares, robust, quantile, Poisson, gamma) trained by stochastic gradient descent.
+
+    Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
+    row at a time; with several targets all of them in one pass over the data.
+
+    Parameters
+    ----------
+    loss : str or object of fastsgd.losses, default="squared_error"
+        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile" (the median;
+        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean).
+    penalty : {"l2", "l1", "elasticnet", None}, default="l2"
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float or None, default=0.15
+        Share of L1 in "elasticnet".
+    fit_intercept : bool, default=True
+    max_iter : int, default=1000
+        Epochs at the most.
+    tol : float or None, default=1e-3
+        Training stops when the objective (with a validation set: the score) has not improved by tol for
+        n_iter_no_change epochs in a row. None: never; and then the last weights are returned, not the best.
+    shuffle : bool, default=True
+        A new order of the rows in each epoch.
+    verbose : int, default=0
+        1 prints a line an epoch.
+    epsilon : float, default=0.1
+        Of the huber and epsilon-insensitive losses.
+    random_state : int, RandomState or None, default=None
+        Seeds the order of the rows and the validation split.
+    learning_rate : str or object of fastsgd.schedules, default="invscaling"
+        "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+    eta0 : float, default=0.01
+        First (for "cosine", "one_cycle" highest) step size.
+    power_t : float, default=0.25
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Split off validation_fraction of the rows, stop by the score on them, return the best weights.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=5
+    warm_start : bool, default=False
+        `fit` starts from the coefficients of the last one.
+    average : bool or int, default=False
+        Return the average of the weights over all steps, or from step `average` on. With an L1 penalty it is the
+        gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
+    validation_scoring : None, "loss", str or callable, default=None
+        What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
+    max_seconds : float or None, default=None
+        Time budget of `fit`.
+    callbacks : callable or list of callables, default=None
+        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
+    intercept_decay : float or "auto", default="auto"
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    intercept_ : ndarray of shape (1,) or (n_targets,)
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Steps taken, plus one.
+    history_ : structured array
+        One record an epoch: see `SGDClassifier`.
+    stop_reason_ : str
+        "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+    n_features_in_, feature_names_in_
+
+    Notes
+    -----
+    `partial_fit` keeps the contract described at `SGDClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((1000, 3))
+    >>> y = X @ [1.0, 2.0, 3.0] + 4.0
+    >>> reg = SGDRegressor(random_state=0).fit(X, y)
+    >>> print(np.round(reg.coef_, 1), np.round(reg.intercept_, 1))
+    [1. 2. 3.] [4.]
+    """
+
+    loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
+    _pa_loss = "epsilon_insensitive"
+    _parameter_constraints: dict = {
+        **BaseSGD._parameter_constraints,
+        **BaseSGD._common_constraints,
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        penalty="l2",
+        alpha=0.0001,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-3,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        random_state=None,
+        learning_rate="invscaling",
+        eta0=0.01,
+        power_t=0.25,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        average=False,
+        validation_scoring=None,
+        max_seconds=None,
+        callbacks=None,
+        intercept_decay="auto",
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.average = average
+        self.validation_scoring = validation_scoring
+        self.max_seconds = max_seconds
+        self.callbacks = callbacks
+        self.intercept_decay = intercept_decay
+
+    # ------------------------------------------------------------ training
+    @with_callbacks
+    def fit(
+        self,
+        X,
+        y,
+        coef_init=None,
+        intercept_init=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Train from zero, or from the coefficients given.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Not copied where it is C-ordered float32 or float64, or CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        coef_init : ndarray of shape (n_features,) or (n_targets, n_features), default=None
+        intercept_init : ndarray of shape (1,) or (n_targets,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
+        X_val, y_val, sample_weight_val : as X, y, sample_weight
+            Validation set: training stops by its score, and the best weights are returned.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Bad parameters or data; or the weights overflowed, the estimator then holding the last finite model.
+        KeyboardInterrupt
+            On Ctrl-C, once the estimator is fitted to what was done by then.
+        """
+        self._check_params()
+        before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
+        X, y, s = self._check_data(X, y, sample_weight, reset=True)
+        self._y_ndim = y.ndim
+        table = self._table(X, y, s)
+        held = None
+        if X_val is not None:
+            X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
+            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val)
+        elif self.early_stopping:
+            table.rows, val = held_out.split(len(y), self.validation_fraction, self.random_state, None, s)
+            s_val = None if s is None else s[val]
+            held = X[val], y[val], s_val, self._table(X[val], y[val], s_val)
+        if s is not None and not s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        given = coef_init, intercept_init
+        init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
+        state = self._new_state(X, table.y.shape[1], *init)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        return self._train(table, state, passes=self.max_iter, held_out=held, X=X, y=y, metadata=metadata)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """One pass over these rows, from where the last call stopped.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), default=None
+            A batch of weights that are all zero changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As `fit`; another number of targets than before.
+        """
+        first = not hasattr(self, "_state")
+        if first:
+            self._check_params()
+        X, y, s = self._check_data(X, y, sample_weight, reset=first)
+        table = self._table(X, y, s)
+        heads = table.y.shape[1]
+        if first:
+            self._y_ndim = y.ndim
+            state = self._new_state(X, heads, None, None)
+        else:
+            state = self._resume(X)
+            if heads != len(state.b):
+                raise ValueError(f"y has {heads} targets, it had {len(state.b)} in the calls before.")
+        return self._train(table, state, passes=1, partial=True)
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+        if y is None:
+            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
+        X = check_X(self, X, reset=reset, name=names[0])
+        y = check_targets(y, self._loss(), names[1])
+        check_lengths(X, y, names)
+        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
+        return X, y, check_weight(sample_weight, X.shape[0], weight)
+
+    def _table(self, X, y, s):
+        return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
+
+    def _attributes(self, coef, intercept):
+        return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}
+
+    # ------------------------------------------------------------ prediction
+    def predict(self, X):
+        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
+        check_is_fitted(self)
+        X = check_X(self, X)
+        raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return self._loss().mean(raw)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

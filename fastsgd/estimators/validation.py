@@ -1,0 +1,167 @@
+"""What users pass in, checked once: every bad input is a ValueError that names the argument, what was found, what to do."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
+
+from fastsgd.sources import _check
+
+FLOATS = (np.float32, np.float64)
+
+
+def check_X(est, X, *, reset=False, name="X"):
+    """X as an ndarray or CSR matrix with every index in bounds and every number finite; not copied where it is one already.
+
+    Parameters
+    ----------
+    est : estimator
+        Learns the number and names of the features with `reset`, else compares them.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+    reset : bool
+    name : str
+        What to call X in errors.
+
+    Raises
+    ------
+    ValueError
+        Wrong shape, not numeric, NaN or infinite, or a malformed sparse structure.
+    """
+    if sp.issparse(X):
+        X = _sound(X, name)
+    elif _plain(est, X, reset):
+        _finite(X, name)
+        return X
+    X = validate_data(est, X, reset=reset, accept_sparse="csr", accept_large_sparse=True, ensure_all_finite=False, dtype="numeric")
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
+    _finite(X.data if sp.issparse(X) else X, name)
+    return X
+
+
+def _plain(est, X, reset):
+    """Whether X is an array like the last one, so that nothing is left to convert or compare."""
+    return (
+        not reset
+        and type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[0] > 0
+        and X.dtype in FLOATS
+        and X.shape[1] == getattr(est, "n_features_in_", -1)
+        and not hasattr(est, "feature_names_in_")
+    )
+
+
+def _finite(values, name):
+    if values.dtype.kind != "f":
+        return
+    if values.dtype not in FLOATS:
+        bad = not np.isfinite(values).all()
+        where = tuple(np.argwhere(~np.isfinite(values))[0]) if bad else ()
+    else:
+        flat = values.ravel(order="K") if values.flags.forc else np.ascontiguousarray(values).ravel()
+        if not (flat.flags.aligned and flat.dtype.isnative):
+            flat = flat.astype(flat.dtype.newbyteorder("="))
+        at = _check.first_nonfinite(flat)
+        bad, order = at >= 0, "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
+        where = np.unravel_index(at, values.shape, order=order) if bad else ()
+    if bad:
+        where = tuple(int(i) for i in where)
+        what = "NaN" if np.isnan(values[where]) else "infinity or a value too large for its dtype"
+        place = f"row {where[0]}, column {where[1]}" if len(where) == 2 else f"position {where[0]}"
+        raise ValueError(f"Input {name} contains {what} (at {place}). Remove such rows, or impute them (sklearn.impute).")
+
+
+def _sound(X, name):
+    """X, its structure checked; CSR parts are brought to one native index type where they are not of one."""
+    if X.format in ("csr", "csc", "bsr"):
+        parts = {part: np.asarray(getattr(X, part)) for part in ("indptr", "indices")}
+        for part, a in parts.items():
+            if a.ndim != 1 or a.dtype.kind not in "iu":
+                raise ValueError(f"{name}.{part} must be a one-dimensional integer array, found {a.ndim}-d {a.dtype}.")
+        index = np.result_type(*parts.values())
+        index = index if index in (np.int32, np.int64) and index.isnative else np.dtype(np.int64)
+        indptr, indices = (np.ascontiguousarray(a, dtype=index) for a in parts.values())
+        block = X.blocksize if X.format == "bsr" else (1, 1)
+        major, minor = (X.shape[1], X.shape[0]) if X.format == "csc" else X.shape
+        if X.data.ndim != (3 if X.format == "bsr" else 1):
+            raise ValueError(f"{name}.data has {X.data.ndim} dimensions, {name} is not a sound {X.format} matrix.")
+        fault = _check.csr_fault(indptr, indices, minor // block[1], len(X.data))
+        if fault is None and len(indptr) != major // block[0] + 1:
+            fault = f"indptr has {len(indptr)} entries, a matrix of shape {X.shape} needs {major // block[0] + 1}"
+        if fault is not None:
+            raise ValueError(f"{name} is a malformed {X.format.upper()} matrix: {fault}. Build it anew from its (data, indices, indptr).")
+        if X.format == "csr" and (parts["indptr"].dtype != index or parts["indices"].dtype != index):
+            whole, X = X, X.copy() if X.data.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
+            X.indptr, X.indices, X.data = indptr, indices, whole.data
+        if not X.data.dtype.isnative:
+            X = X.astype(X.dtype.newbyteorder("="))
+    elif X.format == "coo":
+        for axis, (coords, size) in enumerate(zip(X.coords, X.shape, strict=True)):
+            if len(coords) != len(X.data):
+                raise ValueError(f"{name} is a malformed COO matrix: {len(coords)} coordinates for {len(X.data)} values.")
+            if len(coords) and not (0 <= coords.min() and coords.max() < size):
+                raise ValueError(f"{name} is a malformed COO matrix: coordinates of axis {axis} must be in [0, {size}).")
+    return X
+
+
+def check_weight(sample_weight, n, name="sample_weight"):
+    """Weights of n rows, float64 and not negative; None for ones."""
+    if sample_weight is None:
+        return None
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n, sample_weight)
+    s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    if s.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar: {name} has shape {s.shape}.")
+    if len(s) != n:
+        raise ValueError(f"{name}.shape == {s.shape}, expected {(n,)}!")
+    if len(s) and s.min() < 0:
+        raise ValueError(f"Negative values in data passed to `{name}`: {s.min()!r} at position {int(s.argmin())}.")
+    return np.ascontiguousarray(s)
+
+
+def check_lengths(X, y, names=("X", "y")):
+    """Refuse a y that has not one entry a row of X."""
+    n = y.shape[0] if hasattr(y, "shape") else len(y)
+    if X.shape[0] != n:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {names[0]} has {X.shape[0]} rows, {names[1]} has {n}.")
+
+
+def check_targets(y, loss, name="y"):
+    """Real-valued targets: float64 array of shape (n,) or (n, n_outputs), within what the loss takes."""
+    y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
+    if y.ndim == 0 or y.ndim > 2:
+        raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
+    low = y.min()
+    if low < loss.lower or (loss.strict and low <= loss.lower):
+        raise ValueError(f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low!r}.")
+    return y
+
+
+def check_labels(y, name="y"):
+    """Class labels as a one-dimensional array without NaN."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"Input {name} contains NaN or infinity.")
+    return y
+
+
+def unique_labels(y):
+    """The sorted labels; in linear time for integers of a small range."""
+    if y.dtype.kind in "iu" and y.size:
+        low, high = y.min(), y.max()
+        if int(high) - int(low) < max(1024, y.size):
+            return (np.flatnonzero(np.bincount((y - low).astype(np.intp, copy=False))) + low).astype(y.dtype)
+    if y.dtype.kind == "b":
+        return np.array([v for v in (False, True) if (y == v).any()])
+    return np.unique(y)
+
+
+def encode(y, classes):
+    """The place of each label in the sorted classes, int32; ValueError where there is none."""
+    code = np.searchsorted(classes, y)
+    code[code == len(classes)] = 0
+    strange = classes[code] != y
+    if np.any(strange):
+        raise ValueError(f"y contains labels that are not in classes={list(classes)}: {list(np.unique(np.asarray(y)[strange])[:5])}.")
+    return code.astype(np.int32)

@@ -1,0 +1,358 @@
+"""Every loss: two C functions, value and slope, and the class that carries them.
+
+Arguments are always (prediction, target); a slope is d loss / d prediction. To add a loss, write its two functions and a
+class here: names, tests and the estimators' lists follow from the class.
+
+Classification losses take targets -1 and +1, `LogLoss` any target in [0, 1]. At a kink, value and slope take the same
+branch, the one of the side where the loss is positive.
+"""
+from libc.math cimport exp, fabs, log1p
+
+import numpy as np
+
+# Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
+cdef double EXP_GUARD = 30.0
+
+
+# ---------------------------------------------------------------- value and slope
+cdef double hinge_value(double p, double y, const double* par) noexcept nogil:
+    cdef double z = p * y
+    return par[0] - z if z <= par[0] else 0.0
+
+
+cdef double hinge_slope(double p, double y, const double* par) noexcept nogil:
+    return -y if p * y <= par[0] else 0.0
+
+
+cdef double squared_hinge_value(double p, double y, const double* par) noexcept nogil:
+    cdef double z = 1.0 - p * y
+    return z * z if z > 0 else 0.0
+
+
+cdef double squared_hinge_slope(double p, double y, const double* par) noexcept nogil:
+    cdef double z = 1.0 - p * y
+    return -2.0 * y * z if z > 0 else 0.0
+
+
+cdef double modified_huber_value(double p, double y, const double* par) noexcept nogil:
+    cdef double z = p * y
+    if z >= 1.0:
+        return 0.0
+    return (1.0 - z) * (1.0 - z) if z >= -1.0 else -4.0 * z
+
+
+cdef double modified_huber_slope(double p, double y, const double* par) noexcept nogil:
+    cdef double z = p * y
+    if z >= 1.0:
+        return 0.0
+    return -2.0 * y * (1.0 - z) if z >= -1.0 else -4.0 * y
+
+
+cdef double log_loss_value(double p, double y, const double* par) noexcept nogil:
+    return (p if p > 0 else 0.0) - y * p + log1p(exp(-fabs(p)))
+
+
+cdef double log_loss_slope(double p, double y, const double* par) noexcept nogil:
+    cdef double e = exp(-fabs(p))
+    return ((1.0 - y) - y * e) / (1.0 + e) if p > 0 else (e - y * (1.0 + e)) / (1.0 + e)
+
+
+cdef double squared_error_value(double p, double y, const double* par) noexcept nogil:
+    return 0.5 * (p - y) * (p - y)
+
+
+cdef double squared_error_slope(double p, double y, const double* par) noexcept nogil:
+    return p - y
+
+
+cdef double huber_value(double p, double y, const double* par) noexcept nogil:
+    cdef double r = fabs(p - y)
+    return 0.5 * r * r if r <= par[0] else par[0] * (r - 0.5 * par[0])
+
+
+cdef double huber_slope(double p, double y, const double* par) noexcept nogil:
+    cdef double r = p - y
+    if fabs(r) <= par[0]:
+        return r
+    return par[0] if r > 0 else -par[0]
+
+
+cdef double epsilon_insensitive_value(double p, double y, const double* par) noexcept nogil:
+    cdef double r = fabs(p - y) - par[0]
+    return r if r > 0 else 0.0
+
+
+cdef double epsilon_insensitive_slope(double p, double y, const double* par) noexcept nogil:
+    if p - y > par[0]:
+        return 1.0
+    return -1.0 if y - p > par[0] else 0.0
+
+
+cdef double squared_epsilon_insensitive_value(double p, double y, const double* par) noexcept nogil:
+    cdef double r = fabs(p - y) - par[0]
+    return r * r if r > 0 else 0.0
+
+
+cdef double squared_epsilon_insensitive_slope(double p, double y, const double* par) noexcept nogil:
+    cdef double r = p - y
+    if r > par[0]:
+        return 2.0 * (r - par[0])
+    return 2.0 * (r + par[0]) if r < -par[0] else 0.0
+
+
+cdef double quantile_value(double p, double y, const double* par) noexcept nogil:
+    cdef double r = y - p
+    return par[0] * r if r > 0 else (par[0] - 1.0) * r
+
+
+cdef double quantile_slope(double p, double y, const double* par) noexcept nogil:
+    if p == y:
+        return 0.0
+    return -par[0] if y > p else 1.0 - par[0]
+
+
+cdef double poisson_value(double p, double y, const double* par) noexcept nogil:
+    if p <= EXP_GUARD:
+        return exp(p) - y * p
+    return exp(EXP_GUARD) * (1.0 + p - EXP_GUARD) - y * p
+
+
+cdef double poisson_slope(double p, double y, const double* par) noexcept nogil:
+    return exp(p if p <= EXP_GUARD else EXP_GUARD) - y
+
+
+cdef double gamma_value(double p, double y, const double* par) noexcept nogil:
+    if p >= -EXP_GUARD:
+        return p + y * exp(-p)
+    return p + y * exp(EXP_GUARD) * (1.0 - p - EXP_GUARD)
+
+
+cdef double gamma_slope(double p, double y, const double* par) noexcept nogil:
+    return 1.0 - y * exp(-p if p >= -EXP_GUARD else EXP_GUARD)
+
+
+# ---------------------------------------------------------------- the classes
+cdef class Loss:
+    """Base of every loss: a scalar function of a prediction p and a target y.
+
+    Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
+    arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
+    takes and whether it is excluded.
+    """
+    name = None
+    task = ()
+    params = ()
+    negative = -1.0
+    lower, strict = -np.inf, False
+
+    def value(self, p, y):
+        """loss(p, y), elementwise: float64 array of the broadcast shape."""
+        return self._map(p, y, 0)
+
+    def slope(self, p, y):
+        """d loss(p, y) / d p, elementwise: float64 array of the broadcast shape."""
+        return self._map(p, y, 1)
+
+    def _map(self, p, y, bint slope):
+        p, y = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(y, np.float64))
+        out = np.empty(p.shape)
+        cdef const double[::1] ps = np.ascontiguousarray(p).ravel(), ys = np.ascontiguousarray(y).ravel()
+        cdef double[::1] os = out.reshape(-1)
+        cdef loss_fn fn = self.slope_fn if slope else self.value_fn
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(ps.shape[0]):
+                os[i] = fn(ps[i], ys[i], self.par)
+        return out[()]
+
+    def mean(self, p):
+        """The predicted mean of the target at the raw prediction p; p itself but for a log link."""
+        return p
+
+    def get_params(self, deep=True):
+        """The constructor's arguments, so that `loss__epsilon` works in a grid search."""
+        return {name: getattr(self, name) for name in self.params}
+
+    def set_params(self, **params):
+        """Change constructor arguments in place."""
+        for name in params:
+            if name not in self.params:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
+        self.__init__(**{**self.get_params(), **params})
+        return self
+
+    def _number(self, int slot, name, value, low, high, low_ok=False):
+        """Keep a constructor argument and put it where the C functions read it."""
+        if not (low < value < high or (low_ok and value == low)):
+            raise ValueError(f"{type(self).__name__}: {name} must lie between {low} and {high}, got {value!r}.")
+        setattr(self, name, value)
+        self.par[slot] = value
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_params() == other.get_params()
+
+    def __hash__(self):
+        return hash((type(self), tuple(self.get_params().items())))
+
+    def __reduce__(self):
+        return _make, (type(self), self.get_params())
+
+
+def _make(cls, params):
+    return cls(**params)
+
+
+cdef class Hinge(Loss):
+    """max(0, 1 - y p): the linear support vector machine.
+
+    >>> Hinge().value(0.25, [-1, 1])
+    array([1.25, 0.75])
+    """
+    name, task = "hinge", ("classifier",)
+
+    def __init__(self):
+        self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
+
+
+cdef class Perceptron(Loss):
+    """max(0, -y p): Rosenblatt's perceptron."""
+    name, task = "perceptron", ("classifier",)
+
+    def __init__(self):
+        self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 0.0
+
+
+cdef class LogLoss(Loss):
+    """log(1 + exp(p)) - y p, y in [0, 1]: logistic regression, also on soft labels.
+
+    >>> LogLoss().slope(0.0, [0, 0.5, 1])
+    array([ 0.5,  0. , -0.5])
+    """
+    name, task, negative = "log_loss", ("classifier",), 0.0
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
+
+
+cdef class ModifiedHuber(Loss):
+    """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
+    name, task = "modified_huber", ("classifier",)
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = modified_huber_value, modified_huber_slope
+
+
+cdef class SquaredHinge(Loss):
+    """max(0, 1 - y p)^2."""
+    name, task = "squared_hinge", ("classifier",)
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = squared_hinge_value, squared_hinge_slope
+
+
+cdef class SquaredError(Loss):
+    """(p - y)^2 / 2: least squares."""
+    name, task = "squared_error", ("regressor", "classifier")
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
+
+
+cdef class Huber(Loss):
+    """(p - y)^2 / 2 where |p - y| <= epsilon, else epsilon (|p - y| - epsilon / 2).
+
+    >>> Huber(epsilon=1.0).value([0.5, 3.0], 0.0)
+    array([0.125, 2.5  ])
+    """
+    name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
+
+    def __init__(self, epsilon=0.1):
+        self.value_fn, self.slope_fn = huber_value, huber_slope
+        self._number(0, "epsilon", epsilon, 0, np.inf, True)
+
+
+cdef class EpsilonInsensitive(Loss):
+    """max(0, |p - y| - epsilon): support vector regression."""
+    name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+
+    def __init__(self, epsilon=0.1):
+        self.value_fn, self.slope_fn = epsilon_insensitive_value, epsilon_insensitive_slope
+        self._number(0, "epsilon", epsilon, 0, np.inf, True)
+
+
+cdef class SquaredEpsilonInsensitive(Loss):
+    """max(0, |p - y| - epsilon)^2."""
+    name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+
+    def __init__(self, epsilon=0.1):
+        self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
+        self._number(0, "epsilon", epsilon, 0, np.inf, True)
+
+
+cdef class Quantile(Loss):
+    """The pinball loss: quantile (y - p) where y > p, else (1 - quantile) (p - y).
+
+    Its minimiser is the conditional quantile (Koenker and Bassett 1978); 0.5 is least absolute deviation.
+
+    >>> Quantile(quantile=0.9).value([0.0, 2.0], 1.0)
+    array([0.9, 0.1])
+    """
+    name, task, params = "quantile", ("regressor",), ("quantile",)
+
+    def __init__(self, quantile=0.5):
+        self.value_fn, self.slope_fn = quantile_value, quantile_slope
+        self._number(0, "quantile", quantile, 0, 1)
+
+
+cdef class Poisson(Loss):
+    """exp(p) - y p, y >= 0: Poisson regression with a log link (half the deviance, up to a constant in y).
+
+    Above p = 30 the exponential goes on as its tangent, so that no step overflows.
+    """
+    name, task, lower = "poisson", ("regressor",), 0.0
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = poisson_value, poisson_slope
+
+    def mean(self, p):
+        """exp(p), at most exp(700) in float64."""
+        return _guarded_exp(p)
+
+
+cdef class Gamma(Loss):
+    """p + y exp(-p), y > 0: gamma regression with a log link (half the deviance, up to a constant in y).
+
+    Below p = -30 the exponential goes on as its tangent, so that no step overflows.
+    """
+    name, task, lower, strict = "gamma", ("regressor",), 0.0, True
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = gamma_value, gamma_slope
+
+    def mean(self, p):
+        """exp(p), at most exp(700) in float64."""
+        return _guarded_exp(p)
+
+
+def _guarded_exp(p):
+    return np.exp(np.minimum(p, 85.0 if np.asarray(p).dtype == np.float32 else 700.0))
+
+
+LOSSES = {cls.name: cls for cls in Loss.__subclasses__()}
+
+
+def get(loss, epsilon=None):
+    """The loss of that name, or the object itself; `epsilon` goes to the losses that have one.
+
+    >>> get("huber", epsilon=0.5)
+    Huber(epsilon=0.5)
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {sorted(LOSSES)} or an object of fastsgd.losses, got {loss!r}.")
+    cls = LOSSES[loss]
+    return cls(epsilon=epsilon) if epsilon is not None and "epsilon" in cls.params else cls()

@@ -1,0 +1,38 @@
+"""A penalty is two numbers, l1 and l2: alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)."""
+
+PENALTIES = ("l2", "l1", "elasticnet", None)
+
+
+def weights(penalty, alpha, l1_ratio):
+    """(l1, l2), the factors of |w|_1 and of |w|_2^2 / 2.
+
+    Parameters
+    ----------
+    penalty : {"l2", "l1", "elasticnet", None}
+    alpha : float
+        Strength of the whole penalty.
+    l1_ratio : float in [0, 1] or None
+        Share of the L1 part; read by "elasticnet" alone.
+
+    Returns
+    -------
+    (float, float)
+
+    Raises
+    ------
+    ValueError
+        "elasticnet" without an l1_ratio.
+
+    >>> weights("elasticnet", 0.1, 0.25)
+    (0.025, 0.075)
+    """
+    if penalty == "elasticnet" and l1_ratio is None:
+        raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+    share = {None: 0.0, "l2": 0.0, "l1": 1.0}.get(penalty, l1_ratio)
+    return (0.0, 0.0) if penalty is None else (alpha * share, alpha * (1.0 - share))
+
+
+def value(coef, l1, l2):
+    """l1 * |w|_1 + l2 / 2 * |w|_2^2 of all the weights, summed in float64."""
+    w = coef.ravel().astype("f8", copy=False)
+    return l1 * float(abs(w).sum()) + 0.5 * l2 * float(w @ w)

@@ -1,0 +1,7 @@
+# The step size at step t = 1, 2, 3, ...
+ctypedef double (*schedule_fn)(double t, const double* par) noexcept nogil
+
+cdef class Schedule:
+    cdef schedule_fn fn
+    cdef double par[6]
+    cdef dict __dict__

@@ -1,0 +1,327 @@
+"""Every schedule: one C function, the step size eta from the step count t, and the class that carries it.
+
+A step is one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0, alpha, power_t, the
+loss, the rows of a pass and the number of passes. To add a schedule, write its function and a class here.
+"""
+from copy import copy
+
+from libc.math cimport M_PI, cos, exp, floor, pow, sqrt
+
+import numpy as np
+
+
+cdef double constant(double t, const double* par) noexcept nogil:
+    return par[0]
+
+
+cdef double optimal(double t, const double* par) noexcept nogil:
+    return 1.0 / (par[0] * (par[1] + t - 1.0))
+
+
+cdef double inverse_power(double t, const double* par) noexcept nogil:
+    return par[0] / pow(t, par[1])
+
+
+cdef double inverse_root(double t, const double* par) noexcept nogil:
+    return par[0] / sqrt(t)
+
+
+cdef double inverse_fourth_root(double t, const double* par) noexcept nogil:
+    return par[0] / sqrt(sqrt(t))
+
+
+cdef double exponential(double t, const double* par) noexcept nogil:
+    return par[0] * exp(par[1] * (t - 1.0))
+
+
+cdef double step(double t, const double* par) noexcept nogil:
+    return par[0] * pow(par[1], floor((t - 1.0) / par[2]))
+
+
+cdef double annealed(double a, double b, double u) noexcept nogil:
+    """Half a cosine from a (u = 0) to b (u >= 1)."""
+    return b + 0.5 * (a - b) * (1.0 + cos(M_PI * (u if u < 1.0 else 1.0)))
+
+
+cdef double cosine(double t, const double* par) noexcept nogil:
+    # eta0, the least eta, steps of warm-up, steps in all
+    if t <= par[2]:
+        return par[0] * t / par[2]
+    return annealed(par[0], par[1], (t - 1.0 - par[2]) / (par[3] - par[2]))
+
+
+cdef double one_cycle(double t, const double* par) noexcept nogil:
+    # the highest eta, the first, the last, steps of rise, steps in all
+    if t - 1.0 < par[3]:
+        return annealed(par[1], par[0], (t - 1.0) / par[3])
+    return annealed(par[0], par[2], (t - 1.0 - par[3]) / (par[4] - par[3]))
+
+
+cdef class Schedule:
+    """Base of every schedule.
+
+    Class attributes: `name`; `params`, the constructor's arguments; `pa`, 1 or 2 where the step comes from the row
+    itself (passive-aggressive); `feedback`, true where a plateau divides the step by 5.
+    """
+    name = None
+    params = ()
+    pa = 0
+    feedback = False
+
+    def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes):
+        """A copy that holds the numbers of one fit.
+
+        Parameters
+        ----------
+        eta0, alpha, power_t : float
+            The estimator's.
+        loss : Loss
+            Used by `Optimal` for the size of a typical slope.
+        pass_rows : int or None
+            Rows in one pass; None in `partial_fit`, where it is not known.
+        passes : int
+            Passes in all, for the schedules that end.
+
+        Returns
+        -------
+        Schedule
+        """
+        bound = copy(self)
+        (<Schedule> bound).fn = self.fn
+        bound._set(eta0, alpha, power_t, loss, pass_rows, passes)
+        return bound
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        self.par[0] = eta0
+
+    def _pass_rows(self, pass_rows):
+        rows = self.pass_rows if self.pass_rows is not None else pass_rows
+        if rows is None:
+            raise ValueError(
+                f"learning_rate={self.name!r} counts in passes, and partial_fit can't know the rows of a pass: give "
+                f"learning_rate=fastsgd.schedules.{type(self).__name__}(pass_rows=...)."
+            )
+        return float(rows)
+
+    def __call__(self, t):
+        """The step size at step t (array of any shape, counted from 1), of a bound schedule."""
+        cdef Py_ssize_t i
+        t = np.asarray(t, np.float64)
+        cdef const double[::1] ts = np.ascontiguousarray(t).ravel()
+        out = np.empty(t.shape)
+        cdef double[::1] os = out.reshape(-1)
+        for i in range(ts.shape[0]):
+            os[i] = self.fn(ts[i], self.par)
+        return out[()]
+
+    def get_params(self, deep=True):
+        """The constructor's arguments, so that `learning_rate__warmup` works in a grid search."""
+        return {name: getattr(self, name) for name in self.params}
+
+    def set_params(self, **params):
+        """Change constructor arguments in place."""
+        for name in params:
+            if name not in self.params:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
+        self.__init__(**{**self.get_params(), **params})
+        return self
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_params() == other.get_params()
+
+    def __hash__(self):
+        return hash((type(self), tuple(self.get_params().items())))
+
+    def __reduce__(self):
+        return _make, (type(self), self.get_params())
+
+
+def _make(cls, params):
+    return cls(**params)
+
+
+def _within(schedule, name, value, low, high):
+    if not low <= value <= high:
+        raise ValueError(f"{type(schedule).__name__}: {name} must be in [{low}, {high}], got {value!r}.")
+    return value
+
+
+def _rows(schedule, pass_rows):
+    if pass_rows is not None and not pass_rows >= 1:
+        raise ValueError(f"{type(schedule).__name__}: pass_rows must be at least 1 or None, got {pass_rows!r}.")
+    return pass_rows
+
+
+cdef class Constant(Schedule):
+    """eta = eta0."""
+    name = "constant"
+
+    def __init__(self):
+        self.fn = constant
+
+
+cdef class Optimal(Schedule):
+    """eta = 1 / (alpha (t0 + t - 1)), t0 by Bottou's heuristic.
+
+    t0 makes the first step typw / max(1, slope(-typw, 1)), typw = sqrt(1 / sqrt(alpha)), the size of a typical weight
+    (Bottou 2012, Stochastic gradient descent tricks).
+    """
+    name = "optimal"
+
+    def __init__(self):
+        self.fn = optimal
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        typw = np.sqrt(1.0 / np.sqrt(alpha))
+        first = typw / max(1.0, float(loss.slope(-typw, 1.0)))
+        self.par[0], self.par[1] = alpha, 1.0 / (first * alpha)
+
+
+cdef class InvScaling(Schedule):
+    """eta = eta0 / t^power_t."""
+    name = "invscaling"
+
+    def __init__(self):
+        self.fn = inverse_power
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        self.par[0], self.par[1] = eta0, power_t
+        self.fn = inverse_root if power_t == 0.5 else inverse_fourth_root if power_t == 0.25 else inverse_power
+
+
+cdef class Adaptive(Schedule):
+    """eta = eta0, divided by 5 each time the stopping rule would have stopped, until it is below 1e-6."""
+    name, feedback = "adaptive", True
+
+    def __init__(self):
+        self.fn = constant
+
+
+cdef class PA1(Schedule):
+    """Passive-aggressive I: eta = min(eta0, loss / |x|^2) (Crammer et al. 2006); hinge and epsilon-insensitive."""
+    name, pa = "pa1", 1
+
+    def __init__(self):
+        self.fn = constant
+
+
+cdef class PA2(Schedule):
+    """Passive-aggressive II: eta = loss / (|x|^2 + 1 / (2 eta0)) (Crammer et al. 2006)."""
+    name, pa = "pa2", 2
+
+    def __init__(self):
+        self.fn = constant
+
+
+cdef class Exponential(Schedule):
+    """eta = eta0 decay^((t - 1) / pass_rows): falls by the factor `decay` in each pass.
+
+    Parameters
+    ----------
+    decay : float in [0, 1], default=0.9
+    pass_rows : int or None, default=None
+        Rows in one pass; None takes the rows given to `fit`.
+    """
+    name, params = "exponential", ("decay", "pass_rows")
+
+    def __init__(self, decay=0.9, pass_rows=None):
+        self.fn = exponential
+        self.decay, self.pass_rows = _within(self, "decay", decay, 1e-300, 1), _rows(self, pass_rows)
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        self.par[0], self.par[1] = eta0, np.log(self.decay) / self._pass_rows(pass_rows)
+
+
+cdef class Step(Schedule):
+    """eta = eta0 factor^floor(passes done / every).
+
+    Parameters
+    ----------
+    factor : float in [0, 1], default=0.1
+    every : float, default=10
+        Passes between two drops.
+    pass_rows : int or None, default=None
+        Rows in one pass; None takes the rows given to `fit`.
+    """
+    name, params = "step", ("factor", "every", "pass_rows")
+
+    def __init__(self, factor=0.1, every=10, pass_rows=None):
+        self.fn = step
+        self.factor, self.every = _within(self, "factor", factor, 1e-300, 1), _within(self, "every", every, 1e-9, np.inf)
+        self.pass_rows = _rows(self, pass_rows)
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        self.par[0], self.par[1], self.par[2] = eta0, self.factor, self.every * self._pass_rows(pass_rows)
+
+
+cdef class Cosine(Schedule):
+    """Linear warm-up to eta0, then half a cosine down to eta_min (Loshchilov and Hutter 2017, without restarts).
+
+    Parameters
+    ----------
+    warmup : float in [0, 1), default=0.05
+        Share of all steps in which eta rises.
+    eta_min : float, default=0.0
+    passes : float or None, default=None
+        Passes until eta_min is reached; None takes `max_iter`.
+    pass_rows : int or None, default=None
+        Rows in one pass; None takes the rows given to `fit`.
+    """
+    name, params = "cosine", ("warmup", "eta_min", "passes", "pass_rows")
+
+    def __init__(self, warmup=0.05, eta_min=0.0, passes=None, pass_rows=None):
+        self.fn = cosine
+        self.warmup, self.eta_min = _within(self, "warmup", warmup, 0, 0.999), _within(self, "eta_min", eta_min, 0, np.inf)
+        self.passes, self.pass_rows = passes, _rows(self, pass_rows)
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        steps = self._pass_rows(pass_rows) * (passes if self.passes is None else self.passes)
+        self.par[0], self.par[1], self.par[2], self.par[3] = eta0, self.eta_min, self.warmup * steps, steps
+
+
+cdef class OneCycle(Schedule):
+    """One cycle (Smith 2018): half a cosine from eta0 / div up to eta0, then down to eta0 / (div * final_div).
+
+    Parameters
+    ----------
+    rise : float in (0, 1), default=0.3
+        Share of all steps in which eta rises.
+    div, final_div : float, default=25, 1e4
+    passes : float or None, default=None
+        Passes in the cycle; None takes `max_iter`.
+    pass_rows : int or None, default=None
+        Rows in one pass; None takes the rows given to `fit`.
+    """
+    name, params = "one_cycle", ("rise", "div", "final_div", "passes", "pass_rows")
+
+    def __init__(self, rise=0.3, div=25.0, final_div=1e4, passes=None, pass_rows=None):
+        self.fn = one_cycle
+        self.rise, self.div = _within(self, "rise", rise, 1e-9, 0.999), _within(self, "div", div, 1, np.inf)
+        self.final_div, self.passes = _within(self, "final_div", final_div, 1, np.inf), passes
+        self.pass_rows = _rows(self, pass_rows)
+
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        steps = self._pass_rows(pass_rows) * (passes if self.passes is None else self.passes)
+        self.par[0], self.par[1], self.par[2] = eta0, eta0 / self.div, eta0 / self.div / self.final_div
+        self.par[3], self.par[4] = self.rise * steps, steps
+
+
+SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__()}
+
+
+def get(schedule):
+    """The schedule of that name, or the object itself.
+
+    >>> get("cosine")
+    Cosine(warmup=0.05, eta_min=0.0, passes=None, pass_rows=None)
+    """
+    if isinstance(schedule, Schedule):
+        return schedule
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"learning_rate must be one of {sorted(SCHEDULES)} or an object of fastsgd.schedules, got {schedule!r}."
+        )
+    return SCHEDULES[schedule]()

@@ -1,0 +1,110 @@
+"""The order of the rows in an epoch, drawn from a counter-based generator.
+
+Two levels: the blocks of the data in random order, and a random order of the rows of each buffer of blocks. Every draw is
+Philox4x32-10 (Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3) keyed by the seed, with the epoch and
+the place of the draw in the counter. So the order is a pure function of (seed, epoch, buffer).
+"""
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+import numpy as np
+
+
+cdef inline void philox(uint32_t* c, uint32_t k0, uint32_t k1) noexcept nogil:
+    """Ten rounds on the counter c[0:4], in place."""
+    cdef uint64_t a, b
+    cdef int r
+    for r in range(10):
+        a = <uint64_t> 0xD2511F53 * c[0]
+        b = <uint64_t> 0xCD9E8D57 * c[2]
+        c[0] = <uint32_t> (b >> 32) ^ c[1] ^ k0
+        c[1] = <uint32_t> b
+        c[2] = <uint32_t> (a >> 32) ^ c[3] ^ k1
+        c[3] = <uint32_t> a
+        k0 += <uint32_t> 0x9E3779B9
+        k1 += <uint32_t> 0xBB67AE85
+
+
+ctypedef fused integer:
+    int32_t
+    int64_t
+
+
+cdef void shuffle(integer* a, uint64_t n, uint64_t seed, uint64_t epoch, uint32_t place) noexcept nogil:
+    """Fisher-Yates with n - 1 draws; a draw below m is a 32-bit word times m, shifted (bias below m / 2^32)."""
+    cdef uint32_t c[4]
+    cdef uint64_t i, j, word
+    cdef integer held
+    for i in range(n - 1 if n else 0):
+        if i % 4 == 0:
+            c[0], c[1], c[2], c[3] = <uint32_t> (i // 4), <uint32_t> epoch, <uint32_t> (epoch >> 32), place
+            philox(c, <uint32_t> seed, <uint32_t> (seed >> 32))
+        word = c[i % 4]
+        j = i + ((word * (n - i)) >> 32)
+        held = a[i]
+        a[i] = a[j]
+        a[j] = held
+
+
+def philox_words(counter, key):
+    """Philox4x32-10 of one counter (4 words) under one key (2 words): 4 words. For tests against known answers."""
+    cdef uint32_t c[4]
+    c[0], c[1], c[2], c[3] = counter
+    philox(c, key[0], key[1])
+    return [c[0], c[1], c[2], c[3]]
+
+
+def permutation(int64_t n, uint64_t seed, uint64_t epoch):
+    """A random order of n things (blocks) in that epoch: int64 array."""
+    if n >= 2**32:
+        raise ValueError(f"at most 2**32 - 1 blocks can be put in order, got {n}")
+    out = np.arange(n)
+    cdef int64_t[::1] a = out
+    if n:
+        with nogil:
+            shuffle(&a[0], n, seed, epoch, 0)
+    return out
+
+
+def visits(int64_t n_rows, int64_t buffer_rows, int64_t first_buffer, uint64_t seed, uint64_t epoch):
+    """For n_rows rows in buffers of buffer_rows: a random order within each buffer.
+
+    Parameters
+    ----------
+    n_rows, buffer_rows : int
+        Rows in all, and in each buffer but the last.
+    first_buffer : int
+        Number of the first of these buffers in the epoch.
+    seed, epoch : int
+
+    Returns
+    -------
+    int32 array of n_rows
+        Places counted from the start of each buffer.
+    """
+    out = np.empty(n_rows, np.int32)
+    cdef int32_t[::1] a = out
+    cdef int64_t lo = 0, m, i
+    with nogil:
+        while lo < n_rows:
+            m = min(buffer_rows, n_rows - lo)
+            for i in range(m):
+                a[lo + i] = <int32_t> i
+            shuffle(&a[lo], m, seed, epoch, <uint32_t> (1 + first_buffer))
+            lo += m
+            first_buffer += 1
+    return out
+
+
+def rows_of(const int64_t[::1] blocks, int64_t block_rows, int64_t n):
+    """The row numbers of those blocks of block_rows rows each (the data's last block may be shorter): int64 array."""
+    cdef int64_t total = 0, b, r, i = 0
+    for b in range(blocks.shape[0]):
+        total += min(block_rows, n - blocks[b] * block_rows)
+    out = np.empty(total, np.int64)
+    cdef int64_t[::1] a = out
+    with nogil:
+        for b in range(blocks.shape[0]):
+            for r in range(blocks[b] * block_rows, min((blocks[b] + 1) * block_rows, n)):
+                a[i] = r
+                i += 1
+    return out

@@ -1,0 +1,167 @@
+"""Rows in memory, and the order in which blocks of them are handed to a kernel."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd._kernels import kernels
+from fastsgd.sources import _order
+
+BUFFER_BYTES = 1 << 20  # rows that are permuted together, so that they are in the cache when visited
+BLOCK_BYTES = 4096  # rows that lie together and are fetched together
+COPY_BELOW = 500  # bytes of a dense row up to which copying a buffer beats pointing into the data
+CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
+
+
+@dataclass
+class Table:
+    """X with its targets and weights.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, n_features)
+        Any numeric dtype and layout; what a kernel can't read as it is gets converted block by block.
+    y : (n, K) float64, or None
+        A target for each head.
+    code : (n,) int32, or None
+        Instead of y, one-vs-rest: the class of each row.
+    negative : float
+        With code, the target of the other classes; that of the class is 1.
+    s : (n,) float64, or None for ones
+        Weights of the rows; rows of weight 0 are left out.
+    s_pos, s_neg : (K,) float64, or None
+        Factors of the weight, for targets above 0 and the others.
+    rows : int64 array, or None
+        The rows to use; None for all.
+    """
+
+    X: object
+    y: np.ndarray | None = None
+    code: np.ndarray | None = None
+    negative: float = -1.0
+    s: np.ndarray | None = None
+    s_pos: np.ndarray | None = None
+    s_neg: np.ndarray | None = None
+    rows: np.ndarray | None = None
+
+    @property
+    def sparse(self):
+        return sp.issparse(self.X)
+
+    @property
+    def n_rows(self):
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    @property
+    def row_values(self):
+        """Values in a row, on the average."""
+        return self.X.nnz / max(1, self.X.shape[0]) if self.sparse else self.X.shape[1]
+
+    def readable(self, dtype):
+        """Whether a kernel reads X where it lies."""
+        if not self.sparse:
+            return self.X.dtype == dtype and self.X.flags.c_contiguous and self.X.flags.aligned
+        parts = self.X.data, self.X.indices, self.X.indptr
+        index = self.X.indices.dtype
+        return (
+            all(part.flags.c_contiguous and part.flags.aligned for part in parts)
+            and self.X.data.dtype == dtype
+            and index == self.X.indptr.dtype
+            and index in (np.int32, np.int64)
+        )
+
+    def read(self, rows, dtype):
+        """Those rows (int64 array or slice) as a table that a kernel can read."""
+        X = self.X[rows]
+        if self.sparse:
+            index = np.result_type(X.indices.dtype, X.indptr.dtype)
+            index = index if index in (np.int32, np.int64) else np.int64
+            X = _csr(X, dtype, index)
+        else:
+            X = np.ascontiguousarray(X, dtype=dtype)
+        taken = {name: getattr(self, name) for name in ("y", "code", "s")}
+        taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
+        return replace(self, X=X, rows=None, **taken)
+
+    def target(self):
+        """What the kernels call targets."""
+        return self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg
+
+    def arrays(self):
+        """X as the kernels take it."""
+        return (self.X.data, self.X.indices, self.X.indptr) if self.sparse else (self.X,)
+
+    def sweep(self, *args):
+        """One step for each row: see _kernels/kernels.pxi."""
+        return (kernels.sweep_csr if self.sparse else kernels.sweep_dense)(*self.arrays(), *args)
+
+    def total(self, *args):
+        """Sum of the losses: see _kernels/kernels.pxi."""
+        return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)
+
+
+def _csr(X, dtype, index):
+    out = sp.csr_matrix(X.shape, dtype=dtype)
+    out.data, out.indices, out.indptr = X.data.astype(dtype), X.indices.astype(index), X.indptr.astype(index)
+    return out
+
+
+def sizes(table, dtype, heads):
+    """(rows of a block, rows of a buffer, rows of a kernel call) for this table.
+
+    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself.
+    """
+    values = max(1.0, table.row_values)
+    row_bytes = values * (np.dtype(dtype).itemsize + (8 if table.sparse else 0))
+    block = int(np.clip(BLOCK_BYTES // row_bytes, 1, 32))
+    most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
+    buffer = max(1, min(int(BUFFER_BYTES // row_bytes), most))
+    buffer = max(block, buffer // block * block)
+    call = max(buffer, most // buffer * buffer)
+    return block, buffer, call if table.readable(dtype) else buffer
+
+
+def chunks(table, dtype, heads, shuffle, seed, epoch):
+    """The rows of one epoch, a kernel call at a time.
+
+    Yields
+    ------
+    (Table, order)
+        The table to read from, and `order` as the kernels take it.
+    """
+    block, buffer, call = sizes(table, dtype, heads)
+    n, direct = table.n_rows, table.readable(dtype)
+    scratch = None
+    if shuffle:
+        blocks = _order.permutation(-(-n // block), seed, epoch)
+        values = table.row_values
+        if direct and not table.sparse and values * np.dtype(dtype).itemsize < COPY_BELOW:
+            scratch = np.empty(min(buffer, n) * int(values), dtype)
+    for number, lo in enumerate(range(0, n, call)):
+        if shuffle:
+            rows = _order.rows_of(blocks[lo // block : (lo + call) // block], block, n)
+            visit = _order.visits(len(rows), buffer, number * (call // buffer), seed, epoch)
+            m = len(rows)
+        else:
+            m = min(call, n - lo)
+            rows, visit = (None if table.rows is None and direct else np.arange(lo, lo + m)), None
+        if rows is not None and table.rows is not None:
+            rows = table.rows[rows]
+        if direct:
+            yield table, (rows, visit, lo, m, buffer, scratch)
+        else:
+            yield table.read(rows, dtype), (np.arange(m), visit, 0, m, buffer, None)
+
+
+def mean_loss(table, plan, W, b):
+    """Mean loss of each head at the true weights W (n_features, K) and intercepts b: sum s loss / sum s.
+
+    Returns
+    -------
+    (K,) float64
+    """
+    sums = np.zeros((2, len(b)))
+    for part, (rows, _, first, m, _, _) in chunks(table, W.dtype, len(b), False, 0, 0):
+        part.total(rows, first, m, part.target(), W, b, plan, sums)
+    return sums[0] / np.where(sums[1] > 0, sums[1], 1.0)

@@ -1,0 +1,96 @@
+"""State: all that training changes. Saving it is a checkpoint; going on from it is bit for bit an unbroken run."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastsgd._kernels import kernels
+
+# The fields of Scalars in _kernels/plan.pxd, in its order.
+SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor")])
+
+
+@dataclass
+class State:
+    """Weights, averages and penalties received, of K heads; the clock; the key of the generator.
+
+    Attributes
+    ----------
+    W : (n_features, K), float32 or float64
+        The true weights are at.scale * W.
+    b, b_avg : (K,), float64
+        Intercepts, and their average.
+    A : like W, or None
+        With averaging: the sum of the averaged weights is A + at.avg_a * W.
+    Q : like W, or None
+        With an L1 penalty: what each weight has received of it.
+    last : (n_features,) float64, or None
+        With L1 and L2 on CSR: 1 / scale when a feature was last met.
+    at : (1,) record
+        Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
+    seed, epoch : int
+        The order of the rows is a pure function of these; epoch counts the passes begun.
+    """
+
+    W: np.ndarray
+    b: np.ndarray
+    b_avg: np.ndarray
+    seed: int = 0
+    epoch: int = 0
+    A: np.ndarray | None = None
+    Q: np.ndarray | None = None
+    last: np.ndarray | None = None
+    penalty: tuple = (0.0, 0.0)
+    at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1)], SCALARS))
+
+    @classmethod
+    def zeros(cls, n_features, heads, dtype, seed):
+        """The state before the first step."""
+        return cls(np.zeros((n_features, heads), dtype), np.zeros(heads), np.zeros(heads), seed)
+
+    def copy(self):
+        """An independent copy."""
+        return State(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+
+    def restore(self, other):
+        """Become a copy of another state."""
+        vars(self).update(vars(other.copy()))
+
+    def prepare(self, plan, sparse):
+        """Have the arrays that this plan needs; settle what is owed when the penalty is another one."""
+        if self.Q is not None and self.penalty != (plan.l1, plan.l2):
+            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
+        self.penalty = (plan.l1, plan.l2)
+        if plan.l1 and self.Q is None:
+            # Nothing is owed yet: a weight that is not 0 has received all of u.
+            self.Q = (-self.at["u"] * np.sign(self.W)).astype(self.W.dtype)
+        elif not plan.l1:
+            self.Q = None
+        self.last = self._last(sparse) if plan.l1 and plan.l2 else None
+        if plan.average and self.A is None:
+            self.A = np.zeros_like(self.W)
+
+    def _last(self, sparse):
+        if self.last is None and sparse:
+            return np.full(len(self.W), 1.0 / self.at["scale"][0])
+        return self.last
+
+    def model(self, plan):
+        """The model to return, of this very state: scaled, averaged, with the penalty caught up.
+
+        Returns
+        -------
+        W : (n_features, K) of the state's dtype
+        b : (K,) float64
+        """
+        W, at = self.W.copy(), self.at[0]
+        if self.Q is not None:
+            last = None if self.last is None else self.last.copy()
+            kernels.settle_weights(W, self.Q.copy(), last, self.at, *self.penalty)
+        if plan.average and at["avg_n"] > 0:
+            W *= W.dtype.type(at["avg_a"])
+            W += self.A
+            W /= W.dtype.type(at["avg_n"])
+            return W, self.b_avg.copy()
+        W *= W.dtype.type(at["scale"])
+        return W, self.b.copy()

@@ -1,0 +1,42 @@
+"""The extension modules; all else is in pyproject.toml."""
+
+import platform
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+GCC_LIKE = sys.platform != "win32"
+X86 = platform.machine() in ("x86_64", "AMD64")
+# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning, which -ffast-math would take away.
+FAST = ["-O3", "-fno-math-errno", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-ffp-contract=fast"]
+ISA = {"base": []} | ({"v3": ["-march=x86-64-v3"]} if GCC_LIKE and X86 else {})
+
+
+def extension(name, *flags):
+    """The module of that name, from the .pyx of that name."""
+    args = [*flags, "-g0", "-Wno-unused-function"] if GCC_LIKE else ["/O2"]
+    return Extension(name, [name.replace(".", "/") + ".pyx"], extra_compile_args=args)
+
+
+setup(
+    ext_modules=cythonize(
+        [
+            extension("fastsgd.losses", "-O3"),
+            extension("fastsgd.schedules", "-O3"),
+            extension("fastsgd.sources._check", *FAST),
+            extension("fastsgd.sources._order", "-O3"),
+            extension("fastsgd._kernels._cpu"),
+            extension("fastsgd._kernels.plan"),
+            *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+            "freethreading_compatible": True,
+        },
+    )
+)
