@@ -174,7 +174,7 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, 
     """
     cdef Py_ssize_t h
     cdef double inv = 1.0 / scale, r, m, sign, C
-    if l2 > 0 and last[0] != inv:
+    if l2 > 0 and last is not NULL and last[0] != inv:
         r = l1 / l2
         for h in range(K):
             if w[h] == 0:

@@ -291,7 +291,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if self._worse_than_nothing(table, plan, epochs):
             self.stop_reason_ = "diverged"
             warnings.warn(
-                f"The fit diverged: the loss is {epochs[-1].loss:.3g}, far above that of all-zero coefficients. "
+                "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
                 f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}) or scale X with StandardScaler; "
                 f"{self._largest(table)}.",
                 ConvergenceWarning,
@@ -305,14 +305,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             )
 
     def _worse_than_nothing(self, table, plan, epochs):
-        """Whether the last loss is a million times that of zero weights, which no training run leads back from."""
-        last = np.nanmax([epochs[-1].loss, epochs[-1].objective]) if epochs else 0.0
-        if last < 1e6:
+        """Whether the model's loss is a million times that of zero weights; looked into only where the last epoch's was high."""
+        if not epochs or np.nanmax([epochs[-1].loss, epochs[-1].objective]) < 1e6:
             return False
-        zero = np.zeros((table.X.shape[1], 1)), np.zeros(1)
-        if len(self._state.b) > 1:
-            zero = np.zeros_like(self._state.W), np.zeros_like(self._state.b)
-        return last > 1e6 * (1.0 + abs(float(mean_loss(table, plan, zero[0].astype(self._state.W.dtype), zero[1]).mean())))
+        W, b = self._state.model(plan)
+        zero = float(mean_loss(table, plan, np.zeros_like(W), np.zeros_like(b)).mean())
+        return float(mean_loss(table, plan, W, b).mean()) > 1e6 * (1.0 + abs(zero))
 
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
