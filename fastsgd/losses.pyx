@@ -53,8 +53,9 @@ cdef double log_loss_value(double p, double y, const double* par) noexcept nogil
 
 
 cdef double log_loss_slope(double p, double y, const double* par) noexcept nogil:
-    cdef double e = exp(-fabs(p))
-    return ((1.0 - y) - y * e) / (1.0 + e) if p > 0 else (e - y * (1.0 + e)) / (1.0 + e)
+    # 1 / (1 + exp(-p)) - y, without cancellation for y = 0 and 1, and without a branch on the sign of p
+    cdef double e = exp(-fabs(p)), up = 1.0 if p > 0 else e, down = e if p > 0 else 1.0
+    return ((1.0 - y) * up - y * down) / (1.0 + e)
 
 
 cdef double squared_error_value(double p, double y, const double* par) noexcept nogil:

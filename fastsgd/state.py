@@ -24,8 +24,8 @@ class State:
         With averaging: the sum of the averaged weights is A + at.avg_a * W.
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
-    last : (n_features,) float64, or None
-        With L1 and L2 on CSR: 1 / scale when a feature was last met.
+    last : (n_features, 2) float64, or None
+        With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
     at : (1,) record
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
     seed, epoch : int
@@ -60,6 +60,7 @@ class State:
         """Have the arrays that this plan needs; settle what is owed when the penalty is another one."""
         if self.Q is not None and self.penalty != (plan.l1, plan.l2):
             kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
+            self.last = None
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
             # Nothing is owed yet: a weight that is not 0 has received all of u.
@@ -72,7 +73,7 @@ class State:
 
     def _last(self, sparse):
         if self.last is None and sparse:
-            return np.full(len(self.W), 1.0 / self.at["scale"][0])
+            return np.tile([self.at["u"][0], 1.0 / self.at["scale"][0]], (len(self.W), 1))
         return self.last
 
     def model(self, plan):

@@ -9,19 +9,39 @@ from cython cimport floating
 from libc.math cimport INFINITY, fabs, isfinite, log
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from fastsgd._kernels.plan cimport Params, Plan, Scalars
 
 cdef extern from *:
     """
     #if defined(__GNUC__) || defined(__clang__)
-    #define fastsgd_prefetch(p) __builtin_prefetch(p)
+    #define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
+    #define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
     #else
-    #define fastsgd_prefetch(p) ((void)(p))
+    #define fastsgd_near(p) ((void)(p))
+    #define fastsgd_far(p) ((void)(p))
     #endif
     """
-    void prefetch "fastsgd_prefetch"(const void* p) noexcept nogil
+    void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
+    void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
+
+
+cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
+    """x . w in 16 independent sums, so that no addition waits for the one before."""
+    cdef floating lane[16]
+    cdef floating s = 0
+    cdef Py_ssize_t k = 0, l
+    for l in range(16):
+        lane[l] = 0
+    while k + 16 <= n:
+        for l in range(16):
+            lane[l] += x[k + l] * w[k + l]
+        k += 16
+    for l in range(k, n):
+        s += x[l] * w[l]
+    for l in range(16):
+        s += lane[l]
+    return s
 
 # ---------------------------------------------------------------- tags
 cdef struct Dense:
@@ -53,7 +73,8 @@ cdef struct Targets:
     const double* s_neg
 
 # The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
-# last: 1 / scale when a feature was last met (CSR with L1 and L2).
+# last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2). On CSR the penalty of a step is put off until
+# the feature is met again.
 cdef struct Moving:
     double* b
     double* b_avg
@@ -78,9 +99,7 @@ cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t
     cdef Py_ssize_t k = 0
     cdef floating s = 0, s1 = 0, s2 = 0, s3 = 0
     if Layout is Dense:
-        for k in range(nnz):
-            s += x[k] * w[k]
-        return s
+        return lanes_dot(x, w, nnz)
     else:
         while k + 4 <= nnz:
             s += x[k] * w[ix[k]]
@@ -144,75 +163,84 @@ cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogi
 # ---------------------------------------------------------------- the L1 penalty
 cdef inline void shrink(floating* w, floating* q, double u, double inv, double scale) noexcept nogil:
     """Cumulative penalty (Tsuruoka, Tsujii and Ananiadou 2009, eq. 14-16): what is due, but never through zero."""
-    cdef double z = w[0], new = 0.0, due
+    cdef double z = w[0], new, due
+    if z == 0:
+        return
     if z > 0:
         due = z - (u + q[0]) * inv
         new = due if due > 0 else 0.0
-    elif z < 0:
+    else:
         due = z + (u - q[0]) * inv
         new = due if due < 0 else 0.0
     w[0] = <floating> new
     q[0] += <floating> (scale * (new - z))
 
 
-cdef inline void shrink_row(Layout* L, const index* ix, Py_ssize_t nnz, floating* W, floating* Q, Py_ssize_t K,
-                            double u, double scale) noexcept nogil:
-    cdef Py_ssize_t k, h, j
-    cdef double inv = 1.0 / scale
-    for k in range(nnz):
-        j = (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
-        for h in range(K):
-            shrink(W + j + h, Q + j + h, u, inv, scale)
+cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u,
+                                floating inv, floating scale) noexcept nogil:
+    """w += c x, then `shrink`, along a dense row."""
+    cdef Py_ssize_t k
+    cdef floating z, up, down, new
+    for k in range(n):
+        z = w[k] + c * x[k]
+        down = z - (u + q[k]) * inv
+        up = z + (u - q[k]) * inv
+        down = down if down > 0 else <floating> 0
+        up = up if up < 0 else <floating> 0
+        new = down if z > 0 else up
+        new = new if z != 0 else <floating> 0
+        w[k] = new
+        q[k] += scale * (new - z)
 
 
 cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, double u, double scale,
                           double l1, double l2) noexcept nogil:
-    """The penalty of the steps since a feature was last met, as a dense row would have received it.
+    """The penalty that fell due when a feature was last met, and since, as a dense row would have received it.
 
     With L2 beside L1 a weight w0 > 0 that no row touches goes as w + r = C (w0 + r), r = l1 / l2, C the product of
     the shrinkages, until it is 0. How much L1 it had received by then is taken in proportion to log C.
     """
     cdef Py_ssize_t h
-    cdef double inv = 1.0 / scale, r, m, sign, C
-    if l2 > 0 and last is not NULL and last[0] != inv:
-        r = l1 / l2
+    cdef double inv = 1.0 / scale, u0, inv0, r, m, sign, C
+    if l2 == 0 or last is NULL:
         for h in range(K):
-            if w[h] == 0:
-                continue
-            sign = 1.0 if w[h] > 0 else -1.0
-            m = fabs(w[h]) - r * (inv - last[0])
-            if m > 0:
-                w[h] = <floating> (sign * m)
-                q[h] = <floating> (-sign * u)
-            else:
-                C = r / (fabs(w[h]) / last[0] + r)
-                q[h] -= <floating> (sign * (u + sign * q[h]) * log(C) / log(scale * last[0]))
-                w[h] = 0
-        last[0] = inv
+            shrink(w + h, q + h, u, inv, scale)
+        return
+    u0, inv0, r = last[0], last[1], l1 / l2
+    last[0], last[1] = u, inv
     for h in range(K):
-        shrink(w + h, q + h, u, inv, scale)
+        shrink(w + h, q + h, u0, inv0, 1.0 / inv0)
+        if w[h] == 0 or u == u0:
+            continue
+        sign = 1.0 if w[h] > 0 else -1.0
+        m = fabs(w[h]) - (r * (inv - inv0) if inv != inv0 else (u - u0) * inv)
+        if m > 0:
+            w[h] = <floating> (sign * m)
+            q[h] = <floating> (-sign * u)
+        else:
+            C = r / (fabs(w[h]) / inv0 + r)
+            q[h] = <floating> (-sign * (u0 + (u - u0) * (log(C) / log(inv0 / inv) if inv != inv0 else 1.0)))
+            w[h] = 0
 
 
-cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* last, const Scalars* at,
+cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* last, double u, double scale,
                  double l1, double l2) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(d):
-        catch_up(W + j * K, Q + j * K, K, last + j if last is not NULL else NULL, at.u, at.scale, l1, l2)
+        catch_up(W + j * K, Q + j * K, K, last + 2 * j if last is not NULL else NULL, u, scale, l1, l2)
 
 
-cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* last, Scalars* at) noexcept nogil:
-    """Bring scale back to 1."""
+cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* last, double avg_a, double scale) noexcept nogil:
+    """Make scale 1 and avg_a 0."""
     cdef Py_ssize_t j
     if A is not NULL:
         for j in range(d * K):
-            A[j] += <floating> (at.avg_a * W[j])
-        at.avg_a = 0
+            A[j] += <floating> (avg_a * W[j])
     for j in range(d * K):
-        W[j] = <floating> (at.scale * W[j])
+        W[j] = <floating> (scale * W[j])
     if last is not NULL:
         for j in range(d):
-            last[j] *= at.scale
-    at.scale = 1
+            last[2 * j + 1] *= scale
 
 
 # ---------------------------------------------------------------- the sweep
@@ -230,25 +258,58 @@ cdef inline double slope_or_step(const Params* P, double p, double y, double eta
     return -eta * min(max(g, -1e12), 1e12)
 
 
+cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                            Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
+    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    while k < end:
+        near(values + k)
+        if Layout is Csr:
+            near(indices + k)
+        k += 64 // <Py_ssize_t> sizeof(floating)
+
+
+cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                           const Targets* T, Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
+    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    if T.y is not NULL:
+        far(T.y + r * T.K)
+    else:
+        far(T.code + r)
+    while k < end:
+        far(values + k)
+        if Layout is Csr:
+            far(indices + k)
+        k += 64 // <Py_ssize_t> sizeof(floating)
+
+
 cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr,
-               Py_ssize_t d, bint copied, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n,
+               Py_ssize_t d, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t ahead,
                const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
                double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
-    """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
+    """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
+
+    Meanwhile the `ahead` rows that are listed behind these, the next buffer's, are brought into the cache.
+    """
     cdef Py_ssize_t K = 1 if Heads is One else T.K
-    cdef Py_ssize_t v, place, r, lo = 0, nnz = d, k, h, n_live
+    cdef Py_ssize_t v, place, r, j, lo = 0, nnz = d, k, h, n_live
     cdef const floating* x
     cdef const index* ix = NULL
-    cdef Scalars* at = M.at
-    cdef double eta, p, y, s, step = 0, norm = 0, decay
-    cdef double* last
+    cdef Scalars at = M.at[0]
+    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / at.scale
+    cdef int fault = 0
     for v in range(n):
+        if v < ahead:
+            fetch_far(L, values, indices, indptr, d, T, rows[n + v])
+        if visit is not NULL and v + 2 < n:
+            fetch_near(L, values, indices, indptr, d, rows[visit[v + 2]])
         place = visit[v] if visit is not NULL else v
         r = rows[place] if rows is not NULL else first + place
         if T.s is not NULL and T.s[r] == 0:
             continue
         if Layout is Dense:
-            x = values + (place if copied else r) * d
+            x = values + r * d
         else:
             lo = indptr[r]
             nnz = indptr[r + 1] - lo
@@ -256,8 +317,8 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             ix = indices + lo
             if Q is not NULL:
                 for k in range(nnz):
-                    last = M.last + ix[k] if M.last is not NULL else NULL
-                    catch_up(W + <Py_ssize_t> ix[k] * K, Q + <Py_ssize_t> ix[k] * K, K, last, at.u, at.scale, P.l1, P.l2)
+                    j = ix[k]
+                    catch_up(W + j * K, Q + j * K, K, M.last + 2 * j if M.last is not NULL else NULL, at.u, at.scale, P.l1, P.l2)
         if P.pa:
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
@@ -267,71 +328,87 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
         if Heads is One:
             p = at.scale * dot(L, x, ix, nnz, W) + M.b[0]
             if not isfinite(p):
-                return 1
+                fault = 1
+                break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
+            step = s * slope_or_step(P, p, y, eta, norm)
             loss_sum[0] += s * P.value(p, y, P.loss_par)
             weight_sum[0] += s
-            step = s * slope_or_step(P, p, y, eta, norm)
         else:
             dots(L, x, ix, nnz, W, K, z)
             n_live = 0
             for h in range(K):
                 p = at.scale * z[h] + M.b[h]
                 if not isfinite(p):
-                    return 1
+                    fault = 1
+                    break
                 y = target(T, r, h)
                 s = weight(T, r, h, y)
+                step = s * slope_or_step(P, p, y, eta, norm)
                 loss_sum[h] += s * P.value(p, y, P.loss_par)
                 weight_sum[h] += s
-                step = s * slope_or_step(P, p, y, eta, norm)
                 M.b[h] += (step - eta * P.nu) * P.intercept_decay
                 z[h] = <floating> step
                 if step != 0:
                     live[n_live] = <int32_t> h
                     n_live += 1
+            if fault:
+                break
 
         if P.l2 > 0:
             decay = max(0.0, 1.0 - eta * P.l2)
             if at.scale * decay < 1e-9:
                 if Layout is Csr:
                     if Q is not NULL:
-                        settle(W, Q, d, K, M.last, at, P.l1, P.l2)
-                fold(W, A, d, K, M.last, at)
+                        settle(W, Q, d, K, M.last, at.u, at.scale, P.l1, P.l2)
+                fold(W, A, d, K, M.last, at.avg_a, at.scale)
+                if decay < 1e-9:
+                    fold(W, A, d, K, M.last, 0, decay)
+                    decay = 1
+                at.scale, at.avg_a = 1, 0
             at.scale *= decay
-            if at.scale < 1e-9:
-                fold(W, A, d, K, M.last, at)
+            inv = 1.0 / at.scale
+        at.u += eta * P.l1
 
         if Heads is One:
-            if step != 0:
-                if A is not NULL and at.avg_a != 0:
-                    add(L, x, ix, nnz, A, <floating> (-at.avg_a * step / at.scale))
-                add(L, x, ix, nnz, W, <floating> (step / at.scale))
+            if step != 0 and A is not NULL and at.avg_a != 0:
+                add(L, x, ix, nnz, A, <floating> (-at.avg_a * step * inv))
+            if Layout is Dense:
+                if Q is not NULL:
+                    add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> at.u, <floating> inv, <floating> at.scale)
+                elif step != 0:
+                    add(L, x, ix, nnz, W, <floating> (step * inv))
+            elif step != 0:
+                add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
-        elif n_live:
-            for h in range(K):
-                z[h] = <floating> (z[h] / at.scale)
-            adds(L, x, ix, nnz, W, K, z, live, n_live)
-            if A is not NULL and at.avg_a != 0:
+        else:
+            if n_live:
                 for h in range(K):
-                    z[h] = <floating> (-at.avg_a * z[h])
-                adds(L, x, ix, nnz, A, K, z, live, n_live)
+                    z[h] = <floating> (z[h] * inv)
+                adds(L, x, ix, nnz, W, K, z, live, n_live)
+                if A is not NULL and at.avg_a != 0:
+                    for h in range(K):
+                        z[h] = <floating> (-at.avg_a * z[h])
+                    adds(L, x, ix, nnz, A, K, z, live, n_live)
+            if Layout is Dense:
+                if Q is not NULL:
+                    for k in range(d * K):
+                        shrink(W + k, Q + k, at.u, inv, at.scale)
+        if Layout is Csr:
+            if M.last is not NULL:
+                for k in range(nnz):
+                    M.last[2 * ix[k]] = at.u
+                    M.last[2 * ix[k] + 1] = inv
 
         if 0 < P.average <= at.t:
             at.avg_a += at.scale
             at.avg_n += 1
             for h in range(K):
                 M.b_avg[h] += (M.b[h] - M.b_avg[h]) / at.avg_n
-
-        if Q is not NULL:
-            at.u += eta * P.l1
-            shrink_row(L, ix, nnz, W, Q, K, at.u, at.scale)
-            if Layout is Csr:
-                if M.last is not NULL:
-                    for k in range(nnz):
-                        M.last[ix[k]] = 1.0 / at.scale
         at.t += 1
-    return 0
+    M.at[0] = at
+    return fault
 
 
 # ---------------------------------------------------------------- the doors
@@ -353,38 +430,30 @@ cdef inline Targets targets(target, Py_ssize_t K):
 
 cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
              const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t buffer_rows,
-             floating* scratch, const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+             const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
              double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
-    """Buffer by buffer: bring the rows in, in the order of the blocks, then visit them in theirs."""
+    """Buffer by buffer."""
     cdef One one
     cdef Many many
-    cdef Py_ssize_t at = 0, m, i, r, k, fault = 0
-    cdef const floating* here
+    cdef Py_ssize_t at = 0, m, i, ahead, fault = 0
     cdef const int64_t* these
+    cdef const int32_t* order
+    if visit is NULL:
+        buffer_rows = n
+    else:
+        for i in range(min(buffer_rows, n)):
+            fetch_far(L, values, indices, indptr, d, T, rows[i])
     while at < n and not fault:
         m = min(buffer_rows, n - at)
+        ahead = min(buffer_rows, n - at - m)
         these = rows + at if rows is not NULL else NULL
-        here = values
-        if visit is not NULL:
-            if Layout is Dense:
-                if scratch is not NULL:
-                    for i in range(m):
-                        memcpy(scratch + i * d, values + these[i] * d, d * sizeof(floating))
-                    here = scratch
-            else:
-                for i in range(m):
-                    r = these[i]
-                    k = indptr[r]
-                    while k < indptr[r + 1]:
-                        prefetch(values + k)
-                        prefetch(indices + k)
-                        k += 64 // sizeof(floating)
+        order = visit + at if visit is not NULL else NULL
         if T.K == 1:
-            fault = sweep(L, &one, here, indices, indptr, d, here is scratch, these, visit + at if visit is not NULL else NULL,
-                          first + at, m, T, W, Q, A, M, P, loss_sum, weight_sum, z, live)
+            fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, W, Q, A, M, P,
+                          loss_sum, weight_sum, z, live)
         else:
-            fault = sweep(L, &many, here, indices, indptr, d, here is scratch, these, visit + at if visit is not NULL else NULL,
-                          first + at, m, T, W, Q, A, M, P, loss_sum, weight_sum, z, live)
+            fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, W, Q, A, M, P,
+                          loss_sum, weight_sum, z, live)
         at += m
     return fault
 
@@ -425,9 +494,9 @@ def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, doubl
     Parameters
     ----------
     X : (n_rows, n_features) of the state's dtype
-    order : (rows, visit, first, n, buffer_rows, scratch)
-        Rows in the order of the blocks, int64 (None: first, first + 1, ...); their order within each buffer, int32
-        (None: as they stand); a flat array to copy a buffer of rows to (None: don't).
+    order : (rows, visit, first, n, buffer_rows)
+        Rows in the order of the blocks, int64 (None: first, first + 1, ...), and the order of visits within each buffer
+        of them, int32 (None: as they stand).
     target : (y, code, negative, s, s_pos, s_neg)
         As `Targets`.
     state : State
@@ -464,15 +533,15 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
     cdef const int64_t[::1] rows = order[0]
     cdef const int32_t[::1] visit = order[1]
     cdef Py_ssize_t first = order[2], n = order[3], buffer_rows = order[4], K = state.b.shape[0]
-    cdef floating[::1] scratch = order[5]
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
-    cdef double[::1] b = state.b, b_avg = state.b_avg, last = state.last
+    cdef double[::1] b = state.b, b_avg = state.b_avg
+    cdef double[:, ::1] last = state.last
     cdef Scalars[::1] at = state.at
     cdef Targets T = targets(target, K)
     cdef Moving M
     cdef int fault
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
-    M.last = &last[0] if last is not None and d else NULL
+    M.last = &last[0, 0] if last is not None and d else NULL
     cdef floating* z = <floating*> malloc(K * sizeof(floating))
     cdef int32_t* live = <int32_t*> malloc(K * sizeof(int32_t))
     if z is NULL or live is NULL:
@@ -481,8 +550,7 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
         raise MemoryError(f"no memory for {K} heads")
     with nogil:
         fault = run(L, values, indices, indptr, d, &rows[0] if rows is not None else NULL,
-                    &visit[0] if visit is not None else NULL, first, n, buffer_rows,
-                    &scratch[0] if scratch is not None else NULL, &T, &W[0, 0] if d else NULL,
+                    &visit[0] if visit is not None else NULL, first, n, buffer_rows, &T, &W[0, 0] if d else NULL,
                     &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL, M, &plan.par,
                     &sums[0, 0], &sums[1, 0], z, live)
     free(z)
@@ -531,8 +599,9 @@ cdef int sum_up(Layout* L, const floating* values, const index* indices, const i
     return 0
 
 
-def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, double[::1] last, Scalars[::1] at, double l1, double l2):
+def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, double[:, ::1] last, Scalars[::1] at, double l1, double l2):
     """Apply the L1 penalty that weights not met lately still owe, in place."""
     if W.shape[0]:
         with nogil:
-            settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0] if last is not None else NULL, &at[0], l1, l2)
+            settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0, 0] if last is not None else NULL, at[0].u,
+                   at[0].scale, l1, l2)

@@ -10,7 +10,6 @@ from fastsgd.sources import _order
 
 BUFFER_BYTES = 1 << 20  # rows that are permuted together, so that they are in the cache when visited
 BLOCK_BYTES = 4096  # rows that lie together and are fetched together
-COPY_BELOW = 500  # bytes of a dense row up to which copying a buffer beats pointing into the data
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
 
@@ -132,12 +131,8 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
     """
     block, buffer, call = sizes(table, dtype, heads)
     n, direct = table.n_rows, table.readable(dtype)
-    scratch = None
     if shuffle:
         blocks = _order.permutation(-(-n // block), seed, epoch)
-        values = table.row_values
-        if direct and not table.sparse and values * np.dtype(dtype).itemsize < COPY_BELOW:
-            scratch = np.empty(min(buffer, n) * int(values), dtype)
     for number, lo in enumerate(range(0, n, call)):
         if shuffle:
             rows = _order.rows_of(blocks[lo // block : (lo + call) // block], block, n)
@@ -149,9 +144,9 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
         if rows is not None and table.rows is not None:
             rows = table.rows[rows]
         if direct:
-            yield table, (rows, visit, lo, m, buffer, scratch)
+            yield table, (rows, visit, lo, m, buffer)
         else:
-            yield table.read(rows, dtype), (np.arange(m), visit, 0, m, buffer, None)
+            yield table.read(rows, dtype), (np.arange(m), visit, 0, m, buffer)
 
 
 def mean_loss(table, plan, W, b):
@@ -162,6 +157,6 @@ def mean_loss(table, plan, W, b):
     (K,) float64
     """
     sums = np.zeros((2, len(b)))
-    for part, (rows, _, first, m, _, _) in chunks(table, W.dtype, len(b), False, 0, 0):
+    for part, (rows, _, first, m, _) in chunks(table, W.dtype, len(b), False, 0, 0):
         part.total(rows, first, m, part.target(), W, b, plan, sums)
     return sums[0] / np.where(sums[1] > 0, sums[1], 1.0)
