@@ -6,7 +6,7 @@
 # What is settled at compile time: layout, index type, dtype, one head or many. Losses and schedules are C pointers,
 # penalties numbers. Every index has been checked before (sources/_check.pyx).
 from cython cimport floating
-from libc.math cimport INFINITY, fabs, isfinite, log
+from libc.math cimport isfinite, log1p
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
@@ -161,73 +161,75 @@ cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogi
 
 
 # ---------------------------------------------------------------- the L1 penalty
-cdef inline void shrink(floating* w, floating* q, double u, double inv, double scale) noexcept nogil:
-    """Cumulative penalty (Tsuruoka, Tsujii and Ananiadou 2009, eq. 14-16): what is due, but never through zero."""
-    cdef double z = w[0], new, due
-    if z == 0:
-        return
-    if z > 0:
-        due = z - (u + q[0]) * inv
-        new = due if due > 0 else 0.0
-    else:
-        due = z + (u - q[0]) * inv
-        new = due if due < 0 else 0.0
-    w[0] = <floating> new
-    q[0] += <floating> (scale * (new - z))
+cdef inline floating shrunk(floating z, floating q, floating u, floating inv) noexcept nogil:
+    """Cumulative penalty (Tsuruoka, Tsujii and Ananiadou 2009, eq. 14-16): what is due, but never through zero.
+
+    As |q| <= u, one of the two terms is 0: the first unless z > 0, the second unless z < 0.
+    """
+    cdef floating down = z - (u + q) * inv, up = z + (u - q) * inv
+    return (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
 
 
 cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u,
                                 floating inv, floating scale) noexcept nogil:
-    """w += c x, then `shrink`, along a dense row."""
+    """w += c x, then the penalty, along a dense row."""
     cdef Py_ssize_t k
-    cdef floating z, up, down, new
+    cdef floating z
     for k in range(n):
         z = w[k] + c * x[k]
-        down = z - (u + q[k]) * inv
-        up = z + (u - q[k]) * inv
-        down = down if down > 0 else <floating> 0
-        up = up if up < 0 else <floating> 0
-        new = down if z > 0 else up
-        new = new if z != 0 else <floating> 0
-        w[k] = new
-        q[k] += scale * (new - z)
+        w[k] = shrunk(z, q[k], u, inv)
+        q[k] += scale * (w[k] - z)
 
 
-cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, double u, double scale,
-                          double l1, double l2) noexcept nogil:
-    """The penalty that fell due when a feature was last met, and since, as a dense row would have received it.
+cdef inline double log1p_ratio(double a, double b) noexcept nogil:
+    """log(1 + a) / log(1 + b) for 0 <= a <= b; below 1/8 by log(1 + x) = x (6 + x) / (6 + 4 x), good to x^4 / 36."""
+    if b < 0.125:
+        return a * (6 + a) * (6 + 4 * b) / (b * (6 + b) * (6 + 4 * a))
+    return log1p(a) / log1p(b)
 
-    With L2 beside L1 a weight w0 > 0 that no row touches goes as w + r = C (w0 + r), r = l1 / l2, C the product of
-    the shrinkages, until it is 0. How much L1 it had received by then is taken in proportion to log C.
+
+cdef inline void pay_between(floating* w, floating* q, floating u0, floating u, floating inv0, floating inv,
+                             double r) noexcept nogil:
+    """L1 and L2 together from (u0, inv0) to (u, inv) for a weight that no row touches, r = l1 / l2.
+
+    A weight w0 > 0 goes as w + r = C (w0 + r), C the product of the shrinkages, until it is 0. How much L1 it had
+    received by then is taken in proportion to log C.
     """
-    cdef Py_ssize_t h
-    cdef double inv = 1.0 / scale, u0, inv0, r, m, sign, C
-    if l2 == 0 or last is NULL:
-        for h in range(K):
-            shrink(w + h, q + h, u, inv, scale)
+    cdef floating z = w[0], size = z if z > 0 else -z, m
+    if z == 0:
         return
-    u0, inv0, r = last[0], last[1], l1 / l2
-    last[0], last[1] = u, inv
+    m = size - (<floating> (r * (inv - inv0)) if inv != inv0 else (u - u0) * inv)
+    if m <= 0:
+        m = 0
+        if inv != inv0:
+            u = u0 + (u - u0) * <floating> log1p_ratio(size / (inv0 * r), inv / inv0 - 1)
+    w[0] = m if z > 0 else -m
+    q[0] = -u if z > 0 else u
+
+
+cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, floating u, floating scale, floating inv,
+                          double r) noexcept nogil:
+    """The penalty that fell due when a feature was last met, and since, as a dense row would have received it."""
+    cdef Py_ssize_t h
+    cdef floating z, u0 = u, inv0 = inv, scale0 = scale
+    if last is not NULL:
+        u0, inv0 = <floating> last[0], <floating> last[1]
+        scale0 = 1 / inv0
+        last[0], last[1] = u, inv
     for h in range(K):
-        shrink(w + h, q + h, u0, inv0, 1.0 / inv0)
-        if w[h] == 0 or u == u0:
-            continue
-        sign = 1.0 if w[h] > 0 else -1.0
-        m = fabs(w[h]) - (r * (inv - inv0) if inv != inv0 else (u - u0) * inv)
-        if m > 0:
-            w[h] = <floating> (sign * m)
-            q[h] = <floating> (-sign * u)
-        else:
-            C = r / (fabs(w[h]) / inv0 + r)
-            q[h] = <floating> (-sign * (u0 + (u - u0) * (log(C) / log(inv0 / inv) if inv != inv0 else 1.0)))
-            w[h] = 0
+        z = w[h]
+        w[h] = shrunk(z, q[h], u0, inv0)
+        q[h] += scale0 * (w[h] - z)
+        if last is not NULL:
+            pay_between(w + h, q + h, u0, u, inv0, inv, r)
 
 
 cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* last, double u, double scale,
                  double l1, double l2) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(d):
-        catch_up(W + j * K, Q + j * K, K, last + 2 * j if last is not NULL else NULL, u, scale, l1, l2)
+        catch_up(W + j * K, Q + j * K, K, last + 2 * j if last is not NULL else NULL, <floating> u, <floating> scale,
+                 <floating> (1.0 / scale), l1 / l2)
 
 
 cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* last, double avg_a, double scale) noexcept nogil:
@@ -297,7 +299,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef const floating* x
     cdef const index* ix = NULL
     cdef Scalars at = M.at[0]
-    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / at.scale
+    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / at.scale, r_l1 = P.l1 / P.l2
     cdef int fault = 0
     for v in range(n):
         if v < ahead:
@@ -318,7 +320,8 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if Q is not NULL:
                 for k in range(nnz):
                     j = ix[k]
-                    catch_up(W + j * K, Q + j * K, K, M.last + 2 * j if M.last is not NULL else NULL, at.u, at.scale, P.l1, P.l2)
+                    catch_up(W + j * K, Q + j * K, K, M.last + 2 * j if M.last is not NULL else NULL,
+                             <floating> at.u, <floating> at.scale, <floating> inv, r_l1)
         if P.pa:
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
@@ -393,8 +396,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                     adds(L, x, ix, nnz, A, K, z, live, n_live)
             if Layout is Dense:
                 if Q is not NULL:
-                    for k in range(d * K):
-                        shrink(W + k, Q + k, at.u, inv, at.scale)
+                    add_and_shrink(W, d * K, W, Q, 0, <floating> at.u, <floating> inv, <floating> at.scale)
         if Layout is Csr:
             if M.last is not NULL:
                 for k in range(nnz):
