@@ -17,13 +17,16 @@ cdef extern from *:
     #if defined(__GNUC__) || defined(__clang__)
     #define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
     #define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
+    #define fastsgd_one_by_one() __asm__ volatile("")
     #else
     #define fastsgd_near(p) ((void)(p))
     #define fastsgd_far(p) ((void)(p))
+    #define fastsgd_one_by_one()
     #endif
     """
     void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
     void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
+    void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
 
 
 cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
@@ -95,7 +98,7 @@ cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y
 
 # ---------------------------------------------------------------- along one row
 cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
-    """x . w. On CSR four scalar accumulators: gathered vectors stall behind the last row's stores."""
+    """x . w. On CSR four scalar sums: gathered vectors stall behind the last row's stores."""
     cdef Py_ssize_t k = 0
     cdef floating s = 0, s1 = 0, s2 = 0, s3 = 0
     if Layout is Dense:
@@ -106,9 +109,11 @@ cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t
             s1 += x[k + 1] * w[ix[k + 1]]
             s2 += x[k + 2] * w[ix[k + 2]]
             s3 += x[k + 3] * w[ix[k + 3]]
+            one_by_one()
             k += 4
         while k < nnz:
             s += x[k] * w[ix[k]]
+            one_by_one()
             k += 1
         return (s + s1) + (s2 + s3)
 
