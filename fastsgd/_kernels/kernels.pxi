@@ -2,13 +2,14 @@
 #
 #     rows -> margins -> slopes -> update
 #
-# Weights W are feature-major, (n_features, K): the K heads of one feature are neighbours. True weights are scale * W.
+# Weights W are feature-major, (n_features, S): the K heads of one feature are neighbours, followed by zeros up to a
+# multiple of 4 (S = K = 1 for one). True weights are scale * W.
 # What is settled at compile time: layout, index type, dtype, one head or many. Losses and schedules are C pointers,
 # penalties numbers. Every index has been checked before (sources/_check.pyx).
 from cython cimport floating
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 from fastsgd._kernels.plan cimport Params, Plan, Scalars
 
@@ -125,36 +126,71 @@ cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t n
         w[k if Layout is Dense else ix[k]] += c * x[k]
 
 
-cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t K,
+cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                       floating* z) noexcept nogil:
-    """z = x . W, for K heads at once."""
-    cdef Py_ssize_t k, h
+    """z = x . W for S heads, a multiple of 4: few in registers, many feature by feature."""
+    cdef Py_ssize_t k, h, l
     cdef const floating* w
     cdef floating v
-    for h in range(K):
-        z[h] = 0
-    for k in range(nnz):
-        v = x[k]
-        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
-        for h in range(K):
-            z[h] += v * w[h]
+    cdef floating sums[8]
+    if S > 32:
+        for h in range(S):
+            z[h] = 0
+        for k in range(nnz):
+            v = x[k]
+            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
+            if Layout is Csr and k + 1 < nnz:
+                for h in range(0, S, 16):
+                    near(W + <Py_ssize_t> ix[k + 1] * S + h)
+            for h in range(S):
+                z[h] += v * w[h]
+        return
+    h = 0
+    while h + 8 <= S:
+        for l in range(8):
+            sums[l] = 0
+        for k in range(nnz):
+            v = x[k]
+            if Layout is Dense and v == 0:
+                continue
+            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S + h
+            for l in range(8):
+                sums[l] += v * w[l]
+        for l in range(8):
+            z[h + l] = sums[l]
+        h += 8
+    if h < S:
+        for l in range(4):
+            sums[l] = 0
+        for k in range(nnz):
+            v = x[k]
+            if Layout is Dense and v == 0:
+                continue
+            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S + h
+            for l in range(4):
+                sums[l] += v * w[l]
+        for l in range(4):
+            z[h + l] = sums[l]
 
 
-cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K,
+cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                       const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
-    """W += x c', for K heads at once; where few of the c are not 0, for those alone."""
-    cdef Py_ssize_t k, h
+    """W += x c' for S heads, a multiple of 4; where few of the c are not 0, for those alone."""
+    cdef Py_ssize_t k, h, l
     cdef floating* w
     cdef floating v
     for k in range(nnz):
         v = x[k]
-        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * K
-        if n_live * 8 < K:
+        if Layout is Dense and v == 0:
+            continue
+        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
+        if n_live * 8 < S:
             for h in range(n_live):
                 w[live[h]] += v * c[live[h]]
         else:
-            for h in range(K):
-                w[h] += v * c[h]
+            for h in range(0, S, 4):
+                for l in range(h, h + 4):
+                    w[l] += v * c[l]
 
 
 cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogil:
@@ -336,7 +372,7 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
 
 cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr,
                Py_ssize_t d, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t ahead,
-               const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+               const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
                double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
 
@@ -368,7 +404,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if Heads is Many and Q is not NULL:
                 for k in range(nnz):
                     j = ix[k]
-                    catch_up(W + j * K, Q + j * K, K, M.last + 2 * j if M.last is not NULL else NULL,
+                    catch_up(W + j * S, Q + j * S, S, M.last + 2 * j if M.last is not NULL else NULL,
                              <floating> at.u, <floating> at.scale, <floating> inv, r_l1)
         if P.pa:
             norm = squared_norm(x, nnz)
@@ -391,7 +427,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             loss_sum[0] += s * P.value(p, y, P.loss_par)
             weight_sum[0] += s
         else:
-            dots(L, x, ix, nnz, W, K, z)
+            dots(L, x, ix, nnz, W, S, z)
             n_live = 0
             for h in range(K):
                 p = at.scale * z[h] + M.b[h]
@@ -416,10 +452,10 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if at.scale * decay < 1e-9:
                 if Layout is Csr:
                     if Q is not NULL:
-                        settle(W, Q, d, K, M.last, at.u, at.scale, P.l1, P.l2)
-                fold(W, A, d, K, M.last, at.avg_a, at.scale)
+                        settle(W, Q, d, S, M.last, at.u, at.scale, P.l1, P.l2)
+                fold(W, A, d, S, M.last, at.avg_a, at.scale)
                 if decay < 1e-9:
-                    fold(W, A, d, K, M.last, 0, decay)
+                    fold(W, A, d, S, M.last, 0, decay)
                     decay = 1
                 at.scale, at.avg_a = 1, 0
             at.scale *= decay
@@ -443,14 +479,14 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if n_live:
                 for h in range(K):
                     z[h] = <floating> (z[h] * inv)
-                adds(L, x, ix, nnz, W, K, z, live, n_live)
+                adds(L, x, ix, nnz, W, S, z, live, n_live)
                 if A is not NULL and at.avg_a != 0:
                     for h in range(K):
                         z[h] = <floating> (-at.avg_a * z[h])
-                    adds(L, x, ix, nnz, A, K, z, live, n_live)
+                    adds(L, x, ix, nnz, A, S, z, live, n_live)
             if Layout is Dense:
                 if Q is not NULL:
-                    add_and_shrink(W, d * K, W, Q, 0, <floating> at.u, <floating> inv, <floating> at.scale)
+                    add_and_shrink(W, d * S, W, Q, 0, <floating> at.u, <floating> inv, <floating> at.scale)
         if Layout is Csr and Heads is Many:
             if M.last is not NULL:
                 for k in range(nnz):
@@ -486,7 +522,7 @@ cdef inline Targets targets(target, Py_ssize_t K):
 
 cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
              const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t buffer_rows,
-             const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+             const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
              double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
     """Buffer by buffer."""
     cdef One one
@@ -505,17 +541,17 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
         these = rows + at if rows is not NULL else NULL
         order = visit + at if visit is not NULL else NULL
         if T.K == 1:
-            fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, W, Q, A, M, P,
+            fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
                           loss_sum, weight_sum, z, live)
         else:
-            fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, W, Q, A, M, P,
+            fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
                           loss_sum, weight_sum, z, live)
         at += m
     return fault
 
 
 cdef int total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-               const int64_t* rows, Py_ssize_t first, Py_ssize_t n, const Targets* T, const floating* W, const double* b,
+               const int64_t* rows, Py_ssize_t first, Py_ssize_t n, const Targets* T, Py_ssize_t S, const floating* W, const double* b,
                const Params* P, double* loss_sum, double* weight_sum, floating* z) noexcept nogil:
     """Sums of s * loss and of s, in stored order, for weights that stand still."""
     cdef Py_ssize_t K = 1 if Heads is One else T.K
@@ -535,7 +571,7 @@ cdef int total(Layout* L, Heads* H, const floating* values, const index* indices
         if Heads is One:
             z[0] = <floating> dot(L, x, ix, nnz, W)
         else:
-            dots(L, x, ix, nnz, W, K, z)
+            dots(L, x, ix, nnz, W, S, z)
         for h in range(K):
             y = target(T, r, h)
             s = weight(T, r, h, y)
@@ -603,7 +639,7 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
         for i in range(n if Q is not None else 0):
             row = rows[i] if rows is not None else first + i
             longest = max(longest, indptr[row + 1] - indptr[row])
-    cdef floating* z = <floating*> malloc(max(K, 4 * longest) * sizeof(floating))
+    cdef floating* z = <floating*> calloc(max(W.shape[1], 4 * longest), sizeof(floating))
     cdef int32_t* live = <int32_t*> malloc(K * sizeof(int32_t))
     if z is NULL or live is NULL:
         free(z)
@@ -611,7 +647,8 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
         raise MemoryError(f"no memory for {K} heads")
     with nogil:
         fault = run(L, values, indices, indptr, d, &rows[0] if rows is not None else NULL,
-                    &visit[0] if visit is not None else NULL, first, n, buffer_rows, &T, &W[0, 0] if d else NULL,
+                    &visit[0] if visit is not None else NULL, first, n, buffer_rows, &T, W.shape[1],
+                    &W[0, 0] if d else NULL,
                     &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL, M, &plan.par,
                     &sums[0, 0], &sums[1, 0], z, live)
     free(z)
@@ -621,7 +658,7 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
 
 def total_dense(const floating[:, ::1] X, rows, Py_ssize_t first, Py_ssize_t n, target, const floating[:, ::1] W,
                 const double[::1] b, Plan plan, double[:, ::1] sums):
-    """Add sum of s * loss and sum of s of n rows, at true weights W (n_features, K) and intercepts b, to sums (2, K)."""
+    """Add sum of s * loss and sum of s of n rows, at true weights W (n_features, S) and intercepts b (K), to sums (2, K)."""
     cdef Dense L
     cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
     cdef const int32_t* none = NULL
@@ -645,17 +682,17 @@ cdef int sum_up(Layout* L, const floating* values, const index* indices, const i
     cdef Many many
     cdef const int64_t[::1] listed = rows
     cdef const int64_t* these = &listed[0] if listed is not None and listed.shape[0] else NULL
-    cdef Py_ssize_t d = W.shape[0], K = W.shape[1]
+    cdef Py_ssize_t d = W.shape[0], S = W.shape[1], K = b.shape[0]
     cdef Targets T = targets(target, K)
     cdef const floating* w = &W[0, 0] if d else NULL
-    cdef floating* z = <floating*> malloc(K * sizeof(floating))
+    cdef floating* z = <floating*> malloc(S * sizeof(floating))
     if z is NULL:
         raise MemoryError(f"no memory for {K} heads")
     with nogil:
         if K == 1:
-            total(L, &one, values, indices, indptr, d, these, first, n, &T, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+            total(L, &one, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
         else:
-            total(L, &many, values, indices, indptr, d, these, first, n, &T, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+            total(L, &many, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
     free(z)
     return 0
 

@@ -150,7 +150,7 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
 
 
 def mean_loss(table, plan, W, b):
-    """Mean loss of each head at the true weights W (n_features, K) and intercepts b: sum s loss / sum s.
+    """Mean loss of each head at the true weights W (n_features, S) and intercepts b (K): sum s loss / sum s.
 
     Returns
     -------
