@@ -47,6 +47,20 @@ cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t 
         s += lane[l]
     return s
 
+cdef extern from "lanes.h":
+    ctypedef float f4
+    ctypedef double d4
+    f4 f4_zero() noexcept nogil
+    f4 f4_add(f4 a, f4 b) noexcept nogil
+    f4 f4_plus(f4 a, float x, const float* w) noexcept nogil
+    f4 f4_load(const float* w) noexcept nogil
+    void f4_store(float* w, f4 a) noexcept nogil
+    d4 d4_zero() noexcept nogil
+    d4 d4_add(d4 a, d4 b) noexcept nogil
+    d4 d4_plus(d4 a, double x, const double* w) noexcept nogil
+    d4 d4_load(const double* w) noexcept nogil
+    void d4_store(double* w, d4 a) noexcept nogil
+
 # ---------------------------------------------------------------- tags
 cdef struct Dense:
     char _
@@ -126,71 +140,83 @@ cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t n
         w[k if Layout is Dense else ix[k]] += c * x[k]
 
 
+cdef inline Py_ssize_t at(Layout* L, const index* ix, Py_ssize_t k, Py_ssize_t S) noexcept nogil:
+    return (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
+
+
+cdef inline void dots4_f4(Layout* L, const float* x, const index* ix, Py_ssize_t nnz, const float* W, Py_ssize_t S,
+                          float* z) noexcept nogil:
+    """z = x . W for 4 heads, in four independent sums."""
+    cdef f4 a = f4_zero(), b = f4_zero(), c = f4_zero(), e = f4_zero()
+    cdef Py_ssize_t k = 0
+    while k + 4 <= nnz:
+        a = f4_plus(a, x[k], W + at(L, ix, k, S))
+        b = f4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
+        c = f4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
+        e = f4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        k += 4
+    while k < nnz:
+        a = f4_plus(a, x[k], W + at(L, ix, k, S))
+        k += 1
+    f4_store(z, f4_add(f4_add(a, b), f4_add(c, e)))
+
+
+cdef inline void dots4_d4(Layout* L, const double* x, const index* ix, Py_ssize_t nnz, const double* W, Py_ssize_t S,
+                          double* z) noexcept nogil:
+    """z = x . W for 4 heads, in four independent sums."""
+    cdef d4 a = d4_zero(), b = d4_zero(), c = d4_zero(), e = d4_zero()
+    cdef Py_ssize_t k = 0
+    while k + 4 <= nnz:
+        a = d4_plus(a, x[k], W + at(L, ix, k, S))
+        b = d4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
+        c = d4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
+        e = d4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        k += 4
+    while k < nnz:
+        a = d4_plus(a, x[k], W + at(L, ix, k, S))
+        k += 1
+    d4_store(z, d4_add(d4_add(a, b), d4_add(c, e)))
+
+
 cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                       floating* z) noexcept nogil:
     """z = x . W for S heads, a multiple of 4: few in registers, many feature by feature."""
-    cdef Py_ssize_t k, h, l
+    cdef Py_ssize_t k, h
     cdef const floating* w
-    cdef floating v
-    cdef floating sums[8]
-    if S > 32:
-        for h in range(S):
-            z[h] = 0
-        for k in range(nnz):
-            v = x[k]
-            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
-            if Layout is Csr and k + 1 < nnz:
-                for h in range(0, S, 16):
-                    near(W + <Py_ssize_t> ix[k + 1] * S + h)
-            for h in range(S):
-                z[h] += v * w[h]
+    if S <= 32:
+        for h in range(0, S, 4):
+            if floating is float:
+                dots4_f4(L, x, ix, nnz, W + h, S, z + h)
+            else:
+                dots4_d4(L, x, ix, nnz, W + h, S, z + h)
         return
-    h = 0
-    while h + 8 <= S:
-        for l in range(8):
-            sums[l] = 0
-        for k in range(nnz):
-            v = x[k]
-            if Layout is Dense and v == 0:
-                continue
-            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S + h
-            for l in range(8):
-                sums[l] += v * w[l]
-        for l in range(8):
-            z[h + l] = sums[l]
-        h += 8
-    if h < S:
-        for l in range(4):
-            sums[l] = 0
-        for k in range(nnz):
-            v = x[k]
-            if Layout is Dense and v == 0:
-                continue
-            w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S + h
-            for l in range(4):
-                sums[l] += v * w[l]
-        for l in range(4):
-            z[h + l] = sums[l]
+    for h in range(S):
+        z[h] = 0
+    for k in range(nnz):
+        w = W + at(L, ix, k, S)
+        if Layout is Csr and k + 1 < nnz:
+            for h in range(0, S, 8):
+                near(W + at(L, ix, k + 1, S) + h)
+        for h in range(S):
+            z[h] += x[k] * w[h]
 
 
 cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                       const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
     """W += x c' for S heads, a multiple of 4; where few of the c are not 0, for those alone."""
-    cdef Py_ssize_t k, h, l
+    cdef Py_ssize_t k, h
     cdef floating* w
-    cdef floating v
     for k in range(nnz):
-        v = x[k]
-        if Layout is Dense and v == 0:
-            continue
-        w = W + (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
+        w = W + at(L, ix, k, S)
         if n_live * 8 < S:
             for h in range(n_live):
-                w[live[h]] += v * c[live[h]]
+                w[live[h]] += x[k] * c[live[h]]
         else:
             for h in range(0, S, 4):
-                for l in range(h, h + 4):
-                    w[l] += v * c[l]
+                if floating is float:
+                    f4_store(w + h, f4_plus(f4_load(w + h), x[k], c + h))
+                else:
+                    d4_store(w + h, d4_plus(d4_load(w + h), x[k], c + h))
 
 
 cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogil:
@@ -382,8 +408,8 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef Py_ssize_t v, place, r, j, lo = 0, nnz = d, k, h, n_live
     cdef const floating* x
     cdef const index* ix = NULL
-    cdef Scalars at = M.at[0]
-    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / at.scale, r_l1 = P.l1 / P.l2
+    cdef Scalars now = M.at[0]
+    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef int fault = 0
     for v in range(n):
         if v < ahead:
@@ -405,19 +431,19 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 for k in range(nnz):
                     j = ix[k]
                     catch_up(W + j * S, Q + j * S, S, M.last + 2 * j if M.last is not NULL else NULL,
-                             <floating> at.u, <floating> at.scale, <floating> inv, r_l1)
+                             <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
         if P.pa:
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
                 continue
-        eta = P.schedule(at.t, P.schedule_par) * at.eta_factor
+        eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
 
         if Heads is One:
             if Layout is Csr and Q is not NULL:
-                p = row_caught_up(x, ix, nnz, W, Q, M.last, <floating> at.u, <floating> at.scale, <floating> inv, r_l1, z)
+                p = row_caught_up(x, ix, nnz, W, Q, M.last, <floating> now.u, <floating> now.scale, <floating> inv, r_l1, z)
             else:
                 p = dot(L, x, ix, nnz, W)
-            p = at.scale * p + M.b[0]
+            p = now.scale * p + M.b[0]
             if not isfinite(p):
                 fault = 1
                 break
@@ -430,7 +456,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             dots(L, x, ix, nnz, W, S, z)
             n_live = 0
             for h in range(K):
-                p = at.scale * z[h] + M.b[h]
+                p = now.scale * z[h] + M.b[h]
                 if not isfinite(p):
                     fault = 1
                     break
@@ -449,29 +475,29 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
 
         if P.l2 > 0:
             decay = max(0.0, 1.0 - eta * P.l2)
-            if at.scale * decay < 1e-9:
+            if now.scale * decay < 1e-9:
                 if Layout is Csr:
                     if Q is not NULL:
-                        settle(W, Q, d, S, M.last, at.u, at.scale, P.l1, P.l2)
-                fold(W, A, d, S, M.last, at.avg_a, at.scale)
+                        settle(W, Q, d, S, M.last, now.u, now.scale, P.l1, P.l2)
+                fold(W, A, d, S, M.last, now.avg_a, now.scale)
                 if decay < 1e-9:
                     fold(W, A, d, S, M.last, 0, decay)
                     decay = 1
-                at.scale, at.avg_a = 1, 0
-            at.scale *= decay
-            inv = 1.0 / at.scale
-        at.u += eta * P.l1
+                now.scale, now.avg_a = 1, 0
+            now.scale *= decay
+            inv = 1.0 / now.scale
+        now.u += eta * P.l1
 
         if Heads is One:
-            if step != 0 and A is not NULL and at.avg_a != 0:
-                add(L, x, ix, nnz, A, <floating> (-at.avg_a * step * inv))
+            if step != 0 and A is not NULL and now.avg_a != 0:
+                add(L, x, ix, nnz, A, <floating> (-now.avg_a * step * inv))
             if Layout is Dense:
                 if Q is not NULL:
-                    add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> at.u, <floating> inv, <floating> at.scale)
+                    add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale)
                 elif step != 0:
                     add(L, x, ix, nnz, W, <floating> (step * inv))
             elif Q is not NULL:
-                put_back(x, ix, nnz, W, Q, M.last, z, <floating> (step * inv), <floating> at.u, <floating> inv)
+                put_back(x, ix, nnz, W, Q, M.last, z, <floating> (step * inv), <floating> now.u, <floating> inv)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
@@ -480,26 +506,26 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 for h in range(K):
                     z[h] = <floating> (z[h] * inv)
                 adds(L, x, ix, nnz, W, S, z, live, n_live)
-                if A is not NULL and at.avg_a != 0:
+                if A is not NULL and now.avg_a != 0:
                     for h in range(K):
-                        z[h] = <floating> (-at.avg_a * z[h])
+                        z[h] = <floating> (-now.avg_a * z[h])
                     adds(L, x, ix, nnz, A, S, z, live, n_live)
             if Layout is Dense:
                 if Q is not NULL:
-                    add_and_shrink(W, d * S, W, Q, 0, <floating> at.u, <floating> inv, <floating> at.scale)
+                    add_and_shrink(W, d * S, W, Q, 0, <floating> now.u, <floating> inv, <floating> now.scale)
         if Layout is Csr and Heads is Many:
             if M.last is not NULL:
                 for k in range(nnz):
-                    M.last[2 * ix[k]] = at.u
+                    M.last[2 * ix[k]] = now.u
                     M.last[2 * ix[k] + 1] = inv
 
-        if 0 < P.average <= at.t:
-            at.avg_a += at.scale
-            at.avg_n += 1
+        if 0 < P.average <= now.t:
+            now.avg_a += now.scale
+            now.avg_n += 1
             for h in range(K):
-                M.b_avg[h] += (M.b[h] - M.b_avg[h]) / at.avg_n
-        at.t += 1
-    M.at[0] = at
+                M.b_avg[h] += (M.b[h] - M.b_avg[h]) / now.avg_n
+        now.t += 1
+    M.at[0] = now
     return fault
 
 

@@ -1,0 +1,28 @@
+/* Four numbers at once: in a vector register where the compiler has vector types, else in an array. */
+#ifndef FASTSGD_LANES_H
+#define FASTSGD_LANES_H
+#include <stddef.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+typedef float f4 __attribute__((vector_size(16), aligned(4)));
+typedef double d4 __attribute__((vector_size(32), aligned(8)));
+#define FASTSGD_LANES(T, V, N)                                                                               \
+    static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
+    static inline V N##_add(V a, V b) { return a + b; }                                                      \
+    static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
+    static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
+    static inline void N##_store(T *w, V a) { *(V *)w = a; }
+#else
+typedef struct { float v[4]; } f4;
+typedef struct { double v[4]; } d4;
+#define FASTSGD_LANES(T, V, N)                                                                               \
+    static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
+    static inline V N##_add(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] += b.v[l]; return a; }         \
+    static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
+    static inline V N##_load(const T *w) { V a; int l; for (l = 0; l < 4; l++) a.v[l] = w[l]; return a; }    \
+    static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }
+#endif
+FASTSGD_LANES(float, f4, f4)
+FASTSGD_LANES(double, d4, d4)
+
+#endif
