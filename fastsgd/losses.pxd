@@ -1,8 +1,12 @@
 # A loss in C: its value, or its slope d loss / d p, at prediction p and target y.
 ctypedef double (*loss_fn)(double p, double y, const double* par) noexcept nogil
 
+# Value and slope for n predictions at once.
+ctypedef void (*losses_fn)(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
+
 cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
+    cdef losses_fn many_fn      # may be NULL: then one by one
     cdef double par[4]
     cdef dict __dict__

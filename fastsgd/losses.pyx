@@ -10,6 +10,9 @@ from libc.math cimport exp, fabs, log1p
 
 import numpy as np
 
+cdef extern from "logistic.h":
+    void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
+
 # Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
 cdef double EXP_GUARD = 30.0
 
@@ -154,6 +157,20 @@ cdef class Loss:
         """d loss(p, y) / d p, elementwise: float64 array of the broadcast shape."""
         return self._map(p, y, 1)
 
+    def both(self, p, y):
+        """(value, slope) as the kernels work them out for many heads at once: two float64 arrays of p's shape."""
+        cdef const double[::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
+        cdef double[::1] value = np.empty(ps.shape[0]), slope = np.empty(ps.shape[0])
+        cdef Py_ssize_t i
+        if ys.shape[0] != ps.shape[0]:
+            raise ValueError(f"p and y must be of one length, found {ps.shape[0]} and {ys.shape[0]}.")
+        if self.many_fn is not NULL and ps.shape[0]:
+            self.many_fn(ps.shape[0], &ps[0], &ys[0], &value[0], &slope[0])
+        else:
+            for i in range(ps.shape[0]):
+                value[i], slope[i] = self.value_fn(ps[i], ys[i], self.par), self.slope_fn(ps[i], ys[i], self.par)
+        return np.asarray(value), np.asarray(slope)
+
     def _map(self, p, y, bint slope):
         p, y = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(y, np.float64))
         out = np.empty(p.shape)
@@ -235,7 +252,7 @@ cdef class LogLoss(Loss):
     name, task, negative = "log_loss", ("classifier",), 0.0
 
     def __init__(self):
-        self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
+        self.value_fn, self.slope_fn, self.many_fn = log_loss_value, log_loss_slope, fastsgd_logistic
 
 
 cdef class ModifiedHuber(Loss):

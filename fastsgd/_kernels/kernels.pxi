@@ -7,7 +7,7 @@
 # What is settled at compile time: layout, index type, dtype, one head or many. Losses and schedules are C pointers,
 # penalties numbers. Every index has been checked before (sources/_check.pyx).
 from cython cimport floating
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 
@@ -356,18 +356,34 @@ cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* las
 
 
 # ---------------------------------------------------------------- the sweep
-cdef inline double slope_or_step(const Params* P, double p, double y, double eta, double norm) noexcept nogil:
+cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double eta, double norm) noexcept nogil:
     """The number by which x is added to w: -eta * slope, or the passive-aggressive step."""
-    cdef double g
-    if P.pa:
-        g = P.value(p, y, P.loss_par)
-        if P.pa == 1:
-            g = min(P.schedule_par[0], g / norm)
-        else:
-            g = g / (norm + 0.5 / P.schedule_par[0])
-        return g * y if P.pa_sign else (g if y >= p else -g)
-    g = P.slope(p, y, P.loss_par)
-    return -eta * min(max(g, -1e12), 1e12)
+    if P.pa == 0:
+        return -eta * min(max(slope, -1e12), 1e12)
+    if P.pa == 1:
+        value = min(P.schedule_par[0], value / norm)
+    else:
+        value = value / (norm + 0.5 / P.schedule_par[0])
+    return value * y if P.pa_sign else (value if y >= p else -value)
+
+
+cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssize_t K, double* of) noexcept nogil:
+    """The heads' values and slopes at their margins of[0:K]: of = p, y, value, slope, K each; 1 if a p is not finite."""
+    cdef double* y = of + K
+    cdef double* value = of + 2 * K
+    cdef double* slope = of + 3 * K
+    cdef Py_ssize_t h
+    for h in range(K):
+        y[h] = target(T, r, h)
+        if not isfinite(of[h]):
+            return 1
+    if P.many is not NULL:
+        P.many(K, of, y, value, slope)
+    else:
+        for h in range(K):
+            value[h] = P.value(of[h], y[h], P.loss_par)
+            slope[h] = P.slope(of[h], y[h], P.loss_par)
+    return 0
 
 
 cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -399,7 +415,7 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
 cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr,
                Py_ssize_t d, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t ahead,
                const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
-               double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
+               double* loss_sum, double* weight_sum, floating* z, double* of, int32_t* live) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
 
     Meanwhile the `ahead` rows that are listed behind these, the next buffer's, are brought into the cache.
@@ -409,7 +425,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef const floating* x
     cdef const index* ix = NULL
     cdef Scalars now = M.at[0]
-    cdef double eta, p, y, s, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
+    cdef double eta, p, y, s, value, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef int fault = 0
     for v in range(n):
         if v < ahead:
@@ -449,29 +465,28 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            step = s * slope_or_step(P, p, y, eta, norm)
-            loss_sum[0] += s * P.value(p, y, P.loss_par)
+            value = P.value(p, y, P.loss_par)
+            step = s * step_of(P, value, P.slope(p, y, P.loss_par), p, y, eta, norm)
+            loss_sum[0] += s * value
             weight_sum[0] += s
         else:
             dots(L, x, ix, nnz, W, S, z)
+            for h in range(K):
+                of[h] = now.scale * z[h] + M.b[h]
+            if slopes(P, T, r, K, of):
+                fault = 1
+                break
             n_live = 0
             for h in range(K):
-                p = now.scale * z[h] + M.b[h]
-                if not isfinite(p):
-                    fault = 1
-                    break
-                y = target(T, r, h)
-                s = weight(T, r, h, y)
-                step = s * slope_or_step(P, p, y, eta, norm)
-                loss_sum[h] += s * P.value(p, y, P.loss_par)
+                s = weight(T, r, h, of[K + h])
+                step = s * step_of(P, of[2 * K + h], of[3 * K + h], of[h], of[K + h], eta, norm)
+                loss_sum[h] += s * of[2 * K + h]
                 weight_sum[h] += s
                 M.b[h] += (step - eta * P.nu) * P.intercept_decay
                 z[h] = <floating> step
                 if step != 0:
                     live[n_live] = <int32_t> h
                     n_live += 1
-            if fault:
-                break
 
         if P.l2 > 0:
             decay = max(0.0, 1.0 - eta * P.l2)
@@ -549,7 +564,7 @@ cdef inline Targets targets(target, Py_ssize_t K):
 cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
              const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t buffer_rows,
              const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
-             double* loss_sum, double* weight_sum, floating* z, int32_t* live) noexcept nogil:
+             double* loss_sum, double* weight_sum, floating* z, double* of, int32_t* live) noexcept nogil:
     """Buffer by buffer."""
     cdef One one
     cdef Many many
@@ -568,23 +583,23 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
         order = visit + at if visit is not NULL else NULL
         if T.K == 1:
             fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
-                          loss_sum, weight_sum, z, live)
+                          loss_sum, weight_sum, z, of, live)
         else:
             fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
-                          loss_sum, weight_sum, z, live)
+                          loss_sum, weight_sum, z, of, live)
         at += m
     return fault
 
 
 cdef int total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                const int64_t* rows, Py_ssize_t first, Py_ssize_t n, const Targets* T, Py_ssize_t S, const floating* W, const double* b,
-               const Params* P, double* loss_sum, double* weight_sum, floating* z) noexcept nogil:
+               const Params* P, double* loss_sum, double* weight_sum, floating* z, double* of) noexcept nogil:
     """Sums of s * loss and of s, in stored order, for weights that stand still."""
     cdef Py_ssize_t K = 1 if Heads is One else T.K
     cdef Py_ssize_t v, r, lo, h, nnz = d
     cdef const index* ix = NULL
     cdef const floating* x
-    cdef double y, s
+    cdef double s
     for v in range(n):
         r = rows[v] if rows is not NULL else first + v
         if Layout is Dense:
@@ -599,9 +614,12 @@ cdef int total(Layout* L, Heads* H, const floating* values, const index* indices
         else:
             dots(L, x, ix, nnz, W, S, z)
         for h in range(K):
-            y = target(T, r, h)
-            s = weight(T, r, h, y)
-            loss_sum[h] += s * P.value(z[h] + b[h], y, P.loss_par)
+            of[h] = z[h] + b[h]
+        if slopes(P, T, r, K, of):
+            loss_sum[0] += INFINITY
+        for h in range(K):
+            s = weight(T, r, h, of[K + h])
+            loss_sum[h] += s * of[2 * K + h]
             weight_sum[h] += s
     return 0
 
@@ -666,9 +684,11 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
             row = rows[i] if rows is not None else first + i
             longest = max(longest, indptr[row + 1] - indptr[row])
     cdef floating* z = <floating*> calloc(max(W.shape[1], 4 * longest), sizeof(floating))
+    cdef double* of = <double*> malloc(4 * K * sizeof(double))
     cdef int32_t* live = <int32_t*> malloc(K * sizeof(int32_t))
-    if z is NULL or live is NULL:
+    if z is NULL or of is NULL or live is NULL:
         free(z)
+        free(of)
         free(live)
         raise MemoryError(f"no memory for {K} heads")
     with nogil:
@@ -676,8 +696,9 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
                     &visit[0] if visit is not None else NULL, first, n, buffer_rows, &T, W.shape[1],
                     &W[0, 0] if d else NULL,
                     &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL, M, &plan.par,
-                    &sums[0, 0], &sums[1, 0], z, live)
+                    &sums[0, 0], &sums[1, 0], z, of, live)
     free(z)
+    free(of)
     free(live)
     return fault
 
@@ -712,14 +733,18 @@ cdef int sum_up(Layout* L, const floating* values, const index* indices, const i
     cdef Targets T = targets(target, K)
     cdef const floating* w = &W[0, 0] if d else NULL
     cdef floating* z = <floating*> malloc(S * sizeof(floating))
-    if z is NULL:
+    cdef double* of = <double*> malloc(4 * K * sizeof(double))
+    if z is NULL or of is NULL:
+        free(z)
+        free(of)
         raise MemoryError(f"no memory for {K} heads")
     with nogil:
         if K == 1:
-            total(L, &one, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+            total(L, &one, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z, of)
         else:
-            total(L, &many, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z)
+            total(L, &many, values, indices, indptr, d, these, first, n, &T, S, w, &b[0], &plan.par, &sums[0, 0], &sums[1, 0], z, of)
     free(z)
+    free(of)
     return 0
 
 

@@ -1,10 +1,11 @@
-from fastsgd.losses cimport loss_fn
+from fastsgd.losses cimport loss_fn, losses_fn
 from fastsgd.schedules cimport schedule_fn
 
 # What a kernel needs to know of the model; read-only while it runs.
 cdef struct Params:
     loss_fn value
     loss_fn slope
+    losses_fn many          # both, for many predictions; or NULL
     const double* loss_par
     schedule_fn schedule
     const double* schedule_par

@@ -24,6 +24,7 @@ cdef class Plan:
     def __init__(self, Loss loss, Schedule schedule, *, l1, l2, intercept_decay=1.0, nu=0.0, average=0):
         self.loss, self.schedule = loss, schedule
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
+        self.par.many = loss.many_fn
         self.par.schedule, self.par.schedule_par = schedule.fn, schedule.par
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average
