@@ -17,20 +17,12 @@ static inline double fastsgd_exp_minus(double m) {
     const double t = m * -1.4426950408889634074;
     const int32_t k = (int32_t)(t - 0.5);
     const double r = (-m - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    double s = 1.0 / 6227020800.0;
-    s = s * r + 1.0 / 479001600.0;
-    s = s * r + 1.0 / 39916800.0;
-    s = s * r + 1.0 / 3628800.0;
-    s = s * r + 1.0 / 362880.0;
-    s = s * r + 1.0 / 40320.0;
-    s = s * r + 1.0 / 5040.0;
-    s = s * r + 1.0 / 720.0;
-    s = s * r + 1.0 / 120.0;
-    s = s * r + 1.0 / 24.0;
-    s = s * r + 1.0 / 6.0;
-    s = s * r + 0.5;
-    s = s * r + 1.0;
-    s = s * r + 1.0;
+    const double r2 = r * r, r4 = r2 * r2; /* Estrin's scheme: short chains */
+    const double a = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0));
+    const double b = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0));
+    const double c = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0));
+    const double d = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
+    const double s = (a + r4 * b) + r4 * r4 * (c + r4 * d);
     two_k.i = ((int64_t)k + 1023) << 52;
     return s * two_k.x;
 }
@@ -38,23 +30,23 @@ static inline double fastsgd_exp_minus(double m) {
 /* log(1 + e), 0 <= e <= 1: 2 atanh(e / (2 + e)) by its series, good to 4 ulp. */
 static inline double fastsgd_log1p(double e) {
     const double q = e / (2.0 + e), v = q * q;
-    double s = 1.0 / 31.0;
-    s = s * v + 1.0 / 29.0;
-    s = s * v + 1.0 / 27.0;
-    s = s * v + 1.0 / 25.0;
-    s = s * v + 1.0 / 23.0;
-    s = s * v + 1.0 / 21.0;
-    s = s * v + 1.0 / 19.0;
-    s = s * v + 1.0 / 17.0;
-    s = s * v + 1.0 / 15.0;
-    s = s * v + 1.0 / 13.0;
-    s = s * v + 1.0 / 11.0;
-    s = s * v + 1.0 / 9.0;
-    s = s * v + 1.0 / 7.0;
-    s = s * v + 1.0 / 5.0;
-    s = s * v + 1.0 / 3.0;
-    s = s * v + 1.0;
+    const double v2 = v * v, v4 = v2 * v2, v8 = v4 * v4;
+    const double a = (1.0 + v * (1.0 / 3.0)) + v2 * (1.0 / 5.0 + v * (1.0 / 7.0));
+    const double b = (1.0 / 9.0 + v * (1.0 / 11.0)) + v2 * (1.0 / 13.0 + v * (1.0 / 15.0));
+    const double c = (1.0 / 17.0 + v * (1.0 / 19.0)) + v2 * (1.0 / 21.0 + v * (1.0 / 23.0));
+    const double d = (1.0 / 25.0 + v * (1.0 / 27.0)) + v2 * (1.0 / 29.0 + v * (1.0 / 31.0));
+    const double s = (a + v4 * b) + v8 * (c + v4 * d);
     return 2.0 * q * s;
+}
+
+/* positive ? a : b, without a branch: the sign of a margin can't be foreseen. */
+static inline double fastsgd_choose(int positive, double a, double b) {
+    union { uint64_t i; double x; } ua, ub;
+    const uint64_t mask = -(uint64_t)positive;
+    ua.x = a;
+    ub.x = b;
+    ua.i = (ua.i & mask) | (ub.i & ~mask);
+    return ua.x;
 }
 
 FASTSGD_CLONES
@@ -62,7 +54,7 @@ static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double
                              double *restrict slope) {
     for (ptrdiff_t i = 0; i < n; i++) {
         const double m = fabs(p[i]), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
-        const double up = p[i] > 0 ? 1.0 : e, down = p[i] > 0 ? e : 1.0;
+        const double up = fastsgd_choose(p[i] > 0, 1.0, e), down = fastsgd_choose(p[i] > 0, e, 1.0);
         value[i] = (p[i] > 0 ? p[i] : 0.0) - y[i] * p[i] + fastsgd_log1p(e);
         slope[i] = ((1.0 - y[i]) * up - y[i] * down) / (1.0 + e);
     }

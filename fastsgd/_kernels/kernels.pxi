@@ -425,7 +425,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef const floating* x
     cdef const index* ix = NULL
     cdef Scalars now = M.at[0]
-    cdef double eta, p, y, s, value, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
+    cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef int fault = 0
     for v in range(n):
         if v < ahead:
@@ -465,8 +465,12 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            value = P.value(p, y, P.loss_par)
-            step = s * step_of(P, value, P.slope(p, y, P.loss_par), p, y, eta, norm)
+            if P.many is not NULL:
+                P.many(1, &p, &y, &value, &slope)
+            else:
+                slope = P.slope(p, y, P.loss_par)
+                value = P.value(p, y, P.loss_par)
+            step = s * step_of(P, value, slope, p, y, eta, norm)
             loss_sum[0] += s * value
             weight_sum[0] += s
         else:
