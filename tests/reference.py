@@ -53,7 +53,9 @@ def sgd(
             step = -eta(t) * weight * np.clip(loss.slope(p, y), -1e12, 1e12)
         else:
             kind, eta0, classification = pa
-            size = np.minimum(eta0, loss.value(p, y) / (x @ x)) if kind == 1 else loss.value(p, y) / (x @ x + 0.5 / eta0)
+            size = (
+                np.minimum(eta0, loss.value(p, y) / (x @ x)) if kind == 1 else loss.value(p, y) / (x @ x + 0.5 / eta0)
+            )
             step = weight * size * (y if classification else np.where(y >= p, 1, -1))
         shrink = max(0.0, 1.0 - eta(t) * l2)
         scale *= shrink

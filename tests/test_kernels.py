@@ -1,15 +1,15 @@
 """Every kernel gives what tests/reference.py gives, over the whole registry."""
 
-from functools import lru_cache, partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from fastsgd._kernels.plan import Plan
 
 from fastsgd import engine, losses, penalties, schedules
 from fastsgd._kernels import _cpu
-from fastsgd._kernels.plan import Plan
 from fastsgd.sources import arrays
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
@@ -50,12 +50,12 @@ def lay_out(X, layout, dtype="f8"):
 
 
 def bind(name, loss, eta0=ETA0, alpha=ALPHA, pass_rows=49):
-    return schedules.get(name).bind(
-        eta0=eta0, alpha=alpha, power_t=0.5, loss=loss, pass_rows=pass_rows, passes=PASSES
-    )
+    return schedules.get(name).bind(eta0=eta0, alpha=alpha, power_t=0.5, loss=loss, pass_rows=pass_rows, passes=PASSES)
 
 
-def train(X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, average=0, intercept_decay=1.0, nu=0.0, W=None, b=None, **table):
+def train(
+    X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, average=0, intercept_decay=1.0, nu=0.0, W=None, b=None, **table
+):
     """fastsgd's W, b, t and sums of the last pass."""
     plan = Plan(loss, schedule, l1=l1, l2=l2, average=average, intercept_decay=intercept_decay, nu=nu)
     table = Table(X, **table)
@@ -75,7 +75,7 @@ def agree(ours, theirs, rtol):
         np.testing.assert_allclose(mine, right, rtol=rtol, atol=rtol * np.abs(right).max())
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected(name, penalty, heads, average):
     loss, (X, s) = losses.get(name), rows()
     l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
@@ -102,7 +102,9 @@ def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, averag
 
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
 @pytest.mark.parametrize("heads", [1, 3])
-@pytest.mark.parametrize("name, loss", [("pa1", "hinge"), ("pa2", "hinge"), ("pa1", "epsilon_insensitive"), ("pa2", "epsilon_insensitive")])
+@pytest.mark.parametrize(
+    "name, loss", [("pa1", "hinge"), ("pa2", "hinge"), ("pa1", "epsilon_insensitive"), ("pa2", "epsilon_insensitive")]
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_passive_aggressive(layout, name, loss, heads, penalty):
     loss, (X, s) = losses.get(loss), rows()
@@ -111,7 +113,11 @@ def test_passive_aggressive(layout, name, loss, heads, penalty):
     schedule = bind(name, loss)
     pa = schedule.pa, ETA0, loss.name == "hinge"
     right = reference.sgd(X, Y, loss, schedule, l1=l1, l2=l2, s=s, passes=PASSES, pa=pa)
-    agree(train(lay_out(X, layout), loss, schedule, l1=l1, l2=l2, y=Y, s=s), right, 1e-5 if penalty == "elasticnet" else 1e-10)
+    agree(
+        train(lay_out(X, layout), loss, schedule, l1=l1, l2=l2, y=Y, s=s),
+        right,
+        1e-5 if penalty == "elasticnet" else 1e-10,
+    )
 
 
 @pytest.mark.parametrize("average", [0, 1])
@@ -189,7 +195,9 @@ def test_dense_equals_csr(dtype, heads, average, penalty):
     """On wide rows too, where sums are taken in lanes."""
     loss, (X, s) = losses.LogLoss(), rows(80, 150)
     l1, l2 = penalties.weights(penalty, 0.005, 0.4)
-    run = partial(train, loss=loss, schedule=bind("constant", loss), l1=l1, l2=l2, average=average, y=targets(loss, X, heads), s=s)
+    run = partial(
+        train, loss=loss, schedule=bind("constant", loss), l1=l1, l2=l2, average=average, y=targets(loss, X, heads), s=s
+    )
     dense = run(lay_out(X, "dense", dtype))
     for layout in ("csr32", "csr64"):
         agree(run(lay_out(X, layout, dtype)), dense, 10 * DTYPES[dtype])
@@ -199,7 +207,9 @@ def test_elastic_net_on_csr_differs_from_dense_to_second_order():
     loss, (X, _) = losses.SquaredError(), rows(400, 12)
     gaps = []
     for size in (0.02, 0.01, 0.005):
-        run = partial(train, loss=loss, schedule=bind("constant", loss, eta0=size), l1=0.2, l2=0.05, y=targets(loss, X, 1))
+        run = partial(
+            train, loss=loss, schedule=bind("constant", loss, eta0=size), l1=0.2, l2=0.05, y=targets(loss, X, 1)
+        )
         (W, *_), (V, *_) = run(lay_out(X, "dense")), run(lay_out(X, "csr32"))
         assert (W == 0).any() and (W != 0).any()
         gaps.append(abs(W - V).max())

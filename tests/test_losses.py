@@ -4,14 +4,19 @@ import pickle
 
 import numpy as np
 import pytest
+from fastsgd.losses import LOSSES
 from sklearn.base import clone
 
 from fastsgd import losses
-from fastsgd.losses import LOSSES
 
 RNG = np.random.default_rng(0)
 OBJECTS = [cls() for cls in LOSSES.values()]
-OBJECTS += [losses.Huber(1.5), losses.EpsilonInsensitive(0.0), losses.SquaredEpsilonInsensitive(2.0), losses.Quantile(0.9)]
+OBJECTS += [
+    losses.Huber(1.5),
+    losses.EpsilonInsensitive(0.0),
+    losses.SquaredEpsilonInsensitive(2.0),
+    losses.Quantile(0.9),
+]
 every = pytest.mark.parametrize("loss", OBJECTS, ids=repr)
 TAILS = np.r_[-(10.0 ** np.arange(3, 9)), 10.0 ** np.arange(3, 9)]
 
@@ -177,7 +182,8 @@ def test_set_params():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: losses.Huber(-1), lambda: losses.Quantile(0), lambda: losses.Quantile(1), lambda: losses.Huber(np.nan)]
+    "make",
+    [lambda: losses.Huber(-1), lambda: losses.Quantile(0), lambda: losses.Quantile(1), lambda: losses.Huber(np.nan)],
 )
 def test_parameters_out_of_range(make):
     with pytest.raises(ValueError, match="must lie between"):
@@ -197,7 +203,9 @@ def test_values_keep_shape_and_broadcast():
     loss = losses.SquaredError()
     assert loss.value(np.zeros((2, 3)), np.ones(3)).shape == (2, 3)
     assert np.ndim(loss.value(1.0, 2.0)) == 0
-    np.testing.assert_array_equal(loss.value(np.arange(6.0).reshape(2, 3).T, 0), (np.arange(6.0).reshape(2, 3).T) ** 2 / 2)
+    np.testing.assert_array_equal(
+        loss.value(np.arange(6.0).reshape(2, 3).T, 0), (np.arange(6.0).reshape(2, 3).T) ** 2 / 2
+    )
 
 
 def test_mean_of_a_log_link_never_overflows():

@@ -4,16 +4,21 @@ import pickle
 
 import numpy as np
 import pytest
+from fastsgd.schedules import SCHEDULES
 from sklearn.base import clone
 
 from fastsgd import losses, schedules
-from fastsgd.schedules import SCHEDULES
 
 ETA0, ALPHA, POWER, ROWS, PASSES = 0.3, 0.01, 0.4, 50, 8
 T = np.arange(1.0, ROWS * PASSES + 100)
 STEPS = ROWS * PASSES
 OBJECTS = [cls() for cls in SCHEDULES.values()]
-OBJECTS += [schedules.Exponential(0.5, 7), schedules.Step(0.5, 2), schedules.Cosine(0.2, 0.01, 3), schedules.OneCycle(0.5, 10)]
+OBJECTS += [
+    schedules.Exponential(0.5, 7),
+    schedules.Step(0.5, 2),
+    schedules.Cosine(0.2, 0.01, 3),
+    schedules.OneCycle(0.5, 10),
+]
 every = pytest.mark.parametrize("schedule", OBJECTS, ids=repr)
 
 
@@ -43,7 +48,9 @@ FORMULAS = [
     (schedules.Step(0.2, 3), ETA0 * 0.2 ** np.floor((T - 1) / (3 * ROWS))),
     (
         schedules.Cosine(0.1, 0.02),
-        np.where(T <= 0.1 * STEPS, ETA0 * T / (0.1 * STEPS), half_cosine(ETA0, 0.02, (T - 1 - 0.1 * STEPS) / (0.9 * STEPS))),
+        np.where(
+            T <= 0.1 * STEPS, ETA0 * T / (0.1 * STEPS), half_cosine(ETA0, 0.02, (T - 1 - 0.1 * STEPS) / (0.9 * STEPS))
+        ),
     ),
     (schedules.Cosine(0.0, passes=4), half_cosine(ETA0, 0.0, (T - 1) / (4 * ROWS))),
     (
