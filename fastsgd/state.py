@@ -16,8 +16,8 @@ class State:
 
     Attributes
     ----------
-    W : (n_features, K), float32 or float64
-        The true weights are at.scale * W.
+    W : (n_features, S), float32 or float64
+        The true weights are at.scale * W[:, :K]; S is K, with columns of zeros up to a multiple of 4 where K > 1.
     b, b_avg : (K,), float64
         Intercepts, and their average.
     A : like W, or None
@@ -46,7 +46,8 @@ class State:
     @classmethod
     def zeros(cls, n_features, heads, dtype, seed):
         """The state before the first step."""
-        return cls(np.zeros((n_features, heads), dtype), np.zeros(heads), np.zeros(heads), seed)
+        width = heads if heads == 1 else -(-heads // 4) * 4
+        return cls(np.zeros((n_features, width), dtype), np.zeros(heads), np.zeros(heads), seed)
 
     def copy(self):
         """An independent copy."""
@@ -81,7 +82,7 @@ class State:
 
         Returns
         -------
-        W : (n_features, K) of the state's dtype
+        W : (n_features, S) of the state's dtype
         b : (K,) float64
         """
         W, at = self.W.copy(), self.at[0]

@@ -144,11 +144,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         state = State.zeros(X.shape[1], heads, dtype, seed)
         if coef_init is not None:
             coef = np.asarray(coef_init.toarray() if hasattr(coef_init, "toarray") else coef_init, dtype)
-            if coef.size != state.W.size or (heads > 1 and coef.shape != (heads, X.shape[1])):
+            if coef.size != heads * X.shape[1] or (heads > 1 and coef.shape != (heads, X.shape[1])):
                 raise ValueError(
                     f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, X.shape[1])}."
                 )
-            state.W[:] = coef.reshape(heads, -1).T
+            state.W[:, :heads] = coef.reshape(heads, -1).T
         if intercept_init is not None:
             b = np.asarray(intercept_init, np.float64)
             if b.size != heads or (heads > 1 and b.shape != (heads,)):
@@ -181,7 +181,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         W, b = state.model(plan)
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
-        return self._attributes(np.ascontiguousarray(W.T), b.astype(W.dtype))
+        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype))
 
     def _settle(self, state, plan):
         for name, value in self._publish(state, plan).items():
@@ -319,7 +319,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         try:
             self._settle(state, plan)
         except engine.Diverged:
-            state.restore(State.zeros(*state.W.shape, state.W.dtype, state.seed))
+            state.restore(State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed))
             self._settle(state, plan)
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler or MinMaxScaler "

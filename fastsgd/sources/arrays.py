@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from fastsgd._kernels import kernels
 from fastsgd.sources import _order
 
-BUFFER_BYTES = 1 << 20  # rows that are permuted together, so that they are in the cache when visited
-BLOCK_BYTES = 4096  # rows that lie together and are fetched together
+BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32  # rows that lie together and are fetched together: at most so much
+BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted together: at least so much, or so many
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
 
@@ -113,10 +113,10 @@ def sizes(table, dtype, heads):
     """
     values = max(1.0, table.row_values)
     row_bytes = values * (np.dtype(dtype).itemsize + (8 if table.sparse else 0))
-    block = int(np.clip(BLOCK_BYTES // row_bytes, 1, 32))
+    block = int(np.clip(BLOCK_BYTES // row_bytes, 1, BLOCK_ROWS))
     most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
-    buffer = max(1, min(int(BUFFER_BYTES // row_bytes), most))
-    buffer = max(block, buffer // block * block)
+    blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
+    buffer = block * max(1, min(blocks, most // block))
     call = max(buffer, most // buffer * buffer)
     return block, buffer, call if table.readable(dtype) else buffer
 
@@ -150,7 +150,7 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
 
 
 def mean_loss(table, plan, W, b):
-    """Mean loss of each head at the true weights W (n_features, K) and intercepts b: sum s loss / sum s.
+    """Mean loss of each head at the true weights W (n_features, S) and intercepts b (K): sum s loss / sum s.
 
     Returns
     -------
