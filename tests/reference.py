@@ -1,4 +1,4 @@
-"""The specification: linear models by SGD in plain NumPy, row by row, slow and obvious. The kernels are tested against it.
+"""The specification: linear models by SGD in plain NumPy, row by row, slow and obvious.
 
 Everything is dense and float64; the loss and the schedule are objects of fastsgd, which have tests of their own.
 """

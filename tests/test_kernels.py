@@ -64,9 +64,7 @@ def train(
     state.W[:], state.b[:] = (0 if W is None else W), (0 if b is None else b)
     total = np.zeros((2, heads))
     for _ in range(passes):
-        for _, sums in engine.one_pass(state, plan, table, shuffle=False):
-            pass
-        total += sums
+        total += list(engine.one_pass(state, plan, table, shuffle=False))[-1][1]
     return *state.model(plan), state.at["t"][0], total
 
 

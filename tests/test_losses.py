@@ -1,4 +1,4 @@
-"""Losses: the slope is the derivative of the value, everywhere; and the objects behave as scikit-learn's parameters do."""
+"""Losses: the slope is the derivative of the value; and the objects behave as scikit-learn's parameters do."""
 
 import pickle
 
@@ -83,8 +83,7 @@ def test_value_is_continuous_at_the_kinks(loss):
 def test_convex(loss):
     """Every loss listed is: no chord lies below the curve."""
     for y in targets(loss):
-        a, b, share = RNG.uniform(-45, 45, (2, 5000)).tolist() + [RNG.random(5000)]
-        a, b = np.array(a), np.array(b)
+        (a, b), share = RNG.uniform(-45, 45, (2, 5000)), RNG.random(5000)
         chord = share * loss.value(a, y) + (1 - share) * loss.value(b, y)
         below = loss.value(share * a + (1 - share) * b, y)
         assert np.all(below <= chord + 1e-9 * np.maximum(1.0, abs(loss.value(a, y)) + abs(loss.value(b, y))))
