@@ -155,6 +155,12 @@ def _rows(schedule, pass_rows):
     return pass_rows
 
 
+def _passes(schedule, passes):
+    if passes is not None and not 0 < passes < np.inf:
+        raise ValueError(f"{type(schedule).__name__}: passes must be above 0 or None, got {passes!r}.")
+    return passes
+
+
 cdef class Constant(Schedule):
     """eta = eta0."""
     name = "constant"
@@ -275,7 +281,7 @@ cdef class Cosine(Schedule):
     def __init__(self, warmup=0.05, eta_min=0.0, passes=None, pass_rows=None):
         self.fn = cosine
         self.warmup, self.eta_min = _within(self, "warmup", warmup, 0, 0.999), _within(self, "eta_min", eta_min, 0, np.inf)
-        self.passes, self.pass_rows = passes, _rows(self, pass_rows)
+        self.passes, self.pass_rows = _passes(self, passes), _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
         steps = self._pass_rows(pass_rows) * (passes if self.passes is None else self.passes)
@@ -300,7 +306,7 @@ cdef class OneCycle(Schedule):
     def __init__(self, rise=0.3, div=25.0, final_div=1e4, passes=None, pass_rows=None):
         self.fn = one_cycle
         self.rise, self.div = _within(self, "rise", rise, 1e-9, 0.999), _within(self, "div", div, 1, np.inf)
-        self.final_div, self.passes = _within(self, "final_div", final_div, 1, np.inf), passes
+        self.final_div, self.passes = _within(self, "final_div", final_div, 1, np.inf), _passes(self, passes)
         self.pass_rows = _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):

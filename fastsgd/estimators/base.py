@@ -21,6 +21,8 @@ from fastsgd.stopping import Plateau
 
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    CALLER = 5  # stacklevel of a warning in `_warn`, so that it shows the user's line
 except ImportError:  # before, plain callables are all there is
 
     class CallbackSupportMixin:
@@ -28,6 +30,8 @@ except ImportError:  # before, plain callables are all there is
 
     def with_callbacks(method):
         return method
+
+    CALLER = 4
 
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
@@ -286,7 +290,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
                 "Use values in the range [0.0, inf) instead.",
                 FutureWarning,
-                stacklevel=4,
+                stacklevel=CALLER,
             )
         if self._worse_than_nothing(table, plan, epochs):
             self.stop_reason_ = "diverged"
@@ -295,13 +299,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                 f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}) or scale X with StandardScaler; "
                 f"{self._largest(table)}.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=CALLER,
             )
         elif self.tol is not None and self.stop_reason_ == "max_iter":
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=CALLER,
             )
 
     def _worse_than_nothing(self, table, plan, epochs):

@@ -41,7 +41,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (1, n_features)
+    coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         decision_function = score_samples - offset_.
     n_iter_, t_, history_, stop_reason_, n_features_in_, feature_names_in_
@@ -154,7 +154,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         return Table(X, y=np.ones((X.shape[0], 1)), s=check_weight(sample_weight, X.shape[0]))
 
     def _attributes(self, coef, intercept):
-        return {"coef_": coef, "offset_": 1 - intercept}
+        return {"coef_": coef[0], "offset_": 1 - intercept}
 
     _intercept_name = "offset_"
 

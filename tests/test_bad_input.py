@@ -1,0 +1,339 @@
+"""Bad input is a ValueError that says what is wrong, before any kernel sees it; and X stays as it was."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor
+
+N, D = 12, 4
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, D)) * (RNG.random((N, D)) < 0.7)
+Y = np.arange(N) % 2
+METHODS = ("fit", "partial_fit", "predict", "decision_function")
+ESTIMATORS = {"classifier": SGDClassifier, "regressor": SGDRegressor, "one class": SGDOneClassSVM}
+
+
+def call(est, method, data):
+    """est.method on data, fitted before where it has to be."""
+    if method in ("fit", "partial_fit"):
+        given = {"classes": [0, 1]} if isinstance(est, SGDClassifier) and method == "partial_fit" else {}
+        return getattr(est, method)(data, Y, **given)
+    return getattr(est.fit(X, Y), method)(data)
+
+
+def cases():
+    return [
+        (name, method)
+        for name, cls in ESTIMATORS.items()
+        for method in METHODS
+        if hasattr(cls, method)
+    ]  # fmt: skip
+
+
+def make(name):
+    return ESTIMATORS[name](max_iter=2, tol=None)
+
+
+# ---------------------------------------------------------------- malformed sparse matrices, in a process of its own
+def assign(matrix, **parts):
+    """The matrix with other parts, past scipy's checks."""
+    for part, value in parts.items():
+        setattr(matrix, part, value)
+    return matrix
+
+
+def with_at(values, position, value):
+    values = values.copy()
+    values[position] = value
+    return values
+
+
+def corpus(kind, index):
+    """name -> (matrix, words that the message must hold), for formats with indptr."""
+
+    def good():
+        A = sp.csr_matrix(X) if kind != "bsr" else sp.bsr_matrix(np.where(X == 0, 0.5, X), blocksize=(2, 2))
+        A = sp.csc_matrix(X) if kind == "csc" else A
+        A.indices, A.indptr = A.indices.astype(index), A.indptr.astype(index)
+        return A
+
+    A = good()
+    ptr, ix, nnz, minor = A.indptr, A.indices, len(A.indices), {"csr": D, "csc": N, "bsr": D // 2}[kind]
+    bad = {
+        "indptr not monotone": (dict(indptr=with_at(ptr, 1, ptr[-1])), "indptr"),
+        "indptr negative inside": (dict(indptr=with_at(ptr, 1, -5)), "indptr"),
+        "indptr not from 0": (dict(indptr=with_at(ptr, 0, 1)), "indptr"),
+        "indptr from below 0": (dict(indptr=with_at(ptr, 0, -(2**30))), "indptr"),
+        "indptr past the end": (dict(indptr=with_at(ptr, -1, nnz + 1)), "indptr"),
+        "indptr far past the end": (dict(indptr=with_at(ptr, -1, 2**30)), "indptr"),
+        "indptr too short": (dict(indptr=ptr[:-1].copy()), "indptr"),
+        "indptr too long": (dict(indptr=np.append(ptr, ptr[-1])), "indptr"),
+        "indptr empty": (dict(indptr=ptr[:0].copy()), "indptr"),
+        "indptr of floats": (dict(indptr=ptr.astype(float)), "indptr"),
+        "index -1": (dict(indices=with_at(ix, 3, -1)), "indices"),
+        "index -2**30": (dict(indices=with_at(ix, 3, -(2**30))), "indices"),
+        "index n": (dict(indices=with_at(ix, nnz - 1, minor)), "indices"),
+        "index 2**30": (dict(indices=with_at(ix, 0, 2**30)), "indices"),
+        "indices of floats": (dict(indices=ix.astype(float)), "indices"),
+        "indices of two dimensions": (dict(indices=ix.reshape(1, -1)), "indices"),
+        "indices too short": (dict(indices=ix[:-1].copy()), "indices"),
+        "indices too long": (dict(indices=np.append(ix, 0).astype(index)), "indices"),
+        "data too short": (dict(data=A.data[:-1].copy()), "data"),
+        "data too long": (dict(data=np.concatenate([A.data, A.data[:1]])), "data"),
+    }
+    return {name: (assign(good(), **parts), word) for name, (parts, word) in bad.items()}
+
+
+def coo_corpus(index):
+    def coo(row=None, col=None, data=None):
+        A = sp.coo_matrix(X)
+        coords = [a.astype(index) for a in A.coords]
+        A.coords = tuple(
+            old if new is None else with_at(old, *new) for old, new in zip(coords, (row, col), strict=True)
+        )
+        return A if data is None else assign(A, data=data)
+
+    return {
+        "row -1": (coo(row=(0, -1)), "coordinates"),
+        "row n": (coo(row=(0, N)), "coordinates"),
+        "row 2**30": (coo(row=(0, 2**30)), "coordinates"),
+        "column -2**30": (coo(col=(2, -(2**30))), "coordinates"),
+        "column n": (coo(col=(2, D)), "coordinates"),
+        "data too short": (coo(data=np.ones(2)), "coordinates"),
+    }
+
+
+def everything():
+    for index in (np.int32, np.int64):
+        for kind in ("csr", "csc", "bsr"):
+            for name, case in corpus(kind, index).items():
+                yield f"{kind} {index.__name__}: {name}", case
+        for name, case in coo_corpus(index).items():
+            yield f"coo {index.__name__}: {name}", case
+
+
+def parts_of(A):
+    return [np.array(a) for a in (A.data, *(A.coords if A.format == "coo" else (A.indices, A.indptr)))]
+
+
+def run_corpus():
+    """Every malformed matrix through every method, a line of JSON each: [case, what came of it]."""
+    warnings.simplefilter("error")
+    for case, (A, word) in everything():
+        for name, method in cases():
+            label, before = f"{name}.{method}, {case}", parts_of(A)
+            print(json.dumps([label, None]), flush=True)
+            try:
+                call(make(name), method, A)
+                outcome = "no error"
+            except ValueError as error:
+                outcome = "ok" if word in str(error) else f"a message without {word!r}: {error}"
+            except Exception as error:
+                outcome = repr(error)
+            if any(not np.array_equal(a, b) for a, b in zip(before, parts_of(A), strict=True)):
+                outcome += " and X was changed"
+            print(json.dumps([label, outcome]), flush=True)
+
+
+def test_no_malformed_matrix_reaches_a_kernel():
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, f"crashed at {lines[-1] if lines else None}: {done.stderr[-2000:]}"
+    assert len(lines) == 2 * len(cases()) * len(list(everything()))
+    failures = [line for line in lines if line[1] not in (None, "ok")]
+    assert not failures, "\n".join(map(str, failures[:20]))
+
+
+# ---------------------------------------------------------------- numbers
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
+@pytest.mark.parametrize("layout", ["c", "fortran", "sliced", "csr", "csc"])
+@pytest.mark.parametrize("name, method", cases())
+def test_nonfinite_values_of_x(name, method, layout, dtype, value):
+    if dtype == "f2" and layout in ("csr", "csc"):
+        return  # scipy has no such matrix
+    data = X.astype(dtype)
+    data[5, 2] = value
+    data = {
+        "c": lambda: data,
+        "fortran": lambda: np.asfortranarray(data),
+        "sliced": lambda: np.repeat(data, 2, axis=0)[::2],
+        "csr": lambda: sp.csr_matrix(data),
+        "csc": lambda: sp.csc_matrix(data),
+    }[layout]()
+    place = "row 5, column 2" if layout in ("c", "fortran", "sliced") else ""
+    with pytest.raises(ValueError, match=f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}.*{place}"):
+        call(make(name), method, data)
+
+
+def test_large_finite_values_whose_sum_overflows_are_no_fault():
+    data = np.full((N, D), 1e308)
+    assert np.isfinite(SGDClassifier().fit(X, Y).decision_function(data * 1e-10)).all()
+    with pytest.raises(ValueError, match="overflow"):
+        SGDRegressor(learning_rate="constant", eta0=1.0).fit(data, Y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_nonfinite_y(cls, method, value):
+    y = Y.astype(float)
+    y[3] = value
+    given = {"classes": [0, 1]} if cls is SGDClassifier and method == "partial_fit" else {}
+    with pytest.raises(ValueError, match=r"y contains NaN|y contains infinity"):
+        getattr(cls(), method)(X, y, **given)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "weight, word",
+    [
+        (np.r_[np.nan, np.ones(N - 1)], "sample_weight contains NaN"),
+        (np.r_[np.inf, np.ones(N - 1)], "sample_weight contains infinity"),
+        (np.r_[-1e-9, np.ones(N - 1)], "Negative values in data passed to `sample_weight`"),
+        (np.ones(N - 1), "sample_weight.shape"),
+        (np.ones((N, 1)), "Sample weights must be 1D"),
+        (-1.0, "Negative values"),
+        (["a"] * N, "could not convert"),
+    ],
+)
+def test_weights(name, method, weight, word):
+    est = make(name)
+    given = {"classes": [0, 1]} if name == "classifier" and method == "partial_fit" else {}
+    with pytest.raises(ValueError, match=word):
+        getattr(est, method)(X, Y, sample_weight=weight, **given)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS.values())
+def test_weights_that_are_all_zero_leave_nothing_to_fit(cls):
+    with pytest.raises(ValueError, match="sample_weight must not be all zero"):
+        cls().fit(X, Y, sample_weight=np.zeros(N))
+
+
+# ---------------------------------------------------------------- shapes and types
+@pytest.mark.parametrize("name, method", cases())
+@pytest.mark.parametrize(
+    "data, word",
+    [
+        (X[0], "2D array"),
+        (X[:, :, None], "dim 3|2D|dimensions"),
+        (X[:0], "0 sample"),
+        (X[:, :0], "0 feature"),
+        (X + 1j, "[Cc]omplex|real numbers"),
+        (np.full((N, D), "a"), "convert|numeric"),
+        (np.full((N, D), "2020-01-01", "M8[D]"), "real numbers|M8|datetime"),
+    ],
+)
+def test_x_of_a_wrong_kind(name, method, data, word):
+    with pytest.raises(ValueError, match=word):
+        call(make(name), method, data)
+
+
+@pytest.mark.parametrize("name, method", [c for c in cases() if c[1] != "fit"])
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_another_number_of_features(name, method, layout):
+    est = make(name).fit(X, Y)
+    args = (layout(np.ones((N, D + 1))), Y) if method == "partial_fit" else (layout(np.ones((N, D + 1))),)
+    with pytest.raises(ValueError, match=f"{D + 1} features"):
+        getattr(est, method)(*args)
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_x_and_y_of_different_lengths(cls, layout):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: X has 12 rows, y has 11"):
+        cls().fit(layout(X), Y[:-1])
+    with pytest.raises(ValueError, match="y_val has 11"):
+        cls().fit(X, Y, X_val=layout(X), y_val=Y[:-1])
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+def test_y_missing_or_of_too_many_dimensions(cls):
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        cls().fit(X, None)
+    with pytest.raises(ValueError, match=r"dim|1d|3"):
+        cls().fit(X, np.zeros((N, 2, 2)))
+    with pytest.raises(ValueError, match="y_val"):
+        cls().fit(X, Y, X_val=X)
+
+
+def test_validation_data_is_checked_as_training_data_is():
+    bad = X.copy()
+    bad[0, 0] = np.nan
+    for cls in (SGDClassifier, SGDRegressor):
+        with pytest.raises(ValueError, match="Input X_val contains NaN"):
+            cls().fit(X, Y, X_val=bad, y_val=Y)
+        with pytest.raises(ValueError, match="features"):
+            cls().fit(X, Y, X_val=X[:, :2], y_val=Y)
+        with pytest.raises(ValueError, match="`sample_weight_val`"):
+            cls().fit(X, Y, X_val=X, y_val=Y, sample_weight_val=-np.ones(N))
+    with pytest.raises(ValueError, match=r"y_val|labels that are not in"):
+        SGDClassifier().fit(X, Y, X_val=X, y_val=Y + 1)
+
+
+def test_classes():
+    with pytest.raises(ValueError, match="number of classes has to be greater than one; got 1"):
+        SGDClassifier().fit(X, np.zeros(N))
+    with pytest.raises(ValueError, match="classes must be passed"):
+        SGDClassifier().partial_fit(X, Y)
+    with pytest.raises(ValueError, match="greater than one"):
+        SGDClassifier().partial_fit(X, Y, classes=[1])
+    with pytest.raises(ValueError, match=r"not in classes=.*2"):
+        SGDClassifier().partial_fit(X, Y + 1, classes=[0, 1])
+    with pytest.raises(ValueError, match="not the same as on last call"):
+        SGDClassifier().partial_fit(X, Y, classes=[0, 1]).partial_fit(X, Y, classes=[0, 2])
+    with pytest.raises(ValueError, match=r"[Uu]nknown label type"):
+        SGDClassifier(loss="hinge").fit(X, RNG.random(N))
+
+
+@pytest.mark.parametrize(
+    "loss, y, word",
+    [("poisson", -1.0, "needs y >= 0"), ("gamma", 0.0, "needs y > 0"), ("gamma", -2.0, "needs y > 0")],
+)
+def test_targets_that_a_loss_does_not_take(loss, y, word):
+    with pytest.raises(ValueError, match=word):
+        SGDRegressor(loss=loss).fit(X, np.r_[y, np.ones(N - 1)])
+
+
+@pytest.mark.parametrize(
+    "cls, params, word",
+    [
+        (SGDClassifier, {"loss": "hing"}, "loss"),
+        (SGDClassifier, {"loss": "poisson"}, "loss"),
+        (SGDRegressor, {"loss": "hinge"}, "loss"),
+        (SGDRegressor, {"alpha": -1}, "alpha"),
+        (SGDRegressor, {"eta0": 0}, "eta0"),
+        (SGDRegressor, {"learning_rate": "optimal", "alpha": 0}, "alpha must be > 0"),
+        (SGDRegressor, {"penalty": "elasticnet", "l1_ratio": None}, "l1_ratio must be set"),
+        (SGDClassifier, {"learning_rate": "pa1", "loss": "log_loss"}, "only works with loss 'hinge'"),
+        (SGDOneClassSVM, {"learning_rate": "pa1"}, "pa1"),
+        (SGDOneClassSVM, {"nu": 0}, "nu"),
+        (SGDClassifier, {"callbacks": [1]}, "callbacks must be callables"),
+        (SGDClassifier, {"max_seconds": 0}, "max_seconds"),
+        (SGDClassifier, {"validation_scoring": "no such", "early_stopping": True}, "no such"),
+        (SGDClassifier, {"intercept_decay": -1}, "intercept_decay"),
+    ],
+)
+def test_parameters(cls, params, word):
+    with pytest.raises(ValueError, match=word):
+        cls(**params).fit(X, Y)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS.values())
+def test_starting_coefficients_of_a_wrong_shape(cls):
+    with pytest.raises(ValueError, match="coef_init does not match"):
+        cls().fit(X, Y, coef_init=np.zeros(D + 1))
+    name = "offset_init" if cls is SGDOneClassSVM else "intercept_init"
+    with pytest.raises(ValueError, match="does not match"):
+        cls().fit(X, Y, **{name: np.zeros(2)})
+
+
+if __name__ == "__main__":
+    run_corpus()

@@ -1,0 +1,295 @@
+"""Every kernel gives what tests/reference.py gives, over the whole registry."""
+
+from functools import cache, partial
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse as sp
+from fastsgd._kernels.plan import Plan
+
+from fastsgd import engine, losses, penalties, schedules
+from fastsgd._kernels import _cpu
+from fastsgd.sources import arrays
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+ALPHA, ETA0, PASSES = 0.03, 0.05, 2
+LAYOUTS = {"dense": None, "csr32": np.int32, "csr64": np.int64}
+DTYPES = {"float64": 1e-10, "float32": 1e-4}
+
+
+def rows(n=50, d=9, seed=0):
+    """Half empty, with an empty row, exact in float32; and positive weights of rows, one of them zero."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.5)
+    X[7], X[:, 4] = 0, 0
+    s = rng.uniform(0.5, 1.5, n)
+    s[5] = 0
+    return X.astype("f4").astype("f8"), s
+
+
+def targets(loss, X, heads, seed=1):
+    """What the loss takes: signs, 0 and 1, counts, positive or any numbers."""
+    rng = np.random.default_rng(seed)
+    Z = X @ rng.standard_normal((X.shape[1], heads)) + 0.5 * rng.standard_normal((len(X), heads))
+    if loss.task == ("classifier",):
+        return np.where(Z > 0, 1.0, loss.negative)
+    if loss.name == "poisson":
+        return rng.poisson(np.exp(0.3 * Z)).astype(float)
+    return np.exp(0.3 * Z) if loss.name == "gamma" else Z
+
+
+def lay_out(X, layout, dtype="f8"):
+    X = X.astype(dtype)
+    if LAYOUTS[layout] is None:
+        return X
+    X = sp.csr_matrix(X)
+    X.indices, X.indptr = X.indices.astype(LAYOUTS[layout]), X.indptr.astype(LAYOUTS[layout])
+    return X
+
+
+def bind(name, loss, eta0=ETA0, alpha=ALPHA, pass_rows=49):
+    return schedules.get(name).bind(eta0=eta0, alpha=alpha, power_t=0.5, loss=loss, pass_rows=pass_rows, passes=PASSES)
+
+
+def train(
+    X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, average=0, intercept_decay=1.0, nu=0.0, W=None, b=None, **table
+):
+    """fastsgd's W, b, t and sums of the last pass."""
+    plan = Plan(loss, schedule, l1=l1, l2=l2, average=average, intercept_decay=intercept_decay, nu=nu)
+    table = Table(X, **table)
+    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
+    state = State.zeros(X.shape[1], heads, X.dtype, 0)
+    state.W[:], state.b[:] = (0 if W is None else W), (0 if b is None else b)
+    total = np.zeros((2, heads))
+    for _ in range(passes):
+        total += list(engine.one_pass(state, plan, table, shuffle=False))[-1][1]
+    return *state.model(plan), state.at["t"][0], total
+
+
+def agree(ours, theirs, rtol):
+    for mine, right in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, right, rtol=rtol, atol=rtol * np.abs(right).max())
+
+
+@cache
+def expected(name, penalty, heads, average):
+    loss, (X, s) = losses.get(name), rows()
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    eta = bind("invscaling", loss)
+    return reference.sgd(X, targets(loss, X, heads), loss, eta, l1=l1, l2=l2, average=average, s=s, passes=PASSES)
+
+
+@pytest.mark.parametrize("average", [0, 1, 10])
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, average):
+    loss, (X, s) = losses.get(name), rows()
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    Y = targets(loss, X, heads)
+    ours = train(lay_out(X, layout, dtype), loss, bind("invscaling", loss), l1=l1, l2=l2, average=average, y=Y, s=s)
+    rtol = DTYPES[dtype]
+    if layout != "dense" and penalty == "elasticnet":
+        rtol = max(rtol, 1e-5)  # a weight that reaches 0 between two rows: right to second order in alpha * eta
+    agree(ours, expected(name, penalty, heads, average), rtol)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize(
+    "name, loss", [("pa1", "hinge"), ("pa2", "hinge"), ("pa1", "epsilon_insensitive"), ("pa2", "epsilon_insensitive")]
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_passive_aggressive(layout, name, loss, heads, penalty):
+    loss, (X, s) = losses.get(loss), rows()
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    Y = targets(loss, X, heads)
+    schedule = bind(name, loss)
+    pa = schedule.pa, ETA0, loss.name == "hinge"
+    right = reference.sgd(X, Y, loss, schedule, l1=l1, l2=l2, s=s, passes=PASSES, pa=pa)
+    agree(
+        train(lay_out(X, layout), loss, schedule, l1=l1, l2=l2, y=Y, s=s),
+        right,
+        1e-5 if penalty == "elasticnet" else 1e-10,
+    )
+
+
+@pytest.mark.parametrize("average", [0, 1])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_class(layout, average):
+    loss, (X, s) = losses.Hinge(), rows()
+    kwargs = dict(l2=0.3, nu=0.3, average=average, intercept_decay=0.01, s=s, b=np.ones(1))
+    right = reference.sgd(X, np.ones((len(X), 1)), loss, bind("optimal", loss, alpha=0.3), passes=PASSES, **kwargs)
+    ours = train(lay_out(X, layout), loss, bind("optimal", loss, alpha=0.3), y=np.ones((len(X), 1)), **kwargs)
+    agree(ours, right, 1e-10)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_class_weights_and_start_and_intercept_decay(layout, heads, decay):
+    loss, (X, s) = losses.LogLoss(), rows()
+    Y, rng = targets(loss, X, heads), np.random.default_rng(3)
+    kwargs = dict(s=s, s_pos=rng.uniform(0, 2, heads), s_neg=np.zeros(heads), l2=ALPHA, intercept_decay=decay)
+    kwargs |= dict(W=rng.standard_normal((X.shape[1], heads)), b=rng.standard_normal(heads))
+    right = reference.sgd(X, Y, loss, bind("constant", loss), passes=PASSES, **kwargs)
+    agree(train(lay_out(X, layout), loss, bind("constant", loss), y=Y, **kwargs), right, 1e-10)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_codes_are_one_against_the_rest(layout):
+    loss, (X, s) = losses.Hinge(), rows()
+    code = np.random.default_rng(2).integers(0, 20, len(X)).astype(np.int32)
+    code[0] = 19
+    Y = np.where(code[:, None] == np.arange(20), 1.0, -1.0)
+    given = dict(s=s, l2=ALPHA, l1=0.001)
+    by_code = train(lay_out(X, layout), loss, bind("optimal", loss), code=code, **given)
+    by_target = train(lay_out(X, layout), loss, bind("optimal", loss), y=Y, **given)
+    for mine, right in zip(by_code, by_target, strict=True):
+        np.testing.assert_array_equal(mine, right)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+def test_every_schedule(layout, name):
+    loss = losses.EpsilonInsensitive() if name.startswith("pa") else losses.SquaredError()
+    X, s = rows()
+    Y, schedule = targets(loss, X, 1), bind(name, loss, alpha=0.5)
+    pa = (schedule.pa, ETA0, False) if schedule.pa else None
+    right = reference.sgd(X, Y, loss, schedule, l2=0.01, s=s, passes=PASSES, pa=pa)
+    agree(train(lay_out(X, layout), loss, schedule, l2=0.01, y=Y, s=s), right, 1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("strength", [5.0, 15.0, 30.0], ids=["rescaled", "rescaled often", "beyond zero"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_penalty_so_strong_that_the_scale_runs_out(layout, dtype, strength, penalty):
+    loss, (X, s) = losses.SquaredError(), rows()
+    Y = targets(loss, X, 2)
+    l1, l2 = penalties.weights(penalty, strength, 0.01)
+    right = reference.sgd(X, Y, loss, bind("constant", loss), l1=l1, l2=l2, s=s, passes=PASSES)
+    ours = train(lay_out(X, layout, dtype), loss, bind("constant", loss), l1=l1, l2=l2, y=Y, s=s)
+    agree(ours, right, DTYPES[dtype] if penalty != "elasticnet" or layout == "dense" else 0.02)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_average_outlives_a_scale_that_runs_out(layout):
+    loss, (X, s) = losses.SquaredError(), rows()
+    Y = targets(loss, X, 2)
+    right = reference.sgd(X, Y, loss, bind("constant", loss), l2=15.0, average=1, s=s, passes=PASSES)
+    agree(train(lay_out(X, layout), loss, bind("constant", loss), l2=15.0, average=1, y=Y, s=s), right, 1e-9)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "l1"])
+@pytest.mark.parametrize("average", [0, 10])
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dense_equals_csr(dtype, heads, average, penalty):
+    """On wide rows too, where sums are taken in lanes."""
+    loss, (X, s) = losses.LogLoss(), rows(80, 150)
+    l1, l2 = penalties.weights(penalty, 0.005, 0.4)
+    run = partial(
+        train, loss=loss, schedule=bind("constant", loss), l1=l1, l2=l2, average=average, y=targets(loss, X, heads), s=s
+    )
+    dense = run(lay_out(X, "dense", dtype))
+    for layout in ("csr32", "csr64"):
+        agree(run(lay_out(X, layout, dtype)), dense, 10 * DTYPES[dtype])
+
+
+def test_elastic_net_on_csr_differs_from_dense_to_second_order():
+    loss, (X, _) = losses.SquaredError(), rows(400, 12)
+    gaps = []
+    for size in (0.02, 0.01, 0.005):
+        run = partial(
+            train, loss=loss, schedule=bind("constant", loss, eta0=size), l1=0.2, l2=0.05, y=targets(loss, X, 1)
+        )
+        (W, *_), (V, *_) = run(lay_out(X, "dense")), run(lay_out(X, "csr32"))
+        assert (W == 0).any() and (W != 0).any()
+        gaps.append(abs(W - V).max())
+    assert gaps[0] < 1e-3 and gaps[2] <= gaps[0]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("how", ["fortran", "float16", "int8", "sliced", "int16 csr", "mixed csr"])
+def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypatch):
+    monkeypatch.setattr(arrays, "CALL_ROWS", 16)
+    loss, rng = losses.Hinge(), np.random.default_rng(0)
+    X = rng.integers(-3, 4, (70, 5)) * (rng.random((70, 5)) < 0.5)
+    other = {
+        "fortran": np.asfortranarray(X, dtype="f8"),
+        "float16": X.astype("f2"),
+        "int8": X.astype("i1"),
+        "sliced": np.repeat(X, 2, axis=1).astype("f8")[:, ::2],
+        "int16 csr": sp.csr_matrix(X.astype("i2")),
+        "mixed csr": sp.csr_matrix(X.astype("f8")),
+    }[how]
+    if how == "mixed csr":
+        other.indptr = other.indptr.astype(np.int64)
+    plain = sp.csr_matrix(X.astype("f8")) if sp.issparse(other) else X.astype("f8")
+    y = np.where(rng.random((70, 1)) < 0.5, 1.0, -1.0)
+    plan = Plan(loss, bind("constant", loss), l1=0.0, l2=0.01)
+    models = []
+    for data in (plain, other):
+        state = State.zeros(5, 1, np.float64, 3)
+        monkeypatch.setattr(Table, "readable", lambda self, dtype: False)
+        for _ in range(3):
+            list(engine.one_pass(state, plan, Table(data, y=y), shuffle))
+        models.append(state.model(plan))
+        monkeypatch.undo()
+        monkeypatch.setattr(arrays, "CALL_ROWS", 16)
+    np.testing.assert_array_equal(models[0][0], models[1][0])
+
+
+def test_a_subset_of_rows_is_those_rows_alone():
+    loss, (X, s) = losses.LogLoss(), rows()
+    Y, some = targets(loss, X, 1), np.arange(3, 50, 3)
+    for layout in LAYOUTS:
+        data = lay_out(X, layout)
+        part = train(data, loss, bind("constant", loss), y=Y, s=s, rows=some)
+        alone = train(data[some], loss, bind("constant", loss), y=Y[some], s=s[some])
+        agree(part, alone, 1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_objective_is_that_of_the_reference(layout):
+    loss, (X, s) = losses.LogLoss(), rows()
+    Y, rng = targets(loss, X, 3), np.random.default_rng(0)
+    W, b, pos = rng.standard_normal((9, 3)), rng.standard_normal(3), rng.uniform(0, 2, 3)
+    plan = Plan(loss, bind("constant", loss), l1=0.1, l2=0.2, nu=0.3)
+    given = dict(s=s, s_pos=pos, s_neg=np.ones(3))
+    value = engine.objective(Table(lay_out(X, layout), y=Y, **given), plan, W, b)
+    right = reference.objective(X, Y, loss, W, b, l1=0.1, l2=0.2, nu=0.3, **given)
+    assert value == pytest.approx(right.mean(), rel=1e-12)
+
+
+@pytest.mark.skipif(not _cpu.has_v3(), reason="this processor has no AVX2")
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_builds_for_two_instruction_sets_agree(layout, dtype, penalty, monkeypatch):
+    base = pytest.importorskip("fastsgd._kernels.base")
+    v3 = pytest.importorskip("fastsgd._kernels.v3")
+    loss, (X, s) = losses.LogLoss(), rows(80, 40)
+    l1, l2 = penalties.weights(penalty, 0.005, 0.4)
+    for heads in (1, 4):
+        results = []
+        for build in (base, v3):
+            monkeypatch.setattr("fastsgd.sources.arrays.kernels", build)
+            monkeypatch.setattr("fastsgd.state.kernels", build)
+            given = dict(l1=l1, l2=l2, average=10, y=targets(loss, X, heads), s=s)
+            results.append(train(lay_out(X, layout, dtype), loss, bind("constant", loss), **given))
+        agree(*results, DTYPES[dtype])
+
+
+def test_a_margin_that_is_not_finite_leaves_the_state_as_it_was():
+    loss, (X, _) = losses.SquaredError(), rows()
+    plan = Plan(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
+    state = State.zeros(X.shape[1], 1, np.float64, 0)
+    with pytest.raises(engine.Diverged):
+        list(engine.one_pass(state, plan, Table(X, y=targets(loss, X, 1)), shuffle=True))
+    assert not state.W.any() and state.at["t"][0] == 1 and state.epoch == 0

@@ -1,0 +1,47 @@
+"""Imports point one way, and importing fastsgd is cheap."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fastsgd
+
+ROOT = Path(fastsgd.__file__).parent
+# A file may import from the layers listed for its own, and from its own.
+LAYERS = {
+    "losses": (),
+    "schedules": (),
+    "penalties": (),
+    "stopping": (),
+    "_kernels": ("losses", "schedules"),
+    "state": ("_kernels",),
+    "sources": ("_kernels",),
+    "engine": ("_kernels", "penalties", "stopping", "sources", "state"),
+    "estimators": ("engine", "_kernels", "losses", "penalties", "schedules", "sources", "state", "stopping"),
+}
+TOP = ("inspection", "persist", "dask", "cli", "custom", "__init__")  # these may import from everywhere
+
+
+def imported(path):
+    text = path.read_text(encoding="utf-8")
+    found = set(re.findall(r"^\s*(?:from|import|cimport) fastsgd\.(\w+)", text, re.M))
+    for names in re.findall(r"^\s*from fastsgd c?import ([\w, ]+)", text, re.M):
+        found |= {name.strip() for name in names.split(",")}
+    return found
+
+
+def test_imports_point_one_way():
+    for path in [p for p in ROOT.rglob("*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi")]:
+        layer = path.relative_to(ROOT).parts[0].split(".")[0]
+        if layer not in TOP:
+            assert imported(path) <= {layer, *LAYERS[layer]}, path.relative_to(ROOT)
+
+
+def test_importing_fastsgd_loads_nothing_heavy():
+    """Beyond what scikit-learn loads."""
+    heavy = "numba", "dask", "pandas", "pyarrow", "matplotlib", "polars"
+    code = "import sys, sklearn.linear_model, sklearn.model_selection; before = set(sys.modules); import fastsgd; "
+    code += f"print(sorted({{m.split('.')[0] for m in set(sys.modules) - before}} & set({heavy})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.strip() == "[]"

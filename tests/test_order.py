@@ -1,0 +1,97 @@
+"""The order of rows: a pure function of the seed, and a fair one."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastsgd.sources import _order, arrays
+from fastsgd.sources.arrays import Table, chunks
+
+KNOWN = [  # Random123's known answers
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+
+
+@pytest.mark.parametrize("counter, key, answer", KNOWN)
+def test_philox_gives_the_known_answers(counter, key, answer):
+    words = [[int(word, 16) for word in text.split()] for text in (counter, key, answer)]
+    assert _order.philox_words(*words[:2]) == words[2]
+
+
+def visited(table, seed=0, epoch=0, shuffle=True, dtype=np.float64):
+    """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
+    rows = []
+    for part, (listed, visit, first, m, buffer) in chunks(table, dtype, 1, shuffle, seed, epoch):
+        listed = np.arange(first, first + m) if listed is None else listed
+        place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
+        first_column = part.X[:, [0]].toarray() if part.sparse else part.X
+        rows.append(np.asarray(first_column)[listed[place], 0])
+        assert len(listed) == m
+    return np.concatenate(rows).astype(int)
+
+
+def numbered(n, d, layout):
+    X = np.zeros((n, d))
+    X[:, 0] = np.arange(n)
+    return {"dense": X, "fortran": np.asfortranarray(X), "csr": sp.csr_matrix(X)}[layout]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    n=st.integers(1, 3000),
+    d=st.sampled_from([1, 3, 70, 900]),
+    layout=st.sampled_from(["dense", "fortran", "csr"]),
+    seed=st.integers(0, 2**31 - 1),
+    epoch=st.integers(0, 2**33),
+    call_rows=st.sampled_from([1, 7, 100, 1000, 65536]),
+)
+def test_each_epoch_visits_each_row_once(n, d, layout, seed, epoch, call_rows):
+    n = n if d < 900 else n // 10 + 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "CALL_ROWS", call_rows)
+        order = visited(Table(numbered(n, d, layout)), seed, epoch)
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+        np.testing.assert_array_equal(order, visited(Table(numbered(n, d, layout)), seed, epoch))
+        np.testing.assert_array_equal(visited(Table(numbered(n, d, layout)), shuffle=False), np.arange(n))
+
+
+@settings(max_examples=50, deadline=None)
+@given(n=st.integers(2, 2000), data=st.data())
+def test_a_subset_is_visited_once_and_nothing_else_is(n, data):
+    some = np.flatnonzero(np.random.default_rng(data.draw(st.integers(0, 100))).random(n) < 0.5)
+    if len(some):
+        order = visited(Table(numbered(n, 2, "dense"), rows=some.astype(np.int64)))
+        np.testing.assert_array_equal(np.sort(order), some)
+
+
+def test_seeds_and_epochs_have_orders_of_their_own():
+    table = Table(numbered(500, 3, "dense"))
+    orders = {tuple(visited(table, seed, epoch)) for seed in range(4) for epoch in range(4)}
+    assert len(orders) == 16
+    orders = {tuple(visited(table, seed, epoch)) for seed in (0, 1 << 32, 1 << 63) for epoch in (0, 1 << 32)}
+    assert len(orders) == 6
+
+
+def test_permutations_are_uniform():
+    """Each of the 24 orders of 4 rows as often as the others; each place of 40 as likely for each row."""
+    counts = np.zeros((4, 4, 4, 4))
+    for epoch in range(4800):
+        counts[tuple(_order.permutation(4, 1, epoch))] += 1
+    counts = counts[counts > 0]
+    assert len(counts) == 24 and ((counts - 200) ** 2 / 200).sum() < 60  # chi2 of 23 degrees: beyond 60 once in 30,000
+    places = np.zeros((40, 40))
+    for epoch in range(4000):
+        places[np.arange(40), _order.visits(40, 40, 0, 7, epoch)] += 1
+    assert ((places - 100) ** 2 / 100).sum() < 1521 + 5 * np.sqrt(2 * 1521)
+
+
+def test_the_order_of_an_epoch_mixes_rows_from_afar():
+    """Data sorted by class trains well: any 1,000 rows in a row come from all over the data."""
+    order = visited(Table(numbered(100_000, 28, "dense")))
+    for lo in range(0, 100_000, 10_000):
+        assert abs(order[lo : lo + 1000].mean() - 50_000) < 20_000
+        assert order[lo : lo + 1000].std() > 15_000
