@@ -24,7 +24,7 @@ class State:
         With averaging: the sum of the averaged weights is A + at.avg_a * W.
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
-    last : (n_features, 2) float64, or None
+    last : (n_features, 2) of W's dtype, or None
         With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
     at : (1,) record
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
@@ -74,7 +74,8 @@ class State:
 
     def _last(self, sparse):
         if self.last is None and sparse:
-            return np.tile([self.at["u"][0], 1.0 / self.at["scale"][0]], (len(self.W), 1))
+            now = np.array([self.at["u"][0], 1.0 / self.at["scale"][0]], self.W.dtype)
+            return np.tile(now, (len(self.W), 1))
         return self.last
 
     def model(self, plan):

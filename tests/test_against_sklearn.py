@@ -94,4 +94,4 @@ def test_probabilities(loss, classes):
     y = np.digitize(y, [-1, 0, 1]) if classes == 4 else y > 0
     kwargs = dict(loss=loss, shuffle=False, max_iter=3, tol=None)
     ours, theirs = (lib.SGDClassifier(**kwargs).fit(X, y) for lib in (fastsgd, linear_model))
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-7)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-7, atol=1e-9)
