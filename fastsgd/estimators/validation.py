@@ -108,9 +108,9 @@ def check_weight(sample_weight, n, name="sample_weight"):
     """Weights of n rows, float64 and not negative; None for ones."""
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(n, sample_weight)
     s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    if s.ndim == 0:
+        s = np.full(n, s)
     if s.ndim != 1:
         raise ValueError(f"Sample weights must be 1D array or scalar: {name} has shape {s.shape}.")
     if len(s) != n:
