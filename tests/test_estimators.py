@@ -325,7 +325,7 @@ def test_one_class_minimises_its_objective():
     for seed in range(3):
         est = SGDOneClassSVM(nu=0.5, max_iter=500, tol=None, random_state=seed, average=True).fit(X)
         assert value(np.r_[est.coef_, 1 - est.offset_]) < best + 5e-3
-        assert (est.predict(X) == 1).mean() == pytest.approx(0.5, abs=0.05)
+        assert (est.predict(X) == 1).mean() == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_small_class_weight_moves_the_boundary_away_from_the_other_class():
