@@ -58,8 +58,8 @@ class State:
         vars(self).update(vars(other.copy()))
 
     def prepare(self, plan, sparse):
-        """Have the arrays that this plan needs; settle what is owed when the penalty is another one."""
-        if self.Q is not None and self.penalty != (plan.l1, plan.l2):
+        """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
+        if self.Q is not None and (not sparse or self.penalty != (plan.l1, plan.l2)):
             kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
             self.last = None
         self.penalty = (plan.l1, plan.l2)
