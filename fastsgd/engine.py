@@ -121,8 +121,9 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
 
 
 def _epoch(state, plan, epochs, sums, value, points, started):
-    loss = float(np.mean(sums[0] / np.where(sums[1] > 0, sums[1], 1.0)))
-    eta = plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0]
+    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / len(state.b)
+    now = state.at[0]
+    eta = plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"]
     return Epoch(len(epochs) + 1, loss, value, points, float(eta), perf_counter() - started)
 
 

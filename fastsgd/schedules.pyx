@@ -3,8 +3,6 @@
 A step is one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0, alpha, power_t, the
 loss, the rows of a pass and the number of passes. To add a schedule, write its function and a class here.
 """
-from copy import copy
-
 from libc.math cimport M_PI, cos, exp, floor, pow, sqrt
 
 import numpy as np
@@ -86,8 +84,10 @@ cdef class Schedule:
         -------
         Schedule
         """
-        bound = copy(self)
-        (<Schedule> bound).fn = self.fn
+        cdef Schedule bound = type(self).__new__(type(self))
+        for name in self.params:
+            setattr(bound, name, getattr(self, name))
+        bound.fn = self.fn
         bound._set(eta0, alpha, power_t, loss, pass_rows, passes)
         return bound
 

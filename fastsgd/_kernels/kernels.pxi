@@ -549,6 +549,10 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
 
 
 # ---------------------------------------------------------------- the doors
+cdef inline bint padded(Py_ssize_t S, Py_ssize_t K) noexcept nogil:
+    return S == 1 if K == 1 else S >= K and S % 4 == 0
+
+
 cdef inline Targets targets(target, Py_ssize_t K):
     """The targets as pointers; the caller holds the arrays."""
     y, code, negative, s, s_pos, s_neg = target
@@ -680,6 +684,8 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
     cdef Targets T = targets(target, K)
     cdef Moving M
     cdef int fault
+    if W.shape[0] != d or not padded(W.shape[1], K) or b_avg.shape[0] != K or sums.shape[1] != K:
+        raise ValueError(f"the state is of {W.shape[0]} features and {W.shape[1]} columns for {K} heads, X of {d} features")
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
     M.last = &last[0, 0] if last is not None and d else NULL
     cdef Py_ssize_t i, row, longest = 0
@@ -736,6 +742,8 @@ cdef int sum_up(Layout* L, const floating* values, const index* indices, const i
     cdef Py_ssize_t d = W.shape[0], S = W.shape[1], K = b.shape[0]
     cdef Targets T = targets(target, K)
     cdef const floating* w = &W[0, 0] if d else NULL
+    if not padded(S, K) or sums.shape[1] != K:
+        raise ValueError(f"W has {S} columns, sums {sums.shape[1]} for {K} heads")
     cdef floating* z = <floating*> malloc(S * sizeof(floating))
     cdef double* of = <double*> malloc(4 * K * sizeof(double))
     if z is NULL or of is NULL:

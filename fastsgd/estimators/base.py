@@ -208,14 +208,14 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         started = perf_counter()
         rule = Plateau(self.tol, self.n_iter_no_change) if self.tol is not None and not partial else None
         score = None if held_out is None else self._score(held_out, plan)
-        hooks = [] if partial else self._hooks(plan, X, y, metadata)
+        root = None if partial else self._root(state, plan, X, y, metadata)
+        hooks = [] if partial else self._hooks(root, plan, X, y, metadata)
         if self.verbose and not partial:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
         def each(state, epochs):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
-        root = None if partial else self._root(state, plan, X, y, metadata)
         try:
             epochs, self.stop_reason_ = engine.train(
                 state,
@@ -248,12 +248,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
             return None
         root = self._init_callback_context(max_subtasks=self.max_iter)
-        self._tasks = root
         return root.call_on_fit_task_begin(
             estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
         )
 
-    def _hooks(self, plan, X, y, metadata):
+    def _hooks(self, root, plan, X, y, metadata):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         given = self.callbacks if self.callbacks is not None else []
         given = [given] if callable(given) else list(given)
@@ -261,12 +260,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             if not callable(f):
                 raise ValueError(f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks.")
         hooks = [lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs)) for f in given]
-        if getattr(self, "_skl_callbacks", None):
+        if root is not None:
 
             def task(state, epochs):
                 kwargs = {"estimator": self, "X": X, "y": y, "metadata": metadata}
                 kwargs["reconstruction_attributes"] = lambda: self._publish(state, plan)
-                return self._tasks.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
+                return root.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
 
             hooks.append(task)
         return hooks

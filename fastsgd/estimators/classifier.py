@@ -238,7 +238,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.classes_ = np.array([0.0, 1.0]) if soft else unique_labels(y)
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
-        self._class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=np.round(y) if soft else y)
+        self._class_weight = self._weigh(np.round(y) if soft else y)
         table = self._table(X, y, s, soft)
         labels = None if soft else y
         held = None
@@ -299,8 +299,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             labels = unique_labels(check_labels(np.asarray(classes), "classes"))
             if len(labels) < 2:
                 raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
-            self._class_weight = compute_class_weight(self.class_weight, classes=labels, y=labels)
             self.classes_ = labels
+            self._class_weight = self._weigh(labels)
             state = self._new_state(X, len(self._heads()), None, None)
         else:
             if classes is not None and not np.array_equal(self.classes_, unique_labels(np.asarray(classes))):
@@ -310,6 +310,12 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
         return self._train(table, state, passes=1, partial=True)
+
+    def _weigh(self, y):
+        """class_weight for each class, or None where all are 1."""
+        if self.class_weight is None:
+            return None
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
 
     def _heads(self):
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
@@ -333,23 +339,23 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
 
     def _table(self, X, y, s, soft):
         """Targets for the kernel: numbers for one head, class codes for several."""
-        negative, weight = self._loss().negative, self._class_weight
+        weight = self._class_weight
         if soft:
             y = y.astype(np.float64)
-            pull = weight[1] * y + weight[0] * (1.0 - y)
-            uniform = np.all(weight == 1.0)
-            return Table(X, y=np.divide(weight[1] * y, pull)[:, None], s=s if uniform else pull * (1.0 if s is None else s))
-        table = Table(X, negative=negative, s=s)
+            if weight is not None:
+                pull = weight[1] * y + weight[0] * (1.0 - y)
+                y, s = weight[1] * y / pull, pull if s is None else pull * s
+            return Table(X, y=y[:, None], s=s)
+        table = Table(X, negative=self._loss().negative, s=s)
         if len(self.classes_) == 2:
-            positive = y == self.classes_[1]
-            if not np.all(positive | (y == self.classes_[0])):
+            # the class of the one head is 0
+            table.code = (y != self.classes_[1]).astype(np.int32)
+            if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes_[0]):
                 encode(y, self.classes_)
-            table.y = np.where(positive, 1.0, negative)[:, None]
-            pos, neg = weight[1:], weight[:1]
         else:
             table.code = encode(y, self.classes_)
-            pos, neg = weight, np.ones(len(weight))
-        if np.any(weight != 1.0):
+        if weight is not None:
+            pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
             table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
         return table
 

@@ -129,7 +129,8 @@ def check_lengths(X, y, names=("X", "y")):
 
 def check_targets(y, loss, name="y"):
     """Real-valued targets: float64 array of shape (n,) or (n, n_outputs), within what the loss takes."""
-    y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
+    if not (type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.size and np.isfinite(y.sum())):
+        y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
     if y.ndim == 0 or y.ndim > 2:
         raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
     low = y.min()
@@ -140,6 +141,8 @@ def check_targets(y, loss, name="y"):
 
 def check_labels(y, name="y"):
     """Class labels as a one-dimensional array without NaN."""
+    if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
+        return y
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")

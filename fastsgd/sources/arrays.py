@@ -112,8 +112,8 @@ def sizes(table, dtype, heads):
     A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself.
     """
     values = max(1.0, table.row_values)
-    row_bytes = values * (np.dtype(dtype).itemsize + (8 if table.sparse else 0))
-    block = int(np.clip(BLOCK_BYTES // row_bytes, 1, BLOCK_ROWS))
+    row_bytes = values * (dtype.itemsize + (8 if table.sparse else 0))
+    block = int(min(max(BLOCK_BYTES // row_bytes, 1), BLOCK_ROWS))
     most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
     blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
     buffer = block * max(1, min(blocks, most // block))
@@ -131,6 +131,7 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
     """
     block, buffer, call = sizes(table, dtype, heads)
     n, direct = table.n_rows, table.readable(dtype)
+    shuffle = shuffle and n > 1
     if shuffle:
         blocks = _order.permutation(-(-n // block), seed, epoch)
     for number, lo in enumerate(range(0, n, call)):
