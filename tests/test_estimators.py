@@ -193,10 +193,15 @@ def test_kinds_of_sparse_x(cls, kind):
 
 @EVERY
 def test_duplicate_entries_of_a_sparse_row_count_as_their_sum(cls):
-    X = sp.csr_matrix((np.r_[1.0, 2.0, 3.0, -1.0], [0, 0, 1, 1], [0, 3, 4]), shape=(2, 2))
+    rng, (_, y, _) = np.random.default_rng(0), rows()
+    values, columns = rng.standard_normal(1600), rng.integers(0, 5, 1600)
+    X = sp.csr_matrix((values, columns, np.arange(0, 1601, 8)), shape=(200, 5))
+    kept = X.data.copy(), X.indices.copy()
     whole = sp.csr_matrix(X.toarray())
-    a, b = (fit(cls, A, np.array([0.0, 1.0])) for A in (X, whole))
-    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-9)
+    for penalty in [{}] if cls is SGDOneClassSVM else [{"penalty": p} for p in (None, "l2", "l1", "elasticnet")]:
+        a, b = (fit(cls, A, y, alpha=0.01, **penalty) if penalty else fit(cls, A, y) for A in (X, whole))
+        np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-9, atol=1e-12)
+    assert (X.data == kept[0]).all() and (X.indices == kept[1]).all()
 
 
 @EVERY
