@@ -35,6 +35,9 @@ def check_X(est, X, *, reset=False, name="X"):
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
     _finite(X.data if sp.issparse(X) else X, name)
+    if sp.issparse(X) and not X.has_canonical_format:  # a kernel takes each feature of a row once
+        X = X.copy()
+        X.sum_duplicates()
     return X
 
 
