@@ -26,6 +26,8 @@ class State:
         With an L1 penalty: what each weight has received of it.
     last : (n_features, 2) of W's dtype, or None
         With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
+    penalty, owing : (float, float), bool
+        l1 and l2 of the last pass, and whether it was on CSR, where a weight may owe some of the L1 part.
     at : (1,) record
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
     seed, epoch : int
@@ -41,6 +43,7 @@ class State:
     Q: np.ndarray | None = None
     last: np.ndarray | None = None
     penalty: tuple = (0.0, 0.0)
+    owing: bool = False
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1)], SCALARS))
 
     @classmethod
@@ -58,10 +61,11 @@ class State:
         vars(self).update(vars(other.copy()))
 
     def prepare(self, plan, sparse):
-        """Have the arrays that this plan needs; settle what is owed when the penalty is another one."""
-        if self.Q is not None and self.penalty != (plan.l1, plan.l2):
+        """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
+        if self.Q is not None and (self.owing > sparse or self.penalty != (plan.l1, plan.l2)):
             kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
             self.last = None
+        self.owing = sparse
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
             # Nothing is owed yet: a weight that is not 0 has received all of u.

@@ -282,7 +282,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         ValueError
             As `fit`; no classes in the first call; other classes later; class_weight="balanced".
         """
-        first = not hasattr(self, "classes_")
+        first = not hasattr(self, "_state")
         if first:
             self._check_params()
             if classes is None:

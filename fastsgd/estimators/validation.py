@@ -35,6 +35,9 @@ def check_X(est, X, *, reset=False, name="X"):
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
     _finite(X.data if sp.issparse(X) else X, name)
+    if sp.issparse(X) and not X.has_canonical_format:  # a kernel takes each feature of a row once
+        X = X.copy()
+        X.sum_duplicates()
     return X
 
 
@@ -108,9 +111,9 @@ def check_weight(sample_weight, n, name="sample_weight"):
     """Weights of n rows, float64 and not negative; None for ones."""
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(n, sample_weight)
     s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    if s.ndim == 0:
+        s = np.full(n, s)
     if s.ndim != 1:
         raise ValueError(f"Sample weights must be 1D array or scalar: {name} has shape {s.shape}.")
     if len(s) != n:

@@ -1,0 +1,224 @@
+"""partial_fit goes on from the state: k calls are one epoch of fit over all their rows, bit for bit."""
+
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from data import LAYOUTS, labels, rows
+
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, schedules
+
+EVERY = pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
+PENALTIES = pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+ONCE = dict(max_iter=1, tol=None, shuffle=False, random_state=0)
+CUTS = [0, 1, 40, 41, 130, 200]
+
+
+def make(cls, penalty="l2", **params):
+    given = {} if cls is SGDOneClassSVM else {"penalty": penalty, "alpha": 0.01}
+    return cls(**given, **{**ONCE, **params})
+
+
+def data(cls, layout="dense", classes=3):
+    X, y, s = rows()
+    return LAYOUTS[layout](X), labels(y, classes) if cls is SGDClassifier else y, s
+
+
+def feed(est, X, y, s=None, cuts=CUTS):
+    for lo, hi in pairwise(cuts):
+        given = {"classes": np.unique(y)} if isinstance(est, SGDClassifier) else {}
+        est.partial_fit(X[lo:hi], y[lo:hi], sample_weight=None if s is None else s[lo:hi], **given)
+    return est
+
+
+def bits(est):
+    """All that prediction and further training depend on."""
+    state = est._state
+    arrays = [est.coef_, est._raw_intercept(), state.W, state.b, state.b_avg, state.A, state.Q, state.last, state.at]
+    return [None if a is None else np.asarray(a).tobytes() for a in arrays]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("average", [False, 1, 100])
+@PENALTIES
+@pytest.mark.parametrize("layout", LAYOUTS)
+@EVERY
+def test_calls_in_parts_equal_one_epoch(cls, layout, penalty, average, dtype):
+    X, y, s = data(cls, layout)
+    X = X.astype(dtype)
+    whole = make(cls, penalty, average=average).fit(X, y, sample_weight=s)
+    parts = feed(make(cls, penalty, average=average), X, y, s)
+    assert bits(whole) == bits(parts)
+    assert whole.t_ == parts.t_ == 201.0
+    np.testing.assert_array_equal(whole.predict(X), parts.predict(X))
+
+
+@pytest.mark.parametrize("rate", ["constant", "optimal", "invscaling", schedules.Exponential(0.5, pass_rows=50)])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_in_parts_with_every_rate_and_two_or_more_classes(classes, rate):
+    X, y, _ = data(SGDClassifier, classes=classes)
+    given = dict(loss="log_loss", learning_rate=rate, class_weight=dict.fromkeys(range(classes), 1.5))
+    assert bits(make(SGDClassifier, **given).fit(X, y)) == bits(feed(make(SGDClassifier, **given), X, y))
+
+
+@pytest.mark.parametrize("average", [False, True])
+@PENALTIES
+@pytest.mark.parametrize("layout", LAYOUTS)
+@EVERY
+def test_pickle_in_between_changes_nothing(cls, layout, penalty, average):
+    X, y, _ = data(cls, layout)
+    through = est = make(cls, penalty, average=average, shuffle=True)
+    for _ in range(3):
+        feed(est, X, y)
+        through = (
+            pickle.loads(pickle.dumps(feed(through, X, y))) if through is not est else pickle.loads(pickle.dumps(est))
+        )
+        assert bits(through) == bits(est)
+
+
+@PENALTIES
+@pytest.mark.parametrize("layout", LAYOUTS)
+@EVERY
+def test_two_fits_of_partial_fit_after_fit(cls, layout, penalty):
+    """fit for two epochs and one call are three epochs."""
+    X, y, _ = data(cls, layout)
+    for shuffle in (False, True):
+        three = make(cls, penalty, max_iter=3, shuffle=shuffle, average=True).fit(X, y)
+        two = make(cls, penalty, max_iter=2, shuffle=shuffle, average=True).fit(X, y)
+        assert bits(two.partial_fit(X, y)) == bits(three)
+        assert two.t_ == 601.0
+
+
+@pytest.mark.parametrize("average", [False, True])
+@PENALTIES
+@pytest.mark.parametrize("layout", LAYOUTS)
+@EVERY
+def test_rows_of_weight_zero_change_nothing(cls, layout, penalty, average):
+    X, y, s = data(cls, layout)
+    est = feed(make(cls, penalty, average=average), X, y, s)
+    before = bits(est)
+    est.partial_fit(X, y, sample_weight=np.zeros(200))
+    assert bits(est) == before
+    s[::3] = 0
+    some = s > 0
+    with_zeros = make(cls, penalty, average=average).fit(X, y, sample_weight=s)
+    without = make(cls, penalty, average=average).fit(X[some], y[some], sample_weight=s[some])
+    assert bits(with_zeros) == bits(without)
+
+
+@EVERY
+def test_a_first_call_of_weight_zero_gives_the_model_of_zeros(cls):
+    X, y, _ = data(cls)
+    est = make(cls)
+    given = {"classes": [0, 1, 2]} if cls is SGDClassifier else {}
+    est.partial_fit(X, y, sample_weight=np.zeros(200), **given)
+    assert not est.coef_.any() and est.t_ == 1.0
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+def test_settings_of_fit_do_not_concern_it(cls):
+    X, y, _ = data(cls)
+    stopping = dict(
+        early_stopping=True, tol=1.0, n_iter_no_change=1, max_seconds=1e-9, callbacks=lambda progress: 1 / 0
+    )
+    assert bits(feed(make(cls, **stopping), X, y)) == bits(feed(make(cls), X, y))
+
+
+@pytest.mark.parametrize("average", [False, True])
+@PENALTIES
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_coefficients_put_in_by_hand_are_where_it_goes_on_from(layout, penalty, average):
+    X, y, _ = data(SGDRegressor, layout)
+    est = make(SGDRegressor, penalty, learning_rate="constant").fit(X, y)
+    est.coef_, est.intercept_ = np.ones(6), np.array([0.5])
+    est.partial_fit(X, y)
+    right = make(SGDRegressor, penalty, learning_rate="constant").fit(X, y, coef_init=np.ones(6), intercept_init=0.5)
+    np.testing.assert_allclose(est.coef_, right.coef_, rtol=1e-10)
+    np.testing.assert_allclose(est.intercept_, right.intercept_, rtol=1e-10)
+    assert est.t_ == 401.0
+    est.intercept_ = np.array([7.0])
+    assert est.predict(X * 0)[0] == 7.0
+
+
+@EVERY
+def test_each_call_makes_new_attributes(cls):
+    X, y, _ = data(cls)
+    est = make(cls).fit(X, y)
+    kept, values = est.coef_, est.coef_.copy()
+    est.partial_fit(X, y)
+    np.testing.assert_array_equal(kept, values)
+    assert (est.coef_ != values).any()
+
+
+@EVERY
+def test_a_call_that_fails_leaves_the_estimator_as_it_was(cls):
+    X, y, _ = data(cls)
+    est = feed(make(cls), X, y)
+    before = bits(est)
+    bad = X.copy()
+    bad[3, 3] = np.nan
+    for data_, target, weight in ((bad, y, None), (X, y[:-1], None), (X, y, -np.ones(200)), (X[:, :2], y, None)):
+        if cls is SGDOneClassSVM and target is not y:
+            continue
+        with pytest.raises(ValueError):
+            est.partial_fit(data_, target, sample_weight=weight)
+        assert bits(est) == before
+    if cls is SGDClassifier:
+        with pytest.raises(ValueError, match="labels that are not in"):
+            est.partial_fit(X, y + 1)
+        assert bits(est) == before
+
+
+@EVERY
+def test_a_first_call_that_fails_can_be_made_again(cls):
+    X, y, _ = data(cls)
+    given = {"classes": [0, 1, 2]} if cls is SGDClassifier else {}
+    est = make(cls)
+    with pytest.raises(ValueError):
+        est.partial_fit(X, y, sample_weight=-np.ones(200), **given)
+    if cls is SGDClassifier:
+        with pytest.raises(ValueError):
+            est.partial_fit(X, y + 5, **given)
+    est.partial_fit(X, y, **given)
+    assert bits(est) == bits(make(cls).partial_fit(X, y, **given))
+
+
+@EVERY
+def test_dense_and_sparse_batches_may_alternate(cls):
+    X, y, _ = data(cls)
+    penalties = ("l2", "l1", "elasticnet") if cls is not SGDOneClassSVM else ("l2",)
+    for penalty in penalties:
+        est, dense = (make(cls, penalty, intercept_decay=1.0, learning_rate="constant") for _ in range(2))
+        feed(dense, X, y)
+        for lo, hi, layout in ((0, 50, "csr"), (50, 120, "dense"), (120, 160, "csr"), (160, 200, "dense")):
+            given = {"classes": np.unique(y)} if cls is SGDClassifier else {}
+            est.partial_fit(LAYOUTS[layout](X[lo:hi]), y[lo:hi], **given)
+        np.testing.assert_allclose(est.coef_, dense.coef_, rtol=1e-9 if penalty != "elasticnet" else 1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_another_penalty_or_average_from_some_call_on(layout):
+    X, y, _ = data(SGDRegressor, layout)
+    est = feed(make(SGDRegressor, "l1"), X, y)
+    settled = est.coef_.copy()
+    est.set_params(penalty="elasticnet", l1_ratio=0.5).partial_fit(X[:1] * 0, y[:1])
+    assert np.isfinite(est.coef_).all() and abs(est.coef_ - settled).max() < 1e-2
+    est.set_params(penalty=None, average=True).partial_fit(X, y)
+    assert np.isfinite(est.coef_).all()
+    est.set_params(penalty="l1", alpha=10.0, average=False)
+    for _ in range(5):
+        est.partial_fit(X, y)
+    assert not est.coef_.any()
+
+
+def test_wide_sparse_rows_that_never_come_back_are_penalised():
+    """A feature met once is owed the penalty of all the steps since."""
+    X = sp.csr_matrix((np.ones(100), np.r_[0, np.ones(99, int)], np.arange(101)), shape=(100, 2))
+    y = np.ones(100)
+    est = make(SGDRegressor, "l1", learning_rate="constant", eta0=0.1, fit_intercept=False)
+    est.set_params(alpha=0.005).fit(X[:1], y[:1])
+    once = est.coef_[0]
+    est.partial_fit(X[1:], y[1:])
+    assert est.coef_[0] == pytest.approx(once - 0.1 * 0.005 * 99) and est.coef_[1] > 0.9
