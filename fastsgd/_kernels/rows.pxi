@@ -1,0 +1,232 @@
+# Tags, targets, state; and what is done along one row.
+from cython cimport floating
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from fastsgd._kernels.plan cimport Params, Plan, Scalars
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
+    #define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
+    #define fastsgd_one_by_one() __asm__ volatile("")
+    #else
+    #define fastsgd_near(p) ((void)(p))
+    #define fastsgd_far(p) ((void)(p))
+    #define fastsgd_one_by_one()
+    #endif
+    """
+    void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
+    void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
+    void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
+
+
+cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
+    """x . w in 16 independent sums, so that no addition waits for the one before."""
+    cdef floating lane[16]
+    cdef floating s = 0
+    cdef Py_ssize_t k = 0, l
+    for l in range(16):
+        lane[l] = 0
+    while k + 16 <= n:
+        for l in range(16):
+            lane[l] += x[k + l] * w[k + l]
+        k += 16
+    for l in range(k, n):
+        s += x[l] * w[l]
+    for l in range(16):
+        s += lane[l]
+    return s
+
+cdef extern from "lanes.h":
+    ctypedef float f4
+    ctypedef double d4
+    f4 f4_zero() noexcept nogil
+    f4 f4_add(f4 a, f4 b) noexcept nogil
+    f4 f4_plus(f4 a, float x, const float* w) noexcept nogil
+    f4 f4_load(const float* w) noexcept nogil
+    void f4_store(float* w, f4 a) noexcept nogil
+    d4 d4_zero() noexcept nogil
+    d4 d4_add(d4 a, d4 b) noexcept nogil
+    d4 d4_plus(d4 a, double x, const double* w) noexcept nogil
+    d4 d4_load(const double* w) noexcept nogil
+    void d4_store(double* w, d4 a) noexcept nogil
+
+# ---------------------------------------------------------------- tags
+cdef struct Dense:
+    char _
+cdef struct Csr:
+    char _
+cdef struct One:
+    char _
+cdef struct Many:
+    char _
+ctypedef fused Layout:
+    Dense
+    Csr
+ctypedef fused Heads:
+    One
+    Many
+ctypedef fused index:
+    int32_t
+    int64_t
+
+# The targets: a number for each row and head, or (one-vs-rest) the class of each row.
+cdef struct Targets:
+    Py_ssize_t K
+    const double* y             # (n, K), or NULL
+    const int32_t* code         # (n,), or NULL
+    double negative             # target of the rest; that of the class is 1
+    const double* s             # (n,) weights of rows, or NULL for ones
+    const double* s_pos         # (K,) and of y > 0 and y <= 0 in each head, or NULL for ones
+    const double* s_neg
+
+# The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
+# last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2). On CSR the penalty of a step is put off until
+# the feature is met again.
+cdef struct Moving:
+    Py_ssize_t S            # columns of W, Q and A
+    double* b               # (K,)
+    double* b_avg           # (K,)
+    Scalars* at
+    double* loss_sum        # (K,) of the losses before each step, and of the weights: added to
+    double* weight_sum
+    double* of              # (4, K) workspace: margins, targets, values, slopes
+    int32_t* live           # (K,) workspace: heads that move
+
+# Which rows, in which order.
+cdef struct Order:
+    const int64_t* rows     # in the order of their blocks, or NULL for first, first + 1, ...
+    const int32_t* visit    # the order of visits, in places of `rows`, or NULL for as they stand
+    Py_ssize_t first
+    Py_ssize_t n
+    Py_ssize_t ahead        # so many rows follow in `rows` that are next
+
+
+cdef inline double target(const Targets* T, Py_ssize_t r, Py_ssize_t h) noexcept nogil:
+    if T.code is not NULL:
+        return 1.0 if T.code[r] == h else T.negative
+    return T.y[r * T.K + h]
+
+
+cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y) noexcept nogil:
+    cdef double s = T.s[r] if T.s is not NULL else 1.0
+    return s if T.s_pos is NULL else s * (T.s_pos[h] if y > 0 else T.s_neg[h])
+
+
+# ---------------------------------------------------------------- along one row
+cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
+    """x . w. On CSR four scalar sums: gathered vectors stall behind the last row's stores."""
+    cdef Py_ssize_t k = 0
+    cdef floating s = 0, s1 = 0, s2 = 0, s3 = 0
+    if Layout is Dense:
+        return lanes_dot(x, w, nnz)
+    else:
+        while k + 4 <= nnz:
+            s += x[k] * w[ix[k]]
+            s1 += x[k + 1] * w[ix[k + 1]]
+            s2 += x[k + 2] * w[ix[k + 2]]
+            s3 += x[k + 3] * w[ix[k + 3]]
+            one_by_one()
+            k += 4
+        while k < nnz:
+            s += x[k] * w[ix[k]]
+            one_by_one()
+            k += 1
+        return (s + s1) + (s2 + s3)
+
+
+cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* w, floating c) noexcept nogil:
+    """w += c x."""
+    cdef Py_ssize_t k
+    for k in range(nnz):
+        w[k if Layout is Dense else ix[k]] += c * x[k]
+
+
+cdef inline Py_ssize_t at(Layout* L, const index* ix, Py_ssize_t k, Py_ssize_t S) noexcept nogil:
+    return (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
+
+
+cdef inline void dots4_f4(Layout* L, const float* x, const index* ix, Py_ssize_t nnz, const float* W, Py_ssize_t S,
+                          float* z) noexcept nogil:
+    """z = x . W for 4 heads, in four independent sums."""
+    cdef f4 a = f4_zero(), b = f4_zero(), c = f4_zero(), e = f4_zero()
+    cdef Py_ssize_t k = 0
+    while k + 4 <= nnz:
+        a = f4_plus(a, x[k], W + at(L, ix, k, S))
+        b = f4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
+        c = f4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
+        e = f4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        k += 4
+    while k < nnz:
+        a = f4_plus(a, x[k], W + at(L, ix, k, S))
+        k += 1
+    f4_store(z, f4_add(f4_add(a, b), f4_add(c, e)))
+
+
+cdef inline void dots4_d4(Layout* L, const double* x, const index* ix, Py_ssize_t nnz, const double* W, Py_ssize_t S,
+                          double* z) noexcept nogil:
+    """z = x . W for 4 heads, in four independent sums."""
+    cdef d4 a = d4_zero(), b = d4_zero(), c = d4_zero(), e = d4_zero()
+    cdef Py_ssize_t k = 0
+    while k + 4 <= nnz:
+        a = d4_plus(a, x[k], W + at(L, ix, k, S))
+        b = d4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
+        c = d4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
+        e = d4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        k += 4
+    while k < nnz:
+        a = d4_plus(a, x[k], W + at(L, ix, k, S))
+        k += 1
+    d4_store(z, d4_add(d4_add(a, b), d4_add(c, e)))
+
+
+cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
+                      floating* z) noexcept nogil:
+    """z = x . W for S heads, a multiple of 4: few in registers, many feature by feature."""
+    cdef Py_ssize_t k, h
+    cdef const floating* w
+    if S <= 32:
+        for h in range(0, S, 4):
+            if floating is float:
+                dots4_f4(L, x, ix, nnz, W + h, S, z + h)
+            else:
+                dots4_d4(L, x, ix, nnz, W + h, S, z + h)
+        return
+    for h in range(S):
+        z[h] = 0
+    for k in range(nnz):
+        w = W + at(L, ix, k, S)
+        if Layout is Csr and k + 1 < nnz:
+            for h in range(0, S, 8):
+                near(W + at(L, ix, k + 1, S) + h)
+        for h in range(S):
+            z[h] += x[k] * w[h]
+
+
+cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+                      const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
+    """W += x c' for S heads, a multiple of 4; where few of the c are not 0, for those alone."""
+    cdef Py_ssize_t k, h
+    cdef floating* w
+    for k in range(nnz):
+        w = W + at(L, ix, k, S)
+        if n_live * 8 < S:
+            for h in range(n_live):
+                w[live[h]] += x[k] * c[live[h]]
+        else:
+            for h in range(0, S, 4):
+                if floating is float:
+                    f4_store(w + h, f4_plus(f4_load(w + h), x[k], c + h))
+                else:
+                    d4_store(w + h, d4_plus(d4_load(w + h), x[k], c + h))
+
+
+cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogil:
+    cdef double s = 0
+    cdef Py_ssize_t k
+    for k in range(nnz):
+        s += <double> x[k] * x[k]
+    return s

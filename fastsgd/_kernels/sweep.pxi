@@ -1,0 +1,253 @@
+# Over the rows of a block.
+cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double eta, double norm) noexcept nogil:
+    """The number by which x is added to w: -eta * slope, or the passive-aggressive step."""
+    if P.pa == 0:
+        return -eta * min(max(slope, -1e12), 1e12)
+    if P.pa == 1:
+        value = min(P.schedule_par[0], value / norm)
+    else:
+        value = value / (norm + 0.5 / P.schedule_par[0])
+    return value * y if P.pa_sign else (value if y >= p else -value)
+
+
+cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssize_t K, double* of) noexcept nogil:
+    """The heads' values and slopes at their margins of[0:K]: of = p, y, value, slope, K each; 1 if a p is not finite."""
+    cdef double* y = of + K
+    cdef double* value = of + 2 * K
+    cdef double* slope = of + 3 * K
+    cdef Py_ssize_t h
+    for h in range(K):
+        y[h] = target(T, r, h)
+        if not isfinite(of[h]):
+            return 1
+    if P.many is not NULL:
+        P.many(K, of, y, value, slope)
+    else:
+        for h in range(K):
+            value[h] = P.value(of[h], y[h], P.loss_par)
+            slope[h] = P.slope(of[h], y[h], P.loss_par)
+    return 0
+
+
+cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                            Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
+    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    while k < end:
+        near(values + k)
+        if Layout is Csr:
+            near(indices + k)
+        k += 64 // <Py_ssize_t> sizeof(floating)
+
+
+cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                           const Targets* T, Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
+    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    if T.y is not NULL:
+        far(T.y + r * T.K)
+    else:
+        far(T.code + r)
+    while k < end:
+        far(values + k)
+        if Layout is Csr:
+            far(indices + k)
+        k += 64 // <Py_ssize_t> sizeof(floating)
+
+
+cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+               Order O, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
+               const Params* P, floating* z) noexcept nogil:
+    """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
+
+    Meanwhile the `ahead` rows that are listed behind these, the next buffer's, are brought into the cache.
+    """
+    cdef Py_ssize_t K = 1 if Heads is One else T.K
+    cdef Py_ssize_t S = M.S, v, place, r, j, lo = 0, nnz = d, k, h, n_live
+    cdef const floating* x
+    cdef const index* ix = NULL
+    cdef Scalars now = M.at[0]
+    cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
+    cdef int fault = 0
+    for v in range(O.n):
+        if v < O.ahead:
+            fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
+        if O.visit is not NULL and v + 3 < O.n:
+            fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
+        place = O.visit[v] if O.visit is not NULL else v
+        r = O.rows[place] if O.rows is not NULL else O.first + place
+        if T.s is not NULL and T.s[r] == 0:
+            continue
+        if Layout is Dense:
+            x = values + r * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x = values + lo
+            ix = indices + lo
+            if Heads is Many and Q is not NULL:
+                for k in range(nnz):
+                    j = ix[k]
+                    catch_up(W + j * S, Q + j * S, S, last + 2 * j if last is not NULL else NULL,
+                             <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
+        if P.pa:
+            norm = squared_norm(x, nnz)
+            if P.pa == 1 and norm == 0:
+                continue
+        eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
+
+        if Heads is One:
+            if Layout is Csr and Q is not NULL:
+                p = row_caught_up(x, ix, nnz, W, Q, last, <floating> now.u, <floating> now.scale, <floating> inv, r_l1, z)
+            else:
+                p = dot(L, x, ix, nnz, W)
+            p = now.scale * p + M.b[0]
+            if not isfinite(p):
+                fault = 1
+                break
+            y = target(T, r, 0)
+            s = weight(T, r, 0, y)
+            if P.many is not NULL:
+                P.many(1, &p, &y, &value, &slope)
+            else:
+                slope = P.slope(p, y, P.loss_par)
+                value = P.value(p, y, P.loss_par)
+            step = s * step_of(P, value, slope, p, y, eta, norm)
+            M.loss_sum[0] += s * value
+            M.weight_sum[0] += s
+        else:
+            dots(L, x, ix, nnz, W, S, z)
+            for h in range(K):
+                M.of[h] = now.scale * z[h] + M.b[h]
+            if slopes(P, T, r, K, M.of):
+                fault = 1
+                break
+            n_live = 0
+            for h in range(K):
+                s = weight(T, r, h, M.of[K + h])
+                step = s * step_of(P, M.of[2 * K + h], M.of[3 * K + h], M.of[h], M.of[K + h], eta, norm)
+                M.loss_sum[h] += s * M.of[2 * K + h]
+                M.weight_sum[h] += s
+                M.b[h] += (step - eta * P.nu) * P.intercept_decay
+                z[h] = <floating> step
+                if step != 0:
+                    M.live[n_live] = <int32_t> h
+                    n_live += 1
+
+        if P.l2 > 0:
+            decay = max(0.0, 1.0 - eta * P.l2)
+            if now.scale * decay < 1e-9:
+                if Layout is Csr:
+                    if Q is not NULL:
+                        settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
+                fold(W, A, d, S, last, now.avg_a, now.scale)
+                if decay < 1e-9:
+                    fold(W, A, d, S, last, 0, decay)
+                    decay = 1
+                now.scale, now.avg_a = 1, 0
+            now.scale *= decay
+            inv = 1.0 / now.scale
+        now.u += eta * P.l1
+
+        if Heads is One:
+            if step != 0 and A is not NULL and now.avg_a != 0:
+                add(L, x, ix, nnz, A, <floating> (-now.avg_a * step * inv))
+            if Layout is Dense:
+                if Q is not NULL:
+                    add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale)
+                elif step != 0:
+                    add(L, x, ix, nnz, W, <floating> (step * inv))
+            elif Q is not NULL:
+                put_back(x, ix, nnz, W, Q, last, z, <floating> (step * inv), <floating> now.u, <floating> inv)
+            elif step != 0:
+                add(L, x, ix, nnz, W, <floating> (step * inv))
+            M.b[0] += (step - eta * P.nu) * P.intercept_decay
+        else:
+            if n_live:
+                for h in range(K):
+                    z[h] = <floating> (z[h] * inv)
+                adds(L, x, ix, nnz, W, S, z, M.live, n_live)
+                if A is not NULL and now.avg_a != 0:
+                    for h in range(K):
+                        z[h] = <floating> (-now.avg_a * z[h])
+                    adds(L, x, ix, nnz, A, S, z, M.live, n_live)
+            if Layout is Dense:
+                if Q is not NULL:
+                    add_and_shrink(W, d * S, W, Q, 0, <floating> now.u, <floating> inv, <floating> now.scale)
+        if Layout is Csr and Heads is Many:
+            if last is not NULL:
+                for k in range(nnz):
+                    last[2 * ix[k]] = <floating> now.u
+                    last[2 * ix[k] + 1] = <floating> inv
+
+        if 0 < P.average <= now.t:
+            now.avg_a += now.scale
+            now.avg_n += 1
+            for h in range(K):
+                M.b_avg[h] += (M.b[h] - M.b_avg[h]) / now.avg_n
+        now.t += 1
+    M.at[0] = now
+    return fault
+
+
+cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
+             Py_ssize_t buffer_rows, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
+             const Params* P, floating* z) noexcept nogil:
+    """Buffer by buffer."""
+    cdef One one
+    cdef Many many
+    cdef Py_ssize_t left = O.n, i
+    cdef int fault = 0
+    if O.visit is NULL:
+        buffer_rows = O.n
+    else:
+        for i in range(min(buffer_rows, O.n)):
+            fetch_far(L, values, indices, indptr, d, T, O.rows[i])
+    while left > 0 and not fault:
+        O.n = min(buffer_rows, left)
+        left -= O.n
+        O.ahead = min(buffer_rows, left)
+        if T.K == 1:
+            fault = sweep(L, &one, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        else:
+            fault = sweep(L, &many, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        O.first += O.n
+        if O.rows is not NULL:
+            O.rows += O.n
+        if O.visit is not NULL:
+            O.visit += O.n
+    return fault
+
+
+cdef int total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+               Order O, const Targets* T, const floating* W, const double* b, Moving M, const Params* P,
+               floating* z) noexcept nogil:
+    """Sums of s * loss and of s, in stored order, for weights that stand still."""
+    cdef Py_ssize_t K = 1 if Heads is One else T.K
+    cdef Py_ssize_t v, r, lo, h, nnz = d
+    cdef const index* ix = NULL
+    cdef const floating* x
+    cdef double s
+    for v in range(O.n):
+        r = O.rows[v] if O.rows is not NULL else O.first + v
+        if Layout is Dense:
+            x = values + r * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x = values + lo
+            ix = indices + lo
+        if Heads is One:
+            z[0] = <floating> dot(L, x, ix, nnz, W)
+        else:
+            dots(L, x, ix, nnz, W, M.S, z)
+        for h in range(K):
+            M.of[h] = z[h] + b[h]
+        if slopes(P, T, r, K, M.of):
+            M.loss_sum[0] += INFINITY
+            continue
+        for h in range(K):
+            s = weight(T, r, h, M.of[K + h])
+            M.loss_sum[h] += s * M.of[2 * K + h]
+            M.weight_sum[h] += s
+    return 0
