@@ -123,4 +123,4 @@ cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, floating* l
         W[j] = <floating> (scale * W[j])
     if last is not NULL:
         for j in range(d):
-            last[2 * j + 1] = <floating> (scale * last[2 * j + 1])
+            last[2 * j + 1] = <floating> (scale * last[2 * j + 1] if scale > 0 else 1)

@@ -85,16 +85,24 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             nnz = indptr[r + 1] - lo
             x = values + lo
             ix = indices + lo
-            if Heads is Many and Q is not NULL:
-                for k in range(nnz):
-                    j = ix[k]
-                    catch_up(W + j * S, Q + j * S, S, last + 2 * j if last is not NULL else NULL,
-                             <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
         if P.pa:
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
                 continue
         eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
+        decay = max(0.0, 1.0 - eta * P.l2)
+        if now.scale * decay < 1e-9:
+            if Layout is Csr:
+                if Q is not NULL:
+                    settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
+            fold(W, A, d, S, last, now.avg_a, now.scale)
+            now.scale, now.avg_a, inv = 1, 0, 1
+        if Layout is Csr:
+            if Heads is Many and Q is not NULL:
+                for k in range(nnz):
+                    j = ix[k]
+                    catch_up(W + j * S, Q + j * S, S, last + 2 * j if last is not NULL else NULL,
+                             <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
 
         if Heads is One:
             if Layout is Csr and Q is not NULL:
@@ -135,17 +143,14 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                     n_live += 1
 
         if P.l2 > 0:
-            decay = max(0.0, 1.0 - eta * P.l2)
-            if now.scale * decay < 1e-9:
-                if Layout is Csr:
-                    if Q is not NULL:
-                        settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
-                fold(W, A, d, S, last, now.avg_a, now.scale)
-                if decay < 1e-9:
-                    fold(W, A, d, S, last, 0, decay)
-                    decay = 1
-                now.scale, now.avg_a = 1, 0
             now.scale *= decay
+            if now.scale < 1e-9:  # decay itself is: eta * l2 is 1 or more
+                if Layout is Csr and Heads is One:
+                    if Q is not NULL:
+                        for k in range(nnz):
+                            z[k] = <floating> (decay * z[k])
+                fold(W, A, d, S, last, now.avg_a, now.scale)
+                now.scale, now.avg_a = 1, 0
             inv = 1.0 / now.scale
         now.u += eta * P.l1
 
