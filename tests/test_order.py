@@ -22,10 +22,10 @@ def test_philox_gives_the_known_answers(counter, key, answer):
     assert _order.philox_words(*words[:2]) == words[2]
 
 
-def visited(table, seed=0, epoch=0, shuffle=True, dtype=np.dtype(np.float64)):
+def visited(table, seed=0, epoch=0, shuffle=True):
     """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
     rows = []
-    for part, (listed, visit, first, m, buffer) in chunks(table, dtype, 1, shuffle, seed, epoch):
+    for part, (listed, visit, first, m, buffer) in chunks(table, np.dtype(np.float64), 1, shuffle, seed, epoch):
         listed = np.arange(first, first + m) if listed is None else listed
         place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
         first_column = part.X[:, [0]].toarray() if part.sparse else part.X
