@@ -23,8 +23,8 @@ def weights(penalty, alpha, l1_ratio):
     ValueError
         "elasticnet" without an l1_ratio.
 
-    >>> weights("elasticnet", 0.1, 0.25)
-    (0.025, 0.075)
+    >>> weights("elasticnet", 0.5, 0.25)
+    (0.125, 0.375)
     """
     if penalty == "elasticnet" and l1_ratio is None:
         raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")

@@ -24,7 +24,7 @@ class State:
         With averaging: the sum of the averaged weights is A + at.avg_a * W.
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
-    last : (n_features, 2) float64, or None
+    last : (n_features, 2) of W's dtype, or None
         With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
         l1 and l2 of the last pass, and whether it was on CSR, where a weight may owe some of the L1 part.
@@ -78,7 +78,8 @@ class State:
 
     def _last(self, sparse):
         if self.last is None and sparse:
-            return np.tile([self.at["u"][0], 1.0 / self.at["scale"][0]], (len(self.W), 1))
+            now = np.array([self.at["u"][0], 1.0 / self.at["scale"][0]], self.W.dtype)
+            return np.tile(now, (len(self.W), 1))
         return self.last
 
     def model(self, plan):

@@ -92,6 +92,6 @@ def test_one_class(schedule, average, layout):
 def test_probabilities(loss, classes):
     X, y, _ = data()
     y = np.digitize(y, [-1, 0, 1]) if classes == 4 else y > 0
-    kwargs = dict(loss=loss, shuffle=False, max_iter=3, tol=None, alpha=0.01)
+    kwargs = dict(loss=loss, alpha=0.01, shuffle=False, max_iter=3, tol=None)
     ours, theirs = (lib.SGDClassifier(**kwargs).fit(X, y) for lib in (fastsgd, linear_model))
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-7)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-7, atol=1e-9)

@@ -96,7 +96,6 @@ cdef struct Targets:
 cdef struct Moving:
     double* b
     double* b_avg
-    double* last
     Scalars* at
 
 
@@ -251,10 +250,9 @@ cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, fl
 cdef inline floating share(floating a, floating b) noexcept nogil:
     """log(1 + a) / log(1 + b) where it is below 1, else 1; a, b >= 0.
 
-    By log(1 + x) = x (60 + 60 x + 11 x^2) / (60 + 90 x + 36 x^2 + 3 x^3) (Pade), good to 1e-8 at 1/8, 3e-4 at 1, 3% at 10.
+    By log(1 + x) = x (6 + 3 x) / (6 + 6 x + x^2) (Pade), good to x^4 / 180: 1e-6 at 1/8, 0.1% at 1, 10% at 10.
     """
-    cdef floating part = (a * (60 + a * (60 + a * 11)) * (60 + b * (90 + b * (36 + b * 3)))) / (
-        b * (60 + b * (60 + b * 11)) * (60 + a * (90 + a * (36 + a * 3))))
+    cdef floating part = a * (2 + a) * (6 + b * (6 + b)) / (b * (2 + b) * (6 + a * (6 + a)))
     return part if part < 1 else <floating> 1
 
 
@@ -277,18 +275,19 @@ cdef inline void pay_both(Py_ssize_t n, floating* w, floating* q, const floating
     foreseen.
     """
     cdef Py_ssize_t k
-    cdef floating z, size, sign, received
+    cdef floating z, size, sign, received, scale0, one = 1, per_r = one / r
     for k in range(n):
+        scale0 = one / inv0[k]
         z = shrunk(w[k], q[k], u0[k], inv0[k])
         sign = (<floating> 1 if z > 0 else <floating> 0) - (<floating> 1 if z < 0 else <floating> 0)
         size = sign * z
-        received = u0[k] + (u - u0[k]) * share(size / (inv0[k] * r), inv / inv0[k] - 1)
-        q[k] = (1 - sign * sign) * (q[k] + (z - w[k]) / inv0[k]) - sign * received
+        received = u0[k] + (u - u0[k]) * share(size * scale0 * per_r, inv * scale0 - one)
+        q[k] = (one - sign * sign) * (q[k] + (z - w[k]) * scale0) - sign * received
         size -= r * (inv - inv0[k])
         w[k] = sign * (size if size > 0 else <floating> 0)
 
 
-cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, floating u, floating scale, floating inv,
+cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last, floating u, floating scale, floating inv,
                           double r) noexcept nogil:
     """The K weights of a feature, as if every row had met it."""
     cdef Py_ssize_t h
@@ -296,14 +295,14 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, double* last, 
     if last is NULL:
         pay(K, w, q, u, inv, scale)
     else:
-        u0, inv0 = <floating> last[0], <floating> last[1]
+        u0, inv0 = last[0], last[1]
         for h in range(K):
             pay_both(1, w + h, q + h, &u0, &inv0, u, inv, <floating> r)
         last[0], last[1] = u, inv
 
 
 cdef inline double row_caught_up(const floating* x, const index* ix, Py_ssize_t n, const floating* w, const floating* q,
-                                 const double* last, floating u, floating scale, floating inv, double r,
+                                 const floating* last, floating u, floating scale, floating inv, double r,
                                  floating* z) noexcept nogil:
     """The weights of a CSR row, and what they have received, brought together in z[0:n] and z[n:2n] and caught up; x . w."""
     cdef Py_ssize_t k, j
@@ -316,13 +315,13 @@ cdef inline double row_caught_up(const floating* x, const index* ix, Py_ssize_t 
     else:
         for k in range(n):
             j = ix[k]
-            z[2 * n + k], z[3 * n + k] = <floating> last[2 * j], <floating> last[2 * j + 1]
+            z[2 * n + k], z[3 * n + k] = last[2 * j], last[2 * j + 1]
             one_by_one()
         pay_both(n, z, z + n, z + 2 * n, z + 3 * n, u, inv, <floating> r)
     return lanes_dot(x, z, n)
 
 
-cdef inline void put_back(const floating* x, const index* ix, Py_ssize_t n, floating* w, floating* q, double* last,
+cdef inline void put_back(const floating* x, const index* ix, Py_ssize_t n, floating* w, floating* q, floating* last,
                           const floating* z, floating c, floating u, floating inv) noexcept nogil:
     """w = z + c x, and what else `row_caught_up` took."""
     cdef Py_ssize_t k, j
@@ -334,7 +333,7 @@ cdef inline void put_back(const floating* x, const index* ix, Py_ssize_t n, floa
         one_by_one()
 
 
-cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* last, double u, double scale,
+cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale,
                  double l1, double l2) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(d):
@@ -342,7 +341,7 @@ cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, double* l
                  <floating> (1.0 / scale), l1 / l2)
 
 
-cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* last, double avg_a, double scale) noexcept nogil:
+cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, floating* last, double avg_a, double scale) noexcept nogil:
     """Make scale 1 and avg_a 0."""
     cdef Py_ssize_t j
     if A is not NULL:
@@ -352,7 +351,7 @@ cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, double* las
         W[j] = <floating> (scale * W[j])
     if last is not NULL:
         for j in range(d):
-            last[2 * j + 1] *= scale
+            last[2 * j + 1] = <floating> (scale * last[2 * j + 1])
 
 
 # ---------------------------------------------------------------- the sweep
@@ -414,7 +413,7 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
 
 cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr,
                Py_ssize_t d, const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t ahead,
-               const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+               const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, floating* last, Moving M, const Params* P,
                double* loss_sum, double* weight_sum, floating* z, double* of, int32_t* live) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
 
@@ -446,7 +445,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if Heads is Many and Q is not NULL:
                 for k in range(nnz):
                     j = ix[k]
-                    catch_up(W + j * S, Q + j * S, S, M.last + 2 * j if M.last is not NULL else NULL,
+                    catch_up(W + j * S, Q + j * S, S, last + 2 * j if last is not NULL else NULL,
                              <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
         if P.pa:
             norm = squared_norm(x, nnz)
@@ -456,7 +455,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
 
         if Heads is One:
             if Layout is Csr and Q is not NULL:
-                p = row_caught_up(x, ix, nnz, W, Q, M.last, <floating> now.u, <floating> now.scale, <floating> inv, r_l1, z)
+                p = row_caught_up(x, ix, nnz, W, Q, last, <floating> now.u, <floating> now.scale, <floating> inv, r_l1, z)
             else:
                 p = dot(L, x, ix, nnz, W)
             p = now.scale * p + M.b[0]
@@ -497,10 +496,10 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if now.scale * decay < 1e-9:
                 if Layout is Csr:
                     if Q is not NULL:
-                        settle(W, Q, d, S, M.last, now.u, now.scale, P.l1, P.l2)
-                fold(W, A, d, S, M.last, now.avg_a, now.scale)
+                        settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
+                fold(W, A, d, S, last, now.avg_a, now.scale)
                 if decay < 1e-9:
-                    fold(W, A, d, S, M.last, 0, decay)
+                    fold(W, A, d, S, last, 0, decay)
                     decay = 1
                 now.scale, now.avg_a = 1, 0
             now.scale *= decay
@@ -516,7 +515,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 elif step != 0:
                     add(L, x, ix, nnz, W, <floating> (step * inv))
             elif Q is not NULL:
-                put_back(x, ix, nnz, W, Q, M.last, z, <floating> (step * inv), <floating> now.u, <floating> inv)
+                put_back(x, ix, nnz, W, Q, last, z, <floating> (step * inv), <floating> now.u, <floating> inv)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
@@ -533,10 +532,10 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 if Q is not NULL:
                     add_and_shrink(W, d * S, W, Q, 0, <floating> now.u, <floating> inv, <floating> now.scale)
         if Layout is Csr and Heads is Many:
-            if M.last is not NULL:
+            if last is not NULL:
                 for k in range(nnz):
-                    M.last[2 * ix[k]] = now.u
-                    M.last[2 * ix[k] + 1] = inv
+                    last[2 * ix[k]] = <floating> now.u
+                    last[2 * ix[k] + 1] = <floating> inv
 
         if 0 < P.average <= now.t:
             now.avg_a += now.scale
@@ -571,7 +570,7 @@ cdef inline Targets targets(target, Py_ssize_t K):
 
 cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
              const int64_t* rows, const int32_t* visit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t buffer_rows,
-             const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, Moving M, const Params* P,
+             const Targets* T, Py_ssize_t S, floating* W, floating* Q, floating* A, floating* last, Moving M, const Params* P,
              double* loss_sum, double* weight_sum, floating* z, double* of, int32_t* live) noexcept nogil:
     """Buffer by buffer."""
     cdef One one
@@ -590,10 +589,10 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
         these = rows + at if rows is not NULL else NULL
         order = visit + at if visit is not NULL else NULL
         if T.K == 1:
-            fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
+            fault = sweep(L, &one, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, last, M, P,
                           loss_sum, weight_sum, z, of, live)
         else:
-            fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, M, P,
+            fault = sweep(L, &many, values, indices, indptr, d, these, order, first + at, m, ahead, T, S, W, Q, A, last, M, P,
                           loss_sum, weight_sum, z, of, live)
         at += m
     return fault
@@ -677,9 +676,8 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
     cdef const int64_t[::1] rows = order[0]
     cdef const int32_t[::1] visit = order[1]
     cdef Py_ssize_t first = order[2], n = order[3], buffer_rows = order[4], K = state.b.shape[0]
-    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
+    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A, last = state.last
     cdef double[::1] b = state.b, b_avg = state.b_avg
-    cdef double[:, ::1] last = state.last
     cdef Scalars[::1] at = state.at
     cdef Targets T = targets(target, K)
     cdef Moving M
@@ -687,7 +685,6 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
     if W.shape[0] != d or not padded(W.shape[1], K) or b_avg.shape[0] != K or sums.shape[1] != K:
         raise ValueError(f"the state is of {W.shape[0]} features and {W.shape[1]} columns for {K} heads, X of {d} features")
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
-    M.last = &last[0, 0] if last is not None and d else NULL
     cdef Py_ssize_t i, row, longest = 0
     if Layout is Csr:
         for i in range(n if Q is not None else 0):
@@ -705,7 +702,8 @@ cdef int enter(Layout* L, const floating* values, const index* indices, const in
         fault = run(L, values, indices, indptr, d, &rows[0] if rows is not None else NULL,
                     &visit[0] if visit is not None else NULL, first, n, buffer_rows, &T, W.shape[1],
                     &W[0, 0] if d else NULL,
-                    &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL, M, &plan.par,
+                    &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL,
+                    &last[0, 0] if last is not None and d else NULL, M, &plan.par,
                     &sums[0, 0], &sums[1, 0], z, of, live)
     free(z)
     free(of)
@@ -760,7 +758,7 @@ cdef int sum_up(Layout* L, const floating* values, const index* indices, const i
     return 0
 
 
-def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, double[:, ::1] last, Scalars[::1] at, double l1, double l2):
+def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2):
     """Apply the L1 penalty that weights not met lately still owe, in place."""
     if W.shape[0]:
         with nogil:
