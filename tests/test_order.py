@@ -22,10 +22,10 @@ def test_philox_gives_the_known_answers(counter, key, answer):
     assert _order.philox_words(*words[:2]) == words[2]
 
 
-def visited(table, seed=0, epoch=0, shuffle=True, dtype=np.dtype(np.float64)):
+def visited(table, seed=0, epoch=0, shuffle=True):
     """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
     rows = []
-    for part, (listed, visit, first, m, buffer) in chunks(table, dtype, 1, shuffle, seed, epoch):
+    for part, (listed, visit, first, m, buffer) in chunks(table, np.dtype(np.float64), 1, shuffle, seed, epoch):
         listed = np.arange(first, first + m) if listed is None else listed
         place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
         first_column = part.X[:, [0]].toarray() if part.sparse else part.X
@@ -95,3 +95,15 @@ def test_the_order_of_an_epoch_mixes_rows_from_afar():
     for lo in range(0, 100_000, 10_000):
         assert abs(order[lo : lo + 1000].mean() - 50_000) < 20_000
         assert order[lo : lo + 1000].std() > 15_000
+
+
+def test_each_buffer_of_each_epoch_has_an_order_of_its_own(monkeypatch):
+    monkeypatch.setattr(arrays, "CALL_ROWS", 64)
+    seen = set()
+    for epoch in range(3):
+        for _, (_, visit, _, m, buffer) in chunks(Table(numbered(320, 3, "dense")), np.dtype("f8"), 1, True, 0, epoch):
+            parts = [tuple(visit[lo : lo + buffer]) for lo in range(0, m, buffer)]
+            assert all(sorted(part) == list(range(len(part))) for part in parts)
+            assert not seen & set(parts) and len(set(parts)) == len(parts)
+            seen |= set(parts)
+    assert len(seen) >= 15
