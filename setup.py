@@ -16,7 +16,12 @@ ISA = {"base": []} | ({"v3": ["-march=x86-64-v3"]} if GCC_LIKE and X86 else {})
 def extension(name, *flags):
     """The module of that name, from the .pyx of that name."""
     args = [*flags, "-g0", "-Wno-unused-function"] if GCC_LIKE else ["/O2"]
-    return Extension(name, [name.replace(".", "/") + ".pyx"], extra_compile_args=args, depends=["fastsgd/_kernels/lanes.h", "fastsgd/logistic.h"])
+    return Extension(
+        name,
+        [name.replace(".", "/") + ".pyx"],
+        extra_compile_args=args,
+        depends=["fastsgd/_kernels/lanes.h", "fastsgd/logistic.h"],
+    )
 
 
 setup(

@@ -89,7 +89,7 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
     done = sums = 0  # rows of the pass that is under way
     try:
         while len(epochs) < passes:
-            for done, sums in one_pass(state, plan, table, shuffle):
+            for done, sums in one_pass(state, plan, table, shuffle):  # noqa: B007, read after the loop
                 if max_seconds is not None and perf_counter() - started > max_seconds and done < table.n_rows:
                     reason = "max_seconds"
                     break

@@ -17,15 +17,12 @@ CLASSES = ("SGDClassifier", "SGDRegressor", "SGDOneClassSVM")
 NAME = "fastsgd_sklearn_suite"
 PRIVATE = "reads private attributes or modules of scikit-learn's implementation"
 CHANCE = "holds for scikit-learn with its seed, not with others, nor for us (test_estimators.py has it for any seed)"
-NEW = "here coef_ is a new array after each call, so that one kept from before does not change"
 LEFT_OUT = {  # name of a test, with or without the id of a case: why
     "test_plain_has_no_average_attr": PRIVATE,
     "test_validation_mask_correctly_subsets": PRIVATE,
     "test_sgd_early_stopping_with_partial_fit": "here early_stopping does not forbid partial_fit, by contract",
     "test_input_format[SGDRegressor]": "here a regressor takes a two-dimensional y",
     "test_input_format[SparseSGDRegressor]": "here a regressor takes a two-dimensional y",
-    "test_partial_fit_oneclass[SGDOneClassSVM]": NEW,
-    "test_partial_fit_oneclass[SparseSGDOneClassSVM]": NEW,
     "test_class_weights": CHANCE + ": its point lies on the boundary of the exact solution",
     "test_sample_weights": CHANCE + ": its point lies on the boundary of the exact solution",
     "test_multi_thread_multi_class_and_early_stopping": CHANCE + ": the epoch of the best score",

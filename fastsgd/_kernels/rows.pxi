@@ -27,17 +27,17 @@ cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t 
     """x . w in 16 independent sums, so that no addition waits for the one before."""
     cdef floating lane[16]
     cdef floating s = 0
-    cdef Py_ssize_t k = 0, l
-    for l in range(16):
-        lane[l] = 0
+    cdef Py_ssize_t k = 0, i
+    for i in range(16):
+        lane[i] = 0
     while k + 16 <= n:
-        for l in range(16):
-            lane[l] += x[k + l] * w[k + l]
+        for i in range(16):
+            lane[i] += x[k + i] * w[k + i]
         k += 16
-    for l in range(k, n):
-        s += x[l] * w[l]
-    for l in range(16):
-        s += lane[l]
+    for i in range(k, n):
+        s += x[i] * w[i]
+    for i in range(16):
+        s += lane[i]
     return s
 
 cdef extern from "lanes.h":

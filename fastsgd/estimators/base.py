@@ -67,7 +67,15 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     loss_functions = {}
     # scikit-learn's fixed choices, for the estimators that have no such parameter
-    loss, penalty, l1_ratio, early_stopping, validation_fraction, n_iter_no_change, epsilon = "hinge", "l2", 0.0, False, 0.1, 5, 0.1
+    loss, penalty, l1_ratio, early_stopping, validation_fraction, n_iter_no_change, epsilon = (
+        "hinge",
+        "l2",
+        0.0,
+        False,
+        0.1,
+        5,
+        0.1,
+    )
     validation_scoring = None
 
     _parameter_constraints: dict = {
@@ -102,7 +110,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         self._validate_params()
         rate = schedules.get(self.learning_rate)
         if rate.name == "optimal" and self._alpha == 0:
-            raise ValueError("alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate.")
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
+            )
         if rate.pa and self._loss().name != self._pa_loss:
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
         penalties.weights(self.penalty, self._alpha, self.l1_ratio)
@@ -187,9 +197,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             raise engine.Diverged(state.epoch)
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype))
 
-    def _settle(self, state, plan):
+    def _settle(self, state, plan, in_place=False):
         for name, value in self._publish(state, plan).items():
-            setattr(self, name, value)
+            old = vars(self).get(name)
+            if in_place and type(old) is np.ndarray and (old.shape, old.dtype) == (value.shape, value.dtype):
+                old[...] = value
+            else:
+                setattr(self, name, value)
         self._state, self._published = state, self._read_back()
         self.t_ = float(state.at["t"][0])
 
@@ -229,19 +243,27 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                 max_seconds=None if partial else self.max_seconds,
                 each=each if hooks else None,
             )
-            self._settle(state, plan)
+            self._settle(state, plan, in_place=partial)
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
         self.history_ = np.array(epochs, engine.HISTORY)
         self.n_iter_ = max(1, len(epochs))
         if root is not None:
-            root.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan))
+            root.call_on_fit_task_end(
+                estimator=self,
+                X=X,
+                y=y,
+                metadata=metadata,
+                reconstruction_attributes=lambda: self._publish(state, plan),
+            )
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         if not partial:
             self._warn(table, plan, epochs)
             if self.verbose:
-                print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
+                print(
+                    f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
+                )
         return self
 
     def _root(self, state, plan, X, y, metadata):
@@ -258,14 +280,18 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         given = [given] if callable(given) else list(given)
         for f in given:
             if not callable(f):
-                raise ValueError(f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks.")
+                raise ValueError(
+                    f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks."
+                )
         hooks = [lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs)) for f in given]
         if root is not None:
 
             def task(state, epochs):
                 kwargs = {"estimator": self, "X": X, "y": y, "metadata": metadata}
                 kwargs["reconstruction_attributes"] = lambda: self._publish(state, plan)
-                return root.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
+                return (
+                    root.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
+                )
 
             hooks.append(task)
         return hooks
@@ -281,7 +307,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     # ------------------------------------------------------------ words
     def _print(self, last):
         values = [f"{name} {getattr(last, name):.6g}" for name in ("loss", "objective", "validation_score", "eta")]
-        print(f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s")
+        print(
+            f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s"
+        )
 
     def _warn(self, table, plan, epochs):
         if self.power_t < 0:
@@ -318,7 +346,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
         epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else []
-        self.stop_reason_, self.history_, self.n_iter_ = "diverged", np.array(epochs, engine.HISTORY), max(1, len(epochs))
+        self.stop_reason_, self.history_, self.n_iter_ = (
+            "diverged",
+            np.array(epochs, engine.HISTORY),
+            max(1, len(epochs)),
+        )
         try:
             self._settle(state, plan)
         except engine.Diverged:

@@ -253,7 +253,9 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         if soft and held is not None and self.validation_scoring != "loss":
-            raise ValueError("with soft labels the validation set needs validation_scoring='loss': there are no classes to compare.")
+            raise ValueError(
+                "with soft labels the validation set needs validation_scoring='loss': there are no classes to compare."
+            )
         given = coef_init, intercept_init
         init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
         state = self._new_state(X, len(self._heads()), *init)
@@ -383,11 +385,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         AttributeError
             For the other losses.
         """
-        p = self.decision_function(X)
-        if getattr(self.loss, "name", self.loss) == "log_loss":
-            p = expit(p)
-        else:
-            p = (np.clip(p, -1, 1) + 1) / 2
+        z = self.decision_function(X)
+        p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
         if p.ndim == 1:
             return np.column_stack([1 - p, p])
         total = p.sum(axis=1, keepdims=True)

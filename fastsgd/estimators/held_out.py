@@ -12,7 +12,9 @@ def split(n, fraction, random_state, labels=None, weight=None):
     ValueError
         A part is empty, or all weights of the validation part are zero.
     """
-    splitter = (ShuffleSplit if labels is None else StratifiedShuffleSplit)(1, test_size=fraction, random_state=random_state)
+    splitter = (ShuffleSplit if labels is None else StratifiedShuffleSplit)(
+        1, test_size=fraction, random_state=random_state
+    )
     train, val = next(splitter.split(np.zeros((n, 1)), labels))
     if weight is not None and not np.any(weight[val]):
         raise ValueError("The sample weights for validation set are all zero, consider using a different random state.")

@@ -31,7 +31,9 @@ def check_X(est, X, *, reset=False, name="X"):
     elif _plain(est, X, reset):
         _finite(X, name)
         return X
-    X = validate_data(est, X, reset=reset, accept_sparse="csr", accept_large_sparse=True, ensure_all_finite=False, dtype="numeric")
+    X = validate_data(
+        est, X, reset=reset, accept_sparse="csr", accept_large_sparse=True, ensure_all_finite=False, dtype="numeric"
+    )
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
     _finite(X.data if sp.issparse(X) else X, name)
@@ -71,7 +73,9 @@ def _finite(values, name):
         where = tuple(int(i) for i in where)
         what = "NaN" if np.isnan(values[where]) else "infinity or a value too large for its dtype"
         place = f"row {where[0]}, column {where[1]}" if len(where) == 2 else f"position {where[0]}"
-        raise ValueError(f"Input {name} contains {what} (at {place}). Remove such rows, or impute them (sklearn.impute).")
+        raise ValueError(
+            f"Input {name} contains {what} (at {place}). Remove such rows, or impute them (sklearn.impute)."
+        )
 
 
 def _sound(X, name):
@@ -92,7 +96,9 @@ def _sound(X, name):
         if fault is None and len(indptr) != major // block[0] + 1:
             fault = f"indptr has {len(indptr)} entries, a matrix of shape {X.shape} needs {major // block[0] + 1}"
         if fault is not None:
-            raise ValueError(f"{name} is a malformed {X.format.upper()} matrix: {fault}. Build it anew from its (data, indices, indptr).")
+            raise ValueError(
+                f"{name} is a malformed {X.format.upper()} matrix: {fault}. Build it anew from its (data, indices, indptr)."
+            )
         if X.format == "csr" and (parts["indptr"].dtype != index or parts["indices"].dtype != index):
             whole, X = X, X.copy() if X.data.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
             X.indptr, X.indices, X.data = indptr, indices, whole.data
@@ -101,9 +107,13 @@ def _sound(X, name):
     elif X.format == "coo":
         for axis, (coords, size) in enumerate(zip(X.coords, X.shape, strict=True)):
             if len(coords) != len(X.data):
-                raise ValueError(f"{name} is a malformed COO matrix: {len(coords)} coordinates for {len(X.data)} values.")
-            if len(coords) and not (0 <= coords.min() and coords.max() < size):
-                raise ValueError(f"{name} is a malformed COO matrix: coordinates of axis {axis} must be in [0, {size}).")
+                raise ValueError(
+                    f"{name} is a malformed COO matrix: {len(coords)} coordinates for {len(X.data)} values."
+                )
+            if len(coords) and not (coords.min() >= 0 and coords.max() < size):
+                raise ValueError(
+                    f"{name} is a malformed COO matrix: coordinates of axis {axis} must be in [0, {size})."
+                )
     return X
 
 
@@ -127,7 +137,9 @@ def check_lengths(X, y, names=("X", "y")):
     """Refuse a y that has not one entry a row of X."""
     n = y.shape[0] if hasattr(y, "shape") else len(y)
     if X.shape[0] != n:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {names[0]} has {X.shape[0]} rows, {names[1]} has {n}.")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {names[0]} has {X.shape[0]} rows, {names[1]} has {n}."
+        )
 
 
 def check_targets(y, loss, name="y"):
@@ -138,7 +150,9 @@ def check_targets(y, loss, name="y"):
         raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
     low = y.min()
     if low < loss.lower or (loss.strict and low <= loss.lower):
-        raise ValueError(f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low!r}.")
+        raise ValueError(
+            f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low!r}."
+        )
     return y
 
 
@@ -169,5 +183,7 @@ def encode(y, classes):
     code[code == len(classes)] = 0
     strange = classes[code] != y
     if np.any(strange):
-        raise ValueError(f"y contains labels that are not in classes={list(classes)}: {list(np.unique(np.asarray(y)[strange])[:5])}.")
+        raise ValueError(
+            f"y contains labels that are not in classes={list(classes)}: {list(np.unique(np.asarray(y)[strange])[:5])}."
+        )
     return code.astype(np.int32)

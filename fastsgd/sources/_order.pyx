@@ -12,8 +12,8 @@ import numpy as np
 cdef inline void philox(uint32_t* c, uint32_t k0, uint32_t k1) noexcept nogil:
     """Ten rounds on the counter c[0:4], in place."""
     cdef uint64_t a, b
-    cdef int r
-    for r in range(10):
+    cdef int _
+    for _ in range(10):
         a = <uint64_t> 0xD2511F53 * c[0]
         b = <uint64_t> 0xCD9E8D57 * c[2]
         c[0] = <uint32_t> (b >> 32) ^ c[1] ^ k0
