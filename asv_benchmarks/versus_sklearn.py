@@ -1,12 +1,12 @@
 """The table of the README, as Markdown: `python asv_benchmarks/versus_sklearn.py --many`.
 
-Both libraries fit the same synthetic data in the same process, on one thread, in turn: five epochs, shuffled, no stopping
-rule. Seconds are medians of a whole `fit` (of one call for partial_fit). Ratio: scikit-learn / fastsgd, so below 1 we lose.
-Shuffled / stored: what the random order of the rows costs us. Epoch / limit: a fifth of our fit over the time of `X.sum()`
-(dense) or `X @ W` (CSR). Data and sizes are in benchmarks/common.py.
+Both libraries fit the same synthetic data in the same process, on one thread, in turn: five epochs, shuffled, no
+stopping rule. Seconds are medians of a whole `fit` (of one call for partial_fit). Ratio: scikit-learn / fastsgd, so
+below 1 we lose. Shuffled / stored: what the random order of the rows costs us. Epoch / limit: a fifth of our fit over
+the time of `X.sum()` (dense) or `X @ W` (CSR). Data and sizes are in benchmarks/common.py.
 """
 
-from benchmarks.common import DATA, interleaved, limit, make, size  # isort: skip  (first: it sets one thread)
+import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
 
 import argparse
 import platform
@@ -14,22 +14,13 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+from benchmarks.common import DATA, interleaved, limit, make, size
 from sklearn.linear_model import SGDClassifier as Theirs
 
 from fastsgd import SGDClassifier as Ours
 
 EPOCHS, CALLS = 5, 200
-COLUMNS = (
-    "data",
-    "loss",
-    "penalty",
-    "dtype",
-    "scikit-learn, s",
-    "fastsgd, s",
-    "ratio",
-    "shuffled / stored",
-    "epoch / limit",
-)
+HEAD = "| data | loss | penalty | dtype | scikit-learn, s | fastsgd, s | ratio | shuffled / stored | epoch / limit |"
 BOTH = "float64", "float32"
 KIND = {
     "narrow": "dense",
@@ -59,7 +50,7 @@ def label(data, scale=1):
 
 @lru_cache(1)
 def load(data, scale):
-    """The rows of one table entry and the next are of the same data more often than not."""
+    """Made once for the rows of the table that follow one another."""
     return make(data, scale=scale)
 
 
@@ -93,7 +84,6 @@ def line(cells):
 
 
 def number(value):
-    """Three digits, no exponent above 1e-5."""
     return "" if value is None else f"{value:.3g}"
 
 
@@ -116,7 +106,7 @@ def main():
     rows = [row for row in ROWS if args.rows in " ".join((label(row[0]), *row[1:])) and (args.many or row[0] != "many")]
     if not rows:
         parser.error(f"no row holds {args.rows!r}; --many adds those of many classes")
-    print(line(COLUMNS), line(["---"] * 4 + ["---:"] * 5), sep="\n", flush=True)
+    print(HEAD, line(["---"] * 4 + ["---:"] * 5), sep="\n", flush=True)
     for data, *how in rows:
         scale = 20 if args.small else 1
         numbers = compare_fit(data, *how, scale, args.repeats) if data in DATA else compare_one_row(*how, args.repeats)

@@ -1,13 +1,13 @@
 """Around the kernels: what a call costs, and what memory a fit takes."""
 
-from .common import make  # isort: skip  (first: it sets one thread)
-
 import tracemalloc
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastsgd import SGDClassifier
+
+from .common import make
 
 
 class PartialFitOneRow:

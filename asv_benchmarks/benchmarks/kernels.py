@@ -1,11 +1,11 @@
 """One epoch, by layout, dtype, width, loss, penalty and heads."""
 
-from .common import interleaved, limit, make  # isort: skip  (first: it sets one thread)
-
 import numpy as np
 from sklearn.linear_model import SGDClassifier as Theirs
 
 from fastsgd import SGDClassifier as Ours
+
+from .common import interleaved, limit, make
 
 DATA, DTYPES, HEADS = ["narrow", "wide", "text"], ["float32", "float64"], [1, 10]
 
