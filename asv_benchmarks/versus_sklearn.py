@@ -97,13 +97,17 @@ def installed(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--rows", default="", help="only rows with this in 'data loss penalty dtype', as in the full table"
+        "--rows", default="", help="only rows that hold this, as in 'dense 500,000 x 28 hinge' or 'images'"
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a twentieth of the rows: a smoke test, not a measurement")
     parser.add_argument("--many", action="store_true", help="also 527 classes, which takes scikit-learn minutes")
     args = parser.parse_args()
-    rows = [row for row in ROWS if args.rows in " ".join((label(row[0]), *row[1:])) and (args.many or row[0] != "many")]
+    rows = [
+        row
+        for row in ROWS
+        if args.rows in " ".join((row[0], label(row[0]), *row[1:])) and (args.many or row[0] != "many")
+    ]
     if not rows:
         parser.error(f"no row holds {args.rows!r}; --many adds those of many classes")
     print(HEAD, line(["---"] * 4 + ["---:"] * 5), sep="\n", flush=True)

@@ -38,7 +38,7 @@ class Ratio(_Pass):
     unit = "ratio"
 
     def _over(self, other):
-        ours, other = interleaved(5, self.epoch, other)
+        ours, other = interleaved(9, self.epoch, other)
         return ours / other
 
     def track_ratio_to_sklearn(self, *_):
