@@ -1,0 +1,9 @@
+"""Benchmarks for asv: `cd asv_benchmarks; asv run`. FASTSGD_BENCH=full for the sizes of versus_sklearn.py.
+
+Import this before NumPy: it sets one thread.
+"""
+
+import os
+
+for name in ("OMP", "OPENBLAS", "MKL", "VECLIB", "BLIS"):
+    os.environ[name + ("_MAXIMUM_THREADS" if name == "VECLIB" else "_NUM_THREADS")] = "1"

@@ -1,0 +1,47 @@
+"""Around the kernels: what a call costs, and what memory a fit takes."""
+
+import tracemalloc
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd import SGDClassifier
+
+from .common import make
+
+
+class PartialFitOneRow:
+    params = [["dense", "csr"], [100, 10_000]]
+    param_names = ["layout", "features"]
+
+    def setup(self, layout, features):
+        X = np.random.default_rng(0).standard_normal((2, features))
+        self.X, self.y = X[:1] if layout == "dense" else sp.csr_matrix(X[:1]), np.zeros(1, int)
+        self.clf = SGDClassifier(random_state=0).partial_fit(X, [0, 1], [0, 1])
+
+    def time_partial_fit(self, *_):
+        self.clf.partial_fit(self.X, self.y)
+
+
+class Memory:
+    """`peakmem_fit` counts the data and their making too; `track_memory_raised_by_fit` what a fit allocates."""
+
+    params = [["narrow", "wide", "text", "images", "many"], ["float32", "float64"]]
+    param_names = ["data", "dtype"]
+
+    def setup(self, data, dtype):
+        self.X, self.y = make(data, dtype)
+        self.clf = SGDClassifier(max_iter=2, tol=None, random_state=0)
+
+    def peakmem_fit(self, *_):
+        self.clf.fit(self.X, self.y)
+
+    def track_memory_raised_by_fit(self, *_):
+        tracemalloc.start()
+        try:
+            self.clf.fit(self.X, self.y)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    track_memory_raised_by_fit.unit = "bytes"

@@ -1,0 +1,123 @@
+"""The table of the README, as Markdown: `python asv_benchmarks/versus_sklearn.py --many`.
+
+Both libraries fit the same synthetic data in the same process, on one thread, in turn: five epochs, shuffled, no
+stopping rule. Seconds are medians of a whole `fit` (of one call for partial_fit). Ratio: scikit-learn / fastsgd, so
+below 1 we lose. Shuffled / stored: what the random order of the rows costs us. Epoch / limit: a fifth of our fit over
+the time of `X.sum()` (dense) or `X @ W` (CSR). Data and sizes are in benchmarks/common.py.
+"""
+
+import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
+
+import argparse
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from benchmarks.common import DATA, interleaved, limit, make, size
+from sklearn.linear_model import SGDClassifier as Theirs
+
+from fastsgd import SGDClassifier as Ours
+
+EPOCHS, CALLS = 5, 200
+HEAD = "| data | loss | penalty | dtype | scikit-learn, s | fastsgd, s | ratio | shuffled / stored | epoch / limit |"
+BOTH = "float64", "float32"
+KIND = {
+    "narrow": "dense",
+    "wide": "dense",
+    "text": "CSR",
+    "images": "dense, half zeros,",
+    "many": "CSR",
+    "row": "partial_fit, a row of",
+}
+ROWS = [
+    *((data, loss, "l2", dtype) for data in ("narrow", "wide") for loss in ("hinge", "log_loss") for dtype in BOTH),
+    *((data, "hinge", "elasticnet", dtype) for data in ("narrow", "wide") for dtype in BOTH),
+    *(("text", "hinge", penalty, dtype) for penalty in ("l2", "l1", "elasticnet") for dtype in BOTH),
+    ("images", "log_loss", "l2", "float32"),
+    ("many", "hinge", "l2", "float32"),
+    ("row", "hinge", "l2", "float64"),
+]
+
+
+def label(data, scale=1):
+    """Words for the data: the first column."""
+    if data == "row":
+        return f"{KIND[data]} 100"
+    n, d, classes = size(data, scale)
+    return f"{KIND[data]} {n:,} x {d:,}" + (f", {classes} classes" if classes > 2 else "")
+
+
+@lru_cache(1)
+def load(data, scale):
+    """Made once for the rows of the table that follow one another."""
+    return make(data, scale=scale)
+
+
+def compare_fit(data, loss, penalty, dtype, scale, repeats):
+    """The last five columns, as numbers."""
+    X, y = load(data, scale)
+    X = X.astype(dtype, copy=False)
+    params = {"loss": loss, "penalty": penalty, "max_iter": EPOCHS, "tol": None, "random_state": 0}
+    theirs, ours, stored = Theirs(**params), Ours(**params), Ours(shuffle=False, **params)
+    heads = len(np.unique(y))
+    floor = limit(X, heads if heads > 2 else 1)
+    a, b, c, least = interleaved(repeats, *((lambda est=est: est.fit(X, y)) for est in (theirs, ours, stored)), floor)
+    return a, b, a / b, b / c, b / EPOCHS / least
+
+
+def compare_one_row(loss, penalty, dtype, repeats):
+    """As compare_fit; a single row has no order, and the limit is no aim for it."""
+    X, y = np.random.default_rng(0).standard_normal((2, 100)).astype(dtype), np.array([0, 1])
+    pair = [cls(loss, penalty=penalty, random_state=0).partial_fit(X, y, y) for cls in (Theirs, Ours)]
+
+    def calls(est):
+        for _ in range(CALLS):
+            est.partial_fit(X[:1], y[:1])
+
+    a, b = (seconds / CALLS for seconds in interleaved(repeats, *((lambda est=est: calls(est)) for est in pair)))
+    return a, b, a / b, None, None
+
+
+def line(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def number(value):
+    return "" if value is None else f"{value:.3g}"
+
+
+def installed(name):
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"{name} (source tree)"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--rows", default="", help="only rows that hold this, as in 'dense 500,000 x 28 hinge' or 'images'"
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="a twentieth of the rows: a smoke test, not a measurement")
+    parser.add_argument("--many", action="store_true", help="also 527 classes, which takes scikit-learn minutes")
+    args = parser.parse_args()
+    rows = [
+        row
+        for row in ROWS
+        if args.rows in " ".join((row[0], label(row[0]), *row[1:])) and (args.many or row[0] != "many")
+    ]
+    if not rows:
+        parser.error(f"no row holds {args.rows!r}; --many adds those of many classes")
+    print(HEAD, line(["---"] * 4 + ["---:"] * 5), sep="\n", flush=True)
+    for data, *how in rows:
+        scale = 20 if args.small else 1
+        numbers = compare_fit(data, *how, scale, args.repeats) if data in DATA else compare_one_row(*how, args.repeats)
+        print(line([label(data, scale), *how, *map(number, numbers)]), flush=True)
+    names = ", ".join(installed(name) for name in ("fastsgd", "scikit-learn", "numpy", "scipy"))
+    print(f"\nPython {platform.python_version()}, {names}; medians of {args.repeats}, one thread.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The benchmarks run: each once, on the smallest data. Their numbers are of no concern here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastsgd
+
+FOLDER = Path(__file__).parents[1] / "asv_benchmarks"
+
+RUN = """
+import importlib, math, sys
+module = importlib.import_module("benchmarks." + sys.argv[1])
+found = [(name, item) for name, item in vars(module).items() if getattr(item, "__module__", None) == module.__name__]
+ran = 0
+for name, item in found:
+    if name.startswith("_"):
+        continue
+    isclass = isinstance(item, type)
+    first = [values[0] for values in getattr(item, "params", [])]
+    assert len(first) == len(getattr(item, "param_names", []))
+    for method in dir(item) if isclass else [name]:
+        kind = method.split("_")[0]
+        if kind not in ("time", "track", "peakmem"):
+            continue
+        benchmark = item() if isclass else None
+        if isclass:
+            benchmark.setup(*first)
+        call = getattr(benchmark, method) if isclass else item
+        value = call(*first)
+        if kind == "track":
+            assert math.isfinite(value) and value > 0 and (getattr(call, "unit", "") or item.unit)
+        ran += 1
+assert ran
+"""
+
+
+def run(*command):
+    where = os.pathsep.join([str(FOLDER), str(Path(fastsgd.__file__).parents[1])])
+    env = os.environ | {"PYTHONPATH": where, "FASTSGD_BENCH": "small"}
+    out = subprocess.run(
+        [sys.executable, "-W", "error", *command], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert out.returncode == 0, out.stderr
+    return out.stdout
+
+
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports"])
+def test_each_benchmark_runs(module):
+    run("-c", RUN, module)
+
+
+def test_the_list_above_is_complete():
+    assert {p.stem for p in (FOLDER / "benchmarks").glob("*.py")} == {
+        "__init__",
+        "common",
+        "kernels",
+        "estimators",
+        "imports",
+    }
+
+
+@pytest.mark.parametrize(
+    "rows, first",
+    [("dense 500,000 x 28 hinge l2 float64", "dense 25,000 x 28"), ("partial_fit", "partial_fit, a row of 100")],
+)
+def test_versus_sklearn(rows, first):
+    head, _, *body = run(str(FOLDER / "versus_sklearn.py"), "--small", "--repeats", "1", "--rows", rows).splitlines()
+    cells = body[0].strip("| ").split(" | ")
+    assert head.count("|") == body[0].count("|") and cells[0] == first and float(cells[4]) > 0 and float(cells[6]) > 0
+    assert body[1] == "" and "scikit-learn" in body[2]
