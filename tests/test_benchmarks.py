@@ -39,10 +39,11 @@ assert ran
 
 
 def run(*command):
+    # -P: of two copies, the one that is tested and not the one in this folder
     where = os.pathsep.join([str(FOLDER), str(Path(fastsgd.__file__).parents[1])])
     env = os.environ | {"PYTHONPATH": where, "FASTSGD_BENCH": "small"}
     out = subprocess.run(
-        [sys.executable, "-W", "error", *command], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-P", "-W", "error", *command], env=env, capture_output=True, text=True, timeout=120
     )
     assert out.returncode == 0, out.stderr
     return out.stdout
