@@ -1,5 +1,17 @@
 """What pytest has to know before it collects."""
 
+import pytest
+import sklearn
+
+BEHAVES_AS_1_9 = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 9)
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "no_check_spmatrix: a mark in scikit-learn's own suite, without effect here")
+    config.addinivalue_line("markers", "sklearn19: compares with what scikit-learn does since 1.9; skipped before")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not BEHAVES_AS_1_9 and item.get_closest_marker("sklearn19"):
+            item.add_marker(pytest.mark.skip(reason="compares with scikit-learn 1.9"))

@@ -7,7 +7,7 @@ from sklearn import linear_model
 
 import fastsgd
 
-pytestmark = pytest.mark.filterwarnings("ignore:The fit diverged")
+pytestmark = [pytest.mark.sklearn19, pytest.mark.filterwarnings("ignore:The fit diverged")]
 CLASSIFICATION = ["hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"]
 REGRESSION = ["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
 SCHEDULES = ["constant", "optimal", "invscaling", "adaptive"]

@@ -49,6 +49,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.sklearn19
 @EVERY
 def test_constructor_defaults_are_scikit_learns(cls):
     from sklearn import linear_model
@@ -245,6 +246,7 @@ def test_float32_is_kept(cls):
     np.testing.assert_allclose(est.coef_, wide.coef_, rtol=1e-3, atol=1e-3 * abs(wide.coef_).max())
 
 
+@pytest.mark.sklearn19
 @EVERY
 def test_sparsify(cls):
     X, y, _ = rows()
@@ -293,6 +295,7 @@ def test_classification_reaches_the_optimum(loss):
     np.testing.assert_allclose(np.r_[est.coef_[0], est.intercept_], right, atol=0.01)
 
 
+@pytest.mark.sklearn19
 def test_same_models_as_scikit_learns_solvers():
     X, y, _ = rows()
     sgd = dict(alpha=0.1, max_iter=300, tol=None, random_state=0, average=2000)

@@ -30,7 +30,10 @@ LEFT_OUT = {  # name of a test, with or without the id of a case: why
     "test_sgd_one_class_svm_formulation_with_scipy_minimize": CHANCE + ": coefficients to 0.5%",
 }
 # scikit-learn's suite does not turn warnings into errors.
-pytestmark = pytest.mark.filterwarnings("default", "ignore:The fit diverged", "ignore:Maximum number of iteration")
+pytestmark = [
+    pytest.mark.sklearn19,
+    pytest.mark.filterwarnings("default", "ignore:The fit diverged", "ignore:Maximum number of iteration"),
+]
 
 
 def _load():
