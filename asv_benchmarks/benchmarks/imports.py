@@ -17,7 +17,7 @@ print(1e3 * (perf_counter() - start))
 def track_import_ms():
     """Milliseconds over `import sklearn.linear_model`, each time in a new process."""
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return median(float(subprocess.check_output([sys.executable, "-c", CODE], env=env)) for _ in range(5))
+    return median(float(subprocess.check_output([sys.executable, "-P", "-c", CODE], env=env)) for _ in range(5))
 
 
 track_import_ms.unit = "ms"

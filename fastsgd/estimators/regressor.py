@@ -272,7 +272,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         check_is_fitted(self)
         X = check_X(self, X)
         raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return self._loss().mean(raw)
+        return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
