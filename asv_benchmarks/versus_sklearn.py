@@ -36,6 +36,7 @@ ROWS = [
     *(("text", "hinge", penalty, dtype) for penalty in ("l2", "l1", "elasticnet") for dtype in BOTH),
     ("images", "log_loss", "l2", "float32"),
     ("many", "hinge", "l2", "float32"),
+    ("many", "log_loss", "l2", "float32"),
     ("row", "hinge", "l2", "float64"),
 ]
 

@@ -93,8 +93,8 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
                 if max_seconds is not None and perf_counter() - started > max_seconds and done < table.n_rows:
                     reason = "max_seconds"
                     break
-            W, b = state.model(plan) if score is None and (rule is not None or watch) else (None, None)
-            value = objective(table, plan, W, b) if W is not None else np.nan
+            wanted = watch or (rule is not None and score is None)
+            value = objective(table, plan, *state.model(plan)) if wanted else np.nan
             points = score(state) if score is not None else np.nan
             epochs.append(_epoch(state, plan, epochs, sums, value, points, started))
             done = 0
