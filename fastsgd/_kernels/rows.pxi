@@ -183,6 +183,14 @@ cdef inline void dots4_d4(Layout* L, const double* x, const index* ix, Py_ssize_
     d4_store(z, d4_add(d4_add(a, b), d4_add(c, e)))
 
 
+cdef inline void near_all(const floating* w, Py_ssize_t n) noexcept nogil:
+    """Ask for n numbers ahead of their use."""
+    cdef Py_ssize_t h = 0
+    while h < n:
+        near(w + h)
+        h += 64 // <Py_ssize_t> sizeof(floating)
+
+
 cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                       floating* z) noexcept nogil:
     """z = x . W for S heads, a multiple of 4: few in registers, many feature by feature."""
@@ -200,8 +208,7 @@ cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t 
     for k in range(nnz):
         w = W + at(L, ix, k, S)
         if Layout is Csr and k + 1 < nnz:
-            for h in range(0, S, 8):
-                near(W + at(L, ix, k + 1, S) + h)
+            near_all(W + at(L, ix, k + 1, S), S)
         for h in range(S):
             z[h] += x[k] * w[h]
 
@@ -216,6 +223,11 @@ cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t 
         if n_live * 8 < S:
             for h in range(n_live):
                 w[live[h]] += x[k] * c[live[h]]
+        elif S > 32:
+            if Layout is Csr and k + 1 < nnz:
+                near_all(W + at(L, ix, k + 1, S), S)
+            for h in range(S):
+                w[h] += x[k] * c[h]
         else:
             for h in range(0, S, 4):
                 if floating is float:
