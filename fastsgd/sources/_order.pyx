@@ -9,17 +9,22 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 import numpy as np
 
 
-cdef inline void philox(uint32_t* c, uint32_t k0, uint32_t k1) noexcept nogil:
-    """Ten rounds on the counter c[0:4], in place."""
-    cdef uint64_t a, b
-    cdef int _
+cdef enum:
+    LANES = 32
+
+
+cdef void philox(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d, uint32_t k0, uint32_t k1) noexcept nogil:
+    """Ten rounds on LANES counters (a[i], b[i], c[i], d[i]) at once, in place."""
+    cdef uint64_t high, low
+    cdef int _, i
     for _ in range(10):
-        a = <uint64_t> 0xD2511F53 * c[0]
-        b = <uint64_t> 0xCD9E8D57 * c[2]
-        c[0] = <uint32_t> (b >> 32) ^ c[1] ^ k0
-        c[1] = <uint32_t> b
-        c[2] = <uint32_t> (a >> 32) ^ c[3] ^ k1
-        c[3] = <uint32_t> a
+        for i in range(LANES):
+            low = <uint64_t> a[i] * <uint32_t> 0xD2511F53
+            high = <uint64_t> c[i] * <uint32_t> 0xCD9E8D57
+            a[i] = <uint32_t> (high >> 32) ^ b[i] ^ k0
+            b[i] = <uint32_t> high
+            c[i] = <uint32_t> (low >> 32) ^ d[i] ^ k1
+            d[i] = <uint32_t> low
         k0 += <uint32_t> 0x9E3779B9
         k1 += <uint32_t> 0xBB67AE85
 
@@ -31,15 +36,18 @@ ctypedef fused integer:
 
 cdef void shuffle(integer* a, uint64_t n, uint64_t seed, uint64_t epoch, uint32_t place) noexcept nogil:
     """Fisher-Yates with n - 1 draws; a draw below m is a 32-bit word times m, shifted (bias below m / 2^32)."""
-    cdef uint32_t c[4]
-    cdef uint64_t i, j, word
+    cdef uint32_t word[4][LANES]
+    cdef uint64_t i, j, l, counter = 0
     cdef integer held
     for i in range(n - 1 if n else 0):
-        if i % 4 == 0:
-            c[0], c[1], c[2], c[3] = <uint32_t> (i // 4), <uint32_t> epoch, <uint32_t> (epoch >> 32), place
-            philox(c, <uint32_t> seed, <uint32_t> (seed >> 32))
-        word = c[i % 4]
-        j = i + ((word * (n - i)) >> 32)
+        l = i % (4 * LANES)
+        if l == 0:
+            for j in range(LANES):
+                word[0][j], word[1][j] = <uint32_t> (counter + j), <uint32_t> epoch
+                word[2][j], word[3][j] = <uint32_t> (epoch >> 32), place
+            philox(word[0], word[1], word[2], word[3], <uint32_t> seed, <uint32_t> (seed >> 32))
+            counter += LANES
+        j = i + ((word[l % 4][l // 4] * (n - i)) >> 32)
         held = a[i]
         a[i] = a[j]
         a[j] = held
@@ -47,10 +55,15 @@ cdef void shuffle(integer* a, uint64_t n, uint64_t seed, uint64_t epoch, uint32_
 
 def philox_words(counter, key):
     """Philox4x32-10 of one counter (4 words) under one key (2 words): 4 words. For tests against known answers."""
-    cdef uint32_t c[4]
-    c[0], c[1], c[2], c[3] = counter
-    philox(c, key[0], key[1])
-    return [c[0], c[1], c[2], c[3]]
+    cdef uint32_t a[LANES]
+    cdef uint32_t b[LANES]
+    cdef uint32_t c[LANES]
+    cdef uint32_t d[LANES]
+    cdef int i
+    for i in range(LANES):
+        a[i], b[i], c[i], d[i] = counter
+    philox(a, b, c, d, key[0], key[1])
+    return [a[0], b[0], c[0], d[0]]
 
 
 def permutation(int64_t n, uint64_t seed, uint64_t epoch):
