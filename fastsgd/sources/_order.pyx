@@ -37,17 +37,17 @@ ctypedef fused integer:
 cdef void shuffle(integer* a, uint64_t n, uint64_t seed, uint64_t epoch, uint32_t place) noexcept nogil:
     """Fisher-Yates with n - 1 draws; a draw below m is a 32-bit word times m, shifted (bias below m / 2^32)."""
     cdef uint32_t word[4][LANES]
-    cdef uint64_t i, j, l, counter = 0
+    cdef uint64_t i, j, at, counter = 0
     cdef integer held
     for i in range(n - 1 if n else 0):
-        l = i % (4 * LANES)
-        if l == 0:
+        at = i % (4 * LANES)
+        if at == 0:
             for j in range(LANES):
                 word[0][j], word[1][j] = <uint32_t> (counter + j), <uint32_t> epoch
                 word[2][j], word[3][j] = <uint32_t> (epoch >> 32), place
             philox(word[0], word[1], word[2], word[3], <uint32_t> seed, <uint32_t> (seed >> 32))
             counter += LANES
-        j = i + ((word[l % 4][l // 4] * (n - i)) >> 32)
+        j = i + ((word[at % 4][at // 4] * (n - i)) >> 32)
         held = a[i]
         a[i] = a[j]
         a[j] = held
