@@ -31,12 +31,12 @@ def agree(ours, theirs, rtol=1e-9):
 
 @pytest.mark.parametrize("average", [False, True, 50])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("loss", CLASSIFICATION + REGRESSION)
-@pytest.mark.parametrize("layout", ["dense", "csr"])
-def test_coefficients_equal(layout, loss, penalty, schedule, average):
-    if layout == "csr" and penalty in ("l1", "elasticnet"):
-        return  # scikit-learn is wrong here: L1 is not caught up before a row is predicted; see test_layouts
+# L1 on CSR is left to test_kernels.py: scikit-learn predicts a row before its weights are caught up.
+@pytest.mark.parametrize(
+    "layout, penalty", [*(("dense", penalty) for penalty in PENALTIES), ("csr", None), ("csr", "l2")]
+)
+def test_coefficients_equal(layout, penalty, loss, schedule, average):
     X, y, s = data()
     X = sp.csr_matrix(X) if layout == "csr" else X
     kwargs = dict(loss=loss, penalty=penalty, alpha=0.01, l1_ratio=0.3, learning_rate=schedule, eta0=0.02, power_t=0.3)
