@@ -7,6 +7,7 @@ import numpy as np
 
 from fastsgd import penalties
 from fastsgd.sources.arrays import chunks, mean_loss
+from fastsgd.state import Gathered
 
 # One row of `history_`. loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had
 # not been seen); objective: of the model at the end of the epoch, that would be returned; both a mean over heads.
@@ -41,11 +42,13 @@ def one_pass(state, plan, table, shuffle):
     before, epoch = state.copy(), state.epoch
     state.epoch += 1
     sums, done = np.zeros((2, len(state.b))), 0
+    gathered = None if plan.plain else Gathered(state.W, len(state.b))
     for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
-        if part.sweep(order, part.target(), state, plan, sums):
+        done += order[3]
+        given = order, part.target(), state, plan, sums
+        if part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, done == table.n_rows):
             state.restore(before)
             raise Diverged(epoch + 1)
-        done += order[3]
         yield done, sums
 
 

@@ -1,7 +1,7 @@
 # A loss in C: its value, or its slope d loss / d p, at prediction p and target y.
 ctypedef double (*loss_fn)(double p, double y, const double* par) noexcept nogil
 
-# Value and slope for n predictions at once.
+# Value and slope for n predictions at once; of a coupled loss, for the n heads of one row.
 ctypedef void (*losses_fn)(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
 
 cdef class Loss:

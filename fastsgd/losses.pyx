@@ -148,6 +148,7 @@ cdef class Loss:
     params = ()
     negative = -1.0
     lower, strict = -np.inf, False
+    coupled = False
 
     def value(self, p, y):
         """loss(p, y), elementwise: float64 array of the broadcast shape."""
