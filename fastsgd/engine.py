@@ -20,9 +20,19 @@ class Diverged(ArithmeticError):
 
 
 def objective(table, plan, W, b):
-    """The mean loss plus the penalty at the true weights, mean over the heads."""
-    loss = mean_loss(table, plan, W, b)
-    return float(loss.mean() + penalties.value(W, plan.l1, plan.l2) / len(b) + plan.nu * b.mean())
+    """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
+    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
+    return loss_of(table, plan, W, b) + float(penalty) / heads(plan, b)
+
+
+def loss_of(table, plan, W, b):
+    """The mean loss at the true weights, mean over the heads or their sum."""
+    return float(mean_loss(table, plan, W, b).sum()) / heads(plan, b)
+
+
+def heads(plan, b):
+    """How many objectives there are: one for each head, or one for all."""
+    return 1 if plan.loss.coupled else len(b)
 
 
 def one_pass(state, plan, table, shuffle):
@@ -124,7 +134,7 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
 
 
 def _epoch(state, plan, epochs, sums, value, points, started):
-    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / len(state.b)
+    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, state.b)
     now = state.at[0]
     eta = plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"]
     return Epoch(len(epochs) + 1, loss, value, points, float(eta), perf_counter() - started)

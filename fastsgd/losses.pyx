@@ -12,6 +12,7 @@ import numpy as np
 
 cdef extern from "logistic.h":
     void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
+    void fastsgd_softmax(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
 
 # Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
 cdef double EXP_GUARD = 30.0
@@ -135,13 +136,28 @@ cdef double gamma_slope(double p, double y, const double* par) noexcept nogil:
     return 1.0 - y * exp(-p if p >= -EXP_GUARD else EXP_GUARD)
 
 
+cdef void crammer_singer(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil:
+    cdef Py_ssize_t i, right = 0, beaten = 0
+    for i in range(n):
+        if y[i] > 0:
+            right = i
+    for i in range(n):
+        value[i] = p[i] - p[right] + 1.0
+        if i == right or value[i] <= 0:
+            value[i], slope[i] = 0.0, 0.0
+        else:
+            slope[i] = 1.0
+            beaten += 1
+    slope[right] = -beaten
+
+
 # ---------------------------------------------------------------- the classes
 cdef class Loss:
     """Base of every loss: a scalar function of a prediction p and a target y.
 
     Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
-    takes and whether it is excluded.
+    takes and whether it is excluded; `coupled`, true where it takes all the heads of a row together.
     """
     name = None
     task = ()
@@ -360,7 +376,59 @@ def _guarded_exp(p):
     return np.exp(np.minimum(p, 85.0 if np.asarray(p).dtype == np.float32 else 700.0))
 
 
-LOSSES = {cls.name: cls for cls in Loss.__subclasses__()}
+# ---------------------------------------------------------------- of several classes together
+cdef class Coupled(Loss):
+    """Base of the losses of all K margins of a row, whose target is a row of K numbers."""
+    coupled, negative = True, 0.0
+
+    def value(self, p, y):
+        """The loss of each row, p and y of shape (n, K): (n,) float64."""
+        return self.both(p, y)[0].sum(axis=1)
+
+    def slope(self, p, y):
+        """Its slope in each margin: (n, K) float64."""
+        return self.both(p, y)[1]
+
+    def both(self, p, y):
+        """(value, slope) of shape (n, K); the values of a row add up to its loss."""
+        cdef const double[:, ::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
+        cdef double[:, ::1] value = np.empty(np.shape(p)), slope = np.empty(np.shape(p))
+        cdef Py_ssize_t i
+        if ys.shape[0] != ps.shape[0] or ys.shape[1] != ps.shape[1] or not ps.shape[1]:
+            raise ValueError(f"p and y must be of one shape (n, K), found {np.shape(p)} and {np.shape(y)}.")
+        for i in range(ps.shape[0]):
+            self.many_fn(ps.shape[1], &ps[i, 0], &ys[i, 0], &value[i, 0], &slope[i, 0])
+        return np.asarray(value), np.asarray(slope)
+
+
+cdef class Softmax(Coupled):
+    """-sum_k y_k log q_k, q_k = exp(p_k) / sum_j exp(p_j), y a distribution: multinomial logistic regression.
+
+    >>> Softmax().slope([[0.0, 0.0]], [[1.0, 0.0]])
+    array([[-0.5,  0.5]])
+    """
+    name = "multinomial"
+
+    def __init__(self):
+        self.many_fn = fastsgd_softmax
+
+
+cdef class CrammerSinger(Coupled):
+    """sum over the other classes of max(0, p_k - p_y + 1), y the class whose target is 1 (Weston and Watkins 1998).
+
+    Crammer and Singer (2001) take the largest of these terms, Weston and Watkins their sum.
+
+    >>> CrammerSinger().value([[0.5, 1.0, -2.0]], [[1.0, 0.0, 0.0]])
+    array([1.5])
+    """
+    name = "crammer_singer"
+
+    def __init__(self):
+        self.many_fn = crammer_singer
+
+
+LOSSES = {cls.name: cls for cls in Loss.__subclasses__() if cls.name}
+MULTICLASS = {cls.name: cls for cls in Coupled.__subclasses__()}
 
 
 def get(loss, epsilon=None):

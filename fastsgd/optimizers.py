@@ -26,6 +26,7 @@ class Optimizer:
     kind = None
     slots = ()
     params = ("lazy",)
+    plain = False  # whether it is w <- w - eta g
 
     def __init__(self, lazy=True):
         self.lazy = lazy
@@ -112,7 +113,7 @@ class SGD(Optimizer):
         if line_search and momentum:
             raise ValueError(f"SGD: line_search=True needs momentum=0, got momentum={momentum!r}.")
         self.kind = KINDS["momentum" if momentum else "sgd"]
-        self.slots = ("m",) if momentum else ()
+        self.slots, self.plain = ("m",) if momentum else (), not momentum
 
     def numbers(self):
         return (self.momentum, float(self.nesterov))
@@ -265,7 +266,8 @@ class FTRL(Optimizer):
     z <- z + g - sigma w with sigma = (sqrt(n + g^2) - sqrt(n)) / eta, and n <- n + g^2, g being without the penalty.
     After t steps L1 = lambda1 + t l1 and L2 = lambda2 + t l2: l1 and l2 are those of the objective (alpha and l1_ratio),
     whose sum over the steps grows with t (McMahan 2011); lambda1 and lambda2 are the constant ones of McMahan et al.
-    (2013). eta is eta0: the step sizes are per coordinate, and the learning rate must be constant. On CSR in closed form;
+    (2013). eta is eta0, whatever the default of `learning_rate`; another schedule is refused: the step sizes fall with
+    the slopes of each coordinate. On CSR in closed form;
     but where weights under a penalty are averaged, an absent feature counts with the weight it had when last met.
 
     Parameters

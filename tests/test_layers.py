@@ -17,8 +17,19 @@ LAYERS = {
     "_kernels": ("losses", "schedules"),
     "state": ("_kernels",),
     "sources": ("_kernels",),
+    "optimizers": ("_kernels",),
     "engine": ("_kernels", "penalties", "stopping", "sources", "state"),
-    "estimators": ("engine", "_kernels", "losses", "penalties", "schedules", "sources", "state", "stopping"),
+    "estimators": (
+        "engine",
+        "_kernels",
+        "losses",
+        "optimizers",
+        "penalties",
+        "schedules",
+        "sources",
+        "state",
+        "stopping",
+    ),
 }
 TOP = ("inspection", "persist", "dask", "cli", "custom", "__init__")  # these may import from everywhere
 

@@ -107,7 +107,7 @@ cdef void ftrl_weights(Py_ssize_t n, floating* w, const floating* m, const float
     cdef floating beta = <floating> R.par[0], per_eta = <floating> (1.0 / R.eta)
     cdef Py_ssize_t k
     for k in range(n):
-        w[k] = -soft(m[k], most) / ((beta + root(v[k])) * per_eta + l2)
+        w[k] = soft(-m[k], most) / ((beta + root(v[k])) * per_eta + l2)
 
 
 cdef void update(Py_ssize_t n, const floating* g, floating* w, floating* m, floating* v, const Rule* R) noexcept nogil:
@@ -125,7 +125,8 @@ cdef void update(Py_ssize_t n, const floating* g, floating* w, floating* m, floa
         ftrl(n, g, w, m, v, R)
 
 
-cdef inline void pay_due(Py_ssize_t n, Py_ssize_t S, floating* w, const floating* v, const double* due, const Rule* R) noexcept nogil:
+cdef inline void pay_due(Py_ssize_t n, Py_ssize_t S, floating* w, const floating* v, const double* due,
+                         const Rule* R) noexcept nogil:
     """The L1 steps that n features, of S weights each, have missed: due is the sum of eta l1 over them."""
     cdef Py_ssize_t k, h
     for k in range(n):

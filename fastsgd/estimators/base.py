@@ -13,9 +13,8 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import engine, losses, penalties, schedules
+from fastsgd import engine, losses, optimizers, penalties, schedules
 from fastsgd._kernels.plan import Plan
-from fastsgd.sources.arrays import mean_loss
 from fastsgd.state import State
 from fastsgd.stopping import Plateau
 
@@ -92,6 +91,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": ["array-like", callable, None],
+        "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
     _common_constraints: dict = {
@@ -108,13 +109,22 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         self._validate_params()
-        rate = schedules.get(self.learning_rate)
+        rate, optimizer = self._schedule(), optimizers.get(self.optimizer)
         if rate.name == "optimal" and self._alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
             )
         if rate.pa and self._loss().name != self._pa_loss:
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
+        if rate.pa and (self.batch_size != 1 or not optimizer.plain or self._loss().coupled):
+            raise ValueError(
+                f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
+                "one-vs-rest classes."
+            )
+        if optimizer.name == "ftrl" and rate.name != "constant":
+            raise ValueError(
+                f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
+            )
         penalties.weights(self.penalty, self._alpha, self.l1_ratio)
 
     @property
@@ -124,28 +134,39 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _loss(self):
         return losses.get(self.loss, self.epsilon)
 
+    def _schedule(self):
+        """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
+        rate, optimizer = schedules.get(self.learning_rate), optimizers.get(self.optimizer)
+        own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
+        return schedules.Constant() if rate.name in own else rate
+
     def _plan(self, table, passes, partial):
-        loss = self._loss()
-        schedule = schedules.get(self.learning_rate).bind(
+        optimizer = optimizers.get(self.optimizer)
+        batch_size = np.inf if self.batch_size == "full" else self.batch_size
+        schedule = self._schedule().bind(
             eta0=self.eta0,
             alpha=self._alpha,
             power_t=self.power_t,
-            loss=loss,
+            loss=losses.get(self.loss, self.epsilon),
             pass_rows=None if partial else table.n_rows,
             passes=passes,
+            batch_size=batch_size,
         )
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            decay = SPARSE_INTERCEPT_DECAY if table.sparse else 1.0
+            like_sklearns = optimizer.plain and batch_size == 1
+            decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
-            loss,
+            self._loss(),
             schedule,
             l1=l1,
             l2=l2,
             intercept_decay=decay if self.fit_intercept else 0.0,
             nu=self._nu,
             average=int(self.average),
+            optimizer=optimizer,
+            batch_size=batch_size,
         )
 
     _nu = 0.0
@@ -299,7 +320,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda state: -float(mean_loss(table, plan, *state.model(plan)).mean())
+            return lambda state: -engine.loss_of(table, plan, *state.model(plan))
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
@@ -340,8 +361,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if not epochs or np.nanmax([epochs[-1].loss, epochs[-1].objective]) < 1e6:
             return False
         W, b = self._state.model(plan)
-        zero = float(mean_loss(table, plan, np.zeros_like(W), np.zeros_like(b)).mean())
-        return float(mean_loss(table, plan, W, b).mean()) > 1e6 * (1.0 + abs(zero))
+        zero = engine.loss_of(table, plan, np.zeros_like(W), np.zeros_like(b))
+        return engine.loss_of(table, plan, W, b) > 1e6 * (1.0 + abs(zero))
 
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""

@@ -82,6 +82,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        optimizer="sgd",
+        batch_size=1,
     ):
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -98,6 +100,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
 
     @property
     def _alpha(self):

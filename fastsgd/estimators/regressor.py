@@ -68,6 +68,11 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+    optimizer : str or object of fastsgd.optimizers, default="sgd"
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
+    batch_size : int or "full", default=1
+        Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
+        descent. The last batch of a pass may be shorter.
 
     Attributes
     ----------
@@ -133,6 +138,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        optimizer="sgd",
+        batch_size=1,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -157,6 +164,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
 
     # ------------------------------------------------------------ training
     @with_callbacks
