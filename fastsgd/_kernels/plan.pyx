@@ -51,6 +51,11 @@ cdef class Plan:
         return self.rule.kind == SGD and self.batch_size == 1
 
     @property
+    def line_search(self):
+        """Whether the step size of each pass is searched for."""
+        return self.optimizer is not None and getattr(self.optimizer, "line_search", False)
+
+    @property
     def slots(self):
         """Names of the optimizer's arrays."""
         return () if self.optimizer is None else self.optimizer.slots

@@ -101,6 +101,18 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     batch_size : int or "full", default=1
         Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
         descent. The last batch of a pass may be shorter.
+    stopping : str, object of fastsgd.stopping, or list of them, default=None
+        "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
+        "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
+        "validation" with a validation set, else "objective".
+    init : {"zeros", "normal"}, default="zeros"
+        Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features).
+    n_init : int, default=1
+        Train so often, from other initial weights and in another order, and keep the model of least objective: for
+        losses that are not convex.
+    gradient_noise : float, default=0.0
+        Variance of normal noise added to each slope in W, falling as 1 / (1 + t)^0.55 (Neelakantan et al. 2015); each step
+        then costs O(n_features).
     multi_class : {"ovr", "multinomial", "crammer_singer"}, default="ovr"
         With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
         a y of shape (n_samples, n_classes) then holds probabilities of the classes) or "crammer_singer" (the sum of
@@ -119,7 +131,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
         epoch; NaN where nothing asked for it), validation_score, eta, seconds.
     stop_reason_ : str
-        "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
+        "diverged".
     n_features_in_, feature_names_in_
 
     Notes
@@ -187,6 +200,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         intercept_decay="auto",
         optimizer="sgd",
         batch_size=1,
+        stopping=None,
+        init="zeros",
+        n_init=1,
+        gradient_noise=0.0,
         multi_class="ovr",
     ):
         self.loss = loss
@@ -216,6 +233,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.intercept_decay = intercept_decay
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.stopping = stopping
+        self.init = init
+        self.n_init = n_init
+        self.gradient_noise = gradient_noise
         self.multi_class = multi_class
 
     # ------------------------------------------------------------ parameters

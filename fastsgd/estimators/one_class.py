@@ -84,6 +84,10 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         intercept_decay="auto",
         optimizer="sgd",
         batch_size=1,
+        stopping=None,
+        init="zeros",
+        n_init=1,
+        gradient_noise=0.0,
     ):
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -102,6 +106,10 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self.intercept_decay = intercept_decay
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.stopping = stopping
+        self.init = init
+        self.n_init = n_init
+        self.gradient_noise = gradient_noise
 
     @property
     def _alpha(self):
