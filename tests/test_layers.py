@@ -11,6 +11,7 @@ ROOT = Path(fastsgd.__file__).parent
 # A file may import from the layers listed for its own, and from its own.
 LAYERS = {
     "losses": (),
+    "loss_functions": (),
     "schedules": (),
     "penalties": (),
     "stopping": (),

@@ -25,7 +25,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     ----------
     loss : str or object of fastsgd.losses, default="squared_error"
         "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile" (the median;
-        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean).
+        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean); against outliers
+        "tukey", "cauchy" and "welsch" (not convex).
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty.
