@@ -10,7 +10,8 @@ import numpy as np
 include "loss_functions.pxi"
 
 cdef extern from "logistic.h":
-    void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
+    void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
+                          const double* par) noexcept nogil
 
 
 cdef class Loss:
@@ -27,6 +28,11 @@ cdef class Loss:
     lower, strict = -np.inf, False
     convex, smooth = True, False
 
+    cdef int ready(self) except -1:
+        if self.value_fn is NULL:
+            raise TypeError(f"{type(self).__name__} has no functions; make a loss of your own by losses.Custom(value, slope).")
+        return 0
+
     def value(self, p, y):
         """loss(p, y), elementwise: float64 array of the broadcast shape."""
         return self._map(p, y, 0)
@@ -40,16 +46,18 @@ cdef class Loss:
         cdef const double[::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
         cdef double[::1] value = np.empty(ps.shape[0]), slope = np.empty(ps.shape[0])
         cdef Py_ssize_t i
+        self.ready()
         if ys.shape[0] != ps.shape[0]:
             raise ValueError(f"p and y must be of one length, found {ps.shape[0]} and {ys.shape[0]}.")
         if self.many_fn is not NULL and ps.shape[0]:
-            self.many_fn(ps.shape[0], &ps[0], &ys[0], &value[0], &slope[0])
+            self.many_fn(ps.shape[0], &ps[0], &ys[0], &value[0], &slope[0], self.par)
         else:
             for i in range(ps.shape[0]):
                 value[i], slope[i] = self.value_fn(ps[i], ys[i], self.par), self.slope_fn(ps[i], ys[i], self.par)
         return np.asarray(value), np.asarray(slope)
 
     def _map(self, p, y, bint slope):
+        self.ready()
         p, y = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(y, np.float64))
         out = np.empty(p.shape)
         cdef const double[::1] ps = np.ascontiguousarray(p).ravel(), ys = np.ascontiguousarray(y).ravel()
@@ -323,7 +331,10 @@ def _guarded_exp(p):
     return np.exp(np.minimum(p, 85.0 if np.asarray(p).dtype == np.float32 else 700.0))
 
 
-LOSSES = {cls.name: cls for cls in Loss.__subclasses__()}
+include "custom_loss.pxi"
+
+
+LOSSES = {cls.name: cls for cls in Loss.__subclasses__() if cls is not Custom}
 
 
 def get(loss, epsilon=None):

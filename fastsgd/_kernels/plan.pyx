@@ -22,6 +22,7 @@ cdef class Plan:
     """
 
     def __init__(self, Loss loss, Schedule schedule, *, l1, l2, intercept_decay=1.0, nu=0.0, average=0):
+        loss.ready()
         self.loss, self.schedule = loss, schedule
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
         self.par.many = loss.many_fn
