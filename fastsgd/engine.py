@@ -1,6 +1,7 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
 from collections import namedtuple
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +15,7 @@ from fastsgd.state import Gathered, State
 # far the parameters moved, as a share of their norm; NaN where nothing asked for them. Of several heads, means.
 Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
 HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
-BEYOND_RETURN = 1e6  # a loss of so many times that of zero weights, and rising, will not come back
+BEYOND_RETURN, RISING = 1e6, 3  # a loss of so many times that of zero weights, and rising so long, will not come back
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
@@ -109,7 +110,9 @@ def line_search(state, plan, table, _shuffle):
     eta = 2.0 * plan.eta(t) * state.at["eta_factor"][0]
     while eta > 1e-30:
         there = (W - eta * G).astype(W.dtype), b - eta * g
-        value = mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2) + plan.nu * there[1].sum()
+        value = (
+            mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2) + plan.nu * there[1].sum()
+        )
         if value <= start - SUFFICIENT * eta * decrease:
             W[...], b[...] = there
             break
@@ -131,7 +134,7 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
         Epochs at the most.
     shuffle : bool
     rules : list of Stopping
-        The first one that is over ends the training. With a `Validation` the weights of the best score are restored.
+        The first one that is over ends the training, as does a loss beyond return; without any, neither. With a `Validation` the weights of the best score are restored.
     score : callable or None
         `score(state)`, the validation score of the model of a state; more is better.
     watch : bool
@@ -168,7 +171,7 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
             measured = _measured(state, plan, table, rules, score, watch, model)
             epochs.append(_epoch(state, plan, epochs, sums, started, **measured))
             done = 0
-            fate = _fate(epochs, plan, table, state)
+            fate = _fate(epochs, plan, table, state) if rules else "good"
             if fate == "diverged":
                 state.restore(good)
                 reason = fate
@@ -226,16 +229,17 @@ def _epoch(state, plan, epochs, sums, started, **measured):
 
 
 def _fate(epochs, plan, table, state):
-    """ "good", "high" where the loss is beyond return if it goes on rising, "diverged" where it did."""
-    loss = np.nanmax([epochs[-1].loss, epochs[-1].objective])
-    if loss < BEYOND_RETURN:
+    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it went on rising from there."""
+    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-RISING:]]
+    if losses[-1] < BEYOND_RETURN:
         return "good"
-    if not np.isfinite(loss):
+    if not np.isfinite(losses[-1]):
         return "diverged"
-    zero = loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
-    if loss < BEYOND_RETURN * (1.0 + abs(zero)):
+    far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
+    if losses[-1] < far:
         return "good"
-    return "diverged" if len(epochs) > 1 and loss > epochs[-2].loss else "high"
+    rose = len(losses) == RISING and losses[0] > far and all(a < b for a, b in pairwise(losses))
+    return "diverged" if rose else "high"
 
 
 def _cut(state, plan, rule):

@@ -293,5 +293,5 @@ def test_a_margin_that_is_not_finite_leaves_the_state_as_it_was():
     plan = Plan(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
     state = State.zeros(X.shape[1], 1, np.float64, 0)
     with pytest.raises(engine.Diverged):
-        list(engine.one_pass(state, plan, Table(X, y=targets(loss, X, 1)), shuffle=True))
+        engine.train(state, plan, Table(X, y=targets(loss, X, 1)), passes=3)
     assert not state.W.any() and state.at["t"][0] == 1 and state.epoch == 0

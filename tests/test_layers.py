@@ -10,13 +10,18 @@ import fastsgd
 ROOT = Path(fastsgd.__file__).parent
 # A file may import from the layers listed for its own, and from its own.
 LAYERS = {
-    "losses": (),
+    "custom": (),
+    "loss_check": (),
+    "loss_functions": (),
+    "custom_loss": ("custom", "loss_check"),
+    "losses": ("custom", "loss_check"),
     "schedules": (),
     "penalties": (),
     "stopping": (),
-    "_kernels": ("losses", "schedules"),
+    "_philox": (),
+    "_kernels": ("_philox", "losses", "schedules"),
     "state": ("_kernels",),
-    "sources": ("_kernels",),
+    "sources": ("_kernels", "_philox"),
     "optimizers": ("_kernels",),
     "engine": ("_kernels", "penalties", "stopping", "sources", "state"),
     "estimators": (
@@ -31,7 +36,7 @@ LAYERS = {
         "stopping",
     ),
 }
-TOP = ("inspection", "persist", "dask", "cli", "custom", "__init__")  # these may import from everywhere
+TOP = ("inspection", "persist", "dask", "cli", "__init__")  # these may import from everywhere
 
 
 def imported(path):
@@ -47,6 +52,12 @@ def test_imports_point_one_way():
         layer = path.relative_to(ROOT).parts[0].split(".")[0]
         if layer not in TOP:
             assert imported(path) <= {layer, *LAYERS[layer]}, path.relative_to(ROOT)
+
+
+def test_numba_is_imported_in_functions_of_custom_alone():
+    lines = {p.name: re.findall(r"^.*import numba.*$", p.read_text("utf-8"), re.M) for p in ROOT.rglob("*.p[yx]*")}
+    assert {name for name, found in lines.items() if found} == {"custom.py"}
+    assert all(line.startswith("    ") for line in lines["custom.py"])
 
 
 def test_importing_fastsgd_loads_nothing_heavy():

@@ -23,6 +23,7 @@ cdef struct Batch:
     double owed
     int64_t* rows           # (tile,)
     double* due             # (features that are updated together,)
+    uint64_t seed           # of the noise
 
 
 cdef inline Py_ssize_t row(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -58,9 +59,9 @@ cdef bint slopes_of(const Params* P, const Targets* T, Py_ssize_t K, Py_ssize_t 
                 return 1
     if P.coupled:
         for i in range(n):
-            P.many(K, of + i * K, y + i * K, value + i * K, slope + i * K)
+            P.many(K, of + i * K, y + i * K, value + i * K, slope + i * K, P.loss_par)
     elif P.many is not NULL:
-        P.many(n * K, of, y, value, slope)
+        P.many(n * K, of, y, value, slope, P.loss_par)
     else:
         for i in range(n * K):
             value[i] = P.value(of[i], y[i], P.loss_par)
@@ -331,6 +332,8 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
 
         start_step(P, R, &now, B.filled)
         averaged = 0 < P.average <= now.t
+        if P.noise > 0:
+            add_noise(d * S, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
         if B.mode == ALL:
             step_all(d * S, W, m, v, A, G, R, averaged)
         elif B.mode == PRESENT:

@@ -110,7 +110,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     O.first, O.n, O.ahead = order[2], order[3], 0
     B.size = INT64_MAX if gather or plan.batch_size > O.n + count[0] else <Py_ssize_t> plan.batch_size
     B.tile = max(1, min(min(64, B.size), 4096 // K))
-    B.filled, B.n_met, B.owed = count[0], count[1], 0
+    B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
     steps = (O.n + B.filled) // B.size + 1
     B.mode = mode_of(L, plan, at[0].t, at[0].eta_factor, steps, gather)
     if Layout is Csr:

@@ -27,6 +27,7 @@ cdef struct Params:
     double l1, l2           # factors of |w|_1 and |w|_2^2 / 2
     double intercept_decay  # the intercept's step, times this; 0 without an intercept
     double nu               # one-class: the intercept's own slope
+    double noise            # variance of the noise on the slopes in W, before it falls
     double average          # first step that counts in the average; 0 for none
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's

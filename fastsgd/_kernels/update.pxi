@@ -133,3 +133,27 @@ cdef inline void pay_due(Py_ssize_t n, Py_ssize_t S, floating* w, const floating
         if due[k] > 0:
             for h in range(k * S, k * S + S):
                 w[h] = soft(w[h], <floating> (due[k] / (root(v[h]) + R.par[0]) if R.kind == ADAGRAD else due[k]))
+
+
+cdef double TWO_TO_MINUS_32 = 1.0 / 4294967296.0
+
+
+cdef void add_noise(Py_ssize_t n, floating* g, double sigma, uint64_t seed, uint64_t t) noexcept nogil:
+    """g += sigma times a normal number for each weight, by Box and Muller: a pure function of seed and step."""
+    cdef uint32_t word[4][LANES]
+    cdef Py_ssize_t k = 0, i, pair
+    cdef double radius, angle
+    while k < n:
+        for i in range(LANES):
+            word[0][i], word[1][i] = <uint32_t> (k // 4 + i), <uint32_t> t
+            word[2][i], word[3][i] = <uint32_t> (t >> 32), 0x6e6f6973  # another stream than that of the rows
+        philox(word[0], word[1], word[2], word[3], <uint32_t> seed, <uint32_t> (seed >> 32))
+        for i in range(LANES):
+            for pair in range(2):
+                if k < n:
+                    radius = sigma * sqrt(-2.0 * log((word[2 * pair][i] + 1.0) * TWO_TO_MINUS_32))
+                    angle = 2.0 * M_PI * TWO_TO_MINUS_32 * word[2 * pair + 1][i]
+                    g[k] += <floating> (radius * cos(angle))
+                    if k + 1 < n:
+                        g[k + 1] += <floating> (radius * sin(angle))
+                k += 2

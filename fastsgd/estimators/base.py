@@ -119,7 +119,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             )
         if rate.pa and self._loss().name != self._pa_loss:
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
-        if rate.pa and (self.batch_size != 1 or not optimizer.plain or self._loss().coupled):
+        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or self._loss().coupled):
             raise ValueError(
                 f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
                 "one-vs-rest classes."
@@ -196,6 +196,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             average=int(self.average),
             optimizer=optimizer,
             batch_size=batch_size,
+            noise=self.gradient_noise,
         )
 
     _nu = 0.0
@@ -207,7 +208,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
         if self.n_init > 1 and coef_init is not None:
-            raise ValueError(f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start.")
+            raise ValueError(
+                f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
+            )
         if self.init == "normal":
             state = self._restart(state, np.random.default_rng(seed))
             state.seed = seed
@@ -343,7 +346,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         state = first.copy()
         state.seed = int(rng.integers(np.iinfo(np.int32).max))
         if self.init == "normal":
-            state.W[:, : len(state.b)] = rng.standard_normal((len(state.W), len(state.b))) / np.sqrt(max(1, len(state.W)))
+            state.W[:, : len(state.b)] = rng.standard_normal((len(state.W), len(state.b))) / np.sqrt(
+                max(1, len(state.W))
+            )
         return state
 
     def _root(self, state, plan, X, y, metadata):
@@ -401,7 +406,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                 stacklevel=CALLER,
             )
         if self.stop_reason_ == "diverged" or self._worse_than_nothing(table, plan, epochs):
-            kept = "The weights are those before it did." if self.stop_reason_ == "diverged" else "It holds the last weights."
+            kept = (
+                "The weights are those before it did."
+                if self.stop_reason_ == "diverged"
+                else "It holds the last weights."
+            )
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "

@@ -47,9 +47,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     Parameters
     ----------
     loss : str or object of fastsgd.losses, default="hinge"
-        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"; or a regression loss on targets -1 and 1:
-        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive". "log_loss" also takes soft
-        labels: a float y in [0, 1] is then the probability of class 1.
+        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"; "sigmoid" (the number of errors, smoothed:
+        not convex); or a regression loss on targets -1 and 1: "squared_error", "huber", "epsilon_insensitive",
+        "squared_epsilon_insensitive"; or an object, such as one of your own, ``losses.Custom(value, slope)``. "log_loss"
+        also takes soft labels: a float y in [0, 1] is then the probability of class 1.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty.
@@ -164,7 +165,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
-        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
         "n_jobs": [int, None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "multi_class": [StrOptions({"ovr", *TOGETHER})],

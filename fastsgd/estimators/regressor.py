@@ -25,7 +25,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     ----------
     loss : str or object of fastsgd.losses, default="squared_error"
         "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile" (the median;
-        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean).
+        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean); against outliers
+        "tukey", "cauchy" and "welsch" (not convex); or an object, such as one of your own, ``losses.Custom(value, slope)``.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty.
@@ -122,7 +123,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
-        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
     }
 
     def __init__(
