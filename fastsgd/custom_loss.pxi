@@ -41,11 +41,12 @@ cdef class Custom(Loss):
     report : LossReport
         What `check_loss` found.
     convex, smooth : bool
-        From the report.
+        From the report: what holds at all targets tried, negative ones too if the value is finite there.
 
     Notes
     -----
-    A classifier's targets are -1 and 1. It pickles if its functions do (those of a module do, lambdas do not), and is
+    A classifier's targets are -1 and 1. Compiled code divides by zero as C does, and must not raise: an exception is
+    printed, and the result arbitrary. It pickles if its functions do (those of a module do, lambdas do not), and is
     compiled again where it is unpickled.
 
     References

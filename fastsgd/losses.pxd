@@ -9,6 +9,6 @@ cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
     cdef losses_fn many_fn      # may be NULL: then one by one
-    cdef double par[8]
+    cdef double par[8]          # six parameters; Custom keeps two addresses behind them
     cdef dict __dict__
     cdef int ready(self) except -1  # the pointers may be read from now on

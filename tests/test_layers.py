@@ -47,17 +47,21 @@ def imported(path):
     return found
 
 
+def sources():
+    return [p for p in ROOT.rglob("*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi")]
+
+
 def test_imports_point_one_way():
-    for path in [p for p in ROOT.rglob("*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi")]:
+    for path in sources():
         layer = path.relative_to(ROOT).parts[0].split(".")[0]
         if layer not in TOP:
             assert imported(path) <= {layer, *LAYERS[layer]}, path.relative_to(ROOT)
 
 
 def test_numba_is_imported_in_functions_of_custom_alone():
-    lines = {p.name: re.findall(r"^.*import numba.*$", p.read_text("utf-8"), re.M) for p in ROOT.rglob("*.p[yx]*")}
-    assert {name for name, found in lines.items() if found} == {"custom.py"}
-    assert all(line.startswith("    ") for line in lines["custom.py"])
+    for path in sources():
+        lines = re.findall(r"^.*import numba.*$", path.read_text(encoding="utf-8"), re.M)
+        assert bool(lines) == (path.name == "custom.py") and all(line.startswith("    ") for line in lines), path
 
 
 def test_importing_fastsgd_loads_nothing_heavy():
