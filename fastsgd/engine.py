@@ -134,7 +134,8 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
         Epochs at the most.
     shuffle : bool
     rules : list of Stopping
-        The first one that is over ends the training, as does a loss beyond return; without any, neither. With a `Validation` the weights of the best score are restored.
+        The first one that is over ends the training, as does a loss beyond return; without any, neither does. With a
+        `Validation` the weights of the best score are restored.
     score : callable or None
         `score(state)`, the validation score of the model of a state; more is better.
     watch : bool
