@@ -252,12 +252,13 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
     """
     cdef Py_ssize_t K = 1 if Heads is One else T.K
     cdef Py_ssize_t S = 1 if Heads is One else M.S
-    cdef Py_ssize_t i = 0, n, k, h, r, e, nnz = 0
+    cdef Py_ssize_t i = 0, n, k, h, r, e, nnz = 0, in_fours
     cdef bint single = Layout is Csr and B.size == 1 and B.mode != ALL, alone = single and B.mode == PRESENT
     cdef bint idle = R.kind == FTRL or (R.kind == ADAGRAD and R.l2 == 0 and (R.l1 == 0 or B.paid is not NULL))
     cdef bint moves, moved, averaged
     cdef const floating* x = NULL
     cdef const index* ix = NULL
+    cdef const floating* four[4]
     cdef floating* c = z                        # (tile, S) slopes
     cdef floating* w = z + B.tile * S           # (4, room)
     cdef floating* g = w + 3 * B.room
@@ -282,8 +283,10 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
             cz, cf = (1.0 + N.c * N.e) * N.sigma, N.c * N.phi
         else:
             R.done = now.t - 1.0
+        in_fours = n // 4 * 4 if Layout is Dense else 0
         for e in range(n):
             nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
+            four[e % 4] = x
             if alone:
                 take(ix, nnz, S, W, m, v, w, B, R)
             elif Layout is Csr:
@@ -295,16 +298,22 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
                     p += cf * dot(L, x, ix, nnz, m)
                 M.of[e] = p + M.b[0]
             else:
-                if alone:
-                    dots(&together, x, ix, nnz, w, S, c)
+                if e < in_fours:
+                    if e % 4 == 3:
+                        four_dots(four, d, W, S, c + (e - 3) * S)
+                elif alone:
+                    dots(&together, x, ix, nnz, w, S, c + e * S)
                 else:
-                    dots(L, x, ix, nnz, W, S, c)
+                    dots(L, x, ix, nnz, W, S, c + e * S)
+        if Heads is Many:
+            for e in range(n):
                 for h in range(K):
-                    M.of[e * K + h] = cz * c[h] + M.b[h]
+                    M.of[e * K + h] = cz * c[e * S + h] + M.b[h]
                 if Layout is Csr and cf != 0:
-                    dots(L, x, ix, nnz, m, S, c)
+                    nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
+                    dots(L, x, ix, nnz, m, S, c + e * S)
                     for h in range(K):
-                        M.of[e * K + h] += cf * c[h]
+                        M.of[e * K + h] += cf * c[e * S + h]
         if slopes_of(P, T, K, n, B.rows, M.of):
             M.at[0] = now
             return 1
@@ -321,7 +330,11 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
                 c[e * S + h] = <floating> step
                 moves |= step != 0
             moved |= moves
-            if alone:
+            if e < in_fours:
+                four[e % 4] = values + B.rows[e] * d
+                if e % 4 == 3:
+                    four_adds(four, d, G, S, c + (e - 3) * S)
+            elif alone:
                 for k in range(nnz):
                     for h in range(S):
                         g[k * S + h] = x[k] * c[h]

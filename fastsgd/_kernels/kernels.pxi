@@ -9,6 +9,7 @@
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
 include "sweep.pxi"     # over the rows of a block, plain SGD row by row
+include "four.pxi"      # along four dense rows
 include "update.pxi"    # the optimizers
 include "closed.pxi"    # what happens to weights that no row meets
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
