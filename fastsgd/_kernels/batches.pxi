@@ -69,10 +69,10 @@ cdef bint slopes_of(const Params* P, const Targets* T, Py_ssize_t K, Py_ssize_t 
     return 0
 
 
-cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, Batch* B,
-                      const Rule* R) noexcept nogil:
+cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+                      Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
-    cdef Py_ssize_t k, j, first = B.n_met
+    cdef Py_ssize_t k, h, j, first = B.n_met
     cdef double due
     for k in range(nnz):  # without a branch: which are new can't be foreseen
         j = ix[k]
@@ -83,10 +83,24 @@ cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W
         for k in range(first, B.n_met):
             j = B.met[k]
             if R.kind == FTRL:
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] += <floating> avg_a * W[h]
                 ftrl_weights(S, W + j * S, m + j * S, v + j * S, R)
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] -= <floating> avg_a * W[h]
             else:
                 due, B.paid[j] = B.owed - B.paid[j], B.owed
                 pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
+
+
+cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B) noexcept nogil:
+    """List the features of an incomplete step whose rows were gathered by a call that lists none."""
+    cdef Py_ssize_t j, h
+    for j in range(d):
+        for h in range(j * S, j * S + S):
+            if G[h] != 0 and not B.is_met[j]:
+                B.is_met[j], B.met[B.n_met] = 1, j
+                B.n_met += 1
 
 
 cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
@@ -238,9 +252,9 @@ cdef void start_step(const Params* P, Rule* R, const Scalars* now, Py_ssize_t ro
     R.mean, R.done = 1.0 / rows, now.t - 1.0
     if R.kind == ADAM:
         if R.c1 < 1.0:
-            R.c1 = 1.0 - pow(R.par[0], now.t)
+            R.c1 = 1.0 - pow(R.par[0], now.t - now.since)
         if R.c2 < 1.0:
-            R.c2 = 1.0 - pow(R.par[1], now.t)
+            R.c2 = 1.0 - pow(R.par[1], now.t - now.since)
 
 
 cdef int batches(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -291,7 +305,7 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
                 take(ix, nnz, S, W, m, v, w, B, R)
             elif Layout is Csr:
                 if B.mode != ALL and not single:
-                    meet(ix, nnz, S, W, m, v, B, R)
+                    meet(ix, nnz, S, W, m, v, A, B, R, now.avg_a)
             if Heads is One:
                 p = lanes_dot(x, w, nnz) if alone else cz * dot(L, x, ix, nnz, W)
                 if Layout is Csr and cf != 0:
@@ -348,7 +362,7 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
         start_step(P, R, &now, B.filled)
         averaged = 0 < P.average <= now.t
         if P.noise > 0:
-            add_noise(d * S, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
+            add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
         if B.mode == ALL:
             step_all(d * S, W, m, v, A, G, R, averaged)
         elif B.mode == PRESENT:
