@@ -4,6 +4,8 @@ In the formulas g is the gradient of the batch mean of the loss plus l2 w (w's o
 intercept has none), eta the step size of the schedule, t = 1, 2, ... the number of the step, one batch each.
 """
 
+from numbers import Real
+
 import numpy as np
 
 from fastsgd._kernels.plan import KINDS
@@ -52,7 +54,7 @@ class Optimizer:
         return self
 
     def _number(self, name, value, low, high, low_ok=False):
-        if isinstance(value, str) or not (low < value < high or (low_ok and value == low)):
+        if not isinstance(value, Real) or not (low < value < high or (low_ok and value == low)):
             raise ValueError(
                 f"{type(self).__name__}: {name} must lie {'in [' if low_ok else 'between '}{low}{', ' if low_ok else ' and '}"
                 f"{high}{')' if low_ok else ''}, got {value!r}."
@@ -79,8 +81,9 @@ class SGD(Optimizer):
     momentum : float in [0, 1), default=0.0
     nesterov : bool, default=False
     line_search : bool, default=False
-        Full-batch gradient descent on a smooth loss without L1: the step size of each pass is found by backtracking
-        (Armijo's rule), starting from twice the last one. Needs `batch_size="full"` and momentum=0.
+        Full-batch gradient descent on a smooth loss without L1: each pass starts from the step size of the last one
+        (the first from that of the schedule), which is halved until the objective falls enough for it (Armijo's rule), or
+        else doubled as long as the objective falls further. Needs `batch_size="full"`, momentum=0 and no averaging.
     lazy : bool, default=True
         On CSR, see `Optimizer`.
 
