@@ -74,7 +74,7 @@ class Optimizer:
 class SGD(Optimizer):
     """w <- w - eta g; with momentum m <- mu m + g, w <- w - eta m, and with Nesterov's w <- w - eta (g + mu m).
 
-    On CSR both have a closed form, without an L1 penalty or with plain SGD also with one.
+    On CSR both have a closed form without an L1 penalty, and plain SGD also with one, unless its weights are averaged.
 
     Parameters
     ----------

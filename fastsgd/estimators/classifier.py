@@ -1,7 +1,7 @@
 """SGDClassifier."""
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -484,5 +484,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
 
     @available_if(_has_proba)
     def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`."""
+        """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
+        check_is_fitted(self)
+        if self._heads_loss().coupled:
+            return log_softmax(self.decision_function(X), axis=1)
         return np.log(self.predict_proba(X))
