@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import engine, losses, penalties, schedules
 from fastsgd._kernels.plan import Plan
+from fastsgd.sources import scaling
 from fastsgd.sources.arrays import mean_loss
 from fastsgd.state import State
 from fastsgd.stopping import Plateau
@@ -93,6 +94,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": ["array-like", callable, None],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "standardize": ["boolean"],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -173,14 +175,32 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return state
 
     def _resume(self, X):
-        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place."""
+        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place.
+
+        What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
+        """
         state = self._state
-        if any(now is not then for now, then in zip(self._read_back(), self._published, strict=True)):
+        if self.standardize != (state.std is not None) or any(now is not then for now, then in zip(self._read_back(), self._published, strict=True)):
             fresh = self._new_state(X, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
+            if self.standardize and state.std is not None:
+                scaling.inward(fresh, state.mean, state.std, state.centred)
             return fresh
         return state
+
+    def _standardise(self, table, state, plan):
+        """Have the table read in standard units, and the state in them too; the statistics are of the first rows seen."""
+        centred = self.fit_intercept and not table.sparse and not self._nu
+        if state.std is None:
+            found = scaling.moments(table, state.W.dtype)
+            if found is None:
+                return
+            scaling.inward(state, *found, centred)
+        else:
+            state.prepare(plan, table.sparse)
+            scaling.recentre(state, centred)
+        table.scaling = scaling.Scaling.of(state)
 
     def _read_back(self):
         return self.coef_, getattr(self, self._intercept_name)
@@ -192,13 +212,17 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
-        W, b = state.model(plan)
+        W, b = scaling.outward(state, *state.model(plan))
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
-        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype))
+        found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
+        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
     def _settle(self, state, plan, in_place=False):
-        for name, value in self._publish(state, plan).items():
+        values = self._publish(state, plan)
+        for name in {"mean_", "scale_"} - set(values):
+            vars(self).pop(name, None)
+        for name, value in values.items():
             old = vars(self).get(name)
             if in_place and type(old) is np.ndarray and (old.shape, old.dtype) == (value.shape, value.dtype):
                 old[...] = value
@@ -219,6 +243,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
         plan = self._plan(table, passes, partial)
+        if self.standardize:
+            self._standardise(table, state, plan)
         started = perf_counter()
         rule = Plateau(self.tol, self.n_iter_no_change) if self.tol is not None and not partial else None
         score = None if held_out is None else self._score(held_out, plan)
@@ -299,7 +325,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda state: -float(mean_loss(table, plan, *state.model(plan)).mean())
+            return lambda state: -float(mean_loss(table, plan, *scaling.outward(state, *state.model(plan))).mean())
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
@@ -323,8 +349,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}) or scale X with StandardScaler; "
-                f"{self._largest(table)}.",
+                f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+                f"{'' if self.standardize else ' or set standardize=True'}; {self._largest(table)}.",
                 ConvergenceWarning,
                 stacklevel=CALLER,
             )
@@ -354,18 +380,26 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         try:
             self._settle(state, plan)
         except engine.Diverged:
-            state.restore(State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed))
+            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
+            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
+            state.restore(zeros)
             self._settle(state, plan)
+        advice = (
+            "Lowering eta0"
+            if self.standardize
+            else "standardize=True, or scaling input data with StandardScaler or MinMaxScaler,"
+        )
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler or MinMaxScaler "
-            f"might help; {self._largest(table)}. The estimator holds the last finite model."
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice} might help; {self._largest(table)}. "
+            "The estimator holds the last finite model."
         ) from None
 
     def _largest(self, table):
-        """The three columns of largest scale, in words."""
+        """The three columns of largest scale, in words; of the rows as they were trained on."""
         size = np.zeros(table.X.shape[1])
         for lo in range(0, table.X.shape[0], 65536):
-            part = abs(table.X[lo : lo + 65536])
+            rows = np.arange(lo, min(lo + 65536, table.X.shape[0]))
+            part = abs(table.X[rows] if table.scaling is None else table.read(rows, self._state.W.dtype).X)
             top = part.max(axis=0)
             size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
         names = getattr(self, "feature_names_in_", np.arange(len(size)))

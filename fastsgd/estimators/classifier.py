@@ -165,6 +165,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        standardize=False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -191,6 +192,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.standardize = standardize
 
     # ------------------------------------------------------------ training
     @with_callbacks

@@ -82,6 +82,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        standardize=False,
     ):
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -98,6 +99,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.standardize = standardize
 
     @property
     def _alpha(self):

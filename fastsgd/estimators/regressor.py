@@ -133,6 +133,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        standardize=False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -157,6 +158,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.standardize = standardize
 
     # ------------------------------------------------------------ training
     @with_callbacks

@@ -10,6 +10,7 @@ from fastsgd.sources import _order
 
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32  # rows that lie together and are fetched together: at most so much
 BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted together: at least so much, or so many
+READ_BYTES = 1 << 23  # converted at once, where no kernel reads X as it lies
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
 
@@ -33,6 +34,8 @@ class Table:
         Factors of the weight, for targets above 0 and the others.
     rows : int64 array, or None
         The rows to use; None for all.
+    scaling : Scaling, or None
+        Standardise the rows when they are read: see scaling.py.
     """
 
     X: object
@@ -43,6 +46,7 @@ class Table:
     s_pos: np.ndarray | None = None
     s_neg: np.ndarray | None = None
     rows: np.ndarray | None = None
+    scaling: object = None
 
     @property
     def sparse(self):
@@ -59,6 +63,8 @@ class Table:
 
     def readable(self, dtype):
         """Whether a kernel reads X where it lies."""
+        if self.scaling is not None:
+            return False
         if not self.sparse:
             return self.X.dtype == dtype and self.X.flags.c_contiguous and self.X.flags.aligned
         parts = self.X.data, self.X.indices, self.X.indptr
@@ -71,7 +77,9 @@ class Table:
         )
 
     def read(self, rows, dtype):
-        """Those rows (int64 array or slice) as a table that a kernel can read."""
+        """Those rows (int64 array) as a table that a kernel can read."""
+        if self.scaling is not None:
+            return self.scaling.read(replace(self, scaling=None), rows, dtype)
         X = self.X[rows]
         if self.sparse:
             index = np.result_type(X.indices.dtype, X.indptr.dtype)
@@ -79,6 +87,10 @@ class Table:
             X = _csr(X, dtype, index)
         else:
             X = np.ascontiguousarray(X, dtype=dtype)
+        return self.taken(rows, X)
+
+    def taken(self, rows, X):
+        """Those rows as a table; X is what was made of theirs."""
         taken = {name: getattr(self, name) for name in ("y", "code", "s")}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
         return replace(self, X=X, rows=None, **taken)
@@ -117,8 +129,9 @@ def sizes(table, dtype, heads):
     most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
     blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
     buffer = block * max(1, min(blocks, most // block))
-    call = max(buffer, most // buffer * buffer)
-    return block, buffer, call if table.readable(dtype) else buffer
+    if not table.readable(dtype):
+        most = min(most, int(READ_BYTES // row_bytes))
+    return block, buffer, max(buffer, most // buffer * buffer)
 
 
 def chunks(table, dtype, heads, shuffle, seed, epoch):
