@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import engine, losses, penalties, schedules
 from fastsgd._kernels.plan import Plan
-from fastsgd.sources import scaling
 from fastsgd.sources.arrays import mean_loss
+from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 from fastsgd.stopping import Plateau
 
@@ -139,7 +139,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            decay = SPARSE_INTERCEPT_DECAY if table.sparse else 1.0
+            decay = SPARSE_INTERCEPT_DECAY if table.sparse and not self.standardize else 1.0
         return Plan(
             loss,
             schedule,
@@ -185,22 +185,25 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
             if self.standardize and state.std is not None:
-                scaling.inward(fresh, state.mean, state.std, state.centred)
+                inward(fresh, state.mean, state.std, state.centred)
             return fresh
         return state
 
     def _standardise(self, table, state, plan):
-        """Have the table read in standard units, and the state in them too; the statistics are of the first rows seen."""
+        """Have the table read in standard units, and the state in them too; the statistics are of the first rows seen.
+
+        Centring needs an intercept that takes it up at no cost, which that of the one-class SVM is not, and a dense X.
+        """
         centred = self.fit_intercept and not table.sparse and not self._nu
         if state.std is None:
-            found = scaling.moments(table, state.W.dtype)
+            found = moments(table, state.W.dtype)
             if found is None:
                 return
-            scaling.inward(state, *found, centred)
+            inward(state, *found, centred)
         else:
             state.prepare(plan, table.sparse)
-            scaling.recentre(state, centred)
-        table.scaling = scaling.Scaling.of(state)
+            recentre(state, centred)
+        table.scaling = Scaling.of(state)
 
     def _read_back(self):
         return self.coef_, getattr(self, self._intercept_name)
@@ -212,7 +215,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
-        W, b = scaling.outward(state, *state.model(plan))
+        W, b = state.model(plan)
+        if state.std is not None:
+            W, b = Scaling.of(state).outward(W, b)
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
@@ -245,6 +250,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         plan = self._plan(table, passes, partial)
         if self.standardize:
             self._standardise(table, state, plan)
+            if held_out is not None:
+                held_out[3].scaling = table.scaling
         started = perf_counter()
         rule = Plateau(self.tol, self.n_iter_no_change) if self.tol is not None and not partial else None
         score = None if held_out is None else self._score(held_out, plan)
@@ -325,7 +332,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda state: -float(mean_loss(table, plan, *scaling.outward(state, *state.model(plan))).mean())
+            return lambda state: -float(mean_loss(table, plan, *state.model(plan)).mean())
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))

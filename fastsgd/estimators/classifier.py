@@ -85,7 +85,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+    standardize : bool, default=False
+        Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
+        the penalty is on the standardised coefficients. See Notes.
 
     Attributes
     ----------
@@ -101,6 +104,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         epoch; NaN where nothing asked for it), validation_score, eta, seconds.
     stop_reason_ : str
         "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+    mean_, scale_ : ndarray of shape (n_features,)
+        With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     n_features_in_, feature_names_in_
 
     Notes
@@ -108,6 +113,14 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     `partial_fit` makes one pass over the rows it is given and goes on from the state (weights, step count, generator,
     averages): k calls with shuffle=False give what one epoch of `fit` over all their rows gives. Rows of weight zero change
     nothing. Early stopping settings do not concern it.
+
+    With `standardize=True`, mean and std are of the rows that `fit`, or else the first `partial_fit`, trains on, each row
+    weighted by sample_weight and the class_weight of its class; a validation set does not count. Later calls of
+    `partial_fit` keep them. The objective in `history_` has the penalty of the standardised coefficients. With
+    fit_intercept=False nothing is centred. CSR is not centred either, as that would fill in the zeros: the intercept,
+    which bears no penalty, takes up the shift. So the objective has the same minimum as on dense data, but the steps on
+    the way are not the same. A column that is nonzero in a share p of the rows gets values of about p ** -0.5: with
+    rare ones, lower eta0.
 
     References
     ----------

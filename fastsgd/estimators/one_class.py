@@ -38,13 +38,16 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     average : bool or int, default=False
     max_seconds, callbacks, intercept_decay
         As in `SGDClassifier`.
+    standardize : bool, default=False
+        Train on x / std of each column, as in `SGDClassifier` but never centred: this model separates the rows from the
+        origin, which must stay where it is.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         decision_function = score_samples - offset_.
-    n_iter_, t_, history_, stop_reason_, n_features_in_, feature_names_in_
+    n_iter_, t_, history_, stop_reason_, mean_, scale_, n_features_in_, feature_names_in_
         As in `SGDClassifier`.
 
     Examples

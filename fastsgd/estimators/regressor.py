@@ -67,7 +67,10 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+    standardize : bool, default=False
+        Train on (x - mean) / std of each column, without a copy of X; y stays as it is. `coef_` and `intercept_` are in
+        the units of X; the penalty is on the standardised coefficients. See the notes of `SGDClassifier`.
 
     Attributes
     ----------
@@ -81,6 +84,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         One record an epoch: see `SGDClassifier`.
     stop_reason_ : str
         "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+    mean_, scale_ : ndarray of shape (n_features,)
+        With standardize=True: mean and standard deviation of each column.
     n_features_in_, feature_names_in_
 
     Notes

@@ -10,7 +10,7 @@ from fastsgd.sources import _order
 
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32  # rows that lie together and are fetched together: at most so much
 BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted together: at least so much, or so many
-READ_BYTES = 1 << 23  # converted at once, where no kernel reads X as it lies
+READ_BYTES = 1 << 21  # converted at once, where no kernel reads X as it lies: what stays in the cache until it is used
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
 
@@ -170,6 +170,8 @@ def mean_loss(table, plan, W, b):
     -------
     (K,) float64
     """
+    if table.scaling is not None:  # the rows are read as they are, the model goes to their units
+        table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
     sums = np.zeros((2, len(b)))
     for part, (rows, _, first, m, _) in chunks(table, W.dtype, len(b), False, 0, 0):
         part.total(rows, first, m, part.target(), W, b, plan, sums)

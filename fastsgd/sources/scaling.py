@@ -33,6 +33,11 @@ class Scaling:
         """That of the rows on which this state is trained."""
         return cls(state.mean if state.centred else np.zeros(len(state.mean)), 1.0 / state.std)
 
+    def outward(self, W, b):
+        """Weights (n_features, S) and intercepts (K,) of standardised rows, in the user's units: the same model."""
+        W = (W * self.inverse[:, None]).astype(W.dtype)
+        return W, b - _shift(W, len(b), self.centre)
+
     def read(self, table, rows, dtype):
         """Those rows (int64 array) of a table without scaling, as one that a kernel can read."""
         if not table.readable(dtype):
@@ -122,15 +127,7 @@ def _csr_moments(table, s, dtype):
     return mean + error, np.maximum(0.0, variance)
 
 
-# ---------------------------------------------------------------- a model in either units
-def outward(state, W, b):
-    """Weights (n_features, S) and intercepts (K,) of a model of this state, in the user's units."""
-    if state.std is None:
-        return W, b
-    W = (W / state.std[:, None]).astype(W.dtype)
-    return W, b - _shift(W, len(b), state.mean) if state.centred else b
-
-
+# ---------------------------------------------------------------- a state in standard units
 def inward(state, mean, std, centred):
     """Standardise a state that has weights and intercepts in the user's units, and nothing else yet, in place."""
     state.mean, state.std, state.centred = mean.copy(), std.copy(), centred
