@@ -180,7 +180,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
         """
         state = self._state
-        if self.standardize != (state.std is not None) or any(now is not then for now, then in zip(self._read_back(), self._published, strict=True)):
+        if self.standardize != (state.std is not None) or any(
+            now is not then for now, then in zip(self._read_back(), self._published, strict=True)
+        ):
             fresh = self._new_state(X, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
@@ -391,23 +393,22 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan)
-        advice = (
-            "Lowering eta0"
-            if self.standardize
-            else "standardize=True, or scaling input data with StandardScaler or MinMaxScaler,"
-        )
+        advice = "Scaling input data with StandardScaler or MinMaxScaler might help (or standardize=True)"
+        if self.standardize:
+            advice = "Lowering eta0 might help"
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice} might help; {self._largest(table)}. "
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice}; {self._largest(table)}. "
             "The estimator holds the last finite model."
         ) from None
 
     def _largest(self, table):
         """The three columns of largest scale, in words; of the rows as they were trained on."""
         size = np.zeros(table.X.shape[1])
-        for lo in range(0, table.X.shape[0], 65536):
-            rows = np.arange(lo, min(lo + 65536, table.X.shape[0]))
-            part = abs(table.X[rows] if table.scaling is None else table.read(rows, self._state.W.dtype).X)
-            top = part.max(axis=0)
+        for lo in range(0, table.X.shape[0], 8192):
+            part = table.X[lo : lo + 8192]
+            if table.scaling is not None:
+                part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
+            top = abs(part).max(axis=0)
             size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
         names = getattr(self, "feature_names_in_", np.arange(len(size)))
         top = np.argsort(-size, kind="stable")[:3]

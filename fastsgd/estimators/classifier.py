@@ -119,8 +119,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     `partial_fit` keep them. The objective in `history_` has the penalty of the standardised coefficients. With
     fit_intercept=False nothing is centred. CSR is not centred either, as that would fill in the zeros: the intercept,
     which bears no penalty, takes up the shift. So the objective has the same minimum as on dense data, but the steps on
-    the way are not the same. A column that is nonzero in a share p of the rows gets values of about p ** -0.5: with
-    rare ones, lower eta0.
+    the way are not the same. There, columns that are nonzero in a small share p of the rows (their values become about
+    p ** -0.5), or whose mean is many times their std, make rows long: lower eta0.
 
     References
     ----------

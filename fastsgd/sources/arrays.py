@@ -119,9 +119,10 @@ def _csr(X, dtype, index):
 
 
 def sizes(table, dtype, heads):
-    """(rows of a block, rows of a buffer, rows of a kernel call) for this table.
+    """(rows of a block, of a buffer, of a kernel call, and of what is read at once) for this table.
 
-    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself.
+    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself. The order of
+    the rows follows from the first three, which are the same whether or not a kernel reads X where it lies.
     """
     values = max(1.0, table.row_values)
     row_bytes = values * (dtype.itemsize + (8 if table.sparse else 0))
@@ -129,9 +130,9 @@ def sizes(table, dtype, heads):
     most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
     blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
     buffer = block * max(1, min(blocks, most // block))
-    if not table.readable(dtype):
-        most = min(most, int(READ_BYTES // row_bytes))
-    return block, buffer, max(buffer, most // buffer * buffer)
+    call = max(buffer, most // buffer * buffer)
+    read = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
+    return block, buffer, call, call if table.readable(dtype) else read
 
 
 def chunks(table, dtype, heads, shuffle, seed, epoch):
@@ -142,7 +143,7 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
     (Table, order)
         The table to read from, and `order` as the kernels take it.
     """
-    block, buffer, call = sizes(table, dtype, heads)
+    block, buffer, call, read = sizes(table, dtype, heads)
     n, direct = table.n_rows, table.readable(dtype)
     shuffle = shuffle and n > 1
     if shuffle:
@@ -159,8 +160,10 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
             rows = table.rows[rows]
         if direct:
             yield table, (rows, visit, lo, m, buffer)
-        else:
-            yield table.read(rows, dtype), (np.arange(m), visit, 0, m, buffer)
+            continue
+        for a in range(0, m, read):
+            some, seen = rows[a : a + read], None if visit is None else visit[a : a + read]
+            yield table.read(some, dtype), (np.arange(len(some)), seen, 0, len(some), buffer)
 
 
 def mean_loss(table, plan, W, b):
