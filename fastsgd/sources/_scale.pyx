@@ -7,20 +7,42 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define fastsgd_fetch(p) __builtin_prefetch(p, 0, 3)
+    #else
+    #define fastsgd_fetch(p) ((void)(p))
+    #endif
+    """
+    void fetch_line "fastsgd_fetch"(const void* p) noexcept nogil
+
 ctypedef fused index:
     int32_t
     int64_t
 
+cdef enum:
+    AHEAD = 2048  # bytes that are fetched before they are needed: the next rows may lie anywhere
+
+
+cdef inline void fetch(const char* p, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t k = 0
+    while k < size:
+        fetch_line(p + k)
+        k += 64
+
 
 def dense_rows(const floating[:, ::1] X, const int64_t[::1] rows, const double[::1] centre, const double[::1] inverse):
     """(X[rows] - centre) * inverse, worked out in float64: an array of X's dtype."""
-    cdef Py_ssize_t i, j, n = rows.shape[0], d = X.shape[1]
+    cdef Py_ssize_t i, j, n = rows.shape[0], d = X.shape[1], size = d * sizeof(floating), ahead = 1 + AHEAD // (1 + size)
     cdef const floating* x
     cdef floating* z
     out = np.empty((n, d), np.asarray(X).dtype)
     cdef floating[:, ::1] made = out
     with nogil:
         for i in range(n):
+            if i + ahead < n:
+                fetch(<const char*> &X[rows[i + ahead], 0], size)
             x, z = &X[rows[i], 0], &made[i, 0]
             for j in range(d):
                 z[j] = <floating> ((x[j] - centre[j]) * inverse[j])
@@ -30,7 +52,7 @@ def dense_rows(const floating[:, ::1] X, const int64_t[::1] rows, const double[:
 def csr_rows(const floating[::1] data, const index[::1] indices, const index[::1] indptr, const int64_t[::1] rows,
              const double[::1] inverse):
     """Those rows, each value times its column's inverse: (data, indices, indptr)."""
-    cdef Py_ssize_t i, k, n = rows.shape[0], to = 0
+    cdef Py_ssize_t i, k, r, size, n = rows.shape[0], to = 0, ahead
     of_index = np.asarray(indptr).dtype
     ends = np.zeros(n + 1, of_index)
     cdef index[::1] end = ends
@@ -40,8 +62,14 @@ def csr_rows(const floating[::1] data, const index[::1] indices, const index[::1
     values, columns = np.empty(end[n], np.asarray(data).dtype), np.empty(end[n], of_index)
     cdef floating[::1] value = values
     cdef index[::1] column = columns
+    ahead = 1 + AHEAD * n // (1 + len(values) * <Py_ssize_t> sizeof(floating))
     with nogil:
         for i in range(n):
+            if i + ahead < n:
+                r = rows[i + ahead]
+                size = indptr[r + 1] - indptr[r]
+                fetch(<const char*> (&data[0] + indptr[r]), size * sizeof(floating))
+                fetch(<const char*> (&indices[0] + indptr[r]), size * sizeof(index))
             for k in range(indptr[rows[i]], indptr[rows[i] + 1]):
                 column[to] = indices[k]
                 value[to] = <floating> (data[k] * inverse[indices[k]])
