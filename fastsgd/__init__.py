@@ -1,7 +1,7 @@
 """Linear and logistic models by stochastic gradient descent, on data of any size, at compiled speed."""
 
-from fastsgd import losses, schedules
+from fastsgd import losses, optimizers, schedules
 from fastsgd.estimators import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 __version__ = "0.1.0"
-__all__ = ["SGDClassifier", "SGDOneClassSVM", "SGDRegressor", "losses", "schedules"]
+__all__ = ["SGDClassifier", "SGDOneClassSVM", "SGDRegressor", "losses", "optimizers", "schedules"]

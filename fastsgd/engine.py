@@ -1,27 +1,76 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
 from collections import namedtuple
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
 
 from fastsgd import penalties
 from fastsgd.sources.arrays import chunks, mean_loss
+from fastsgd.state import Gathered, State
 
 # One row of `history_`. loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had
-# not been seen); objective: of the model at the end of the epoch, that would be returned; both a mean over heads.
-Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta seconds")
+# not been seen). Of the model at the end of the epoch, that would be returned: objective, gradient_norm, and change, how
+# far the parameters moved, as a share of their norm; NaN where nothing asked for them. Of several heads, means.
+Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
 HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
+BEYOND_RETURN, RISING = 1e6, 3  # a loss of so many times that of zero weights, and rising so long, will not come back
+SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
 class Diverged(ArithmeticError):
-    """A margin was not finite; the state is that of the last good epoch. Argument: the epoch, from 1."""
+    """A margin was not finite, in the epoch of the argument, from 1."""
 
 
 def objective(table, plan, W, b):
-    """The mean loss plus the penalty at the true weights, mean over the heads."""
-    loss = mean_loss(table, plan, W, b)
-    return float(loss.mean() + penalties.value(W, plan.l1, plan.l2) / len(b) + plan.nu * b.mean())
+    """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
+    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
+    return loss_of(table, plan, W, b) + float(penalty) / heads(plan, b)
+
+
+def loss_of(table, plan, W, b):
+    """The mean loss at the true weights, mean over the heads or their sum."""
+    return float(mean_loss(table, plan, W, b).sum()) / heads(plan, b)
+
+
+def heads(plan, b):
+    """How many objectives there are: one for each head, or one for all."""
+    return 1 if plan.loss.coupled else len(b)
+
+
+def slopes(table, plan, W, b):
+    """Mean loss of each head, and its slopes, at the true weights W (n_features, S) and intercepts b (K).
+
+    Returns
+    -------
+    loss : (K,) float64
+    G, g : (n_features, S) and (K,) float64
+        The slopes in W and in b, without the penalty.
+    """
+    K = len(b)
+    still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
+    sums, G, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
+    for part, order in chunks(table, W.dtype, K, False, 0, 0):
+        if part.batches(order, part.target(), still, plan, sums, gathered, True, False):
+            return np.full(K, np.inf), np.full(W.shape, np.inf), np.full(K, np.inf)
+        G += gathered.G  # in float64, whatever the dtype
+        gathered.G[:] = 0
+    weight = np.where(sums[1] > 0, sums[1], 1.0)
+    G[:, :K] /= weight
+    return sums[0] / weight, G, gathered.gb / weight
+
+
+def measure(table, plan, W, b):
+    """(objective, 2-norm of its gradient); of a weight at zero under L1 the least subgradient."""
+    loss, G, g = slopes(table, plan, W, b)
+    G += plan.l2 * W
+    at_zero = np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0)
+    G = np.where(W != 0, G + plan.l1 * np.sign(W), at_zero)
+    g = (g + plan.nu) * (plan.intercept_decay > 0)
+    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
+    count = heads(plan, b)
+    return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count
 
 
 def one_pass(state, plan, table, shuffle):
@@ -35,21 +84,44 @@ def one_pass(state, plan, table, shuffle):
     Raises
     ------
     Diverged
-        The state is then what it was at the start of the pass.
+        The state is then of no use.
     """
     state.prepare(plan, table.sparse)
-    before, epoch = state.copy(), state.epoch
+    epoch, sums, done = state.epoch, np.zeros((2, len(state.b))), 0
     state.epoch += 1
-    sums, done = np.zeros((2, len(state.b))), 0
+    gathered = None if plan.plain else Gathered(state.W, len(state.b))
     for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
-        if part.sweep(order, part.target(), state, plan, sums):
-            state.restore(before)
-            raise Diverged(epoch + 1)
         done += order[3]
+        given = order, part.target(), state, plan, sums
+        if part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, done == table.n_rows):
+            raise Diverged(epoch + 1)
         yield done, sums
 
 
-def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, watch=False, max_seconds=None, each=None):
+def line_search(state, plan, table, _shuffle):
+    """As `one_pass`: one step of gradient descent, the step size by backtracking from twice the last one."""
+    state.prepare(plan, table.sparse)
+    state.epoch += 1
+    t, W, b = state.at["t"][0], state.W, state.b
+    loss, G, g = slopes(table, plan, W, b)
+    G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
+    start = loss.sum() + penalties.value(W, 0.0, plan.l2) + plan.nu * b.sum()
+    decrease = (G * G).sum() + g @ g
+    eta = 2.0 * plan.eta(t) * state.at["eta_factor"][0]
+    while eta > 1e-30:
+        there = (W - eta * G).astype(W.dtype), b - eta * g
+        value = (
+            mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2) + plan.nu * there[1].sum()
+        )
+        if value <= start - SUFFICIENT * eta * decrease:
+            W[...], b[...] = there
+            break
+        eta /= 2.0
+    state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
+    yield table.n_rows, np.array([loss, np.ones(len(b))])
+
+
+def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, watch=False, max_seconds=None, each=None):
     """Train until a rule, a budget, a callback or the user says stop.
 
     Parameters
@@ -61,8 +133,9 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
     passes : int
         Epochs at the most.
     shuffle : bool
-    rule : Plateau or None
-        Of the validation score where there is one, else of the objective.
+    rules : list of Stopping
+        The first one that is over ends the training, as does a loss beyond return; without any, neither does. With a
+        `Validation` the weights of the best score are restored.
     score : callable or None
         `score(state)`, the validation score of the model of a state; more is better.
     watch : bool
@@ -76,55 +149,98 @@ def train(state, plan, table, *, passes, shuffle=True, rule=None, score=None, wa
     -------
     epochs : list of Epoch
     reason : str
-        "max_iter", "objective", "validation", "callback", "max_seconds" or "interrupted".
+        The name of a rule, "max_iter", "callback", "max_seconds", "interrupted" or "diverged"; in the last case the
+        state is that of the last epoch that was not beyond return.
 
     Raises
     ------
     Diverged
-        With the last good state in place, and the history so far in its second argument.
+        In the first epoch; the state is what it was. The history so far is in its second argument.
     """
-    started, epochs, best, reason = perf_counter(), [], None, "max_iter"
-    if rule is not None and score is not None:
-        best = state.copy()
+    started, epochs, reason = perf_counter(), [], "max_iter"
+    good, best = state.copy(), None
+    ranking = next((rule for rule in rules if rule.name == "validation"), None)
+    walk = line_search if plan.line_search else one_pass
     done = sums = 0  # rows of the pass that is under way
     try:
         while len(epochs) < passes:
-            for done, sums in one_pass(state, plan, table, shuffle):  # noqa: B007, read after the loop
+            model = state.model(plan) if any(rule.needs == "change" for rule in rules) else None
+            for done, sums in walk(state, plan, table, shuffle):  # noqa: B007, read after the loop
                 if max_seconds is not None and perf_counter() - started > max_seconds and done < table.n_rows:
                     reason = "max_seconds"
                     break
-            wanted = watch or (rule is not None and score is None)
-            value = objective(table, plan, *state.model(plan)) if wanted else np.nan
-            points = score(state) if score is not None else np.nan
-            epochs.append(_epoch(state, plan, epochs, sums, value, points, started))
+            measured = _measured(state, plan, table, rules, score, watch, model)
+            epochs.append(_epoch(state, plan, epochs, sums, started, **measured))
             done = 0
-            stop = rule is not None and rule.over(-points if score is not None else value)
-            if best is not None and rule.improved:
+            fate = _fate(epochs, plan, table, state) if rules else "good"
+            if fate == "diverged":
+                state.restore(good)
+                reason = fate
+                break
+            fired = [rule for rule in rules if rule.over(epochs[-1])]
+            if ranking is not None and ranking.improved:
                 best = state.copy()
             if each is not None and each(state, epochs):
                 reason = "callback"
             elif reason == "max_iter" and max_seconds is not None and perf_counter() - started > max_seconds:
                 reason = "max_seconds"
-            elif reason == "max_iter" and stop and not _cut(state, plan, rule):
-                reason = "objective" if score is None else "validation"
+            elif reason == "max_iter" and fired and not _cut(state, plan, fired[0]):
+                reason = fired[0].name
             if reason != "max_iter":
                 break
+            if fate == "good":
+                good = state.copy()
     except KeyboardInterrupt:
         reason = "interrupted"
         if done:
-            epochs.append(_epoch(state, plan, epochs, sums, np.nan, np.nan, started))
+            epochs.append(_epoch(state, plan, epochs, sums, started))
     except Diverged as error:
-        raise Diverged(*error.args, epochs) from None
-    if best is not None and any(np.isfinite(e.validation_score) for e in epochs):
+        state.restore(good)
+        if not epochs:
+            raise Diverged(*error.args, epochs) from None
+        reason = "diverged"
+    if best is not None:
         state.restore(best)
     return epochs, reason
 
 
-def _epoch(state, plan, epochs, sums, value, points, started):
-    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / len(state.b)
+def _measured(state, plan, table, rules, score, watch, before):
+    """What the rules, the user's eyes and the validation set ask for, by columns of the history."""
+    needs, found = {rule.needs for rule in rules}, {}
+    if "gradient_norm" in needs:
+        found["objective"], found["gradient_norm"] = measure(table, plan, *state.model(plan))
+    elif watch or "objective" in needs:
+        found["objective"] = objective(table, plan, *state.model(plan))
+    if before is not None:
+        W, b = state.model(plan)
+        moved = np.linalg.norm(W - before[0]) ** 2 + np.linalg.norm(b - before[1]) ** 2
+        size = np.linalg.norm(W) ** 2 + np.linalg.norm(b) ** 2
+        found["change"] = float(np.sqrt(moved / size)) if size > 0 else 0.0
+    if score is not None:
+        found["validation_score"] = score(state)
+    return found
+
+
+def _epoch(state, plan, epochs, sums, started, **measured):
+    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, state.b)
     now = state.at[0]
-    eta = plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"]
-    return Epoch(len(epochs) + 1, loss, value, points, float(eta), perf_counter() - started)
+    eta = float(plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"])
+    values = dict.fromkeys(Epoch._fields, np.nan) | measured
+    return Epoch(**values | {"epoch": len(epochs) + 1, "loss": loss, "eta": eta, "seconds": perf_counter() - started})
+
+
+def _fate(epochs, plan, table, state):
+    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it went on rising from there."""
+    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-RISING:]]
+    if losses[-1] < BEYOND_RETURN:
+        return "good"
+    if not np.isfinite(losses[-1]):
+        return "diverged"
+    far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
+    if losses[-1] < far:
+        return "good"
+    rose = len(losses) == RISING and losses[0] > far and all(a < b for a, b in pairwise(losses))
+    return "diverged" if rose else "high"
 
 
 def _cut(state, plan, rule):

@@ -1,4 +1,4 @@
-/* Value and slope of the logistic loss for many predictions at once, in a form that compilers vectorise. */
+/* Value and slope of the logistic losses for many predictions at once, in a form that compilers vectorise; no parameters. */
 #ifndef FASTSGD_LOGISTIC_H
 #define FASTSGD_LOGISTIC_H
 #include <math.h>
@@ -51,12 +51,33 @@ static inline double fastsgd_choose(int positive, double a, double b) {
 
 FASTSGD_CLONES
 static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
-                             double *restrict slope) {
+                             double *restrict slope, const double *par) {
+    (void)par;
     for (ptrdiff_t i = 0; i < n; i++) {
         const double m = fabs(p[i]), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
         const double up = fastsgd_choose(p[i] > 0, 1.0, e), down = fastsgd_choose(p[i] > 0, e, 1.0);
         value[i] = (p[i] > 0 ? p[i] : 0.0) - y[i] * p[i] + fastsgd_log1p(e);
         slope[i] = ((1.0 - y[i]) * up - y[i] * down) / (1.0 + e);
+    }
+}
+
+/* The n heads of one row, y a distribution over them: value_k = -y_k log q_k, slope_k = q_k - y_k, q = softmax(p). */
+FASTSGD_CLONES
+static void fastsgd_softmax(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
+                            double *restrict slope, const double *par) {
+    double top = p[0], sum = 0.0, log_sum, per_sum;
+    (void)par;
+    for (ptrdiff_t i = 1; i < n; i++) top = p[i] > top ? p[i] : top;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double m = top - p[i];
+        slope[i] = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
+    }
+    for (ptrdiff_t i = 0; i < n; i++) sum += slope[i];
+    log_sum = log(sum);
+    per_sum = 1.0 / sum;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        value[i] = y[i] * (log_sum + (top - p[i]));
+        slope[i] = slope[i] * per_sum - y[i];
     }
 }
 #endif

@@ -1,153 +1,41 @@
 """Every loss: two C functions, value and slope, and the class that carries them.
 
-Arguments are always (prediction, target); a slope is d loss / d prediction. To add a loss, write its two functions and a
-class here: names, tests and the estimators' lists follow from the class.
+Arguments are always (prediction, target); a slope is d loss / d prediction. To add a loss, write its two functions in
+loss_functions.pxi and a class here: names, tests and the estimators' lists follow from the class.
 
-Classification losses take targets -1 and +1, `LogLoss` any target in [0, 1]. At a kink, value and slope take the same
-branch, the one of the side where the loss is positive.
+Classification losses take targets -1 and +1, `LogLoss` any target in [0, 1].
 """
-from libc.math cimport exp, fabs, log1p
-
 import numpy as np
 
+include "loss_functions.pxi"
+
 cdef extern from "logistic.h":
-    void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope) noexcept nogil
-
-# Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
-cdef double EXP_GUARD = 30.0
-
-
-# ---------------------------------------------------------------- value and slope
-cdef double hinge_value(double p, double y, const double* par) noexcept nogil:
-    cdef double z = p * y
-    return par[0] - z if z <= par[0] else 0.0
+    void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
+                          const double* par) noexcept nogil
+    void fastsgd_softmax(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
+                         const double* par) noexcept nogil
 
 
-cdef double hinge_slope(double p, double y, const double* par) noexcept nogil:
-    return -y if p * y <= par[0] else 0.0
-
-
-cdef double squared_hinge_value(double p, double y, const double* par) noexcept nogil:
-    cdef double z = 1.0 - p * y
-    return z * z if z > 0 else 0.0
-
-
-cdef double squared_hinge_slope(double p, double y, const double* par) noexcept nogil:
-    cdef double z = 1.0 - p * y
-    return -2.0 * y * z if z > 0 else 0.0
-
-
-cdef double modified_huber_value(double p, double y, const double* par) noexcept nogil:
-    cdef double z = p * y
-    if z >= 1.0:
-        return 0.0
-    return (1.0 - z) * (1.0 - z) if z >= -1.0 else -4.0 * z
-
-
-cdef double modified_huber_slope(double p, double y, const double* par) noexcept nogil:
-    cdef double z = p * y
-    if z >= 1.0:
-        return 0.0
-    return -2.0 * y * (1.0 - z) if z >= -1.0 else -4.0 * y
-
-
-cdef double log_loss_value(double p, double y, const double* par) noexcept nogil:
-    return (p if p > 0 else 0.0) - y * p + log1p(exp(-fabs(p)))
-
-
-cdef double log_loss_slope(double p, double y, const double* par) noexcept nogil:
-    # 1 / (1 + exp(-p)) - y, without cancellation for y = 0 and 1, and without a branch on the sign of p
-    cdef double e = exp(-fabs(p)), up = 1.0 if p > 0 else e, down = e if p > 0 else 1.0
-    return ((1.0 - y) * up - y * down) / (1.0 + e)
-
-
-cdef double squared_error_value(double p, double y, const double* par) noexcept nogil:
-    return 0.5 * (p - y) * (p - y)
-
-
-cdef double squared_error_slope(double p, double y, const double* par) noexcept nogil:
-    return p - y
-
-
-cdef double huber_value(double p, double y, const double* par) noexcept nogil:
-    cdef double r = fabs(p - y)
-    return 0.5 * r * r if r <= par[0] else par[0] * (r - 0.5 * par[0])
-
-
-cdef double huber_slope(double p, double y, const double* par) noexcept nogil:
-    cdef double r = p - y
-    if fabs(r) <= par[0]:
-        return r
-    return par[0] if r > 0 else -par[0]
-
-
-cdef double epsilon_insensitive_value(double p, double y, const double* par) noexcept nogil:
-    cdef double r = fabs(p - y) - par[0]
-    return r if r > 0 else 0.0
-
-
-cdef double epsilon_insensitive_slope(double p, double y, const double* par) noexcept nogil:
-    if p - y > par[0]:
-        return 1.0
-    return -1.0 if y - p > par[0] else 0.0
-
-
-cdef double squared_epsilon_insensitive_value(double p, double y, const double* par) noexcept nogil:
-    cdef double r = fabs(p - y) - par[0]
-    return r * r if r > 0 else 0.0
-
-
-cdef double squared_epsilon_insensitive_slope(double p, double y, const double* par) noexcept nogil:
-    cdef double r = p - y
-    if r > par[0]:
-        return 2.0 * (r - par[0])
-    return 2.0 * (r + par[0]) if r < -par[0] else 0.0
-
-
-cdef double quantile_value(double p, double y, const double* par) noexcept nogil:
-    cdef double r = y - p
-    return par[0] * r if r > 0 else (par[0] - 1.0) * r
-
-
-cdef double quantile_slope(double p, double y, const double* par) noexcept nogil:
-    if p == y:
-        return 0.0
-    return -par[0] if y > p else 1.0 - par[0]
-
-
-cdef double poisson_value(double p, double y, const double* par) noexcept nogil:
-    if p <= EXP_GUARD:
-        return exp(p) - y * p
-    return exp(EXP_GUARD) * (1.0 + p - EXP_GUARD) - y * p
-
-
-cdef double poisson_slope(double p, double y, const double* par) noexcept nogil:
-    return exp(p if p <= EXP_GUARD else EXP_GUARD) - y
-
-
-cdef double gamma_value(double p, double y, const double* par) noexcept nogil:
-    if p >= -EXP_GUARD:
-        return p + y * exp(-p)
-    return p + y * exp(EXP_GUARD) * (1.0 - p - EXP_GUARD)
-
-
-cdef double gamma_slope(double p, double y, const double* par) noexcept nogil:
-    return 1.0 - y * exp(-p if p >= -EXP_GUARD else EXP_GUARD)
-
-
-# ---------------------------------------------------------------- the classes
 cdef class Loss:
     """Base of every loss: a scalar function of a prediction p and a target y.
 
     Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
-    takes and whether it is excluded.
+    takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `coupled`,
+    whether it takes all the heads of a row together.
     """
     name = None
     task = ()
     params = ()
     negative = -1.0
     lower, strict = -np.inf, False
+    convex, smooth = True, False
+    coupled = False
+
+    cdef int ready(self) except -1:
+        if self.value_fn is NULL:
+            raise TypeError(f"{type(self).__name__} has no functions; make a loss of your own by losses.Custom(value, slope).")
+        return 0
 
     def value(self, p, y):
         """loss(p, y), elementwise: float64 array of the broadcast shape."""
@@ -162,16 +50,18 @@ cdef class Loss:
         cdef const double[::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
         cdef double[::1] value = np.empty(ps.shape[0]), slope = np.empty(ps.shape[0])
         cdef Py_ssize_t i
+        self.ready()
         if ys.shape[0] != ps.shape[0]:
             raise ValueError(f"p and y must be of one length, found {ps.shape[0]} and {ys.shape[0]}.")
         if self.many_fn is not NULL and ps.shape[0]:
-            self.many_fn(ps.shape[0], &ps[0], &ys[0], &value[0], &slope[0])
+            self.many_fn(ps.shape[0], &ps[0], &ys[0], &value[0], &slope[0], self.par)
         else:
             for i in range(ps.shape[0]):
                 value[i], slope[i] = self.value_fn(ps[i], ys[i], self.par), self.slope_fn(ps[i], ys[i], self.par)
         return np.asarray(value), np.asarray(slope)
 
     def _map(self, p, y, bint slope):
+        self.ready()
         p, y = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(y, np.float64))
         out = np.empty(p.shape)
         cdef const double[::1] ps = np.ascontiguousarray(p).ravel(), ys = np.ascontiguousarray(y).ravel()
@@ -250,6 +140,7 @@ cdef class LogLoss(Loss):
     array([ 0.5,  0. , -0.5])
     """
     name, task, negative = "log_loss", ("classifier",), 0.0
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.many_fn = log_loss_value, log_loss_slope, fastsgd_logistic
@@ -258,6 +149,7 @@ cdef class LogLoss(Loss):
 cdef class ModifiedHuber(Loss):
     """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
     name, task = "modified_huber", ("classifier",)
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = modified_huber_value, modified_huber_slope
@@ -266,6 +158,7 @@ cdef class ModifiedHuber(Loss):
 cdef class SquaredHinge(Loss):
     """max(0, 1 - y p)^2."""
     name, task = "squared_hinge", ("classifier",)
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_hinge_value, squared_hinge_slope
@@ -274,6 +167,7 @@ cdef class SquaredHinge(Loss):
 cdef class SquaredError(Loss):
     """(p - y)^2 / 2: least squares."""
     name, task = "squared_error", ("regressor", "classifier")
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
@@ -286,6 +180,7 @@ cdef class Huber(Loss):
     array([0.125, 2.5  ])
     """
     name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
+    smooth = True
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = huber_value, huber_slope
@@ -304,6 +199,7 @@ cdef class EpsilonInsensitive(Loss):
 cdef class SquaredEpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon)^2."""
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+    smooth = True
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
@@ -331,6 +227,7 @@ cdef class Poisson(Loss):
     Above p = 30 the exponential goes on as its tangent, so that no step overflows.
     """
     name, task, lower = "poisson", ("regressor",), 0.0
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
@@ -346,6 +243,7 @@ cdef class Gamma(Loss):
     Below p = -30 the exponential goes on as its tangent, so that no step overflows.
     """
     name, task, lower, strict = "gamma", ("regressor",), 0.0, True
+    smooth = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope
@@ -355,11 +253,147 @@ cdef class Gamma(Loss):
         return _guarded_exp(p)
 
 
+cdef class TukeyBiweight(Loss):
+    """c^2 / 6 (1 - (1 - (r / c)^2)^3) where |r| = |p - y| <= c, else c^2 / 6: rows far off have no pull at all.
+
+    Not convex: start from a model that is roughly right (`coef_init`), such as one of `Huber`. r is in units of y; c is
+    4.685 times its scale for 95% efficiency on normal errors, so divide y by the scale of its noise, or set c.
+
+    References
+    ----------
+    Beaton and Tukey (1974), The fitting of power series, meaning polynomials, illustrated on band-spectroscopic data.
+
+    >>> TukeyBiweight(c=2.0).slope([1.0, 5.0], 0.0)
+    array([0.5625, 0.    ])
+    """
+    name, task, params = "tukey", ("regressor",), ("c",)
+    convex, smooth = False, True
+
+    def __init__(self, c=4.685):
+        self.value_fn, self.slope_fn = tukey_value, tukey_slope
+        self._number(0, "c", c, 0, np.inf)
+
+
+cdef class Cauchy(Loss):
+    """c^2 / 2 log(1 + (r / c)^2), r = p - y: the likelihood of Cauchy errors; the pull of a row falls as 1 / r.
+
+    Not convex; c is in units of y, as in `TukeyBiweight`.
+
+    References
+    ----------
+    Holland and Welsch (1977), Robust regression using iteratively reweighted least-squares.
+
+    >>> Cauchy(c=2.0).slope([1.0, 4.0], 0.0)
+    array([0.8, 0.8])
+    """
+    name, task, params = "cauchy", ("regressor",), ("c",)
+    convex, smooth = False, True
+
+    def __init__(self, c=2.385):
+        self.value_fn, self.slope_fn = cauchy_value, cauchy_slope
+        self._number(0, "c", c, 0, np.inf)
+
+
+cdef class Welsch(Loss):
+    """c^2 / 2 (1 - exp(-(r / c)^2)), r = p - y: as Tukey's, but the pull of a row never ends altogether.
+
+    Not convex; c is in units of y, as in `TukeyBiweight`.
+
+    References
+    ----------
+    Dennis and Welsch (1978), Techniques for nonlinear least squares and robust regression.
+
+    >>> Welsch(c=2.0).value([0.0, 100.0], 0.0)
+    array([0., 2.])
+    """
+    name, task, params = "welsch", ("regressor",), ("c",)
+    convex, smooth = False, True
+
+    def __init__(self, c=2.985):
+        self.value_fn, self.slope_fn = welsch_value, welsch_slope
+        self._number(0, "c", c, 0, np.inf)
+
+
+cdef class Sigmoid(Loss):
+    """1 / (1 + exp(y p)): the number of errors, smoothed; wrong labels weigh little, however wrong. Not convex.
+
+    References
+    ----------
+    Nguyen and Sanner (2013), Algorithms for direct 0-1 loss optimization in binary classification.
+
+    >>> Sigmoid().value([-9.0, 0.0, 9.0], 1.0).round(3)
+    array([1. , 0.5, 0. ])
+    """
+    name, task = "sigmoid", ("classifier",)
+    convex, smooth = False, True
+
+    def __init__(self):
+        self.value_fn, self.slope_fn = sigmoid_value, sigmoid_slope
+
+
 def _guarded_exp(p):
     return np.exp(np.minimum(p, 85.0 if np.asarray(p).dtype == np.float32 else 700.0))
 
 
-LOSSES = {cls.name: cls for cls in Loss.__subclasses__()}
+include "custom_loss.pxi"
+
+
+# ---------------------------------------------------------------- of several classes together
+cdef class Coupled(Loss):
+    """Base of the losses of all K margins of a row, whose target is a row of K numbers."""
+    coupled, negative = True, 0.0
+
+    cdef int ready(self) except -1:
+        return 0
+
+    def value(self, p, y):
+        """The loss of each row, p and y of shape (n, K): (n,) float64."""
+        return self.both(p, y)[0].sum(axis=1)
+
+    def slope(self, p, y):
+        """Its slope in each margin: (n, K) float64."""
+        return self.both(p, y)[1]
+
+    def both(self, p, y):
+        """(value, slope) of shape (n, K); the values of a row add up to its loss."""
+        cdef const double[:, ::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
+        cdef double[:, ::1] value = np.empty(np.shape(p)), slope = np.empty(np.shape(p))
+        cdef Py_ssize_t i
+        if ys.shape[0] != ps.shape[0] or ys.shape[1] != ps.shape[1] or not ps.shape[1]:
+            raise ValueError(f"p and y must be of one shape (n, K), found {np.shape(p)} and {np.shape(y)}.")
+        for i in range(ps.shape[0]):
+            self.many_fn(ps.shape[1], &ps[i, 0], &ys[i, 0], &value[i, 0], &slope[i, 0], self.par)
+        return np.asarray(value), np.asarray(slope)
+
+
+cdef class Softmax(Coupled):
+    """-sum_k y_k log q_k, q_k = exp(p_k) / sum_j exp(p_j), y a distribution: multinomial logistic regression.
+
+    >>> Softmax().slope([[0.0, 0.0]], [[1.0, 0.0]])
+    array([[-0.5,  0.5]])
+    """
+    name, smooth = "multinomial", True
+
+    def __init__(self):
+        self.many_fn = fastsgd_softmax
+
+
+cdef class CrammerSinger(Coupled):
+    """sum over the other classes of max(0, p_k - p_y + 1), y the class whose target is 1 (Weston and Watkins 1998).
+
+    Crammer and Singer (2001) take the largest of these terms, Weston and Watkins their sum.
+
+    >>> CrammerSinger().value([[0.5, 1.0, -2.0]], [[1.0, 0.0, 0.0]])
+    array([1.5])
+    """
+    name = "crammer_singer"
+
+    def __init__(self):
+        self.many_fn = crammer_singer
+
+
+LOSSES = {cls.name: cls for cls in Loss.__subclasses__() if cls not in (Custom, Coupled)}
+MULTICLASS = {cls.name: cls for cls in Coupled.__subclasses__()}
 
 
 def get(loss, epsilon=None):

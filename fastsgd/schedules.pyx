@@ -1,7 +1,8 @@
 """Every schedule: one C function, the step size eta from the step count t, and the class that carries it.
 
-A step is one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0, alpha, power_t, the
-loss, the rows of a pass and the number of passes. To add a schedule, write its function and a class here.
+A step is one batch, by default one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0,
+alpha, power_t, the loss, the rows of a pass and of a step, and the number of passes. To add a schedule, write its
+function and a class here.
 """
 from libc.math cimport M_PI, cos, exp, floor, pow, sqrt
 
@@ -66,7 +67,7 @@ cdef class Schedule:
     pa = 0
     feedback = False
 
-    def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes):
+    def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes, batch_size=1):
         """A copy that holds the numbers of one fit.
 
         Parameters
@@ -79,6 +80,8 @@ cdef class Schedule:
             Rows in one pass; None in `partial_fit`, where it is not known.
         passes : int
             Passes in all, for the schedules that end.
+        batch_size : int or inf
+            Rows of a step.
 
         Returns
         -------
@@ -87,21 +90,21 @@ cdef class Schedule:
         cdef Schedule bound = type(self).__new__(type(self))
         for name in self.params:
             setattr(bound, name, getattr(self, name))
-        bound.fn = self.fn
+        bound.fn, bound.batch_size = self.fn, batch_size
         bound._set(eta0, alpha, power_t, loss, pass_rows, passes)
         return bound
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
         self.par[0] = eta0
 
-    def _pass_rows(self, pass_rows):
+    def _pass_steps(self, pass_rows):
         rows = self.pass_rows if self.pass_rows is not None else pass_rows
         if rows is None:
             raise ValueError(
                 f"learning_rate={self.name!r} counts in passes, and partial_fit can't know the rows of a pass: give "
                 f"learning_rate=fastsgd.schedules.{type(self).__name__}(pass_rows=...)."
             )
-        return float(rows)
+        return float(max(1.0, np.ceil(rows / self.batch_size)))
 
     def __call__(self, t):
         """The step size at step t (array of any shape, counted from 1), of a bound schedule."""
@@ -223,7 +226,7 @@ cdef class PA2(Schedule):
 
 
 cdef class Exponential(Schedule):
-    """eta = eta0 decay^((t - 1) / pass_rows): falls by the factor `decay` in each pass.
+    """eta = eta0 decay^((t - 1) / (steps of a pass)): falls by the factor `decay` in each pass.
 
     Parameters
     ----------
@@ -238,7 +241,7 @@ cdef class Exponential(Schedule):
         self.decay, self.pass_rows = _within(self, "decay", decay, 1e-300, 1), _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        self.par[0], self.par[1] = eta0, np.log(self.decay) / self._pass_rows(pass_rows)
+        self.par[0], self.par[1] = eta0, np.log(self.decay) / self._pass_steps(pass_rows)
 
 
 cdef class Step(Schedule):
@@ -260,7 +263,7 @@ cdef class Step(Schedule):
         self.pass_rows = _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        self.par[0], self.par[1], self.par[2] = eta0, self.factor, self.every * self._pass_rows(pass_rows)
+        self.par[0], self.par[1], self.par[2] = eta0, self.factor, self.every * self._pass_steps(pass_rows)
 
 
 cdef class Cosine(Schedule):
@@ -284,7 +287,7 @@ cdef class Cosine(Schedule):
         self.passes, self.pass_rows = _passes(self, passes), _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        steps = self._pass_rows(pass_rows) * (passes if self.passes is None else self.passes)
+        steps = self._pass_steps(pass_rows) * (passes if self.passes is None else self.passes)
         self.par[0], self.par[1], self.par[2], self.par[3] = eta0, self.eta_min, self.warmup * steps, steps
 
 
@@ -310,7 +313,7 @@ cdef class OneCycle(Schedule):
         self.pass_rows = _rows(self, pass_rows)
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        steps = self._pass_rows(pass_rows) * (passes if self.passes is None else self.passes)
+        steps = self._pass_steps(pass_rows) * (passes if self.passes is None else self.passes)
         self.par[0], self.par[1], self.par[2] = eta0, eta0 / self.div, eta0 / self.div / self.final_div
         self.par[3], self.par[4] = self.rise * steps, steps
 

@@ -10,6 +10,27 @@ from fastsgd._kernels import kernels
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor")])
 
 
+class Gathered:
+    """The rows of a step that is not complete: sums of their slopes, and the features they had.
+
+    Attributes
+    ----------
+    G : like W
+        Sum of x slope.
+    gb : (K,) float64
+        Sum of the slopes.
+    count : (2,) int64
+        Rows, and features met (CSR).
+    met, is_met : (n_features,) int64 and int8
+        The features met, and whether each was.
+    """
+
+    def __init__(self, W, heads):
+        self.G, self.gb = np.zeros_like(W), np.zeros(heads)
+        self.count = np.zeros(2, np.int64)
+        self.met, self.is_met = np.empty(len(W), np.int64), np.zeros(len(W), np.int8)
+
+
 @dataclass
 class State:
     """Weights, averages and penalties received, of K heads; the clock; the key of the generator.
@@ -34,6 +55,12 @@ class State:
         Whether the mean is subtracted.
     at : (1,) record
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
+    optimizer : Optimizer or None
+        The one of the last pass.
+    m, v : like W, or None
+        Slots of the optimizer.
+    mb, vb : (K,), float64
+        Those of the intercepts.
     seed, epoch : int
         The order of the rows is a pure function of these; epoch counts the passes begun.
     """
@@ -48,6 +75,11 @@ class State:
     last: np.ndarray | None = None
     penalty: tuple = (0.0, 0.0)
     owing: bool = False
+    optimizer: object = None
+    m: np.ndarray | None = None
+    v: np.ndarray | None = None
+    mb: np.ndarray | None = None
+    vb: np.ndarray | None = None
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     centred: bool = False
@@ -69,6 +101,40 @@ class State:
 
     def prepare(self, plan, sparse):
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
+        if plan.average and self.A is None:
+            self.A = np.zeros_like(self.W)
+        if plan.plain:
+            self._prepare_plain(plan, sparse)
+            self.m = self.v = None
+        else:
+            self._fold()
+            if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or self._misses(plan):
+                self._new_slots(plan)
+        self.optimizer = plan.optimizer
+
+    def _misses(self, plan):
+        return any(getattr(self, name) is None for name in plan.slots)
+
+    def _new_slots(self, plan):
+        self.mb, self.vb = np.zeros_like(self.b), np.zeros_like(self.b)
+        self.m, self.v = (np.zeros_like(self.W) if name in plan.slots else None for name in ("m", "v"))
+        if plan.slots and plan.optimizer.name == "ftrl":
+            # the z whose weights these are
+            self.m[:], self.mb[:] = plan.optimizer.start(plan, self.W, self.b, self.at["t"][0])
+
+    def _fold(self):
+        """True weights in W, nothing owed: what the steps of batches start from."""
+        at = self.at[0]
+        if self.Q is not None:
+            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
+            self.Q = self.last = None
+        if at["scale"] != 1 or at["avg_a"] != 0:
+            if self.A is not None:
+                self.A += self.W.dtype.type(at["avg_a"]) * self.W
+            self.W *= self.W.dtype.type(at["scale"])
+        self.at[["scale", "u", "avg_a"]] = (1, 0, 0)
+
+    def _prepare_plain(self, plan, sparse):
         if self.Q is not None and (self.owing > sparse or self.penalty != (plan.l1, plan.l2)):
             kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
             self.last = None
@@ -80,8 +146,6 @@ class State:
         elif not plan.l1:
             self.Q = None
         self.last = self._last(sparse) if plan.l1 and plan.l2 else None
-        if plan.average and self.A is None:
-            self.A = np.zeros_like(self.W)
 
     def _last(self, sparse):
         if self.last is None and sparse:

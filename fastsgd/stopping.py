@@ -1,32 +1,148 @@
-"""When to stop: decisions at the end of an epoch."""
+"""When to stop: decisions at the end of an epoch, from what was measured of it.
+
+A rule says by `needs` what has to be measured, and by `over` whether to stop. To add one, write its class here.
+"""
+
+import copy
+from numbers import Integral, Real
 
 import numpy as np
 
 
-class Plateau:
-    """Stop when a value has not fallen by more than `tol` below the best for `patience` epochs in a row.
+class Stopping:
+    """Base of every rule.
+
+    Class attributes: `name`, which goes to `stop_reason_`; `needs`, the column of `history_` it looks at.
 
     Parameters
     ----------
-    tol : float
-    patience : int
-
-    >>> rule = Plateau(tol=0.1, patience=2)
-    >>> [rule.over(v) for v in (1.0, 0.5, 0.45, 0.44)]
-    [False, False, False, True]
+    tol : float >= 0
+    patience : int >= 1
+        Epochs in a row in which it must hold.
     """
 
-    def __init__(self, tol, patience):
-        self.tol, self.patience = tol, patience
-        self.best, self.waited, self.improved = np.inf, 0, False
+    name = None
+    needs = None
 
-    def over(self, value):
-        """Take the value of one more epoch (less is better); say whether to stop."""
-        self.waited = self.waited + 1 if value > self.best - self.tol else 0
-        self.improved = value < self.best
-        self.best = min(self.best, value)
+    def __init__(self, tol, patience):
+        if not (isinstance(tol, Real) and tol >= 0):
+            raise ValueError(f"{type(self).__name__}: tol must be a number >= 0, got {tol!r}.")
+        if not (isinstance(patience, Integral) and patience >= 1):
+            raise ValueError(f"{type(self).__name__}: patience must be an integer >= 1, got {patience!r}.")
+        self.tol, self.patience = tol, patience
+
+    def fresh(self):
+        """A copy at the start of a fit."""
+        new = copy.copy(self)
+        new.best, new.waited, new.improved = np.inf, 0, False
+        return new
+
+    def over(self, epoch):
+        """Take what was measured of one more epoch; say whether to stop."""
+        self.waited = self.waited + 1 if self.holds(getattr(epoch, self.needs)) else 0
         return self.waited >= self.patience
+
+    def holds(self, value):
+        """Whether the condition is met in this epoch."""
+        return value <= self.tol
 
     def again(self):
         """Count from zero, as when the step size was cut."""
         self.waited = 0
+
+    def get_params(self, deep=True):
+        """tol and patience, so that `stopping__tol` works in a grid search."""
+        return {"tol": self.tol, "patience": self.patience}
+
+    def set_params(self, **params):
+        """Change tol or patience in place."""
+        self.__init__(**{**self.get_params(), **params})
+        return self
+
+    def __repr__(self):
+        return f"{type(self).__name__}(tol={self.tol!r}, patience={self.patience!r})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_params() == other.get_params()
+
+    def __hash__(self):
+        return hash((type(self), self.tol, self.patience))
+
+
+class Objective(Stopping):
+    """The objective has not fallen by more than `tol` below its least value for `patience` epochs in a row.
+
+    >>> from types import SimpleNamespace
+    >>> rule = Objective(tol=0.1, patience=2).fresh()
+    >>> [rule.over(SimpleNamespace(objective=v)) for v in (1.0, 0.5, 0.45, 0.44)]
+    [False, False, False, True]
+    """
+
+    name, needs = "objective", "objective"
+
+    def __init__(self, tol=1e-3, patience=5):
+        super().__init__(tol, patience)
+
+    def holds(self, value):
+        stays, self.improved = value > self.best - self.tol, value < self.best
+        self.best = min(self.best, value)
+        return stays
+
+
+class Validation(Objective):
+    """The validation score has not risen by more than `tol` above its best for `patience` epochs in a row.
+
+    The weights of the best score are returned. Needs a validation set.
+    """
+
+    name, needs = "validation", "validation_score"
+
+    def holds(self, value):
+        return super().holds(-value)
+
+
+class GradientNorm(Stopping):
+    """The gradient of the objective over all rows, with the intercepts, has a 2-norm of at most `tol`.
+
+    Where a weight is zero under an L1 penalty, its subgradient of least size counts. Costs a pass over the rows an epoch.
+    """
+
+    name, needs = "gradient", "gradient_norm"
+
+    def __init__(self, tol=1e-4, patience=1):
+        super().__init__(tol, patience)
+
+
+class ParameterChange(Stopping):
+    """Weights and intercepts have moved by at most `tol` times their 2-norm since the last epoch."""
+
+    name, needs = "parameters", "change"
+
+    def __init__(self, tol=1e-4, patience=1):
+        super().__init__(tol, patience)
+
+
+STOPPING = {cls.name: cls for cls in (Objective, Validation, GradientNorm, ParameterChange)}
+
+
+def get(stopping, tol=None, patience=None):
+    """Fresh rules of what the user gives: a name, an object, or a list of them.
+
+    A name takes `tol`, and "objective" and "validation" also `patience`, where these are not None.
+
+    >>> get(["gradient", Objective(0.1)], tol=0.5, patience=3)
+    [GradientNorm(tol=0.5, patience=1), Objective(tol=0.1, patience=5)]
+    """
+    rules = []
+    for one in stopping if isinstance(stopping, (list, tuple)) else [stopping]:
+        if isinstance(one, Stopping):
+            rules.append(one.fresh())
+        elif isinstance(one, str) and one in STOPPING:
+            cls = STOPPING[one]
+            given = {} if tol is None else {"tol": tol}
+            if patience is not None and issubclass(cls, Objective):
+                given["patience"] = patience
+            rules.append(cls(**given).fresh())
+        else:
+            raise ValueError(f"stopping must be of {list(STOPPING)} or objects of fastsgd.stopping, found {one!r}.")
+    return rules

@@ -75,6 +75,107 @@ def sgd(
     return W, b, t, sums
 
 
+def soft(w, most):
+    return np.sign(w) * np.maximum(0, abs(w) - most)
+
+
+class Weights:
+    """Weights w with the slots of one optimizer: `step(g, eta, t, l1, l2)`, g being the slope of the mean loss."""
+
+    def __init__(self, w, name, numbers):
+        self.w, self.name, self.numbers = w, name, numbers
+        self.m, self.v = np.zeros_like(w), np.zeros_like(w)
+
+    def step(self, g, eta, t, l1, l2):
+        w, m, v, n = self.w, self.m, self.v, self.numbers
+        if self.name == "sgd":
+            mu, nesterov = n["momentum"], n["nesterov"]
+            if not mu:
+                self.w = soft(max(0.0, 1 - eta * l2) * w - eta * g, eta * l1)
+                return
+            g = g + l2 * w
+            self.m = m = mu * m + g
+            self.w = soft(w - eta * (g + mu * m if nesterov else m), eta * l1)
+        elif self.name == "adagrad":
+            g = g + l2 * w
+            self.v = v = v + g**2
+            size = eta / (np.sqrt(v) + n["eps"])
+            self.w = soft(w - size * g, size * l1)
+        elif self.name == "rmsprop":
+            g = g + l2 * w
+            self.v = v = n["rho"] * v + (1 - n["rho"]) * g**2
+            size = eta / (np.sqrt(v) + n["eps"])
+            self.w = soft(w - size * g, size * l1)
+        elif self.name in ("adam", "adamw"):
+            decoupled = self.name == "adamw"
+            g = g if decoupled else g + l2 * w
+            self.m = m = n["beta1"] * m + (1 - n["beta1"]) * g
+            self.v = v = n["beta2"] * v + (1 - n["beta2"]) * g**2
+            m_hat, v_hat = m / (1 - n["beta1"] ** t), v / (1 - n["beta2"] ** t)
+            size = eta / (np.sqrt(v_hat) + n["eps"])
+            self.w = soft((1 - eta * l2 if decoupled else 1) * w - size * m_hat, size * l1)
+        else:
+            sigma = (np.sqrt(v + g**2) - np.sqrt(v)) / eta
+            self.m, self.v = m + g - sigma * w, v + g**2
+            most, l2 = n["lambda1"] + t * l1, n["lambda2"] + t * l2
+            self.w = -soft(self.m, most) / ((n["beta"] + np.sqrt(self.v)) / eta + l2)
+
+
+def minibatch(
+    X,
+    Y,
+    loss,
+    eta,
+    optimizer,
+    batch_size,
+    *,
+    l1=0.0,
+    l2=0.0,
+    average=0,
+    intercept_decay=1.0,
+    nu=0.0,
+    s=None,
+    passes=1,
+    present=None,
+):
+    """Train K heads on X (n, d) and Y (n, K) by any optimizer, a step for each batch of rows of positive weight.
+
+    present : None, or (n, d) of bool: a step changes the features that one of its rows has (lazy, on CSR)
+
+    Returns what `sgd` returns.
+    """
+    (n, d), K = X.shape, Y.shape[1]
+    s = np.ones(n) if s is None else s
+    numbers = optimizer.get_params()
+    W, b = Weights(np.zeros((d, K)), optimizer.name, numbers), Weights(np.zeros(K), optimizer.name, numbers)
+    if optimizer.name == "ftrl":
+        b.numbers = {**numbers, "lambda1": 0.0, "lambda2": 0.0}
+    sum_W, sum_b, averaged, t, sums = np.zeros((d, K)), np.zeros(K), 0, 1, np.zeros((2, K))
+    for _ in range(passes):
+        rows = np.flatnonzero(s)
+        for lo in range(0, len(rows), int(min(batch_size, n))):
+            batch = rows[lo : lo + int(min(batch_size, n))]
+            p = X[batch] @ W.w + b.w
+            weight = s[batch][:, None] * np.ones(K)
+            sums += (weight * loss.value(p, Y[batch])).sum(axis=0), weight.sum(axis=0)
+            slope = weight * loss.slope(p, Y[batch]) / len(batch)
+            before = W.w, W.m, W.v
+            W.step(X[batch].T @ slope, eta(t), t, l1, l2)
+            if present is not None:
+                absent = ~present[batch].any(axis=0)[:, None]
+                W.w, W.m, W.v = (np.where(absent, old, new) for old, new in zip(before, (W.w, W.m, W.v), strict=True))
+            old = b.w
+            b.step(slope.sum(axis=0) + nu, eta(t), t, 0.0, 0.0)
+            b.w = old + intercept_decay * (b.w - old)
+            if 0 < average <= t:
+                averaged += 1
+                sum_W, sum_b = sum_W + W.w, sum_b + b.w
+            t += 1
+    if averaged:
+        return sum_W / averaged, sum_b / averaged, t, sums
+    return W.w, b.w, t, sums
+
+
 def objective(X, Y, loss, W, b, *, l1=0.0, l2=0.0, nu=0.0, s=None, s_pos=None, s_neg=None):
     """Mean loss plus penalty of each head: (K,)."""
     K = Y.shape[1]

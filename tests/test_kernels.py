@@ -53,11 +53,10 @@ def bind(name, loss, eta0=ETA0, alpha=ALPHA, pass_rows=49):
     return schedules.get(name).bind(eta0=eta0, alpha=alpha, power_t=0.5, loss=loss, pass_rows=pass_rows, passes=PASSES)
 
 
-def train(
-    X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, average=0, intercept_decay=1.0, nu=0.0, W=None, b=None, **table
-):
-    """fastsgd's W, b, t and sums of the last pass."""
-    plan = Plan(loss, schedule, l1=l1, l2=l2, average=average, intercept_decay=intercept_decay, nu=nu)
+def train(X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, W=None, b=None, **table):
+    """fastsgd's W, b, t and sums of all passes."""
+    names = "average", "intercept_decay", "nu", "optimizer", "batch_size"
+    plan = Plan(loss, schedule, l1=l1, l2=l2, **{name: table.pop(name) for name in names if name in table})
     table = Table(X, **table)
     heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state = State.zeros(X.shape[1], heads, X.dtype, 0)
@@ -294,5 +293,5 @@ def test_a_margin_that_is_not_finite_leaves_the_state_as_it_was():
     plan = Plan(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
     state = State.zeros(X.shape[1], 1, np.float64, 0)
     with pytest.raises(engine.Diverged):
-        list(engine.one_pass(state, plan, Table(X, y=targets(loss, X, 1)), shuffle=True))
+        engine.train(state, plan, Table(X, y=targets(loss, X, 1)), passes=3)
     assert not state.W.any() and state.at["t"][0] == 1 and state.epoch == 0

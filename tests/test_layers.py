@@ -10,17 +10,33 @@ import fastsgd
 ROOT = Path(fastsgd.__file__).parent
 # A file may import from the layers listed for its own, and from its own.
 LAYERS = {
-    "losses": (),
+    "custom": (),
+    "loss_check": (),
+    "loss_functions": (),
+    "custom_loss": ("custom", "loss_check"),
+    "losses": ("custom", "loss_check"),
     "schedules": (),
     "penalties": (),
     "stopping": (),
-    "_kernels": ("losses", "schedules"),
+    "_philox": (),
+    "_kernels": ("_philox", "losses", "schedules"),
     "state": ("_kernels",),
-    "sources": ("_kernels",),
+    "sources": ("_kernels", "_philox"),
+    "optimizers": ("_kernels",),
     "engine": ("_kernels", "penalties", "stopping", "sources", "state"),
-    "estimators": ("engine", "_kernels", "losses", "penalties", "schedules", "sources", "state", "stopping"),
+    "estimators": (
+        "engine",
+        "_kernels",
+        "losses",
+        "optimizers",
+        "penalties",
+        "schedules",
+        "sources",
+        "state",
+        "stopping",
+    ),
 }
-TOP = ("inspection", "persist", "dask", "cli", "custom", "__init__")  # these may import from everywhere
+TOP = ("inspection", "persist", "dask", "cli", "__init__")  # these may import from everywhere
 
 
 def imported(path):
@@ -31,11 +47,21 @@ def imported(path):
     return found
 
 
+def sources():
+    return [p for p in ROOT.rglob("*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi")]
+
+
 def test_imports_point_one_way():
-    for path in [p for p in ROOT.rglob("*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi")]:
+    for path in sources():
         layer = path.relative_to(ROOT).parts[0].split(".")[0]
         if layer not in TOP:
             assert imported(path) <= {layer, *LAYERS[layer]}, path.relative_to(ROOT)
+
+
+def test_numba_is_imported_in_functions_of_custom_alone():
+    for path in sources():
+        lines = re.findall(r"^.*import numba.*$", path.read_text(encoding="utf-8"), re.M)
+        assert bool(lines) == (path.name == "custom.py") and all(line.startswith("    ") for line in lines), path
 
 
 def test_importing_fastsgd_loads_nothing_heavy():

@@ -16,6 +16,9 @@ OBJECTS += [
     losses.EpsilonInsensitive(0.0),
     losses.SquaredEpsilonInsensitive(2.0),
     losses.Quantile(0.9),
+    losses.TukeyBiweight(2.0),
+    losses.Cauchy(0.5),
+    losses.Welsch(1.0),
 ]
 every = pytest.mark.parametrize("loss", OBJECTS, ids=repr)
 TAILS = np.r_[-(10.0 ** np.arange(3, 9)), 10.0 ** np.arange(3, 9)]
@@ -29,7 +32,7 @@ def targets(loss):
 
 def kinks(loss, y):
     """Where the slope, or its own slope, jumps."""
-    epsilon = getattr(loss, "epsilon", 0.0)
+    epsilon = getattr(loss, "epsilon", getattr(loss, "c", 0.0))
     return {
         "hinge": [y],
         "perceptron": [0.0],
@@ -80,13 +83,25 @@ def test_value_is_continuous_at_the_kinks(loss):
 
 
 @every
-def test_convex(loss):
-    """Every loss listed is: no chord lies below the curve."""
+def test_convex_is_said_of_those_that_are(loss):
+    """No chord lies below the curve; of the others, some do for each target."""
     for y in targets(loss):
         (a, b), share = RNG.uniform(-45, 45, (2, 5000)), RNG.random(5000)
         chord = share * loss.value(a, y) + (1 - share) * loss.value(b, y)
         below = loss.value(share * a + (1 - share) * b, y)
-        assert np.all(below <= chord + 1e-9 * np.maximum(1.0, abs(loss.value(a, y)) + abs(loss.value(b, y))))
+        fine = below <= chord + 1e-9 * np.maximum(1.0, abs(loss.value(a, y)) + abs(loss.value(b, y)))
+        assert np.all(fine) == loss.convex
+
+
+@every
+def test_smooth_is_said_of_those_that_are(loss):
+    """Across the kinks, the slopes of the others jump at one at least."""
+    jumps = []
+    for y in targets(loss):
+        for k in kinks(loss, y):
+            below, above = loss.slope([k - 1e-7, k + 1e-7], y)
+            jumps.append(abs(above - below) > 1e-3 * max(1.0, abs(below)))
+    assert any(jumps) != loss.smooth
 
 
 @every
@@ -94,6 +109,8 @@ def test_a_perfect_prediction_asks_for_no_step(loss):
     for y in targets(loss):
         if loss.name == "log_loss":
             p = np.log(y / (1 - y)) if 0 < y < 1 else (800.0 if y else -800.0)
+        elif loss.name == "sigmoid":  # as above, the minimum is at infinity
+            p = 40.0 * y
         elif loss.task == ("classifier",):
             p = 2.0 * y
         else:
@@ -113,6 +130,7 @@ def test_kinks_are_pinned():
     assert losses.EpsilonInsensitive(0.5).slope([-0.51, 0.51], 0.0).tolist() == [-1, 1]
     assert losses.SquaredEpsilonInsensitive(0.5).slope([-0.5, 0.5], 0.0).tolist() == [0, 0]
     assert losses.Huber(0.5).slope([-0.6, -0.5, 0.5, 0.6], 0.0).tolist() == [-0.5, -0.5, 0.5, 0.5]
+    assert losses.TukeyBiweight(2.0).slope([-9.0, -2.0, 2.0, 9.0], 0.0).tolist() == [0, 0, 0, 0]
     assert losses.Quantile(0.9).slope([0.0, 1.0, 2.0], 1.0) == pytest.approx([-0.9, 0, 0.1])
     assert losses.Poisson().slope([30, 31, 1e8], 0.0).tolist() == [np.exp(30.0)] * 3
     assert losses.Gamma().slope([-30, -31, -1e8], 1.0).tolist() == [1 - np.exp(30.0)] * 3
@@ -124,6 +142,25 @@ def test_log_loss_keeps_its_digits_in_both_tails():
     np.testing.assert_allclose(loss.value(-p, 0.0), np.exp(-p), rtol=1e-8)
     np.testing.assert_allclose(loss.slope(p, 1.0), -np.exp(-p), rtol=1e-8)
     np.testing.assert_allclose(loss.slope(-p, 0.0), np.exp(-p), rtol=1e-8)
+
+
+def test_sigmoid_keeps_its_digits_in_both_tails():
+    loss, p = losses.Sigmoid(), np.array([20.0, 40.0, 700.0])
+    for y in (-1.0, 1.0):
+        np.testing.assert_allclose(loss.value(p * y, y), np.exp(-p), rtol=1e-8)
+        np.testing.assert_allclose(loss.value(-p * y, y), 1.0, rtol=1e-8)
+        np.testing.assert_allclose(loss.slope(p * y, y), -y * np.exp(-p), rtol=1e-8)
+        np.testing.assert_allclose(loss.slope(-p * y, y), -y * np.exp(-p), rtol=1e-8)
+
+
+def test_robust_losses_are_least_squares_near_zero_and_have_their_limits():
+    r = np.array([-1e-3, 1e-3])
+    for loss in (losses.TukeyBiweight(), losses.Cauchy(), losses.Welsch()):
+        np.testing.assert_allclose(loss.value(r, 0.0), r**2 / 2, rtol=1e-6)
+        np.testing.assert_allclose(loss.slope(r, 0.0), r, rtol=1e-6)
+    assert losses.TukeyBiweight(3.0).value(1e9, 0.0) == 1.5
+    assert losses.Welsch(3.0).value(1e9, 0.0) == 4.5
+    assert losses.Cauchy(3.0).slope(1e9, 0.0) == pytest.approx(9e-9)
 
 
 def test_same_as_scikit_learn_at_random_points():
@@ -182,7 +219,13 @@ def test_set_params():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: losses.Huber(-1), lambda: losses.Quantile(0), lambda: losses.Quantile(1), lambda: losses.Huber(np.nan)],
+    [
+        lambda: losses.Huber(-1),
+        lambda: losses.Quantile(0),
+        lambda: losses.Quantile(1),
+        lambda: losses.Huber(np.nan),
+        lambda: losses.Welsch(0),
+    ],
 )
 def test_parameters_out_of_range(make):
     with pytest.raises(ValueError, match="must lie between"):

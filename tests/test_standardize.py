@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
 from fastsgd.estimators import held_out
 from fastsgd.sources import arrays
 from fastsgd.sources.arrays import Table
@@ -78,6 +78,40 @@ def test_equals_a_fit_on_scaled_rows(cls, layout, penalty, shuffle, average, dty
     close(getattr(ours, score)(X.astype("f8")), getattr(theirs, score)(Z), 10 * rtol)
     close(ours.mean_ / ours.scale_, scaler.mean_ / scaler.scale_, rtol)
     np.testing.assert_allclose(ours.scale_, scaler.scale_, rtol=rtol)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, "full"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adagrad", "adam", "ftrl"])
+@LAYOUT
+def test_with_every_optimizer(layout, optimizer, batch_size):
+    X, y, s = data(SGDClassifier, layout, classes=3)
+    Z, _ = scaled(X, s)
+    given = dict(optimizer=optimizer, batch_size=batch_size, intercept_decay=1.0, penalty="elasticnet", loss="log_loss")
+    for extra in (
+        {"multi_class": "multinomial"},
+        {"stopping": "gradient", "tol": 1e-9},
+        {"init": "normal", "n_init": 3},
+    ):
+        ours = make(SGDClassifier, **given | extra)
+        theirs = clone(ours).set_params(standardize=False)
+        if "tol" in extra:
+            with pytest.warns(ConvergenceWarning, match="Maximum number"):
+                ours.fit(X, y, sample_weight=s)
+            with pytest.warns(ConvergenceWarning, match="Maximum number"):
+                theirs.fit(Z, y, sample_weight=s)
+            np.testing.assert_allclose(ours.history_["gradient_norm"], theirs.history_["gradient_norm"], rtol=1e-6)
+        else:
+            ours.fit(X, y, sample_weight=s), theirs.fit(Z, y, sample_weight=s)
+        close(ours.coef_ * ours.scale_, theirs.coef_)
+        close(ours.decision_function(X), theirs.decision_function(Z), 1e-8)
+
+
+def test_line_search():
+    X, y, _ = data()
+    given = dict(optimizer=optimizers.SGD(line_search=True), batch_size="full", learning_rate="constant", tol=None, max_iter=20)
+    ours = SGDRegressor(**given, standardize=True).fit(X, y)
+    theirs = SGDRegressor(**given).fit(scaled(X)[0], y)
+    close(ours.coef_ * ours.scale_, theirs.coef_, 1e-8)
 
 
 def test_equals_a_fit_on_scaled_rows_with_the_defaults():
@@ -375,6 +409,16 @@ def test_a_batch_of_another_layout_finds_the_same_model(cls, penalty, average):
             est.set_params(eta0=0.01).partial_fit(LAYOUTS[kind](X), y)
 
 
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam", "ftrl"])
+def test_a_batch_of_another_layout_with_an_optimizer(optimizer):
+    X, y, _ = data()
+    est = make(SGDRegressor, optimizer=optimizer, eta0=0.1, max_iter=20).fit(X, y)
+    for kind in ("csr", "csr", "dense"):
+        loss = 0.5 * ((est.predict(X) - y) ** 2).mean()
+        est.set_params(batch_size="full").partial_fit(LAYOUTS[kind](X), y)  # one step, after the loss was taken
+        assert est.history_["loss"][0] == pytest.approx(loss, rel=1e-9) and loss < 0.5 * y.var()
+
+
 def test_switching_it_between_calls_goes_on_from_the_coefficients():
     X, y, _ = data()
     est = SGDRegressor(**STILL, alpha=0.0).fit(X, y, coef_init=(coef := 1 / X.std(axis=0)), intercept_init=0.5)
@@ -391,7 +435,7 @@ def test_a_fit_that_diverges_keeps_the_statistics_and_says_what_helps():
     X, y, _ = data()
     est = make(SGDRegressor, eta0=1e300)
     with pytest.raises(
-        ValueError, match=r"Lowering eta0 might help; the columns of largest scale are . \(up to \d\.\d"
+        ValueError, match=r"It may take a lower eta0 .*; the columns of largest scale are . \(up to \d\.\d"
     ):
         est.fit(X, y)
     assert np.isfinite(est.coef_).all() and est.mean_[3] == pytest.approx(X[:, 3].mean())

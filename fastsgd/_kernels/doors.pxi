@@ -67,6 +67,103 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
     return fault
 
 
+cdef int mode_of(Layout* L, Plan plan, double t, double factor, Py_ssize_t steps, bint gather) noexcept:
+    """How the steps of a call are to be taken."""
+    if Layout is Csr:
+        if plan.lazy and not gather:
+            if not (plan.closed and plan.rule.kind in (SGD, MOMENTUM)):
+                return PRESENT
+            if has_closed_form(&plan.par, &plan.rule, t, factor, steps):
+                return LINE
+    return ALL
+
+
+cdef int batch_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
+                    target, state, Plan plan, double[:, ::1] sums, gathered, bint gather, bint last) except -1:
+    cdef One one
+    cdef Many many
+    cdef const int64_t[::1] rows = order[0]
+    cdef const int32_t[::1] visit = order[1]
+    cdef floating[:, ::1] W = state.W, m = state.m, v = state.v, A = state.A, G = gathered.G
+    cdef double[::1] b = state.b, b_avg = state.b_avg, mb = state.mb, vb = state.vb, gb = gathered.gb
+    cdef int64_t[::1] count = gathered.count, met = gathered.met
+    cdef char[::1] is_met = gathered.is_met
+    cdef Scalars[::1] at = state.at
+    cdef Py_ssize_t K = b.shape[0], S = W.shape[1], buffer_rows = order[4], left, i, r, longest = 0, steps
+    cdef Targets T = targets(target, K)
+    cdef Rule R = plan.rule
+    cdef Moving M
+    cdef Order O
+    cdef Batch B
+    cdef Line N
+    cdef int fault = 0
+    for array in (state.m, state.v, state.A, gathered.G):
+        if array is not None and array.shape != state.W.shape:
+            raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
+    if (not padded(S, K) or W.shape[0] != d or b_avg.shape[0] != K or mb.shape[0] != K or vb.shape[0] != K
+            or gb.shape[0] != K or sums.shape[0] != 2 or sums.shape[1] != K):
+        raise ValueError(f"the state is of {W.shape[0]} features and {K} heads in {S} columns, X has {d} features")
+    if met.shape[0] != d or is_met.shape[0] != d:
+        raise ValueError(f"what was gathered is of {met.shape[0]} features, X has {d}")
+    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
+    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
+    O.first, O.n, O.ahead = order[2], order[3], 0
+    B.size = INT64_MAX if gather or plan.batch_size > O.n + count[0] else <Py_ssize_t> plan.batch_size
+    B.tile = max(1, min(min(64, B.size), 4096 // K))
+    B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
+    steps = (O.n + B.filled) // B.size + 1
+    B.mode = mode_of(L, plan, at[0].t, at[0].eta_factor, steps, gather)
+    if Layout is Csr:
+        for i in range(O.n if B.mode == PRESENT and B.size == 1 else 0):
+            r = O.rows[i] if O.rows is not NULL else O.first + i
+            longest = max(longest, indptr[r + 1] - indptr[r])
+    B.room = S * max(longest, max(1, 2048 // S))
+    M.S, M.b, M.b_avg, M.at, M.loss_sum, M.weight_sum = S, &b[0], &b_avg[0], &at[0], &sums[0, 0], &sums[1, 0]
+    M.live = NULL
+    B.met, B.is_met = &met[0] if d else NULL, &is_met[0] if d else NULL
+    B.gb, B.mb, B.vb = &gb[0], &mb[0], &vb[0]
+    R.eta, R.c1, R.c2 = plan.par.schedule(at[0].t, plan.par.schedule_par) * at[0].eta_factor, 0, 0
+
+    # workspace, kept alive by these arrays
+    work = np.empty(B.tile * (4 * K + 1) + B.room + (steps + 1 if B.mode == LINE else 0))
+    near_work = np.zeros(B.tile * S + 4 * B.room, state.W.dtype)
+    paid = np.zeros(d) if plan.l1 > 0 and plan.closed and B.mode != ALL and R.kind in (SGD, ADAGRAD) else None
+    cdef double[::1] ws = work, ps = paid
+    cdef floating[::1] zs = near_work
+    M.of, B.rows, B.due = &ws[0], <int64_t*> &ws[4 * K * B.tile], &ws[(4 * K + 1) * B.tile]
+    B.paid = &ps[0] if paid is not None and d else NULL
+    N.sigma, N.phi, N.c, N.e, N.step, N.avg_z, N.avg_f, N.cs = 1, 1, 0, 0, 0, 0, 0, NULL
+    cdef floating* w = &W[0, 0] if d else NULL
+    cdef floating* mp = &m[0, 0] if m is not None and d else NULL
+    cdef floating* vp = &v[0, 0] if v is not None and d else NULL
+    cdef floating* ap = &A[0, 0] if A is not None and d else NULL
+    cdef floating* gp = &G[0, 0] if d else NULL
+    with nogil:
+        if B.mode == LINE and R.kind == MOMENTUM:
+            N.cs = &ws[(4 * K + 1) * B.tile + B.room]
+            backwards(<double*> N.cs, &plan.par, &R, at[0].t, at[0].eta_factor, steps)
+            N.c = N.cs[0]
+            enter(d * S, w, mp, &N)
+        left = O.n
+        while not fault:
+            O.n = min(buffer_rows, left) if O.visit is not NULL else left
+            left -= O.n
+            O.ahead = min(buffer_rows, left) if O.visit is not NULL else 0
+            if K == 1:
+                fault = batches(L, &one, values, indices, indptr, d, O, &T, w, mp, vp, ap, gp, M, &plan.par, &R, &B, &N,
+                                &zs[0], last and left == 0)
+            else:
+                fault = batches(L, &many, values, indices, indptr, d, O, &T, w, mp, vp, ap, gp, M, &plan.par, &R, &B, &N,
+                                &zs[0], last and left == 0)
+            if left == 0:
+                break
+            O.rows += O.n
+            O.visit += O.n
+        bring_up(d, S, w, mp, vp, ap, &B, &R, &at[0], &N)
+    count[0], count[1] = B.filled, B.n_met
+    return fault
+
+
 cdef int total_rows(Layout* L, const floating* values, const index* indices, const index* indptr, rows, Py_ssize_t first,
                     Py_ssize_t n, target, const floating[:, ::1] W, const double[::1] b, Plan plan,
                     double[:, ::1] sums) except -1:
@@ -133,6 +230,36 @@ def sweep_csr(const floating[::1] data, const index[::1] indices, const index[::
     cdef const index* ends = &indptr[0]
     cdef Py_ssize_t d = state.W.shape[0]
     return sweep_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
+
+
+def batch_dense(const floating[:, ::1] X, order, target, state, Plan plan, double[:, ::1] sums, gathered, bint gather=False,
+                bint last=False):
+    """A step for each `plan.batch_size` rows, on a C-contiguous array; otherwise as `sweep_dense`.
+
+    Parameters
+    ----------
+    gathered : Gathered
+        The rows of a step that is not complete, from the last call and for the next.
+    gather : bool
+        Take no step: what is gathered are the sums of the slopes over all rows, at the weights as they are.
+    last : bool
+        Also take the step of the rows at the end that are too few for a whole one.
+    """
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    return batch_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums, gathered, gather, last)
+
+
+def batch_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
+              Plan plan, double[:, ::1] sums, gathered, bint gather=False, bint last=False):
+    """As `batch_dense`, for a CSR matrix whose structure was checked."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    cdef Py_ssize_t d = state.W.shape[0]
+    return batch_rows(&L, values, ix, ends, d, order, target, state, plan, sums, gathered, gather, last)
 
 
 def total_dense(const floating[:, ::1] X, rows, Py_ssize_t first, Py_ssize_t n, target, const floating[:, ::1] W,

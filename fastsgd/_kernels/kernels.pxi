@@ -8,5 +8,8 @@
 # (sources/_check.pyx).
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
-include "sweep.pxi"     # over the rows of a block
+include "sweep.pxi"     # over the rows of a block, plain SGD row by row
+include "update.pxi"    # the optimizers
+include "closed.pxi"    # what happens to weights that no row meets
+include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python

@@ -1,17 +1,33 @@
 from fastsgd.losses cimport loss_fn, losses_fn
 from fastsgd.schedules cimport schedule_fn
 
+# The update rules, see update.pxi.
+cdef enum:
+    SGD, MOMENTUM, ADAGRAD, RMSPROP, ADAM, FTRL
+
+# One step of an optimizer: its parameters, and the numbers of this step.
+cdef struct Rule:
+    int kind
+    double par[4]
+    double l1, l2
+    double eta
+    double mean             # gradients are sums over the rows: times this
+    double done             # steps before this one
+    double c1, c2           # Adam: 1 - beta1^t, 1 - beta2^t
+
 # What a kernel needs to know of the model; read-only while it runs.
 cdef struct Params:
     loss_fn value
     loss_fn slope
     losses_fn many          # both, for many predictions; or NULL
+    int coupled             # many takes the heads of one row together
     const double* loss_par
     schedule_fn schedule
     const double* schedule_par
     double l1, l2           # factors of |w|_1 and |w|_2^2 / 2
     double intercept_decay  # the intercept's step, times this; 0 without an intercept
     double nu               # one-class: the intercept's own slope
+    double noise            # variance of the noise on the slopes in W, before it falls
     double average          # first step that counts in the average; 0 for none
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
@@ -27,4 +43,7 @@ cdef packed struct Scalars:
 
 cdef class Plan:
     cdef Params par
-    cdef readonly object loss, schedule
+    cdef Rule rule
+    cdef readonly object loss, schedule, optimizer
+    cdef readonly double batch_size
+    cdef readonly bint lazy, closed

@@ -2,9 +2,12 @@
 from fastsgd.losses cimport Loss
 from fastsgd.schedules cimport Schedule
 
+# The update rules by name.
+KINDS = {"sgd": SGD, "momentum": MOMENTUM, "adagrad": ADAGRAD, "rmsprop": RMSPROP, "adam": ADAM, "ftrl": FTRL}
+
 
 cdef class Plan:
-    """Loss, bound schedule and numbers of one fit.
+    """Loss, bound schedule, optimizer and numbers of one fit.
 
     Parameters
     ----------
@@ -19,16 +22,47 @@ cdef class Plan:
         One-class SVM: slope of the objective in the intercept, beside the loss's.
     average : int
         First step whose weights count in the average; 0 for none.
+    optimizer : Optimizer or None
+        None is plain SGD.
+    batch_size : int or inf
+        Rows of a step; inf for all of a pass.
+    noise : float
+        Variance of the normal noise added to each slope in W, times 1 / (1 + t)^0.55 at step t.
     """
 
-    def __init__(self, Loss loss, Schedule schedule, *, l1, l2, intercept_decay=1.0, nu=0.0, average=0):
-        self.loss, self.schedule = loss, schedule
+    def __init__(self, Loss loss, Schedule schedule, *, l1, l2, intercept_decay=1.0, nu=0.0, average=0, optimizer=None,
+                 batch_size=1, noise=0.0):
+        cdef int i
+        loss.ready()
+        self.loss, self.schedule, self.optimizer, self.batch_size = loss, schedule, optimizer, batch_size
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
-        self.par.many = loss.many_fn
+        self.par.many, self.par.coupled = loss.many_fn, loss.coupled
         self.par.schedule, self.par.schedule_par = schedule.fn, schedule.par
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average
+        self.par.noise = noise
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
+        self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, l1, l2
+        numbers = () if optimizer is None else optimizer.numbers()
+        for i in range(4):
+            self.rule.par[i] = numbers[i] if i < len(numbers) else 0.0
+        self.lazy = (optimizer is None or optimizer.lazy) and not noise
+        self.closed = optimizer is None or optimizer.closed(l1, l2, average > 0)
+
+    @property
+    def plain(self):
+        """Whether a step is one row and the optimizer plain SGD."""
+        return self.rule.kind == SGD and self.batch_size == 1 and self.par.noise == 0
+
+    @property
+    def line_search(self):
+        """Whether the step size of each pass is searched for."""
+        return self.optimizer is not None and getattr(self.optimizer, "line_search", False)
+
+    @property
+    def slots(self):
+        """Names of the optimizer's arrays."""
+        return () if self.optimizer is None else self.optimizer.slots
 
     @property
     def l1(self):

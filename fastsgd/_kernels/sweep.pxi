@@ -21,7 +21,7 @@ cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssiz
         if not isfinite(of[h]):
             return 1
     if P.many is not NULL:
-        P.many(K, of, y, value, slope)
+        P.many(K, of, y, value, slope, P.loss_par)
     else:
         for h in range(K):
             value[h] = P.value(of[h], y[h], P.loss_par)
@@ -116,7 +116,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
             if P.many is not NULL:
-                P.many(1, &p, &y, &value, &slope)
+                P.many(1, &p, &y, &value, &slope, P.loss_par)
             else:
                 slope = P.slope(p, y, P.loss_par)
                 value = P.value(p, y, P.loss_par)

@@ -13,12 +13,10 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import engine, losses, penalties, schedules
+from fastsgd import engine, losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
-from fastsgd.sources.arrays import mean_loss
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
-from fastsgd.stopping import Plateau
 
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -93,6 +91,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": ["array-like", callable, None],
+        "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
+        "stopping": [StrOptions(set(stopping.STOPPING)), stopping.Stopping, list, tuple, None],
+        "init": [StrOptions({"zeros", "normal"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "gradient_noise": [Interval(Real, 0, None, closed="left")],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "standardize": ["boolean"],
     }
@@ -110,14 +114,49 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         self._validate_params()
-        rate = schedules.get(self.learning_rate)
+        rate, optimizer = self._schedule(), optimizers.get(self.optimizer)
         if rate.name == "optimal" and self._alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
             )
         if rate.pa and self._loss().name != self._pa_loss:
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
-        penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or self._loss().coupled):
+            raise ValueError(
+                f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
+                "one-vs-rest classes."
+            )
+        if optimizer.name == "ftrl" and rate.name != "constant":
+            raise ValueError(
+                f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
+            )
+        l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        if getattr(optimizer, "line_search", False):
+            self._check_line_search(l1)
+        if self.stopping is not None:
+            stopping.get(self.stopping)
+
+    def _check_line_search(self, l1):
+        needs = {
+            "batch_size='full'": self.batch_size == "full",
+            "no L1 penalty": not l1,
+            "average=False": not self.average,
+            "gradient_noise=0": not self.gradient_noise,
+            "a smooth loss": self._loss().smooth,
+        }
+        missing = [what for what, there in needs.items() if not there]
+        if missing:
+            raise ValueError(f"optimizer={self.optimizer!r} searches along the line, and needs {', '.join(missing)}.")
+
+    def _rules(self, held_out):
+        """The stopping rules of this fit."""
+        if self.stopping is None:
+            name = "objective" if held_out is None else "validation"
+            return [] if self.tol is None else stopping.get(name, self.tol, self.n_iter_no_change)
+        rules = stopping.get(self.stopping, self.tol, self.n_iter_no_change)
+        if held_out is None and any(rule.needs == "validation_score" for rule in rules):
+            raise ValueError("stopping by the validation score needs early_stopping=True, or X_val and y_val in fit.")
+        return rules
 
     @property
     def _alpha(self):
@@ -126,28 +165,40 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _loss(self):
         return losses.get(self.loss, self.epsilon)
 
+    def _schedule(self):
+        """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
+        rate, optimizer = schedules.get(self.learning_rate), optimizers.get(self.optimizer)
+        own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
+        return schedules.Constant() if rate.name in own else rate
+
     def _plan(self, table, passes, partial):
-        loss = self._loss()
-        schedule = schedules.get(self.learning_rate).bind(
+        optimizer = optimizers.get(self.optimizer)
+        batch_size = np.inf if self.batch_size == "full" else self.batch_size
+        schedule = self._schedule().bind(
             eta0=self.eta0,
             alpha=self._alpha,
             power_t=self.power_t,
-            loss=loss,
+            loss=losses.get(self.loss, self.epsilon),
             pass_rows=None if partial else table.n_rows,
             passes=passes,
+            batch_size=batch_size,
         )
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            decay = SPARSE_INTERCEPT_DECAY if table.sparse and not self.standardize else 1.0
+            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
+            decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
-            loss,
+            self._loss(),
             schedule,
             l1=l1,
             l2=l2,
             intercept_decay=decay if self.fit_intercept else 0.0,
             nu=self._nu,
             average=int(self.average),
+            optimizer=optimizer,
+            batch_size=batch_size,
+            noise=self.gradient_noise,
         )
 
     _nu = 0.0
@@ -158,6 +209,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
+        if self.n_init > 1 and coef_init is not None:
+            raise ValueError(
+                f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
+            )
+        if self.init == "normal":
+            state = self._restart(state, np.random.default_rng(seed))
+            state.seed = seed
         if coef_init is not None:
             coef = np.asarray(coef_init.toarray() if hasattr(coef_init, "toarray") else coef_init, dtype)
             if coef.size != heads * X.shape[1] or (heads > 1 and coef.shape != (heads, X.shape[1])):
@@ -201,7 +259,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             found = moments(table, state.W.dtype)
             if found is None:
                 return
-            inward(state, *found, centred)
+            drawn = (
+                self.init == "normal" and (state.W == self._restart(state, np.random.default_rng(state.seed)).W).all()
+            )
+            if drawn:  # in standard units already
+                state.mean, state.std, state.centred = *found, centred
+            else:
+                inward(state, *found, centred)
         else:
             state.prepare(plan, table.sparse)
             recentre(state, centred)
@@ -255,7 +319,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             if held_out is not None:
                 held_out[3].scaling = table.scaling
         started = perf_counter()
-        rule = Plateau(self.tol, self.n_iter_no_change) if self.tol is not None and not partial else None
+        rules = [] if partial else self._rules(held_out)
         score = None if held_out is None else self._score(held_out, plan)
         root = None if partial else self._root(state, plan, X, y, metadata)
         hooks = [] if partial else self._hooks(root, plan, X, y, metadata)
@@ -266,13 +330,14 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
         try:
-            epochs, self.stop_reason_ = engine.train(
+            epochs, self.stop_reason_ = self._best_of(
+                1 if partial else self.n_init,
                 state,
                 plan,
                 table,
                 passes=passes,
                 shuffle=self.shuffle,
-                rule=rule,
+                rules=rules,
                 score=score,
                 watch=bool(hooks),
                 max_seconds=None if partial else self.max_seconds,
@@ -294,12 +359,38 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         if not partial:
-            self._warn(table, plan, epochs)
+            self._warn(table, plan, epochs, bool(rules))
             if self.verbose:
                 print(
                     f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
                 )
         return self
+
+    def _best_of(self, starts, state, plan, table, *, rules, **how):
+        """Train from that many starting points; `state` becomes the one of least objective."""
+        if starts == 1:
+            return engine.train(state, plan, table, rules=rules, **how)
+        rng, first, best = np.random.default_rng(state.seed), state.copy(), None
+        for _ in range(starts):
+            run = first.copy() if best is None else self._restart(first, rng)
+            epochs, reason = engine.train(run, plan, table, rules=[rule.fresh() for rule in rules], **how)
+            value = engine.objective(table, plan, *run.model(plan))
+            if best is None or value < best[0]:
+                best = value, run, epochs, reason
+            if reason in ("interrupted", "callback", "max_seconds"):
+                best = *best[:3], reason
+                break
+        state.restore(best[1])
+        return best[2:]
+
+    def _restart(self, first, rng):
+        state = first.copy()
+        state.seed = int(rng.integers(np.iinfo(np.int32).max))
+        if self.init == "normal":
+            state.W[:, : len(state.b)] = rng.standard_normal((len(state.W), len(state.b))) / np.sqrt(
+                max(1, len(state.W))
+            )
+        return state
 
     def _root(self, state, plan, X, y, metadata):
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
@@ -334,19 +425,20 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda state: -float(mean_loss(table, plan, *state.model(plan)).mean())
+            return lambda state: -engine.loss_of(table, plan, *state.model(plan))
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
 
     # ------------------------------------------------------------ words
     def _print(self, last):
-        values = [f"{name} {getattr(last, name):.6g}" for name in ("loss", "objective", "validation_score", "eta")]
+        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
+        values = [f"{name} {getattr(last, name):.6g}" for name in names]
         print(
             f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s"
         )
 
-    def _warn(self, table, plan, epochs):
+    def _warn(self, table, plan, epochs, ruled):
         if self.power_t < 0:
             warnings.warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
@@ -354,16 +446,22 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                 FutureWarning,
                 stacklevel=CALLER,
             )
-        if self._worse_than_nothing(table, plan, epochs):
+        if self.stop_reason_ == "diverged" or self._worse_than_nothing(table, plan, epochs):
+            kept = (
+                "The weights are those before it did."
+                if self.stop_reason_ == "diverged"
+                else "It holds the last weights."
+            )
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-                f"{'' if self.standardize else ' or set standardize=True'}; {self._largest(table)}.",
+                f"{kept} Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+                f"{'' if self.standardize else ', set standardize=True or scale X with StandardScaler'}; "
+                f"{self._largest(table)}.",
                 ConvergenceWarning,
                 stacklevel=CALLER,
             )
-        elif self.tol is not None and self.stop_reason_ == "max_iter":
+        elif ruled and self.stop_reason_ == "max_iter":
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
@@ -375,8 +473,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if not epochs or np.nanmax([epochs[-1].loss, epochs[-1].objective]) < 1e6:
             return False
         W, b = self._state.model(plan)
-        zero = float(mean_loss(table, plan, np.zeros_like(W), np.zeros_like(b)).mean())
-        return float(mean_loss(table, plan, W, b).mean()) > 1e6 * (1.0 + abs(zero))
+        zero = engine.loss_of(table, plan, np.zeros_like(W), np.zeros_like(b))
+        return engine.loss_of(table, plan, W, b) > 1e6 * (1.0 + abs(zero))
 
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
@@ -393,9 +491,10 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan)
-        advice = "Scaling input data with StandardScaler or MinMaxScaler might help (or standardize=True)"
+        lower = f"a lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        advice = f"Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True, or {lower}"
         if self.standardize:
-            advice = "Lowering eta0 might help"
+            advice = f"It may take {lower}"
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice}; {self._largest(table)}. "
             "The estimator holds the last finite model."

@@ -1,7 +1,7 @@
 """SGDClassifier."""
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -13,10 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import losses
 from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD, with_callbacks
-from fastsgd.estimators.validation import check_labels, check_lengths, check_weight, check_X, encode, unique_labels
+from fastsgd.estimators.validation import (
+    check_distributions,
+    check_labels,
+    check_lengths,
+    check_weight,
+    check_X,
+    encode,
+    unique_labels,
+)
 from fastsgd.sources.arrays import Table
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
+TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
 
 
 def _has_proba(self):
@@ -38,9 +47,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     Parameters
     ----------
     loss : str or object of fastsgd.losses, default="hinge"
-        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"; or a regression loss on targets -1 and 1:
-        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive". "log_loss" also takes soft
-        labels: a float y in [0, 1] is then the probability of class 1.
+        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron"; "sigmoid" (the number of errors, smoothed:
+        not convex); or a regression loss on targets -1 and 1: "squared_error", "huber", "epsilon_insensitive",
+        "squared_epsilon_insensitive"; or an object, such as one of your own, ``losses.Custom(value, slope)``. "log_loss"
+        also takes soft labels: a float y in [0, 1] is then the probability of class 1.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty.
@@ -64,6 +74,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="optimal"
         "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+        "optimal" is made for plain SGD; with another optimizer it is the same as "constant".
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
     power_t : float, default=0.5
@@ -86,6 +97,27 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+    optimizer : str or object of fastsgd.optimizers, default="sgd"
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
+    batch_size : int or "full", default=1
+        Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
+        descent. The last batch of a pass may be shorter.
+    stopping : str, object of fastsgd.stopping, or list of them, default=None
+        "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
+        "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
+        "validation" with a validation set, else "objective".
+    init : {"zeros", "normal"}, default="zeros"
+        Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features).
+    n_init : int, default=1
+        Train so often, from other initial weights and in another order, and keep the model of least objective: for
+        losses that are not convex.
+    gradient_noise : float, default=0.0
+        Variance of normal noise added to each slope in W, falling as 1 / (1 + t)^0.55 (Neelakantan et al. 2015); each step
+        then costs O(n_features).
+    multi_class : {"ovr", "multinomial", "crammer_singer"}, default="ovr"
+        With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
+        a y of shape (n_samples, n_classes) then holds probabilities of the classes) or "crammer_singer" (the sum of
+        the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
@@ -103,7 +135,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
         epoch; NaN where nothing asked for it), validation_score, eta, seconds.
     stop_reason_ : str
-        "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
+        "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     n_features_in_, feature_names_in_
@@ -145,9 +178,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
-        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
         "n_jobs": [int, None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
+        "multi_class": [StrOptions({"ovr", *TOGETHER})],
     }
 
     def __init__(
@@ -178,6 +212,13 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        optimizer="sgd",
+        batch_size=1,
+        stopping=None,
+        init="zeros",
+        n_init=1,
+        gradient_noise=0.0,
+        multi_class="ovr",
         standardize=False,
     ):
         self.loss = loss
@@ -205,7 +246,26 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.stopping = stopping
+        self.init = init
+        self.n_init = n_init
+        self.gradient_noise = gradient_noise
+        self.multi_class = multi_class
         self.standardize = standardize
+
+    # ------------------------------------------------------------ parameters
+    def _check_params(self):
+        super()._check_params()
+        two = TOGETHER.get(self.multi_class)
+        if two and getattr(self.loss, "name", self.loss) != two:
+            raise ValueError(f"multi_class={self.multi_class!r} needs loss={two!r}, got loss={self.loss!r}.")
+
+    def _loss(self):
+        if self.multi_class != "ovr" and len(getattr(self, "classes_", ())) > 2:
+            return losses.MULTICLASS[self.multi_class]()
+        return super()._loss()
 
     # ------------------------------------------------------------ training
     @with_callbacks
@@ -250,10 +310,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         soft = self._soft(y)
-        self.classes_ = np.array([0.0, 1.0]) if soft else unique_labels(y)
+        self.classes_ = np.arange(max(2, y.shape[1] if y.ndim == 2 else 0), dtype=float) if soft else unique_labels(y)
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
-        self._class_weight = self._weigh(np.round(y) if soft else y)
+        self._class_weight = self._weigh((y.argmax(axis=1) if y.ndim == 2 else np.round(y)) if soft else y)
         table = self._table(X, y, s, soft)
         labels = None if soft else y
         held = None
@@ -341,7 +401,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
-        y = check_labels(y, names[1])
+        if self.multi_class == "multinomial" and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            y = check_distributions(y, names[1])
+        else:
+            y = check_labels(y, names[1])
         check_lengths(X, y, names)
         if y.dtype.kind not in "biu" and not self._soft(y):
             check_classification_targets(y)
@@ -350,6 +413,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
 
     def _soft(self, y):
         """Whether y holds probabilities and not labels."""
+        if y.ndim == 2:
+            return True
         if self._loss().name != "log_loss" or y.dtype.kind != "f":
             return False
         return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
@@ -358,11 +423,13 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         """Targets for the kernel: numbers for one head, class codes for several."""
         weight = self._class_weight
         if soft:
-            y = y.astype(np.float64)
+            y = np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
+            if y.shape[1] != len(self.classes_):
+                raise ValueError(f"y has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
             if weight is not None:
-                pull = weight[1] * y + weight[0] * (1.0 - y)
-                y, s = weight[1] * y / pull, pull if s is None else pull * s
-            return Table(X, y=y[:, None], s=s)
+                pull = y @ weight
+                y, s = y * weight / pull[:, None], pull if s is None else pull * s
+            return Table(X, y=np.ascontiguousarray(y[:, 1:] if y.shape[1] == 2 else y, np.float64), s=s)
         table = Table(X, negative=self._loss().negative, s=s)
         if len(self.classes_) == 2:
             # the class of the one head is 0
@@ -371,7 +438,9 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
                 encode(y, self.classes_)
         else:
             table.code = encode(y, self.classes_)
-        if weight is not None:
+        if weight is not None and self._loss().coupled:
+            table.s = weight[table.code] * (1.0 if s is None else s)
+        elif weight is not None:
             pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
             table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
         return table
@@ -391,6 +460,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     def predict_proba(self, X):
         """Probability of each class: (n_samples, n_classes).
 
+        multi_class="multinomial": the softmax of the margins. Else, with
         "log_loss": the logistic function of the margin; "modified_huber": (clip(margin, -1, 1) + 1) / 2 (Zhang 2004).
         More than two classes: those numbers, normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the
         classifier in sklearn.calibration.CalibratedClassifierCV.
@@ -401,6 +471,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             For the other losses.
         """
         z = self.decision_function(X)
+        if self._loss().coupled:
+            return softmax(z, axis=1)
         p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
         if p.ndim == 1:
             return np.column_stack([1 - p, p])

@@ -85,6 +85,12 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        optimizer="sgd",
+        batch_size=1,
+        stopping=None,
+        init="zeros",
+        n_init=1,
+        gradient_noise=0.0,
         standardize=False,
     ):
         self.nu = nu
@@ -102,6 +108,12 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.stopping = stopping
+        self.init = init
+        self.n_init = n_init
+        self.gradient_noise = gradient_noise
         self.standardize = standardize
 
     @property

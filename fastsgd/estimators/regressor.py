@@ -25,7 +25,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     ----------
     loss : str or object of fastsgd.losses, default="squared_error"
         "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile" (the median;
-        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean).
+        `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean); against outliers
+        "tukey", "cauchy" and "welsch" (not convex); or an object, such as one of your own, ``losses.Custom(value, slope)``.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty.
@@ -68,6 +69,23 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+    optimizer : str or object of fastsgd.optimizers, default="sgd"
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
+    batch_size : int or "full", default=1
+        Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
+        descent. The last batch of a pass may be shorter.
+    stopping : str, object of fastsgd.stopping, or list of them, default=None
+        "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
+        "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
+        "validation" with a validation set, else "objective".
+    init : {"zeros", "normal"}, default="zeros"
+        Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features).
+    n_init : int, default=1
+        Train so often, from other initial weights and in another order, and keep the model of least objective: for
+        losses that are not convex.
+    gradient_noise : float, default=0.0
+        Variance of normal noise added to each slope in W, falling as 1 / (1 + t)^0.55 (Neelakantan et al. 2015); each step
+        then costs O(n_features).
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X; y stays as it is. `coef_` and `intercept_` are in
         the units of X; the penalty is on the standardised coefficients. See the notes of `SGDClassifier`.
@@ -83,7 +101,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     history_ : structured array
         One record an epoch: see `SGDClassifier`.
     stop_reason_ : str
-        "objective", "validation", "max_iter", "max_seconds", "callback", "interrupted" or "diverged".
+        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
+        "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
     n_features_in_, feature_names_in_
@@ -109,7 +128,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
-        "loss": [StrOptions(set(LOSSES)), *LOSSES.values()],
+        "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
     }
 
     def __init__(
@@ -138,6 +157,12 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         max_seconds=None,
         callbacks=None,
         intercept_decay="auto",
+        optimizer="sgd",
+        batch_size=1,
+        stopping=None,
+        init="zeros",
+        n_init=1,
+        gradient_noise=0.0,
         standardize=False,
     ):
         self.loss = loss
@@ -163,6 +188,12 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.intercept_decay = intercept_decay
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.stopping = stopping
+        self.init = init
+        self.n_init = n_init
+        self.gradient_noise = gradient_noise
         self.standardize = standardize
 
     # ------------------------------------------------------------ training

@@ -6,27 +6,9 @@ the place of the draw in the counter. So the order is a pure function of (seed, 
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from fastsgd._philox cimport LANES, philox
+
 import numpy as np
-
-
-cdef enum:
-    LANES = 32
-
-
-cdef void philox(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d, uint32_t k0, uint32_t k1) noexcept nogil:
-    """Ten rounds on LANES counters (a[i], b[i], c[i], d[i]) at once, in place."""
-    cdef uint64_t high, low
-    cdef int _, i
-    for _ in range(10):
-        for i in range(LANES):
-            low = <uint64_t> a[i] * <uint32_t> 0xD2511F53
-            high = <uint64_t> c[i] * <uint32_t> 0xCD9E8D57
-            a[i] = <uint32_t> (high >> 32) ^ b[i] ^ k0
-            b[i] = <uint32_t> high
-            c[i] = <uint32_t> (low >> 32) ^ d[i] ^ k1
-            d[i] = <uint32_t> low
-        k0 += <uint32_t> 0x9E3779B9
-        k1 += <uint32_t> 0xBB67AE85
 
 
 ctypedef fused integer:

@@ -107,6 +107,10 @@ class Table:
         """One step for each row: see _kernels/kernels.pxi."""
         return (kernels.sweep_csr if self.sparse else kernels.sweep_dense)(*self.arrays(), *args)
 
+    def batches(self, *args):
+        """A step for each batch of rows: see _kernels/batches.pxi."""
+        return (kernels.batch_csr if self.sparse else kernels.batch_dense)(*self.arrays(), *args)
+
     def total(self, *args):
         """Sum of the losses: see _kernels/kernels.pxi."""
         return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)

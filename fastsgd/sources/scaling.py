@@ -145,6 +145,8 @@ def recentre(state, centred):
     if now["avg_n"] > 0:
         state.b_avg += (_shift(state.A, K, by) + now["avg_a"] * _shift(state.W, K, by)) / now["avg_n"]
     state.centred = centred
+    if state.optimizer is not None and state.optimizer.name == "ftrl":
+        state.mb = None  # its weights are functions of its slots, which are to be made anew
 
 
 def _shift(W, K, by):

@@ -1,0 +1,21 @@
+# Philox4x32-10, a counter-based generator (Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3).
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum:
+    LANES = 32
+
+
+cdef inline void philox(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d, uint32_t k0, uint32_t k1) noexcept nogil:
+    """Ten rounds on LANES counters (a[i], b[i], c[i], d[i]) at once, in place."""
+    cdef uint64_t high, low
+    cdef int _, i
+    for _ in range(10):
+        for i in range(LANES):
+            low = <uint64_t> a[i] * <uint32_t> 0xD2511F53
+            high = <uint64_t> c[i] * <uint32_t> 0xCD9E8D57
+            a[i] = <uint32_t> (high >> 32) ^ b[i] ^ k0
+            b[i] = <uint32_t> high
+            c[i] = <uint32_t> (low >> 32) ^ d[i] ^ k1
+            d[i] = <uint32_t> low
+        k0 += <uint32_t> 0x9E3779B9
+        k1 += <uint32_t> 0xBB67AE85

@@ -1,0 +1,342 @@
+"""Every optimizer: its parameters, its slots, and what its update is. The compiled updates are in _kernels/update.pxi.
+
+In the formulas g is the gradient of the batch mean of the loss plus l2 w (w's own slope under the L2 penalty; the
+intercept has none), eta the step size of the schedule, t = 1, 2, ... the number of the step, one batch each.
+"""
+
+import numpy as np
+
+from fastsgd._kernels.plan import KINDS
+
+
+class Optimizer:
+    """Base of every optimizer.
+
+    Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight; `params`, the
+    constructor's arguments.
+
+    On CSR a step of one row costs as much as the row has values. Where the weights that a row does not have move in a
+    way that can be worked out later in closed form, they do, and the model is that of the same data laid out dense.
+    Where they don't, `lazy=True` leaves them as they are, as if no time had passed for them; `lazy=False` updates
+    all of them in each step, at the cost of O(n_features), and gives the model of the dense layout. On dense data `lazy`
+    changes nothing.
+    """
+
+    name = None
+    kind = None
+    slots = ()
+    params = ("lazy",)
+    plain = False  # whether it is w <- w - eta g
+
+    def __init__(self, lazy=True):
+        self.lazy = lazy
+
+    def numbers(self):
+        """The parameters as the kernel reads them, at most four."""
+        return ()
+
+    def closed(self, l1, l2, average):
+        """Whether a CSR step on present features alone gives the dense model under that penalty."""
+        return False
+
+    def get_params(self, deep=True):
+        """The constructor's arguments, so that `optimizer__beta1` works in a grid search."""
+        return {name: getattr(self, name) for name in self.params}
+
+    def set_params(self, **params):
+        """Change constructor arguments in place."""
+        for name in params:
+            if name not in self.params:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
+        self.__init__(**{**self.get_params(), **params})
+        return self
+
+    def _number(self, name, value, low, high, low_ok=False):
+        if isinstance(value, str) or not (low < value < high or (low_ok and value == low)):
+            raise ValueError(
+                f"{type(self).__name__}: {name} must lie {'in [' if low_ok else 'between '}{low}{', ' if low_ok else ' and '}"
+                f"{high}{')' if low_ok else ''}, got {value!r}."
+            )
+        setattr(self, name, float(value))
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_params() == other.get_params()
+
+    def __hash__(self):
+        return hash((type(self), tuple(self.get_params().items())))
+
+
+class SGD(Optimizer):
+    """w <- w - eta g; with momentum m <- mu m + g, w <- w - eta m, and with Nesterov's w <- w - eta (g + mu m).
+
+    On CSR both have a closed form, without an L1 penalty or with plain SGD also with one.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1), default=0.0
+    nesterov : bool, default=False
+    line_search : bool, default=False
+        Full-batch gradient descent on a smooth loss without L1: the step size of each pass is found by backtracking
+        (Armijo's rule), starting from twice the last one. Needs `batch_size="full"` and momentum=0.
+    lazy : bool, default=True
+        On CSR, see `Optimizer`.
+
+    References
+    ----------
+    Polyak (1964), Some methods of speeding up the convergence of iteration methods. Sutskever, Martens, Dahl and Hinton
+    (2013), On the importance of initialization and momentum in deep learning. Armijo (1966), Minimization of functions
+    having Lipschitz continuous first partial derivatives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> from fastsgd.optimizers import SGD
+    >>> X, y = np.eye(2), np.array([1.0, 2.0])
+    >>> heavy_ball = SGDRegressor(optimizer=SGD(momentum=0.5), batch_size="full", learning_rate="constant", eta0=0.1,
+    ...                           penalty=None, fit_intercept=False, max_iter=2, tol=None)
+    >>> print(heavy_ball.fit(X, y).coef_)  # 0.05, then 0.05 + 0.1 (0.5 0.5 + 0.475)
+    [0.1225 0.245 ]
+    """
+
+    name, params = "sgd", ("momentum", "nesterov", "line_search", "lazy")
+
+    def __init__(self, momentum=0.0, nesterov=False, line_search=False, lazy=True):
+        super().__init__(lazy)
+        self._number("momentum", momentum, 0, 1, True)
+        self.nesterov, self.line_search = nesterov, line_search
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov=True needs momentum > 0, got momentum=0.")
+        if line_search and momentum:
+            raise ValueError(f"SGD: line_search=True needs momentum=0, got momentum={momentum!r}.")
+        self.kind = KINDS["momentum" if momentum else "sgd"]
+        self.slots, self.plain = ("m",) if momentum else (), not momentum
+
+    def numbers(self):
+        return (self.momentum, float(self.nesterov))
+
+    def closed(self, l1, l2, average):
+        return not l1 or (not self.momentum and not average)
+
+
+class AdaGrad(Optimizer):
+    """v <- v + g^2; w <- w - eta g / (sqrt(v) + eps).
+
+    On CSR the closed form holds without an L2 penalty; with one the L2 pull is felt by the features present alone.
+
+    Parameters
+    ----------
+    eps : float > 0, default=1e-10
+    lazy : bool, default=True
+        On CSR, see `Optimizer`.
+
+    References
+    ----------
+    Duchi, Hazan and Singer (2011), Adaptive subgradient methods for online learning and stochastic optimization, with
+    the composite (proximal) step for L1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X, y = np.eye(2), np.array([1.0, 100.0])
+    >>> reg = SGDRegressor(optimizer="adagrad", learning_rate="constant", eta0=0.1, penalty=None, fit_intercept=False,
+    ...                    max_iter=1, tol=None)
+    >>> print(reg.fit(X, y).coef_)  # the first step has the length eta, whatever the slope
+    [0.1 0.1]
+    """
+
+    name, kind, slots, params = "adagrad", KINDS["adagrad"], ("v",), ("eps", "lazy")
+
+    def __init__(self, eps=1e-10, lazy=True):
+        super().__init__(lazy)
+        self._number("eps", eps, 0, 1)
+
+    def numbers(self):
+        return (self.eps,)
+
+    def closed(self, l1, l2, average):
+        return not l2 and not (l1 and average)
+
+
+class RMSProp(Optimizer):
+    """v <- rho v + (1 - rho) g^2; w <- w - eta g / (sqrt(v) + eps).
+
+    Parameters
+    ----------
+    rho : float in [0, 1), default=0.9
+    eps : float > 0, default=1e-8
+    lazy : bool, default=True
+        On CSR, see `Optimizer`: v of an absent feature does not decay.
+
+    References
+    ----------
+    Tieleman and Hinton (2012), Lecture 6.5, Neural networks for machine learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> from fastsgd.optimizers import RMSProp
+    >>> X, y = np.eye(2), np.array([1.0, 100.0])
+    >>> reg = SGDRegressor(optimizer=RMSProp(rho=0.75), learning_rate="constant", eta0=0.1, penalty=None,
+    ...                    fit_intercept=False, max_iter=1, tol=None)
+    >>> print(reg.fit(X, y).coef_)  # eta / sqrt(1 - rho)
+    [0.2 0.2]
+    """
+
+    name, kind, slots, params = "rmsprop", KINDS["rmsprop"], ("v",), ("rho", "eps", "lazy")
+
+    def __init__(self, rho=0.9, eps=1e-8, lazy=True):
+        super().__init__(lazy)
+        self._number("rho", rho, 0, 1, True)
+        self._number("eps", eps, 0, 1)
+
+    def numbers(self):
+        return (self.rho, self.eps)
+
+
+class Adam(Optimizer):
+    """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; w <- w - eta m^ / (sqrt(v^) + eps).
+
+    m^ = m / (1 - beta1^t) and v^ = v / (1 - beta2^t) are free of the bias to the zeros they start from.
+
+    Parameters
+    ----------
+    beta1, beta2 : float in [0, 1), default=0.9, 0.999
+    eps : float > 0, default=1e-8
+    lazy : bool, default=True
+        On CSR, see `Optimizer`: m and v of an absent feature do not decay, and its weight stays.
+
+    References
+    ----------
+    Kingma and Ba (2015), Adam: a method for stochastic optimization, Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X, y = np.eye(2), np.array([1.0, 100.0])
+    >>> reg = SGDRegressor(optimizer="adam", batch_size="full", learning_rate="constant", eta0=0.1, penalty=None,
+    ...                    fit_intercept=False, max_iter=1, tol=None)
+    >>> print(np.round(reg.fit(X, y).coef_, 6))
+    [0.1 0.1]
+    """
+
+    name, kind, slots, params = "adam", KINDS["adam"], ("m", "v"), ("beta1", "beta2", "eps", "lazy")
+    decoupled = False
+
+    def __init__(self, beta1=0.9, beta2=0.999, eps=1e-8, lazy=True):
+        super().__init__(lazy)
+        self._number("beta1", beta1, 0, 1, True)
+        self._number("beta2", beta2, 0, 1, True)
+        self._number("eps", eps, 0, 1)
+
+    def numbers(self):
+        return (self.beta1, self.beta2, self.eps, float(self.decoupled))
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w <- (1 - eta l2) w before each step, and l2 w is not part of g.
+
+    Parameters
+    ----------
+    beta1, beta2, eps, lazy
+        As `Adam`.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), Decoupled weight decay regularization, Algorithm 2.
+
+    Examples
+    --------
+    >>> AdamW(beta2=0.99)
+    AdamW(beta1=0.9, beta2=0.99, eps=1e-08, lazy=True)
+    """
+
+    name, decoupled = "adamw", True
+
+
+class FTRL(Optimizer):
+    """FTRL-Proximal: w = -soft(z, L1) / ((beta + sqrt(n)) / eta + L2), exactly zero where |z| <= L1.
+
+    z <- z + g - sigma w with sigma = (sqrt(n + g^2) - sqrt(n)) / eta, and n <- n + g^2, g being without the penalty.
+    After t steps L1 = lambda1 + t l1 and L2 = lambda2 + t l2: l1 and l2 are those of the objective (alpha and l1_ratio),
+    whose sum over the steps grows with t (McMahan 2011); lambda1 and lambda2 are the constant ones of McMahan et al.
+    (2013). eta is eta0, whatever the default of `learning_rate`; another schedule is refused: the step sizes fall with
+    the slopes of each coordinate. On CSR in closed form;
+    but where weights under a penalty are averaged, an absent feature counts with the weight it had when last met.
+
+    Parameters
+    ----------
+    beta : float > 0, default=1.0
+    lambda1, lambda2 : float >= 0, default=0.0
+    lazy : bool, default=True
+        On CSR, see `Optimizer`.
+
+    References
+    ----------
+    McMahan (2011), Follow-the-regularized-leader and mirror descent: equivalence theorems and L1 regularization. McMahan
+    et al. (2013), Ad click prediction: a view from the trenches, Algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> from fastsgd.optimizers import FTRL
+    >>> X, y = np.eye(2), np.array([1.0, 100.0])
+    >>> reg = SGDRegressor(optimizer=FTRL(lambda1=2.0), learning_rate="constant", eta0=0.1, penalty=None,
+    ...                    fit_intercept=False, max_iter=1, tol=None)
+    >>> print(np.round(reg.fit(X, y).coef_, 4))  # z = -100: 0.1 (100 - 2) / (1 + 100)
+    [0.    0.097]
+    """
+
+    name, kind, slots, params = "ftrl", KINDS["ftrl"], ("m", "v"), ("beta", "lambda1", "lambda2", "lazy")
+
+    def __init__(self, beta=1.0, lambda1=0.0, lambda2=0.0, lazy=True):
+        super().__init__(lazy)
+        self._number("beta", beta, 0, float("inf"))
+        self._number("lambda1", lambda1, 0, float("inf"), True)
+        self._number("lambda2", lambda2, 0, float("inf"), True)
+
+    def numbers(self):
+        return (self.beta, self.lambda1, self.lambda2)
+
+    def closed(self, l1, l2, average):
+        return not (average and (l1 or l2))
+
+    def start(self, plan, W, b, t):
+        """The z of weights W and intercepts b, where n is 0."""
+        l1, l2 = self.lambda1 + (t - 1) * plan.l1, self.lambda2 + (t - 1) * plan.l2
+        rate = self.beta / plan.eta(t)
+        return -W * (rate + l2) - np.sign(W) * l1, -b * rate
+
+
+OPTIMIZERS = {
+    "sgd": SGD,
+    "momentum": lambda: SGD(momentum=0.9),
+    "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
+    "adagrad": AdaGrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+    "ftrl": FTRL,
+}
+
+
+def get(optimizer):
+    """The optimizer of that name with its defaults, or the object itself.
+
+    >>> get("nesterov")
+    SGD(momentum=0.9, nesterov=True, line_search=False, lazy=True)
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"optimizer must be one of {list(OPTIMIZERS)} or an object of fastsgd.optimizers, got {optimizer!r}."
+        )
+    return OPTIMIZERS[optimizer]()

@@ -1,0 +1,84 @@
+"""Every optimizer and batch size gives what tests/reference.py gives; CSR gives what dense data give."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import reference
+from sklearn.base import clone
+from test_kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
+
+from fastsgd import losses, optimizers, penalties
+
+# Large eps and other numbers that are not the defaults, so that each of them matters.
+OBJECTS = {
+    "sgd": optimizers.SGD(),
+    "momentum": optimizers.SGD(momentum=0.8),
+    "nesterov": optimizers.SGD(momentum=0.8, nesterov=True),
+    "adagrad": optimizers.AdaGrad(eps=0.1),
+    "rmsprop": optimizers.RMSProp(rho=0.8, eps=0.1),
+    "adam": optimizers.Adam(beta1=0.8, beta2=0.95, eps=0.01),
+    "adamw": optimizers.AdamW(beta1=0.8, beta2=0.95, eps=0.01),
+    "ftrl": optimizers.FTRL(beta=0.5, lambda1=0.05, lambda2=0.1),
+}
+SIZES = {"1": 1, "7": 7, "full": np.inf}
+PENALTIES = [None, "l2", "l1", "elasticnet"]
+LOSS = losses.Huber(0.7)
+
+
+def schedule(name):
+    """FTRL has its own step sizes; the others get one that changes."""
+    return bind("constant" if name == "ftrl" else "invscaling", LOSS, eta0=0.2)
+
+
+def eager(optimizer):
+    return clone(optimizer).set_params(lazy=False)
+
+
+@cache
+def expected(name, size, penalty, heads, average, lazy):
+    X, s = rows()
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    more = dict(l1=l1, l2=l2, average=average, s=s, passes=PASSES, present=X != 0 if lazy else None)
+    return reference.minibatch(X, targets(LOSS, X, heads), LOSS, schedule(name), OBJECTS[name], SIZES[size], **more)
+
+
+def ours(layout, dtype, name, size, penalty, heads, average, optimizer):
+    X, s = rows()
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    given = dict(l1=l1, l2=l2, average=average, y=targets(LOSS, X, heads), s=s, optimizer=optimizer)
+    return train(lay_out(X, layout, dtype), LOSS, schedule(name), batch_size=SIZES[size], **given)
+
+
+# Plain SGD row by row has its own kernel and tests; and an average of FTRL's weights is of those last seen, see there.
+CASES = [(name, size) for name in OBJECTS for size in SIZES if (name, size) != ("sgd", "1")]
+LAZY = [
+    (*case, penalty, average)
+    for case in CASES
+    for penalty in PENALTIES
+    for average in (0, 3)
+    if not (case[0] == "ftrl" and penalty and average)
+]
+
+
+@pytest.mark.parametrize("average", [0, 3])
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("name, size", CASES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dense_updates_equal_the_reference(layout, dtype, name, size, penalty, heads, average):
+    result = ours(layout, dtype, name, size, penalty, heads, average, eager(OBJECTS[name]))
+    agree(result, expected(name, size, penalty, heads, average, False), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("name, size, penalty, average", LAZY)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["csr32", "csr64"])
+def test_lazy_updates_on_csr(layout, dtype, name, size, penalty, heads, average):
+    """As dense where there is a closed form; else features that a batch does not have stay as they are."""
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    absent_stay = not OBJECTS[name].closed(l1, l2, bool(average))
+    result = ours(layout, dtype, name, size, penalty, heads, average, OBJECTS[name])
+    agree(result, expected(name, size, penalty, heads, average, absent_stay), DTYPES[dtype])
