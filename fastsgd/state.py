@@ -21,14 +21,14 @@ class Gathered:
         Sum of the slopes.
     count : (2,) int64
         Rows, and features met (CSR).
-    met, is_met : (n_features,) int64 and int8
-        The features met, and whether each was.
+    met, is_met : (n_features + 1,) int64 and (n_features,) int8
+        The features met, and whether each was; the kernel writes one place ahead.
     """
 
     def __init__(self, W, heads):
         self.G, self.gb = np.zeros_like(W), np.zeros(heads)
         self.count = np.zeros(2, np.int64)
-        self.met, self.is_met = np.empty(len(W), np.int64), np.zeros(len(W), np.int8)
+        self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
 
 
 @dataclass

@@ -14,7 +14,7 @@ cdef struct Batch:
     Py_ssize_t room         # weights that are updated together in PRESENT, at the most
     Py_ssize_t filled       # rows gathered
     Py_ssize_t n_met
-    int64_t* met            # (d,) features met since the last step
+    int64_t* met            # (d + 1,) features met since the last step
     char* is_met            # (d,)
     double* gb              # (K,) sum of the slopes
     double* mb              # (K,) slots of the intercept
@@ -72,19 +72,21 @@ cdef bint slopes_of(const Params* P, const Targets* T, Py_ssize_t K, Py_ssize_t 
 cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, Batch* B,
                       const Rule* R) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
-    cdef Py_ssize_t k, j
+    cdef Py_ssize_t k, j, first = B.n_met
     cdef double due
-    for k in range(nnz):
+    for k in range(nnz):  # without a branch: which are new can't be foreseen
         j = ix[k]
-        if B.is_met[j]:
-            continue
-        B.is_met[j], B.met[B.n_met] = 1, j
-        B.n_met += 1
-        if R.kind == FTRL:
-            ftrl_weights(S, W + j * S, m + j * S, v + j * S, R)
-        elif B.paid is not NULL:
-            due, B.paid[j] = B.owed - B.paid[j], B.owed
-            pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
+        B.met[B.n_met] = j
+        B.n_met += 1 - B.is_met[j]
+        B.is_met[j] = 1
+    if R.kind == FTRL or B.paid is not NULL:
+        for k in range(first, B.n_met):
+            j = B.met[k]
+            if R.kind == FTRL:
+                ftrl_weights(S, W + j * S, m + j * S, v + j * S, R)
+            else:
+                due, B.paid[j] = B.owed - B.paid[j], B.owed
+                pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
 
 
 cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
