@@ -108,7 +108,9 @@ def test_with_every_optimizer(layout, optimizer, batch_size):
 
 def test_line_search():
     X, y, _ = data()
-    given = dict(optimizer=optimizers.SGD(line_search=True), batch_size="full", learning_rate="constant", tol=None, max_iter=20)
+    given = dict(
+        optimizer=optimizers.SGD(line_search=True), batch_size="full", learning_rate="constant", tol=None, max_iter=20
+    )
     ours = SGDRegressor(**given, standardize=True).fit(X, y)
     theirs = SGDRegressor(**given).fit(scaled(X)[0], y)
     close(ours.coef_ * ours.scale_, theirs.coef_, 1e-8)
