@@ -413,12 +413,14 @@ def test_a_batch_of_another_layout_finds_the_same_model(cls, penalty, average):
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "ftrl"])
 def test_a_batch_of_another_layout_with_an_optimizer(optimizer):
+    """The loss taken before the one step is that of the model; the step does not make it jump."""
     X, y, _ = data()
     est = make(SGDRegressor, optimizer=optimizer, eta0=0.1, max_iter=20).fit(X, y)
     for kind in ("csr", "csr", "dense"):
         loss = 0.5 * ((est.predict(X) - y) ** 2).mean()
-        est.set_params(batch_size="full").partial_fit(LAYOUTS[kind](X), y)  # one step, after the loss was taken
+        est.set_params(batch_size="full", eta0=0.01).partial_fit(LAYOUTS[kind](X), y)
         assert est.history_["loss"][0] == pytest.approx(loss, rel=1e-9) and loss < 0.5 * y.var()
+        assert 0.5 * ((est.predict(X) - y) ** 2).mean() < 1.3 * loss
 
 
 def test_switching_it_between_calls_goes_on_from_the_coefficients():
