@@ -12,5 +12,6 @@ include "sweep.pxi"     # over the rows of a block, plain SGD row by row
 include "four.pxi"      # along four dense rows
 include "update.pxi"    # the optimizers
 include "closed.pxi"    # what happens to weights that no row meets
+include "steps.pxi"     # the step of a batch
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python

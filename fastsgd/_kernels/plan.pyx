@@ -77,12 +77,12 @@ cdef class Plan:
         return self.par.nu
 
     @property
-    def average(self):
-        return self.par.average
-
-    @property
     def intercept_decay(self):
         return self.par.intercept_decay
+
+    @property
+    def average(self):
+        return self.par.average
 
     def eta(self, double t):
         """The schedule's step size at step t."""
