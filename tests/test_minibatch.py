@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import reference
 from data import LAYOUTS, labels, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -265,6 +266,23 @@ def test_adam_and_its_kin_start_with_a_step_of_eta_whenever_they_start():
         np.testing.assert_allclose(abs(est.coef_ - coef), 0.01, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype, rtol", [("f8", 1e-9), ("f4", 1e-4)])
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+@pytest.mark.parametrize("name, size", [("sgd", 1), ("sgd", 2), ("momentum", 1), ("momentum", 2), ("nesterov", 2)])
+def test_an_average_over_many_steps_keeps_its_precision(name, size, layout, dtype, rtol):
+    """On the way an old gradient's share in the weights falls by many orders of magnitude."""
+    X, y = wide(800, 9)
+    X, optimizer = X.astype("f4").astype("f8"), optimizers.get(name)
+    given = dict(l2=1.0, average=1, passes=2)
+    eta, loss = bind("constant", None, eta0=0.05 if optimizer.plain else 0.002), losses.SquaredError()
+    if size == 1 and optimizer.plain:
+        right = reference.sgd(X, y[:, None], loss, eta, **given)[0]
+    else:
+        right = reference.minibatch(X, y[:, None], loss, eta, optimizer, size, **given)[0]
+    W = train(lay_out(X, layout, dtype), loss, eta, y=y[:, None], batch_size=size, optimizer=optimizer, **given)[0]
+    np.testing.assert_allclose(W, right, atol=rtol * abs(right).max())
+
+
 @pytest.mark.parametrize("size", [1, 7])
 def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen(size):
     X, y = wide(50, 9)
@@ -283,7 +301,7 @@ def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen
 
 
 def test_a_step_on_csr_costs_what_its_rows_have():
-    """As many kernel seconds with a million features as with a thousand would be too much to ask of a shared machine."""
+    """But for what the cache makes of it."""
     from time import perf_counter
 
     rng, seconds = np.random.default_rng(0), {}

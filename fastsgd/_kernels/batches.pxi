@@ -143,7 +143,7 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
             B.owed += R.eta * R.l1
         now.avg_a += averaged
     else:
-        if N.sigma < 1e-9 or N.phi < 1e-18:
+        if N.sigma < least_scale(A) or N.phi < 1e-18:
             for k in range(d if B.paid is not NULL else 0):
                 B.paid[k] *= N.sigma
             B.owed *= N.sigma
@@ -157,7 +157,6 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
             B.owed += R.eta * R.l1 / N.sigma
         if averaged:
             N.avg_z += (1.0 + N.c * N.e) * N.sigma
-            N.avg_f += N.c * N.phi
     step_intercept(K, M.b, B, P, R[0])
     if averaged:
         now.avg_n += 1

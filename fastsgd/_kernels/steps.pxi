@@ -178,7 +178,7 @@ cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floatin
                 df = <floating> of_f * G[k]
                 m[k] += df
             if A is not NULL:
-                A[k] -= <floating> (N.avg_z * dz + N.avg_f * df)
+                A[k] += <floating> (N.q * df - N.avg_z * dz)
             G[k] = 0
         B.is_met[B.met[i]] = 0
         if B.paid is not NULL:
@@ -193,7 +193,7 @@ cdef void step_line_row(Layout* L, Heads* H, const floating* x, const index* ix,
     cdef double factor
     cdef Py_ssize_t h, part
     for part in range(3):
-        factor = of_z if part == 0 else of_f if part == 1 else -(N.avg_z * of_z + N.avg_f * of_f)
+        factor = of_z if part == 0 else of_f if part == 1 else N.q * of_f - N.avg_z * of_z
         for h in range(S):
             w[h] = <floating> (factor * c[h])
         if part == 0:
