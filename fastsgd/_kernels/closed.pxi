@@ -26,6 +26,8 @@ cdef bint has_closed_form(const Params* P, const Rule* R, double t, double facto
     """Whether the two numbers exist and lie well apart, at each step from t on: no oscillation, no step beyond L2's."""
     cdef double mu = R.par[0], eta, kept, trace
     cdef Py_ssize_t i
+    if 0 < mu < 1e-6:  # phi would leave the range of numbers
+        return 0
     if P.l2 == 0:
         return 1
     for i in range(steps):
@@ -87,8 +89,9 @@ cdef inline void advance(Line* N, const Params* P, const Rule* R, double* of_z, 
     cdef double c = N.cs[N.step] if N.cs is not NULL else 0.0, next = N.cs[N.step + 1] if N.cs is not NULL else 0.0
     cdef double a = momentum_a(R, R.eta) + next, s = 1.0 - a * P.l2, rho = R.par[0] + P.l2 * c
     N.sigma *= s
-    N.phi *= rho
-    N.e = (rho * N.e + P.l2) / s if N.cs is not NULL else 0.0
+    if N.cs is not NULL:
+        N.phi *= rho
+        N.e = (rho * N.e + P.l2) / s
     N.c = next
     N.step += 1
     of_z[0] = -a * R.mean / N.sigma

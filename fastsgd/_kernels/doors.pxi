@@ -139,6 +139,8 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     cdef floating* ap = &A[0, 0] if A is not None and d else NULL
     cdef floating* gp = &G[0, 0] if d else NULL
     with nogil:
+        if B.mode == LINE and B.filled:
+            list_gathered(d, S, gp, &B)
         if B.mode == LINE and R.kind == MOMENTUM:
             N.cs = &ws[(4 * K + 1) * B.tile + B.room]
             backwards(<double*> N.cs, &plan.par, &R, at[0].t, at[0].eta_factor, steps)

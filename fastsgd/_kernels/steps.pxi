@@ -44,10 +44,10 @@ cdef inline void add_heads(Layout* L, Heads* H, const floating* x, const index* 
         adds(L, x, ix, nnz, W, S, c, live, S)
 
 
-cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, Batch* B,
-                      const Rule* R) noexcept nogil:
+cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+                      Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
-    cdef Py_ssize_t k, j, first = B.n_met
+    cdef Py_ssize_t k, h, j, first = B.n_met
     cdef double due
     for k in range(nnz):  # without a branch: which are new can't be foreseen
         j = ix[k]
@@ -58,10 +58,24 @@ cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W
         for k in range(first, B.n_met):
             j = B.met[k]
             if R.kind == FTRL:
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] += <floating> avg_a * W[h]
                 ftrl_weights(S, W + j * S, m + j * S, v + j * S, R)
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] -= <floating> avg_a * W[h]
             else:
                 due, B.paid[j] = B.owed - B.paid[j], B.owed
                 pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
+
+
+cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B) noexcept nogil:
+    """List the features of an incomplete step whose rows were gathered by a call that lists none."""
+    cdef Py_ssize_t j, h
+    for j in range(d):
+        for h in range(j * S, j * S + S):
+            if G[h] != 0 and not B.is_met[j]:
+                B.is_met[j], B.met[B.n_met] = 1, j
+                B.n_met += 1
 
 
 cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
@@ -213,6 +227,6 @@ cdef void start_step(const Params* P, Rule* R, const Scalars* now, Py_ssize_t ro
     R.mean, R.done = 1.0 / rows, now.t - 1.0
     if R.kind == ADAM:
         if R.c1 < 1.0:
-            R.c1 = 1.0 - pow(R.par[0], now.t)
+            R.c1 = 1.0 - pow(R.par[0], now.t - now.since)
         if R.c2 < 1.0:
-            R.c2 = 1.0 - pow(R.par[1], now.t)
+            R.c2 = 1.0 - pow(R.par[1], now.t - now.since)
