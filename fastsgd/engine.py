@@ -1,7 +1,7 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
 from collections import namedtuple
-from itertools import pairwise
+from itertools import pairwise, repeat
 from time import perf_counter
 
 import numpy as np
@@ -213,7 +213,7 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
                 reason = fired[0].name
             if reason != "max_iter":
                 break
-            if fate == "good":
+            if fate == "good" and len(epochs) < passes:
                 good = state.copy()
     except KeyboardInterrupt:
         reason = "interrupted"
@@ -248,10 +248,10 @@ def _measured(state, plan, table, rules, score, watch, before):
 
 def _epoch(state, plan, epochs, sums, started, **measured):
     loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, state.b)
-    now = state.at[0]
-    eta = float(plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"])
-    values = dict.fromkeys(Epoch._fields, np.nan) | measured
-    return Epoch(**values | {"epoch": len(epochs) + 1, "loss": loss, "eta": eta, "seconds": perf_counter() - started})
+    eta = float(plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0])
+    columns = map(measured.get, ("objective", "validation_score", "gradient_norm", "change"), repeat(np.nan))
+    objective, score, norm, change = columns
+    return Epoch(len(epochs) + 1, loss, objective, score, eta, norm, change, perf_counter() - started)
 
 
 def _fate(epochs, plan, table, state):

@@ -93,7 +93,10 @@ class State:
 
     def copy(self):
         """An independent copy."""
-        return State(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+        new = State.__new__(State)
+        for name, x in vars(self).items():
+            setattr(new, name, x.copy() if type(x) is np.ndarray else x)
+        return new
 
     def restore(self, other):
         """Become a copy of another state."""

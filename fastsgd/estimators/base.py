@@ -3,6 +3,7 @@
 import copy
 import warnings
 from numbers import Integral, Real
+from operator import is_
 from time import perf_counter
 
 import numpy as np
@@ -114,7 +115,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         self._validate_params()
-        rate, optimizer = self._schedule(), optimizers.get(self.optimizer)
+        optimizer = optimizers.get(self.optimizer)
+        rate = self._schedule(optimizer)
         if rate.name == "optimal" and self._alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
@@ -139,12 +141,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         self._checked = self._given()
 
     def _given(self):
-        return [getattr(self, name, None) for name in self._parameter_constraints]
+        return list(map(vars(self).get, self._parameter_constraints))
 
     def _check_changed(self):
         """As `_check_params`, which takes longer than a step, unless these very parameters have been checked."""
-        checked = getattr(self, "_checked", ())
-        if not checked or any(now is not then for now, then in zip(self._given(), checked, strict=True)):
+        checked = vars(self).get("_checked")
+        if checked is None or not all(map(is_, self._given(), checked)):
             self._check_params()
 
     def _check_line_search(self, l1):
@@ -181,16 +183,16 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         """The loss of the heads, which takes those of a row together for some classifiers of several classes."""
         return self._loss()
 
-    def _schedule(self):
+    def _schedule(self, optimizer):
         """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
-        rate, optimizer = schedules.get(self.learning_rate), optimizers.get(self.optimizer)
+        rate = schedules.get(self.learning_rate)
         own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
         return schedules.Constant() if rate.name in own else rate
 
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)
         batch_size = np.inf if self.batch_size == "full" else self.batch_size
-        schedule = self._schedule().bind(
+        schedule = self._schedule(optimizer).bind(
             eta0=self.eta0,
             alpha=self._alpha,
             power_t=self.power_t,
