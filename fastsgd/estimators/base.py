@@ -140,6 +140,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             stopping.get(self.stopping)
         self._checked = self._given()
 
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_checked"}
+
     def _given(self):
         return list(map(vars(self).get, self._parameter_constraints))
 
