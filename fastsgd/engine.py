@@ -15,7 +15,7 @@ from fastsgd.state import Gathered, State
 # far the parameters moved, as a share of their norm; NaN where nothing asked for them. Of several heads, means.
 Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
 HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
-BEYOND_RETURN, RISING = 1e6, 3  # a loss of so many times that of zero weights, and rising so long, will not come back
+BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
@@ -261,8 +261,10 @@ def _epoch(state, plan, epochs, sums, started, **measured):
 
 
 def _fate(epochs, plan, table, state):
-    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it went on rising from there."""
-    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-RISING:]]
+    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in
+    each epoch or is as far again. Losses of bounded slopes come back from there when the steps fall.
+    """
+    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-LASTING:]]
     if losses[-1] < BEYOND_RETURN:
         return "good"
     if not np.isfinite(losses[-1]):
@@ -270,8 +272,10 @@ def _fate(epochs, plan, table, state):
     far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
     if losses[-1] < far:
         return "good"
-    rose = len(losses) == RISING and losses[0] > far and all(a < b for a, b in pairwise(losses))
-    return "diverged" if rose else "high"
+    if len(losses) < LASTING or min(losses) < far:
+        return "high"
+    doubling = all(2 * a < b for a, b in pairwise(losses))
+    return "diverged" if doubling or losses[-1] > BEYOND_RETURN * far else "high"
 
 
 def _cut(state, plan, fired):

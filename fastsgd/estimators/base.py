@@ -426,7 +426,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _root(self, state, plan, X, y, metadata):
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
             return None
-        root = self._init_callback_context(max_subtasks=self.max_iter)
+        root = self._init_callback_context(max_subtasks=self.max_iter * self.n_init)
         return root.call_on_fit_task_begin(
             estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
         )

@@ -415,10 +415,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
-        if self.multi_class == "multinomial" and np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            y = check_distributions(y, names[1])
-        else:
-            y = check_labels(y, names[1])
+        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
+        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, names[1])
         check_lengths(X, y, names)
         if y.dtype.kind not in "biu" and not self._soft(y):
             check_classification_targets(y)
