@@ -127,7 +127,7 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
     cdef bint idle = R.kind == FTRL or (R.kind == ADAGRAD and R.l2 == 0 and (R.l1 == 0 or B.paid is not NULL))
     cdef const floating* x = NULL
     cdef const index* ix = NULL
-    cdef double of_z = 0, of_f = 0
+    cdef double of_z = 0, of_f = 0, of_avg = 0
     start_step(P, R, now, B.filled)
     if P.noise > 0:
         add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
@@ -148,11 +148,11 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
                 B.paid[k] *= N.sigma
             B.owed *= N.sigma
             fold_line(d * S, W, m, A, N)
-        advance(N, P, R, &of_z, &of_f)
+        advance(N, P, R, averaged, &of_z, &of_f, &of_avg)
         if not single:
-            step_line(S, W, m, A, G, B, R, N, of_z, of_f)
+            step_line(S, W, m, A, G, B, R, N, of_z, of_f, of_avg)
         elif moved:
-            step_line_row(L, H, x, ix, nnz, S, W, m, A, c, w, M.live, N, of_z, of_f)
+            step_line_row(L, H, x, ix, nnz, S, W, m, A, c, w, M.live, of_z, of_f, of_avg)
         if B.paid is not NULL:
             B.owed += R.eta * R.l1 / N.sigma
         if averaged:

@@ -164,21 +164,19 @@ cdef void step_met(Py_ssize_t S, floating* W, floating* m, floating* v, floating
 
 
 cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floating* G, Batch* B, const Rule* R, Line* N,
-                    double of_z, double of_f) noexcept nogil:
+                    double of_z, double of_f, double of_avg) noexcept nogil:
     """Z and F of the features met."""
     cdef Py_ssize_t i, k
-    cdef floating dz, df = 0, most = <floating> (R.eta * R.l1 / N.sigma)
+    cdef floating most = <floating> (R.eta * R.l1 / N.sigma)
     for i in range(B.n_met):
         for k in range(B.met[i] * S, B.met[i] * S + S):
-            dz = <floating> of_z * G[k]
-            W[k] += dz
+            W[k] += <floating> of_z * G[k]
             if B.paid is not NULL:
                 W[k] = soft(W[k], most)
             if m is not NULL:
-                df = <floating> of_f * G[k]
-                m[k] += df
+                m[k] += <floating> of_f * G[k]
             if A is not NULL:
-                A[k] += <floating> (N.q * df - N.avg_z * dz)
+                A[k] += <floating> of_avg * G[k]
             G[k] = 0
         B.is_met[B.met[i]] = 0
         if B.paid is not NULL:
@@ -187,13 +185,13 @@ cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floatin
 
 
 cdef void step_line_row(Layout* L, Heads* H, const floating* x, const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W,
-                        floating* m, floating* A, const floating* c, floating* w, const int32_t* live, const Line* N,
-                        double of_z, double of_f) noexcept nogil:
+                        floating* m, floating* A, const floating* c, floating* w, const int32_t* live,
+                        double of_z, double of_f, double of_avg) noexcept nogil:
     """As `step_line`, for a step of one row."""
     cdef double factor
     cdef Py_ssize_t h, part
     for part in range(3):
-        factor = of_z if part == 0 else of_f if part == 1 else N.q * of_f - N.avg_z * of_z
+        factor = of_z if part == 0 else of_f if part == 1 else of_avg
         for h in range(S):
             w[h] = <floating> (factor * c[h])
         if part == 0:
