@@ -1,6 +1,7 @@
 """init, n_init, gradient_noise, and the losses that need them; and the line search."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from data import LAYOUTS, labels, rows
 from scipy.stats import kstest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, optimizers
 
 FEW = dict(max_iter=3, tol=None, random_state=0)
 SEARCH = dict(optimizer=optimizers.SGD(line_search=True), batch_size="full")
@@ -106,6 +107,27 @@ def test_a_callback_or_ctrl_c_ends_all_starts():
     with pytest.raises(KeyboardInterrupt):
         est.fit(X, y)
     assert est.stop_reason_ == "interrupted" and np.isfinite(est.predict(X)).all()
+
+
+def test_a_start_that_overflows_is_passed_over(monkeypatch):
+    X, y, _ = rows()
+    train, calls = engine.train, []
+
+    def fails(*args, bad, **kwargs):
+        calls.append(1)
+        if len(calls) in bad:
+            raise engine.Diverged(1)
+        return train(*args, **kwargs)
+
+    def fit(*bad):
+        calls.clear()
+        monkeypatch.setattr(engine, "train", partial(fails, bad=bad))
+        return SGDRegressor(init="normal", n_init=3, batch_size="full", eta0=1e-4, **FEW).fit(X, y)
+
+    kept = [fit(*bad).coef_ for bad in ((), (1,), (2,), (3,), (1, 2), (1, 3), (2, 3))]
+    assert len(np.unique(kept, axis=0)) == 3
+    with pytest.raises(ValueError, match="overflow occurred at epoch #1"):
+        fit(1, 2, 3)
 
 
 def test_several_starts_take_no_coefficients():

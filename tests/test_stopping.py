@@ -72,6 +72,19 @@ def test_gradient_norm_is_that_of_the_objective(layout, kind, penalty, intercept
     assert est.history_["gradient_norm"][-1] == pytest.approx(norm, rel=1e-9)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_gradient_norm_with_every_optimizer(name, layout, monkeypatch):
+    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 32)
+    X, y, s = data()
+    est = SGDRegressor(optimizer=name, batch_size=8, stopping="gradient", tol=1e9).fit(
+        LAYOUTS[layout](X), y, sample_weight=s
+    )
+    r = s * (X @ est.coef_ + est.intercept_ - y) / s.sum()
+    norm = np.linalg.norm(np.r_[X.T @ r + 1e-4 * est.coef_, r.sum()])
+    assert est.history_["gradient_norm"].tolist() == [pytest.approx(norm, rel=1e-9)]
+
+
 def test_gradient_norm_of_the_one_class_machine():
     X, _, s = data()
     est = SGDOneClassSVM(nu=0.3, stopping="gradient", tol=10.0, random_state=0).fit(X, sample_weight=s)
