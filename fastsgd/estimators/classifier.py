@@ -127,8 +127,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         then costs O(n_features).
     multi_class : {"ovr", "multinomial", "crammer_singer"}, default="ovr"
         With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
-        a y of shape (n_samples, n_classes) then holds probabilities of the classes 0.0, 1.0, ...) or "crammer_singer" (the sum of
-        the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
+        a y of shape (n_samples, n_classes) then holds probabilities of the classes 0.0, 1.0, ...) or "crammer_singer" (the
+        sum of the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
