@@ -97,7 +97,7 @@ def one_pass(state, plan, table, shuffle):
         return
     state.prepare(plan, table.sparse)
     state.epoch += 1
-    gathered = None if plan.plain else Gathered(state.W, len(state.b))
+    gathered = None if plan.plain else Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))
     for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
         done += order[3]
         given = order, part.target(), state, plan, sums

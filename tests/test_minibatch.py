@@ -373,3 +373,15 @@ def test_the_other_estimators_have_them_too(cls, name):
     np.testing.assert_allclose(dense.coef_, csr.coef_, rtol=1e-7, atol=1e-9)
     if cls is SGDClassifier:
         assert cls(**params).fit(X, labels(y)).score(X, labels(y)) > 0.85
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_large_batch_in_float32_keeps_the_digits_of_its_sum(layout):
+    """A constant column, whose sum over 300,000 rows outgrows what float32 tells apart."""
+    X = np.ones((300_000, 2), np.float32)
+    X[::3, 1] = 0.3
+    y = np.where(np.arange(len(X)) % 7, 0.9, -0.2)
+    params = dict(batch_size="full", learning_rate="constant", eta0=0.5, penalty=None, max_iter=3, tol=None)
+    fits = [SGDRegressor(**params, fit_intercept=False).fit(layout(X.astype(dtype)), y) for dtype in ("f4", "f8")]
+    assert fits[0].coef_.dtype == np.float32
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=3e-6)

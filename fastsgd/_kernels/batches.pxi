@@ -129,6 +129,8 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
     cdef const index* ix = NULL
     cdef double of_z = 0, of_f = 0, of_avg = 0
     start_step(P, R, now, B.filled)
+    if B.carry is not NULL:
+        carry_back(d * S, G, B)
     if P.noise > 0:
         add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
     nnz = row(L, values, indices, indptr, d, B.rows[0], &x, &ix) if single else 0
@@ -188,6 +190,8 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
             break
         moved = gather_slopes(L, H, values, indices, indptr, d, T, K, n, G, M, B, c, w + 3 * B.room)
         B.filled += n
+        if B.carry is not NULL and B.filled - B.carried >= CARRY_AFTER:
+            carry_over(d * S, G, B)
         if B.filled == B.size or (B.filled and last and i == O.n):
             take_step(L, H, values, indices, indptr, d, K, moved, &now, W, m, v, A, G, M, P, R, B, N, c, w)
     M.at[0] = now
