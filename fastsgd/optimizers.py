@@ -1,7 +1,9 @@
 """Every optimizer: its parameters, its slots, and what its update is. The compiled updates are in _kernels/update.pxi.
 
 In the formulas g is the gradient of the batch mean of the loss plus l2 w (w's own slope under the L2 penalty; the
-intercept has none), eta the step size of the schedule, t = 1, 2, ... the number of the step, one batch each.
+intercept has none), eta the step size of the schedule, t = 1, 2, ... the number of the step, one batch each. An
+L1 penalty is a proximal step: after its update a weight is drawn to 0 by its own step size times l1 (plain SGD with
+batch_size=1 has the cumulative penalty of Tsuruoka et al. 2009 instead, and FTRL its closed form).
 """
 
 import numpy as np

@@ -21,14 +21,14 @@ class Gathered:
         Sum of the slopes.
     count : (2,) int64
         Rows, and features met (CSR).
-    met, is_met : (n_features,) int64 and int8
-        The features met, and whether each was.
+    met, is_met : (n_features + 1,) int64 and (n_features,) int8
+        The features met, and whether each was; the kernel writes one place ahead.
     """
 
     def __init__(self, W, heads):
         self.G, self.gb = np.zeros_like(W), np.zeros(heads)
         self.count = np.zeros(2, np.int64)
-        self.met, self.is_met = np.empty(len(W), np.int64), np.zeros(len(W), np.int8)
+        self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
 
 
 @dataclass
@@ -49,6 +49,10 @@ class State:
         With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
         l1 and l2 of the last pass, and whether it was on CSR, where a weight may owe some of the L1 part.
+    mean, std : (n_features,) float64, or None
+        With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
+    centred : bool
+        Whether the mean is subtracted.
     at : (1,) record
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
     optimizer : Optimizer or None
@@ -76,6 +80,9 @@ class State:
     v: np.ndarray | None = None
     mb: np.ndarray | None = None
     vb: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    centred: bool = False
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1)], SCALARS))
 
     @classmethod

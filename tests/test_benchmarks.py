@@ -49,7 +49,7 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports"])
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers"])
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -61,6 +61,7 @@ def test_the_list_above_is_complete():
         "kernels",
         "estimators",
         "imports",
+        "optimizers",
     }
 
 
@@ -73,3 +74,11 @@ def test_versus_sklearn(rows, first):
     cells = body[0].strip("| ").split(" | ")
     assert head.count("|") == body[0].count("|") and cells[0] == first and float(cells[4]) > 0 and float(cells[6]) > 0
     assert body[1] == "" and "scikit-learn" in body[2]
+
+
+def test_versus_plain():
+    head, _, *body = run(
+        str(FOLDER / "versus_plain.py"), "--small", "--repeats", "1", "--cases", "adagrad"
+    ).splitlines()
+    assert [line.count("|") for line in body[:2]] == [head.count("|")] * 2 and float(body[0].split("|")[-2]) > 0
+    assert body[2] == "" and "one thread" in body[3]

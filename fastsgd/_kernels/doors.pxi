@@ -103,8 +103,8 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     if (not padded(S, K) or W.shape[0] != d or b_avg.shape[0] != K or mb.shape[0] != K or vb.shape[0] != K
             or gb.shape[0] != K or sums.shape[0] != 2 or sums.shape[1] != K):
         raise ValueError(f"the state is of {W.shape[0]} features and {K} heads in {S} columns, X has {d} features")
-    if met.shape[0] != d or is_met.shape[0] != d:
-        raise ValueError(f"what was gathered is of {met.shape[0]} features, X has {d}")
+    if met.shape[0] != d + 1 or is_met.shape[0] != d:
+        raise ValueError(f"what was gathered is of {is_met.shape[0]} features, X has {d}")
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
     O.first, O.n, O.ahead = order[2], order[3], 0
@@ -120,7 +120,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     B.room = S * max(longest, max(1, 2048 // S))
     M.S, M.b, M.b_avg, M.at, M.loss_sum, M.weight_sum = S, &b[0], &b_avg[0], &at[0], &sums[0, 0], &sums[1, 0]
     M.live = NULL
-    B.met, B.is_met = &met[0] if d else NULL, &is_met[0] if d else NULL
+    B.met, B.is_met = &met[0], &is_met[0] if d else NULL
     B.gb, B.mb, B.vb = &gb[0], &mb[0], &vb[0]
     R.eta, R.c1, R.c2 = plan.par.schedule(at[0].t, plan.par.schedule_par) * at[0].eta_factor, 0, 0
 

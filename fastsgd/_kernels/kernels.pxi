@@ -9,7 +9,9 @@
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
 include "sweep.pxi"     # over the rows of a block, plain SGD row by row
+include "four.pxi"      # along four dense rows
 include "update.pxi"    # the optimizers
 include "closed.pxi"    # what happens to weights that no row meets
+include "steps.pxi"     # the step of a batch
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python

@@ -10,6 +10,7 @@ typedef double d4 __attribute__((vector_size(32), aligned(8)));
     static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
     static inline V N##_add(V a, V b) { return a + b; }                                                      \
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
+    static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }
 #else
@@ -19,6 +20,7 @@ typedef struct { double v[4]; } d4;
     static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
     static inline V N##_add(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] += b.v[l]; return a; }         \
     static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
+    static inline V N##_times(V a, T x, V w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w.v[l]; return a; } \
     static inline V N##_load(const T *w) { V a; int l; for (l = 0; l < 4; l++) a.v[l] = w[l]; return a; }    \
     static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }
 #endif

@@ -77,6 +77,10 @@ cdef class Plan:
         return self.par.nu
 
     @property
+    def intercept_decay(self):
+        return self.par.intercept_decay
+
+    @property
     def average(self):
         return self.par.average
 

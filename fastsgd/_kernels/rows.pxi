@@ -49,11 +49,13 @@ cdef extern from "lanes.h":
     f4 f4_zero() noexcept nogil
     f4 f4_add(f4 a, f4 b) noexcept nogil
     f4 f4_plus(f4 a, float x, const float* w) noexcept nogil
+    f4 f4_times(f4 a, float x, f4 w) noexcept nogil
     f4 f4_load(const float* w) noexcept nogil
     void f4_store(float* w, f4 a) noexcept nogil
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
     d4 d4_plus(d4 a, double x, const double* w) noexcept nogil
+    d4 d4_times(d4 a, double x, d4 w) noexcept nogil
     d4 d4_load(const double* w) noexcept nogil
     void d4_store(double* w, d4 a) noexcept nogil
 

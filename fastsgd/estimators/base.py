@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import engine, losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
+from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 try:  # scikit-learn 1.9
@@ -97,6 +98,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "gradient_noise": [Interval(Real, 0, None, closed="left")],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "standardize": ["boolean"],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -184,7 +186,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            like_sklearns = optimizer.plain and batch_size == 1
+            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
             decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
             self._loss(),
@@ -231,14 +233,43 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return state
 
     def _resume(self, X):
-        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place."""
+        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place.
+
+        What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
+        """
         state = self._state
-        if any(now is not then for now, then in zip(self._read_back(), self._published, strict=True)):
+        if self.standardize != (state.std is not None) or any(
+            now is not then for now, then in zip(self._read_back(), self._published, strict=True)
+        ):
             fresh = self._new_state(X, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
+            if self.standardize and state.std is not None:
+                inward(fresh, state.mean, state.std, state.centred)
             return fresh
         return state
+
+    def _standardise(self, table, state, plan):
+        """Have the table read in standard units, and the state in them too; the statistics are of the first rows seen.
+
+        Centring needs an intercept that takes it up at no cost, which that of the one-class SVM is not, and a dense X.
+        """
+        centred = self.fit_intercept and not table.sparse and not self._nu
+        if state.std is None:
+            found = moments(table, state.W.dtype)
+            if found is None:
+                return
+            drawn = (
+                self.init == "normal" and (state.W == self._restart(state, np.random.default_rng(state.seed)).W).all()
+            )
+            if drawn:  # in standard units already
+                state.mean, state.std, state.centred = *found, centred
+            else:
+                inward(state, *found, centred)
+        else:
+            state.prepare(plan, table.sparse)
+            recentre(state, centred)
+        table.scaling = Scaling.of(state)
 
     def _read_back(self):
         return self.coef_, getattr(self, self._intercept_name)
@@ -251,12 +282,18 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
         W, b = state.model(plan)
+        if state.std is not None:
+            W, b = Scaling.of(state).outward(W, b)
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
-        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype))
+        found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
+        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
     def _settle(self, state, plan, in_place=False):
-        for name, value in self._publish(state, plan).items():
+        values = self._publish(state, plan)
+        for name in {"mean_", "scale_"} - set(values):
+            vars(self).pop(name, None)
+        for name, value in values.items():
             old = vars(self).get(name)
             if in_place and type(old) is np.ndarray and (old.shape, old.dtype) == (value.shape, value.dtype):
                 old[...] = value
@@ -277,6 +314,10 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
         plan = self._plan(table, passes, partial)
+        if self.standardize:
+            self._standardise(table, state, plan)
+            if held_out is not None:
+                held_out[3].scaling = table.scaling
         started = perf_counter()
         rules = [] if partial else self._rules(held_out)
         score = None if held_out is None else self._score(held_out, plan)
@@ -414,8 +455,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"{kept} Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}) or scale X with "
-                f"StandardScaler; {self._largest(table)}.",
+                f"{kept} Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+                f"{'' if self.standardize else ', set standardize=True or scale X with StandardScaler'}; "
+                f"{self._largest(table)}.",
                 ConvergenceWarning,
                 stacklevel=CALLER,
             )
@@ -445,20 +487,27 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         try:
             self._settle(state, plan)
         except engine.Diverged:
-            state.restore(State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed))
+            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
+            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
+            state.restore(zeros)
             self._settle(state, plan)
+        lower = f"a lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        advice = f"Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True, or {lower}"
+        if self.standardize:
+            advice = f"It may take {lower}"
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler or MinMaxScaler "
-            f"might help, or a lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r}); {self._largest(table)}. "
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice}; {self._largest(table)}. "
             "The estimator holds the last finite model."
         ) from None
 
     def _largest(self, table):
-        """The three columns of largest scale, in words."""
+        """The three columns of largest scale, in words; of the rows as they were trained on."""
         size = np.zeros(table.X.shape[1])
-        for lo in range(0, table.X.shape[0], 65536):
-            part = abs(table.X[lo : lo + 65536])
-            top = part.max(axis=0)
+        for lo in range(0, table.X.shape[0], 8192):
+            part = table.X[lo : lo + 8192]
+            if table.scaling is not None:
+                part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
+            top = abs(part).max(axis=0)
             size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
         names = getattr(self, "feature_names_in_", np.arange(len(size)))
         top = np.argsort(-size, kind="stable")[:3]

@@ -96,7 +96,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
     optimizer : str or object of fastsgd.optimizers, default="sgd"
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
     batch_size : int or "full", default=1
@@ -118,6 +118,9 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
         a y of shape (n_samples, n_classes) then holds probabilities of the classes) or "crammer_singer" (the sum of
         the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
+    standardize : bool, default=False
+        Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
+        the penalty is on the standardised coefficients. See Notes.
 
     Attributes
     ----------
@@ -134,6 +137,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
         "diverged".
+    mean_, scale_ : ndarray of shape (n_features,)
+        With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     n_features_in_, feature_names_in_
 
     Notes
@@ -141,6 +146,14 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     `partial_fit` makes one pass over the rows it is given and goes on from the state (weights, step count, generator,
     averages): k calls with shuffle=False give what one epoch of `fit` over all their rows gives. Rows of weight zero change
     nothing. Early stopping settings do not concern it.
+
+    With `standardize=True`, mean and std are of the rows that `fit`, or else the first `partial_fit`, trains on, each row
+    weighted by sample_weight and the class_weight of its class; a validation set does not count. Later calls of
+    `partial_fit` keep them. The objective in `history_` has the penalty of the standardised coefficients. With
+    fit_intercept=False nothing is centred. CSR is not centred either, as that would fill in the zeros: the intercept,
+    which bears no penalty, takes up the shift. So the objective has the same minimum as on dense data, but the steps on
+    the way are not the same. There, columns that are nonzero in a small share p of the rows (their values become about
+    p ** -0.5), or whose mean is many times their std, make rows long: lower eta0.
 
     References
     ----------
@@ -206,6 +219,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         n_init=1,
         gradient_noise=0.0,
         multi_class="ovr",
+        standardize=False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -239,6 +253,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.n_init = n_init
         self.gradient_noise = gradient_noise
         self.multi_class = multi_class
+        self.standardize = standardize
 
     # ------------------------------------------------------------ parameters
     def _check_params(self):

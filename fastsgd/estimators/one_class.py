@@ -38,13 +38,16 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     average : bool or int, default=False
     max_seconds, callbacks, intercept_decay
         As in `SGDClassifier`.
+    standardize : bool, default=False
+        Train on x / std of each column, as in `SGDClassifier` but never centred: this model separates the rows from the
+        origin, which must stay where it is.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         decision_function = score_samples - offset_.
-    n_iter_, t_, history_, stop_reason_, n_features_in_, feature_names_in_
+    n_iter_, t_, history_, stop_reason_, mean_, scale_, n_features_in_, feature_names_in_
         As in `SGDClassifier`.
 
     Examples
@@ -88,6 +91,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         init="zeros",
         n_init=1,
         gradient_noise=0.0,
+        standardize=False,
     ):
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -110,6 +114,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self.init = init
         self.n_init = n_init
         self.gradient_noise = gradient_noise
+        self.standardize = standardize
 
     @property
     def _alpha(self):

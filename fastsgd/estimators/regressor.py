@@ -68,7 +68,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data.
+        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
     optimizer : str or object of fastsgd.optimizers, default="sgd"
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
     batch_size : int or "full", default=1
@@ -86,6 +86,9 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     gradient_noise : float, default=0.0
         Variance of normal noise added to each slope in W, falling as 1 / (1 + t)^0.55 (Neelakantan et al. 2015); each step
         then costs O(n_features).
+    standardize : bool, default=False
+        Train on (x - mean) / std of each column, without a copy of X; y stays as it is. `coef_` and `intercept_` are in
+        the units of X; the penalty is on the standardised coefficients. See the notes of `SGDClassifier`.
 
     Attributes
     ----------
@@ -100,6 +103,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
         "diverged".
+    mean_, scale_ : ndarray of shape (n_features,)
+        With standardize=True: mean and standard deviation of each column.
     n_features_in_, feature_names_in_
 
     Notes
@@ -158,6 +163,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         init="zeros",
         n_init=1,
         gradient_noise=0.0,
+        standardize=False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -188,6 +194,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         self.init = init
         self.n_init = n_init
         self.gradient_noise = gradient_noise
+        self.standardize = standardize
 
     # ------------------------------------------------------------ training
     @with_callbacks

@@ -10,6 +10,7 @@ from fastsgd.sources import _order
 
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32  # rows that lie together and are fetched together: at most so much
 BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted together: at least so much, or so many
+READ_BYTES = 1 << 21  # converted at once, where no kernel reads X as it lies: what stays in the cache until it is used
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
 
@@ -33,6 +34,8 @@ class Table:
         Factors of the weight, for targets above 0 and the others.
     rows : int64 array, or None
         The rows to use; None for all.
+    scaling : Scaling, or None
+        Standardise the rows when they are read: see scaling.py.
     """
 
     X: object
@@ -43,6 +46,7 @@ class Table:
     s_pos: np.ndarray | None = None
     s_neg: np.ndarray | None = None
     rows: np.ndarray | None = None
+    scaling: object = None
 
     @property
     def sparse(self):
@@ -59,6 +63,8 @@ class Table:
 
     def readable(self, dtype):
         """Whether a kernel reads X where it lies."""
+        if self.scaling is not None:
+            return False
         if not self.sparse:
             return self.X.dtype == dtype and self.X.flags.c_contiguous and self.X.flags.aligned
         parts = self.X.data, self.X.indices, self.X.indptr
@@ -71,7 +77,9 @@ class Table:
         )
 
     def read(self, rows, dtype):
-        """Those rows (int64 array or slice) as a table that a kernel can read."""
+        """Those rows (int64 array) as a table that a kernel can read."""
+        if self.scaling is not None:
+            return self.scaling.read(replace(self, scaling=None), rows, dtype)
         X = self.X[rows]
         if self.sparse:
             index = np.result_type(X.indices.dtype, X.indptr.dtype)
@@ -79,6 +87,10 @@ class Table:
             X = _csr(X, dtype, index)
         else:
             X = np.ascontiguousarray(X, dtype=dtype)
+        return self.taken(rows, X)
+
+    def taken(self, rows, X):
+        """Those rows as a table; X is what was made of theirs."""
         taken = {name: getattr(self, name) for name in ("y", "code", "s")}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
         return replace(self, X=X, rows=None, **taken)
@@ -111,9 +123,10 @@ def _csr(X, dtype, index):
 
 
 def sizes(table, dtype, heads):
-    """(rows of a block, rows of a buffer, rows of a kernel call) for this table.
+    """(rows of a block, of a buffer, of a kernel call, and of what is read at once) for this table.
 
-    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself.
+    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself. The order of
+    the rows follows from the first three, which are the same whether or not a kernel reads X where it lies.
     """
     values = max(1.0, table.row_values)
     row_bytes = values * (dtype.itemsize + (8 if table.sparse else 0))
@@ -122,7 +135,8 @@ def sizes(table, dtype, heads):
     blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
     buffer = block * max(1, min(blocks, most // block))
     call = max(buffer, most // buffer * buffer)
-    return block, buffer, call if table.readable(dtype) else buffer
+    read = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
+    return block, buffer, call, call if table.readable(dtype) else read
 
 
 def chunks(table, dtype, heads, shuffle, seed, epoch):
@@ -133,7 +147,7 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
     (Table, order)
         The table to read from, and `order` as the kernels take it.
     """
-    block, buffer, call = sizes(table, dtype, heads)
+    block, buffer, call, read = sizes(table, dtype, heads)
     n, direct = table.n_rows, table.readable(dtype)
     shuffle = shuffle and n > 1
     if shuffle:
@@ -150,8 +164,10 @@ def chunks(table, dtype, heads, shuffle, seed, epoch):
             rows = table.rows[rows]
         if direct:
             yield table, (rows, visit, lo, m, buffer)
-        else:
-            yield table.read(rows, dtype), (np.arange(m), visit, 0, m, buffer)
+            continue
+        for a in range(0, m, read):
+            some, seen = rows[a : a + read], None if visit is None else visit[a : a + read]
+            yield table.read(some, dtype), (np.arange(len(some)), seen, 0, len(some), buffer)
 
 
 def mean_loss(table, plan, W, b):
@@ -161,6 +177,8 @@ def mean_loss(table, plan, W, b):
     -------
     (K,) float64
     """
+    if table.scaling is not None:  # the rows are read as they are, the model goes to their units
+        table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
     sums = np.zeros((2, len(b)))
     for part, (rows, _, first, m, _) in chunks(table, W.dtype, len(b), False, 0, 0):
         part.total(rows, first, m, part.target(), W, b, plan, sums)

@@ -1,0 +1,153 @@
+"""Standardised rows: (x - mean) / std, worked out as they are read, and the model in either units.
+
+A state whose `std` is set is of the standardised rows z = (x - mean) / std, or, without centring, z = x / std. In the
+user's units its model z.w + b is x.(w / std) + b - sum(w mean / std), the last sum with centring alone.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd.sources import _scale
+from fastsgd.sources.arrays import chunks
+
+BLOCK_BYTES, BLOCK_ROWS = 1 << 18, 64  # rows whose moments are taken at once: so many bytes, but not fewer rows
+
+
+@dataclass
+class Scaling:
+    """How the rows of a Table are changed when they are read.
+
+    Attributes
+    ----------
+    centre, inverse : (n_features,) float64
+        A value x becomes (x - centre) * inverse; on CSR x * inverse.
+    """
+
+    centre: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def of(cls, state):
+        """That of the rows on which this state is trained."""
+        return cls(state.mean if state.centred else np.zeros(len(state.mean)), 1.0 / state.std)
+
+    def outward(self, W, b):
+        """Weights (n_features, S) and intercepts (K,) of standardised rows, in the user's units: the same model."""
+        W = (W * self.inverse[:, None]).astype(W.dtype)
+        return W, b - _shift(W, len(b), self.centre)
+
+    def read(self, table, rows, dtype):
+        """Those rows (int64 array) of a table without scaling, as one that a kernel can read."""
+        if not table.readable(dtype):
+            table, rows = table.read(rows, dtype), np.arange(len(rows))
+        if not table.sparse:
+            return table.taken(rows, _scale.dense_rows(table.X, rows, self.centre, self.inverse))
+        X = sp.csr_matrix((len(rows), table.X.shape[1]), dtype=dtype)
+        X.data, X.indices, X.indptr = _scale.csr_rows(*table.arrays(), rows, self.inverse)
+        return table.taken(rows, X)
+
+
+def moments(table, dtype):
+    """Mean and standard deviation of each column over the rows of a table: sqrt(sum s (x - mean)^2 / sum s), float64.
+
+    s is the weight of the row, with that of its own class. Where a column varies by no more than the rounding of the
+    dtype, its standard deviation is given as 1.
+
+    Returns
+    -------
+    (mean, std), or None if no row has a weight
+
+    Raises
+    ------
+    ValueError
+        They overflow.
+    """
+    s = _weights(table)
+    if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
+        some = np.flatnonzero(s)
+        table, s = replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
+    if not table.n_rows:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = (_csr_moments if table.sparse else _dense_moments)(table, s, dtype)
+    std = np.sqrt(variance)
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        worst = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))[:3].tolist()
+        raise ValueError(
+            f"standardize=True, but the standard deviation of columns {worst} of X overflows. Divide them by a constant."
+        )
+    number = np.finfo(dtype)
+    std[std <= np.maximum(8 * number.eps * abs(mean), number.tiny)] = 1.0
+    return mean, std
+
+
+def _weights(table):
+    """The weight of each row, or None for ones."""
+    rows = slice(None) if table.rows is None else table.rows
+    s = None if table.s is None else table.s[rows]
+    if table.s_pos is None or table.code is None:
+        return s
+    by_code = table.s_pos if len(table.s_pos) > 1 else np.append(table.s_pos, table.s_neg)  # the rest of one head is 1
+    by_code = by_code[table.code[rows]]
+    return by_code if s is None else s * by_code
+
+
+def _parts(table, s, dtype):
+    """What the sums take, a kernel call at a time: (table, (rows, first, n, weights))."""
+    done = 0
+    for part, (rows, _, first, m, _) in chunks(table, dtype, 1, False, 0, 0):
+        yield part, (rows, first, m, None if s is None else s[done : done + m])
+        done += m
+
+
+def _dense_moments(table, s, dtype):
+    d = table.X.shape[1]
+    shift, total, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
+    block = max(BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
+    for part, given in _parts(table, s, dtype):
+        if shift is None:  # any row; from here, a constant column is exactly 0
+            shift = part.X[given[1] if given[0] is None else given[0][0]].astype(np.float64)
+        _scale.dense_moments(part.X, *given, block, shift, total, mean, squares)
+    return shift + mean, squares / total
+
+
+def _csr_moments(table, s, dtype):
+    """In two passes; what is not stored has the deviation -mean."""
+    d = table.X.shape[1]
+    total, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
+    for part, given in _parts(table, s, dtype):
+        _scale.csr_sums(*part.arrays(), *given, total, sums)
+    mean, absent = sums[:, 0] / total, np.maximum(0.0, total - sums[:, 1])
+    for part, given in _parts(table, s, dtype):
+        _scale.csr_squares(*part.arrays(), *given, mean, off)
+    error = (off[:, 1] - absent * mean) / total  # of the mean, by rounding
+    variance = (off[:, 0] + absent * mean**2) / total - error**2
+    return mean + error, np.maximum(0.0, variance)
+
+
+# ---------------------------------------------------------------- a state in standard units
+def inward(state, mean, std, centred):
+    """Standardise a state that has weights and intercepts in the user's units, and nothing else yet, in place."""
+    state.mean, state.std, state.centred = mean.copy(), std.copy(), centred
+    if centred:
+        state.b += _shift(state.W, len(state.b), mean)
+    state.W *= std[:, None]
+
+
+def recentre(state, centred):
+    """The same model with or without centring, in place, when a batch is of another layout; no penalty may be owed."""
+    if state.centred == centred:
+        return
+    K, now, by = len(state.b), state.at[0], state.mean / state.std * (1.0 if centred else -1.0)
+    state.b += now["scale"] * _shift(state.W, K, by)
+    if now["avg_n"] > 0:
+        state.b_avg += (_shift(state.A, K, by) + now["avg_a"] * _shift(state.W, K, by)) / now["avg_n"]
+    state.centred = centred
+    if state.optimizer is not None and state.optimizer.name == "ftrl":
+        state.mb = None  # its weights are functions of its slots, which are to be made anew
+
+
+def _shift(W, K, by):
+    return by @ W[:, :K].astype(np.float64)
