@@ -1,7 +1,7 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
 from collections import namedtuple
-from itertools import pairwise
+from itertools import pairwise, repeat
 from time import perf_counter
 
 import numpy as np
@@ -73,6 +73,11 @@ def measure(table, plan, W, b):
     return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count
 
 
+def empty(table):
+    """Whether there is nothing to learn from: all weights are zero."""
+    return table.s is not None and not table.s.any()
+
+
 def one_pass(state, plan, table, shuffle):
     """Train on each row of the table once, in place.
 
@@ -86,8 +91,11 @@ def one_pass(state, plan, table, shuffle):
     Diverged
         The state is then of no use.
     """
-    state.prepare(plan, table.sparse)
     epoch, sums, done = state.epoch, np.zeros((2, len(state.b))), 0
+    if empty(table):
+        yield table.n_rows, sums
+        return
+    state.prepare(plan, table.sparse)
     state.epoch += 1
     gathered = None if plan.plain else Gathered(state.W, len(state.b))
     for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
@@ -99,7 +107,14 @@ def one_pass(state, plan, table, shuffle):
 
 
 def line_search(state, plan, table, _shuffle):
-    """As `one_pass`: one step of gradient descent, the step size by backtracking from twice the last one."""
+    """As `one_pass`: one step of gradient descent.
+
+    The step size of the last pass is halved until the objective falls enough for it (Armijo) or no longer to be told from
+    rounding, or else doubled as long as the objective falls further.
+    """
+    if empty(table):
+        yield table.n_rows, np.zeros((2, len(state.b)))
+        return
     state.prepare(plan, table.sparse)
     state.epoch += 1
     t, W, b = state.at["t"][0], state.W, state.b
@@ -107,16 +122,26 @@ def line_search(state, plan, table, _shuffle):
     G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
     start = loss.sum() + penalties.value(W, 0.0, plan.l2) + plan.nu * b.sum()
     decrease = (G * G).sum() + g @ g
-    eta = 2.0 * plan.eta(t) * state.at["eta_factor"][0]
-    while eta > 1e-30:
+    if not np.isfinite(start + decrease):
+        raise Diverged(state.epoch)
+
+    def step(eta):
+        """(fall of the objective, W, b) after a step of that size; -inf where it falls too little."""
         there = (W - eta * G).astype(W.dtype), b - eta * g
-        value = (
-            mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2) + plan.nu * there[1].sum()
-        )
-        if value <= start - SUFFICIENT * eta * decrease:
-            W[...], b[...] = there
-            break
-        eta /= 2.0
+        value = mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2)
+        fall = start - (value + plan.nu * there[1].sum())
+        return fall if fall >= SUFFICIENT * eta * decrease else -np.inf, *there
+
+    eta = plan.eta(t) * state.at["eta_factor"][0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        best = step(eta)
+        while best[0] < 0 and eta * decrease > np.finfo(float).eps * abs(start):
+            eta /= 2.0
+            best = step(eta)
+        while best[0] > 0 and (further := step(2.0 * eta))[0] > best[0]:
+            eta, best = 2.0 * eta, further
+    if best[0] > 0:
+        W[...], b[...] = best[1:]
     state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
     yield table.n_rows, np.array([loss, np.ones(len(b))])
 
@@ -184,11 +209,11 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
                 reason = "callback"
             elif reason == "max_iter" and max_seconds is not None and perf_counter() - started > max_seconds:
                 reason = "max_seconds"
-            elif reason == "max_iter" and fired and not _cut(state, plan, fired[0]):
+            elif reason == "max_iter" and fired and not _cut(state, plan, fired):
                 reason = fired[0].name
             if reason != "max_iter":
                 break
-            if fate == "good":
+            if fate == "good" and len(epochs) < passes:
                 good = state.copy()
     except KeyboardInterrupt:
         reason = "interrupted"
@@ -223,10 +248,10 @@ def _measured(state, plan, table, rules, score, watch, before):
 
 def _epoch(state, plan, epochs, sums, started, **measured):
     loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, state.b)
-    now = state.at[0]
-    eta = float(plan.eta(max(1.0, now["t"] - 1)) * now["eta_factor"])
-    values = dict.fromkeys(Epoch._fields, np.nan) | measured
-    return Epoch(**values | {"epoch": len(epochs) + 1, "loss": loss, "eta": eta, "seconds": perf_counter() - started})
+    eta = float(plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0])
+    columns = map(measured.get, ("objective", "validation_score", "gradient_norm", "change"), repeat(np.nan))
+    objective, score, norm, change = columns
+    return Epoch(len(epochs) + 1, loss, objective, score, eta, norm, change, perf_counter() - started)
 
 
 def _fate(epochs, plan, table, state):
@@ -243,10 +268,11 @@ def _fate(epochs, plan, table, state):
     return "diverged" if rose else "high"
 
 
-def _cut(state, plan, rule):
+def _cut(state, plan, fired):
     """On a plateau the adaptive schedule takes a fifth of the step, and goes on, down to 1e-6."""
-    if not plan.schedule.feedback or plan.eta(1.0) * state.at["eta_factor"][0] <= 1e-6:
+    if plan.line_search or not plan.schedule.feedback or plan.eta(1.0) * state.at["eta_factor"][0] <= 1e-6:
         return False
     state.at["eta_factor"] /= 5
-    rule.again()
+    for rule in fired:
+        rule.again()
     return True

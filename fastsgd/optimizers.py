@@ -6,6 +6,8 @@ L1 penalty is a proximal step: after its update a weight is drawn to 0 by its ow
 batch_size=1 has the cumulative penalty of Tsuruoka et al. 2009 instead, and FTRL its closed form).
 """
 
+from numbers import Real
+
 import numpy as np
 
 from fastsgd._kernels.plan import KINDS
@@ -54,7 +56,7 @@ class Optimizer:
         return self
 
     def _number(self, name, value, low, high, low_ok=False):
-        if isinstance(value, str) or not (low < value < high or (low_ok and value == low)):
+        if not isinstance(value, Real) or not (low < value < high or (low_ok and value == low)):
             raise ValueError(
                 f"{type(self).__name__}: {name} must lie {'in [' if low_ok else 'between '}{low}{', ' if low_ok else ' and '}"
                 f"{high}{')' if low_ok else ''}, got {value!r}."
@@ -74,15 +76,16 @@ class Optimizer:
 class SGD(Optimizer):
     """w <- w - eta g; with momentum m <- mu m + g, w <- w - eta m, and with Nesterov's w <- w - eta (g + mu m).
 
-    On CSR both have a closed form, without an L1 penalty or with plain SGD also with one.
+    On CSR both have a closed form without an L1 penalty, and plain SGD also with one, unless its weights are averaged.
 
     Parameters
     ----------
     momentum : float in [0, 1), default=0.0
     nesterov : bool, default=False
     line_search : bool, default=False
-        Full-batch gradient descent on a smooth loss without L1: the step size of each pass is found by backtracking
-        (Armijo's rule), starting from twice the last one. Needs `batch_size="full"` and momentum=0.
+        Full-batch gradient descent on a smooth loss without L1: each pass starts from the step size of the last one
+        (the first from that of the schedule), which is halved until the objective falls enough for it (Armijo's rule), or
+        else doubled as long as the objective falls further. Needs `batch_size="full"`, momentum=0 and no averaging.
     lazy : bool, default=True
         On CSR, see `Optimizer`.
 

@@ -7,7 +7,7 @@ import numpy as np
 from fastsgd._kernels import kernels
 
 # The fields of Scalars in _kernels/plan.pxd, in its order.
-SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor")])
+SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
 
 
 class Gathered:
@@ -54,7 +54,7 @@ class State:
     centred : bool
         Whether the mean is subtracted.
     at : (1,) record
-        Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
+        Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor, since.
     optimizer : Optimizer or None
         The one of the last pass.
     m, v : like W, or None
@@ -83,7 +83,7 @@ class State:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     centred: bool = False
-    at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1)], SCALARS))
+    at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0)], SCALARS))
 
     @classmethod
     def zeros(cls, n_features, heads, dtype, seed):
@@ -93,7 +93,10 @@ class State:
 
     def copy(self):
         """An independent copy."""
-        return State(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+        new = State.__new__(State)
+        for name, x in vars(self).items():
+            setattr(new, name, x.copy() if type(x) is np.ndarray else x)
+        return new
 
     def restore(self, other):
         """Become a copy of another state."""
@@ -101,6 +104,8 @@ class State:
 
     def prepare(self, plan, sparse):
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
+        if getattr(self.optimizer, "line_search", False) and not plan.line_search:
+            self.at["eta_factor"] = 1  # it was what the search had found
         if plan.average and self.A is None:
             self.A = np.zeros_like(self.W)
         if plan.plain:
@@ -108,14 +113,13 @@ class State:
             self.m = self.v = None
         else:
             self._fold()
-            if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or self._misses(plan):
+            slots = {name for name in ("m", "v") if getattr(self, name) is not None}
+            if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
         self.optimizer = plan.optimizer
 
-    def _misses(self, plan):
-        return any(getattr(self, name) is None for name in plan.slots)
-
     def _new_slots(self, plan):
+        self.at["since"] = self.at["t"] - 1
         self.mb, self.vb = np.zeros_like(self.b), np.zeros_like(self.b)
         self.m, self.v = (np.zeros_like(self.W) if name in plan.slots else None for name in ("m", "v"))
         if plan.slots and plan.optimizer.name == "ftrl":

@@ -56,6 +56,9 @@ class Stopping:
 
     def set_params(self, **params):
         """Change tol or patience in place."""
+        for name in params:
+            if name not in ("tol", "patience"):
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has ['tol', 'patience'].")
         self.__init__(**{**self.get_params(), **params})
         return self
 

@@ -43,8 +43,8 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
 
 
 cdef void margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                  Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, Moving M, const Rule* R, Batch* B,
-                  const Line* N, floating* c, floating* w) noexcept nogil:
+                  Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
+                  Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
     """M.of = the margins of n rows; `c` is overwritten. A single row's weights are left in w, those of others listed."""
     cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, nnz, in_fours = n // 4 * 4
     cdef bint line = Layout is Csr and B.mode == LINE, alone = Layout is Csr and B.mode == PRESENT and B.size == 1
@@ -59,7 +59,7 @@ cdef void margins(Layout* L, Heads* H, const floating* values, const index* indi
             take(ix, nnz, S, W, m, v, w, B, R)
         elif Layout is Csr:
             if B.mode != ALL and B.size > 1:
-                meet(ix, nnz, S, W, m, v, B, R)
+                meet(ix, nnz, S, W, m, v, A, B, R, avg_a)
         if Heads is One:
             M.of[e] = M.b[0] + (lanes_dot(x, w, nnz) if alone else of_z * dot(L, x, ix, nnz, W))
             if of_f != 0:
@@ -127,10 +127,10 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
     cdef bint idle = R.kind == FTRL or (R.kind == ADAGRAD and R.l2 == 0 and (R.l1 == 0 or B.paid is not NULL))
     cdef const floating* x = NULL
     cdef const index* ix = NULL
-    cdef double of_z = 0, of_f = 0
+    cdef double of_z = 0, of_f = 0, of_avg = 0
     start_step(P, R, now, B.filled)
     if P.noise > 0:
-        add_noise(d * S, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
+        add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
     nnz = row(L, values, indices, indptr, d, B.rows[0], &x, &ix) if single else 0
     if B.mode == ALL:
         step_all(d * S, W, m, v, A, G, R, averaged)
@@ -148,16 +148,15 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
                 B.paid[k] *= N.sigma
             B.owed *= N.sigma
             fold_line(d * S, W, m, A, N)
-        advance(N, P, R, &of_z, &of_f)
+        advance(N, P, R, averaged, &of_z, &of_f, &of_avg)
         if not single:
-            step_line(S, W, m, A, G, B, R, N, of_z, of_f)
+            step_line(S, W, m, A, G, B, R, N, of_z, of_f, of_avg)
         elif moved:
-            step_line_row(L, H, x, ix, nnz, S, W, m, A, c, w, M.live, N, of_z, of_f)
+            step_line_row(L, H, x, ix, nnz, S, W, m, A, c, w, M.live, of_z, of_f, of_avg)
         if B.paid is not NULL:
             B.owed += R.eta * R.l1 / N.sigma
         if averaged:
             N.avg_z += (1.0 + N.c * N.e) * N.sigma
-            N.avg_f += N.c * N.phi
     step_intercept(K, M.b, B, P, R[0])
     if averaged:
         now.avg_n += 1
@@ -183,7 +182,7 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
     while i < O.n or (last and B.filled):
         n = next_rows(L, values, indices, indptr, d, &O, T, B, &i)
         R.done = now.t - 1.0
-        margins(L, H, values, indices, indptr, d, K, n, W, m, v, M, R, B, N, c, w)
+        margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
         if slopes_of(P, T, K, n, B.rows, M.of):
             fault = 1
             break

@@ -125,25 +125,28 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     R.eta, R.c1, R.c2 = plan.par.schedule(at[0].t, plan.par.schedule_par) * at[0].eta_factor, 0, 0
 
     # workspace, kept alive by these arrays
-    work = np.empty(B.tile * (4 * K + 1) + B.room + (steps + 1 if B.mode == LINE else 0))
+    work = np.empty(B.tile * (4 * K + 1) + B.room + (2 * (steps + 1) if B.mode == LINE else 0))
     near_work = np.zeros(B.tile * S + 4 * B.room, state.W.dtype)
     paid = np.zeros(d) if plan.l1 > 0 and plan.closed and B.mode != ALL and R.kind in (SGD, ADAGRAD) else None
     cdef double[::1] ws = work, ps = paid
     cdef floating[::1] zs = near_work
     M.of, B.rows, B.due = &ws[0], <int64_t*> &ws[4 * K * B.tile], &ws[(4 * K + 1) * B.tile]
     B.paid = &ps[0] if paid is not None and d else NULL
-    N.sigma, N.phi, N.c, N.e, N.step, N.avg_z, N.avg_f, N.cs = 1, 1, 0, 0, 0, 0, 0, NULL
+    N.sigma, N.phi, N.c, N.e, N.step, N.avg_z, N.cs, N.qs = 1, 1, 0, 0, 0, 0, NULL, NULL
     cdef floating* w = &W[0, 0] if d else NULL
     cdef floating* mp = &m[0, 0] if m is not None and d else NULL
     cdef floating* vp = &v[0, 0] if v is not None and d else NULL
     cdef floating* ap = &A[0, 0] if A is not None and d else NULL
     cdef floating* gp = &G[0, 0] if d else NULL
     with nogil:
+        if B.mode == LINE and B.filled:
+            list_gathered(d, S, gp, &B)
         if B.mode == LINE and R.kind == MOMENTUM:
             N.cs = &ws[(4 * K + 1) * B.tile + B.room]
-            backwards(<double*> N.cs, &plan.par, &R, at[0].t, at[0].eta_factor, steps)
+            N.qs = N.cs + steps + 1
+            backwards(<double*> N.cs, <double*> N.qs, &plan.par, &R, at[0].t, at[0].eta_factor, steps)
             N.c = N.cs[0]
-            enter(d * S, w, mp, &N)
+            enter(d * S, w, mp, ap, &N)
         left = O.n
         while not fault:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left

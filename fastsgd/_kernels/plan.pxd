@@ -40,6 +40,7 @@ cdef packed struct Scalars:
     double avg_a        # sum of scale over the averaged steps
     double avg_n        # number of averaged steps
     double eta_factor   # the schedule's step size, times this
+    double since        # steps taken before the optimizer's slots were new
 
 cdef class Plan:
     cdef Params par

@@ -44,10 +44,10 @@ cdef inline void add_heads(Layout* L, Heads* H, const floating* x, const index* 
         adds(L, x, ix, nnz, W, S, c, live, S)
 
 
-cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, Batch* B,
-                      const Rule* R) noexcept nogil:
+cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+                      Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
-    cdef Py_ssize_t k, j, first = B.n_met
+    cdef Py_ssize_t k, h, j, first = B.n_met
     cdef double due
     for k in range(nnz):  # without a branch: which are new can't be foreseen
         j = ix[k]
@@ -58,10 +58,24 @@ cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W
         for k in range(first, B.n_met):
             j = B.met[k]
             if R.kind == FTRL:
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] += <floating> avg_a * W[h]
                 ftrl_weights(S, W + j * S, m + j * S, v + j * S, R)
+                for h in range(j * S, j * S + S if A is not NULL else 0):
+                    A[h] -= <floating> avg_a * W[h]
             else:
                 due, B.paid[j] = B.owed - B.paid[j], B.owed
                 pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
+
+
+cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B) noexcept nogil:
+    """List the features of an incomplete step whose rows were gathered by a call that lists none."""
+    cdef Py_ssize_t j, h
+    for j in range(d):
+        for h in range(j * S, j * S + S):
+            if G[h] != 0 and not B.is_met[j]:
+                B.is_met[j], B.met[B.n_met] = 1, j
+                B.n_met += 1
 
 
 cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
@@ -150,21 +164,19 @@ cdef void step_met(Py_ssize_t S, floating* W, floating* m, floating* v, floating
 
 
 cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floating* G, Batch* B, const Rule* R, Line* N,
-                    double of_z, double of_f) noexcept nogil:
+                    double of_z, double of_f, double of_avg) noexcept nogil:
     """Z and F of the features met."""
     cdef Py_ssize_t i, k
-    cdef floating dz, df = 0, most = <floating> (R.eta * R.l1 / N.sigma)
+    cdef floating most = <floating> (R.eta * R.l1 / N.sigma)
     for i in range(B.n_met):
         for k in range(B.met[i] * S, B.met[i] * S + S):
-            dz = <floating> of_z * G[k]
-            W[k] += dz
+            W[k] += <floating> of_z * G[k]
             if B.paid is not NULL:
                 W[k] = soft(W[k], most)
             if m is not NULL:
-                df = <floating> of_f * G[k]
-                m[k] += df
+                m[k] += <floating> of_f * G[k]
             if A is not NULL:
-                A[k] -= <floating> (N.avg_z * dz + N.avg_f * df)
+                A[k] += <floating> of_avg * G[k]
             G[k] = 0
         B.is_met[B.met[i]] = 0
         if B.paid is not NULL:
@@ -173,13 +185,13 @@ cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floatin
 
 
 cdef void step_line_row(Layout* L, Heads* H, const floating* x, const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W,
-                        floating* m, floating* A, const floating* c, floating* w, const int32_t* live, const Line* N,
-                        double of_z, double of_f) noexcept nogil:
+                        floating* m, floating* A, const floating* c, floating* w, const int32_t* live,
+                        double of_z, double of_f, double of_avg) noexcept nogil:
     """As `step_line`, for a step of one row."""
     cdef double factor
     cdef Py_ssize_t h, part
     for part in range(3):
-        factor = of_z if part == 0 else of_f if part == 1 else -(N.avg_z * of_z + N.avg_f * of_f)
+        factor = of_z if part == 0 else of_f if part == 1 else of_avg
         for h in range(S):
             w[h] = <floating> (factor * c[h])
         if part == 0:
@@ -213,6 +225,6 @@ cdef void start_step(const Params* P, Rule* R, const Scalars* now, Py_ssize_t ro
     R.mean, R.done = 1.0 / rows, now.t - 1.0
     if R.kind == ADAM:
         if R.c1 < 1.0:
-            R.c1 = 1.0 - pow(R.par[0], now.t)
+            R.c1 = 1.0 - pow(R.par[0], now.t - now.since)
         if R.c2 < 1.0:
-            R.c2 = 1.0 - pow(R.par[1], now.t)
+            R.c2 = 1.0 - pow(R.par[1], now.t - now.since)

@@ -138,10 +138,11 @@ cdef inline void pay_due(Py_ssize_t n, Py_ssize_t S, floating* w, const floating
 cdef double TWO_TO_MINUS_32 = 1.0 / 4294967296.0
 
 
-cdef void add_noise(Py_ssize_t n, floating* g, double sigma, uint64_t seed, uint64_t t) noexcept nogil:
+cdef void add_noise(Py_ssize_t d, Py_ssize_t S, Py_ssize_t K, floating* g, double sigma, uint64_t seed,
+                    uint64_t t) noexcept nogil:
     """g += sigma times a normal number for each weight, by Box and Muller: a pure function of seed and step."""
     cdef uint32_t word[4][LANES]
-    cdef Py_ssize_t k = 0, i, pair
+    cdef Py_ssize_t n = d * S, k = 0, i, pair
     cdef double radius, angle
     while k < n:
         for i in range(LANES):
@@ -157,3 +158,6 @@ cdef void add_noise(Py_ssize_t n, floating* g, double sigma, uint64_t seed, uint
                     if k + 1 < n:
                         g[k + 1] += <floating> (radius * sin(angle))
                 k += 2
+    for k in range(d if S > K else 0):  # the columns that pad the heads stay zeros
+        for i in range(k * S + K, k * S + S):
+            g[i] = 0

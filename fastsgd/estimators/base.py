@@ -3,6 +3,7 @@
 import copy
 import warnings
 from numbers import Integral, Real
+from operator import is_
 from time import perf_counter
 
 import numpy as np
@@ -114,17 +115,19 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         self._validate_params()
-        rate, optimizer = self._schedule(), optimizers.get(self.optimizer)
+        optimizer = optimizers.get(self.optimizer)
+        rate = self._schedule(optimizer)
         if rate.name == "optimal" and self._alpha == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
             )
         if rate.pa and self._loss().name != self._pa_loss:
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
-        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or self._loss().coupled):
+        together = getattr(self, "multi_class", "ovr") != "ovr"
+        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or together):
             raise ValueError(
                 f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
-                "one-vs-rest classes."
+                "multi_class='ovr'."
             )
         if optimizer.name == "ftrl" and rate.name != "constant":
             raise ValueError(
@@ -135,6 +138,16 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             self._check_line_search(l1)
         if self.stopping is not None:
             stopping.get(self.stopping)
+        self._checked = self._given()
+
+    def _given(self):
+        return list(map(vars(self).get, self._parameter_constraints))
+
+    def _check_changed(self):
+        """As `_check_params`, which takes longer than a step, unless these very parameters have been checked."""
+        checked = vars(self).get("_checked")
+        if checked is None or not all(map(is_, self._given(), checked)):
+            self._check_params()
 
     def _check_line_search(self, l1):
         needs = {
@@ -163,22 +176,27 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return self.alpha
 
     def _loss(self):
+        """The loss that the user names."""
         return losses.get(self.loss, self.epsilon)
 
-    def _schedule(self):
+    def _heads_loss(self):
+        """The loss of the heads, which takes those of a row together for some classifiers of several classes."""
+        return self._loss()
+
+    def _schedule(self, optimizer):
         """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
-        rate, optimizer = schedules.get(self.learning_rate), optimizers.get(self.optimizer)
+        rate = schedules.get(self.learning_rate)
         own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
         return schedules.Constant() if rate.name in own else rate
 
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)
         batch_size = np.inf if self.batch_size == "full" else self.batch_size
-        schedule = self._schedule().bind(
+        schedule = self._schedule(optimizer).bind(
             eta0=self.eta0,
             alpha=self._alpha,
             power_t=self.power_t,
-            loss=losses.get(self.loss, self.epsilon),
+            loss=self._loss(),
             pass_rows=None if partial else table.n_rows,
             passes=passes,
             batch_size=batch_size,
@@ -189,7 +207,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
             decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
-            self._loss(),
+            self._heads_loss(),
             schedule,
             l1=l1,
             l2=l2,
@@ -216,11 +234,17 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if self.init == "normal":
             state = self._restart(state, np.random.default_rng(seed))
             state.seed = seed
+        self._put_in(state, heads, coef_init, intercept_init)
+        return state
+
+    def _put_in(self, state, heads, coef_init, intercept_init):
+        """What the user gives to start from into the state."""
+        dtype, d = state.W.dtype, len(state.W)
         if coef_init is not None:
             coef = np.asarray(coef_init.toarray() if hasattr(coef_init, "toarray") else coef_init, dtype)
-            if coef.size != heads * X.shape[1] or (heads > 1 and coef.shape != (heads, X.shape[1])):
+            if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
                 raise ValueError(
-                    f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, X.shape[1])}."
+                    f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
                 )
             state.W[:, :heads] = coef.reshape(heads, -1).T
         if intercept_init is not None:
@@ -230,7 +254,6 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
                     f"Provided intercept_init does not match dataset: its shape is {b.shape}, expected {(heads,)}."
                 )
             state.b[:] = b.ravel()
-        return state
 
     def _resume(self, X):
         """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place.
@@ -241,8 +264,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if self.standardize != (state.std is not None) or any(
             now is not then for now, then in zip(self._read_back(), self._published, strict=True)
         ):
-            fresh = self._new_state(X, len(state.b), self.coef_, self._raw_intercept())
-            fresh.at, fresh.seed, fresh.epoch = state.at.copy(), state.seed, state.epoch
+            fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
+            self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
+            fresh.at, fresh.epoch = state.at.copy(), state.epoch
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
             if self.standardize and state.std is not None:
                 inward(fresh, state.mean, state.std, state.centred)
@@ -370,10 +394,14 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         """Train from that many starting points; `state` becomes the one of least objective."""
         if starts == 1:
             return engine.train(state, plan, table, rules=rules, **how)
-        rng, first, best = np.random.default_rng(state.seed), state.copy(), None
+        rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
+        started, budget = perf_counter(), how.pop("max_seconds")
         for _ in range(starts):
             run = first.copy() if best is None else self._restart(first, rng)
-            epochs, reason = engine.train(run, plan, table, rules=[rule.fresh() for rule in rules], **how)
+            left = None if budget is None else started + budget - perf_counter()
+            epochs, reason = engine.train(
+                run, plan, table, rules=[rule.fresh() for rule in rules], max_seconds=left, **how
+            )
             value = engine.objective(table, plan, *run.model(plan))
             if best is None or value < best[0]:
                 best = value, run, epochs, reason

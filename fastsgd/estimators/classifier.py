@@ -1,7 +1,7 @@
 """SGDClassifier."""
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -26,6 +26,11 @@ from fastsgd.sources.arrays import Table
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
+
+
+def _distributions(y):
+    """Probabilities of all the classes, of y that may hold those of class 1 alone."""
+    return np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
 
 
 def _has_proba(self):
@@ -262,10 +267,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         if two and getattr(self.loss, "name", self.loss) != two:
             raise ValueError(f"multi_class={self.multi_class!r} needs loss={two!r}, got loss={self.loss!r}.")
 
-    def _loss(self):
-        if self.multi_class != "ovr" and len(getattr(self, "classes_", ())) > 2:
+    def _heads_loss(self):
+        if self.multi_class != "ovr" and len(self.classes_) > 2:
             return losses.MULTICLASS[self.multi_class]()
-        return super()._loss()
+        return super()._heads_loss()
 
     # ------------------------------------------------------------ training
     @with_callbacks
@@ -313,13 +318,18 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self.classes_ = np.arange(max(2, y.shape[1] if y.ndim == 2 else 0), dtype=float) if soft else unique_labels(y)
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
-        self._class_weight = self._weigh((y.argmax(axis=1) if y.ndim == 2 else np.round(y)) if soft else y)
+        self._class_weight = self._weigh(y, soft)
         table = self._table(X, y, s, soft)
         labels = None if soft else y
         held = None
         if X_val is not None:
             X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
-            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft)
+            if y_val.ndim != y.ndim:
+                raise ValueError(
+                    "y and y_val must both hold labels, or both probabilities of the classes: "
+                    f"y has the shape {y.shape}, y_val {y_val.shape}."
+                )
+            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft, "y_val")
         elif self.early_stopping:
             random_state = self.random_state
             table.rows, val = held_out.split(len(y), self.validation_fraction, random_state, labels, s)
@@ -360,8 +370,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             As `fit`; no classes in the first call; other classes later; class_weight="balanced".
         """
         first = not hasattr(self, "_state")
+        self._check_changed()
         if first:
-            self._check_params()
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             if self.class_weight == "balanced":
@@ -388,10 +398,14 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         table = self._table(X, y, s, self._soft(y))
         return self._train(table, state, passes=1, partial=True)
 
-    def _weigh(self, y):
+    def _weigh(self, y, soft=False):
         """class_weight for each class, or None where all are 1."""
         if self.class_weight is None:
             return None
+        if soft and self.class_weight == "balanced":
+            mass = _distributions(y).sum(axis=0)
+            return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
+        y = self.classes_ if soft else y
         return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
 
     def _heads(self):
@@ -419,18 +433,22 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             return False
         return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
 
-    def _table(self, X, y, s, soft):
+    def _table(self, X, y, s, soft, name="y"):
         """Targets for the kernel: numbers for one head, class codes for several."""
         weight = self._class_weight
         if soft:
-            y = np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
+            y = _distributions(y)
             if y.shape[1] != len(self.classes_):
-                raise ValueError(f"y has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
+                raise ValueError(f"{name} has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
+            if y.min() < 0:
+                raise ValueError(f"{name} must hold probabilities of class 1, as y does, found {y[:, 1].min():g}.")
             if weight is not None:
                 pull = y @ weight
-                y, s = y * weight / pull[:, None], pull if s is None else pull * s
+                y = np.divide(y * weight, pull[:, None], out=y.copy(), where=pull[:, None] > 0)
+                s = pull if s is None else pull * s
             return Table(X, y=np.ascontiguousarray(y[:, 1:] if y.shape[1] == 2 else y, np.float64), s=s)
-        table = Table(X, negative=self._loss().negative, s=s)
+        loss = self._heads_loss()
+        table = Table(X, negative=loss.negative, s=s)
         if len(self.classes_) == 2:
             # the class of the one head is 0
             table.code = (y != self.classes_[1]).astype(np.int32)
@@ -438,7 +456,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
                 encode(y, self.classes_)
         else:
             table.code = encode(y, self.classes_)
-        if weight is not None and self._loss().coupled:
+        if weight is not None and loss.coupled:
             table.s = weight[table.code] * (1.0 if s is None else s)
         elif weight is not None:
             pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
@@ -471,7 +489,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             For the other losses.
         """
         z = self.decision_function(X)
-        if self._loss().coupled:
+        if self._heads_loss().coupled:
             return softmax(z, axis=1)
         p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
         if p.ndim == 1:
@@ -481,5 +499,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
 
     @available_if(_has_proba)
     def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`."""
+        """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
+        check_is_fitted(self)
+        if self._heads_loss().coupled:
+            return log_softmax(self.decision_function(X), axis=1)
         return np.log(self.predict_proba(X))

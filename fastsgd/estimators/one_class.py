@@ -160,8 +160,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
         first = not hasattr(self, "_state")
-        if first:
-            self._check_params()
+        self._check_changed()
         table = self._table(X, sample_weight, reset=first)
         state = self._new_state(table.X, 1, None, 1.0) if first else self._resume(table.X)
         return self._train(table, state, passes=1, partial=True)

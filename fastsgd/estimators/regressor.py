@@ -275,8 +275,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
             As `fit`; another number of targets than before.
         """
         first = not hasattr(self, "_state")
-        if first:
-            self._check_params()
+        self._check_changed()
         X, y, s = self._check_data(X, y, sample_weight, reset=first)
         table = self._table(X, y, s)
         heads = table.y.shape[1]

@@ -48,9 +48,8 @@ class Table:
     rows: np.ndarray | None = None
     scaling: object = None
 
-    @property
-    def sparse(self):
-        return sp.issparse(self.X)
+    def __post_init__(self):
+        self.sparse = sp.issparse(self.X)
 
     @property
     def n_rows(self):

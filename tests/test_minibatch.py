@@ -1,0 +1,352 @@
+"""Batches and optimizers in the estimators: calls, weights, interruptions and switches change nothing that they should not."""
+
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from data import LAYOUTS, labels, rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_kernels import bind, lay_out, train
+from test_kernels import rows as kernel_rows
+
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
+
+NAMES = pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+ONCE = dict(max_iter=1, tol=None, shuffle=False, learning_rate="constant", eta0=0.01, random_state=0)
+
+
+def make(name, lazy=True, **params):
+    optimizer = optimizers.get(name).set_params(lazy=lazy)
+    return SGDRegressor(**{**ONCE, "optimizer": optimizer, "alpha": 0.01, **params})
+
+
+def bits(est):
+    """All that prediction and further training depend on."""
+    state = est._state
+    arrays = [est.coef_, est.intercept_, state.W, state.b, state.b_avg, state.A, state.m, state.v, state.mb, state.vb]
+    arrays += [np.array([[est.t_, state.epoch, state.seed, *state.at[0]]])]
+    return [None if a is None else np.asarray(a).tobytes() for a in arrays]
+
+
+def close(a, b, rtol=1e-9):
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=rtol, atol=rtol * abs(b.coef_).max())
+    np.testing.assert_allclose(a.intercept_, b.intercept_, rtol=rtol, atol=rtol)
+    assert a.t_ == b.t_
+
+
+# ---------------------------------------------------------------- where a batch ends
+@pytest.mark.parametrize("layout", LAYOUTS)
+@NAMES
+def test_a_batch_of_more_rows_than_there_are_is_a_full_one(name, layout):
+    X, y, s = rows()
+    big, full = (make(name, batch_size=size, max_iter=3) for size in (201, "full"))
+    assert bits(big.fit(LAYOUTS[layout](X), y, sample_weight=s)) == bits(
+        full.fit(LAYOUTS[layout](X), y, sample_weight=s)
+    )
+    assert full.t_ == 4.0
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "l1"])
+@pytest.mark.parametrize("size", [7, 64, "full"])
+@pytest.mark.parametrize("layout, lazy", [("dense", True), ("csr", True), ("csr", False)])
+@NAMES
+def test_a_step_may_take_several_kernel_calls(name, layout, lazy, size, penalty, monkeypatch):
+    X, y, s = rows()
+    params = dict(batch_size=size, penalty=penalty, max_iter=2, average=5)
+    whole = make(name, lazy, **params).fit(LAYOUTS[layout](X), y, sample_weight=s)
+    if name == "ftrl" and penalty and lazy and layout == "csr":
+        params["average"] = whole.set_params(average=False).fit(LAYOUTS[layout](X), y, sample_weight=s).average
+    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 16)
+    close(make(name, lazy, **params).fit(LAYOUTS[layout](X), y, sample_weight=s), whole)
+
+
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@NAMES
+def test_calls_in_parts_equal_one_epoch(name, layout, penalty, size):
+    X, y, s = rows()
+    X, parts = LAYOUTS[layout](X), make(name, penalty=penalty, batch_size=size)
+    for lo, hi in pairwise([0, 10, 40, 130, 200]):
+        parts.partial_fit(X[lo:hi], y[lo:hi], sample_weight=s[lo:hi])
+    whole = make(name, penalty=penalty, batch_size=size).fit(X, y, sample_weight=s)
+    if (name, size, penalty, layout) == ("sgd", 1, "elasticnet", "csr"):
+        return close(parts, whole, 1e-5)
+    close(parts, whole)
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov"])
+def test_a_step_whose_rows_come_in_calls_with_and_without_a_closed_form(name, monkeypatch):
+    """The closed form on CSR ends where eta * alpha nears 1; here eta falls below that within a batch, and climbs again."""
+    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 12)
+    X, y, _ = rows()
+    for rate in (schedules.Step(factor=0.05, every=0.08), schedules.Cosine(warmup=0.9)):
+        params = dict(alpha=2.0, eta0=0.45, learning_rate=rate, batch_size=7, max_iter=2)
+        close(make(name, **params).fit(LAYOUTS["csr"](X), y), make(name, **params).fit(X, y))
+
+
+# ---------------------------------------------------------------- weights
+@pytest.mark.parametrize("size", [1, 7, "full"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@NAMES
+def test_rows_of_weight_zero_are_not_counted_in_a_batch(name, layout, size):
+    X, y, s = rows()
+    s[::3] = 0
+    with_zeros = make(name, batch_size=size, average=True).fit(LAYOUTS[layout](X), y, sample_weight=s)
+    without = make(name, batch_size=size, average=True).fit(LAYOUTS[layout](X[s > 0]), y[s > 0], sample_weight=s[s > 0])
+    close(with_zeros, without)
+    assert with_zeros.t_ == 1 + {1: 133, 7: 19, "full": 1}[size]
+
+
+@pytest.mark.parametrize("size", [1, 7, "full"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", [*optimizers.OPTIMIZERS, "line search"])
+def test_weights_that_are_all_zero_change_nothing(name, layout, size):
+    X, y, s = rows()
+    if name == "line search":
+        est = SGDRegressor(optimizer=optimizers.SGD(line_search=True), batch_size="full")
+    else:
+        est = make(name, batch_size=size, average=True, shuffle=True)
+    est.partial_fit(LAYOUTS[layout](X), y, sample_weight=s)
+    before = bits(est)
+    assert bits(est.partial_fit(LAYOUTS[layout](X), y, sample_weight=np.zeros(200))) == before
+    assert bits(pickle.loads(pickle.dumps(est)).partial_fit(LAYOUTS[layout](X), y)) == bits(
+        est.partial_fit(LAYOUTS[layout](X), y)
+    )
+
+
+def test_a_step_is_along_the_mean_over_the_rows_of_weight_times_slope():
+    X, y, s = rows()
+    est = make("sgd", batch_size="full", eta0=0.1, penalty=None).fit(X, y, sample_weight=s)
+    np.testing.assert_allclose(est.coef_, 0.1 * X.T @ (s * y) / 200, rtol=1e-12)
+    np.testing.assert_allclose(est.intercept_, 0.1 * (s * y).mean(), rtol=1e-12)
+    twice = make("sgd", batch_size="full", eta0=0.1, penalty=None).fit(X, y, sample_weight=2 * s)
+    np.testing.assert_allclose(twice.coef_, 2 * est.coef_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.9, False), (0.9, True)])
+def test_gradient_descent_on_least_squares(layout, momentum, nesterov):
+    X, y, _ = rows()
+    optimizer = optimizers.SGD(momentum=momentum, nesterov=nesterov)
+    est = SGDRegressor(optimizer=optimizer, batch_size="full", alpha=0.1, max_iter=50, tol=None, power_t=0.3)
+    est.set_params(eta0=0.2, shuffle=True).fit(LAYOUTS[layout](X), y)
+    w, b, m, mb = np.zeros(6), 0.0, np.zeros(6), 0.0
+    for t in range(1, 51):
+        r, eta = X @ w + b - y, 0.2 / t**0.3
+        g, gb = X.T @ r / 200 + 0.1 * w, r.mean()
+        m, mb = momentum * m + g, momentum * mb + gb
+        w, b = (
+            (w - eta * (g + momentum * m), b - eta * (gb + momentum * mb)) if nesterov else (w - eta * m, b - eta * mb)
+        )
+    np.testing.assert_allclose(np.r_[est.coef_, est.intercept_], np.r_[w, b], rtol=1e-9)
+
+
+# ---------------------------------------------------------------- going on
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@NAMES
+def test_pickle_in_between_changes_nothing(name, layout, dtype):
+    X, y, _ = rows()
+    X = LAYOUTS[layout](X.astype(dtype))
+    est = make(name, batch_size=8, shuffle=True, average=20).partial_fit(X, y)
+    through = pickle.loads(pickle.dumps(est))
+    for _ in range(3):
+        through = pickle.loads(pickle.dumps(through.partial_fit(X, y)))
+        assert bits(through) == bits(est.partial_fit(X, y))
+    assert bits(make(name, batch_size=8, shuffle=True, average=20, max_iter=4).fit(X, y)) == bits(est)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("after", [*optimizers.OPTIMIZERS, "rows"])
+@pytest.mark.parametrize("before", [*optimizers.OPTIMIZERS, "rows", "line search"])
+def test_another_optimizer_goes_on_from_the_coefficients(before, after, layout):
+    """With a tiny step the coefficients stay; and what follows is what follows them in a new estimator."""
+    X, y, _ = rows()
+    X = LAYOUTS[layout](X)
+
+    def params(name):
+        if name == "line search":
+            return dict(optimizer=optimizers.SGD(line_search=True), batch_size="full", penalty="l2")
+        size = 1 if name == "rows" else 20
+        return dict(optimizer="sgd" if name == "rows" else name, batch_size=size, penalty="l1")
+
+    est = SGDRegressor(**ONCE, alpha=0.01, **params(before)).partial_fit(X, y)
+    coef, intercept = est.coef_.copy(), est.intercept_.copy()
+    if (before, after) != ("ftrl", "ftrl"):  # whose weights are worked out anew from eta0
+        tiny = pickle.loads(pickle.dumps(est)).set_params(**params(after), eta0=1e-12)
+        np.testing.assert_allclose(tiny.partial_fit(X, y).coef_, coef, atol=1e-8)
+    new = SGDRegressor(**{**ONCE, **params(after)}, alpha=0.01, intercept_decay=1.0)
+    slots_go_on = before == after or {before, after} == {"momentum", "nesterov"}
+    if after != "ftrl" and not slots_go_on:  # FTRL's penalty counts the steps before
+        new.fit(X, y, coef_init=coef, intercept_init=intercept)
+        est.set_params(**params(after), intercept_decay=1.0).partial_fit(X, y)
+        np.testing.assert_allclose(est.coef_, new.coef_, rtol=1e-8)
+
+
+@NAMES
+def test_coefficients_put_in_by_hand_are_where_it_goes_on_from(name):
+    X, y, _ = rows()
+    est = make(name, batch_size=20, n_init=3, penalty=None).partial_fit(X, y)
+    est.coef_, est.intercept_ = np.ones(6), np.array([0.5])
+    est.partial_fit(X, y)
+    right = make(name, batch_size=20, penalty=None).fit(X, y, coef_init=np.ones(6), intercept_init=0.5)
+    np.testing.assert_allclose(est.coef_, right.coef_, rtol=1e-9)
+    assert est.t_ == 21.0
+
+
+def test_a_parameter_that_changes_between_calls_is_checked():
+    X, y, _ = rows()
+    for params, word in (
+        (dict(batch_size="all"), "batch_size"),
+        (dict(optimizer="adamm"), "optimizer"),
+        (dict(learning_rate="pa1", optimizer="adam"), "pa1"),
+    ):
+        est = SGDRegressor(loss="epsilon_insensitive").partial_fit(X, y)
+        with pytest.raises(ValueError, match=word):
+            est.set_params(**params).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@NAMES
+def test_ctrl_c_leaves_a_fitted_estimator(name, layout, monkeypatch):
+    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 64)
+    X, y, _ = rows()
+    X = LAYOUTS[layout](X)
+
+    def strike(progress):
+        if progress.epoch == 3:
+            raise KeyboardInterrupt
+
+    est = make(name, batch_size=8, max_iter=10, callbacks=strike)
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X, y)
+    assert est.stop_reason_ == "interrupted" and est.n_iter_ == 3
+    assert bits(est) == bits(make(name, batch_size=8, max_iter=3).fit(X, y))
+    assert est.partial_fit(X, y).t_ == 101.0
+
+
+def test_ctrl_c_within_an_epoch_keeps_the_steps_taken(monkeypatch):
+    X, y, _ = rows()
+    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 64)
+    from fastsgd.sources.arrays import Table
+
+    batches, calls = Table.batches, []
+
+    def strikes(self, *args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return batches(self, *args)
+
+    monkeypatch.setattr(Table, "batches", strikes)
+    est = make("adam", batch_size=10)
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X, y)
+    assert est.t_ == 13.0 and len(est.history_) == 1
+    monkeypatch.undo()
+    np.testing.assert_array_equal(est.coef_, make("adam", batch_size=10).fit(X[:120], y[:120]).coef_)
+
+
+# ---------------------------------------------------------------- the optimizers
+def test_adam_and_its_kin_start_with_a_step_of_eta_whenever_they_start():
+    X, y, _ = rows()
+    for name in ("adam", "adamw"):
+        est = SGDRegressor(**ONCE, alpha=0.0).partial_fit(X, y)
+        coef = est.coef_.copy()
+        est.set_params(optimizer=name, batch_size="full", penalty=None).partial_fit(X, y)
+        np.testing.assert_allclose(abs(est.coef_ - coef), 0.01, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen(size):
+    X, _ = kernel_rows()
+    Y, loss, eta = np.sign(X @ np.arange(9.0)[:, None]) + 1.0, losses.SquaredError(), bind("constant", None, eta0=0.1)
+    optimizer = optimizers.FTRL()
+    params = dict(l1=0.01, l2=0.1, y=Y, passes=1, batch_size=size, optimizer=optimizer)
+    seen, total, steps = np.zeros((9, 1)), np.zeros((9, 1)), len(X) // size
+    for k in range(1, steps + 1):
+        W = train(X[: k * size], loss, eta, **{**params, "y": Y[: k * size]})[0]
+        met = (X[(k - 1) * size : k * size] != 0).any(axis=0)[:, None]
+        seen = np.where(met, W, seen)
+        total += seen
+    rows_ = steps * size
+    W = train(lay_out(X[:rows_], "csr32"), loss, eta, average=1, **{**params, "y": Y[:rows_]})[0]
+    np.testing.assert_allclose(W, total / steps, rtol=1e-9, atol=1e-12)
+
+
+def test_a_step_on_csr_costs_what_its_rows_have():
+    """As many kernel seconds with a million features as with a thousand would be too much to ask of a shared machine."""
+    from time import perf_counter
+
+    rng, seconds = np.random.default_rng(0), {}
+    y = rng.standard_normal(20_000)
+    for d in (10_000, 300_000):
+        ix = rng.integers(0, d, 20_000 * 5)
+        X = LAYOUTS["csr"]((np.ones(len(ix)), ix, np.arange(0, len(ix) + 1, 5)), shape=(20_000, d))
+        for name in optimizers.OPTIMIZERS:
+            start = perf_counter()
+            make(name, batch_size=2, alpha=1e-4).fit(X, y)
+            seconds[name, d] = perf_counter() - start
+    slow = {name: seconds[name, 300_000] / seconds[name, 10_000] for name in optimizers.OPTIMIZERS}
+    assert max(slow.values()) < 25, slow  # folding all weights at each step: 400
+
+
+@st.composite
+def problems(draw):
+    n, d, heads = draw(st.integers(1, 12)), draw(st.integers(1, 6)), draw(st.sampled_from([1, 3]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < draw(st.sampled_from([0.2, 0.6, 1.0])))
+    s = rng.uniform(0, 2, n) * (rng.random(n) < 0.8)
+    return X, rng.standard_normal((n, heads)), s
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    problem=problems(),
+    momentum=st.one_of(st.just(0.0), st.floats(0, 0.99)),
+    nesterov=st.booleans(),
+    l1=st.sampled_from([0.0, 0.0, 0.01, 0.5]),
+    l2=st.one_of(st.just(0.0), st.floats(1e-6, 30.0)),
+    eta0=st.floats(1e-4, 0.5),
+    rate=st.sampled_from(["constant", "invscaling", "cosine", "step", "one_cycle"]),
+    size=st.sampled_from([1, 2, 5, np.inf]),
+    average=st.sampled_from([0, 1, 4]),
+)
+def test_csr_is_dense_wherever_a_closed_form_is_promised(
+    problem, momentum, nesterov, l1, l2, eta0, rate, size, average
+):
+    X, Y, s = problem
+    makers = [
+        optimizers.SGD(momentum, bool(momentum) and nesterov),
+        optimizers.AdaGrad(),
+        optimizers.FTRL(lambda1=0.1, lambda2=0.2),
+    ]
+    for optimizer in makers:
+        if not optimizer.closed(l1, l2, average) or (optimizer.plain and size == 1 and l1 and l2):
+            continue
+        eta = bind("constant" if optimizer.name == "ftrl" else rate, None, eta0=eta0, pass_rows=len(X))
+        params = dict(l1=l1, l2=l2, y=Y, s=s, batch_size=size, average=average, optimizer=optimizer, passes=3)
+        with np.errstate(all="ignore"):
+            dense, csr = (train(lay_out(X, layout), losses.Huber(1.0), eta, **params) for layout in ("dense", "csr32"))
+        for a, b in zip(dense, csr, strict=True):
+            if np.isfinite(a).all():
+                np.testing.assert_allclose(b, a, rtol=1e-8, atol=1e-8 * max(1e-3, np.abs(a).max()))
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDOneClassSVM])
+@NAMES
+def test_the_other_estimators_have_them_too(cls, name):
+    X, y, s = rows()
+    params = dict(optimizer=name, batch_size=16, max_iter=20, tol=None, random_state=0)
+    dense, csr = (
+        cls(**params)
+        .set_params(optimizer=optimizers.get(name).set_params(lazy=False))
+        .fit(lay(X), labels(y), sample_weight=s)
+        for lay in LAYOUTS.values()
+    )
+    np.testing.assert_allclose(dense.coef_, csr.coef_, rtol=1e-7, atol=1e-9)
+    if cls is SGDClassifier:
+        assert cls(**params).fit(X, labels(y)).score(X, labels(y)) > 0.85
