@@ -155,8 +155,8 @@ class Page:
         """Put the tables into a page, each after its marker."""
         text = path.read_text("utf-8")
         for name, lines in self.tables.items():
-            place = rf"(<!-- table {name} -->\n).*?(?=\n<!-- end -->)"
-            text, found = re.subn(place, lambda at, new=lines: at[1] + new, text, flags=re.S)
+            place = rf"(<!-- table {name} -->\n).*?(<!-- end -->)"
+            text, found = re.subn(place, lambda at, new=lines: f"{at[1]}{new}\n{at[2]}", text, flags=re.S)
             if found != 1:
                 raise SystemExit(f"{path} must have one place for the table {name!r}, found {found}.")
         path.write_text(text, "utf-8")

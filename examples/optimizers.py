@@ -78,14 +78,11 @@ def batches(page, data, size):
 
 def optimizers(page, data, size, target):
     """Each optimizer in each way, at the batch size and eta0 that suit it."""
-    sparse = hasattr(data.X, "indptr")
-    every, runs = OPTIMIZERS | (NOT_LAZY if sparse else {}), {}
+    every, runs = OPTIMIZERS | (NOT_LAZY if hasattr(data.X, "indptr") else {}), {}
     print(f"{data.name} data: the least gap of each batch size, and the eta0 it was found at")
     for (name, optimizer), (way, params) in product(every.items(), WAYS.items()):
         if (name, way) == ("ftrl", "cosine"):  # it has step sizes of its own
             continue
-        if sparse and name in ("momentum", "nesterov") and way == "averaged":
-            continue  # the sums of its closed form lose their digits
         sizes = size["batches"][1:] if name in NOT_LAZY else size["batches"]
         runs[name, way], tried = choose(
             data, sizes, size["etas"], optimizer=optimizer, max_iter=size["passes"], **params
