@@ -5,7 +5,7 @@ cdef enum:
     LINE        # closed.pxi (CSR)
 
 cdef enum:
-    CARRY_AFTER = 4096      # rows whose sum is taken in float32
+    CARRY_AFTER = 1024      # rows whose sum is taken in float32
 
 CARRY_ROWS = CARRY_AFTER
 
