@@ -42,9 +42,9 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
     return n
 
 
-cdef void margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                  Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
-                  Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
+cdef void batch_margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                        Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
+                        Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
     """M.of = the margins of n rows; `c` is overwritten. A single row's weights are left in w, those of others listed."""
     cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, nnz, in_fours = n // 4 * 4
     cdef bint line = Layout is Csr and B.mode == LINE, alone = Layout is Csr and B.mode == PRESENT and B.size == 1
@@ -184,7 +184,7 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
     while i < O.n or (last and B.filled):
         n = next_rows(L, values, indices, indptr, d, &O, T, B, &i)
         R.done = now.t - 1.0
-        margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
+        batch_margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
         if slopes_of(P, T, K, n, B.rows, M.of):
             fault = 1
             break
