@@ -1,0 +1,2 @@
+# The kernels of the solvers for any processor.
+include "solve.pxi"
