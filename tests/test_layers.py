@@ -13,6 +13,8 @@ LAYERS = {
     "custom": (),
     "loss_check": (),
     "loss_functions": (),
+    "implicit": (),
+    "coupled_losses": (),
     "custom_loss": ("custom", "loss_check"),
     "losses": ("custom", "loss_check"),
     "schedules": (),
