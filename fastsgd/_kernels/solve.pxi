@@ -1,8 +1,8 @@
-# The kernels of the solvers: a pass over all rows at weights that stand still, and an epoch of dual ascent. Included by
+# The kernels of the solvers, passes over all rows at weights that stand still. Included by
 # one .pyx per instruction set. X is float32 or float64; weights, margins and sums are float64.
 include "rows.pxi"
 
-from fastsgd.losses cimport Loss, loss_fn, losses_fn
+from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss_fn, losses_fn
 
 cdef enum:
     TILE = 64               # rows taken together, so that a loss vectorises: at most so many,
@@ -186,3 +186,79 @@ def pass_csr(const floating[::1] data, const index[::1] indices, const index[::1
     cdef const floating* x = &data[0] if data.shape[0] else NULL
     cdef const index* ix = &indices[0] if indices.shape[0] else NULL
     return pass_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, d, w, b, z, kind, a, G, loss, y, c)
+
+
+# ---------------------------------------------------------------- Hessians of rows with many zeros
+cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, double* H, Py_ssize_t k) noexcept nogil:
+    """H += v v', the upper triangle."""
+    cdef Py_ssize_t i, j
+    cdef double* row
+    for i in range(n):
+        row = H + ix[i] * k
+        for j in range(i, n):
+            row[ix[j]] += v[i] * v[j]
+            one_by_one()
+
+
+cdef void squares(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, Py_ssize_t d,
+                  const double* centre, const double* inverse, const double* root, double* H, Py_ssize_t k, Py_ssize_t* ix,
+                  double* v) noexcept nogil:
+    cdef Py_ssize_t i, j, m
+    cdef double x
+    for i in range(rows):
+        m = 0
+        if root[i] == 0:
+            continue
+        if Layout is Dense:
+            for j in range(d):
+                x = values[i * d + j] - centre[j]
+                ix[m], v[m] = j, x * inverse[j] * root[i]
+                m += x != 0
+        else:
+            for j in range(indptr[i], indptr[i + 1]):
+                ix[m], v[m] = indices[j], values[j] * inverse[indices[j]] * root[i]
+                m += 1
+        if k > d:
+            ix[m], v[m] = d, root[i]
+            m += 1
+        square(m, ix, v, H, k)
+
+
+cdef squares_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, centre, inverse,
+                  root, double[:, ::1] H):
+    cdef const double[::1] cs = centre, vs = inverse, rs = root
+    cdef Py_ssize_t d = vs.shape[0], k = H.shape[0]
+    cdef Py_ssize_t[::1] ix = np.empty(d + 2, np.intp)
+    cdef double[::1] v = np.empty(d + 2)
+    if H.shape[1] != k or not d <= k <= d + 1 or cs.shape[0] != d or rs.shape[0] != rows:
+        raise ValueError(f"H has shape {(k, H.shape[1])}, there are {d} columns and {rows} rows")
+    if rows and d:
+        with nogil:
+            squares(L, values, indices, indptr, rows, d, &cs[0], &vs[0], &rs[0], &H[0, 0], k, &ix[0], &v[0])
+
+
+def squares_dense(const floating[:, ::1] X, centre, inverse, root, double[:, ::1] H):
+    """H += the sum of z z', z = root (x - centre) inverse, zeros left out, and root behind it if H has one row more.
+
+    Parameters
+    ----------
+    X : (n, d)
+    centre, inverse : (d,)
+    root : (n,)
+    H : (d, d) or (d + 1, d + 1)
+        Its upper triangle is added to.
+    """
+    cdef Dense layout
+    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    if X.shape[1] != len(inverse):
+        raise ValueError(f"X has {X.shape[1]} columns, inverse {len(inverse)}")
+    squares_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], centre, inverse, root, H)
+
+
+def squares_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, centre, inverse, root,
+                double[:, ::1] H):
+    """As `squares_dense`, on CSR with the indices of each row in order; the centre is not read."""
+    cdef Csr layout
+    cdef const floating* x = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    squares_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, centre, inverse, root, H)
