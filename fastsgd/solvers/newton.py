@@ -1,0 +1,231 @@
+"""Newton's method for smooth losses with L2: few passes, each of a few products with X.
+
+A sample of the rows gives the start and a Hessian; on all rows the Newton step is found by conjugate gradients with that
+Hessian as preconditioner, or, where the rows are few beside the columns, by Cholesky of the Hessian itself.
+"""
+
+import numpy as np
+from scipy.linalg import blas, cho_factor, cho_solve
+
+from fastsgd._kernels import solve
+from fastsgd.solvers.report import Step
+
+ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
+COARSE, FINE = 8, 40  # rows of the two samples, for each column
+FEWEST = 1000
+LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
+SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
+EXACT = 8  # products with the Hessian that the exact one may cost
+PRODUCTS = 40  # conjugate gradients end here
+
+# The curvature of a smooth loss from its slope g: without another exponential.
+CURVATURE = {
+    "log_loss": lambda g, y, par: (g + y) * (1.0 - g - y),
+    "squared_error": lambda g, y, par: np.ones_like(g),
+    "huber": lambda g, y, par: (abs(g) < par["epsilon"]) * 1.0,
+    "squared_hinge": lambda g, y, par: (g != 0) * 2.0,
+    "modified_huber": lambda g, y, par: ((g != 0) & (abs(g) < 4.0)) * 2.0,
+    "squared_epsilon_insensitive": lambda g, y, par: (g != 0) * 2.0,
+    "poisson": lambda g, y, par: g + y,
+    "gamma": lambda g, y, par: 1.0 - g,
+}
+
+
+def applies(problem):
+    """Whether the problem has what Newton's method needs."""
+    return problem.l1 == 0 and problem.loss.name in CURVATURE
+
+
+def curvature(problem, g):
+    """Second derivative of each row's loss where its slope is g."""
+    return CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+
+
+class Hessian:
+    """Cholesky factor of mean h x x' + diag(l2), the intercept last; of a sample, with the diagonal seen to."""
+
+    def __init__(self, problem, h, of_sample):
+        H = gram(problem, problem.weighted(h))
+        if of_sample:  # a column that the sample hardly has: its curvature is about that of the others
+            diagonal = np.einsum("ii->i", H)
+            usual = problem.mean(h)
+            diagonal[: problem.d] = np.maximum(diagonal[: problem.d], 0.5 * usual)
+        self.problem = problem
+        diagonal = np.einsum("ii->i", H)
+        diagonal[: problem.d] += problem.penalties[1]
+        little = 1e-14 * max(float(diagonal.max(initial=0.0)), 1e-300)
+        diagonal += little
+        while True:
+            try:
+                self.factor = cho_factor(H, lower=False, check_finite=False)
+                break
+            except np.linalg.LinAlgError:
+                little *= 100.0
+                diagonal += little
+
+    def solve(self, r):
+        return cho_solve(self.factor, r, check_finite=False)
+
+
+def gram(problem, h):
+    """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
+    n, d, k = problem.n, problem.d, problem.d + problem.intercept
+    root, inverse = np.sqrt(h), 1.0 / problem.scale
+    if by_values(problem):
+        H = np.zeros((k, k))
+        squares = solve.squares_csr if problem.sparse else solve.squares_dense
+        squares(*problem.arrays, problem.centre, inverse, root, H)
+        H /= n
+        return H
+    H, rows = np.zeros((k, k), order="F"), max(64, ROWS_BYTES // (8 * k))
+    part = np.ones((rows, k))
+    for lo in range(0, n, rows):
+        m = min(rows, n - lo)
+        B = part[:m]
+        np.subtract(problem.X[lo : lo + m], problem.centre, out=B[:, :d])
+        B[:, :d] *= inverse
+        B[:, d:] = 1.0
+        B *= root[lo : lo + m, None]
+        H = blas.dsyrk(1.0 / n, B.T, beta=1.0, c=H, overwrite_c=1)
+    return H
+
+
+def by_values(problem):
+    """Whether a Hessian is summed over the pairs of nonzero values, and not by BLAS."""
+    return problem.sparse or 10.0 * problem.measures.filled**2 < 1.0
+
+
+def gram_seconds(problem, rows):
+    """What `gram` takes for so many rows, about."""
+    d = problem.d + 1
+    values = problem.measures.filled * d
+    return rows * (0.7e-9 * values**2 + d * 0.5e-9 if by_values(problem) else d**2 / 18e9 + d * 1.5e-9)
+
+
+def pass_seconds(problem):
+    """What a product with the Hessian takes, about."""
+    return problem.n * problem.d * (problem.measures.filled if problem.sparse else 1.0) * (1.2e-9 if problem.sparse else 0.4e-9)
+
+
+def newton(problem, u, b, tol, report, cold=True, seed=0):
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop.
+
+    References
+    ----------
+    Nocedal and Wright (2006), Numerical optimization, algorithm 7.1. Byrd, Chin, Neveitt and Nocedal (2011), On the use of
+    stochastic Hessian information in optimization methods for machine learning.
+    """
+    seconds = gram_seconds(problem, problem.n)
+    fine = int(max(FEWEST, FINE * problem.d, problem.n * min(0.3, 2.0 * pass_seconds(problem) / seconds)))
+    if 3 * fine > problem.n and cold:
+        return _newton(problem, u, b, tol, report, None)
+    coarse = max(FEWEST // 2, COARSE * problem.d)
+    for rows, most in ((coarse, 8), (max(coarse, fine // 6), 3)) if cold else ():
+        u, b, _ = _rough(problem.sample(rows, seed), u, b, most)
+        seed += 1
+    u, b, hessian = _rough(problem.sample(fine, seed), u, b, 2)
+    return _newton(problem, u, b, tol, report, None if seconds < EXACT * pass_seconds(problem) else hessian)
+
+
+def _rough(sample, u, b, most):
+    """At most so many steps on a sample, until the error is far below that of having seen but a sample."""
+    hessian = None
+    loss, z, g, gradient = sample.slopes(u, b)
+    for _ in range(most):
+        h = curvature(sample, g)
+        hessian = Hessian(sample, h, True)
+        r = -_full(sample, u, gradient)
+        p = hessian.solve(r)
+        decrement = float(r @ p)
+        t = sample.margins(*_split(sample, p))
+        size, F, z, g = _search(sample, u, p, z, t, loss + sample.penalty(u), decrement)
+        u, b = u + size * p[: sample.d], b + (size * p[-1] if sample.intercept else 0.0)
+        if decrement <= 0.1 * F * sample.d / sample.n or size == 0:
+            break
+        loss = F - sample.penalty(u)
+        gradient = sample.pull(sample.weighted(g))[:2]
+    return u, b, hessian
+
+
+def _newton(problem, u, b, tol, report, hessian):
+    """Newton on all rows; `hessian` is that of a sample, or None for the exact one of each iterate."""
+    d = problem.d
+    loss, z, g, gradient = problem.slopes(u, b)
+    F, exact = loss + problem.penalty(u), hessian is None
+    while True:
+        h = curvature(problem, g)
+        if exact:
+            hessian = Hessian(problem, h, False)
+        r = -_full(problem, u, gradient)
+        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * F, exact)
+        a = -(g + h * t)  # minus the slopes of the quadratic model: X'a is l2 (u + p)
+        size, F, z, g = _search(problem, u, p, z, t, F, decrement)
+        u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
+        bound = -np.inf
+        if decrement <= 20.0 * tol * F or size == 0:
+            bound = problem.least(a if size == 1 else -g, z)[0]
+        # the error left after a whole step is a small part of the decrement; after none it is rounding
+        estimate = 0.1 * decrement if size == 1 else decrement
+        if report(Step(u, b, F, bound, estimate, a=-g, stuck=size == 0)):
+            return
+        gradient = problem.pull(problem.weighted(g))[:2]
+
+
+def _direction(problem, r, h, hessian, aim, exact):
+    """Solve H p = r; returns p, its margins, and r.p.
+
+    The dual point of p misses by the residual, which costs sum r_j^2 / (2 l2_j): conjugate gradients end when that is
+    far below `aim`, or hopeless; or when r.p is near enough while it is far above.
+    """
+    l2, d = problem.penalties[1], problem.d
+    if exact:
+        p = hessian.solve(r)
+        return p, problem.margins(*_split(problem, p)), float(r @ p)
+    p, t, left, conjugate, before = np.zeros_like(r), np.zeros(problem.n), r, None, None
+    for k in range(PRODUCTS):
+        s = hessian.solve(left)
+        power = float(left @ s)
+        if k and (power <= 1e-24 * first or not np.isfinite(power)):
+            break
+        first = power if k == 0 else first
+        if first <= 0:
+            break
+        conjugate = s if before is None else s + (power / before) * conjugate
+        before = power
+        t_c, product = problem.curved(*_split(problem, conjugate), h)
+        q = _full(problem, conjugate[:d], product)
+        bend = float(conjugate @ q)
+        if not bend > 0:
+            break
+        size = power / bend
+        p, t, left = p + size * conjugate, t + size * t_c, left - size * q
+        if power <= LOOSE * first and first > 20.0 * aim:
+            break
+        missed = np.divide(left[:d] ** 2, 2.0 * l2, out=np.full(d, np.inf), where=l2 > 0).sum() if d else 0.0
+        if missed <= 0.1 * aim or (missed == np.inf and power <= 1e-6 * first):
+            break
+    return p, t, float(r @ p)
+
+
+def _search(problem, u, p, z, t, F, decrement):
+    """Backtracking along p on margins z + size t: (size, F there, margins, slopes)."""
+    size = 1.0
+    while size > 1e-10:
+        there = z + size * t
+        value, g = problem.loss.both(there, problem.y)
+        new = problem.mean(value) + problem.penalty(u + size * p[: problem.d])
+        if new <= F - SUFFICIENT * size * decrement:
+            return size, new, there, g
+        size *= 0.5
+    return 0.0, F, z, problem.loss.both(z, problem.y)[1]
+
+
+def _full(problem, u, gradient):
+    """A gradient of the mean loss, or a product with its Hessian, with the L2 part: one vector, the intercept last."""
+    G, g = gradient
+    G = G + problem.penalties[1] * u
+    return np.append(G, g) if problem.intercept else G
+
+
+def _split(problem, p):
+    return (p[:-1], float(p[-1])) if problem.intercept else (p, 0.0)

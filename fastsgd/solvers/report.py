@@ -1,0 +1,77 @@
+"""What a solver tells after each pass, and when it is over."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+
+@dataclass
+class Step:
+    """An iterate, in the coordinates of its problem.
+
+    Attributes
+    ----------
+    u, b : (d,) and float
+    objective : float
+        F(u, b).
+    bound : float
+        A lower bound of min F; -inf where none was worked out.
+    estimate : float
+        What F - min F probably is.
+    a : (n,) or None
+        The dual point, to start from next time.
+    stuck : bool
+        Rounding lets it go no further.
+    """
+
+    u: np.ndarray
+    b: float
+    objective: float
+    bound: float = -np.inf
+    estimate: float = np.inf
+    a: np.ndarray | None = None
+    stuck: bool = False
+
+
+class Report:
+    """Called by a solver with each Step; True says stop. Keeps the best iterate and the best bound.
+
+    Attributes
+    ----------
+    best : Step or None
+    bound : float
+    passes : list of (objective, gap, seconds)
+        Of the best iterate after each pass; the gap is absolute.
+    reason : str or None
+        "certified": the gap is at most tol times the objective. "estimated": twice in a row the estimate was a tenth of
+        that, without such a gap. "precision": rounding ended it. "max_iter", "callback".
+    """
+
+    def __init__(self, tol, max_iter, each=None):
+        self.tol, self.max_iter, self.each = tol, max_iter, each
+        self.best, self.bound, self.passes, self.reason = None, -np.inf, [], None
+        self.started, self._small = perf_counter(), 0
+
+    @property
+    def gap(self):
+        return np.inf if self.best is None else max(0.0, self.best.objective - self.bound)
+
+    def __call__(self, step):
+        if self.best is None or step.objective <= self.best.objective:
+            self.best = step
+        self.bound = max(self.bound, step.bound)
+        self.passes.append((self.best.objective, self.gap, perf_counter() - self.started))
+        aim = self.tol * abs(self.best.objective)
+        self._small = self._small + 1 if step.estimate <= 0.1 * aim else 0
+        if self.gap <= aim:
+            self.reason = "certified"
+        elif self._small >= 2:
+            self.reason = "estimated"
+        elif step.stuck:
+            self.reason = "precision"
+        if self.each is not None and self.each(self) and self.reason is None:
+            self.reason = "callback"
+        if self.reason is None and len(self.passes) >= self.max_iter:
+            self.reason = "max_iter"
+        return self.reason is not None
