@@ -26,8 +26,10 @@ LAYERS = {
     "sources": ("_kernels", "_philox"),
     "optimizers": ("_kernels",),
     "engine": ("_kernels", "penalties", "stopping", "sources", "state"),
+    "solvers": ("engine", "_kernels", "losses", "penalties", "schedules", "sources"),
     "estimators": (
         "engine",
+        "solvers",
         "_kernels",
         "losses",
         "optimizers",

@@ -16,6 +16,7 @@ FEWEST = 1000
 LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 EXACT = 8  # products with the Hessian that the exact one may cost
+ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 PRODUCTS = 40  # conjugate gradients end here
 
 # The curvature of a smooth loss from its slope g: without another exponential.
@@ -90,6 +91,14 @@ def gram(problem, h):
     return H
 
 
+def seconds(problem):
+    """What a certificate by Newton's method takes, about."""
+    rows = max(FEWEST, FINE * problem.d)
+    if 3 * rows > problem.n:
+        return 8 * (gram_seconds(problem, problem.n) + problem.d**3 / 4e10)
+    return 30 * pass_seconds(problem) + 6 * gram_seconds(problem, rows) + 12 * problem.d**3 / 4e10
+
+
 def by_values(problem):
     """Whether a Hessian is summed over the pairs of nonzero values, and not by BLAS."""
     return problem.sparse or 10.0 * problem.measures.filled**2 < 1.0
@@ -110,40 +119,46 @@ def pass_seconds(problem):
 def newton(problem, u, b, tol, report, cold=True, seed=0):
     """Minimise from (u, b), coordinates of the problem, until `report` says stop.
 
+    Returns
+    -------
+    None, or (u, b, a)
+        Where it got stuck and another method should go on.
+
     References
     ----------
     Nocedal and Wright (2006), Numerical optimization, algorithm 7.1. Byrd, Chin, Neveitt and Nocedal (2011), On the use of
     stochastic Hessian information in optimization methods for machine learning.
     """
-    seconds = gram_seconds(problem, problem.n)
-    fine = int(max(FEWEST, FINE * problem.d, problem.n * min(0.3, 2.0 * pass_seconds(problem) / seconds)))
+    whole = gram_seconds(problem, problem.n)
+    fine = int(max(FEWEST, FINE * problem.d, problem.n * min(0.3, 2.0 * pass_seconds(problem) / whole)))
     if 3 * fine > problem.n and cold:
         return _newton(problem, u, b, tol, report, None)
     coarse = max(FEWEST // 2, COARSE * problem.d)
     for rows, most in ((coarse, 8), (max(coarse, fine // 6), 3)) if cold else ():
         u, b, _ = _rough(problem.sample(rows, seed), u, b, most)
         seed += 1
-    u, b, hessian = _rough(problem.sample(fine, seed), u, b, 2)
-    return _newton(problem, u, b, tol, report, None if seconds < EXACT * pass_seconds(problem) else hessian)
+    exact, hessian = whole < EXACT * pass_seconds(problem), None
+    if cold or not exact:
+        u, b, hessian = _rough(problem.sample(fine, seed), u, b, 2 if cold else 0)
+    return _newton(problem, u, b, tol, report, None if exact else hessian)
 
 
 def _rough(sample, u, b, most):
-    """At most so many steps on a sample, until the error is far below that of having seen but a sample."""
-    hessian = None
+    """At most so many steps on a sample, until the error is far below that of having seen but a sample; and its Hessian."""
     loss, z, g, gradient = sample.slopes(u, b)
-    for _ in range(most):
-        h = curvature(sample, g)
-        hessian = Hessian(sample, h, True)
+    hessian = Hessian(sample, curvature(sample, g), True)
+    for k in range(most):
         r = -_full(sample, u, gradient)
         p = hessian.solve(r)
         decrement = float(r @ p)
         t = sample.margins(*_split(sample, p))
         size, F, z, g = _search(sample, u, p, z, t, loss + sample.penalty(u), decrement)
         u, b = u + size * p[: sample.d], b + (size * p[-1] if sample.intercept else 0.0)
-        if decrement <= 0.1 * F * sample.d / sample.n or size == 0:
+        if decrement <= 0.1 * F * sample.d / sample.n or size == 0 or k == most - 1:
             break
         loss = F - sample.penalty(u)
         gradient = sample.pull(sample.weighted(g))[:2]
+        hessian = Hessian(sample, curvature(sample, g), True)
     return u, b, hessian
 
 
@@ -164,10 +179,12 @@ def _newton(problem, u, b, tol, report, hessian):
         bound = -np.inf
         if decrement <= 20.0 * tol * F or size == 0:
             bound = problem.least(a if size == 1 else -g, z)[0]
+        if size == 0 and decrement > ROUNDING * abs(F):
+            return u, b, -g
         # the error left after a whole step is a small part of the decrement; after none it is rounding
         estimate = 0.1 * decrement if size == 1 else decrement
         if report(Step(u, b, F, bound, estimate, a=-g, stuck=size == 0)):
-            return
+            return None
         gradient = problem.pull(problem.weighted(g))[:2]
 
 

@@ -39,6 +39,7 @@ class Report:
 
     Attributes
     ----------
+    head : int
     best : Step or None
     bound : float
     passes : list of (objective, gap, seconds)
@@ -48,7 +49,8 @@ class Report:
         that, without such a gap. "precision": rounding ended it. "max_iter", "callback".
     """
 
-    def __init__(self, tol, max_iter, each=None):
+    def __init__(self, head, tol, max_iter, each=None):
+        self.head = head
         self.tol, self.max_iter, self.each = tol, max_iter, each
         self.best, self.bound, self.passes, self.reason = None, -np.inf, [], None
         self.started, self._small = perf_counter(), 0
@@ -56,6 +58,12 @@ class Report:
     @property
     def gap(self):
         return np.inf if self.best is None else max(0.0, self.best.objective - self.bound)
+
+    @property
+    def relative_gap(self):
+        if self.gap == 0.0 or self.best is None:
+            return 0.0 if self.best is not None else np.inf
+        return float(self.gap / abs(self.best.objective)) if self.best.objective else np.inf
 
     def __call__(self, step):
         if self.best is None or step.objective <= self.best.objective:
