@@ -1,13 +1,17 @@
 """All heads of a table: one problem after another, or a few at a time; softmax takes them together."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from fastsgd.solvers import softmax
 from fastsgd.solvers.choose import solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
+
+ROUNDING = 1e-13  # of the loss of zero weights: a gap that is as good as none
 
 
 class Heads:
@@ -38,22 +42,27 @@ class Heads:
         self.problems, self.reports, self.stopped = {}, [], None
 
     def run(self):
-        """Solve them all; Ctrl-C ends it with what there is."""
+        """Solve them all; Ctrl-C ends it with what there is. BLAS has one thread: waking more takes longer than it saves."""
         try:
-            if self.loss.coupled:
-                softmax.softmax(self, self._report(0))
-            elif self.n_jobs == 1 or self.K == 1:
-                for h in range(self.K):
-                    self._solve(h)
-            else:
-                with ThreadPoolExecutor(self.n_jobs) as pool:
-                    list(pool.map(self._solve, range(self.K)))
+            with _blas().limit(limits=1, user_api="blas"):
+                self._run()
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         return self
 
-    def _report(self, h):
-        self.reports.append(Report(h, self.tol, self.max_iter, self._each if self.each is not None else None))
+    def _run(self):
+        if self.loss.coupled:
+            softmax.softmax(self, self._report(0))
+        elif self.n_jobs == 1 or self.K == 1:
+            for h in range(self.K):
+                self._solve(h)
+        else:
+            with ThreadPoolExecutor(self.n_jobs) as pool:
+                list(pool.map(self._solve, range(self.K)))
+
+    def _report(self, h, least=0.0):
+        each = self._each if self.each is not None else None
+        self.reports.append(Report(h, self.tol, self.max_iter, each, least))
         return self.reports[-1]
 
     def _each(self, report):
@@ -78,7 +87,7 @@ class Heads:
         problem = Problem(
             self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None
         )
-        report = self._report(h)
+        report = self._report(h, ROUNDING * problem.mean(abs(self.loss.value(0.0, y))))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
         if self.start is not None and self.start[2] is not None:
@@ -105,6 +114,11 @@ class Heads:
         return [
             (epoch, report.head, *values) for report in self.reports for epoch, values in enumerate(report.passes, 1)
         ]
+
+
+@cache
+def _blas():
+    return ThreadpoolController()  # looks through all libraries that are loaded: once
 
 
 def _targets(table, h):

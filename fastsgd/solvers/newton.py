@@ -154,7 +154,7 @@ def _rough(sample, u, b, most):
         t = sample.margins(*_split(sample, p))
         size, F, z, g = _search(sample, u, p, z, t, loss + sample.penalty(u), decrement)
         u, b = u + size * p[: sample.d], b + (size * p[-1] if sample.intercept else 0.0)
-        if decrement <= 0.1 * F * sample.d / sample.n or size == 0 or k == most - 1:
+        if decrement <= 0.1 * abs(F) * sample.d / sample.n or size == 0 or k == most - 1:
             break
         loss = F - sample.penalty(u)
         gradient = sample.pull(sample.weighted(g))[:2]
@@ -172,12 +172,12 @@ def _newton(problem, u, b, tol, report, hessian):
         if exact:
             hessian = Hessian(problem, h, False)
         r = -_full(problem, u, gradient)
-        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * F, exact)
+        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F), exact)
         a = -(g + h * t)  # minus the slopes of the quadratic model: X'a is l2 (u + p)
         size, F, z, g = _search(problem, u, p, z, t, F, decrement)
         u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
         bound = -np.inf
-        if decrement <= 20.0 * tol * F or size == 0:
+        if decrement <= 20.0 * tol * abs(F) or size == 0:
             bound = problem.least(a if size == 1 else -g, z)[0]
         if size == 0 and decrement > ROUNDING * abs(F):
             return u, b, -g

@@ -5,6 +5,8 @@ from time import perf_counter
 
 import numpy as np
 
+PATIENCE = 4  # passes that a certificate has at least, when the estimate is good
+
 
 @dataclass
 class Step:
@@ -45,12 +47,13 @@ class Report:
     passes : list of (objective, gap, seconds)
         Of the best iterate after each pass; the gap is absolute.
     reason : str or None
-        "certified": the gap is at most tol times the objective. "estimated": twice in a row the estimate was a tenth of
-        that, without such a gap. "precision": rounding ended it. "max_iter", "callback".
+        "certified": the gap is at most tol times the objective. "estimated": the estimate is a tenth of that, and in
+        as many passes as that took there was no such gap. "precision": rounding ended it, or the gap is at most `least`, an absolute number, as where
+        the least objective is 0. "max_iter", "callback".
     """
 
-    def __init__(self, head, tol, max_iter, each=None):
-        self.head = head
+    def __init__(self, head, tol, max_iter, each=None, least=0.0):
+        self.head, self.least = head, least
         self.tol, self.max_iter, self.each = tol, max_iter, each
         self.best, self.bound, self.passes, self.reason = None, -np.inf, [], None
         self.started, self._small = perf_counter(), 0
@@ -71,12 +74,15 @@ class Report:
         self.bound = max(self.bound, step.bound)
         self.passes.append((self.best.objective, self.gap, perf_counter() - self.started))
         aim = self.tol * abs(self.best.objective)
-        self._small = self._small + 1 if step.estimate <= 0.1 * aim else 0
+        if step.estimate <= 0.1 * aim:
+            self._small = self._small or len(self.passes)
+        else:
+            self._small = 0
         if self.gap <= aim:
             self.reason = "certified"
-        elif self._small >= 2:
+        elif self._small and len(self.passes) >= self._small + max(PATIENCE, self._small):
             self.reason = "estimated"
-        elif step.stuck:
+        elif step.stuck or self.gap <= self.least:
             self.reason = "precision"
         if self.each is not None and self.each(self) and self.reason is None:
             self.reason = "callback"

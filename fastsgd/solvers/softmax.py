@@ -55,7 +55,8 @@ def softmax(heads, report):
         if passes % CHECK == 0 or fall <= 0.1 * heads.tol * F:
             bound = _least(frame, table, U, b, l2)
         heads.W[:], heads.b[:] = U / frame.scale[:, None], b - frame.centre @ (U / frame.scale[:, None])
-        if report(Step(U, b, F, bound, fall if fall > 0 else np.inf)):
+        estimate = fall if fall > 0 and not heads.l2 else np.inf
+        if report(Step(U, b, F, bound, estimate)):
             raise _Over
 
     U, b = heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W
