@@ -26,7 +26,7 @@ class Heads:
     reports : list of Report
         Of each head; of softmax one for all.
     reason : str
-        Of the head that came least far.
+        Of the head that came least far; "unfinished" while none has ended.
     """
 
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
@@ -101,7 +101,7 @@ class Heads:
     def reason(self):
         reasons = [self.stopped] if self.stopped else []
         reasons += [report.reason for report in self.reports if report.reason is not None]
-        return max(reasons, key=self.RANK.index)
+        return max(reasons, key=self.RANK.index, default="unfinished")
 
     @property
     def gap(self):
