@@ -11,10 +11,11 @@ from fastsgd._kernels import solve
 from fastsgd.solvers.report import Step
 
 ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
-COARSE, FINE = 8, 40  # rows of the two samples, for each column
+COARSE, FINE, MOST = 8, 40, 1500  # rows of the first sample, and of the last, for each column
 FEWEST = 1000
 LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
+FINAL = 2  # steps on the larger sample
 EXACT = 8  # products with the Hessian that the exact one may cost
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 PRODUCTS = 40  # conjugate gradients end here
@@ -130,21 +131,23 @@ def newton(problem, u, b, tol, report, cold=True, seed=0):
     stochastic Hessian information in optimization methods for machine learning.
     """
     whole = gram_seconds(problem, problem.n)
-    fine = int(max(FEWEST, FINE * problem.d, problem.n * min(0.3, 2.0 * pass_seconds(problem) / whole)))
-    if 3 * fine > problem.n and cold:
+    fine = int(max(FEWEST, FINE * problem.d, min(0.3 * problem.n, MOST * problem.d, 2.0 * problem.n * pass_seconds(problem) / whole)))
+    quadratic = problem.loss.name == "squared_error"  # one step from anywhere
+    if 3 * fine > problem.n:
         return _newton(problem, u, b, tol, report, None)
     coarse = max(FEWEST // 2, COARSE * problem.d)
-    for rows, most in ((coarse, 8), (max(coarse, fine // 6), 3)) if cold else ():
+    for rows, most in ((coarse, 8), (max(coarse, fine // 6), 3)) if cold and not quadratic else ():
         u, b, _ = _rough(problem.sample(rows, seed), u, b, most)
         seed += 1
     exact, hessian = whole < EXACT * pass_seconds(problem), None
-    if cold or not exact:
-        u, b, hessian = _rough(problem.sample(fine, seed), u, b, 2 if cold else 0)
+    if (cold and not quadratic) or not exact:
+        u, b, hessian = _rough(problem.sample(fine, seed), u, b, FINAL if cold and not quadratic else 0, not exact)
     return _newton(problem, u, b, tol, report, None if exact else hessian)
 
 
-def _rough(sample, u, b, most):
-    """At most so many steps on a sample, until the error is far below that of having seen but a sample; and its Hessian."""
+def _rough(sample, u, b, most, last=False):
+    """At most so many steps on a sample, until the error is far below that of having seen but a sample; and its Hessian, with
+    `last` that of the last iterate."""
     loss, z, g, gradient = sample.slopes(u, b)
     hessian = Hessian(sample, curvature(sample, g), True)
     for k in range(most):
@@ -154,11 +157,14 @@ def _rough(sample, u, b, most):
         t = sample.margins(*_split(sample, p))
         size, F, z, g = _search(sample, u, p, z, t, loss + sample.penalty(u), decrement)
         u, b = u + size * p[: sample.d], b + (size * p[-1] if sample.intercept else 0.0)
-        if decrement <= 0.1 * abs(F) * sample.d / sample.n or size == 0 or k == most - 1:
+        # a whole step leaves a small part of the decrement; d / n is, about, the share of F by which a sample misleads
+        enough = decrement <= 10.0 * abs(F) * sample.d / sample.n or size == 0 or k == most - 1
+        if last or not enough:
+            hessian = Hessian(sample, curvature(sample, g), True)
+        if enough:
             break
         loss = F - sample.penalty(u)
         gradient = sample.pull(sample.weighted(g))[:2]
-        hessian = Hessian(sample, curvature(sample, g), True)
     return u, b, hessian
 
 
@@ -172,7 +178,7 @@ def _newton(problem, u, b, tol, report, hessian):
         if exact:
             hessian = Hessian(problem, h, False)
         r = -_full(problem, u, gradient)
-        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F), exact)
+        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F))
         a = -(g + h * t)  # minus the slopes of the quadratic model: X'a is l2 (u + p)
         size, F, z, g = _search(problem, u, p, z, t, F, decrement)
         u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
@@ -188,16 +194,13 @@ def _newton(problem, u, b, tol, report, hessian):
         gradient = problem.pull(problem.weighted(g))[:2]
 
 
-def _direction(problem, r, h, hessian, aim, exact):
+def _direction(problem, r, h, hessian, aim):
     """Solve H p = r; returns p, its margins, and r.p.
 
     The dual point of p misses by the residual, which costs sum r_j^2 / (2 l2_j): conjugate gradients end when that is
     far below `aim`, or hopeless; or when r.p is near enough while it is far above.
     """
     l2, d = problem.penalties[1], problem.d
-    if exact:
-        p = hessian.solve(r)
-        return p, problem.margins(*_split(problem, p)), float(r @ p)
     p, t, left, conjugate, before = np.zeros_like(r), np.zeros(problem.n), r, None, None
     for k in range(PRODUCTS):
         s = hessian.solve(left)
