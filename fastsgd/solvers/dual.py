@@ -58,7 +58,7 @@ def dual(problem, u, b, tol, report, a=None, seed=0):
         moved = 0.5 * kappa * float(metric @ (now - centre) ** 2)
         gap = max(gap / seen, 0.0) if seen > 0 else 0.0
         u, b = p.inward(w, b - found.mean @ w)
-        bound, _, z = p.least(a, None, u, b)
+        bound, z = p.least(a, u, b)
         F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
         estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
         if report(Step(u, b, F, bound, estimate, a)):

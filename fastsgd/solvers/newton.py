@@ -15,6 +15,7 @@ COARSE, FINE, MOST = 8, 40, 1500  # rows of the first sample, and of the last, f
 FEWEST = 1000
 LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
+NEAR = 5e-3  # a decrement, as a share of F, beyond which the model's dual point is not worth a look
 FINAL = 2  # steps on the larger sample
 EXACT = 8  # products with the Hessian that the exact one may cost
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
@@ -170,7 +171,7 @@ def _rough(sample, u, b, most, last=False):
 
 def _newton(problem, u, b, tol, report, hessian):
     """Newton on all rows; `hessian` is that of a sample, or None for the exact one of each iterate."""
-    d = problem.d
+    d, quadratic = problem.d, problem.loss.name == "squared_error"
     loss, z, g, gradient = problem.slopes(u, b)
     F, exact = loss + problem.penalty(u), hessian is None
     while True:
@@ -183,8 +184,8 @@ def _newton(problem, u, b, tol, report, hessian):
         size, F, z, g = _search(problem, u, p, z, t, F, decrement)
         u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
         bound = -np.inf
-        if decrement <= 20.0 * tol * abs(F) or size == 0:
-            bound = problem.least(a if size == 1 else -g, z)[0]
+        if quadratic or decrement <= min(20.0 * tol, NEAR) * abs(F) or size == 0:
+            bound, _ = problem.least(a if size == 1 else -g)
         if size == 0 and decrement > ROUNDING * abs(F):
             return u, b, -g
         # the error left after a whole step is a small part of the decrement; after none it is rounding
@@ -194,6 +195,7 @@ def _newton(problem, u, b, tol, report, hessian):
         gradient = problem.pull(problem.weighted(g))[:2]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a curvature of next to nothing: seen to below
 def _direction(problem, r, h, hessian, aim):
     """Solve H p = r; returns p, its margins, and r.p.
 
@@ -202,13 +204,12 @@ def _direction(problem, r, h, hessian, aim):
     """
     l2, d = problem.penalties[1], problem.d
     p, t, left, conjugate, before = np.zeros_like(r), np.zeros(problem.n), r, None, None
+    first = 0.0
     for k in range(PRODUCTS):
         s = hessian.solve(left)
         power = float(left @ s)
-        if k and (power <= 1e-24 * first or not np.isfinite(power)):
-            break
         first = power if k == 0 else first
-        if first <= 0:
+        if not 1e-24 * first < power < np.inf:
             break
         conjugate = s if before is None else s + (power / before) * conjugate
         before = power
@@ -218,8 +219,10 @@ def _direction(problem, r, h, hessian, aim):
         if not bend > 0:
             break
         size = power / bend
+        if not np.isfinite(size * q).all() or not np.isfinite(size * t_c).all():
+            break
         p, t, left = p + size * conjugate, t + size * t_c, left - size * q
-        if power <= LOOSE * first and first > 20.0 * aim:
+        if power <= LOOSE * first and first > 20.0 * aim and problem.loss.name != "squared_error":
             break
         missed = np.divide(left[:d] ** 2, 2.0 * l2, out=np.full(d, np.inf), where=l2 > 0).sum() if d else 0.0
         if missed <= 0.1 * aim or (missed == np.inf and power <= 1e-6 * first):
@@ -227,6 +230,7 @@ def _direction(problem, r, h, hessian, aim):
     return p, t, float(r @ p)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # too far: not less, and so not taken
 def _search(problem, u, p, z, t, F, decrement):
     """Backtracking along p on margins z + size t: (size, F there, margins, slopes)."""
     size = 1.0

@@ -151,29 +151,27 @@ class Problem:
         l1, l2 = self.penalties
         return float(l1 @ abs(u) + 0.5 * (l2 * u) @ u)
 
-    def least(self, a, z, u=None, b=0.0):
+    def least(self, a, u=None, b=0.0):
         """A lower bound of F from a guess a of minus the slopes: the dual objective.
 
             D(a) = -sum_i c_i loss*(-a_i, y_i) / n - sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j),   v = sum_i c_i a_i x_i / n
 
         It holds for every a of finite loss* with sum c a = 0 (if there is an intercept) and |v_j| <= l1_j where l2_j = 0;
-        `a` is brought there: an a_i outside becomes minus the slope at z_i, the heavier side is shrunk, and then all of a.
+        `a` is brought there: the heavier side is shrunk, and then all of a. Where some loss* is infinite, D is -inf.
 
         Returns
         -------
-        D, a : float, (n,)
-        z : (n,) margins of (u, b) where that is given, from the same pass
+        D : float
+        z : (n,), or None
+            Margins of (u, b) where that is given, from the same pass.
 
         References
         ----------
         Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization.
         """
         conjugate = self.loss.conjugate(-a, self.y)
-        beyond = ~np.isfinite(conjugate)
-        if beyond.any():
-            a = a.copy()
-            a[beyond] = -self.loss.slope(z[beyond], self.y[beyond])
-            conjugate[beyond] = self.loss.conjugate(-a[beyond], self.y[beyond])
+        if u is None and not np.isfinite(conjugate).all():
+            return -np.inf, None
         if self.intercept:
             up, down = self.mean(np.maximum(a, 0.0)), self.mean(np.maximum(-a, 0.0))
             if up != down:
@@ -189,7 +187,7 @@ class Problem:
             conjugate = self.loss.conjugate(-a, self.y)
         over = np.maximum(abs(v) - l1, 0.0)
         quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(self.d), where=l2 > 0)
-        return -self.mean(conjugate) - float(quadratic.sum()), a, z
+        return -self.mean(conjugate) - float(quadratic.sum()), z
 
 
 def spread(n, m, seed):
