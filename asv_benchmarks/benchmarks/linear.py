@@ -129,7 +129,7 @@ def peers(F):
         }
     if F.loss.name == "hinge":
         return {
-            "LinearSVC": (lambda k: svm.LinearSVC(loss="hinge", tol=0, max_iter=k, intercept_scaling=10), budget),
+            "LinearSVC": (lambda k: svm.LinearSVC(loss="hinge", tol=1e-12, max_iter=k, intercept_scaling=10), budget),
             "SGDClassifier": (lambda k: linear_model.SGDClassifier(alpha=1 / n, tol=None, max_iter=k), budget),
         }
 
