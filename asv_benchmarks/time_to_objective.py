@@ -91,9 +91,13 @@ def load(data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", help="only sets whose name holds this")
-    parser.add_argument("--data", action="append", default=[], help="module:function or file.npz, beside the built-in sets")
+    parser.add_argument(
+        "--data", action="append", default=[], help="module:function or file.npz, beside the built-in sets"
+    )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--most", type=float, default=10.0, help="seconds after which a peer is given no more iterations")
+    parser.add_argument(
+        "--most", type=float, default=10.0, help="seconds after which a peer is given no more iterations"
+    )
     parser.add_argument("--small", action="store_true", help="a twentieth of the rows: a smoke test, not a measurement")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -122,7 +126,9 @@ def main():
             ratios[share].append(b / m[0])
     means = [f"{np.exp(np.mean(np.log(np.minimum(r, 1e3)))):.2f} to {share:.1%}" for share, r in ratios.items()]
     print(f"\nThe fastest peer's time over ours, geometric mean: {', '.join(means)}.")
-    print(f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; least of {args.repeats}, one thread.")
+    print(
+        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; least of {args.repeats}, one thread."
+    )
 
 
 def row(title, solver, taken, unit, words):

@@ -171,7 +171,17 @@ def test_kernels_refuse_what_does_not_fit():
         solve.pass_dense(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
     with pytest.raises(ValueError, match="targets; X has 300 rows"):
         solve.ascend_dense(
-            X, (None, None, 0, 300, 300), np.zeros((3, 6)), 0, np.zeros(6), np.zeros(3), Y, None, losses.Hinge(), 0.0, 0.0
+            X,
+            (None, None, 0, 300, 300),
+            np.zeros((3, 6)),
+            0,
+            np.zeros(6),
+            np.zeros(3),
+            Y,
+            None,
+            losses.Hinge(),
+            0.0,
+            0.0,
         )
 
 
@@ -257,9 +267,7 @@ def test_threads_give_the_same_model():
 def test_soft_labels():
     p = 1 / (1 + np.exp(-Y))
     ours = LinearClassifier(alpha=1e-2, **TIGHT).fit(X, p)
-    twice = LinearClassifier(alpha=1e-2, **TIGHT).fit(
-        np.vstack([X, X]), np.repeat([1, 0], len(X)), np.append(p, 1 - p)
-    )
+    twice = LinearClassifier(alpha=1e-2, **TIGHT).fit(np.vstack([X, X]), np.repeat([1, 0], len(X)), np.append(p, 1 - p))
     close(ours, twice, 1e-5)
 
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from fastsgd.solvers import dual, newton
 
-HEAD_START = 2e-2  # seconds by which Newton's method may be the slower one: it is the surer one, and its result the closer
+HEAD_START = (
+    2e-2  # seconds by which Newton's method may be the slower one: it is the surer one, and its result the closer
+)
 WIDEST = 5000  # columns of the largest Hessian that is kept
 
 

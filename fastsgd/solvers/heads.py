@@ -84,9 +84,7 @@ class Heads:
         y, weight = _targets(self.table, h)
         first = self.problems.get(0)
         same = first is not None and weight is None
-        problem = Problem(
-            self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None
-        )
+        problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
         report = self._report(h, ROUNDING * problem.mean(abs(self.loss.value(0.0, y))))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}

@@ -16,6 +16,8 @@ FEWEST = 1000
 LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 NEAR = 5e-3  # a decrement, as a share of F, beyond which the model's dual point is not worth a look
+EASY, TRY = 8, 4  # products that a diagonal may take for a step; in which a Hessian's time is worth the trial,
+WORTH = 1e-2  # and so many seconds more
 FINAL = 2  # steps on the larger sample
 EXACT = 8  # products with the Hessian that the exact one may cost
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
@@ -70,6 +72,18 @@ class Hessian:
         return cho_solve(self.factor, r, check_finite=False)
 
 
+class Diagonal:
+    """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
+
+    def __init__(self, problem, h):
+        usual = problem.mean(h)
+        usual = max(usual, 1e-300)
+        self.diagonal = np.append(usual + problem.penalties[1], usual if problem.intercept else [])
+
+    def solve(self, r):
+        return r / self.diagonal
+
+
 def gram(problem, h):
     """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
     n, d, k = problem.n, problem.d, problem.d + problem.intercept
@@ -96,6 +110,8 @@ def gram(problem, h):
 def seconds(problem):
     """What a certificate by Newton's method takes, about."""
     rows = max(FEWEST, FINE * problem.d)
+    if gram_seconds(problem, min(rows, problem.n)) > TRY * pass_seconds(problem) + WORTH:
+        return 25 * pass_seconds(problem)  # if it is easy; if not, little was lost
     if 3 * rows > problem.n:
         return 8 * (gram_seconds(problem, problem.n) + problem.d**3 / 4e10)
     return 30 * pass_seconds(problem) + 6 * gram_seconds(problem, rows) + 12 * problem.d**3 / 4e10
@@ -115,7 +131,12 @@ def gram_seconds(problem, rows):
 
 def pass_seconds(problem):
     """What a product with the Hessian takes, about."""
-    return problem.n * problem.d * (problem.measures.filled if problem.sparse else 1.0) * (1.2e-9 if problem.sparse else 0.4e-9)
+    return (
+        problem.n
+        * problem.d
+        * (problem.measures.filled if problem.sparse else 1.0)
+        * (1.2e-9 if problem.sparse else 0.4e-9)
+    )
 
 
 def newton(problem, u, b, tol, report, cold=True, seed=0):
@@ -132,8 +153,14 @@ def newton(problem, u, b, tol, report, cold=True, seed=0):
     stochastic Hessian information in optimization methods for machine learning.
     """
     whole = gram_seconds(problem, problem.n)
-    fine = int(max(FEWEST, FINE * problem.d, min(0.3 * problem.n, MOST * problem.d, 2.0 * problem.n * pass_seconds(problem) / whole)))
+    affordable = 2.0 * pass_seconds(problem) / whole * problem.n
+    fine = int(max(FEWEST, FINE * problem.d, min(0.3 * problem.n, MOST * problem.d, affordable)))
     quadratic = problem.loss.name == "squared_error"  # one step from anywhere
+    if gram_seconds(problem, min(fine, problem.n)) > TRY * pass_seconds(problem) + WORTH:
+        left = _newton(problem, u, b, tol, report, "diagonal")
+        if left is None:
+            return None
+        u, b, cold = *left[:2], False
     if 3 * fine > problem.n:
         return _newton(problem, u, b, tol, report, None)
     coarse = max(FEWEST // 2, COARSE * problem.d)
@@ -170,16 +197,24 @@ def _rough(sample, u, b, most, last=False):
 
 
 def _newton(problem, u, b, tol, report, hessian):
-    """Newton on all rows; `hessian` is that of a sample, or None for the exact one of each iterate."""
+    """Newton on all rows; `hessian` is that of a sample, None for the exact one of each iterate, or "diagonal".
+
+    Returns
+    -------
+    None, or (u, b, a)
+        Where it got stuck, or where the diagonal was not near enough.
+    """
     d, quadratic = problem.d, problem.loss.name == "squared_error"
     loss, z, g, gradient = problem.slopes(u, b)
-    F, exact = loss + problem.penalty(u), hessian is None
+    F, exact, diagonal = loss + problem.penalty(u), hessian is None, hessian == "diagonal"
     while True:
         h = curvature(problem, g)
         if exact:
             hessian = Hessian(problem, h, False)
+        elif diagonal:
+            hessian = Diagonal(problem, problem.weighted(h))
         r = -_full(problem, u, gradient)
-        p, t, decrement = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F))
+        p, t, decrement, products = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F))
         a = -(g + h * t)  # minus the slopes of the quadratic model: X'a is l2 (u + p)
         size, F, z, g = _search(problem, u, p, z, t, F, decrement)
         u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
@@ -192,12 +227,14 @@ def _newton(problem, u, b, tol, report, hessian):
         estimate = 0.1 * decrement if size == 1 else decrement
         if report(Step(u, b, F, bound, estimate, a=-g, stuck=size == 0)):
             return None
+        if diagonal and products > EASY:
+            return u, b, -g
         gradient = problem.pull(problem.weighted(g))[:2]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a curvature of next to nothing: seen to below
 def _direction(problem, r, h, hessian, aim):
-    """Solve H p = r; returns p, its margins, and r.p.
+    """Solve H p = r; returns p, its margins, r.p, and the number of products.
 
     The dual point of p misses by the residual, which costs sum r_j^2 / (2 l2_j): conjugate gradients end when that is
     far below `aim`, or hopeless; or when r.p is near enough while it is far above.
@@ -227,7 +264,7 @@ def _direction(problem, r, h, hessian, aim):
         missed = np.divide(left[:d] ** 2, 2.0 * l2, out=np.full(d, np.inf), where=l2 > 0).sum() if d else 0.0
         if missed <= 0.1 * aim or (missed == np.inf and power <= 1e-6 * first):
             break
-    return p, t, float(r @ p)
+    return p, t, float(r @ p), k
 
 
 @np.errstate(over="ignore", invalid="ignore")  # too far: not less, and so not taken
