@@ -88,7 +88,7 @@ def test_versus_plain():
 
 def test_time_to_objective(tmp_path):
     table = "--small", "--repeats", "1", "--most", "0", "--rows", "text, hinge"
-    head, _, ours, *_, ratios, last = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()
+    head, _, ours, *_, ratios, _ = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()
     assert head.count("|") == ours.count("|") and "certified, certified" in ours and "geometric mean" in ratios
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)

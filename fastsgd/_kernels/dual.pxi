@@ -123,7 +123,8 @@ cdef tuple ascend_rows(Layout* L, const floating* values, const index* indices, 
     if Layout is Csr:  # the numbers of a coordinate are neighbours
         d, three, apart = table.shape[0], table.shape[1], 1
     if three != 3 or len(a) != rows or len(y) != rows or (c is not None and len(c) != rows):
-        raise ValueError(f"a table of shape {(table.shape[0], table.shape[1])}, {len(a)} duals, {len(y)} targets; X has {rows} rows")
+        raise ValueError(f"a table of shape {(table.shape[0], table.shape[1])}, {len(a)} duals, {len(y)} targets; "
+                         f"X has {rows} rows")
     if Layout is Dense:
         if len(mean) != d:
             raise ValueError(f"mean has {len(mean)} entries, X has {d} columns")

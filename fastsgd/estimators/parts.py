@@ -1,4 +1,4 @@
-"""What the classifiers share, and what the regressors share: from labels and targets to heads, and from margins to predictions."""
+"""What the classifiers share, and what the regressors share: from labels and targets to heads, from margins to predictions."""
 
 import numpy as np
 from scipy.special import expit, softmax

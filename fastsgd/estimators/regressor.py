@@ -1,6 +1,5 @@
 """SGDRegressor."""
 
-import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses

@@ -121,10 +121,8 @@ def _blas():
 
 def _targets(table, h):
     """Targets of a head, and the weights of its rows or None."""
-    if table.code is not None:
-        y = np.where(table.code == h, 1.0, table.negative)
-    else:
-        y = np.ascontiguousarray(table.y[:, h])
+    coded = table.code is not None
+    y = np.where(table.code == h, 1.0, table.negative) if coded else np.ascontiguousarray(table.y[:, h])
     if table.s_pos is None:
         return y, table.s
     by_class = np.where(y > 0, table.s_pos[h], table.s_neg[h])
