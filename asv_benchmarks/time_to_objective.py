@@ -123,9 +123,14 @@ def main():
             best = [min(pair) for pair in zip(best, taken, strict=True)]
             row("", peer, taken, unit, "")
         for share, m, b in zip(SHARES, mine, best, strict=True):
-            ratios[share].append(b / m[0])
-    means = [f"{np.exp(np.mean(np.log(np.minimum(r, 1e3)))):.2f} to {share:.1%}" for share, r in ratios.items()]
-    print(f"\nThe fastest peer's time over ours, geometric mean: {', '.join(means)}.")
+            if np.isfinite(b):
+                ratios[share].append(b / m[0])
+    means = [
+        f"{np.exp(np.mean(np.log(r or [np.nan]))):.2f} to {share:.1%} ({len(r)} sets)" for share, r in ratios.items()
+    ]
+    print(
+        "\nThe fastest peer's time over ours, geometric mean over the sets on which a peer got there:", ", ".join(means)
+    )
     print(
         f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; least of {args.repeats}, one thread."
     )
