@@ -129,7 +129,7 @@ def peers(F):
         }
     if F.loss.name == "hinge":
         return {
-            "LinearSVC": (lambda k: svm.LinearSVC(loss="hinge", tol=1e-12, max_iter=k, intercept_scaling=10), budget),
+            "LinearSVC": (lambda k: svm.LinearSVC(loss="hinge", tol=1e-12, max_iter=k), budget),
             "SGDClassifier": (lambda k: linear_model.SGDClassifier(alpha=1 / n, tol=None, max_iter=k), budget),
         }
 
@@ -143,7 +143,7 @@ def peers(F):
     found = {
         "lbfgs": (logistic("lbfgs"), budget),
         "saga": (logistic("saga"), budget),
-        "liblinear": (logistic("liblinear", intercept_scaling=10), budget[:11]),
+        "liblinear": (logistic("liblinear"), budget[:11]),
     }
     if F.X.shape[1] <= 2000:
         found["newton-cholesky"] = logistic("newton-cholesky"), budget[:11]

@@ -81,6 +81,7 @@ class BaseLinear(SparseCoefMixin, BaseEstimator):
             self._start(table.X.shape, K),
             int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             effective_n_jobs(self.n_jobs),
+            self.warm_start,
         )
         self._settle(heads.run())
         if self.stop_reason_ == "interrupted":

@@ -17,12 +17,27 @@ ROUNDING = 1e-13  # of the loss of zero weights: a gap that is as good as none
 class Heads:
     """The heads of a table, solved.
 
+    Parameters
+    ----------
+    table : Table
+        Its X as a kernel reads it.
+    K : int
+    loss, l1, l2, intercept
+        The problem of each head.
+    tol, max_iter
+        Of each head.
+    each : callable or None
+        `each(heads, report)` after each pass; True stops all.
+    start : (W, b, duals or None), or None
+    seed, n_jobs : int
+    keep_duals : bool
+
     Attributes
     ----------
     W, b : (n_features, K) and (K,) float64
         In the user's units.
-    duals : (K, n) float64
-        Minus the slopes, or the dual points, to start from next time.
+    duals : (K, n) float64, or None
+        With keep_duals: the dual points, or minus the slopes, to start from next time.
     reports : list of Report
         Of each head; of softmax one for all.
     reason : str
@@ -31,14 +46,29 @@ class Heads:
 
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
 
-    def __init__(self, table, K, loss, l1, l2, intercept, tol, max_iter, each=None, start=None, seed=0, n_jobs=1):
+    def __init__(
+        self,
+        table,
+        K,
+        loss,
+        l1,
+        l2,
+        intercept,
+        tol,
+        max_iter,
+        each=None,
+        start=None,
+        seed=0,
+        n_jobs=1,
+        keep_duals=False,
+    ):
         self.table, self.loss, self.l1, self.l2, self.intercept = table, loss, l1, l2, intercept
         self.tol, self.max_iter, self.each, self.seed, self.n_jobs = tol, max_iter, each, seed, n_jobs
         n, d = table.X.shape
         self.K, self.start = K, start
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
-        self.duals = np.zeros((K, n)) if start is None or start[2] is None else start[2].copy()
+        self.duals = np.zeros((K, n)) if keep_duals else None
         self.problems, self.reports, self.stopped = {}, [], None
 
     def run(self):
@@ -76,7 +106,8 @@ class Heads:
         h, best = report.head, report.best
         if best is not None and h in self.problems:
             self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
-            self.duals[h] = best.a
+            if self.duals is not None:
+                self.duals[h] = best.a
 
     def _solve(self, h):
         if self.stopped is not None:
@@ -89,7 +120,7 @@ class Heads:
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
         if self.start is not None and self.start[2] is not None:
-            begin["a"] = self.duals[h]
+            begin["a"] = self.start[2][h]
         try:
             solve(problem, self.tol, report, **begin, seed=self.seed)
         finally:
