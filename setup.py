@@ -35,6 +35,7 @@ setup(
             extension("fastsgd._kernels._cpu"),
             extension("fastsgd._kernels.plan"),
             *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),
+            *(extension(f"fastsgd._kernels.solve_{isa}", *FAST, *flags) for isa, flags in ISA.items()),
         ],
         compiler_directives={
             "language_level": 3,

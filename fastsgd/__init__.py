@@ -1,7 +1,16 @@
 """Linear and logistic models by stochastic gradient descent, on data of any size, at compiled speed."""
 
 from fastsgd import losses, optimizers, schedules
-from fastsgd.estimators import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 __version__ = "0.1.0"
-__all__ = ["SGDClassifier", "SGDOneClassSVM", "SGDRegressor", "losses", "optimizers", "schedules"]
+__all__ = [
+    "LinearClassifier",
+    "LinearRegressor",
+    "SGDClassifier",
+    "SGDOneClassSVM",
+    "SGDRegressor",
+    "losses",
+    "optimizers",
+    "schedules",
+]

@@ -1,7 +1,7 @@
 # Value and slope of every loss, in C: functions of (prediction, target, parameters). Included by losses.pyx.
 #
 # At a kink, value and slope take the same branch, the one of the side where the loss is positive.
-from libc.math cimport exp, expm1, fabs, log1p
+from libc.math cimport M_LN2, exp, expm1, fabs, log1p
 
 # Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
 cdef double EXP_GUARD = 30.0

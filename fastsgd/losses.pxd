@@ -1,3 +1,5 @@
+from libc.math cimport fabs
+
 # A loss in C: its value, or its slope d loss / d p, at prediction p and target y.
 ctypedef double (*loss_fn)(double p, double y, const double* par) noexcept nogil
 
@@ -5,10 +7,52 @@ ctypedef double (*loss_fn)(double p, double y, const double* par) noexcept nogil
 ctypedef void (*losses_fn)(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                            const double* par) noexcept nogil
 
+# The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.
+ctypedef double (*implicit_fn)(double z, double s, double y, const double* par) noexcept nogil
+ctypedef double (*conjugate_fn)(double u, double y, const double* par) noexcept nogil
+
 cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
     cdef losses_fn many_fn      # may be NULL: then one by one
+    cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
+    cdef conjugate_fn conjugate_fn  # may be NULL: unknown
     cdef double par[8]          # six parameters; Custom keeps two addresses behind them
     cdef dict __dict__
     cdef int ready(self) except -1  # the pointers may be read from now on
+
+
+cdef inline double implicit_step(implicit_fn own, loss_fn slope, double z, double s, double y, const double* par) noexcept nogil:
+    """The loss's own implicit function, or, where it has none, a root of g(a) = a + slope(z + s a, y) between 0 and -slope(z, y).
+
+    False position (Illinois), every third step a bisection. Where the loss is not convex, the bracket may have to grow.
+    """
+    cdef double a = 0, b, c, ga, gb, gc
+    cdef int i
+    if own is not NULL:
+        return own(z, s, y, par)
+    ga = slope(z, y, par)
+    b = -ga
+    if s <= 0 or ga == 0:
+        return b
+    gb = b + slope(z + s * b, y, par)
+    while gb != 0 and (ga > 0) == (gb > 0) and fabs(b) < 1e100:
+        a, ga, b = b, gb, 2.0 * b
+        gb = b + slope(z + s * b, y, par)
+    if gb == 0:
+        return b
+    for i in range(300):
+        c = 0.5 * (a + b) if i % 3 == 2 else b - gb * ((b - a) / (gb - ga))
+        if not (min(a, b) < c < max(a, b)):
+            c = 0.5 * (a + b)
+        if fabs(b - a) <= 2e-15 * fabs(c):
+            return c
+        gc = c + slope(z + s * c, y, par)
+        if gc == 0:
+            return c
+        if (gc > 0) != (gb > 0):
+            a, ga = b, gb
+        else:
+            ga *= 0.5
+        b, gb = c, gc
+    return 0.5 * (a + b)

@@ -8,6 +8,7 @@ Classification losses take targets -1 and +1, `LogLoss` any target in [0, 1].
 import numpy as np
 
 include "loss_functions.pxi"
+include "implicit.pxi"
 
 cdef extern from "logistic.h":
     void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
@@ -21,15 +22,16 @@ cdef class Loss:
 
     Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
-    takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `coupled`,
-    whether it takes all the heads of a row together.
+    takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
+    bound of the slope's own slope (where there is none, a number of its usual size); `coupled`, whether it takes all the
+    heads of a row together.
     """
     name = None
     task = ()
     params = ()
     negative = -1.0
     lower, strict = -np.inf, False
-    convex, smooth = True, False
+    convex, smooth, curvature = True, False, 1.0
     coupled = False
 
     cdef int ready(self) except -1:
@@ -44,6 +46,30 @@ cdef class Loss:
     def slope(self, p, y):
         """d loss(p, y) / d p, elementwise: float64 array of the broadcast shape."""
         return self._map(p, y, 1)
+
+    def implicit(self, z, s, y):
+        """The a with a = -slope(z + s a, y), s >= 0, elementwise: the implicit (proximal) step from the margin z.
+
+        Where the loss is not convex there may be several; it is one of them.
+
+        >>> SquaredError().implicit(0.0, [0.0, 1.0, 1e9], 1.0).round(9)
+        array([1.e+00, 5.e-01, 1.e-09])
+        """
+        self.ready()
+        if np.any(~(np.asarray(s) >= 0)):
+            raise ValueError(f"s must be >= 0, found {np.min(s)}.")
+        return self._points(z, s, y)
+
+    def conjugate(self, u, y):
+        """sup over z of u z - value(z, y), elementwise: the convex conjugate, inf outside its domain.
+
+        >>> Hinge().conjugate([-1.0, -0.5, 0.0, 0.5], 1.0)
+        array([-1. , -0.5,  0. ,  inf])
+        """
+        self.ready()
+        if self.conjugate_fn is NULL:
+            raise ValueError(f"{type(self).__name__} has no conjugate in closed form.")
+        return self._points(u, None, y)
 
     def both(self, p, y):
         """(value, slope) as the kernels work them out for many heads at once: two float64 arrays of p's shape."""
@@ -71,6 +97,23 @@ cdef class Loss:
         with nogil:
             for i in range(ps.shape[0]):
                 os[i] = fn(ps[i], ys[i], self.par)
+        return out[()]
+
+    def _points(self, z, s, y):
+        """implicit(z, s, y); or, with s None, conjugate(z, y)."""
+        cdef bint implicit = s is not None
+        z, s, y = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (z, s if implicit else 0.0, y)))
+        out = np.empty(z.shape)
+        cdef const double[::1] zs, ss, ys
+        zs, ss, ys = (np.ascontiguousarray(a).ravel() for a in (z, s, y))
+        cdef double[::1] os = out.reshape(-1)
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(zs.shape[0]):
+                if implicit:
+                    os[i] = implicit_step(self.implicit_fn, self.slope_fn, zs[i], ss[i], ys[i], self.par)
+                else:
+                    os[i] = self.conjugate_fn(zs[i], ys[i], self.par)
         return out[()]
 
     def mean(self, p):
@@ -123,6 +166,7 @@ cdef class Hinge(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
+        self.implicit_fn, self.conjugate_fn = hinge_implicit, hinge_conjugate
 
 
 cdef class Perceptron(Loss):
@@ -131,6 +175,7 @@ cdef class Perceptron(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 0.0
+        self.implicit_fn, self.conjugate_fn = hinge_implicit, hinge_conjugate
 
 
 cdef class LogLoss(Loss):
@@ -140,28 +185,31 @@ cdef class LogLoss(Loss):
     array([ 0.5,  0. , -0.5])
     """
     name, task, negative = "log_loss", ("classifier",), 0.0
-    smooth = True
+    smooth, curvature = True, 0.25
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.many_fn = log_loss_value, log_loss_slope, fastsgd_logistic
+        self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
 
 
 cdef class ModifiedHuber(Loss):
     """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
     name, task = "modified_huber", ("classifier",)
-    smooth = True
+    smooth, curvature = True, 2.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = modified_huber_value, modified_huber_slope
+        self.implicit_fn, self.conjugate_fn = modified_huber_implicit, modified_huber_conjugate
 
 
 cdef class SquaredHinge(Loss):
     """max(0, 1 - y p)^2."""
     name, task = "squared_hinge", ("classifier",)
-    smooth = True
+    smooth, curvature = True, 2.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_hinge_value, squared_hinge_slope
+        self.implicit_fn, self.conjugate_fn = squared_hinge_implicit, squared_hinge_conjugate
 
 
 cdef class SquaredError(Loss):
@@ -171,6 +219,7 @@ cdef class SquaredError(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
+        self.implicit_fn, self.conjugate_fn = squared_error_implicit, squared_error_conjugate
 
 
 cdef class Huber(Loss):
@@ -184,6 +233,7 @@ cdef class Huber(Loss):
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = huber_value, huber_slope
+        self.implicit_fn, self.conjugate_fn = huber_implicit, huber_conjugate
         self._number(0, "epsilon", epsilon, 0, np.inf, True)
 
 
@@ -193,16 +243,18 @@ cdef class EpsilonInsensitive(Loss):
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = epsilon_insensitive_value, epsilon_insensitive_slope
+        self.implicit_fn, self.conjugate_fn = epsilon_insensitive_implicit, epsilon_insensitive_conjugate
         self._number(0, "epsilon", epsilon, 0, np.inf, True)
 
 
 cdef class SquaredEpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon)^2."""
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
-    smooth = True
+    smooth, curvature = True, 2.0
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
+        self.implicit_fn, self.conjugate_fn = squared_epsilon_insensitive_implicit, squared_epsilon_insensitive_conjugate
         self._number(0, "epsilon", epsilon, 0, np.inf, True)
 
 
@@ -218,6 +270,7 @@ cdef class Quantile(Loss):
 
     def __init__(self, quantile=0.5):
         self.value_fn, self.slope_fn = quantile_value, quantile_slope
+        self.implicit_fn, self.conjugate_fn = quantile_implicit, quantile_conjugate
         self._number(0, "quantile", quantile, 0, 1)
 
 
@@ -231,6 +284,7 @@ cdef class Poisson(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
+        self.implicit_fn, self.conjugate_fn = poisson_implicit, poisson_conjugate
 
     def mean(self, p):
         """exp(p), at most exp(700) in float64."""
@@ -247,6 +301,7 @@ cdef class Gamma(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope
+        self.implicit_fn, self.conjugate_fn = gamma_implicit, gamma_conjugate
 
     def mean(self, p):
         """exp(p), at most exp(700) in float64."""
@@ -325,7 +380,7 @@ cdef class Sigmoid(Loss):
     array([1. , 0.5, 0. ])
     """
     name, task = "sigmoid", ("classifier",)
-    convex, smooth = False, True
+    convex, smooth, curvature = False, True, 0.0962
 
     def __init__(self):
         self.value_fn, self.slope_fn = sigmoid_value, sigmoid_slope
@@ -336,61 +391,7 @@ def _guarded_exp(p):
 
 
 include "custom_loss.pxi"
-
-
-# ---------------------------------------------------------------- of several classes together
-cdef class Coupled(Loss):
-    """Base of the losses of all K margins of a row, whose target is a row of K numbers."""
-    coupled, negative = True, 0.0
-
-    cdef int ready(self) except -1:
-        return 0
-
-    def value(self, p, y):
-        """The loss of each row, p and y of shape (n, K): (n,) float64."""
-        return self.both(p, y)[0].sum(axis=1)
-
-    def slope(self, p, y):
-        """Its slope in each margin: (n, K) float64."""
-        return self.both(p, y)[1]
-
-    def both(self, p, y):
-        """(value, slope) of shape (n, K); the values of a row add up to its loss."""
-        cdef const double[:, ::1] ps = np.ascontiguousarray(p, np.float64), ys = np.ascontiguousarray(y, np.float64)
-        cdef double[:, ::1] value = np.empty(np.shape(p)), slope = np.empty(np.shape(p))
-        cdef Py_ssize_t i
-        if ys.shape[0] != ps.shape[0] or ys.shape[1] != ps.shape[1] or not ps.shape[1]:
-            raise ValueError(f"p and y must be of one shape (n, K), found {np.shape(p)} and {np.shape(y)}.")
-        for i in range(ps.shape[0]):
-            self.many_fn(ps.shape[1], &ps[i, 0], &ys[i, 0], &value[i, 0], &slope[i, 0], self.par)
-        return np.asarray(value), np.asarray(slope)
-
-
-cdef class Softmax(Coupled):
-    """-sum_k y_k log q_k, q_k = exp(p_k) / sum_j exp(p_j), y a distribution: multinomial logistic regression.
-
-    >>> Softmax().slope([[0.0, 0.0]], [[1.0, 0.0]])
-    array([[-0.5,  0.5]])
-    """
-    name, smooth = "multinomial", True
-
-    def __init__(self):
-        self.many_fn = fastsgd_softmax
-
-
-cdef class CrammerSinger(Coupled):
-    """sum over the other classes of max(0, p_k - p_y + 1), y the class whose target is 1 (Weston and Watkins 1998).
-
-    Crammer and Singer (2001) take the largest of these terms, Weston and Watkins their sum.
-
-    >>> CrammerSinger().value([[0.5, 1.0, -2.0]], [[1.0, 0.0, 0.0]])
-    array([1.5])
-    """
-    name = "crammer_singer"
-
-    def __init__(self):
-        self.many_fn = crammer_singer
-
+include "coupled_losses.pxi"
 
 LOSSES = {cls.name: cls for cls in Loss.__subclasses__() if cls not in (Custom, Coupled)}
 MULTICLASS = {cls.name: cls for cls in Coupled.__subclasses__()}

@@ -183,3 +183,22 @@ def objective(X, Y, loss, W, b, *, l1=0.0, l2=0.0, nu=0.0, s=None, s_pos=None, s
     weight = weight * (np.ones(len(X)) if s is None else s)[:, None]
     mean = (weight * loss.value(X @ W + b, Y)).sum(axis=0) / weight.sum(axis=0)
     return mean + l1 * abs(W).sum(axis=0) + 0.5 * l2 * (W**2).sum(axis=0) + nu * b
+
+
+def dual_objective(X, y, loss, a, *, l1, l2, s=None, intercept=True):
+    """A lower bound of the least objective: -mean loss*(-a) - sum max(|v| - l1, 0)^2 / (2 l2), v = mean a x, mean a = 0.
+
+    `a` is brought to where that holds: the side of heavier sign is shrunk, and where l2 is 0 all of a, until |v| <= l1.
+    """
+    s = np.ones(len(X)) if s is None else s
+    s = s / s.sum()
+    a = a.astype(float)
+    if intercept:
+        up, down = s @ np.maximum(a, 0), s @ np.maximum(-a, 0)
+        if max(up, down) > 0:
+            a = np.where((a > 0) == (up > down), a * min(up, down) / max(up, down), a)
+    v = X.T @ (s * a)
+    if l2 == 0 and abs(v).max() > 0:
+        a, v = (part * min(1.0, l1 / abs(v).max()) for part in (a, v))
+    over = np.maximum(abs(v) - l1, 0)
+    return -(s @ loss.conjugate(-a, y)) - (over @ over / (2 * l2) if l2 else 0.0)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastsgd
@@ -49,7 +50,7 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers"])
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear"])
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -62,6 +63,7 @@ def test_the_list_above_is_complete():
         "estimators",
         "imports",
         "optimizers",
+        "linear",
     }
 
 
@@ -82,3 +84,13 @@ def test_versus_plain():
     ).splitlines()
     assert [line.count("|") for line in body[:2]] == [head.count("|")] * 2 and float(body[0].split("|")[-2]) > 0
     assert body[2] == "" and "one thread" in body[3]
+
+
+def test_time_to_objective(tmp_path):
+    table = "--small", "--repeats", "1", "--most", "0", "--rows", "text, hinge"
+    head, _, ours, *_, ratios, _ = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()
+    assert head.count("|") == ours.count("|") and "certified, certified" in ours and "geometric mean" in ratios
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
+    own = run(str(FOLDER / "time_to_objective.py"), "--data", str(tmp_path / "own.npz"), *table[:5])
+    assert "own.npz: 200 x 3 | **fastsgd**" in own

@@ -20,3 +20,4 @@ def _choose():
 
 
 isa, kernels = _choose()
+solve = import_module(f"fastsgd._kernels.solve_{isa}")

@@ -50,16 +50,27 @@ class Progress:
         A fitted copy, as `fit` would return it now; made when asked for.
     """
 
-    def __init__(self, fitted, epochs):
-        self.epoch, self._fitted, self._epochs = len(epochs), fitted, epochs
+    def __init__(self, fitted, epochs, columns=engine.HISTORY):
+        self.epoch, self._fitted, self._epochs, self._columns = len(epochs), fitted, epochs, columns
 
     @property
     def history(self):
-        return np.array(self._epochs, engine.HISTORY)
+        return np.array(self._epochs, self._columns)
 
     @property
     def estimator(self):
         return self._fitted()
+
+
+def callables(given):
+    """The parameter `callbacks` as a list."""
+    given = [] if given is None else [given] if callable(given) else list(given)
+    for f in given:
+        if not callable(f):
+            raise ValueError(
+                f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks."
+            )
+    return given
 
 
 class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
@@ -437,14 +448,10 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _hooks(self, root, plan, X, y, metadata):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
-        given = self.callbacks if self.callbacks is not None else []
-        given = [given] if callable(given) else list(given)
-        for f in given:
-            if not callable(f):
-                raise ValueError(
-                    f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks."
-                )
-        hooks = [lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs)) for f in given]
+        hooks = [
+            lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
+            for f in callables(self.callbacks)
+        ]
         if root is not None:
 
             def task(state, epochs):

@@ -1,49 +1,19 @@
 """SGDClassifier."""
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
-from sklearn.linear_model._base import LinearClassifierMixin
-from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
 from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD, with_callbacks
-from fastsgd.estimators.validation import (
-    check_distributions,
-    check_labels,
-    check_lengths,
-    check_weight,
-    check_X,
-    encode,
-    unique_labels,
-)
-from fastsgd.sources.arrays import Table
+from fastsgd.estimators.parts import ClassifierParts
+from fastsgd.estimators.validation import check_labels, unique_labels
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
 
 
-def _distributions(y):
-    """Probabilities of all the classes, of y that may hold those of class 1 alone."""
-    return np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
-
-
-def _has_proba(self):
-    name = getattr(self.loss, "name", self.loss)
-    if name not in ("log_loss", "modified_huber"):
-        raise AttributeError(
-            f"probability estimates are not available for loss={name!r}; "
-            "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
-        )
-    return True
-
-
-class SGDClassifier(LinearClassifierMixin, BaseSGD):
+class SGDClassifier(ClassifierParts, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
@@ -325,11 +295,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         self._check_params()
         before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
-        soft = self._soft(y)
-        self.classes_ = np.arange(max(2, y.shape[1] if y.ndim == 2 else 0), dtype=float) if soft else unique_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
-        self._class_weight = self._weigh(y, soft)
+        soft = self._learn_classes(y)
         table = self._table(X, y, s, soft)
         labels = None if soft else y
         held = None
@@ -408,108 +374,3 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
         return self._train(table, state, passes=1, partial=True)
-
-    def _weigh(self, y, soft=False):
-        """class_weight for each class, or None where all are 1."""
-        if self.class_weight is None:
-            return None
-        if soft and self.class_weight == "balanced":
-            mass = _distributions(y).sum(axis=0)
-            return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
-        y = self.classes_ if soft else y
-        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-
-    def _heads(self):
-        return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
-
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
-        if y is None:
-            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
-        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
-        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, names[1])
-        check_lengths(X, y, names)
-        if y.dtype.kind not in "biu" and not self._soft(y):
-            check_classification_targets(y)
-        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
-        return X, y, check_weight(sample_weight, X.shape[0], weight)
-
-    def _soft(self, y):
-        """Whether y holds probabilities and not labels."""
-        if y.ndim == 2:
-            return True
-        if self._loss().name != "log_loss" or y.dtype.kind != "f":
-            return False
-        return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
-
-    def _table(self, X, y, s, soft, name="y"):
-        """Targets for the kernel: numbers for one head, class codes for several."""
-        weight = self._class_weight
-        if soft:
-            y = _distributions(y)
-            if y.shape[1] != len(self.classes_):
-                raise ValueError(f"{name} has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
-            if y.min() < 0:
-                raise ValueError(f"{name} must hold probabilities of class 1, as y does, found {y[:, 1].min():g}.")
-            if weight is not None:
-                pull = y @ weight
-                y = np.divide(y * weight, pull[:, None], out=y.copy(), where=pull[:, None] > 0)
-                s = pull if s is None else pull * s
-            return Table(X, y=np.ascontiguousarray(y[:, 1:] if y.shape[1] == 2 else y, np.float64), s=s)
-        loss = self._heads_loss()
-        table = Table(X, negative=loss.negative, s=s)
-        if len(self.classes_) == 2:
-            # the class of the one head is 0
-            table.code = (y != self.classes_[1]).astype(np.int32)
-            if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes_[0]):
-                encode(y, self.classes_)
-        else:
-            table.code = encode(y, self.classes_)
-        if weight is not None and loss.coupled:
-            table.s = weight[table.code] * (1.0 if s is None else s)
-        elif weight is not None:
-            pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
-            table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
-        return table
-
-    def _attributes(self, coef, intercept):
-        return {"coef_": coef, "intercept_": intercept}
-
-    # ------------------------------------------------------------ prediction
-    def decision_function(self, X):
-        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
-        check_is_fitted(self)
-        X = check_X(self, X)
-        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    @available_if(_has_proba)
-    def predict_proba(self, X):
-        """Probability of each class: (n_samples, n_classes).
-
-        With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
-        margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
-        normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the classifier in
-        sklearn.calibration.CalibratedClassifierCV.
-
-        Raises
-        ------
-        AttributeError
-            For the other losses.
-        """
-        z = self.decision_function(X)
-        if self._heads_loss().coupled:
-            return softmax(z, axis=1)
-        p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
-        if p.ndim == 1:
-            return np.column_stack([1 - p, p])
-        total = p.sum(axis=1, keepdims=True)
-        return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
-
-    @available_if(_has_proba)
-    def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
-        check_is_fitted(self)
-        if self._heads_loss().coupled:
-            return log_softmax(self.decision_function(X), axis=1)
-        return np.log(self.predict_proba(X))

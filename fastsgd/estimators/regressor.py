@@ -1,21 +1,16 @@
 """SGDRegressor."""
 
-import numpy as np
-from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
 from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD, with_callbacks
-from fastsgd.estimators.validation import check_lengths, check_targets, check_weight, check_X
-from fastsgd.sources.arrays import Table
+from fastsgd.estimators.parts import RegressorParts
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
 
 
-class SGDRegressor(RegressorMixin, BaseSGD):
+class SGDRegressor(RegressorParts, BaseSGD):
     """Linear regression (least squares, robust, quantile, Poisson, gamma) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
@@ -291,31 +286,3 @@ class SGDRegressor(RegressorMixin, BaseSGD):
             if heads != len(state.b):
                 raise ValueError(f"y has {heads} targets, it had {len(state.b)} in the calls before.")
         return self._train(table, state, passes=1, partial=True)
-
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
-        if y is None:
-            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
-        y = check_targets(y, self._loss(), names[1])
-        check_lengths(X, y, names)
-        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
-        return X, y, check_weight(sample_weight, X.shape[0], weight)
-
-    def _table(self, X, y, s):
-        return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
-
-    def _attributes(self, coef, intercept):
-        return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}
-
-    # ------------------------------------------------------------ prediction
-    def predict(self, X):
-        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
-        check_is_fitted(self)
-        X = check_X(self, X)
-        raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

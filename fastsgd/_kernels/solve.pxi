@@ -1,0 +1,264 @@
+# The kernels of the solvers, passes over all rows at weights that stand still. Included by
+# one .pyx per instruction set. X is float32 or float64; weights, margins and sums are float64.
+include "rows.pxi"
+
+from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss_fn, losses_fn
+
+cdef enum:
+    TILE = 64               # rows taken together, so that a loss vectorises: at most so many,
+    TILE_VALUES = 4096      # and of about so many values, which stay in the first cache
+    GIVEN, TIMES, SLOPE     # what multiplies a row: a; a times its margin; c times its slope, which goes to a
+
+# What a pass reads and writes.
+cdef struct Through:
+    const double* w         # (d,), or NULL: z is known
+    double b
+    double* z               # (n,) margins
+    int kind
+    double* a               # (n,), see `kind`
+    const double* y         # (n,)
+    const double* c         # (n,) weights, or NULL for ones
+    loss_fn value
+    loss_fn slope
+    losses_fn many
+    const double* par
+    double* G               # (d,): added to, or NULL
+    double loss             # sum of c times the loss (SLOPE)
+    double pull             # sum of what multiplied the rows
+
+
+cdef inline void dots_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                           Py_ssize_t lo, Py_ssize_t n, const double* w, double b, double* z) noexcept nogil:
+    """z = x . w + b for n rows from lo on; four dense rows at a time, so that no addition waits for the one before."""
+    cdef Py_ssize_t i = 0, k, end
+    cdef const floating* x
+    cdef double s, s1, s2, s3
+    if Layout is Dense:
+        while i + 4 <= n:
+            x = values + (lo + i) * d
+            s = s1 = s2 = s3 = b
+            for k in range(d):
+                s += x[k] * w[k]
+                s1 += x[k + d] * w[k]
+                s2 += x[k + 2 * d] * w[k]
+                s3 += x[k + 3 * d] * w[k]
+            z[i], z[i + 1], z[i + 2], z[i + 3] = s, s1, s2, s3
+            i += 4
+    while i < n:
+        s = b
+        if Layout is Dense:
+            x = values + (lo + i) * d
+            for k in range(d):
+                s += x[k] * w[k]
+        else:
+            s1 = s2 = s3 = 0
+            k, end = indptr[lo + i], indptr[lo + i + 1]
+            while k + 4 <= end:
+                s += values[k] * w[indices[k]]
+                s1 += values[k + 1] * w[indices[k + 1]]
+                s2 += values[k + 2] * w[indices[k + 2]]
+                s3 += values[k + 3] * w[indices[k + 3]]
+                one_by_one()
+                k += 4
+            while k < end:
+                s += values[k] * w[indices[k]]
+                one_by_one()
+                k += 1
+            s = (s + s1) + (s2 + s3)
+        z[i] = s
+        i += 1
+
+
+cdef inline void pull_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                           Py_ssize_t lo, Py_ssize_t n, const double* c, double* G) noexcept nogil:
+    """G += sum of c x over n rows from lo on."""
+    cdef Py_ssize_t i = 0, k
+    cdef const floating* x
+    if Layout is Dense:
+        while i + 4 <= n:
+            x = values + (lo + i) * d
+            for k in range(d):
+                G[k] += (c[i] * x[k] + c[i + 1] * x[k + d]) + (c[i + 2] * x[k + 2 * d] + c[i + 3] * x[k + 3 * d])
+            i += 4
+    while i < n:
+        if Layout is Dense:
+            x = values + (lo + i) * d
+            for k in range(d):
+                G[k] += c[i] * x[k]
+        elif c[i] != 0:
+            for k in range(indptr[lo + i], indptr[lo + i + 1]):
+                G[indices[k]] += c[i] * values[k]
+        i += 1
+
+
+cdef void through(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                  Py_ssize_t rows, Through* P) noexcept nogil:
+    """Tile by tile: margins, what multiplies the rows, and their sum."""
+    cdef double value[TILE]
+    cdef double coef[TILE]
+    cdef Py_ssize_t lo = 0, n, i, tile = TILE
+    cdef double* z
+    cdef double* a
+    if Layout is Dense:
+        tile = max(4, min(TILE, TILE_VALUES // (d + 1)))
+    while lo < rows:
+        n = min(tile, rows - lo)
+        z, a = P.z + lo, P.a + lo
+        if P.w is not NULL:
+            dots_wide(L, values, indices, indptr, d, lo, n, P.w, P.b, z)
+        if P.kind == SLOPE:
+            if P.many is not NULL:
+                P.many(n, z, P.y + lo, value, a, P.par)
+            else:
+                for i in range(n):
+                    value[i], a[i] = P.value(z[i], P.y[lo + i], P.par), P.slope(z[i], P.y[lo + i], P.par)
+            for i in range(n):
+                coef[i] = a[i] if P.c is NULL else P.c[lo + i] * a[i]
+                P.loss += value[i] if P.c is NULL else P.c[lo + i] * value[i]
+        elif P.a is not NULL:
+            for i in range(n):
+                coef[i] = a[i] * z[i] if P.kind == TIMES else a[i]
+        if P.a is not NULL:
+            for i in range(n):
+                P.pull += coef[i]
+            if P.G is not NULL:
+                pull_wide(L, values, indices, indptr, d, lo, n, coef, P.G)
+        lo += n
+
+
+cdef tuple pass_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows,
+                     Py_ssize_t d, w, double b, z, int kind, a, G, loss, y, c):
+    cdef const double[::1] ws = w, ys = y, cs = c
+    cdef double[::1] zs = z, coefs = a, Gs = G
+    cdef Loss fn = loss
+    cdef Through P
+    for name, array, size in (("w", w, d), ("z", z, rows), ("a", a, rows), ("G", G, d), ("y", y, rows), ("c", c, rows)):
+        if array is not None and len(array) != size:
+            raise ValueError(f"{name} has {len(array)} entries, X has shape {(rows, d)}")
+    if z is None or kind not in (0, 1, 2) or (kind == 2 and (loss is None or y is None or a is None)):
+        raise ValueError("a pass needs z, and for slopes a loss, y and a")
+    if rows == 0:
+        return 0.0, 0.0
+    P.w, P.b, P.z = (&ws[0] if d else <const double*> &zs[0]) if w is not None else NULL, b, &zs[0]
+    P.kind, P.a, P.G = GIVEN + kind, &coefs[0] if a is not None else NULL, &Gs[0] if G is not None and d else NULL
+    P.y, P.c = &ys[0] if y is not None else NULL, &cs[0] if c is not None else NULL
+    if loss is not None:
+        fn.ready()
+        P.value, P.slope, P.many, P.par = fn.value_fn, fn.slope_fn, fn.many_fn, fn.par
+    P.loss = P.pull = 0
+    with nogil:
+        through(L, values, indices, indptr, d, rows, &P)
+    return P.loss, P.pull
+
+
+def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=None, loss=None, y=None, c=None):
+    """One pass over the rows of a C-contiguous array, in stored order.
+
+    Parameters
+    ----------
+    X : (n, d)
+    w, b : (d,) or None, float
+        z = X @ w + b is worked out first; None: z is read.
+    z : (n,)
+    kind : {0, 1, 2}
+        Row i is multiplied by a[i]; by a[i] z[i]; by c[i] slope(z[i], y[i]), and then the slope is put into a[i].
+    a : (n,), or None for margins alone
+    G : (d,) or None
+        The sum of the rows so multiplied is added to it.
+    loss, y, c : Loss, (n,), (n,) or None
+
+    Returns
+    -------
+    (float, float)
+        The sum of c times the loss (kind 2), and of what multiplied the rows.
+    """
+    cdef Dense layout
+    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    return pass_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], X.shape[1], w, b, z, kind, a, G,
+                     loss, y, c)
+
+
+def pass_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, w, double b, z, int kind=0, a=None,
+             G=None, loss=None, y=None, c=None):
+    """As `pass_dense`, on CSR; the number of features is that of w or G."""
+    cdef Csr layout
+    cdef Py_ssize_t d = len(w) if w is not None else len(G)
+    cdef const floating* x = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    return pass_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, d, w, b, z, kind, a, G, loss, y, c)
+
+
+# ---------------------------------------------------------------- Hessians of rows with many zeros
+cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, double* H, Py_ssize_t k) noexcept nogil:
+    """H += v v', the upper triangle."""
+    cdef Py_ssize_t i, j
+    cdef double* row
+    for i in range(n):
+        row = H + ix[i] * k
+        for j in range(i, n):
+            row[ix[j]] += v[i] * v[j]
+            one_by_one()
+
+
+cdef void squares(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, Py_ssize_t d,
+                  const double* centre, const double* inverse, const double* root, double* H, Py_ssize_t k, Py_ssize_t* ix,
+                  double* v) noexcept nogil:
+    cdef Py_ssize_t i, j, m
+    cdef double x
+    for i in range(rows):
+        m = 0
+        if root[i] == 0:
+            continue
+        if Layout is Dense:
+            for j in range(d):
+                x = values[i * d + j] - centre[j]
+                ix[m], v[m] = j, x * inverse[j] * root[i]
+                m += x != 0
+        else:
+            for j in range(indptr[i], indptr[i + 1]):
+                ix[m], v[m] = indices[j], values[j] * inverse[indices[j]] * root[i]
+                m += 1
+        if k > d:
+            ix[m], v[m] = d, root[i]
+            m += 1
+        square(m, ix, v, H, k)
+
+
+cdef squares_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, centre, inverse,
+                  root, double[:, ::1] H):
+    cdef const double[::1] cs = centre, vs = inverse, rs = root
+    cdef Py_ssize_t d = vs.shape[0], k = H.shape[0]
+    cdef Py_ssize_t[::1] ix = np.empty(d + 2, np.intp)
+    cdef double[::1] v = np.empty(d + 2)
+    if H.shape[1] != k or not d <= k <= d + 1 or cs.shape[0] != d or rs.shape[0] != rows:
+        raise ValueError(f"H has shape {(k, H.shape[1])}, there are {d} columns and {rows} rows")
+    if rows and d:
+        with nogil:
+            squares(L, values, indices, indptr, rows, d, &cs[0], &vs[0], &rs[0], &H[0, 0], k, &ix[0], &v[0])
+
+
+def squares_dense(const floating[:, ::1] X, centre, inverse, root, double[:, ::1] H):
+    """H += the sum of z z', z = root (x - centre) inverse, zeros left out, and root behind it if H has one row more.
+
+    Parameters
+    ----------
+    X : (n, d)
+    centre, inverse : (d,)
+    root : (n,)
+    H : (d, d) or (d + 1, d + 1)
+        Its upper triangle is added to.
+    """
+    cdef Dense layout
+    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    if X.shape[1] != len(inverse):
+        raise ValueError(f"X has {X.shape[1]} columns, inverse {len(inverse)}")
+    squares_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], centre, inverse, root, H)
+
+
+def squares_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, centre, inverse, root,
+                double[:, ::1] H):
+    """As `squares_dense`, on CSR with the indices of each row in order; the centre is not read."""
+    cdef Csr layout
+    cdef const floating* x = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    squares_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, centre, inverse, root, H)

@@ -1,0 +1,3 @@
+# The kernels of the solvers for any processor.
+include "solve.pxi"
+include "dual.pxi"

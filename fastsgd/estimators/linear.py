@@ -1,0 +1,426 @@
+"""LinearClassifier and LinearRegressor: the objective solved to a certificate."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import SparseCoefMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastsgd import losses, penalties
+from fastsgd.estimators.base import Progress, callables
+from fastsgd.estimators.parts import ClassifierParts, RegressorParts
+from fastsgd.solvers.heads import Heads
+
+# One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
+# far that is above the least one.
+FULL = 0.5
+COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap", "f8"), ("seconds", "f8")])
+CLASSIFIER = ("log_loss", "hinge", "squared_hinge", "modified_huber")
+REGRESSOR = (
+    "squared_error",
+    "huber",
+    "epsilon_insensitive",
+    "squared_epsilon_insensitive",
+    "quantile",
+    "poisson",
+    "gamma",
+)
+
+
+class BaseLinear(SparseCoefMixin, BaseEstimator):
+    """Parameters to heads, and back to fitted attributes."""
+
+    _parameter_constraints: dict = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "fit_intercept": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "warm_start": ["boolean"],
+        "callbacks": ["array-like", callable, None],
+        "verbose": ["verbose"],
+    }
+
+    def _loss(self):
+        return losses.get(self.loss)
+
+    def _heads_loss(self):
+        return self._loss()
+
+    def _solve(self, table, K):
+        """Fit to a table of K heads."""
+        l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        table.X = readable(table.X)
+        if table.s is not None and not table.s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        hooks = callables(self.callbacks)
+
+        def each(heads, report):
+            if self.verbose:
+                self._print(heads, report)
+            progress = Progress(lambda: self._fitted_copy(heads), heads.history, COLUMNS)
+            return any([bool(hook(progress)) for hook in hooks])
+
+        heads = Heads(
+            table,
+            K,
+            self._heads_loss(),
+            l1,
+            l2,
+            self.fit_intercept,
+            self.tol,
+            self.max_iter,
+            each if hooks or self.verbose else None,
+            self._start(table.X.shape, K),
+            int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            effective_n_jobs(self.n_jobs),
+            self.warm_start,
+        )
+        self._settle(heads.run())
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
+        if self.stop_reason_ == "max_iter":
+            warnings.warn(
+                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
+                "Raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _start(self, shape, K):
+        """W, b and duals to start from, or None."""
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        W, b = np.atleast_2d(np.asarray(self._dense(), np.float64)).T, np.atleast_1d(np.asarray(self.intercept_, float))
+        if W.shape != (shape[1], K) or b.shape != (K,):
+            return None
+        duals = getattr(self, "_duals", None)
+        return W.copy(), b.copy(), duals if duals is not None and duals.shape == (K, shape[0]) else None
+
+    def _dense(self):
+        return self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+
+    def _settle(self, heads):
+        """The fitted attributes."""
+        dtype = heads.table.X.dtype
+        found = self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.astype(dtype))
+        for name, value in found.items():
+            setattr(self, name, value)
+        self._duals = heads.duals
+        self.dual_gap_, self.history_ = heads.gap, np.array(heads.history, COLUMNS)
+        self.n_iter_ = max([1, *(len(report.passes) for report in heads.reports)])
+        self.stop_reason_ = heads.reason
+
+    def _fitted_copy(self, heads):
+        est = copy.copy(self)
+        est._settle(heads)
+        return est
+
+    def _print(self, heads, report):
+        of = f", head {report.head + 1} of {heads.K}" if heads.K > 1 else ""
+        objective, gap, seconds = report.passes[-1]
+        print(f"pass {len(report.passes)}{of}: objective {objective:.6g}, gap {gap:.3g}, {seconds:.2f} s")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def readable(X):
+    """X as the kernels read it; itself where it is C-ordered float32 or float64, or CSR of one index type, rows in order.
+
+    A sparse matrix that is half full takes less room as an array, and less time.
+    """
+    dtype = np.float32 if X.dtype == np.float32 else np.float64
+    if not sp.issparse(X):
+        return np.require(X, dtype, ["C", "A"])
+    if X.nnz >= FULL * X.shape[0] * X.shape[1]:
+        return np.ascontiguousarray(X.toarray(), dtype)
+    if not X.has_sorted_indices:
+        X = X.sorted_indices()
+    index = X.indices.dtype if X.indices.dtype == X.indptr.dtype else np.int64
+    index = index if index in (np.int32, np.int64) else np.int64
+    parts = [np.require(a, t, ["C", "A"]) for a, t in ((X.data, dtype), (X.indices, index), (X.indptr, index))]
+    if all(new is old for new, old in zip(parts, (X.data, X.indices, X.indptr), strict=True)):
+        return X
+    out = sp.csr_matrix(X.shape, dtype=dtype)
+    out.data, out.indices, out.indptr = parts
+    return out
+
+
+class LinearClassifier(ClassifierParts, BaseLinear):
+    """Logistic regression and linear support vector machines, solved to a certificate, with nothing to tune.
+
+    Minimises::
+
+        F(w, b) = sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)
+
+    There is no step size, and X need not be scaled. With more than two classes it is one against the rest, or softmax.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "hinge", "squared_hinge", "modified_huber"} or such an object of fastsgd.losses, default="log_loss"
+        "log_loss" also takes soft labels: a float y in [0, 1] is then the probability of class 1.
+    penalty : {"l2", "l1", "elasticnet", None}, default="l2"
+    alpha : float, default=1e-4
+        Strength of the penalty. The C of scikit-learn's `LogisticRegression` is 1 / (alpha n_samples).
+    l1_ratio : float or None, default=0.15
+        Share of L1 in "elasticnet".
+    fit_intercept : bool, default=True
+        The intercept bears no penalty.
+    tol : float, default=1e-4
+        Training stops when the objective is proven to be within this share of the least one: a relative gap, which means
+        the same on every data set.
+    max_iter : int, default=1000
+        Passes at the most, for each head.
+    class_weight : dict, "balanced" or None, default=None
+    multi_class : {"ovr", "multinomial"}, default="ovr"
+        One problem for each class, or one for all of them (softmax; with loss="log_loss" and penalty "l2" or None).
+    random_state : int, RandomState or None, default=None
+        Seeds the order of the rows and the samples. The result depends on it to within `tol`.
+    n_jobs : int or None, default=None
+        Threads; each takes a class.
+    warm_start : bool, default=False
+        `fit` starts from the last coefficients and dual points, if their shapes agree: along a path of alphas.
+    callbacks : callable or list of callables, default=None
+        Called after each pass with one argument (epoch, history, estimator); True stops the fit.
+    verbose : int, default=0
+        1 prints a line a pass.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+    classes_ : ndarray of shape (n_classes,)
+    dual_gap_ : float
+        (F - D) / F, D a lower bound of the least objective: of the class where it is largest.
+    stop_reason_ : str
+        "certified": dual_gap_ <= tol. "estimated": by an estimate that proves nothing, where no bound is to be had.
+        "precision": rounding allowed no more. "max_iter", "callback" or "interrupted".
+    n_iter_ : int
+        Passes of the class that took most.
+    history_ : structured array
+        One record a pass: epoch, head, objective, gap (F - D), seconds.
+    n_features_in_, feature_names_in_
+
+    See Also
+    --------
+    SGDClassifier : for data that come in pieces, and for losses that are not convex.
+
+    Notes
+    -----
+    Smooth losses with L2 and not too many columns: Newton's method. All else: proximal-point dual coordinate ascent. Which
+    one is to be faster is estimated beforehand. Softmax: L-BFGS.
+
+    References
+    ----------
+    Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization. Nocedal
+    and Wright (2006), Numerical optimization.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import LinearClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((1000, 3)) * [1.0, 1e-3, 1e4]
+    >>> y = X @ [1.0, 1e3, 1e-4] + rng.standard_normal(1000) > 0
+    >>> clf = LinearClassifier(random_state=0).fit(X, y)
+    >>> clf.stop_reason_, clf.dual_gap_ <= 1e-4
+    ('certified', True)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseLinear._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFIER)), *(losses.LOSSES[name] for name in CLASSIFIER)],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "multi_class": [StrOptions({"ovr", "multinomial"})],
+    }
+
+    def __init__(
+        self,
+        loss="log_loss",
+        *,
+        penalty="l2",
+        alpha=0.0001,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        tol=1e-4,
+        max_iter=1000,
+        class_weight=None,
+        multi_class="ovr",
+        random_state=None,
+        n_jobs=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.multi_class = multi_class
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def _heads_loss(self):
+        if self.multi_class == "multinomial" and len(self.classes_) > 2:
+            return losses.MULTICLASS[self.multi_class]()
+        return super()._heads_loss()
+
+    def fit(self, X, y, sample_weight=None):
+        """Solve it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Not copied where it is C-ordered float32 or float64, or CSR.
+        y : array-like of shape (n_samples,)
+            Labels; with loss="log_loss" also probabilities of class 1, with "multinomial" a distribution in each row.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Bad parameters or data.
+        KeyboardInterrupt
+            On Ctrl-C, once the estimator is fitted to what was done by then.
+        """
+        self._validate_params()
+        if self.multi_class == "multinomial":
+            if self._loss().name != "log_loss":
+                raise ValueError(f"multi_class='multinomial' needs loss='log_loss', got loss={self.loss!r}.")
+            if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
+                raise ValueError(
+                    f"multi_class='multinomial' takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
+                    "SGDClassifier."
+                )
+        X, y, s = self._check_data(X, y, sample_weight, reset=True)
+        soft = self._learn_classes(y)
+        return self._solve(self._table(X, y, s, soft), len(self._heads()))
+
+
+class LinearRegressor(RegressorParts, BaseLinear):
+    """Linear regression (least squares, robust, support vector, quantile, Poisson, gamma), solved to a certificate.
+
+    Minimises::
+
+        F(w, b) = sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)
+
+    There is no step size, and neither X nor y need be scaled. Several targets are solved one by one.
+
+    Parameters
+    ----------
+    loss : str or object of fastsgd.losses, default="squared_error"
+        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile" (the median;
+        `losses.Quantile(0.9)` for another), "poisson", "gamma" (log link: `predict` gives the mean). `losses.Huber(1.0)`
+        sets epsilon, in units of y.
+    penalty, alpha, l1_ratio, fit_intercept, tol, max_iter, random_state, n_jobs, warm_start, callbacks, verbose
+        As in `LinearClassifier`. The alpha of scikit-learn's `Ridge` is alpha n_samples; that of `ElasticNet` is alpha.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+    intercept_ : ndarray of shape (1,) or (n_targets,)
+    dual_gap_, stop_reason_, n_iter_, history_, n_features_in_, feature_names_in_
+        As in `LinearClassifier`.
+
+    See Also
+    --------
+    LinearClassifier : has the notes and references.
+    SGDRegressor : for data that come in pieces, and for losses that are not convex.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import LinearRegressor, losses
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((1000, 3))
+    >>> y = X @ [1.0, 2.0, 3.0] + 4.0
+    >>> reg = LinearRegressor(losses.Quantile(0.5), alpha=1e-3, random_state=0).fit(X, y)
+    >>> print(np.round(reg.coef_, 1), np.round(reg.intercept_, 1), reg.stop_reason_)
+    [1. 2. 3.] [4.] certified
+    """
+
+    _parameter_constraints: dict = {
+        **BaseLinear._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSOR)), *(losses.LOSSES[name] for name in REGRESSOR)],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        penalty="l2",
+        alpha=0.0001,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        tol=1e-4,
+        max_iter=1000,
+        random_state=None,
+        n_jobs=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def fit(self, X, y, sample_weight=None):
+        """Solve it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Not copied where it is C-ordered float32 or float64, or CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Bad parameters or data.
+        KeyboardInterrupt
+            On Ctrl-C, once the estimator is fitted to what was done by then.
+        """
+        self._validate_params()
+        X, y, s = self._check_data(X, y, sample_weight, reset=True)
+        self._y_ndim = y.ndim
+        table = self._table(X, y, s)
+        return self._solve(table, table.y.shape[1])

@@ -1,0 +1,188 @@
+"""What classifiers share, and what regressors share: from labels and targets to heads, from margins to predictions."""
+
+import numpy as np
+from scipy.special import expit, log_softmax, softmax
+from sklearn.base import RegressorMixin
+from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd.estimators.validation import (
+    check_distributions,
+    check_labels,
+    check_lengths,
+    check_targets,
+    check_weight,
+    check_X,
+    encode,
+    unique_labels,
+)
+from fastsgd.sources.arrays import Table
+
+
+def _distributions(y):
+    """Probabilities of all the classes, of y that may hold those of class 1 alone."""
+    return np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
+
+
+def _has_proba(self):
+    name = getattr(self.loss, "name", self.loss)
+    if name not in ("log_loss", "modified_huber"):
+        raise AttributeError(
+            f"probability estimates are not available for loss={name!r}; "
+            "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
+        )
+    return True
+
+
+class ClassifierParts(LinearClassifierMixin):
+    """Needs `classes_`, `_class_weight`, `multi_class`, `_loss()`, and `_heads_loss()`, which may couple the classes."""
+
+    def _learn_classes(self, y):
+        """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
+        soft = self._soft(y)
+        self.classes_ = np.arange(max(2, y.shape[1] if y.ndim == 2 else 0), dtype=float) if soft else unique_labels(y)
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+        self._class_weight = self._weigh(y, soft)
+        return soft
+
+    def _weigh(self, y, soft=False):
+        """class_weight for each class, or None where all are 1."""
+        if self.class_weight is None:
+            return None
+        if soft and self.class_weight == "balanced":
+            mass = _distributions(y).sum(axis=0)
+            return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
+        y = self.classes_ if soft else y
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+
+    def _heads(self):
+        return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+        if y is None:
+            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
+        X = check_X(self, X, reset=reset, name=names[0])
+        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
+        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, names[1])
+        check_lengths(X, y, names)
+        if y.dtype.kind not in "biu" and not self._soft(y):
+            check_classification_targets(y)
+        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
+        return X, y, check_weight(sample_weight, X.shape[0], weight)
+
+    def _soft(self, y):
+        """Whether y holds probabilities and not labels."""
+        if y.ndim == 2:
+            return True
+        if self._loss().name != "log_loss" or y.dtype.kind != "f":
+            return False
+        return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
+
+    def _table(self, X, y, s, soft, name="y"):
+        """Targets for the kernel: numbers for one head, class codes for several."""
+        weight = self._class_weight
+        if soft:
+            y = _distributions(y)
+            if y.shape[1] != len(self.classes_):
+                raise ValueError(f"{name} has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
+            if y.min() < 0:
+                raise ValueError(f"{name} must hold probabilities of class 1, as y does, found {y[:, 1].min():g}.")
+            if weight is not None:
+                pull = y @ weight
+                y = np.divide(y * weight, pull[:, None], out=y.copy(), where=pull[:, None] > 0)
+                s = pull if s is None else pull * s
+            return Table(X, y=np.ascontiguousarray(y[:, 1:] if y.shape[1] == 2 else y, np.float64), s=s)
+        loss = self._heads_loss()
+        table = Table(X, negative=loss.negative, s=s)
+        if len(self.classes_) == 2:
+            # the class of the one head is 0
+            table.code = (y != self.classes_[1]).astype(np.int32)
+            if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes_[0]):
+                encode(y, self.classes_)
+        else:
+            table.code = encode(y, self.classes_)
+        if weight is not None and loss.coupled:
+            table.s = weight[table.code] * (1.0 if s is None else s)
+        elif weight is not None:
+            pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
+            table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
+        return table
+
+    def _attributes(self, coef, intercept):
+        return {"coef_": coef, "intercept_": intercept}
+
+    # ------------------------------------------------------------ prediction
+    def decision_function(self, X):
+        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
+        check_is_fitted(self)
+        X = check_X(self, X)
+        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    @available_if(_has_proba)
+    def predict_proba(self, X):
+        """Probability of each class: (n_samples, n_classes).
+
+        With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
+        margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
+        normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the classifier in
+        sklearn.calibration.CalibratedClassifierCV.
+
+        Raises
+        ------
+        AttributeError
+            For the other losses.
+        """
+        z = self.decision_function(X)
+        if self._heads_loss().coupled:
+            return softmax(z, axis=1)
+        p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
+        if p.ndim == 1:
+            return np.column_stack([1 - p, p])
+        total = p.sum(axis=1, keepdims=True)
+        return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
+
+    @available_if(_has_proba)
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
+        check_is_fitted(self)
+        if self._heads_loss().coupled:
+            return log_softmax(self.decision_function(X), axis=1)
+        return np.log(self.predict_proba(X))
+
+
+class RegressorParts(RegressorMixin):
+    """Needs `_loss()` and `_y_ndim`."""
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+        if y is None:
+            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
+        X = check_X(self, X, reset=reset, name=names[0])
+        y = check_targets(y, self._loss(), names[1])
+        check_lengths(X, y, names)
+        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
+        return X, y, check_weight(sample_weight, X.shape[0], weight)
+
+    def _table(self, X, y, s):
+        return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
+
+    def _attributes(self, coef, intercept):
+        return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}
+
+    # ------------------------------------------------------------ prediction
+    def predict(self, X):
+        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
+        check_is_fitted(self)
+        X = check_X(self, X)
+        raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,129 @@
+"""Proximal-point dual coordinate ascent in a diagonal metric: any convex loss, L1, L2 or both, wide and sparse data.
+
+The problem plus kappa / 2 |(w, b) - centre|^2_M is strongly convex, whatever the penalty, so that its dual can be ascended a
+coordinate (a row) at a time, exactly, without a step size. After each epoch the centre moves to where (w, b) is, or, by
+Anderson's acceleration, to where it is heading.
+"""
+
+import numpy as np
+
+from fastsgd._kernels import solve
+from fastsgd.solvers.report import Step
+from fastsgd.sources.arrays import Table, chunks
+
+FIRST, LEAST, MOST = 0.3, 0.02, 10.0  # the mean curvature of a row in its own dual, by which kappa is chosen
+SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoch left: when kappa changes
+STRONG = 2.0  # a row's curvature under L2 alone up to which it needs no help
+PASSES = 12  # of a usual problem, for the estimate of the time
+MEMORY = 5  # of Anderson's acceleration
+
+
+def dual(problem, u, b, tol, report, a=None, seed=0):
+    """Minimise from (u, b) and the dual point a (None for zeros) until `report` says stop.
+
+    References
+    ----------
+    Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent for regularized loss minimization.
+    Walker and Ni (2011), Anderson acceleration for fixed-point iterations.
+    """
+    p, n, loss = problem, problem.n, problem.loss
+    found = p.measures
+    size = 0.5 * loss.curvature if loss.name == "log_loss" else loss.curvature
+    M = np.where(found.variance > 0, size * found.variance + p.l2, 1.0)
+    M_b = size if p.intercept else np.inf
+    w, b = p.outward(u, b)
+    centre = np.append(w, b + found.mean @ w)  # the last is the intercept of the rows less their mean
+    metric = np.append(M, M_b if p.intercept else 0.0)
+    a, v, v_b = _start(p, a, found.mean)
+    table = np.zeros((p.d, 3) if p.sparse else (3, p.d))
+    at, per, most = table.T if p.sparse else table
+    most[:] = p.l1
+    rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
+    c, since, anderson, epoch = FIRST, 0, Anderson(metric), 0
+    strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
+    if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre
+        metric[:-1] = M[:] = 0.0
+    kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
+    while True:
+        K, per_b = kappa * M, 1.0 / (kappa * M_b)
+        at[:], per[:] = v + K * centre[:-1], 1.0 / (p.l2 + K)
+        b, gap, seen = centre[-1] + v_b * per_b, 0.0, 0.0
+        for part, order in chunks(rows, p.X.dtype, 1, True, seed, epoch):
+            b, more, weight = ascend(*part.arrays(), order, table, p.l1 > 0, found.mean, a, p.y, p.c, loss, b, per_b)
+            gap, seen = gap + more, seen + weight
+        epoch += 1
+        v, v_b = at - K * centre[:-1], (b - centre[-1]) / per_b if p.intercept else 0.0
+        w = np.sign(at) * np.maximum(abs(at) - most, 0.0) * per
+        now = np.append(w, b)
+        moved = 0.5 * kappa * float(metric @ (now - centre) ** 2)
+        gap = max(gap / seen, 0.0) if seen > 0 else 0.0
+        u, b = p.inward(w, b - found.mean @ w)
+        bound, z = p.least(a, u, b)
+        F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
+        estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
+        if report(Step(u, b, F, bound, estimate, a)):
+            return
+        since += 1
+        old = c
+        if since >= 2 and moved > SLOW * gap:
+            c = min(2.0 * c, MOST)
+        elif since >= 2 and moved < FAST * gap:
+            c = max(0.5 * c, LEAST)
+        if c != old:
+            kappa, since = _kappa(c, size, found.variance, p.l2, M, n, p.intercept), 0
+            anderson.forget()
+            centre = now
+        else:
+            centre = anderson(centre, now)
+
+
+def seconds(problem):
+    """What a certificate by dual ascent takes, about."""
+    values = problem.measures.filled * problem.d if problem.sparse else problem.d
+    return PASSES * problem.n * (values * (6e-9 if problem.sparse else 1.5e-9) + 8e-8)
+
+
+def _start(p, a, mean):
+    """The dual point, and its means of a (x - mean) and of a."""
+    if a is None:
+        return np.zeros(p.n), np.zeros(p.d), 0.0
+    G, weighted = np.zeros(p.d), p.weighted(a)
+    p._pass(None, 0.0, np.empty(p.n), 0, weighted, G)
+    total = float(weighted.sum())
+    return a.copy(), (G - mean * total) / p.n, total / p.n
+
+
+def _kappa(c, size, e, l2, M, n, intercept):
+    """kappa for which the mean curvature of a row, size (sum e_j / (l2 + kappa M_j) + 1 / (kappa M_b)) / n, is c."""
+    if not M.any():
+        return 1.0 / (n * c)
+    low, high = 1.0 / (n * c), (1.0 + np.count_nonzero(e)) / (n * c)
+    if not intercept:
+        low *= 1e-3
+    while high > 1.05 * low:
+        kappa = np.sqrt(low * high)
+        found = (size * float((e / (l2 + kappa * M)).sum()) + (1.0 / kappa if intercept else 0.0)) / n
+        low, high = (kappa, high) if found > c else (low, kappa)
+    return np.sqrt(low * high)
+
+
+class Anderson:
+    """x_next from the last iterates x of a map and their images g: sum of w_k g_k, |sum of w_k (g_k - x_k)| least, sum w = 1."""
+
+    def __init__(self, metric):
+        self.metric = metric
+        self.forget()
+
+    def forget(self):
+        self.images, self.moves = [], []
+
+    def __call__(self, x, image):
+        self.images, self.moves = [*self.images, image][-MEMORY:], [*self.moves, image - x][-MEMORY:]
+        R = np.array(self.moves)
+        G = (R * self.metric) @ R.T
+        m = len(G)
+        trace = float(np.trace(G))
+        if m == 1 or not trace > 0 or not np.isfinite(trace):
+            return image
+        weight = np.linalg.solve(G + 1e-8 * trace * np.eye(m), np.ones(m))
+        return (weight / weight.sum()) @ np.array(self.images)

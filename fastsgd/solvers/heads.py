@@ -1,0 +1,160 @@
+"""All heads of a table: one problem after another, or a few at a time; softmax takes them together."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from fastsgd.solvers import softmax
+from fastsgd.solvers.choose import solve
+from fastsgd.solvers.problem import Problem
+from fastsgd.solvers.report import Report
+
+ROUNDING = 1e-13  # of the loss of zero weights: a gap that is as good as none
+
+
+class Heads:
+    """The heads of a table, solved.
+
+    Parameters
+    ----------
+    table : Table
+        Its X as a kernel reads it.
+    K : int
+    loss, l1, l2, intercept
+        The problem of each head.
+    tol, max_iter
+        Of each head.
+    each : callable or None
+        `each(heads, report)` after each pass; True stops all.
+    start : (W, b, duals or None), or None
+    seed, n_jobs : int
+    keep_duals : bool
+
+    Attributes
+    ----------
+    W, b : (n_features, K) and (K,) float64
+        In the user's units.
+    duals : (K, n) float64, or None
+        With keep_duals: the dual points, or minus the slopes, to start from next time.
+    reports : list of Report
+        Of each head; of softmax one for all.
+    reason : str
+        Of the head that came least far; "unfinished" while none has ended.
+    """
+
+    RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
+
+    def __init__(
+        self,
+        table,
+        K,
+        loss,
+        l1,
+        l2,
+        intercept,
+        tol,
+        max_iter,
+        each=None,
+        start=None,
+        seed=0,
+        n_jobs=1,
+        keep_duals=False,
+    ):
+        self.table, self.loss, self.l1, self.l2, self.intercept = table, loss, l1, l2, intercept
+        self.tol, self.max_iter, self.each, self.seed, self.n_jobs = tol, max_iter, each, seed, n_jobs
+        n, d = table.X.shape
+        self.K, self.start = K, start
+        self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
+        self.W, self.b = self.W.copy(), self.b.copy()
+        self.duals = np.zeros((K, n)) if keep_duals else None
+        self.problems, self.reports, self.stopped = {}, [], None
+
+    def run(self):
+        """Solve them all; Ctrl-C ends it with what there is. BLAS has one thread: waking more takes longer than it saves."""
+        try:
+            with _blas().limit(limits=1, user_api="blas"):
+                self._run()
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+        return self
+
+    def _run(self):
+        if self.loss.coupled:
+            softmax.softmax(self, self._report(0))
+        elif self.n_jobs == 1 or self.K == 1:
+            for h in range(self.K):
+                self._solve(h)
+        else:
+            with ThreadPoolExecutor(self.n_jobs) as pool:
+                list(pool.map(self._solve, range(self.K)))
+
+    def _report(self, h, least=0.0):
+        each = self._each if self.each is not None else None
+        self.reports.append(Report(h, self.tol, self.max_iter, each, least))
+        return self.reports[-1]
+
+    def _each(self, report):
+        self.keep(report)
+        if self.each(self, report):
+            self.stopped = "callback"
+        return self.stopped is not None
+
+    def keep(self, report):
+        """The best iterate of a head, in the user's units."""
+        h, best = report.head, report.best
+        if best is not None and h in self.problems:
+            self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
+            if self.duals is not None:
+                self.duals[h] = best.a
+
+    def _solve(self, h):
+        if self.stopped is not None:
+            return
+        y, weight = _targets(self.table, h)
+        first = self.problems.get(0)
+        same = first is not None and weight is None
+        problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
+        report = self._report(h, ROUNDING * problem.mean(abs(self.loss.value(0.0, y))))
+        self.problems[h] = problem
+        begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
+        if self.start is not None and self.start[2] is not None:
+            begin["a"] = self.start[2][h]
+        try:
+            solve(problem, self.tol, report, **begin, seed=self.seed)
+        finally:
+            self.keep(report)
+
+    @property
+    def reason(self):
+        reasons = [self.stopped] if self.stopped else []
+        reasons += [report.reason for report in self.reports if report.reason is not None]
+        return max(reasons, key=self.RANK.index, default="unfinished")
+
+    @property
+    def gap(self):
+        """The largest relative gap of a head."""
+        return max((report.relative_gap for report in self.reports), default=np.inf)
+
+    @property
+    def history(self):
+        """A row for each pass: (epoch, head, objective, gap, seconds)."""
+        return [
+            (epoch, report.head, *values) for report in self.reports for epoch, values in enumerate(report.passes, 1)
+        ]
+
+
+@cache
+def _blas():
+    return ThreadpoolController()  # looks through all libraries that are loaded: once
+
+
+def _targets(table, h):
+    """Targets of a head, and the weights of its rows or None."""
+    coded = table.code is not None
+    y = np.where(table.code == h, 1.0, table.negative) if coded else np.ascontiguousarray(table.y[:, h])
+    if table.s_pos is None:
+        return y, table.s
+    by_class = np.where(y > 0, table.s_pos[h], table.s_neg[h])
+    return y, by_class if table.s is None else table.s * by_class

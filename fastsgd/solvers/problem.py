@@ -1,0 +1,198 @@
+"""One head's problem, in the coordinates in which it is solved, and the certificate.
+
+    F(w, b) = sum_i c_i loss(x_i.w + b, y_i) / n + l1 |w|_1 + l2 / 2 |w|_2^2,     sum_i c_i = n
+
+Dense columns are centred, where there is an intercept to take that up, and all are brought to one size, without a copy of
+X: u = w scale, and b counts from the centre. The penalty of u_j is then l1 / scale_j |u_j| + l2 / scale_j^2 / 2 u_j^2, so
+the objective is the user's.
+"""
+
+from collections import namedtuple
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd._kernels import solve
+from fastsgd.sources import _scale
+
+# Of each column: mean and variance (on CSR 0 and the mean square); what is subtracted and divided by. Share of values that
+# are to be worked on.
+Measures = namedtuple("Measures", "mean variance centre scale filled")
+LOOK = 8192  # rows from which centre and size of the columns are taken: at least so many
+
+
+class Problem:
+    """Rows, targets, weights, loss and penalty of one head.
+
+    Parameters
+    ----------
+    X : (n, d) C-ordered ndarray or CSR, float32 or float64
+    y : (n,) float64
+    weight : (n,) float64 or None
+        Weights of the rows, not all 0.
+    loss : Loss
+    l1, l2 : float
+    intercept : bool
+    frame : Problem or None
+        One with the same columns, whose centre and scale are taken.
+    """
+
+    def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None):
+        self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
+        self.c = None if weight is None else weight * (len(y) / weight.sum())
+        self.n, self.d = X.shape
+        self.sparse = sp.issparse(X)
+        self.frame = frame
+
+    # ------------------------------------------------------------ coordinates
+    @cached_property
+    def measures(self):
+        """What is known of the columns. It changes nothing but the speed, so a sample's will do.
+
+        A column that does not vary there is read in whole. Columns that are mostly zeros are not centred: that would cost
+        the zeros, and their mean is not far from 0 beside their size.
+        """
+        if self.frame is not None:
+            return self.frame.measures
+        if self.sparse:
+            sums = np.zeros((self.d, 2))
+            _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
+            mean, variance, zeros = np.zeros(self.d), sums[:, 0] / self.n, np.ones(self.d)
+        else:
+            some = self.X[spread(self.n, max(LOOK, 8 * self.d), 0)].astype(np.float64)
+            mean = some.mean(axis=0) if self.intercept else np.zeros(self.d)
+            variance, zeros = ((some - mean) ** 2).mean(axis=0), (some == 0).mean(axis=0)
+            for j in np.flatnonzero(variance <= 1e-24 * mean**2):
+                column = self.X[:, j].astype(np.float64)
+                mean[j] = column.mean() if self.intercept else 0.0
+                variance[j], zeros[j] = ((column - mean[j]) ** 2).mean(), (column == 0).mean()
+        variance[variance <= 1e-28 * mean**2] = 0.0
+        filled = np.diff(self.X.indptr).mean() / max(1, self.d) if self.sparse else 1.0 - (zeros * (zeros > 0.5)).mean()
+        centre = np.where(zeros > 0.5, 0.0, mean)
+        scale = np.sqrt(variance + (mean - centre) ** 2)
+        return Measures(mean, variance, centre, np.where(scale > 0, scale, 1.0), float(filled))
+
+    @property
+    def centre(self):
+        return self.measures.centre
+
+    @property
+    def scale(self):
+        return self.measures.scale
+
+    @cached_property
+    def penalties(self):
+        """(l1, l2) of each u_j."""
+        return self.l1 / self.scale, self.l2 / self.scale**2
+
+    def inward(self, w, b):
+        """(u, b) of the user's w and b."""
+        return w * self.scale, b + self.centre @ w
+
+    def outward(self, u, b):
+        """(w, b) in the user's units."""
+        w = u / self.scale
+        return w, b - self.centre @ w
+
+    def sample(self, m, seed):
+        """About m rows spread over all, as a problem in the same coordinates."""
+        rows = spread(self.n, m, seed)
+        if self.c is not None:
+            rows = rows[self.c[rows] > 0]
+        c = None if self.c is None else self.c[rows]
+        return Problem(self.X[rows], self.y[rows], c, self.loss, self.l1, self.l2, self.intercept, self)
+
+    # ------------------------------------------------------------ passes
+    @cached_property
+    def arrays(self):
+        return (self.X.data, self.X.indices, self.X.indptr) if self.sparse else (self.X,)
+
+    def _pass(self, *args, **more):
+        return (solve.pass_csr if self.sparse else solve.pass_dense)(*self.arrays, *args, **more)
+
+    def _pulled(self, G, total):
+        return (G - self.centre * total) / (self.scale * self.n), (total / self.n if self.intercept else 0.0)
+
+    def margins(self, u, b):
+        """z = x.w + b of each row."""
+        z = np.empty(self.n)
+        self._pass(*self.outward(u, b), z)
+        return z
+
+    def slopes(self, u, b):
+        """One pass: (mean loss, margins, slopes, (gradient of the mean loss in u, in b))."""
+        z, a, G = np.empty(self.n), np.empty(self.n), np.zeros(self.d)
+        loss, total = self._pass(*self.outward(u, b), z, 2, a, G, self.loss, self.y, self.c)
+        return loss / self.n, z, a, self._pulled(G, total)
+
+    def curved(self, p, p_b, h):
+        """One pass: margins t of (p, p_b), and mean of h t x, of h t: the product with the Hessian of curvatures h."""
+        t, G = np.empty(self.n), np.zeros(self.d)
+        _, total = self._pass(*self.outward(p, p_b), t, 1, h, G)
+        return t, self._pulled(G, total)
+
+    def pull(self, a, u=None, b=0.0):
+        """One pass: (mean of a x, mean of a, margins of (u, b) if asked for)."""
+        z, G = np.empty(self.n), np.zeros(self.d)
+        w, b = (None, 0.0) if u is None else self.outward(u, b)
+        _, total = self._pass(w, b, z, 0, a, G)
+        return *self._pulled(G, total), z
+
+    # ------------------------------------------------------------ the objective and its dual
+    def weighted(self, a):
+        return a if self.c is None else self.c * a
+
+    def mean(self, values):
+        """sum c values / n."""
+        return float(values.sum() if self.c is None else self.c @ values) / self.n
+
+    def penalty(self, u):
+        l1, l2 = self.penalties
+        return float(l1 @ abs(u) + 0.5 * (l2 * u) @ u)
+
+    def least(self, a, u=None, b=0.0):
+        """A lower bound of F from a guess a of minus the slopes: the dual objective.
+
+            D(a) = -sum_i c_i loss*(-a_i, y_i) / n - sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j),   v = sum_i c_i a_i x_i / n
+
+        It holds for every a of finite loss* with sum c a = 0 (if there is an intercept) and |v_j| <= l1_j where l2_j = 0;
+        `a` is brought there: the heavier side is shrunk, and then all of a. Where some loss* is infinite, D is -inf.
+
+        Returns
+        -------
+        D : float
+        z : (n,), or None
+            Margins of (u, b) where that is given, from the same pass.
+
+        References
+        ----------
+        Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization.
+        """
+        conjugate = self.loss.conjugate(-a, self.y)
+        if u is None and not np.isfinite(conjugate).all():
+            return -np.inf, None
+        if self.intercept:
+            up, down = self.mean(np.maximum(a, 0.0)), self.mean(np.maximum(-a, 0.0))
+            if up != down:
+                heavy = (a > 0) if up > down else (a < 0)
+                a = np.where(heavy, a * (min(up, down) / max(up, down)), a)
+                conjugate[heavy] = self.loss.conjugate(-a[heavy], self.y[heavy])
+        v, _, z = self.pull(self.weighted(a), u, b)
+        l1, l2 = self.penalties
+        free = (l2 == 0) & (abs(v) > l1)
+        if free.any():
+            by = (l1[free] / abs(v[free])).min()
+            a, v = a * by, v * by
+            conjugate = self.loss.conjugate(-a, self.y)
+        over = np.maximum(abs(v) - l1, 0.0)
+        quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(self.d), where=l2 > 0)
+        return -self.mean(conjugate) - float(quadratic.sum()), z
+
+
+def spread(n, m, seed):
+    """About m of n rows, one from each of m strides at random: rows in any order are well represented."""
+    if m >= n:
+        return np.arange(n)
+    at = (np.arange(m) + np.random.default_rng(seed).random(m)) * (n / m)
+    return np.minimum(at.astype(np.int64), n - 1)

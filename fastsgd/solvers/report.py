@@ -1,0 +1,91 @@
+"""What a solver tells after each pass, and when it is over."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+PATIENCE = 4  # passes that a certificate has at least, when the estimate is good
+
+
+@dataclass
+class Step:
+    """An iterate, in the coordinates of its problem.
+
+    Attributes
+    ----------
+    u, b : (d,) and float
+    objective : float
+        F(u, b).
+    bound : float
+        A lower bound of min F; -inf where none was worked out.
+    estimate : float
+        What F - min F probably is.
+    a : (n,) or None
+        The dual point, to start from next time.
+    stuck : bool
+        Rounding lets it go no further.
+    """
+
+    u: np.ndarray
+    b: float
+    objective: float
+    bound: float = -np.inf
+    estimate: float = np.inf
+    a: np.ndarray | None = None
+    stuck: bool = False
+
+
+class Report:
+    """Called by a solver with each Step; True says stop. Keeps the best iterate and the best bound.
+
+    Attributes
+    ----------
+    head : int
+    best : Step or None
+    bound : float
+    passes : list of (objective, gap, seconds)
+        Of the best iterate after each pass; the gap is absolute.
+    reason : str or None
+        "certified": the gap is at most tol times the objective. "estimated": the estimate is a tenth of that, and in as
+        many passes as that took there was no such gap. "precision": rounding ended it, or the gap is at most `least`, an
+        absolute number, as where the least objective is 0. "max_iter", "callback".
+    """
+
+    def __init__(self, head, tol, max_iter, each=None, least=0.0):
+        self.head, self.least = head, least
+        self.tol, self.max_iter, self.each = tol, max_iter, each
+        self.best, self.bound, self.passes, self.reason = None, -np.inf, [], None
+        self.started, self._small = perf_counter(), 0
+
+    @property
+    def gap(self):
+        return np.inf if self.best is None else max(0.0, self.best.objective - self.bound)
+
+    @property
+    def relative_gap(self):
+        if self.gap == 0.0 or self.best is None:
+            return 0.0 if self.best is not None else np.inf
+        return float(self.gap / abs(self.best.objective)) if self.best.objective else np.inf
+
+    def __call__(self, step):
+        if self.best is None or step.objective <= self.best.objective:
+            self.best = step
+        self.bound = max(self.bound, step.bound)
+        self.passes.append((self.best.objective, self.gap, perf_counter() - self.started))
+        aim = self.tol * abs(self.best.objective)
+        if step.estimate <= 0.1 * aim:
+            self._small = self._small or len(self.passes)
+        else:
+            self._small = 0
+        if self.gap <= aim:
+            self.reason = "certified"
+        elif self._small and len(self.passes) >= self._small + max(PATIENCE, self._small):
+            self.reason = "estimated"
+        elif step.stuck or self.gap <= self.least:
+            self.reason = "precision"
+        if self.each is not None and self.each(self) and self.reason is None:
+            self.reason = "callback"
+        if self.reason is None and len(self.passes) >= self.max_iter:
+            self.reason = "max_iter"
+        return self.reason is not None

@@ -1,0 +1,298 @@
+"""LinearClassifier and LinearRegressor: scikit-learn's conventions, its coefficients, and what is kept of a fit."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from data import LAYOUTS, labels, rows
+from sklearn import linear_model, svm
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastsgd import LinearClassifier, LinearRegressor, losses
+from fastsgd._kernels import solve
+from fastsgd.estimators.linear import readable
+from fastsgd.solvers import choose
+from fastsgd.solvers.dual import Anderson, dual
+from fastsgd.solvers.newton import curvature, gram
+from fastsgd.solvers.problem import Problem
+from fastsgd.solvers.report import Report
+
+TIGHT = {"tol": 1e-10, "max_iter": 5000, "random_state": 0}
+X, Y, S = rows(300, 6)
+CODE = labels(Y)
+
+
+@parametrize_with_checks([LinearClassifier(), LinearRegressor()])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def close(ours, theirs, rtol=1e-4):
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=rtol, atol=rtol * abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=rtol, atol=rtol * abs(theirs.coef_).max())
+
+
+# ---------------------------------------------------------------- scikit-learn's coefficients
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("weights", [None, S])
+def test_logistic_regression(layout, weights):
+    n = len(X) if weights is None else weights.sum()
+    ours = LinearClassifier(alpha=1e-2, **TIGHT).fit(LAYOUTS[layout](X), CODE, weights)
+    theirs = linear_model.LogisticRegression(C=1 / (1e-2 * n), tol=1e-10, max_iter=10000).fit(X, CODE, weights)
+    close(ours, theirs)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
+
+
+def test_logistic_regression_with_class_weights():
+    weight = {0: 1.0, 1: 3.0}
+    total = np.where(CODE == 1, 3.0, 1.0).sum()
+    ours = LinearClassifier(alpha=1e-2, class_weight=weight, **TIGHT).fit(X, CODE)
+    theirs = linear_model.LogisticRegression(C=1 / (1e-2 * total), class_weight=weight, tol=1e-10, max_iter=10000)
+    close(ours, theirs.fit(X, CODE))
+
+
+def test_softmax():
+    code = labels(Y, 4)
+    ours = LinearClassifier(alpha=1e-2, multi_class="multinomial", **TIGHT | {"tol": 1e-8}).fit(X, code)
+    theirs = linear_model.LogisticRegression(C=1 / (1e-2 * len(X)), tol=1e-10, max_iter=10000).fit(X, code)
+    assert ours.stop_reason_ == "certified"
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_ridge(layout):
+    ours = LinearRegressor(alpha=1e-2, **TIGHT).fit(LAYOUTS[layout](X), Y, S)
+    close(ours, linear_model.Ridge(alpha=1e-2 * S.sum()).fit(X, Y, S), 1e-6)
+
+
+def test_several_targets():
+    both = np.column_stack([Y, Y**2])
+    ours = LinearRegressor(alpha=1e-2, n_jobs=2, **TIGHT).fit(X, both)
+    theirs = linear_model.Ridge(alpha=1e-2 * len(X)).fit(X, both)
+    close(ours, theirs, 1e-6)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_elastic_net(layout, ratio):
+    penalty = {"penalty": "l1"} if ratio == 1 else {"penalty": "elasticnet", "l1_ratio": ratio}
+    ours = LinearRegressor(alpha=0.1, **penalty, **TIGHT).fit(LAYOUTS[layout](X), Y)
+    theirs = linear_model.ElasticNet(alpha=0.1, l1_ratio=ratio, tol=1e-12, max_iter=100000).fit(X, Y)
+    close(ours, theirs)
+    np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_linear_svc(loss):
+    """Without an intercept, which LinearSVC penalises."""
+    ours = LinearClassifier(loss, alpha=1e-2, fit_intercept=False, **TIGHT).fit(X, CODE)
+    theirs = svm.LinearSVC(C=1 / (1e-2 * len(X)), loss=loss, fit_intercept=False, tol=1e-10, max_iter=1000000)
+    np.testing.assert_allclose(ours.coef_, theirs.fit(X, CODE).coef_, atol=1e-3)
+
+
+def test_huber():
+    """HuberRegressor with its scale sigma: epsilon sigma is our epsilon, and its alpha is of other units."""
+    theirs = linear_model.HuberRegressor(epsilon=1.5, alpha=1e-3, tol=1e-10, max_iter=10000).fit(X, Y)
+    sigma = theirs.scale_
+    ours = LinearRegressor(losses.Huber(1.5 * sigma), alpha=1e-3 * sigma / len(X), **TIGHT).fit(X, Y)
+    close(ours, theirs, 1e-3)
+
+
+def test_quantile():
+    theirs = linear_model.QuantileRegressor(quantile=0.8, alpha=0.01).fit(X, Y)
+    ours = LinearRegressor(losses.Quantile(0.8), penalty="l1", alpha=0.01, **TIGHT | {"tol": 1e-6}).fit(X, Y)
+    close(ours, theirs, 2e-2)
+
+
+# ---------------------------------------------------------------- both methods, one result
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "squared_error", "huber"])
+def test_newton_and_dual_agree(layout, dtype, loss, monkeypatch):
+    make = LinearClassifier if losses.get(loss).task == ("classifier",) else LinearRegressor
+    y, A = CODE if make is LinearClassifier else Y, LAYOUTS[layout](X.astype(dtype))
+    found = []
+    for method in ("newton", "dual"):
+        monkeypatch.setattr(choose, "fastest", lambda problem, method=method: method)
+        est = make(loss, alpha=1e-2, tol=1e-8, random_state=0, max_iter=5000).fit(A, y, S)
+        assert est.stop_reason_ == "certified" and est.coef_.dtype == dtype
+        found.append(est.coef_)
+    np.testing.assert_allclose(*found, atol=2e-4 * abs(found[0]).max())
+
+
+def test_it_needs_no_scaling():
+    scale = 10.0 ** np.array([-6.0, 6, 0, 3, -3, 1])
+    plain = LinearClassifier(penalty=None, **TIGHT | {"tol": 1e-6, "max_iter": 100}).fit(X, CODE)
+    scaled = LinearClassifier(penalty=None, **TIGHT | {"tol": 1e-6, "max_iter": 100}).fit(X * scale + 3 * scale, CODE)
+    np.testing.assert_allclose(scaled.coef_ * scale, plain.coef_, rtol=1e-4)
+    assert plain.stop_reason_ == "estimated" and plain.dual_gap_ > 1e-6  # without a penalty there is no bound
+
+
+def test_many_rows_go_through_samples():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((20000, 5)) * [1, 10, 100, 1, 1] * (rng.random((20000, 5)) < 0.5)
+    y = A @ [1, 0.1, 0.01, 0, -1] + rng.standard_normal(20000) > 0.7
+    est = LinearClassifier(random_state=0, tol=1e-6).fit(A, y)
+    theirs = linear_model.LogisticRegression(C=1 / (1e-4 * 20000), solver="newton-cholesky", tol=1e-10).fit(A, y)
+    assert est.stop_reason_ == "certified" and est.n_iter_ < 6
+    close(est, theirs, 2e-3)
+
+
+# ---------------------------------------------------------------- parts
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_passes_and_hessian(layout, intercept):
+    """Against plain NumPy, in the standard coordinates."""
+    y, loss = np.where(CODE == 1, 1.0, 0.0), losses.LogLoss()
+    p = Problem(readable(LAYOUTS[layout](X + 0.0)), y, S, loss, 0.0, 0.1, intercept)
+    Z, c = (X - p.centre) / p.scale, S * len(X) / S.sum()
+    u, b = np.linspace(-1, 1, 6), 0.3 if intercept else 0.0
+    z = Z @ u + b
+    value, margins, g, (G, g_b) = p.slopes(u, b)
+    np.testing.assert_allclose(margins, z)
+    np.testing.assert_allclose(value, (c * loss.value(z, y)).mean())
+    np.testing.assert_allclose(G, Z.T @ (c * g) / len(X), atol=1e-12)
+    np.testing.assert_allclose(g_b, (c * g).mean() * intercept)
+    h = p.weighted(curvature(p, g))
+    np.testing.assert_allclose(h / c, 1 / (2 + 2 * np.cosh(z)))
+    F = np.column_stack([Z, np.ones(len(Z))])[:, : 6 + intercept]
+    np.testing.assert_allclose(np.triu(gram(p, h)), np.triu(F.T @ (h[:, None] * F)) / len(X), atol=1e-12)
+    t, (Hu, _) = p.curved(u, b, h)
+    np.testing.assert_allclose(t, z)
+    np.testing.assert_allclose(Hu, Z.T @ (h * z) / len(X), atol=1e-12)
+
+
+def test_kernels_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="a has 2 entries"):
+        solve.pass_dense(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
+    with pytest.raises(ValueError, match="targets; X has 300 rows"):
+        solve.ascend_dense(
+            X,
+            (None, None, 0, 300, 300),
+            np.zeros((3, 6)),
+            0,
+            np.zeros(6),
+            np.zeros(3),
+            Y,
+            None,
+            losses.Hinge(),
+            0.0,
+            0.0,
+        )
+
+
+def test_anderson_solves_a_linear_map_in_as_many_steps_as_it_has_dimensions():
+    A, x = np.diag([0.9, 0.5, -0.7]), np.zeros(3)
+    step = Anderson(np.ones(3))
+    for _ in range(6):
+        x = step(x, A @ x + 1.0)
+    np.testing.assert_allclose(x, np.linalg.solve(np.eye(3) - A, np.ones(3)), rtol=1e-3)
+
+
+def test_the_dual_starts_where_it_stopped():
+    y, loss = np.where(CODE == 1, 1.0, -1.0), losses.Hinge()
+    p = Problem(X, y, None, loss, 0.0, 1e-2, True)
+    first = Report(0, 1e-6, 500)
+    dual(p, np.zeros(6), 0.0, 1e-6, first)
+    again = Report(0, 1e-5, 500)
+    dual(p, first.best.u, first.best.b, 1e-5, again, first.best.a)
+    assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
+
+
+# ---------------------------------------------------------------- conventions
+def test_a_path_of_alphas_takes_fewer_passes_from_the_last_solution():
+    A, y = sp.csr_matrix(X * (abs(X) > 1)), CODE
+    passes = {}
+    for warm in (False, True):
+        est = LinearClassifier("hinge", random_state=0, tol=1e-3, warm_start=warm)
+        passes[warm] = sum(est.set_params(alpha=a).fit(A, y).n_iter_ for a in 10.0 ** -np.linspace(1, 2.5, 10))
+    assert passes[True] < 0.8 * passes[False]
+
+
+def test_what_is_recorded():
+    est = LinearClassifier("hinge", alpha=1e-2, random_state=0).fit(X, labels(Y, 3))
+    h = est.history_
+    assert set(h["head"]) == {0, 1, 2} and est.n_iter_ == h["epoch"].max()
+    assert est.stop_reason_ == "certified" and 0 < est.dual_gap_ <= 1e-4
+    for head in range(3):
+        of = h[h["head"] == head]
+        assert (np.diff(of["objective"]) <= 0).all() and (np.diff(of["gap"]) <= 0).all()
+    assert est.dual_gap_ == max((h["gap"] / h["objective"])[h["head"] == k][-1] for k in range(3))
+
+
+def test_max_iter_warns_and_says_so():
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        est = LinearClassifier("hinge", max_iter=2, tol=1e-9).fit(X, CODE)
+    assert est.stop_reason_ == "max_iter" and est.n_iter_ == 2
+
+
+def test_callbacks_see_a_fitted_model_and_stop_it(capsys):
+    seen = []
+
+    def third(progress):
+        seen.append((progress.epoch, len(progress.history), progress.estimator.score(X, CODE)))
+        return progress.epoch == 3
+
+    est = LinearClassifier("hinge", tol=1e-9, callbacks=third, verbose=1).fit(X, CODE)
+    assert est.stop_reason_ == "callback" and [s[:2] for s in seen] == [(1, 1), (2, 2), (3, 3)]
+    assert seen[-1][2] == est.score(X, CODE) and capsys.readouterr().out.count("objective") == 3
+
+
+def test_ctrl_c_leaves_a_fitted_estimator():
+    def interrupt(progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    est = LinearClassifier("hinge", tol=1e-9, callbacks=interrupt)
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        est.fit(X, CODE)
+    assert est.stop_reason_ == "interrupted" and est.score(X, CODE) > 0.7
+
+
+def test_the_same_seed_gives_the_same_model():
+    est = LinearClassifier("hinge", alpha=1e-2, random_state=3)
+    np.testing.assert_array_equal(est.fit(X, CODE).coef_, clone(est).fit(X, CODE).coef_)
+
+
+def test_threads_give_the_same_model():
+    A, y = load_digits(return_X_y=True)
+    one, two = (LinearClassifier(alpha=1e-2, random_state=0, n_jobs=jobs).fit(A, y) for jobs in (1, 2))
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+
+
+def test_soft_labels():
+    p = 1 / (1 + np.exp(-Y))
+    ours = LinearClassifier(alpha=1e-2, **TIGHT).fit(X, p)
+    twice = LinearClassifier(alpha=1e-2, **TIGHT).fit(np.vstack([X, X]), np.repeat([1, 0], len(X)), np.append(p, 1 - p))
+    close(ours, twice, 1e-5)
+
+
+def test_data_are_not_copied_where_a_kernel_reads_them():
+    for A in (X, X.astype("f4"), sp.csr_matrix(X * (X > 1)), sp.csr_array(X * (X > 1))):
+        assert readable(A) is A
+    assert type(readable(sp.csr_matrix(X))) is np.ndarray  # half full
+
+
+@pytest.mark.parametrize(
+    "params, y, words",
+    [
+        ({"loss": "sigmoid"}, CODE, "loss"),
+        ({"multi_class": "multinomial", "loss": "hinge"}, CODE, "needs loss='log_loss'"),
+        ({"multi_class": "multinomial", "penalty": "l1"}, CODE, "penalty='l2' or None"),
+        ({"alpha": -1.0}, CODE, "alpha"),
+        ({"callbacks": ["no"]}, CODE, "callables"),
+        ({}, np.zeros(300), "number of classes"),
+    ],
+)
+def test_bad_parameters(params, y, words):
+    with pytest.raises(ValueError, match=words):
+        LinearClassifier(**params).fit(X, y)
+
+
+def test_all_weights_zero():
+    with pytest.raises(ValueError, match="sample_weight must not be all zero"):
+        LinearRegressor().fit(X, Y, np.zeros(300))
