@@ -458,6 +458,16 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
 
+    # ------------------------------------------------------------ files
+    def save(self, path):
+        """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
+
+        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust.
+        """
+        from fastsgd import persist
+
+        persist.save(self, path)
+
     # ------------------------------------------------------------ words
     def _print(self, last):
         names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
