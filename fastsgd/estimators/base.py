@@ -468,6 +468,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
         persist.save(self, path)
 
+    def to_onnx(self):
+        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
+        from fastsgd import persist
+
+        return persist.to_onnx(self)
+
     # ------------------------------------------------------------ words
     def _print(self, last):
         names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"

@@ -17,10 +17,12 @@ import scipy
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd.persist.onnx import to_onnx
 from fastsgd.persist.rules import Array, Names, Parts
 from fastsgd.persist.tables import BY_NAME
 from fastsgd.persist.values import Code, brief, expect, pack, unpack
 
+__all__ = ["load", "save", "to_onnx"]
 FORMAT, VERSION = "fastsgd model", (1, 0)  # the first number grows when older versions can't read the file
 MAX_HEADER = 1 << 25  # bytes of JSON, which takes many times that when it is read
 DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "U32": "uint32"}  # safetensors' names, of those used
