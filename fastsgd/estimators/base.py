@@ -261,9 +261,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
         """
         state = self._state
-        if self.standardize != (state.std is not None) or any(
-            now is not then for now, then in zip(self._read_back(), self._published, strict=True)
-        ):
+        if self.standardize != (state.std is not None) or not self._as_published():
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.epoch = state.at.copy(), state.epoch
@@ -302,6 +300,22 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _raw_intercept(self):
         return self.intercept_
+
+    def _as_published(self):
+        """Whether coefficients and intercepts are those that training has put there."""
+        return all(map(is_, self._read_back(), self._published))
+
+    def __getstate__(self):
+        # in words, as joblib makes two arrays of one that is in two places
+        state = dict(super().__getstate__())
+        if "_published" in state:
+            state["_published"] = self._as_published()
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_published" in state:
+            self._published = self._read_back() if state["_published"] else (None, None)
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""

@@ -65,9 +65,10 @@ def save(est, path):
         raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:
-        with open(temporary, "xb"):  # errors of the system as such
-            pass
+        with open(temporary, "xb") as file:  # errors of the system as such, and the mode of a new file
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         save_file(arrays, temporary, {"fastsgd": text})
+        os.chmod(temporary, mode)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -238,6 +239,8 @@ def _estimator(file, code):
         if not (value is None and isinstance(rule, Names)):
             setattr(est, name, value)
     model.take(est, parts)
+    if parts.sparse:
+        est.sparsify()
     left = [*parts.values, *parts.arrays]
     if left:
         raise ValueError(f"it has {brief(left)} beside what {model.cls.__name__} consists of")
@@ -273,7 +276,9 @@ def _check_format(head):
     if type(version) is not list or len(version) != 2 or any(type(v) is not int or v < 0 for v in version):
         raise ValueError(f"its version must be two integers, found {brief(version)}")
     if version[0] > VERSION[0]:
-        raise Missing(f"its format is of version {brief(version[0])}, and this fastsgd reads {VERSION[0]}: upgrade fastsgd.")
+        raise Missing(
+            f"its format is of version {brief(version[0])}, and this fastsgd reads {VERSION[0]}: upgrade fastsgd."
+        )
     keys = {"format", "version", "class", "params", "fitted", "versions"}
     if set(head) != keys:
         raise ValueError(f"it must have {sorted(keys)}, found {brief(sorted(head))}")

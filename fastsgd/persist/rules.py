@@ -6,6 +6,7 @@ read. In shapes, d is the number of features, K of heads, S of columns of the we
 
 import math
 from dataclasses import MISSING, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,17 +23,23 @@ class Sizes(dict):
 
     def same(self, symbol, found):
         """Whether a size found in an array is the one known; what is not known yet becomes known."""
+        return found == (
+            self.size(symbol) if symbol == "S" or isinstance(symbol, int) else self.setdefault(symbol, found)
+        )
+
+    def size(self, symbol):
+        """The size in words, or the number that it is."""
         if symbol == "S":
             heads = self["K"]
-            return found == (heads if heads == 1 else -(-heads // 4) * 4)
-        return found == (self.setdefault(symbol, found) if isinstance(symbol, str) else symbol)
+            return heads if heads == 1 else -(-heads // 4) * 4
+        return self.get(symbol, symbol)
 
 
 class Parts:
     """The parts of an estimator, written or yet to be read: JSON values and arrays, each by name; and the sizes."""
 
     def __init__(self, values, arrays, sizes=()):
-        self.values, self.arrays, self.sizes = values, arrays, Sizes(sizes)
+        self.values, self.arrays, self.sizes, self.sparse = values, arrays, Sizes(sizes), False
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Array:
         if dtype not in allowed:
             raise ValueError(f"{name} must be of dtype {' or '.join(allowed)}, found {dtype}")
         if len(shape) != len(self.shape) or not all(map(sizes.same, self.shape, shape)):
-            wanted = ", ".join(str(sizes.get(s, s)) for s in self.shape)
+            wanted = ", ".join(str(sizes.size(s)) for s in self.shape)
             raise ValueError(f"{name} must have the shape ({wanted}), found {tuple(shape)}")
 
     def finite(self, name, value):
@@ -95,31 +102,24 @@ class Array:
 
 
 class Coef(Array):
-    """coef_, as an array of shape (K, d) whatever it is: "flat", "full" or, after `sparsify`, "csr"."""
+    """coef_, stored with the shape (K, d); of one dimension where the size `ndim` is 1, and maybe sparse (`sparsify`)."""
 
-    def __init__(self, *forms):
+    def __init__(self):
         super().__init__("float", ("K", "d"))
-        self.forms = forms
 
     def put(self, name, value, parts):
-        if sp.issparse(value):
-            form, value = "csr", value.toarray()
-        else:
-            form = "flat" if np.ndim(value) == 1 else "full"
-        parts.values[f"{name}.form"] = form
-        super().put(name, np.atleast_2d(value), parts)
-        self.possible(form, parts.sizes)
+        parts.values[f"{name}.sparse"] = sparse = sp.issparse(value)
+        value = value.toarray() if sparse else value
+        if sparse or (parts.sizes["ndim"] == 1 and np.ndim(value) == 1):
+            value = np.atleast_2d(value)
+        super().put(name, value, parts)
 
     def take(self, name, parts):
-        form = _pop(parts, f"{name}.form", str)
+        parts.sparse = _pop(parts, f"{name}.sparse", bool)
         value = super().take(name, parts)
-        self.possible(form, parts.sizes)
-        return sp.csr_matrix(value) if form == "csr" else value[0] if form == "flat" else value
-
-    def possible(self, form, sizes):
-        """A ValueError if coef_ can't have this form."""
-        if form not in self.forms or (form == "flat" and sizes["K"] != 1):
-            raise ValueError(f"coef_ can't be {brief(form)} in this model")
+        if parts.sizes["ndim"] == 1 and len(value) != 1:
+            raise ValueError(f"{name} of one dimension must be of one head, found {len(value)}")
+        return value[0] if parts.sizes["ndim"] == 1 else value
 
 
 class History:
@@ -129,11 +129,11 @@ class History:
         self.dtype = dtype
 
     def put(self, name, value, parts):
-        if value.dtype != self.dtype:
-            raise ValueError(f"{name} must be of the dtype that fit makes, found {value.dtype}")
+        if getattr(value, "dtype", None) != self.dtype:
+            raise ValueError(f"{name} must be an array of the dtype that fit makes, found {brief(value)}")
         parts.values[f"{name}.columns"] = list(value.dtype.names)
         columns = [value[column].astype(np.float64) for column in value.dtype.names]
-        parts.arrays[name] = np.column_stack(columns).reshape(len(value), -1)
+        parts.arrays[name] = np.column_stack(columns)
 
     def take(self, name, parts):
         columns = _pop(parts, f"{name}.columns", list)
@@ -248,9 +248,10 @@ class Labels:
     """classes_: sorted, no two of them the same, and of a dtype that a file can hold."""
 
     def put(self, name, value, parts):
-        strings = value.dtype.kind == "U"
-        if not (strings or value.dtype == object or value.dtype.name in LABELS):
-            raise ValueError(f"{name} must be numbers, bools or strings, found dtype {value.dtype}")
+        dtype = getattr(value, "dtype", np.dtype("V"))
+        strings = dtype.kind == "U"
+        if not (strings or dtype.kind == "O" or dtype.name in LABELS):
+            raise ValueError(f"{name} must be an array of numbers, bools or strings, found {brief(value)}")
         listed = [v.item() if isinstance(v, np.generic) else v for v in value.tolist()]
         packed = {"dtype": "str" if strings else value.dtype.name, "values": listed}
         self.made(name, packed, parts.sizes)
@@ -265,16 +266,15 @@ class Labels:
         if set(packed) != {"dtype", "values"} or type(values) is not list or dtype not in ("str", "object", *LABELS):
             raise ValueError(f"{name} must have a dtype and values, found {brief(packed)}")
         kinds = {type(v) for v in values}
-        kind = {"str": str, "b": bool, "i": int, "u": int, "f": float}
-        allowed = {str, int, float, bool} if dtype == "object" else {kind.get(dtype) or kind[np.dtype(dtype).kind]}
-        if not kinds <= allowed:
+        kind = str if dtype in ("str", "object") else {"b": bool, "f": float}.get(np.dtype(dtype).kind, int)
+        if not kinds <= {kind}:
             raise ValueError(f"{name} is of dtype {dtype}, but has values {brief(values)}")
-        if len(values) < 2 or not all(a < b for a, b in zip(values, values[1:], strict=False)):
+        if len(values) < 2 or not all(a < b for a, b in pairwise(values)):
             raise ValueError(f"{name} must be at least two, sorted, each once, found {brief(values)}")
         if dtype == "str" and 4 * len(values) * max(map(len, values)) > WIDEST:
             raise ValueError(f"{name} has a label so long that they take more than {WIDEST} bytes as an array")
         out = np.array(values, dtype=dtype)
-        if dtype != "object" and out.tolist() != values:
+        if out.tolist() != values:
             raise ValueError(f"{name} must be of dtype {dtype}, found {brief(values)}")
         sizes["C"], sizes["K"] = len(out), 1 if len(out) == 2 else len(out)
         return out

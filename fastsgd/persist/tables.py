@@ -19,6 +19,7 @@ def _sound_state(state):
         "mean and std": (state.mean is None) == (state.std is None),
         "mb and vb": (state.mb is None) == (state.vb is None),
         "Q with last": state.last is None or state.Q is not None,
+        "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
     }
     for what, there in together.items():
@@ -63,12 +64,11 @@ FITTED = {
     "n_iter_": Value(int, 0, 2**62),
     "stop_reason_": Value(str),
 }
-SGD = {"history_": History(engine.HISTORY), "_state": STATE}
 
 
 def _put_sgd(est, parts):
     """Whether coef_ and intercept_ are those of the state, and not what the user has put in their place."""
-    parts.values["published"] = all(a is b for a, b in zip(est._read_back(), est._published, strict=True))
+    parts.values["published"] = est._as_published()
 
 
 def _take_sgd(est, parts):
@@ -78,12 +78,6 @@ def _take_sgd(est, parts):
     est.t_ = float(est._state.at["t"][0])
     if est._state.std is not None:
         est.mean_, est.scale_ = est._state.mean.copy(), est._state.std.copy()
-
-
-def _take_regressor(est, parts):
-    _take_sgd(est, parts)
-    if est.coef_.ndim != est._y_ndim and not hasattr(est.coef_, "toarray"):
-        raise ValueError(f"coef_ must have {est._y_ndim} dimensions, as y had, found {est.coef_.ndim}")
 
 
 @dataclass
@@ -98,7 +92,7 @@ class Model:
     fitted : str
         The attribute without which it is not fitted.
     sizes : dict
-        What is known of the sizes beforehand.
+        What is known of the sizes beforehand; ndim is the number of dimensions of coef_.
     put, take : callables
         Given (est, parts) after the table: what more there is to write, and to read.
     """
@@ -111,31 +105,24 @@ class Model:
     take: object = lambda est, parts: None
 
 
-def _sgd(cls, table, take=_take_sgd, **sizes):
-    return Model(cls, {**FITTED, **table}, "_state", sizes, _put_sgd, take)
+def _sgd(cls, table, **sizes):
+    return Model(cls, {**FITTED, **table}, "_state", sizes, _put_sgd, _take_sgd)
 
 
+SGD = {"history_": History(engine.HISTORY), "_state": STATE, "coef_": Coef()}
+INTERCEPT = Array("float", ("K",))
 MODELS = (
     _sgd(
         SGDClassifier,
         {
             "classes_": Labels(),
             **SGD,
-            "coef_": Coef("full", "csr"),
-            "intercept_": Array("float", ("K",)),
+            "intercept_": INTERCEPT,
             "_class_weight": Array("float64", ("C",), optional=True),
         },
+        ndim=2,
     ),
-    _sgd(
-        SGDRegressor,
-        {
-            **SGD,
-            "coef_": Coef("flat", "full", "csr"),
-            "intercept_": Array("float", ("K",)),
-            "_y_ndim": Value(int, 1, 2),
-        },
-        _take_regressor,
-    ),
-    _sgd(SGDOneClassSVM, {**SGD, "coef_": Coef("flat", "csr"), "offset_": Array("float", (1,))}, K=1),
+    _sgd(SGDRegressor, {"_y_ndim": Value(int, 1, 2, size="ndim"), **SGD, "intercept_": INTERCEPT}),
+    _sgd(SGDOneClassSVM, {**SGD, "offset_": INTERCEPT}, K=1, ndim=1),
 )
 BY_NAME = {model.cls.__name__: model for model in MODELS}
