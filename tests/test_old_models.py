@@ -19,10 +19,10 @@ def test_predicts_as_on_the_day_it_was_written(path):
     known = json.loads(path.with_suffix(".json").read_text("utf-8"))
     est, X = fastsgd.load(path), np.array(known["X"])
     score = est.predict if not hasattr(est, "decision_function") else est.decision_function
-    np.testing.assert_allclose(score(X), known["score"], rtol=1e-6)
+    np.testing.assert_allclose(score(X), known["score"], rtol=1e-5, atol=1e-6)
     y = np.array(known["y"])
     assert est.partial_fit(X, y).t_ == known["t"]
-    np.testing.assert_allclose(score(X), known["score after a pass"], rtol=1e-6)
+    np.testing.assert_allclose(score(X), known["score after a pass"], rtol=1e-5, atol=1e-6)
 
 
 def write():

@@ -476,7 +476,12 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def save(self, path):
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
 
-        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust.
+        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
+        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
+
+        Parameters
+        ----------
+        path : str or path-like
         """
         from fastsgd import persist
 
