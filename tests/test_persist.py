@@ -149,6 +149,8 @@ def test_coefficients_that_the_user_has_changed(est, how, tmp_path):
         est.sparsify()
     else:
         est.coef_ = np.round(est.coef_)
+    for rows in (X, SPARSE):
+        assert est.predict(rows).shape == (len(X),)
     est.save(tmp_path / "model")
     again = fastsgd.load(tmp_path / "model")
     assert sp.issparse(again.coef_) == (how == "sparse") and same(again.coef_, est.coef_)

@@ -7,12 +7,14 @@ from operator import is_
 from time import perf_counter
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import engine, losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
@@ -473,6 +475,18 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
 
     # ------------------------------------------------------------ files
+    def sparsify(self):
+        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
+        return self
+
     def save(self, path):
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
 
