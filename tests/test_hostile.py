@@ -130,12 +130,30 @@ def test_changed_arrays(name, somewhere):
 
 def test_json_that_is_deep_or_long(somewhere, monkeypatch):
     _, arrays = hostile.split(FILES[0])
-    for deep in ("[" * 100000, '{"a":' * 100000, "[" * 900 + "]" * 900):
+    for deep in ("[" * 9000, '{"a":' * 9000, "[" * 900 + "]" * 900):
         refused(somewhere, hostile.join(deep, arrays), "nested too deeply|must be of type dict")
+    for many in ("[" * 10**6, "[" + "[]," * 10**6 + "0]", '{"\\\\":[' + '"\\"",' * 10**6 + '""]}'):
+        tracemalloc.start()
+        refused(somewhere, hostile.join(many, arrays), "its JSON has .* values, the limit beside arrays of")
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(many)
+        tracemalloc.stop()
+    quoted = json.dumps({"format": '[{,\\"\\' * 10**5})
+    refused(somewhere, hostile.join(quoted, arrays), "its format must be")
     refused(somewhere, hostile.join("9" * 5000, arrays), "damaged")
     blob = changed(0, "fitted", "classes_", "values", to=["a", "b" * 1000, "c"])
     monkeypatch.setattr(rules, "WIDEST", 10000)
     refused(somewhere, blob, "a label so long")
+    refused(somewhere, hostile.join("{}", {str(i): np.zeros(0) for i in range(200)}), "its format must be")
+    head, _ = hostile.split(FILES[0])
+    refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(200)}), "it has 201 arrays")
+
+
+@pytest.mark.parametrize("path", [("_state.centred",), ("_state.penalty",), ("_state.at", "since"), ("_state.seed",)])
+def test_what_an_older_file_does_not_have_gets_its_default(path, somewhere):
+    somewhere.write_bytes(changed(3, "fitted", *path, drop=True))
+    assert hostile.outcome(somewhere) == "used"
+    somewhere.write_bytes(changed(3, "params", "gradient_noise", drop=True))
+    assert hostile.outcome(somewhere) == "used"
 
 
 def test_memory_is_not_taken_for_what_a_file_claims(somewhere):

@@ -24,7 +24,8 @@ from fastsgd.persist.values import Code, brief, expect, pack, unpack
 
 __all__ = ["load", "save", "to_onnx"]
 FORMAT, VERSION = "fastsgd model", (1, 0)  # the first number grows when older versions can't read the file
-MAX_HEADER = 1 << 25  # bytes of JSON, which takes many times that when it is read
+MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
+FREE_VALUES, VALUE_BYTES = 10_000, 4  # values that the JSON may have: so many, and one for so many bytes of arrays
 DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "U32": "uint32"}  # safetensors' names, of those used
 CHECKSUM = "crc32"
 
@@ -116,6 +117,7 @@ def _parts(est, model):
     )
     if len(text) > MAX_HEADER // 2:  # it is escaped once more
         raise ValueError(f"names, labels and parameters take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
+    _check_values(text, sum(array.nbytes for array in parts.arrays.values()))
     sums = {name: _array_checksum(name, array) for name, array in parts.arrays.items()}
     return text, parts.arrays | {CHECKSUM: np.array([_checksum(text, sums)], np.uint32)}
 
@@ -138,12 +140,21 @@ def _checksum(text, sums):
     return zlib.crc32(repr(sorted(sums.items())).encode(), zlib.crc32(text.encode()))
 
 
+def _check_values(text, array_bytes):
+    """That JSON has few values beside the arrays: `[],` takes 3 bytes in a file, and 60 and more when it is read."""
+    raw = np.frombuffer(text.encode().replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
+    outside = ~np.logical_xor.accumulate(raw == ord('"'))  # of strings
+    found, most = np.count_nonzero(outside & np.isin(raw, list(b",[{"))), FREE_VALUES + array_bytes // VALUE_BYTES
+    if found > most:
+        raise ValueError(f"its JSON has {found} values, the limit beside arrays of {array_bytes} bytes is {most}")
+
+
 def load(path, **code):
     """The estimator that `save` wrote: fitted, with the same parameters, to go on with `partial_fit` bit for bit.
 
-    The file may come from anyone. It holds no code and names none, everything in it is checked before it is used, and no
-    array is made that the file does not hold. A checksum tells of damage; it is no signature: who wrote the file
-    decides what the model predicts.
+    The file may come from anyone. It holds no code and names none, everything in it is checked before it is used, no array
+    is made that the file does not hold, and what is made of its JSON is bounded. A checksum tells of damage; it is no
+    signature: who wrote the file decides what the model predicts.
 
     Parameters
     ----------
@@ -178,9 +189,9 @@ def load(path, **code):
 
     path = os.fspath(path)
     try:
-        _check_header(path)
+        array_bytes = _check_header(path)
         with safe_open(path, framework="numpy") as file:
-            return _estimator(file, code)
+            return _estimator(file, code, array_bytes)
     except (ValueError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
         if isinstance(error, Missing):
             raise ValueError(f"{path}: {error}") from None
@@ -207,7 +218,7 @@ class Stored:
 
 
 def _check_header(path):
-    """That the header lies within the file and is no larger than any that is written."""
+    """That the header lies within the file and is no larger than any that is written; how many bytes follow it."""
     with open(path, "rb") as file:
         info = os.fstat(file.fileno())
         if not stat.S_ISREG(info.st_mode):
@@ -218,15 +229,19 @@ def _check_header(path):
         raise ValueError(f"its header has {length} bytes, the file {info.st_size}")
     if length > MAX_HEADER:
         raise ValueError(f"its header has {length} bytes, the limit is {MAX_HEADER}")
+    return info.st_size - 8 - length
 
 
-def _estimator(file, code):
+def _estimator(file, code, array_bytes):
     metadata = file.metadata() or {}
     if set(metadata) != {"fastsgd"}:
         raise ValueError(f"its metadata must be 'fastsgd' alone, found {brief(sorted(metadata))}")
     text = metadata["fastsgd"]
+    _check_values(text, array_bytes)
     head = expect(json.loads(text), dict, "the metadata")
     _check_format(head)
+    if len(file.keys()) > MAX_ARRAYS:
+        raise ValueError(f"it has {len(file.keys())} arrays, the limit is {MAX_ARRAYS}")
     arrays = {name: Stored(file, name) for name in file.keys()}  # noqa: SIM118, not a dict
     checksum = Array("uint32", (1,)).take(CHECKSUM, Parts({}, arrays))
     model = BY_NAME.get(expect(head["class"], str, "class"))
