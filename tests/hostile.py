@@ -211,6 +211,7 @@ def outcome(path):
         data, d = X, est.n_features_in_
         if d != X.shape[1]:
             data = np.resize(X, (40, d))
+        data = data.astype(est.coef_.dtype)  # scikit-learn's product of two sparse matrices asks for one dtype
         for rows in (data, sp.csr_matrix(data)):
             est.predict(rows)
             if hasattr(est, "predict_proba"):
