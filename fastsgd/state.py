@@ -9,6 +9,8 @@ from fastsgd._kernels import kernels
 # The fields of Scalars in _kernels/plan.pxd, in its order.
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
 
+CARRY_ROWS = kernels.CARRY_ROWS
+
 
 class Gathered:
     """The rows of a step that is not complete: sums of their slopes, and the features they had.
@@ -17,6 +19,8 @@ class Gathered:
     ----------
     G : like W
         Sum of x slope.
+    carry : like W, float64; or None
+        Of a large step in float32: what G held at some rows before, so that the sum of many keeps its digits.
     gb : (K,) float64
         Sum of the slopes.
     count : (2,) int64
@@ -25,8 +29,9 @@ class Gathered:
         The features met, and whether each was; the kernel writes one place ahead.
     """
 
-    def __init__(self, W, heads):
+    def __init__(self, W, heads, batch_size=1):
         self.G, self.gb = np.zeros_like(W), np.zeros(heads)
+        self.carry = np.zeros(W.shape) if W.dtype == np.float32 and batch_size > CARRY_ROWS else None
         self.count = np.zeros(2, np.int64)
         self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, schedules
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
 
 ALL = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
 EVERY = pytest.mark.parametrize("cls", ALL)
@@ -40,12 +40,25 @@ def same(a, b):
 WEIGHTS = "rows of weight 2 are one step of twice the size, rows given twice are two steps (as in scikit-learn's own)"
 
 
+CONFIGURED = [
+    SGDClassifier(optimizer="adam", batch_size=32, max_iter=5),
+    SGDClassifier(loss="log_loss", multi_class="multinomial", optimizer="adagrad", eta0=0.1, max_iter=5),
+    SGDClassifier(multi_class="crammer_singer", optimizer="nesterov", init="normal", n_init=2, max_iter=5),
+    SGDClassifier(stopping="gradient", max_iter=5),
+    SGDRegressor(optimizer="ftrl", eta0=1.0, max_iter=5),
+    SGDRegressor(optimizer=optimizers.SGD(line_search=True), batch_size="full", max_iter=5),
+    SGDOneClassSVM(optimizer="momentum", batch_size=8, stopping=["parameters", "objective"], max_iter=5),
+]
+
+
 def expected_to_fail(est):
+    if isinstance(est.optimizer, optimizers.SGD):  # a line search takes one step whichever way
+        return {}
     return {f"check_sample_weight_equivalence_on_{kind}_data": WEIGHTS for kind in ("dense", "sparse")}
 
 
 @pytest.mark.filterwarnings("ignore:The fit diverged", "ignore:Maximum number of iteration")
-@parametrize_with_checks([cls(max_iter=5) for cls in ALL], expected_failed_checks=expected_to_fail)
+@parametrize_with_checks([cls(max_iter=5) for cls in ALL] + CONFIGURED, expected_failed_checks=expected_to_fail)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -80,6 +80,44 @@ def test_given_axes_are_used(regressor, stopped_early):
     assert list(plot_history(stopped_early, ax=pair)) == list(pair)
 
 
+def test_one_column(data):
+    X, y = data
+    reg = SGDRegressor(stopping=["gradient", "parameters"], max_iter=50, random_state=0).fit(X, y)
+    for column in ("objective", "gradient_norm", "change", "eta"):
+        (panel,) = plot_history(reg, y=column, log=True)
+        ((xs, ys),) = drawn(panel).values()
+        np.testing.assert_array_equal(xs, reg.history_["epoch"])
+        np.testing.assert_array_equal(ys, reg.history_[column])
+        assert panel.get_yscale() == "log"
+
+
+def test_what_is_taken_off(regressor):
+    best = regressor.history_["objective"].min()
+    expected = regressor.history_["objective"] - best
+    for minus in (best, {"a": best, "b": 0.0}):
+        (panel,) = plot_history({"a": regressor, "b": regressor}, x="seconds", y="objective", minus=minus)
+        lines = drawn(panel)
+        np.testing.assert_array_equal(lines["a"], [regressor.history_["seconds"], expected])
+        assert list(lines) == ["a", "b"] and panel.get_yscale() == "linear"
+        assert panel.get_ylabel() == "objective above the best"
+    np.testing.assert_array_equal(lines["b"][1], regressor.history_["objective"])
+
+
+def test_a_column_has_one_panel_and_leaves_out_nan(regressor, stopped_early):
+    (panel,) = plot_history({"a": regressor, "b": stopped_early}, y="validation_score")
+    assert list(drawn(panel)) == ["b"]
+
+
+def test_many_runs_are_told_apart(regressor):
+    (panel,) = plot_history({f"run {i}": regressor for i in range(12)}, y="objective")
+    assert len({(line.get_color(), line.get_linestyle()) for line in panel.lines}) == 12
+
+
+def test_logarithmic_loss_and_objective(stopped_early):
+    axes = plot_history(stopped_early, log=True)
+    assert [panel.get_yscale() for panel in axes] == ["log", "linear"]
+
+
 def test_bad_input_is_named(regressor, stopped_early):
     _, ax = plt.subplots()
     for match, args, kwargs in [
@@ -90,6 +128,12 @@ def test_bad_input_is_named(regressor, stopped_early):
         ("estimators_or_history has no epochs", [regressor.history_[:0]], {}),
         ("x must be one of", [regressor], {"x": "hours"}),
         ("x must be one of", [regressor], {"x": ["epoch"]}),
+        ("y must be None or one of", [regressor], {"y": "seconds"}),
+        ("y must be None or one of", [regressor], {"y": ["objective"]}),
+        ("y='change' is NaN", [regressor], {"y": "change"}),
+        ("minus needs y", [regressor], {"minus": 1.0}),
+        ("minus must have a number for each run", [{"a": regressor}], {"y": "objective", "minus": {"b": 1.0}}),
+        ("ax must be 1 .*for eta", [regressor], {"y": "eta", "ax": plt.subplots(2)[1]}),
         ("ax must be 2", [stopped_early], {"ax": ax}),
         ("ax must be 1", [regressor], {"ax": "here"}),
     ]:

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import reference
 from data import LAYOUTS, labels, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels import bind, lay_out, train
-from test_kernels import rows as kernel_rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
 
@@ -20,6 +20,12 @@ ONCE = dict(max_iter=1, tol=None, shuffle=False, learning_rate="constant", eta0=
 def make(name, lazy=True, **params):
     optimizer = optimizers.get(name).set_params(lazy=lazy)
     return SGDRegressor(**{**ONCE, "optimizer": optimizer, "alpha": 0.01, **params})
+
+
+def wide(n=200, d=60):
+    """Rows with two values or so, which few others have."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, d)) * (rng.random((n, d)) < 2 / d), rng.standard_normal(n)
 
 
 def bits(est):
@@ -81,7 +87,7 @@ def test_calls_in_parts_equal_one_epoch(name, layout, penalty, size):
 def test_a_step_whose_rows_come_in_calls_with_and_without_a_closed_form(name, monkeypatch):
     """The closed form on CSR ends where eta * alpha nears 1; here eta falls below that within a batch, and climbs again."""
     monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 12)
-    X, y, _ = rows()
+    X, y = wide()
     for rate in (schedules.Step(factor=0.05, every=0.08), schedules.Cosine(warmup=0.9)):
         params = dict(alpha=2.0, eta0=0.45, learning_rate=rate, batch_size=7, max_iter=2)
         close(make(name, **params).fit(LAYOUTS["csr"](X), y), make(name, **params).fit(X, y))
@@ -260,10 +266,27 @@ def test_adam_and_its_kin_start_with_a_step_of_eta_whenever_they_start():
         np.testing.assert_allclose(abs(est.coef_ - coef), 0.01, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype, rtol", [("f8", 1e-9), ("f4", 1e-4)])
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+@pytest.mark.parametrize("name, size", [("sgd", 1), ("sgd", 2), ("momentum", 1), ("momentum", 2), ("nesterov", 2)])
+def test_an_average_over_many_steps_keeps_its_precision(name, size, layout, dtype, rtol):
+    """On the way an old gradient's share in the weights falls by many orders of magnitude."""
+    X, y = wide(800, 9)
+    X, optimizer = X.astype("f4").astype("f8"), optimizers.get(name)
+    given = dict(l2=1.0, average=1, passes=2)
+    eta, loss = bind("constant", None, eta0=0.05 if optimizer.plain else 0.002), losses.SquaredError()
+    if size == 1 and optimizer.plain:
+        right = reference.sgd(X, y[:, None], loss, eta, **given)[0]
+    else:
+        right = reference.minibatch(X, y[:, None], loss, eta, optimizer, size, **given)[0]
+    W = train(lay_out(X, layout, dtype), loss, eta, y=y[:, None], batch_size=size, optimizer=optimizer, **given)[0]
+    np.testing.assert_allclose(W, right, atol=rtol * abs(right).max())
+
+
 @pytest.mark.parametrize("size", [1, 7])
 def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen(size):
-    X, _ = kernel_rows()
-    Y, loss, eta = np.sign(X @ np.arange(9.0)[:, None]) + 1.0, losses.SquaredError(), bind("constant", None, eta0=0.1)
+    X, y = wide(50, 9)
+    Y, loss, eta = y[:, None], losses.SquaredError(), bind("constant", None, eta0=0.1)
     optimizer = optimizers.FTRL()
     params = dict(l1=0.01, l2=0.1, y=Y, passes=1, batch_size=size, optimizer=optimizer)
     seen, total, steps = np.zeros((9, 1)), np.zeros((9, 1)), len(X) // size
@@ -278,7 +301,7 @@ def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen
 
 
 def test_a_step_on_csr_costs_what_its_rows_have():
-    """As many kernel seconds with a million features as with a thousand would be too much to ask of a shared machine."""
+    """But for what the cache makes of it."""
     from time import perf_counter
 
     rng, seconds = np.random.default_rng(0), {}
@@ -350,3 +373,15 @@ def test_the_other_estimators_have_them_too(cls, name):
     np.testing.assert_allclose(dense.coef_, csr.coef_, rtol=1e-7, atol=1e-9)
     if cls is SGDClassifier:
         assert cls(**params).fit(X, labels(y)).score(X, labels(y)) > 0.85
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_large_batch_in_float32_keeps_the_digits_of_its_sum(layout):
+    """A constant column, whose sum over 300,000 rows outgrows what float32 tells apart."""
+    X = np.ones((300_000, 2), np.float32)
+    X[::3, 1] = 0.3
+    y = np.where(np.arange(len(X)) % 7, 0.9, -0.2)
+    params = dict(batch_size="full", learning_rate="constant", eta0=0.5, penalty=None, max_iter=3, tol=None)
+    fits = [SGDRegressor(**params, fit_intercept=False).fit(layout(X.astype(dtype)), y) for dtype in ("f4", "f8")]
+    assert fits[0].coef_.dtype == np.float32
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=1e-5)

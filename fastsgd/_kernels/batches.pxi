@@ -42,9 +42,9 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
     return n
 
 
-cdef void margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                  Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
-                  Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
+cdef void batch_margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                        Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
+                        Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
     """M.of = the margins of n rows; `c` is overwritten. A single row's weights are left in w, those of others listed."""
     cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, nnz, in_fours = n // 4 * 4
     cdef bint line = Layout is Csr and B.mode == LINE, alone = Layout is Csr and B.mode == PRESENT and B.size == 1
@@ -129,6 +129,8 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
     cdef const index* ix = NULL
     cdef double of_z = 0, of_f = 0, of_avg = 0
     start_step(P, R, now, B.filled)
+    if B.carry is not NULL:
+        carry_back(d * S, G, B)
     if P.noise > 0:
         add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
     nnz = row(L, values, indices, indptr, d, B.rows[0], &x, &ix) if single else 0
@@ -143,7 +145,7 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
             B.owed += R.eta * R.l1
         now.avg_a += averaged
     else:
-        if N.sigma < 1e-9 or N.phi < 1e-18:
+        if N.sigma < least_scale(A) or N.phi < 1e-18:
             for k in range(d if B.paid is not NULL else 0):
                 B.paid[k] *= N.sigma
             B.owed *= N.sigma
@@ -182,12 +184,14 @@ cdef int batches(Layout* L, Heads* H, const floating* values, const index* indic
     while i < O.n or (last and B.filled):
         n = next_rows(L, values, indices, indptr, d, &O, T, B, &i)
         R.done = now.t - 1.0
-        margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
+        batch_margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
         if slopes_of(P, T, K, n, B.rows, M.of):
             fault = 1
             break
         moved = gather_slopes(L, H, values, indices, indptr, d, T, K, n, G, M, B, c, w + 3 * B.room)
         B.filled += n
+        if B.carry is not NULL and B.filled - B.carried >= CARRY_AFTER:
+            carry_over(d * S, G, B)
         if B.filled == B.size or (B.filled and last and i == O.n):
             take_step(L, H, values, indices, indptr, d, K, moved, &now, W, m, v, A, G, M, P, R, B, N, c, w)
     M.at[0] = now

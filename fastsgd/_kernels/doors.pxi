@@ -85,6 +85,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     cdef const int64_t[::1] rows = order[0]
     cdef const int32_t[::1] visit = order[1]
     cdef floating[:, ::1] W = state.W, m = state.m, v = state.v, A = state.A, G = gathered.G
+    cdef double[:, ::1] carry = gathered.carry
     cdef double[::1] b = state.b, b_avg = state.b_avg, mb = state.mb, vb = state.vb, gb = gathered.gb
     cdef int64_t[::1] count = gathered.count, met = gathered.met
     cdef char[::1] is_met = gathered.is_met
@@ -97,7 +98,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     cdef Batch B
     cdef Line N
     cdef int fault = 0
-    for array in (state.m, state.v, state.A, gathered.G):
+    for array in (state.m, state.v, state.A, gathered.G, gathered.carry):
         if array is not None and array.shape != state.W.shape:
             raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
     if (not padded(S, K) or W.shape[0] != d or b_avg.shape[0] != K or mb.shape[0] != K or vb.shape[0] != K
@@ -120,6 +121,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     B.room = S * max(longest, max(1, 2048 // S))
     M.S, M.b, M.b_avg, M.at, M.loss_sum, M.weight_sum = S, &b[0], &b_avg[0], &at[0], &sums[0, 0], &sums[1, 0]
     M.live = NULL
+    B.carry, B.carried = &carry[0, 0] if carry is not None and d else NULL, B.filled
     B.met, B.is_met = &met[0], &is_met[0] if d else NULL
     B.gb, B.mb, B.vb = &gb[0], &mb[0], &vb[0]
     R.eta, R.c1, R.c2 = plan.par.schedule(at[0].t, plan.par.schedule_par) * at[0].eta_factor, 0, 0
@@ -162,6 +164,8 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
                 break
             O.rows += O.n
             O.visit += O.n
+        if B.carry is not NULL:
+            carry_over(d * S, gp, &B)
         bring_up(d, S, w, mp, vp, ap, &B, &R, &at[0], &N)
     count[0], count[1] = B.filled, B.n_met
     return fault

@@ -113,6 +113,16 @@ cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating*
                  <floating> (1.0 / scale), l1 / l2)
 
 
+cdef inline double least_scale(const floating* A) noexcept nogil:
+    """How far the scale may fall: what is averaged is a difference of two numbers of its inverse size."""
+    if A is NULL:
+        return 1e-9
+    elif floating is float:
+        return 1e-2
+    else:
+        return 1e-5
+
+
 cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, floating* last, double avg_a, double scale) noexcept nogil:
     """Make scale 1 and avg_a 0."""
     cdef Py_ssize_t j

@@ -85,10 +85,6 @@ cdef class Plan:
     def average(self):
         return self.par.average
 
-    @property
-    def intercept_decay(self):
-        return self.par.intercept_decay
-
     def eta(self, double t):
         """The schedule's step size at step t."""
         return self.par.schedule(t, self.par.schedule_par)

@@ -4,6 +4,11 @@ cdef enum:
     PRESENT     # a step updates the weights that its rows have (CSR)
     LINE        # closed.pxi (CSR)
 
+cdef enum:
+    CARRY_AFTER = 1024      # rows whose sum is taken in float32
+
+CARRY_ROWS = CARRY_AFTER
+
 # What a step has gathered so far, kept between calls; and workspace.
 cdef struct Batch:
     int mode
@@ -11,6 +16,8 @@ cdef struct Batch:
     Py_ssize_t tile         # rows whose slopes are worked out together, at the most
     Py_ssize_t room         # weights that are updated together in PRESENT, at the most
     Py_ssize_t filled       # rows gathered
+    Py_ssize_t carried      # of them, those in carry
+    double* carry           # like W: float64 sums of a large step in float32, or NULL
     Py_ssize_t n_met
     int64_t* met            # (d + 1,) features met since the last step
     char* is_met            # (d,)
@@ -44,6 +51,24 @@ cdef inline void add_heads(Layout* L, Heads* H, const floating* x, const index* 
         adds(L, x, ix, nnz, W, S, c, live, S)
 
 
+cdef void carry_over(Py_ssize_t n, floating* G, Batch* B) noexcept nogil:
+    """What G holds goes to carry."""
+    cdef Py_ssize_t k
+    for k in range(n):
+        B.carry[k] += G[k]
+        G[k] = 0
+    B.carried = B.filled
+
+
+cdef void carry_back(Py_ssize_t n, floating* G, Batch* B) noexcept nogil:
+    """And comes back."""
+    cdef Py_ssize_t k
+    for k in range(n):
+        G[k] = <floating> (G[k] + B.carry[k])
+        B.carry[k] = 0
+    B.carried = 0
+
+
 cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
                       Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
@@ -73,7 +98,7 @@ cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B)
     cdef Py_ssize_t j, h
     for j in range(d):
         for h in range(j * S, j * S + S):
-            if G[h] != 0 and not B.is_met[j]:
+            if not B.is_met[j] and (G[h] != 0 or (B.carry is not NULL and B.carry[h] != 0)):
                 B.is_met[j], B.met[B.n_met] = 1, j
                 B.n_met += 1
 

@@ -68,6 +68,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef const index* ix = NULL
     cdef Scalars now = M.at[0]
     cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
+    cdef double least = least_scale(A)
     cdef int fault = 0
     for v in range(O.n):
         if v < O.ahead:
@@ -91,7 +92,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 continue
         eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
         decay = max(0.0, 1.0 - eta * P.l2)
-        if now.scale * decay < 1e-9:
+        if now.scale * decay < least:
             if Layout is Csr:
                 if Q is not NULL:
                     settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
@@ -144,7 +145,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
 
         if P.l2 > 0:
             now.scale *= decay
-            if now.scale < 1e-9:  # decay itself is: eta * l2 is 1 or more
+            if now.scale < least:  # decay itself is: eta * l2 is 1 or nearly so
                 if Layout is Csr and Heads is One:
                     if Q is not NULL:
                         for k in range(nnz):

@@ -142,6 +142,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             stopping.get(self.stopping)
         self._checked = self._given()
 
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_checked"}
+
     def _given(self):
         return list(map(vars(self).get, self._parameter_constraints))
 
@@ -407,17 +410,21 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return self
 
     def _best_of(self, starts, state, plan, table, *, rules, **how):
-        """Train from that many starting points; `state` becomes the one of least objective."""
+        """Train from that many starting points; `state` becomes the one of least objective. One may diverge, not all."""
         if starts == 1:
             return engine.train(state, plan, table, rules=rules, **how)
         rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
         started, budget = perf_counter(), how.pop("max_seconds")
-        for _ in range(starts):
-            run = first.copy() if best is None else self._restart(first, rng)
+        for start in range(starts):
+            run = self._restart(first, rng) if start else first.copy()
+            fresh = [rule.fresh() for rule in rules]
             left = None if budget is None else started + budget - perf_counter()
-            epochs, reason = engine.train(
-                run, plan, table, rules=[rule.fresh() for rule in rules], max_seconds=left, **how
-            )
+            try:
+                epochs, reason = engine.train(run, plan, table, rules=fresh, max_seconds=left, **how)
+            except engine.Diverged:
+                if best is None and start == starts - 1:
+                    raise
+                continue
             value = engine.objective(table, plan, *run.model(plan))
             if best is None or value < best[0]:
                 best = value, run, epochs, reason
@@ -439,7 +446,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
     def _root(self, state, plan, X, y, metadata):
         if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
             return None
-        root = self._init_callback_context(max_subtasks=self.max_iter)
+        root = self._init_callback_context(max_subtasks=self.max_iter * self.n_init)
         return root.call_on_fit_task_begin(
             estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
         )

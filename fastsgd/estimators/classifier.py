@@ -47,7 +47,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
-    row at a time; with more than two classes one against the rest, all of them in one pass over the data.
+    row or batch at a time; with more than two classes one against the rest, or all together (`multi_class`), in one pass
+    over the data.
 
     Parameters
     ----------
@@ -79,16 +80,20 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="optimal"
         "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
-        "optimal" is made for plain SGD; with another optimizer it is the same as "constant".
+        "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
+        step sizes from eta0 alone.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False
-        Split off validation_fraction of the rows, stop by the score on them, return the best weights.
+        Split off validation_fraction of the rows, stop by the score on them, return the best weights. With `stopping`
+        it is that which stops; the best weights are returned if "validation" is among it.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None, default=None
+        Factors of the weights of the rows of each class; one against the rest (with more than two classes), in the fit of
+        that class alone.
     warm_start : bool, default=False
         `fit` starts from the coefficients of the last one.
     average : bool or int, default=False
@@ -97,16 +102,17 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
     max_seconds : float or None, default=None
-        Time budget of `fit`.
+        Time budget of `fit`, of all its starts together.
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+        Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as
+        in scikit-learn; else 1.
     optimizer : str or object of fastsgd.optimizers, default="sgd"
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
     batch_size : int or "full", default=1
         Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
-        descent. The last batch of a pass may be shorter.
+        descent. The last batch of a pass, or of a call of `partial_fit`, may be shorter.
     stopping : str, object of fastsgd.stopping, or list of them, default=None
         "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
         "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
@@ -121,8 +127,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         then costs O(n_features).
     multi_class : {"ovr", "multinomial", "crammer_singer"}, default="ovr"
         With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
-        a y of shape (n_samples, n_classes) then holds probabilities of the classes) or "crammer_singer" (the sum of
-        the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
+        a y of shape (n_samples, n_classes) then holds probabilities of the classes 0.0, 1.0, ...) or "crammer_singer" (the
+        sum of the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
@@ -138,7 +144,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         Steps taken, plus one.
     history_ : structured array
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
-        epoch; NaN where nothing asked for it), validation_score, eta, seconds.
+        epoch), validation_score, eta, gradient_norm and change (of the parameters, relative to their norm), seconds; NaN
+        where nothing asked for it. Of several classes one against the rest, means.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
         "diverged".
@@ -150,7 +157,11 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     -----
     `partial_fit` makes one pass over the rows it is given and goes on from the state (weights, step count, generator,
     averages): k calls with shuffle=False give what one epoch of `fit` over all their rows gives. Rows of weight zero change
-    nothing. Early stopping settings do not concern it.
+    nothing. Stopping rules do not concern it. Another optimizer from some call on starts from the coefficients.
+
+    A step is along weight times slope, not divided by the weights of the batch: rows of weight 2 take steps of twice the
+    length. So with weights of mean c the penalty counts as alpha / c would in the objective; to minimise that as it is
+    written, give weights of mean 1, or search along the line (`optimizers.SGD(line_search=True)`), which divides.
 
     With `standardize=True`, mean and std are of the rows that `fit`, or else the first `partial_fit`, trains on, each row
     weighted by sample_weight and the class_weight of its class; a validation set does not count. Later calls of
@@ -292,8 +303,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Not copied where it is C-ordered float32 or float64, or CSR.
-        y : array-like of shape (n_samples,)
-            Labels; with loss="log_loss" also probabilities of class 1.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels; with loss="log_loss" also probabilities of class 1, and with multi_class="multinomial" of all classes.
         coef_init : ndarray of shape (n_classes, n_features), default=None
         intercept_init : ndarray of shape (n_classes,), default=None
         sample_weight : array-like of shape (n_samples,), default=None
@@ -415,10 +426,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
-        if self.multi_class == "multinomial" and np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            y = check_distributions(y, names[1])
-        else:
-            y = check_labels(y, names[1])
+        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
+        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, names[1])
         check_lengths(X, y, names)
         if y.dtype.kind not in "biu" and not self._soft(y):
             check_classification_targets(y)
@@ -478,10 +487,10 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
     def predict_proba(self, X):
         """Probability of each class: (n_samples, n_classes).
 
-        multi_class="multinomial": the softmax of the margins. Else, with
-        "log_loss": the logistic function of the margin; "modified_huber": (clip(margin, -1, 1) + 1) / 2 (Zhang 2004).
-        More than two classes: those numbers, normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the
-        classifier in sklearn.calibration.CalibratedClassifierCV.
+        With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
+        margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
+        normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the classifier in
+        sklearn.calibration.CalibratedClassifierCV.
 
         Raises
         ------

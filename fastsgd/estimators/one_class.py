@@ -36,8 +36,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     power_t : float, default=0.5
     warm_start : bool, default=False
     average : bool or int, default=False
-    max_seconds, callbacks, intercept_decay
-        As in `SGDClassifier`.
+    max_seconds, callbacks, intercept_decay, optimizer, batch_size, stopping, init, n_init, gradient_noise
+        As in `SGDClassifier`; there is no validation set, and no line search, for which the loss is not smooth enough.
     standardize : bool, default=False
         Train on x / std of each column, as in `SGDClassifier` but never centred: this model separates the rows from the
         origin, which must stay where it is.

@@ -19,7 +19,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     """Linear regression (least squares, robust, quantile, Poisson, gamma) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
-    row at a time; with several targets all of them in one pass over the data.
+    row or batch at a time; with several targets all of them in one pass over the data.
 
     Parameters
     ----------
@@ -48,12 +48,15 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="invscaling"
         "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+        "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
+        step sizes from eta0 alone.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size.
     power_t : float, default=0.25
         Exponent of "invscaling".
     early_stopping : bool, default=False
-        Split off validation_fraction of the rows, stop by the score on them, return the best weights.
+        Split off validation_fraction of the rows, stop by the score on them, return the best weights. With `stopping`
+        it is that which stops; the best weights are returned if "validation" is among it.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     warm_start : bool, default=False
@@ -64,16 +67,17 @@ class SGDRegressor(RegressorMixin, BaseSGD):
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
     max_seconds : float or None, default=None
-        Time budget of `fit`.
+        Time budget of `fit`, of all its starts together.
     callbacks : callable or list of callables, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
     intercept_decay : float or "auto", default="auto"
-        Factor of the intercept's step: "auto" is 0.01 on CSR, as in scikit-learn, and 1 on dense data or with standardize.
+        Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as
+        in scikit-learn; else 1.
     optimizer : str or object of fastsgd.optimizers, default="sgd"
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". On CSR see `lazy` there.
     batch_size : int or "full", default=1
         Rows of a step, which is along the mean of their slopes (rows of weight zero are not counted). "full" is gradient
-        descent. The last batch of a pass may be shorter.
+        descent. The last batch of a pass, or of a call of `partial_fit`, may be shorter.
     stopping : str, object of fastsgd.stopping, or list of them, default=None
         "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
         "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
@@ -109,7 +113,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
 
     Notes
     -----
-    `partial_fit` keeps the contract described at `SGDClassifier`.
+    `partial_fit` keeps the contract described at `SGDClassifier`; what is said there of weights holds here too.
 
     Examples
     --------

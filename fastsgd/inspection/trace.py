@@ -7,10 +7,21 @@ import numpy as np
 AXES = {"epoch": "epoch", "seconds": "seconds"}
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by the colour-blind too
 STYLES = {"loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2}, "objective": {"linewidth": 1.8}}
+COLUMNS = {
+    "loss": "loss",
+    "objective": "objective",
+    "validation_score": "validation score",
+    "eta": "step size",
+    "gradient_norm": "norm of the gradient",
+    "change": "relative change of the weights",
+}
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # of the first six runs, of the next six, ...
 
 
-def plot_history(estimators_or_history, *, x="epoch", ax=None):
+def plot_history(estimators_or_history, *, x="epoch", y=None, minus=0.0, log=False, ax=None):
     """Draw loss and objective, and beside them the validation score, of one training run or of several.
+
+    Or, with `y`, one column of the history.
 
     Parameters
     ----------
@@ -18,19 +29,27 @@ def plot_history(estimators_or_history, *, x="epoch", ax=None):
         A dict draws several runs; its keys go to the legend.
     x : {"epoch", "seconds"}, default="epoch"
         The horizontal axis.
+    y : None or str, default=None
+        One column to draw instead: "loss", "objective", "validation_score", "eta", "gradient_norm" or "change". None
+        draws loss, objective and validation score.
+    minus : float or dict of str to float, default=0.0
+        With `y`: what is taken off it, such as the best objective known; a dict has it for each run.
+    log : bool, default=False
+        Logarithmic vertical axis (of the first panel). Values of 0 or less have no place on it, and leave gaps.
     ax : matplotlib Axes or sequence of Axes, default=None
-        Where to draw: one for loss and objective, and a second one if there are validation scores. None makes a
-        new figure.
+        Where to draw: one for loss and objective or `y`, and a second one if there are validation scores and no `y`.
+        None makes a new figure.
 
     Returns
     -------
     axes : ndarray of matplotlib Axes, of length 1 or 2
-        The panel of loss and objective, then that of the validation score if there is one.
+        The panel of loss and objective or `y`, then that of the validation score if there is one.
 
     Raises
     ------
     ValueError
-        Not fitted, no epochs, no such x, or another number of Axes than there are panels.
+        Not fitted, no epochs, no such x or y, y NaN in all epochs of all runs, no number in `minus` for a run, or
+        another number of Axes than there are panels.
     ImportError
         matplotlib is not installed.
 
@@ -52,18 +71,26 @@ def plot_history(estimators_or_history, *, x="epoch", ax=None):
     >>> axes = plot_history(reg)
     >>> [line.get_label() for line in axes[0].lines]
     ['loss', 'objective']
+
+    How far two runs are above the least objective that either has seen:
+
+    >>> runs = {"eta0=0.01": reg, "eta0=0.001": SGDRegressor(eta0=0.001, random_state=0).fit(X, X @ [1.0, 2.0, 3.0])}
+    >>> best = min(run.history_["objective"].min() for run in runs.values())
+    >>> (panel,) = plot_history(runs, x="seconds", y="objective", minus=best, log=True)
+    >>> [line.get_label() for line in panel.lines]
+    ['eta0=0.01', 'eta0=0.001']
     """
     runs = _runs(estimators_or_history)
     if not isinstance(x, str) or x not in AXES:
         raise ValueError(f"x must be one of {list(AXES)}, got {x!r}.")
+    if y is not None:
+        return _one_column(runs, x, y, minus, log, ax)
+    if not _zero(minus):
+        raise ValueError(f"minus needs y, the column it is taken off; got minus={minus!r} and y=None.")
     panels = 1 + any(_drawn(history, "validation_score") for history in runs.values())
     axes = _axes(ax, panels)
     for number, (name, history) in enumerate(runs.items()):
-        look = {
-            "color": COLOURS[number % len(COLOURS)],
-            "marker": "o" if len(history) < 30 else None,
-            "markersize": 3.5,
-        }
+        look = _look(number, history)
         for what, style in STYLES.items():
             if _drawn(history, what):
                 axes[0].plot(history[x], history[what], label=f"{name}: {what}" if name else what, **look, **style)
@@ -73,7 +100,39 @@ def plot_history(estimators_or_history, *, x="epoch", ax=None):
             )
     for panel, label in zip(axes, ("mean over the rows", "validation score"), strict=False):
         _dress(panel, AXES[x], label)
+    if log:
+        axes[0].set_yscale("log")
     return axes
+
+
+def _one_column(runs, x, y, minus, log, ax):
+    """One panel with the column y of each run, less `minus`."""
+    if not isinstance(y, str) or y not in COLUMNS:
+        raise ValueError(f"y must be None or one of {list(COLUMNS)}, got {y!r}.")
+    missing = [name for name in runs if name not in minus] if isinstance(minus, Mapping) else []
+    if missing:
+        raise ValueError(f"minus must have a number for each run, found none for {missing}.")
+    off = minus if isinstance(minus, Mapping) else dict.fromkeys(runs, minus)
+    if not any(_drawn(history, y) for history in runs.values()):
+        raise ValueError(f"y={y!r} is NaN in all epochs: nothing has asked for it while these runs were trained.")
+    axes = _axes(ax, 1, y)
+    for number, (name, history) in enumerate(runs.items()):
+        if _drawn(history, y):
+            style = DASHES[number // len(COLOURS) % len(DASHES)]
+            look = _look(number, history) | {"linestyle": style, "linewidth": 1.8}
+            axes[0].plot(history[x], history[y] - off[name], label=name or COLUMNS[y], **look)
+    _dress(axes[0], AXES[x], COLUMNS[y] if _zero(minus) else f"{COLUMNS[y]} above the best")
+    if log:
+        axes[0].set_yscale("log")
+    return axes
+
+
+def _zero(minus):
+    return not isinstance(minus, Mapping) and minus == 0
+
+
+def _look(number, history):
+    return {"color": COLOURS[number % len(COLOURS)], "marker": "o" if len(history) < 30 else None, "markersize": 3.5}
 
 
 def _runs(given):
@@ -88,7 +147,7 @@ def _runs(given):
 def _history(run, name):
     history = getattr(run, "history_", run)
     fields = getattr(getattr(history, "dtype", None), "names", None) or ()
-    missing = {*AXES, *STYLES, "validation_score"} - set(fields)
+    missing = {*AXES, *COLUMNS} - set(fields)
     if missing:
         raise ValueError(
             f"{name} must be a fitted estimator of fastsgd or its history_, found {type(run).__name__} without "
@@ -103,7 +162,7 @@ def _drawn(history, what):
     return bool(np.isfinite(history[what]).any())
 
 
-def _axes(ax, panels):
+def _axes(ax, panels, what="loss and objective"):
     try:
         import matplotlib.pyplot as plt
     except ImportError:
@@ -113,7 +172,7 @@ def _axes(ax, panels):
         return axes[0]
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != panels or not all(hasattr(panel, "plot") for panel in axes):
-        why = "loss and objective, and the validation score" if panels == 2 else "loss and objective"
+        why = f"{what}, and the validation score" if panels == 2 else what
         raise ValueError(f"ax must be {panels} matplotlib Axes (for {why}), found {ax!r}.")
     return axes
 

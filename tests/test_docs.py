@@ -1,0 +1,46 @@
+"""The pages lead somewhere: each local link and image of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+
+
+def anchors(page):
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ +(.*)$", page.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken(page):
+    """The local links of a page that lead nowhere."""
+    found = []
+    for link in LINK.findall(page.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if re.match(r"[a-z]+:", link):
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page):
+    assert not broken(page)
+
+
+def test_a_broken_link_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A title\n[a](#a-title) [b](#b) ![c](c.png) [d](page.md) [e](https://e.example)", "utf-8")
+    assert broken(page) == ["#b", "c.png"]
+
+
+def test_images_are_used_and_small():
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    for image in ROOT.glob("docs/images/*"):
+        assert f"images/{image.name}" in text and image.stat().st_size < 120_000, image.name
