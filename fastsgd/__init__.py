@@ -2,6 +2,7 @@
 
 from fastsgd import losses, optimizers, schedules
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.persist import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "SGDClassifier",
     "SGDOneClassSVM",
     "SGDRegressor",
+    "load",
     "losses",
     "optimizers",
     "schedules",

@@ -151,6 +151,12 @@ cdef class Loss:
     def __reduce__(self):
         return _make, (type(self), self.get_params())
 
+    def __getstate__(self):  # skops asks for these, and not for __reduce__
+        return self.get_params()
+
+    def __setstate__(self, params):
+        self.__init__(**params)
+
 
 def _make(cls, params):
     return cls(**params)

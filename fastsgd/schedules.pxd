@@ -5,3 +5,4 @@ cdef class Schedule:
     cdef schedule_fn fn
     cdef double par[6]
     cdef dict __dict__
+    cdef int ready(self) except -1  # the pointer may be read from now on

@@ -67,6 +67,11 @@ cdef class Schedule:
     pa = 0
     feedback = False
 
+    cdef int ready(self) except -1:
+        if self.fn is NULL:
+            raise TypeError(f"{type(self).__name__} has no function; use one of {sorted(SCHEDULES)}, by name or as an object.")
+        return 0
+
     def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes, batch_size=1):
         """A copy that holds the numbers of one fit.
 
@@ -88,6 +93,7 @@ cdef class Schedule:
         Schedule
         """
         cdef Schedule bound = type(self).__new__(type(self))
+        self.ready()
         for name in self.params:
             setattr(bound, name, getattr(self, name))
         bound.fn, bound.batch_size = self.fn, batch_size
@@ -109,6 +115,7 @@ cdef class Schedule:
     def __call__(self, t):
         """The step size at step t (array of any shape, counted from 1), of a bound schedule."""
         cdef Py_ssize_t i
+        self.ready()
         t = np.asarray(t, np.float64)
         cdef const double[::1] ts = np.ascontiguousarray(t).ravel()
         out = np.empty(t.shape)
@@ -140,6 +147,12 @@ cdef class Schedule:
 
     def __reduce__(self):
         return _make, (type(self), self.get_params())
+
+    def __getstate__(self):  # skops asks for these, and not for __reduce__
+        return self.get_params()
+
+    def __setstate__(self, params):
+        self.__init__(**params)
 
 
 def _make(cls, params):

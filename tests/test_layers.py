@@ -34,6 +34,7 @@ LAYERS = {
         "losses",
         "optimizers",
         "penalties",
+        "persist",  # for `save`, in a function
         "schedules",
         "sources",
         "state",
@@ -68,9 +69,14 @@ def test_numba_is_imported_in_functions_of_custom_alone():
         assert bool(lines) == (path.name == "custom.py") and all(line.startswith("    ") for line in lines), path
 
 
+def test_estimators_import_persist_in_functions_alone():
+    for path in (ROOT / "estimators").glob("*.py"):
+        assert not re.search(r"^(from|import) .*persist", path.read_text(encoding="utf-8"), re.M), path
+
+
 def test_importing_fastsgd_loads_nothing_heavy():
     """Beyond what scikit-learn loads."""
-    heavy = "numba", "dask", "pandas", "pyarrow", "matplotlib", "polars"
+    heavy = "numba", "dask", "pandas", "pyarrow", "matplotlib", "polars", "safetensors", "onnx"
     code = "import sys, sklearn.linear_model, sklearn.model_selection; before = set(sys.modules); import fastsgd; "
     code += f"print(sorted({{m.split('.')[0] for m in set(sys.modules) - before}} & set({heavy})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)

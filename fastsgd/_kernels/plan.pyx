@@ -34,6 +34,7 @@ cdef class Plan:
                  batch_size=1, noise=0.0):
         cdef int i
         loss.ready()
+        schedule.ready()
         self.loss, self.schedule, self.optimizer, self.batch_size = loss, schedule, optimizer, batch_size
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
         self.par.many, self.par.coupled = loss.many_fn, loss.coupled

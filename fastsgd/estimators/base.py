@@ -7,12 +7,14 @@ from operator import is_
 from time import perf_counter
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import engine, losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
@@ -275,9 +277,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
         """
         state = self._state
-        if self.standardize != (state.std is not None) or any(
-            now is not then for now, then in zip(self._read_back(), self._published, strict=True)
-        ):
+        if self.standardize != (state.std is not None) or not self._as_published():
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.epoch = state.at.copy(), state.epoch
@@ -316,6 +316,22 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _raw_intercept(self):
         return self.intercept_
+
+    def _as_published(self):
+        """Whether coefficients and intercepts are those that training has put there."""
+        return all(map(is_, self._read_back(), self._published))
+
+    def __getstate__(self):
+        # in words, as joblib makes two arrays of one that is in two places
+        state = dict(super().__getstate__())
+        if "_published" in state:
+            state["_published"] = self._as_published()
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_published" in state:
+            self._published = self._read_back() if state["_published"] else (None, None)
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
@@ -471,6 +487,39 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
+
+    # ------------------------------------------------------------ files
+    def sparsify(self):
+        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
+        return self
+
+    def save(self, path):
+        """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
+
+        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
+        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        from fastsgd import persist
+
+        persist.save(self, path)
+
+    def to_onnx(self):
+        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
+        from fastsgd import persist
+
+        return persist.to_onnx(self)
 
     # ------------------------------------------------------------ words
     def _print(self, last):

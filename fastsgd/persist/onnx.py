@@ -1,0 +1,186 @@
+"""Export to ONNX: a fitted estimator as a graph of standard operators, for runtimes without Python."""
+
+import numpy as np
+from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd import losses
+
+OPSET, IR = 17, 8  # of 2022: what most runtimes can read
+LARGEST = 85.0  # of a log link: exp of more is beyond float32, in which the outputs are
+
+
+def to_onnx(est):
+    """An ONNX model that predicts as the estimator does.
+
+    Its input is `X`, float32 of shape (n, n_features). Outputs, of the shapes of the estimator's methods and float32 where
+    they are not labels:
+
+    - a classifier: `label`, of the dtype of `classes_` (integers are int64), and `probabilities` where it has
+      `predict_proba`, else `scores`, its `decision_function`;
+    - a regressor: `variable`, as `predict`;
+    - `SGDOneClassSVM`: `label`, 1 or -1, and `scores`.
+
+    Within, it calculates in the dtype of `coef_`: labels are those of the estimator. Train on float32 for runtimes
+    that have no float64.
+
+    Parameters
+    ----------
+    est : SGDClassifier, SGDRegressor or SGDOneClassSVM
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    NotFittedError
+    ValueError
+        `classes_` is of a dtype that ONNX does not have.
+    ImportError
+        The package onnx is not installed.
+    """
+    check_is_fitted(est)
+    try:
+        from onnx import checker, helper
+    except ImportError:
+        raise ImportError('to_onnx needs the package onnx: pip install "fastsgd[onnx]".') from None
+    import fastsgd
+
+    graph = Graph(np.dtype(est.coef_.dtype))
+    coef = est.coef_.toarray() if hasattr(est.coef_, "toarray") else est.coef_
+    intercept = -est.offset_ if is_outlier_detector(est) else est.intercept_
+    X = graph.node("Cast", "X", to=graph.type_of(graph.dtype))
+    product = graph.node("MatMul", X, graph.number(np.atleast_2d(coef).T))
+    scores = graph.node("Add", product, graph.number(intercept))
+    if is_classifier(est):
+        _classifier(graph, est, scores)
+    elif is_outlier_detector(est):
+        inside = graph.node("GreaterOrEqual", scores, graph.number(0.0))
+        graph.output("label", _flat(graph, graph.node("Where", inside, graph.array([1]), graph.array([-1]))), np.int64)
+        graph.output("scores", _flat(graph, scores))
+    else:
+        _regressor(graph, est, scores)
+    X = helper.make_tensor_value_info("X", graph.type_of(np.float32), ["n", est.n_features_in_])
+    made = helper.make_model(
+        helper.make_graph(graph.nodes, type(est).__name__, [X], graph.outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="fastsgd",
+        producer_version=fastsgd.__version__,
+    )
+    checker.check_model(made, full_check=True)
+    return made
+
+
+class Graph:
+    """Nodes, constants and outputs, each node with a name of its own."""
+
+    def __init__(self, dtype):
+        self.dtype, self.nodes, self.constants, self.outputs = dtype, [], [], []
+
+    def type_of(self, dtype):
+        """ONNX's number of a dtype; object is for strings."""
+        from onnx import helper
+
+        return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+    def array(self, values):
+        """A constant."""
+        from onnx import numpy_helper
+
+        name = f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def number(self, values):
+        """A constant in the dtype in which the graph calculates."""
+        return self.array(np.ascontiguousarray(values, self.dtype).reshape(np.shape(values)))
+
+    def node(self, kind, *inputs, **attributes):
+        """The result of an operator."""
+        from onnx import helper
+
+        name = f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def output(self, name, of, dtype=np.float32, columns=None):
+        """Name a result, with so many columns or, if None, of one dimension."""
+        from onnx import helper
+
+        cast = "Identity" if dtype != np.float32 else "Cast"
+        given = {} if dtype != np.float32 else {"to": self.type_of(dtype)}
+        self.nodes.append(helper.make_node(cast, [of], [name], **given))
+        shape = ["n"] if columns is None else ["n", columns]
+        self.outputs.append(helper.make_tensor_value_info(name, self.type_of(dtype), shape))
+
+
+def _flat(graph, column):
+    return graph.node("Squeeze", column, graph.array([1]))
+
+
+def _classifier(graph, est, scores):
+    two = len(est.classes_) == 2
+    if two:
+        place = graph.node("Cast", graph.node("Greater", scores, graph.number(0.0)), to=graph.type_of(np.int64))
+        place = _flat(graph, place)
+    else:
+        place = graph.node("ArgMax", scores, axis=1, keepdims=0)
+    labels = _labels(est.classes_)
+    graph.output("label", graph.node("Gather", graph.array(labels), place), labels.dtype)
+    if hasattr(est, "predict_proba"):
+        graph.output("probabilities", _probabilities(graph, est, scores, two), columns=len(est.classes_))
+    elif two:
+        graph.output("scores", _flat(graph, scores))
+    else:
+        graph.output("scores", scores, columns=len(est.classes_))
+
+
+def _labels(classes):
+    """The labels in a dtype of ONNX: int64, float32, float64, bool, or strings."""
+    if classes.dtype.kind in "US" or (classes.dtype == object and all(isinstance(c, str) for c in classes)):
+        return classes.astype(object)
+    if classes.dtype == object:
+        classes = np.array(classes.tolist())
+    if classes.dtype.kind in "iu" and classes.max() <= np.iinfo(np.int64).max:
+        return classes.astype(np.int64)
+    if classes.dtype in (np.float16, np.float32, np.float64):
+        return classes.astype(np.promote_types(classes.dtype, np.float32))
+    if classes.dtype == bool:
+        return classes
+    raise ValueError(f"classes_ must be integers of 64 bits, floats, bools or strings for ONNX, found {classes.dtype}.")
+
+
+def _probabilities(graph, est, scores, two):
+    """As `predict_proba`."""
+    if est._heads_loss().coupled:
+        return graph.node("Softmax", scores, axis=1)
+    one = graph.number(1.0)
+    if est._loss().name == "log_loss":
+        p = _logistic(graph, scores, one)
+    else:
+        clipped = graph.node("Clip", scores, graph.number(-1.0), one)
+        p = graph.node("Div", graph.node("Add", clipped, one), graph.number(2.0))
+    if two:
+        return graph.node("Concat", graph.node("Sub", one, p), p, axis=1)
+    total = graph.node("ReduceSum", p, graph.array([1]), keepdims=1)
+    some = graph.node("Greater", total, graph.number(0.0))
+    over = graph.node("Where", some, total, graph.number(len(est.classes_)))
+    return graph.node("Div", graph.node("Where", some, p, one), over)
+
+
+def _logistic(graph, z, one):
+    """exp(min(z, 0) - log(1 + exp(-|z|))): runtimes cut the tail of Sigmoid off, and several classes divide by it."""
+    tail = graph.node("Exp", graph.node("Neg", graph.node("Abs", z)))
+    low = graph.node("Min", z, graph.number(0.0))
+    return graph.node("Exp", graph.node("Sub", low, graph.node("Log", graph.node("Add", one, tail))))
+
+
+def _regressor(graph, est, scores):
+    if type(est._loss()).mean is not losses.Loss.mean:  # a log link
+        scores = graph.node("Exp", graph.node("Min", scores, graph.number(LARGEST)))
+    if est._y_ndim == 1:
+        graph.output("variable", _flat(graph, scores))
+    else:
+        graph.output("variable", scores, columns=len(est.coef_))

@@ -1,0 +1,343 @@
+"""How each kind of attribute is written, and what it must be when it is read; the attributes themselves are in tables.py.
+
+A rule has `put(name, value, parts)` and `take(name, parts)`. Both check, so that nothing is written that could not be
+read. In shapes, d is the number of features, K of heads, S of columns of the weights, and C of classes.
+"""
+
+import math
+from dataclasses import MISSING, dataclass, fields
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd.persist.values import Code, brief, expect, pack, unpack
+
+FLOATS = ("float32", "float64")
+LABELS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", *FLOATS)
+WIDEST = 1 << 27  # bytes of labels as an array of strings of one width, which one long label makes large
+
+
+class Sizes(dict):
+    """The sizes d, K, S, C, as they become known; "W" is the dtype of the weights."""
+
+    def same(self, symbol, found):
+        """Whether a size found in an array is the one known; what is not known yet becomes known."""
+        return found == (
+            self.size(symbol) if symbol == "S" or isinstance(symbol, int) else self.setdefault(symbol, found)
+        )
+
+    def size(self, symbol):
+        """The size in words, or the number that it is."""
+        if symbol == "S":
+            heads = self["K"]
+            return heads if heads == 1 else -(-heads // 4) * 4
+        return self.get(symbol, symbol)
+
+
+class Parts:
+    """The parts of an estimator, written or yet to be read: JSON values and arrays, each by name; and the sizes."""
+
+    def __init__(self, values, arrays, sizes=()):
+        self.values, self.arrays, self.sizes, self.sparse = values, arrays, Sizes(sizes), False
+
+
+@dataclass
+class Array:
+    """An array of finite numbers.
+
+    Parameters
+    ----------
+    dtype : str
+        "W" is that of the weights, "float" either of float32 and float64.
+    shape : tuple of int and str
+    optional : bool
+        It may be None, and is then not in the file.
+    positive : bool
+        Every number must be above 0.
+    """
+
+    dtype: str
+    shape: tuple
+    optional: bool = False
+    positive: bool = False
+
+    def fit(self, name, dtype, shape, sizes):
+        """A ValueError if an array of that dtype and shape can't be this one."""
+        allowed = FLOATS if self.dtype == "float" else (self.dtype,)
+        if self.dtype == "W":
+            allowed = (sizes.setdefault("W", dtype),) if dtype in FLOATS else FLOATS
+        if dtype not in allowed:
+            raise ValueError(f"{name} must be of dtype {' or '.join(allowed)}, found {dtype}")
+        if len(shape) != len(self.shape) or not all(map(sizes.same, self.shape, shape)):
+            wanted = ", ".join(str(sizes.size(s)) for s in self.shape)
+            raise ValueError(f"{name} must have the shape ({wanted}), found {tuple(shape)}")
+
+    def finite(self, name, value):
+        """A ValueError if a number in the array is not as it must be."""
+        if not np.isfinite(value).all() or (self.positive and value.size and value.min() <= 0):
+            raise ValueError(f"{name} must hold finite numbers{' > 0' if self.positive else ''}")
+
+    def put(self, name, value, parts):
+        """Write the value."""
+        if value is None and self.optional:
+            return
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"{name} must be an array, found {brief(value)}")
+        self.fit(name, value.dtype.name, value.shape, parts.sizes)
+        self.finite(name, value)
+        parts.arrays[name] = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
+
+    def take(self, name, parts):
+        """Read it: dtype and shape are checked before any byte is."""
+        if name not in parts.arrays:
+            if self.optional:
+                return None
+            raise ValueError(f"{name} is missing")
+        stored = parts.arrays.pop(name)
+        self.fit(name, stored.dtype, stored.shape, parts.sizes)
+        value = stored.read()
+        self.finite(name, value)
+        return value
+
+
+class Coef(Array):
+    """coef_, stored with the shape (K, d); of one dimension where the size `ndim` is 1, and maybe sparse (`sparsify`)."""
+
+    def __init__(self):
+        super().__init__("float", ("K", "d"))
+
+    def put(self, name, value, parts):
+        parts.values[f"{name}.sparse"] = sparse = sp.issparse(value)
+        value = value.toarray() if sparse else value
+        if sparse or (parts.sizes["ndim"] == 1 and np.ndim(value) == 1):
+            value = np.atleast_2d(value)
+        super().put(name, value, parts)
+
+    def take(self, name, parts):
+        parts.sparse = _pop(parts, f"{name}.sparse", bool)
+        value = super().take(name, parts)
+        if parts.sizes["ndim"] == 1 and len(value) != 1:
+            raise ValueError(f"{name} of one dimension must be of one head, found {len(value)}")
+        return value[0] if parts.sizes["ndim"] == 1 else value
+
+
+class History:
+    """A structured array of numbers, by the names of its columns; those that an older file does not have are NaN."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def put(self, name, value, parts):
+        if getattr(value, "dtype", None) != self.dtype:
+            raise ValueError(f"{name} must be an array of the dtype that fit makes, found {brief(value)}")
+        parts.values[f"{name}.columns"] = list(value.dtype.names)
+        columns = [value[column].astype(np.float64) for column in value.dtype.names]
+        parts.arrays[name] = np.column_stack(columns)
+
+    def take(self, name, parts):
+        columns = _pop(parts, f"{name}.columns", list)
+        if len(set(map(str, columns))) != len(columns) or any(c not in self.dtype.names for c in columns):
+            raise ValueError(f"{name} must have columns of {self.dtype.names}, found {brief(columns)}")
+        if name not in parts.arrays:
+            raise ValueError(f"{name} is missing")
+        stored = parts.arrays.pop(name)
+        Array("float64", ("epochs", len(columns))).fit(name, stored.dtype, stored.shape, parts.sizes)
+        rows = stored.read()
+        out = np.zeros(len(rows), self.dtype)
+        for column in self.dtype.names:
+            numbers = rows[:, columns.index(column)] if column in columns else np.full(len(rows), np.nan)
+            if self.dtype[column].kind == "i":
+                if not (abs(numbers) < 2**53).all():
+                    raise ValueError(f"{name} must have integers in its column {column}")
+                numbers = numbers.astype(self.dtype[column])
+            out[column] = numbers
+        return out
+
+
+@dataclass
+class Value:
+    """A number, bool or string.
+
+    Parameters
+    ----------
+    kind : type
+    low, high : int
+        The range, of numbers.
+    size : str or None
+        The size that it is.
+    """
+
+    kind: type
+    low: float = -math.inf
+    high: float = math.inf
+    size: str | None = None
+
+    def check(self, name, value, sizes):
+        expect(value, self.kind, name)
+        if self.kind in (int, float) and not (math.isfinite(value) and self.low <= value <= self.high):
+            raise ValueError(f"{name} must be in [{self.low}, {self.high}], found {brief(value)}")
+        if self.size is not None and not sizes.same(self.size, value):
+            raise ValueError(f"{name} must be {sizes[self.size]}, found {brief(value)}")
+        return value
+
+    def put(self, name, value, parts):
+        value = value.item() if isinstance(value, np.generic) else value
+        parts.values[name] = self.check(name, value, parts.sizes)
+
+    def take(self, name, parts):
+        return self.check(name, _pop(parts, name, self.kind), parts.sizes)
+
+
+class Pair:
+    """Two finite numbers >= 0."""
+
+    def check(self, name, value):
+        if len(value) != 2 or any(type(v) not in (int, float) or not 0 <= v < math.inf for v in value):
+            raise ValueError(f"{name} must be two numbers >= 0, found {brief(value)}")
+        return tuple(map(float, value))
+
+    def put(self, name, value, parts):
+        parts.values[name] = list(self.check(name, tuple(map(float, value))))
+
+    def take(self, name, parts):
+        return self.check(name, _pop(parts, name, list))
+
+
+class Scalars:
+    """A record of finite numbers, by name; those that an older file does not have keep their first value."""
+
+    def __init__(self, dtype, first):
+        self.dtype, self.first = dtype, first
+
+    def put(self, name, value, parts):
+        numbers = {field: float(value[field][0]) for field in self.dtype.names}
+        if not all(map(math.isfinite, numbers.values())):
+            raise ValueError(f"{name} must hold finite numbers, found {numbers}")
+        parts.values[name] = numbers
+
+    def take(self, name, parts):
+        given, out = _pop(parts, name, dict), self.first()
+        for field, number in given.items():
+            if field not in self.dtype.names or type(number) is not float or not math.isfinite(number):
+                raise ValueError(f"{name} must have finite numbers {self.dtype.names}, found {brief(given)}")
+            out[field] = number
+        return out
+
+
+class Packed:
+    """An object of fastsgd, or None."""
+
+    def __init__(self, base):
+        self.base = base
+
+    def put(self, name, value, parts):
+        try:
+            parts.values[name] = pack(value)
+        except Code as what:
+            raise ValueError(f"{name} is of the class {what}, which is code: a file can't hold it") from None
+
+    def take(self, name, parts):
+        value = unpack(_pop(parts, name))
+        if not (value is None or isinstance(value, self.base)):
+            raise ValueError(f"{name} must be of the class {self.base.__name__}, or None, found {brief(value)}")
+        return value
+
+
+class Labels:
+    """classes_: sorted, no two of them the same, and of a dtype that a file can hold."""
+
+    def put(self, name, value, parts):
+        dtype = getattr(value, "dtype", np.dtype("V"))
+        strings = dtype.kind == "U"
+        if not (strings or dtype.kind == "O" or dtype.name in LABELS):
+            raise ValueError(f"{name} must be an array of numbers, bools or strings, found {brief(value)}")
+        listed = [v.item() if isinstance(v, np.generic) else v for v in value.tolist()]
+        packed = {"dtype": "str" if strings else value.dtype.name, "values": listed}
+        self.made(name, packed, parts.sizes)
+        parts.values[name] = packed
+
+    def take(self, name, parts):
+        return self.made(name, _pop(parts, name, dict), parts.sizes)
+
+    def made(self, name, packed, sizes):
+        """The array that a file describes."""
+        dtype, values = packed.get("dtype"), packed.get("values")
+        if set(packed) != {"dtype", "values"} or type(values) is not list or dtype not in ("str", "object", *LABELS):
+            raise ValueError(f"{name} must have a dtype and values, found {brief(packed)}")
+        kinds = {type(v) for v in values}
+        kind = str if dtype in ("str", "object") else {"b": bool, "f": float}.get(np.dtype(dtype).kind, int)
+        if not kinds <= {kind}:
+            raise ValueError(f"{name} is of dtype {dtype}, but has values {brief(values)}")
+        if len(values) < 2 or not all(a < b for a, b in pairwise(values)):
+            raise ValueError(f"{name} must be at least two, sorted, each once, found {brief(values)}")
+        if dtype == "str" and 4 * len(values) * max(map(len, values)) > WIDEST:
+            raise ValueError(f"{name} has a label so long that they take more than {WIDEST} bytes as an array")
+        out = np.array(values, dtype=dtype)
+        if out.tolist() != values:
+            raise ValueError(f"{name} must be of dtype {dtype}, found {brief(values)}")
+        sizes["C"], sizes["K"] = len(out), 1 if len(out) == 2 else len(out)
+        return out
+
+
+class Names:
+    """feature_names_in_: strings, one a feature; absent where X had none."""
+
+    def put(self, name, value, parts):
+        if value is not None:
+            parts.values[name] = self.check(name, list(value), parts.sizes)
+
+    def take(self, name, parts):
+        if name not in parts.values:
+            return None
+        return np.array(self.check(name, _pop(parts, name, list), parts.sizes), dtype=object)
+
+    def check(self, name, value, sizes):
+        if len(value) != sizes["d"] or any(type(v) is not str for v in value):
+            raise ValueError(f"{name} must be {sizes['d']} strings, found {len(value)} values, {brief(value)}")
+        return value
+
+
+class Record:
+    """A dataclass, by a table of its fields.
+
+    Parameters
+    ----------
+    cls : dataclass
+    table : dict
+        Name to rule. A field that an older file does not have gets its default.
+    sound : callable, default=None
+        Takes the object, and raises a ValueError where fields don't go together.
+    """
+
+    def __init__(self, cls, table, sound=None):
+        self.cls, self.table, self.sound = cls, table, sound
+        default = {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
+        self.required = {f.name for f in fields(cls)} - default
+
+    def put(self, name, value, parts):
+        for field, rule in self.table.items():
+            rule.put(f"{name}.{field}", getattr(value, field), parts)
+        if self.sound is not None:
+            self.sound(value)
+
+    def take(self, name, parts):
+        found = {}
+        for field, rule in self.table.items():
+            at = f"{name}.{field}"
+            if at in parts.values or at in parts.arrays or field in self.required:
+                found[field] = rule.take(at, parts)
+        out = self.cls(**found)
+        if self.sound is not None:
+            self.sound(out)
+        return out
+
+
+_ABSENT = object()
+
+
+def _pop(parts, name, kind=None):
+    value = parts.values.pop(name, _ABSENT)
+    if value is _ABSENT:
+        raise ValueError(f"{name} is missing")
+    return value if kind is None else expect(value, kind, name)

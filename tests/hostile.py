@@ -1,0 +1,258 @@
+"""Model files that someone has tampered with: made, loaded, and what comes of it trained and asked for predictions.
+
+    python tests/hostile.py 200000 [seed]
+
+goes through so many. Anything but a ValueError is a bug; a crash ends the program.
+"""
+
+import copy
+import json
+import os
+import random
+import sys
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+
+import numpy as np
+import safetensors.numpy
+import scipy.sparse as sp
+
+import fastsgd
+from fastsgd import losses, optimizers, persist, schedules, stopping
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(-4, 5, (40, 3)) / 2.0
+SPARSE = sp.csr_matrix(X * (RNG.random(X.shape) < 0.5))
+TARGET = X @ [1.0, -2.0, 0.5] + 0.25
+LABELS = np.array(["nein", "ja", "vielleicht"])[np.searchsorted([-1.0, 1.0], TARGET)]
+
+VALUES = (
+    *(
+        None,
+        True,
+        False,
+        -1,
+        0,
+        1,
+        2,
+        3,
+        4,
+        625,
+        2**31,
+        2**63,
+        -(2**64),
+        1.5,
+        -0.0,
+        1e-320,
+        1e308,
+        float("nan"),
+        10**400,
+    ),
+    *("", "x", "é\x00\ud800", "losses.Custom", "optimizers.Optimizer", "posix.system", "W", "float64", "str", "object"),
+    *([], [[]], {}, {"tuple": []}, {"dict": [[1, 2]]}, {"dict": [[[], 2]]}, {"float": "nan"}, {"float": "inf"}),
+    *({"code": "f"}, {"object": ["losses.Huber", {"epsilon": "x"}]}, {"object": ["optimizers.Adam", {}]}),
+    *({"RandomState": [[0] * 624, 10**6, 0, 0.0]}, {"RandomState": [[0] * 624, 624, 1, 0.5]}, [0] * 700),
+)
+NUMBERS = 0.0, -1.0, 1e-300, 1e38, -1e300, np.inf, -np.inf, np.nan
+
+
+def models():
+    """Fitted estimators that have, together, all there is in a state."""
+    clf, reg = fastsgd.SGDClassifier, fastsgd.SGDRegressor
+    yield clf(penalty="elasticnet", average=True, class_weight={"ja": 2.0, "nein": 1.0}), SPARSE, LABELS
+    yield clf(loss=losses.Huber(0.5), optimizer=optimizers.Adam(beta1=0.5), batch_size=8, standardize=True), X, LABELS
+    yield clf("log_loss", multi_class="multinomial", random_state=np.random.RandomState(1)), X, LABELS
+    yield clf("log_loss", optimizer="momentum"), SPARSE, LABELS == "ja"
+    yield reg(penalty="l1", stopping=[stopping.Objective(0.1), "gradient"]), SPARSE.astype("f4"), TARGET
+    yield reg(optimizer="ftrl", average=3), X, np.column_stack([TARGET, -TARGET])
+    yield reg("poisson", learning_rate=schedules.Cosine(pass_rows=40), optimizer="adagrad"), X, np.exp(TARGET / 4)
+    yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
+
+
+def files():
+    """Their model files, as bytes."""
+    out = []
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for est, data, y in models():
+            est.set_params(max_iter=3, eta0=0.01)
+            if est.random_state is None:
+                est.set_params(random_state=0)
+            path = os.path.join(folder, "model")
+            est.fit(data, y).save(path)
+            with open(path, "rb") as file:
+                out.append(file.read())
+    return out
+
+
+def split(blob):
+    """The JSON document and the arrays of a file."""
+    length = int.from_bytes(blob[:8], "little")
+    text = json.loads(blob[8 : 8 + length])["__metadata__"]["fastsgd"]
+    arrays = safetensors.numpy.load(blob)
+    del arrays["crc32"]
+    return json.loads(text), arrays
+
+
+def join(head, arrays):
+    """A file of these, with a right checksum."""
+    text = head if isinstance(head, str) else json.dumps(head)
+    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    sums = {name: persist._array_checksum(name, a) for name, a in arrays.items()}
+    arrays = arrays | {"crc32": np.array([persist._checksum(text, sums)], np.uint32)}
+    return safetensors.numpy.save(arrays, {"fastsgd": text})
+
+
+def places(value, path=()):
+    """All places in a JSON document."""
+    if path:
+        yield path
+    if isinstance(value, (dict, list)):
+        keys = value if isinstance(value, dict) else range(min(len(value), 8))
+        for key in keys:
+            yield from places(value[key], (*path, key))
+
+
+def edit_head(head, rnd):
+    path = rnd.choice(list(places(head)))
+    within = head
+    for key in path[:-1]:
+        within = within[key]
+    what = rnd.randrange(4)
+    if what == 0 and isinstance(within, dict):
+        del within[path[-1]]
+    elif what == 1 and isinstance(within, dict):
+        within[rnd.choice(["x", "_state.W", "coef_", "mean_", "loss", "code"])] = copy.deepcopy(rnd.choice(VALUES))
+    elif what == 2:
+        other = head
+        for key in rnd.choice(list(places(head))):
+            other = other[key]
+        within[path[-1]] = copy.deepcopy(other)
+    else:
+        within[path[-1]] = copy.deepcopy(rnd.choice(VALUES))
+
+
+def edit_arrays(arrays, rnd):
+    name = rnd.choice(sorted(arrays))
+    a = arrays[name].copy()
+    what = rnd.randrange(7)
+    if what == 0:
+        del arrays[name]
+        return
+    if what == 1:
+        a = a.astype(rnd.choice(["f4", "f8", "i8", "u4", "?", "f2"]))
+    elif what == 2:
+        a = a.reshape(rnd.choice([a.shape[::-1], (-1,), (1, *a.shape), (a.size, 1)]))
+    elif what == 3:
+        a = np.zeros([rnd.choice([0, 1, 2, 3, 4, 5, 8]) for _ in range(rnd.choice([0, 1, 2, a.ndim]))], a.dtype)
+    elif what == 4 and a.size and a.dtype.kind == "f":
+        a.flat[rnd.randrange(a.size)] = rnd.choice(NUMBERS)
+    elif what == 5:
+        a = a * rnd.choice([0.0, -1.0, 1e30, 1e200])
+    else:
+        name = rnd.choice(
+            ["_state.A", "_state.Q", "_state.last", "_state.m", "_state.v", "_state.std", "_class_weight", "x"]
+        )
+    arrays[name] = a
+
+
+def tampered(blob, rnd):
+    """The file with something changed: bytes, the header of safetensors, or, with a right checksum, its content."""
+    how = rnd.randrange(6)
+    if how == 0:
+        blob = bytearray(blob)
+        for _ in range(rnd.choice([1, 1, 2, 8])):
+            blob[rnd.randrange(len(blob))] ^= 1 << rnd.randrange(8)
+        return bytes(blob)
+    if how == 1:
+        at = rnd.randrange(len(blob))
+        return rnd.choice([blob[:at], blob[:at] + blob[at + 1 :], blob[:at] + b"\0" + blob[at:], blob + blob[:at]])
+    if how == 2:
+        length = int.from_bytes(blob[:8], "little")
+        header = json.loads(blob[8 : 8 + length])
+        name = rnd.choice(sorted(header))
+        if name == "__metadata__":
+            header[name] = rnd.choice(
+                [{}, {"fastsgd": "[" * 5000}, {"fastsgd": "{}"}, {"fastsgd": 1}, None, {"a": "b"}]
+            )
+        else:
+            entry = rnd.choice(["shape", "dtype", "data_offsets"])
+            choice = {
+                "shape": [[2**40], [2**62, 4], [-1], [0], [1, 3], [3, 1], []],
+                "dtype": ["F64", "F32", "U8", "I64", "F8_E4M3", "BF16", "x"],
+                "data_offsets": [[0, 8], [0, 2**62], [8, 0], [-8, 0], [2**63, 2**63 + 8]],
+            }
+            header[name][entry] = rnd.choice(choice[entry])
+        text = json.dumps(header).encode()
+        size = rnd.choice([len(text), len(text), 2**63, 2**64 - 8, len(text) + 1])
+        return size.to_bytes(8, "little") + text + blob[8 + length :]
+    head, arrays = split(blob)
+    for _ in range(rnd.choice([1, 1, 2, 3])):
+        if rnd.random() < 0.6 or not arrays:
+            edit_head(head, rnd)
+        else:
+            with np.errstate(all="ignore"):
+                edit_arrays(arrays, rnd)
+    return join(head, arrays)
+
+
+def outcome(path):
+    """What became of a file: "refused", or "used", as far as it could be. Other exceptions than ValueError pass."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            est = fastsgd.load(path)
+        except ValueError as error:
+            if str(path) not in str(error):
+                raise AssertionError("the message does not name the file") from error
+            return "refused"
+        data, d = X, est.n_features_in_
+        if d != X.shape[1]:
+            data = np.resize(X, (40, d))
+        data = data.astype(est.coef_.dtype)  # scikit-learn's product of two sparse matrices asks for one dtype
+        for rows in (data, sp.csr_matrix(data)):
+            est.predict(rows)
+            if hasattr(est, "predict_proba"):
+                est.predict_proba(rows)
+        y = TARGET
+        if hasattr(est, "classes_"):
+            y = np.resize(est.classes_, len(data))
+        elif getattr(est, "_y_ndim", 1) == 2:
+            y = np.resize(TARGET, (40, len(est._state.b)))
+        est.verbose = 0
+        for rows in (data, sp.csr_matrix(data)):
+            try:
+                est.partial_fit(rows, abs(y) if y.dtype.kind == "f" and not hasattr(est, "classes_") else y)
+            except ValueError:
+                return "used, until it diverged or a parameter was wrong"
+        est.predict(data)
+        return "used"
+
+
+def main(n, seed=0):
+    """Go through n files; the number of bugs."""
+    rnd, whole, counts, bugs = random.Random(seed), files(), Counter(), Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model")
+        for i in range(n):
+            blob = tampered(rnd.choice(whole), rnd)
+            with open(path, "wb") as file:
+                file.write(blob)
+            try:
+                counts[outcome(path)] += 1
+            except Exception as error:
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                bug = f"{type(error).__name__}: {str(error)[:150]} ({os.path.basename(where.filename)}:{where.lineno})"
+                bugs[bug] += 1
+                if bugs[bug] == 1:
+                    traceback.print_exc()
+            if i % 10000 == 9999:
+                print(i + 1, dict(counts), dict(bugs), flush=True)
+    print(n, dict(counts), dict(bugs))
+    return sum(bugs.values())
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(*map(int, sys.argv[1:]))))

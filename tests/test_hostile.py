@@ -1,0 +1,212 @@
+"""Model files that are damaged, or made to do harm: each is refused in words, or is a sound model."""
+
+import ast
+import json
+import random
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import hostile
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastsgd
+from fastsgd import persist
+from fastsgd.persist import rules
+
+X, LABELS = hostile.X, hostile.LABELS
+FILES = hostile.files()
+
+
+@pytest.fixture(scope="module")
+def somewhere(tmp_path_factory):
+    return tmp_path_factory.mktemp("hostile") / "model"
+
+
+def refused(path, blob, match):
+    path.write_bytes(blob)
+    with pytest.raises(ValueError, match=match) as error:
+        fastsgd.load(path)
+    assert str(path) in str(error.value)
+
+
+def test_an_unchanged_file_is_taken(somewhere):
+    for blob in FILES:
+        somewhere.write_bytes(hostile.join(*hostile.split(blob)))
+        assert hostile.outcome(somewhere) == "used"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(range(len(FILES))), st.integers(0, 2**64))
+def test_tampered_files(somewhere, which, seed):
+    somewhere.write_bytes(hostile.tampered(FILES[which], random.Random(seed)))
+    hostile.outcome(somewhere)
+
+
+def test_every_truncation_and_every_flipped_byte_is_noticed(somewhere):
+    blob = min(FILES, key=len)
+    step = max(1, len(blob) // 200)
+    for at in range(0, len(blob), step):
+        refused(somewhere, blob[:at], "is not a model file of fastsgd, or is damaged")
+        refused(somewhere, blob[:at] + bytes([blob[at] ^ 4]) + blob[at + 1 :], "model")
+    refused(somewhere, blob + b"\0", "damaged")
+
+
+def changed(which, *path, to=None, drop=False):
+    """File number `which` with one place in its JSON changed."""
+    head, arrays = hostile.split(FILES[which])
+    within = head
+    for key in path[:-1]:
+        within = within[key]
+    if drop:
+        del within[path[-1]]
+    else:
+        within[path[-1]] = to
+    return hostile.join(head, arrays)
+
+
+@pytest.mark.parametrize(
+    "path, to, match",
+    [
+        (("format",), "numpy", "its format must be 'fastsgd model', found 'numpy'"),
+        (("version",), [2, 0], r"its format is of version 2, and this fastsgd reads 1: upgrade fastsgd\."),
+        (("version",), "1.0", "its version must be two integers"),
+        (("class",), "Popen", "its class must be one of .*, found 'Popen'"),
+        (("class",), "SGDRegressor", "SGDRegressor has no parameter"),
+        (("params", "gamma"), 1.0, "no parameter 'gamma'"),
+        (("params", "alpha"), -1.0, "'alpha' parameter"),
+        (("params", "loss"), {"object": ["os.system", {}]}, "this version of fastsgd has no 'os.system'"),
+        (("params", "loss"), {"object": ["losses.Custom", {}]}, "has no 'losses.Custom'"),
+        (("params", "optimizer"), {"object": ["optimizers.Adam", {"beta1": 2.0}]}, "beta1 must lie in"),
+        (("params", "callbacks"), ["print"], None),  # refused when it is called, as a user's would be
+        (("params", "random_state"), {"RandomState": [[0] * 624, 625, 0, 0.0]}, "position in"),
+        (("params", "random_state"), {"RandomState": [[0] * 623, 0, 0, 0.0]}, "624 words"),
+        (("fitted", "n_features_in_"), 2**40, "must have the shape"),
+        (("fitted", "n_features_in_"), True, "must be of type int"),
+        (("fitted", "feature_names_in_"), ["a", "b"], "must be 3 strings"),
+        (("fitted", "classes_", "values"), ["a", "a", "b"], "sorted, each once"),
+        (("fitted", "classes_", "values"), ["a", "b", "c", "d"], "must have the shape"),
+        (("fitted", "classes_", "dtype"), "uint8", "has values"),
+        (("fitted", "coef_.sparse"), None, "must be of type bool"),
+        (("fitted", "_state.seed"), -1, "must be in"),
+        (("fitted", "_state.at", "t"), "now", "finite numbers"),
+        (("fitted", "_state.owing"), 1, "must be of type bool"),
+        (("fitted", "_state.centred"), True, "std if centred"),
+        (("fitted", "extra"), 0, r"it has \['extra'\] beside"),
+        (("extra",), 0, "it must have"),
+    ],
+)
+def test_changed_json(path, to, match, somewhere):
+    blob = changed(0, *path, to=to)
+    if match is None:
+        somewhere.write_bytes(blob)
+        with pytest.raises(ValueError, match="callbacks must be callables"):
+            fastsgd.load(somewhere).fit(X, LABELS)
+    else:
+        refused(somewhere, blob, match)
+
+
+@pytest.mark.parametrize("name", sorted(hostile.split(FILES[0])[1]))
+def test_changed_arrays(name, somewhere):
+    head, arrays = hostile.split(FILES[0])
+    whole = arrays[name]
+    optional = name in ("_state.A", "_state.Q", "_state.last", "_class_weight")
+    for wrong, match in (
+        (None, None if optional else "missing"),
+        (whole.astype("?"), "dtype"),
+        (whole.astype("f2"), "dtype"),
+        (whole[..., None], "shape"),
+        (np.zeros((5, *whole.shape[1:]) if name != "history_" else (5, 3)), "shape"),
+        (whole + np.inf, None if name == "history_" else "finite"),
+    ):
+        if match is not None:
+            given = {**arrays, name: wrong}
+            refused(somewhere, hostile.join(head, {k: a for k, a in given.items() if a is not None}), match)
+
+
+def test_json_that_is_deep_or_long(somewhere, monkeypatch):
+    _, arrays = hostile.split(FILES[0])
+    for deep in ("[" * 9000, '{"a":' * 9000, "[" * 900 + "]" * 900):
+        refused(somewhere, hostile.join(deep, arrays), "nested too deeply|must be of type dict")
+    for many in ("[" * 10**6, "[" + "[]," * 10**6 + "0]", '{"\\\\":[' + '"\\"",' * 10**6 + '""]}'):
+        tracemalloc.start()
+        refused(somewhere, hostile.join(many, arrays), "its JSON has .* values, the limit beside arrays of")
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(many)
+        tracemalloc.stop()
+    quoted = json.dumps({"format": '[{,\\"\\' * 10**5})
+    refused(somewhere, hostile.join(quoted, arrays), "its format must be")
+    refused(somewhere, hostile.join("9" * 5000, arrays), "damaged")
+    blob = changed(0, "fitted", "classes_", "values", to=["a", "b" * 1000, "c"])
+    monkeypatch.setattr(rules, "WIDEST", 10000)
+    refused(somewhere, blob, "a label so long")
+    refused(somewhere, hostile.join("{}", {str(i): np.zeros(0) for i in range(200)}), "its format must be")
+    head, _ = hostile.split(FILES[0])
+    refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(200)}), "it has 201 arrays")
+
+
+@pytest.mark.parametrize("path", [("_state.centred",), ("_state.penalty",), ("_state.at", "since"), ("_state.seed",)])
+def test_what_an_older_file_does_not_have_gets_its_default(path, somewhere):
+    somewhere.write_bytes(changed(3, "fitted", *path, drop=True))
+    assert hostile.outcome(somewhere) == "used"
+    somewhere.write_bytes(changed(3, "params", "gradient_noise", drop=True))
+    assert hostile.outcome(somewhere) == "used"
+
+
+def test_memory_is_not_taken_for_what_a_file_claims(somewhere):
+    blob = FILES[0]
+    length = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + length])
+    claims = [(2**63).to_bytes(8, "little") + blob[8:], (10**9).to_bytes(8, "little") + blob[8:]]
+    for shape, offsets in (([2**40], [0, 2**43]), ([2**62, 2**62], [0, 8]), ([3, 4], [2**60, 2**60 + 96])):
+        text = json.dumps(header | {"coef_": {"dtype": "F64", "shape": shape, "data_offsets": offsets}}).encode()
+        claims.append(len(text).to_bytes(8, "little") + text + blob[8 + length :])
+    tracemalloc.start()
+    for claim in claims:
+        refused(somewhere, claim, "damaged")
+    with open(somewhere, "wb") as file:  # of zeros that are not on disk
+        file.write((persist.MAX_HEADER + 1).to_bytes(8, "little"))
+        file.truncate(2**33)
+    with pytest.raises(ValueError, match=r"its header has .* the limit is"):
+        fastsgd.load(somewhere)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_loading_imports_and_runs_nothing(somewhere):
+    """By the interpreter's own audit, in a process of its own, over a sound file and hostile ones."""
+    somewhere.write_bytes(FILES[1])
+    bad = somewhere.with_name("bad")
+    bad.write_bytes(changed(0, "params", "loss", to={"object": ["posix.system", {"command": "true"}]}))
+    code = f"""
+import sys, fastsgd, safetensors.numpy
+fastsgd.load({str(somewhere)!r})
+events = []
+sys.addaudithook(lambda event, args: events.append((event, str(args[:1]))))
+fastsgd.load({str(somewhere)!r})
+try:
+    fastsgd.load({str(bad)!r})
+except ValueError:
+    pass
+seen = set(events)
+print([e for e in seen if e[0] in ("exec", "compile", "import", "pickle.find_class", "ctypes.dlopen") or
+       e[0].split(".")[0] in ("os", "subprocess", "socket")])
+print(sum(e[0] == "open" for e in events) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "True"]
+
+
+def test_no_module_of_persist_can_run_what_it_reads():
+    for path in Path(persist.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        called = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        modules = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+        modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not called & {"eval", "exec", "compile", "__import__"}
+        assert not {m.split(".")[0] for m in modules} & {"pickle", "importlib", "joblib", "marshal", "shelve", "dill"}
