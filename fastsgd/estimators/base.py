@@ -153,9 +153,6 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             stopping.get(self.stopping)
         self._checked = self._given()
 
-    def __getstate__(self):
-        return {name: value for name, value in super().__getstate__().items() if name != "_checked"}
-
     def _given(self):
         return list(map(vars(self).get, self._parameter_constraints))
 
@@ -322,8 +319,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         return all(map(is_, self._read_back(), self._published))
 
     def __getstate__(self):
+        state = {name: value for name, value in super().__getstate__().items() if name != "_checked"}
         # in words, as joblib makes two arrays of one that is in two places
-        state = dict(super().__getstate__())
         if "_published" in state:
             state["_published"] = self._as_published()
         return state
