@@ -196,7 +196,9 @@ print([e for e in seen if e[0] in ("exec", "compile", "import", "pickle.find_cla
        e[0].split(".")[0] in ("os", "subprocess", "socket")])
 print(sum(e[0] == "open" for e in events) > 0)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(fastsgd.__file__).parents[1]
+    )
     assert done.stdout.split("\n")[:2] == ["[]", "True"]
 
 
