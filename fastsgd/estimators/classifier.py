@@ -5,8 +5,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
 from fastsgd.estimators import held_out
-from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import ClassifierParts
+from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.validation import check_labels, unique_labels
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}

@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
-from fastsgd.estimators.base import Progress, callables
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
+from fastsgd.estimators.progress import Progress, callables
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how

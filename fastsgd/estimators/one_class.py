@@ -9,7 +9,8 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
-from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.validation import check_weight, check_X
 from fastsgd.sources.arrays import Table
 

@@ -4,8 +4,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
 from fastsgd.estimators import held_out
-from fastsgd.estimators.base import BaseSGD, with_callbacks
+from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import RegressorParts
+from fastsgd.estimators.progress import with_callbacks
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
 

@@ -1,0 +1,172 @@
+"""What the parameters of the SGD estimators may be, and the plan that follows from them."""
+
+from numbers import Integral, Real
+from operator import is_
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastsgd import losses, optimizers, penalties, schedules, stopping
+from fastsgd._kernels.plan import Plan
+
+SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
+
+
+class Parameters:
+    """From parameters to a plan. Needs those that the estimators have, and scikit-learn's `_validate_params`."""
+
+    loss_functions = {}
+    # scikit-learn's fixed choices, for the estimators that have no such parameter
+    loss, penalty, l1_ratio, early_stopping, validation_fraction, n_iter_no_change, epsilon = (
+        "hinge",
+        "l2",
+        0.0,
+        False,
+        0.1,
+        5,
+        0.1,
+    )
+    validation_scoring = None
+
+    _parameter_constraints: dict = {
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "shuffle": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "average": [Interval(Integral, 0, None, closed="left"), "boolean"],
+        "eta0": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, None, None, closed="neither")],
+        "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "callbacks": ["array-like", callable, None],
+        "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
+        "stopping": [StrOptions(set(stopping.STOPPING)), stopping.Stopping, list, tuple, None],
+        "init": [StrOptions({"zeros", "normal"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "gradient_noise": [Interval(Real, 0, None, closed="left")],
+        "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "standardize": ["boolean"],
+    }
+    _common_constraints: dict = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_scoring": [str, callable, None],
+    }
+
+    # ------------------------------------------------------------ parameters
+    def _check_params(self):
+        self._validate_params()
+        optimizer = optimizers.get(self.optimizer)
+        rate = self._schedule(optimizer)
+        if rate.name == "optimal" and self._alpha == 0:
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
+            )
+        if rate.pa and self._loss().name != self._pa_loss:
+            raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
+        together = getattr(self, "multi_class", "ovr") != "ovr"
+        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or together):
+            raise ValueError(
+                f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
+                "multi_class='ovr'."
+            )
+        if optimizer.name == "ftrl" and rate.name != "constant":
+            raise ValueError(
+                f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
+            )
+        l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        if getattr(optimizer, "line_search", False):
+            self._check_line_search(l1)
+        if self.stopping is not None:
+            stopping.get(self.stopping)
+        self._checked = self._given()
+
+    def _given(self):
+        return list(map(vars(self).get, self._parameter_constraints))
+
+    def _check_changed(self):
+        """As `_check_params`, which takes longer than a step, unless these very parameters have been checked."""
+        checked = vars(self).get("_checked")
+        if checked is None or not all(map(is_, self._given(), checked)):
+            self._check_params()
+
+    def _check_line_search(self, l1):
+        needs = {
+            "batch_size='full'": self.batch_size == "full",
+            "no L1 penalty": not l1,
+            "average=False": not self.average,
+            "gradient_noise=0": not self.gradient_noise,
+            "a smooth loss": self._loss().smooth,
+        }
+        missing = [what for what, there in needs.items() if not there]
+        if missing:
+            raise ValueError(f"optimizer={self.optimizer!r} searches along the line, and needs {', '.join(missing)}.")
+
+    def _rules(self, held_out):
+        """The stopping rules of this fit."""
+        if self.stopping is None:
+            name = "objective" if held_out is None else "validation"
+            return [] if self.tol is None else stopping.get(name, self.tol, self.n_iter_no_change)
+        rules = stopping.get(self.stopping, self.tol, self.n_iter_no_change)
+        if held_out is None and any(rule.needs == "validation_score" for rule in rules):
+            raise ValueError("stopping by the validation score needs early_stopping=True, or X_val and y_val in fit.")
+        return rules
+
+    @property
+    def _alpha(self):
+        return self.alpha
+
+    def _loss(self):
+        """The loss that the user names."""
+        return losses.get(self.loss, self.epsilon)
+
+    def _heads_loss(self):
+        """The loss of the heads, which takes those of a row together for some classifiers of several classes."""
+        return self._loss()
+
+    def _schedule(self, optimizer):
+        """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
+        rate = schedules.get(self.learning_rate)
+        own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
+        return schedules.Constant() if rate.name in own else rate
+
+    def _plan(self, table, passes, partial):
+        optimizer = optimizers.get(self.optimizer)
+        batch_size = np.inf if self.batch_size == "full" else self.batch_size
+        schedule = self._schedule(optimizer).bind(
+            eta0=self.eta0,
+            alpha=self._alpha,
+            power_t=self.power_t,
+            loss=self._loss(),
+            pass_rows=None if partial else table.n_rows,
+            passes=passes,
+            batch_size=batch_size,
+        )
+        l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        decay = self.intercept_decay
+        if decay == "auto":
+            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
+            decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
+        return Plan(
+            self._heads_loss(),
+            schedule,
+            l1=l1,
+            l2=l2,
+            intercept_decay=decay if self.fit_intercept else 0.0,
+            nu=self._nu,
+            average=int(self.average),
+            optimizer=optimizer,
+            batch_size=batch_size,
+            noise=self.gradient_noise,
+        )
+
+    _nu = 0.0
