@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastsgd._kernels import kernels
+from fastsgd.auto import Auto
 
 # The fields of Scalars in _kernels/plan.pxd, in its order.
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor")])
@@ -57,6 +58,8 @@ class State:
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor.
     optimizer : Optimizer or None
         The one of the last pass.
+    auto : Auto or None
+        With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg.
     m, v : like W, or None
         Slots of the optimizer.
     mb, vb : (K,), float64
@@ -83,6 +86,7 @@ class State:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     centred: bool = False
+    auto: Auto | None = None
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1)], SCALARS))
 
     @classmethod
@@ -93,7 +97,7 @@ class State:
 
     def copy(self):
         """An independent copy."""
-        return State(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+        return State(**{name: x.copy() if isinstance(x, np.ndarray | Auto) else x for name, x in vars(self).items()})
 
     def restore(self, other):
         """Become a copy of another state."""
@@ -101,8 +105,14 @@ class State:
 
     def prepare(self, plan, sparse):
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
-        if plan.average and self.A is None:
+        if (plan.average or (plan.auto and not sparse)) and self.A is None:
             self.A = np.zeros_like(self.W)
+        if plan.auto:
+            self._prepare_auto(plan, sparse)
+            return
+        if self.auto is not None:  # another schedule goes on from the model
+            self.W, self.b = self.model(plan)
+            self.auto, self.A = None, np.zeros_like(self.W) if plan.average else None
         if plan.plain:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
@@ -110,6 +120,18 @@ class State:
             self._fold()
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or self._misses(plan):
                 self._new_slots(plan)
+        self.optimizer = plan.optimizer
+
+    def _prepare_auto(self, plan, sparse):
+        if self.auto is None:
+            if self.W.any() or self.b.any():
+                raise ValueError("learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew.")
+            self.auto = Auto.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
+        elif self.auto.sparse != sparse:
+            was, now = ("CSR", "dense") if self.auto.sparse else ("dense", "CSR")
+            raise ValueError(
+                f"X is {now}, and the rows before were {was}: learning_rate='auto' needs them all in one layout."
+            )
         self.optimizer = plan.optimizer
 
     def _misses(self, plan):
@@ -161,6 +183,8 @@ class State:
         W : (n_features, S) of the state's dtype
         b : (K,) float64
         """
+        if self.auto is not None:
+            return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
         W, at = self.W.copy(), self.at[0]
         if self.Q is not None:
             last = None if self.last is None else self.last.copy()

@@ -183,3 +183,159 @@ def objective(X, Y, loss, W, b, *, l1=0.0, l2=0.0, nu=0.0, s=None, s_pos=None, s
     weight = weight * (np.ones(len(X)) if s is None else s)[:, None]
     mean = (weight * loss.value(X @ W + b, Y)).sum(axis=0) / weight.sum(axis=0)
     return mean + l1 * abs(W).sum(axis=0) + 0.5 * l2 * (W**2).sum(axis=0) + nu * b
+
+
+# ---------------------------------------------------------------- learning_rate="auto"
+class Curvature:
+    """h of each head: the loss's bound, or, where it has a `span`, the mean of what is measured."""
+
+    def __init__(self, loss, K):
+        self.loss, self.h, self.total, self.weight, self.far = loss, np.full(K, loss.curvature), *np.zeros((3, K))
+
+    def measure(self, z, y, s):
+        """(slope(z + r) - slope(z - r)) / 2r; r is 1, or the mean distance of margins from their targets."""
+        self.weight, self.far = self.weight + s, self.far + s * abs(z - y)
+        mean = self.far / np.where(self.weight > 0, self.weight, 1)
+        r = mean if np.isinf(self.loss.span) else np.ones(len(z))
+        safe = np.where(r > 0, r, 1)
+        slopes = self.loss.slope(z + safe, y) - self.loss.slope(z - safe, y)
+        return np.where(r > 0, slopes / (2 * safe), 0)
+
+    def learn(self, c, s):
+        """Take into h what was measured."""
+        if self.loss.span:
+            self.total = self.total + s * c
+            self.h = np.where(self.total > 0, self.total / np.where(self.weight > 0, self.weight, 1), self.h)
+
+
+def auto_rows(Y, s, s_pos, s_neg, passes):
+    """(row, its weight, the weights of the heads, and the latter scaled to a running mean of 1) of each step."""
+    (n, K), t, total = Y.shape, 0, 0.0
+    s, s_pos, s_neg = (np.ones(m) if a is None else a for a, m in ((s, n), (s_pos, K), (s_neg, K)))
+    for i in list(range(n)) * passes:
+        if s[i] > 0:
+            t, weight = t + 1, s[i] * np.where(Y[i] > 0, s_pos, s_neg)
+            total = total + weight
+            yield t, i, s[i], weight, weight * t / np.where(total > 0, total, 1)
+
+
+def falling(t, R, c0):
+    """The step size of row t, R being the mean squared length of a row."""
+    return c0 / R * (1 + 10 * R / t) / np.sqrt(1 + 0.1 * t / (10 * R + 1))
+
+
+def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
+    """The implicit step in standardised coordinates, averaged. Returns W, b, the number of the next step, sums."""
+    d, K = X.shape[1], Y.shape[1]
+    m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
+    U, A, b, b_avg, owed = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K), np.zeros(K)
+    curvature, rho, last, due, t, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
+
+    def scales():
+        v = Q / weight + l2 / curvature.h.mean()
+        return np.where(Q > 0, 1 / np.sqrt(np.where(Q > 0, v, 1)), 0)
+
+    def settled(U, A):
+        """What is owed of the penalty taken off, and the average up to now."""
+        U = soft(U, np.outer(r, owed) * l1) / (1 + np.outer(r**2, owed) * l2)
+        return U, A + (U - A) * (1 - (last / t) ** 3)
+
+    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+        x, y = X[i], Y[i]
+        weight += si
+        delta = x - m
+        if intercept:
+            m = m + delta * (si / weight)
+        rest = x - m
+        Q = Q + si * delta * rest
+        if t <= 64:
+            r = scales()
+        norm = (rest * r) @ (rest * r)
+        if t > 64 and 1 + norm > 10 * rho / t:  # a row far longer than those before: it counts before it moves
+            r = scales()
+            norm = (rest * r) @ (rest * r)
+        xh = rest * r
+        rho += 1 + norm
+        z = xh @ U + b
+        sums += wi * loss.value(z, y), wi
+        if np.isinf(loss.span):
+            curvature.learn(curvature.measure(z, y, wi), wi)
+        g = falling(t, rho / t, 0.5) / curvature.h
+        a = loss.implicit(z, c * g * (norm + intercept), y)
+        if loss.span == 1:
+            curvature.learn(curvature.measure(z + c * g * (norm + intercept) * a, y, wi), wi)
+        U, b, owed = U + np.outer(xh, c * g * a), b + intercept * c * g * a, owed + g
+        b_avg = b_avg + (b - b_avg) * (1 - ((t - 1) / t) ** 3)
+        if t >= due:
+            U, A = settled(U, A)
+            owed, last, due, r = np.zeros(K), t, t + max(1, min(16, t // 32)), scales()
+    W = settled(U, A)[1] * r[:, None]
+    return W, b_avg - m @ W, t + 1, sums
+
+
+# (kappa, gamma) of the rules that run side by side on CSR; the kappa of the last one falls
+RULES = np.array([(1.0, 8.0), (0.5, 4.0), (0.2, 1.0), (0.5, 4.0)])
+
+
+def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
+    """The implicit step of a filter with a diagonal covariance, four of them side by side; the best, or its average.
+
+    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the rule of
+    each head: 0 to 3, or 4 to 7 for their averages.
+    """
+    d, K = X.shape[1], Y.shape[1]
+    W, A, b, b_avg = np.zeros((d, K, 4)), np.zeros((d, K, 4)), np.zeros((K, 4)), np.zeros((K, 4))
+    Q, seen, last, H, bH = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
+    curvature, rho, values, weight, lost = Curvature(loss, K), np.zeros(K), 0, 0.0, np.zeros((K, 8))
+    t, sums = 0, np.zeros((2, K))
+    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+        j = np.flatnonzero(X[i])
+        x, y = X[i, j], Y[i]
+        weight, values = weight + si, values + len(j)
+        ci = si * t / weight
+        Q[j], seen[j] = Q[j] + ci * x**2, seen[j] + ci
+        if t > 1:
+            A[j] += (W[j] - A[j]) * (1 - (np.maximum(last[j] - 1, 0) / (t - 1)) ** 3)[:, None, None]
+        last[j] = t
+        for k in range(K):
+            R = rho[k] / (t - 1) if t > 1 else 1.0
+            kappa = RULES[:, 0].copy()
+            kappa[3] = 1 / (1 / kappa[3] + 0.12 * t / R / np.sqrt(1 + 0.1 * t / (10 * R + 1)))
+            z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
+            values_at = loss.value(np.r_[z, z_avg], y[k])
+            lost[k] += wi[k] * t**2 * values_at
+            sums[:, k] += wi[k] * values_at[1], wi[k]
+            h = curvature.h[k]
+            if loss.span != 1:
+                curve = curvature_of_head(curvature, z[1], y[k], wi[k], k)
+            fixed = h * (values / t) * np.outer(Q[j] / seen[j], 1 / RULES[:, 1])
+            size = 1 / (np.outer(H[j, k] + t * l2, kappa) + fixed)
+            b_size = intercept / (kappa * bH[k] + h / RULES[:, 1])
+            a = c[k] * loss.implicit(z, c[k] * (x**2 @ size + b_size), y[k])
+            if loss.span == 1:
+                curve = curvature_of_head(curvature, z[1] + a[1] * (x**2 @ size + b_size)[1], y[k], wi[k], k)
+            bH[k] += c[k] * curve
+            rho[k] += 1 + t * curve * (x**2 @ size[:, 0])
+            w = W[j, k] + np.outer(x, a) * size
+            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] * size
+            W[j, k] = soft(w, times * l1) / (1 + times * l2)
+            H[j, k] += c[k] * curve * x**2
+            b[k] += a * b_size
+            b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
+    A = A + (W - A) * (1 - (np.maximum(last - 1, 0) / t) ** 3)[:, None, None]
+    rule = lost.argmin(axis=1)
+    W, b = np.concatenate([W, A], axis=2)[:, range(K), rule], np.concatenate([b, b_avg], axis=1)[range(K), rule]
+    return W, b, t + 1, sums, rule
+
+
+def curvature_of_head(curvature, z, y, s, k):
+    """What one head measures at its margin, not below a share of h."""
+    one = Curvature(curvature.loss, 1)
+    one.h, one.total, one.weight, one.far = (
+        getattr(curvature, name)[k : k + 1] for name in ("h", "total", "weight", "far")
+    )
+    c = one.measure(np.array([z]), np.array([y]), np.array([s]))
+    one.learn(c, np.array([s]))
+    for name in ("h", "total", "weight", "far"):
+        getattr(curvature, name)[k] = getattr(one, name)[0]
+    return max(c[0], 0.04 * one.h[0])

@@ -130,11 +130,30 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             raise ValueError(
                 f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
             )
+        if rate.auto:
+            self._check_auto(optimizer)
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
         if self.stopping is not None:
             stopping.get(self.stopping)
+
+    def _check_auto(self, optimizer):
+        if self._nu:
+            raise ValueError(f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset.")
+        if self._loss().coupled or getattr(self, "multi_class", "ovr") != "ovr":
+            raise ValueError(f"learning_rate='auto' needs multi_class='ovr', got {self.multi_class!r}.")
+        wrong = {
+            f"optimizer='sgd', got {self.optimizer!r}": not optimizer.plain or optimizer.line_search,
+            f"batch_size=1, got {self.batch_size!r}": self.batch_size != 1,
+            f"average=False, as it always averages, got {self.average!r}": bool(self.average),
+            f"gradient_noise=0, got {self.gradient_noise!r}": bool(self.gradient_noise),
+            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": self.init != "zeros" or self.n_init != 1,
+            f"intercept_decay='auto', got {self.intercept_decay!r}": self.intercept_decay != "auto",
+        }
+        for what, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(f"learning_rate='auto' needs {what}.")
 
     def _check_line_search(self, l1):
         needs = {
@@ -186,7 +205,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
+            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize and not schedule.auto
             decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
             self._loss(),
@@ -209,6 +228,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
+        if schedules.get(self.learning_rate).auto and coef_init is not None:
+            raise ValueError(
+                "learning_rate='auto' starts from zero: give no coef_init, warm_start=False, and leave coef_ as it is "
+                "(partial_fit goes on from the last call)."
+            )
         if self.n_init > 1 and coef_init is not None:
             raise ValueError(
                 f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
@@ -287,11 +311,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
+        if state.auto is not None:
+            found["auto_rule_"] = state.auto.rules
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
     def _settle(self, state, plan, in_place=False):
         values = self._publish(state, plan)
-        for name in {"mean_", "scale_"} - set(values):
+        for name in {"mean_", "scale_", "auto_rule_"} - set(values):
             vars(self).pop(name, None)
         for name, value in values.items():
             old = vars(self).get(name)

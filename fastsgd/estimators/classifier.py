@@ -74,6 +74,7 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="optimal"
         "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+        "auto": nothing to choose, and no need to scale X; see Notes.
         "optimal" is made for plain SGD; with another optimizer it is the same as "constant".
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
@@ -139,6 +140,8 @@ class SGDClassifier(LinearClassifierMixin, BaseSGD):
         "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
+    auto_rule_ : ndarray of shape (n_heads,)
+        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
     n_features_in_, feature_names_in_
 
     Notes

@@ -48,6 +48,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="invscaling"
         "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
+        "auto": nothing to choose, and no need to scale X; see Notes.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size.
     power_t : float, default=0.25
@@ -105,6 +106,8 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
+    auto_rule_ : ndarray of shape (n_heads,)
+        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
     n_features_in_, feature_names_in_
 
     Notes
