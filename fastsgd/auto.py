@@ -9,37 +9,37 @@ import numpy as np
 
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
-HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "rho", "curve", "spare"))}
-B, LOST, HEAD_WIDTH = slice(8, 16), slice(16, 24), 24
-LANE = 12
-RULES = ("kappa=1, gamma=8", "kappa=0.5, gamma=4", "kappa=0.2, gamma=1", "falling kappa")
+HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
+B, LOST, HEAD_WIDTH = slice(6, 10), slice(10, 14), 14
+RECORD, LAST = 8, 7
+RULES = ("kappa=0.7, gamma=8", "kappa=0.25, gamma=2")
 
 
 @dataclass
 class Auto:
-    """The statistics of the columns and heads, and on CSR the weights of four rules.
+    """The statistics of the columns and heads, and on CSR the weights of two rules.
 
     Attributes
     ----------
     sparse : bool
         Of which layout it is.
-    columns : (3, n_features) or, on CSR, (n_features, 4), float64
-        Dense: mean, Q (sum of squared deviations) and 1 / sqrt(v) of each. CSR: Q (sum of squares), visits, the row of
-        the last visit, 0.
-    heads : (K, 24) float64
+    columns : (3, n_features) float64; on CSR empty
+        Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
+    heads : (K, 14) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
         the penalty was last paid, and when it is next due (dense).
-    lanes : (n_features, K * 12) of the weights' dtype, or None
-        CSR: of each weight the four rules, their averages, the sum of the curvatures, and padding.
+    records : (n_features, K * 8) of the weights' dtype, or None
+        CSR: of each weight the two rules, their averages, the sum of the curvatures, the mean of the last squared values,
+        visits, and the row of the last visit (in float32 the bits of an unsigned integer).
     """
 
     sparse: bool
     columns: np.ndarray
     heads: np.ndarray
     at: np.ndarray
-    lanes: np.ndarray | None = None
+    records: np.ndarray | None = None
 
     @classmethod
     def zeros(cls, W, K, sparse, curvature):
@@ -50,7 +50,7 @@ class Auto:
         at = np.zeros(1, AT)
         at["due"] = 1
         if sparse:
-            return cls(sparse, np.zeros((d, 4)), heads, at, np.zeros((d, K * LANE), W.dtype))
+            return cls(sparse, np.zeros((3, 0)), heads, at, np.zeros((d, K * RECORD), W.dtype))
         return cls(sparse, np.zeros((3, d)), heads, at)
 
     def copy(self):
@@ -62,10 +62,10 @@ class Auto:
         """The rule that each head's model is of: (K,) of str."""
         if not self.sparse:
             return np.full(len(self.heads), "average")
-        return np.array([RULES[best % 4] + (", averaged" if best >= 4 else "") for best in self._best()])
+        return np.array([RULES[best % 2] + (", averaged" if best >= 2 else "") for best in self._best()])
 
     def _best(self):
-        """0 to 3, or 4 to 7 for the averages: the least loss on rows not yet learnt from."""
+        """0 or 1, or 2 or 3 for the averages: the least loss on rows not yet learnt from."""
         return self.heads[:, LOST].argmin(axis=1)
 
     def model(self, W, A, b_avg, l1, l2):
@@ -74,11 +74,14 @@ class Auto:
         if t == 0:
             return out, np.zeros(K)
         if self.sparse:
-            lanes, best = self.lanes.reshape(len(W), K, LANE), self._best()
-            due = 1.0 - (np.maximum(self.columns[:, 2] - 1.0, 0.0) / t) ** 3
+            records, best = self.records.reshape(len(W), K, RECORD), self._best()
             for k, rule in enumerate(best):
-                w, mean = lanes[:, k, rule % 4], lanes[:, k, 4 + rule % 4]
-                out[:, k] = w if rule < 4 else mean + (w - mean) * due
+                record = records[:, k]
+                w, mean = record[:, rule % 2], record[:, 2 + rule % 2]
+                last = np.ascontiguousarray(record[:, LAST])
+                last = last.view(np.uint32) if last.dtype == np.float32 else last
+                due = 1.0 - (np.maximum(last.astype(np.float64) - 1.0, 0.0) / t) ** 3
+                out[:, k] = w if rule < 2 else mean + (w - mean) * due
             return out, self.heads[np.arange(K), B.start + best]
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]

@@ -79,12 +79,12 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
         step = (t - z + s * slope) / far
         bend = 0.5 * step * s * steep * (p - q)
         if 2.0 * fabs(bend) < far:
-            step *= far / (far + bend)  # Halley's: it takes the curvature into account
+            step *= far / (far + bend)  # Halley's: it takes the curvature into account, and its error falls with the cube
         t = t - step if t > step else 0.0
-        if step * step <= NEAR * fabs(t - z):
+        if fabs(step) * step * step <= NEAR * fabs(t - z):
             break
     # of two ways to the same number, the one in which the error of t counts less
-    return sign * ((t - z) / s if s * steep > 1.0 else steep * step - slope)
+    return sign * ((t - z) / s if s * steep > 1.0 else steep * step * (1.0 - 0.5 * step * (q - p)) - slope)
 
 
 cdef double log_loss_conjugate(double u, double y, const double* par) noexcept nogil:

@@ -273,53 +273,46 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     return W, b_avg - m @ W, t + 1, sums
 
 
-# (kappa, gamma) of the rules that run side by side on CSR; the kappa of the last one falls
-RULES = np.array([(1.0, 8.0), (0.5, 4.0), (0.2, 1.0), (0.5, 4.0)])
+RULES = np.array([(0.7, 8.0), (0.25, 2.0)])  # (kappa, gamma) of the rules that run side by side on CSR
 
 
 def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
-    """The implicit step of a filter with a diagonal covariance, four of them side by side; the best, or its average.
+    """The implicit step of a filter with a diagonal covariance, two of them side by side; the best, or its average.
 
     The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the rule of
-    each head: 0 to 3, or 4 to 7 for their averages.
+    each head: 0 or 1, or 2 or 3 for their averages.
     """
     d, K = X.shape[1], Y.shape[1]
-    W, A, b, b_avg = np.zeros((d, K, 4)), np.zeros((d, K, 4)), np.zeros((K, 4)), np.zeros((K, 4))
-    Q, seen, last, H, bH = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
-    curvature, rho, values, weight, lost = Curvature(loss, K), np.zeros(K), 0, 0.0, np.zeros((K, 8))
+    W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
+    q, seen, last, H, bH = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
+    curvature, values, weight, lost, (kappa, gamma) = Curvature(loss, K), 0, 0.0, np.zeros((K, 4)), RULES.T
     t, sums = 0, np.zeros((2, K))
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
         weight, values = weight + si, values + len(j)
-        ci = si * t / weight
-        Q[j], seen[j] = Q[j] + ci * x**2, seen[j] + ci
+        q[j] += (x**2 - q[j]) * np.where(q[j] > 0, 0.125, 1)
+        seen[j] += si * t / weight
         if t > 1:
             A[j] += (W[j] - A[j]) * (1 - (np.maximum(last[j] - 1, 0) / (t - 1)) ** 3)[:, None, None]
         last[j] = t
         for k in range(K):
-            R = rho[k] / (t - 1) if t > 1 else 1.0
-            kappa = RULES[:, 0].copy()
-            kappa[3] = 1 / (1 / kappa[3] + 0.12 * t / R / np.sqrt(1 + 0.1 * t / (10 * R + 1)))
             z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
             values_at = loss.value(np.r_[z, z_avg], y[k])
             lost[k] += wi[k] * t**2 * values_at
-            sums[:, k] += wi[k] * values_at[1], wi[k]
+            sums[:, k] += wi[k] * values_at[0], wi[k]
             h = curvature.h[k]
             if loss.span != 1:
-                curve = curvature_of_head(curvature, z[1], y[k], wi[k], k)
-            fixed = h * (values / t) * np.outer(Q[j] / seen[j], 1 / RULES[:, 1])
-            size = 1 / (np.outer(H[j, k] + t * l2, kappa) + fixed)
-            b_size = intercept / (kappa * bH[k] + h / RULES[:, 1])
-            a = c[k] * loss.implicit(z, c[k] * (x**2 @ size + b_size), y[k])
+                curve = curvature_of_head(curvature, z[0], y[k], wi[k], k)
+            P = np.outer(H[j, k] + t * l2, kappa) + h * (values / t) * np.outer(q[j], 1 / gamma)
+            size, b_size = x**2 @ (1 / P), intercept / (kappa * bH[k] + h / gamma)
+            a = c[k] * loss.implicit(z, c[k] * (size + b_size), y[k])
             if loss.span == 1:
-                curve = curvature_of_head(curvature, z[1] + a[1] * (x**2 @ size + b_size)[1], y[k], wi[k], k)
-            bH[k] += c[k] * curve
-            rho[k] += 1 + t * curve * (x**2 @ size[:, 0])
-            w = W[j, k] + np.outer(x, a) * size
-            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] * size
-            W[j, k] = soft(w, times * l1) / (1 + times * l2)
+                curve = curvature_of_head(curvature, (z + a * (size + b_size))[0], y[k], wi[k], k)
+            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] / P
+            W[j, k] = soft(W[j, k] + np.outer(x, a) / P, times * l1) / (1 + times * l2)
             H[j, k] += c[k] * curve * x**2
+            bH[k] += c[k] * curve
             b[k] += a * b_size
             b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
     A = A + (W - A) * (1 - (np.maximum(last - 1, 0) / t) ** 3)[:, None, None]

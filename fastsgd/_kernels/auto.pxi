@@ -11,21 +11,19 @@
 cdef enum:
     EXACT = 64, BLOCK = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
 
-# Numbers of one head. On CSR the four rules have their own intercepts and averages, and their losses before each step.
+# Numbers of one head. On CSR the two rules have their own intercepts and averages, and their losses before each step.
 cdef struct Head:
     double h, total         # the curvature in use, and the sum of what was measured
     double weight, far      # sums of weights and of |z - y|
     double owed             # dense: steps since the penalty was last paid
-    double rho              # CSR: sum of the squared lengths of rows
     double curve            # CSR: sum of the curvatures, the intercept's own
-    double spare
-    double b[8]             # CSR: intercepts of the four rules, and their averages
-    double lost[8]
+    double b[4]             # CSR: intercepts of the two rules, and their averages
+    double lost[4]
 
 # What auto keeps beside weights and intercepts.
 cdef struct Pace:
     AutoScalars* at
-    double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v); CSR: (d, 4) Q, visits, last visit, 0
+    double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     Head* heads             # (K,)
     double* work
     bint intercept

@@ -1,92 +1,93 @@
-# learning_rate="auto" on CSR: a filter with a diagonal covariance, four of them side by side.
+# learning_rate="auto" on CSR: a filter with a diagonal covariance, two of them side by side.
 #
 #     P_j = kappa (H_j + t l2) + h q_j n / gamma      H_j = sum c h_i x_ij^2, h_i the curvature at the row's margin;
-#                                                     q_j = the mean of x_ij^2 where j is present, n = values in a row
-#     a = -slope(z + s a), s = c (sum x_j^2 / P_j + 1 / P_b)
-#     w_j += c a x_j / P_j, then the penalty, of as many steps as a visit of j stands for
+#                                                     q_j = the mean of the last x_ij^2; n = values in a row
+#     a = -slope(z + s a), s = sum x_j^2 / P_j + 1 / P_b
+#     w_j += a x_j / P_j, then the penalty, of as many steps as a visit of j stands for
 #
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
-# margin by about gamma. The four rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
+# margin by about gamma. The two rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
 # the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
 cdef enum:
-    RULES = 4, LANE = 12    # numbers of a weight: four rules, their averages, H, three places of padding
-cdef double* KAPPA = [1.0, 0.5, 0.2, 0.5]
-cdef double* GAMMA = [8.0, 4.0, 1.0, 4.0]
+    RECORD = 8      # numbers of a weight: the two rules, their averages, H, q, visits, and the row of the last visit
+    H_AT = 4, Q_AT = 5, VISITS = 6, LAST = 7
+cdef double[2] KAPPA = [0.7, 0.25]
+cdef double[2] GAMMA = [8.0, 2.0]
 
 
-cdef inline void meet_columns(const floating* x, const index* ix, Py_ssize_t nnz, const Pace* C, double c,
-                              double* seen) noexcept nogil:
-    """Count the row in its columns; bring together visits, Q, and the share of the average that is due."""
-    cdef double* column
-    cdef double per = 1.0 / (C.at.t - 1.0) if C.at.t > 1 else 0.0, past
+cdef inline double last_visit(const floating* w) noexcept nogil:
+    """In float32 as an integer, which counts further."""
+    if floating is float:
+        return (<const uint32_t*> w)[LAST]
+    else:
+        return w[LAST]
+
+
+cdef inline void visited(floating* w, double t) noexcept nogil:
+    if floating is float:
+        (<uint32_t*> w)[LAST] = <uint32_t> t
+    else:
+        w[LAST] = t
+
+
+cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, double c, double t,
+                         const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil:
+    """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P."""
+    cdef double z0 = 0, z1 = 0, z2 = 0, z3 = 0, n0 = 0, n1 = 0, w0, w1, xk, x2, q, due, past, known
+    cdef double per = 1.0 / (t - 1.0) if t > 1 else 0.0
+    cdef floating* w
     cdef Py_ssize_t k
     for k in range(nnz):
-        column = C.columns + 4 * <Py_ssize_t> ix[k]
-        column[0] += c * (<double> x[k] * x[k])
-        column[1] += c
-        past = max(0.0, column[2] - 1.0) * per
-        column[2] = C.at.t
-        seen[3 * k], seen[3 * k + 1], seen[3 * k + 2] = column[1], column[0], 1.0 - past * past * past
-        one_by_one()
+        w = W + <Py_ssize_t> ix[k] * K * RECORD
+        xk, w0, w1, q = x[k], w[0], w[1], w[Q_AT]
+        x2 = xk * xk
+        q += (x2 - q) * (0.125 if q > 0 else 1.0)
+        past = max(0.0, last_visit(w) - 1.0) * per
+        due = 1.0 - past * past * past
+        known = w[H_AT] + ridge
+        w[Q_AT] = <floating> q
+        w[VISITS] += <floating> c
+        visited(w, t)
+        w[2] += <floating> ((w0 - w[2]) * due)
+        w[3] += <floating> ((w1 - w[3]) * due)
+        P[2 * k] = KAPPA[0] * known + prior[0] * q + 1e-300
+        P[2 * k + 1] = KAPPA[1] * known + prior[1] * q + 1e-300
+        z0 += xk * w0
+        z1 += xk * w1
+        z2 += xk * w[2]
+        z3 += xk * w[3]
+        n0 += x2 / P[2 * k]
+        n1 += x2 / P[2 * k + 1]
+    z[0] += z0
+    z[1] += z1
+    z[2] += z2
+    z[3] += z3
+    norm[0], norm[1] = n0, n1
 
 
-cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, const double* seen,
-                         const double* kappa, const double* prior, double ridge, double* size, double* z,
-                         double* norm) noexcept nogil:
-    """Margins of the rules and of their averages, step sizes of the weights, and x' size x."""
+cdef inline double soft_sum(double u, double most) noexcept nogil:
+    return u - most if u > most else u + most if u < -most else 0.0
+
+
+cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, const double* P,
+                      const double* a, double curve, double t, double l1, double l2) noexcept nogil:
+    """w <- S(w + a x / P, times l1 / P) / (1 + times l2 / P), times = the steps that a visit stands for."""
     cdef floating* w
-    cdef double xk, share, n, q, known, wr, ar
-    cdef double zr[4]
-    cdef double za[4]
-    cdef double nr[4]
-    cdef Py_ssize_t k, r
-    for r in range(4):
-        zr[r] = za[r] = nr[r] = 0
+    cdef double xk, times, u0, u1, l2s
+    cdef double most = 0.1 * t + 1.0
+    cdef Py_ssize_t k
     for k in range(nnz):
-        w = W + <Py_ssize_t> ix[k] * K * LANE
-        xk, n, q, share = x[k], seen[3 * k], seen[3 * k + 1], seen[3 * k + 2]
-        known = n * (w[8] + ridge)
-        for r in range(4):
-            wr = w[r]
-            ar = w[4 + r] + (wr - w[4 + r]) * share
-            w[4 + r] = <floating> ar
-            zr[r] += xk * wr
-            za[r] += xk * ar
-        for r in range(4):
-            size[4 * k + r] = n / (kappa[r] * known + prior[r] * q)
-        for r in range(4):
-            nr[r] += xk * xk * size[4 * k + r]
-    for r in range(4):
-        z[r] += zr[r]
-        z[4 + r] += za[r]
-        norm[r] = nr[r]
-
-
-cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, const double* seen,
-                      const double* size, const double* step, double curve, double t, const Params* P) noexcept nogil:
-    """The step, and the penalty."""
-    cdef floating* w
-    cdef double xk, times, u, most
-    cdef Py_ssize_t k, r
-    for k in range(nnz):
-        w = W + <Py_ssize_t> ix[k] * K * LANE
+        w = W + <Py_ssize_t> ix[k] * K * RECORD
         xk = x[k]
-        w[8] += <floating> (curve * xk * xk)
-        if P.l1 > 0 or P.l2 > 0:
-            times = min(t / seen[3 * k], 0.1 * t + 1.0)
-            if P.l1 > 0:
-                for r in range(4):
-                    u, most = w[r] + xk * step[r] * size[4 * k + r], times * P.l1 * size[4 * k + r]
-                    u = u - most if u > most else u + most if u < -most else 0.0
-                    w[r] = <floating> (u / (1.0 + times * P.l2 * size[4 * k + r]))
-            else:
-                times *= P.l2
-                for r in range(4):
-                    w[r] = <floating> ((w[r] + xk * step[r] * size[4 * k + r]) / (1.0 + times * size[4 * k + r]))
-        else:
-            for r in range(4):
-                w[r] += <floating> (xk * step[r] * size[4 * k + r])
+        u0, u1 = w[0] * P[2 * k] + a[0] * xk, w[1] * P[2 * k + 1] + a[1] * xk
+        times = min(t / w[VISITS], most)
+        l2s = times * l2
+        if l1 > 0:
+            u0, u1 = soft_sum(u0, times * l1), soft_sum(u1, times * l1)
+        w[0] = <floating> (u0 / (P[2 * k] + l2s))
+        w[1] = <floating> (u1 / (P[2 * k + 1] + l2s))
+        w[H_AT] += <floating> (curve * xk * xk)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -94,22 +95,19 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
     cdef Csr L
     cdef Py_ssize_t K = T.K, i, r, k, e, nnz
-    cdef double* seen
-    cdef double* size
     cdef const floating* x
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, R, curve = 0, past
-    cdef double z[8]
-    cdef double ys[8]
-    cdef double value[8]
-    cdef double slope[8]
-    cdef double kappa[4]
-    cdef double prior[4]
-    cdef double norm[4]
-    cdef double a[4]
-    cdef double b_size[4]
+    cdef double s, t, c, y, h, row_c, curve = 0, past, step
+    cdef double z[4]
+    cdef double ys[4]
+    cdef double value[4]
+    cdef double slope[4]
+    cdef double prior[2]
+    cdef double norm[2]
+    cdef double a[2]
+    cdef double b_size[2]
     for i in range(O.n):
         if i < O.ahead:
             fetch_far(&L, values, indices, indptr, d, T, O.rows[O.n + i])
@@ -121,55 +119,51 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
         if s == 0:
             continue
         nnz = row(&L, values, indices, indptr, d, r, &x, &ix)
-        seen, size = C.work, C.work + 3 * nnz
         C.at.t += 1
         C.at.weight += s
         C.at.values += nnz
         t = C.at.t
         past = 1.0 - 1.0 / t
-        meet_columns(x, ix, nnz, C, s * t / C.at.weight, seen)
+        row_c = s * t / C.at.weight
         for k in range(K):
-            head, w = C.heads + k, W + k * LANE
+            head, w = C.heads + k, W + k * RECORD
             y = target(T, r, k)
             s = weight(T, r, k, y)
-            R = head.rho / (t - 1.0) if t > 1 else 1.0
             h = head.h
-            for e in range(4):
-                kappa[e] = KAPPA[e]
+            for e in range(2):
                 prior[e] = h * (C.at.values / t) / GAMMA[e]
-            kappa[3] = 1.0 / (1.0 / KAPPA[3] + 0.12 * t / R / sqrt(1.0 + 0.1 * t / (10.0 * R + 1.0)))
-            for e in range(8):
+            for e in range(4):
                 z[e], ys[e] = head.b[e], y
-            margins(x, ix, nnz, w, K, seen, kappa, prior, t * P.l2, size, z, norm)
-            for e in range(8):
+            margins(x, ix, nnz, w, K, row_c, t, prior, t * P.l2, C.work, z, norm)
+            for e in range(4):
                 if not isfinite(z[e]):
                     return 1
             if P.many is not NULL:
-                P.many(8, z, ys, value, slope, P.loss_par)
+                P.many(4, z, ys, value, slope, P.loss_par)
             else:
-                for e in range(8):
+                for e in range(4):
                     value[e] = P.value(z[e], y, P.loss_par)
-            for e in range(8):
+            for e in range(4):
                 head.lost[e] += s * t * t * value[e]
-            M.loss_sum[k] += s * value[1]
+            M.loss_sum[k] += s * value[0]
             M.weight_sum[k] += s
-            c = share_of(head, s, z[1], y, t)
+            c = share_of(head, s, z[0], y, t)
             if P.span != 1.0:
-                curve = measured(P, head, z[1], y)
+                curve = measured(P, head, z[0], y)
                 learn(P, head, curve, s)
-            for e in range(4):
-                b_size[e] = 1.0 / (kappa[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
-                a[e] = c * implicit_step(P.implicit, P.slope, z[e], c * (norm[e] + b_size[e]), y, P.loss_par)
+            for e in range(2):
+                b_size[e] = 1.0 / (KAPPA[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
+                step = c * (norm[e] + b_size[e])
+                a[e] = c * implicit_step(P.implicit, P.slope, z[e], step, y, P.loss_par)
             if P.span == 1.0:
-                curve = measured(P, head, z[1] + a[1] * (norm[1] + b_size[1]), y)
+                curve = measured(P, head, z[0] + a[0] * (norm[0] + b_size[0]), y)
                 learn(P, head, curve, s)
-            curve = max(curve, 0.04 * head.h)
-            head.curve += c * curve
-            head.rho += 1.0 + t * curve * norm[0]
-            move(x, ix, nnz, w, K, seen, size, a, c * curve, t, P)
-            for e in range(4):
+            curve = c * max(curve, 0.04 * head.h)
+            head.curve += curve
+            move(x, ix, nnz, w, K, C.work, a, curve, t, P.l1, P.l2)
+            for e in range(2):
                 head.b[e] += a[e] * b_size[e]
-                head.b[4 + e] += (head.b[e] - head.b[4 + e]) * (1.0 - past * past * past)
+                head.b[2 + e] += (head.b[e] - head.b[2 + e]) * (1.0 - past * past * past)
     return 0
 
 
@@ -211,7 +205,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     cdef const int32_t[::1] visit = order[1]
     cdef Py_ssize_t buffer_rows = order[4], K = state.b.shape[0], i, r, longest = 0
     cdef bint sparse = state.auto.sparse
-    cdef floating[:, ::1] W = state.auto.lanes if sparse else state.W, A = state.A
+    cdef floating[:, ::1] W = state.auto.records if sparse else state.W, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef double[:, ::1] columns = state.auto.columns, heads = state.auto.heads
     cdef AutoScalars[::1] at = state.auto.at
@@ -221,8 +215,8 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     cdef Pace C
     cdef int fault
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
-            or columns.shape[0] * columns.shape[1] != (4 if sparse else 3) * d
-            or (W.shape[1] != K * LANE if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])):
+            or columns.shape[1] != (0 if sparse else d)
+            or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
@@ -233,9 +227,9 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
             longest = max(longest, indptr[r + 1] - indptr[r])
     workspace(&M, state.W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
-    C.at, C.columns, C.heads = &at[0], &columns[0, 0] if d else NULL, <Head*> &heads[0, 0]
+    C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept = plan.par.intercept_decay > 0
-    cdef size_t room = 7 * longest * sizeof(double) if sparse else (d + M.S) * sizeof(floating)
+    cdef size_t room = 2 * longest * sizeof(double) if sparse else (d + M.S) * sizeof(floating)
     C.work = <double*> malloc(room + 1)
     if C.work is NULL:
         free(M.of)
