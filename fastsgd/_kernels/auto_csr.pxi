@@ -9,85 +9,54 @@
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
 # margin by about gamma. The two rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
 # the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
+cdef extern from "auto.h":
+    void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
+                        const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
+    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
+                     double curve, double t, double l1, double l2) noexcept nogil
+    void margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
+                        const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
+    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
+                     double curve, double t, double l1, double l2) noexcept nogil
+    void margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
+                        const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
+    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
+                     double curve, double t, double l1, double l2) noexcept nogil
+    void margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
+                        const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
+    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
+                     double curve, double t, double l1, double l2) noexcept nogil
+
 cdef enum:
-    RECORD = 8      # numbers of a weight: the two rules, their averages, H, q, visits, and the row of the last visit
-    H_AT = 4, Q_AT = 5, VISITS = 6, LAST = 7
+    RECORD = 8      # numbers of a weight, see auto.h
 cdef double[2] KAPPA = [0.7, 0.25]
 cdef double[2] GAMMA = [8.0, 2.0]
 
 
-cdef inline double last_visit(const floating* w) noexcept nogil:
-    """In float32 as an integer, which counts further."""
-    if floating is float:
-        return (<const uint32_t*> w)[LAST]
-    else:
-        return w[LAST]
-
-
-cdef inline void visited(floating* w, double t) noexcept nogil:
-    if floating is float:
-        (<uint32_t*> w)[LAST] = <uint32_t> t
-    else:
-        w[LAST] = t
-
-
-cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, double c, double t,
-                         const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil:
+cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, double c,
+                         double t, const double* prior, double ridge, floating* P, double* z, double* norm) noexcept nogil:
     """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P."""
-    cdef double z0 = 0, z1 = 0, z2 = 0, z3 = 0, n0 = 0, n1 = 0, w0, w1, xk, x2, q, due, past, known
-    cdef double per = 1.0 / (t - 1.0) if t > 1 else 0.0
-    cdef floating* w
-    cdef Py_ssize_t k
-    for k in range(nnz):
-        w = W + <Py_ssize_t> ix[k] * K * RECORD
-        xk, w0, w1, q = x[k], w[0], w[1], w[Q_AT]
-        x2 = xk * xk
-        q += (x2 - q) * (0.125 if q > 0 else 1.0)
-        past = max(0.0, last_visit(w) - 1.0) * per
-        due = 1.0 - past * past * past
-        known = w[H_AT] + ridge
-        w[Q_AT] = <floating> q
-        w[VISITS] += <floating> c
-        visited(w, t)
-        w[2] += <floating> ((w0 - w[2]) * due)
-        w[3] += <floating> ((w1 - w[3]) * due)
-        P[2 * k] = KAPPA[0] * known + prior[0] * q + 1e-300
-        P[2 * k + 1] = KAPPA[1] * known + prior[1] * q + 1e-300
-        z0 += xk * w0
-        z1 += xk * w1
-        z2 += xk * w[2]
-        z3 += xk * w[3]
-        n0 += x2 / P[2 * k]
-        n1 += x2 / P[2 * k + 1]
-    z[0] += z0
-    z[1] += z1
-    z[2] += z2
-    z[3] += z3
-    norm[0], norm[1] = n0, n1
+    if floating is float and index is int32_t:
+        margins_f4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+    elif floating is float:
+        margins_f4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+    elif index is int32_t:
+        margins_d4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+    else:
+        margins_d4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
 
 
-cdef inline double soft_sum(double u, double most) noexcept nogil:
-    return u - most if u > most else u + most if u < -most else 0.0
-
-
-cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t K, const double* P,
+cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* P,
                       const double* a, double curve, double t, double l1, double l2) noexcept nogil:
     """w <- S(w + a x / P, times l1 / P) / (1 + times l2 / P), times = the steps that a visit stands for."""
-    cdef floating* w
-    cdef double xk, times, u0, u1, l2s
-    cdef double most = 0.1 * t + 1.0
-    cdef Py_ssize_t k
-    for k in range(nnz):
-        w = W + <Py_ssize_t> ix[k] * K * RECORD
-        xk = x[k]
-        u0, u1 = w[0] * P[2 * k] + a[0] * xk, w[1] * P[2 * k + 1] + a[1] * xk
-        times = min(t / w[VISITS], most)
-        l2s = times * l2
-        if l1 > 0:
-            u0, u1 = soft_sum(u0, times * l1), soft_sum(u1, times * l1)
-        w[0] = <floating> (u0 / (P[2 * k] + l2s))
-        w[1] = <floating> (u1 / (P[2 * k + 1] + l2s))
-        w[H_AT] += <floating> (curve * xk * xk)
+    if floating is float and index is int32_t:
+        move_f4_i32(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+    elif floating is float:
+        move_f4_i64(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+    elif index is int32_t:
+        move_d4_i32(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+    else:
+        move_d4_i64(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -134,7 +103,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 prior[e] = h * (C.at.values / t) / GAMMA[e]
             for e in range(4):
                 z[e], ys[e] = head.b[e], y
-            margins(x, ix, nnz, w, K, row_c, t, prior, t * P.l2, C.work, z, norm)
+            margins(x, ix, nnz, w, K * RECORD, row_c, t, prior, t * P.l2, <floating*> C.work, z, norm)
             for e in range(4):
                 if not isfinite(z[e]):
                     return 1
@@ -160,7 +129,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 learn(P, head, curve, s)
             curve = c * max(curve, 0.04 * head.h)
             head.curve += curve
-            move(x, ix, nnz, w, K, C.work, a, curve, t, P.l1, P.l2)
+            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, t, P.l1, P.l2)
             for e in range(2):
                 head.b[e] += a[e] * b_size[e]
                 head.b[2 + e] += (head.b[e] - head.b[2 + e]) * (1.0 - past * past * past)
@@ -229,7 +198,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept = plan.par.intercept_decay > 0
-    cdef size_t room = 2 * longest * sizeof(double) if sparse else (d + M.S) * sizeof(floating)
+    cdef size_t room = 4 * longest * sizeof(floating) if sparse else (d + M.S) * sizeof(floating)
     C.work = <double*> malloc(room + 1)
     if C.work is NULL:
         free(M.of)

@@ -1,0 +1,84 @@
+/* Along one row of learning_rate="auto" on CSR, see auto_csr.pxi. A weight is a record of eight numbers: two rules w, their
+ * averages A, the sum H of the curvatures, the mean q of the last squared values, visits, and the row of the last visit (in
+ * float32 an unsigned integer, which counts further). Rules and averages lie together, so that they are one vector. */
+#ifndef FASTSGD_AUTO_H
+#define FASTSGD_AUTO_H
+#include <stdint.h>
+#include <string.h>
+#include "lanes.h"
+
+enum { FASTSGD_H = 4, FASTSGD_Q = 5, FASTSGD_VISITS = 6, FASTSGD_LAST = 7, FASTSGD_RECORD = 8 };
+
+static inline float f4_since(float *last, double t) { /* rows since the last visit, which now is t */
+    uint32_t before, now = (uint32_t)t;
+    memcpy(&before, last, sizeof before);
+    memcpy(last, &now, sizeof now);
+    return (float)(int32_t)(now - before);
+}
+
+static inline double d4_since(double *last, double t) {
+    const double gap = t - *last;
+    *last = t;
+    return gap;
+}
+
+#define FASTSGD_AUTO(T, V, N, I, NAME, TINY)                                                                 \
+    /* Count the visits; bring the averages up to date; z += x w for rules and averages; P = kappa (H + ridge) + prior q  \
+     * (1 in the places of the averages), and norm = sum x^2 / P. */                                        \
+    static void margins_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, double c, double t,       \
+                               const double *kappa, const double *prior, double ridge, T *P, double *z, double *norm) { \
+        const V k4 = N##_set((T)kappa[0], (T)kappa[1], 0, 0), p4 = N##_set((T)prior[0], (T)prior[1], 0, 0);  \
+        const V least = N##_set((T)TINY, (T)TINY, 1, 1);                                                     \
+        const T per = (T)(t > 1 ? 1.0 / (t - 1.0) : 0.0), more = (T)ridge, row = (T)c;                       \
+        V sum = N##_zero(), squares = N##_zero();                                                            \
+        T out[4];                                                                                            \
+        for (ptrdiff_t k = 0; k < nnz; k++) {                                                                \
+            T *w = W + (ptrdiff_t)ix[k] * stride;                                                            \
+            const T v = x[k], v2 = v * v, g = N##_since(w + FASTSGD_LAST, t) * per;                          \
+            const T due = g * (3 - g * (3 - g)), known = w[FASTSGD_H] + more;                                \
+            T q = w[FASTSGD_Q];                                                                              \
+            V both = N##_load(w), p;                                                                         \
+            q += (v2 - q) * (q > 0 ? (T)0.125 : (T)1);                                                       \
+            w[FASTSGD_Q] = q;                                                                                \
+            w[FASTSGD_VISITS] += row;                                                                        \
+            both = N##_times(both, due, N##_sub(N##_set(w[0], w[1], w[0], w[1]), both));                     \
+            N##_store(w, both);                                                                              \
+            sum = N##_times(sum, v, both);                                                                   \
+            p = N##_times(N##_times(least, known, k4), q, p4);                                               \
+            N##_store(P + 4 * k, p);                                                                         \
+            squares = N##_add(squares, N##_div(N##_set(v2, v2, 0, 0), p));                                   \
+        }                                                                                                    \
+        N##_store(out, sum);                                                                                 \
+        for (int r = 0; r < 4; r++) z[r] += out[r];                                                          \
+        N##_store(out, squares);                                                                             \
+        norm[0] = out[0], norm[1] = out[1];                                                                  \
+    }                                                                                                        \
+    /* w <- S(w P + a x, times l1) / (P + times l2), times the rows that a visit stands for; the averages stay. */        \
+    static void move_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *P, const double *a, \
+                            double curve, double t, double l1, double l2) {                                  \
+        const V a4 = N##_set((T)a[0], (T)a[1], 0, 0);                                                        \
+        const T most = (T)(0.1 * t + 1.0), rows = (T)t, h = (T)curve;                                        \
+        for (ptrdiff_t k = 0; k < nnz; k++) {                                                                \
+            T *w = W + (ptrdiff_t)ix[k] * stride;                                                            \
+            const T v = x[k], rate = rows / w[FASTSGD_VISITS], times = rate < most ? rate : most;            \
+            const T more = times * (T)l2;                                                                    \
+            const V p = N##_load(P + 4 * k);                                                                 \
+            V u = N##_times(N##_mul(N##_load(w), p), v, a4);                                                 \
+            w[FASTSGD_H] += h * v * v;                                                                       \
+            if (l1 > 0) {                                                                                    \
+                const T off = times * (T)l1;                                                                 \
+                T part[4];                                                                                   \
+                N##_store(part, u);                                                                          \
+                for (int r = 0; r < 2; r++)                                                                  \
+                    part[r] = part[r] > off ? part[r] - off : part[r] < -off ? part[r] + off : 0;            \
+                u = N##_load(part);                                                                          \
+            }                                                                                                \
+            N##_store(w, N##_div(u, N##_add(p, N##_set(more, more, 0, 0))));                                 \
+        }                                                                                                    \
+    }
+FASTSGD_AUTO(float, f4, f4, int32_t, f4_i32, 1e-37)
+FASTSGD_AUTO(float, f4, f4, int64_t, f4_i64, 1e-37)
+FASTSGD_AUTO(double, d4, d4, int32_t, d4_i32, 1e-300)
+FASTSGD_AUTO(double, d4, d4, int64_t, d4_i64, 1e-300)
+
+#endif
