@@ -22,31 +22,44 @@ static inline double d4_since(double *last, double t) {
     return gap;
 }
 
+#if defined(__GNUC__) || defined(__clang__)
+#define FASTSGD_SOON(p) __builtin_prefetch(p, 1, 3)
+#else
+#define FASTSGD_SOON(p) ((void)(p))
+#endif
+
 #define FASTSGD_AUTO(T, V, N, I, NAME, TINY)                                                                 \
-    /* Count the visits; bring the averages up to date; z += x w for rules and averages; P = kappa (H + ridge) + prior q  \
-     * (1 in the places of the averages), and norm = sum x^2 / P. */                                        \
+    /* Count the visits; bring the averages up to date; z += x w for rules and averages; P = kappa (H + ridge) + prior q, \
+     * and behind it the rows that a visit stands for; norm = sum x^2 / P. */                               \
     static void margins_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, double c, double t,       \
                                const double *kappa, const double *prior, double ridge, T *P, double *z, double *norm) { \
         const V k4 = N##_set((T)kappa[0], (T)kappa[1], 0, 0), p4 = N##_set((T)prior[0], (T)prior[1], 0, 0);  \
-        const V least = N##_set((T)TINY, (T)TINY, 1, 1);                                                     \
+        const V least = N##_set((T)TINY, (T)TINY, 0, 1);                                                     \
         const T per = (T)(t > 1 ? 1.0 / (t - 1.0) : 0.0), more = (T)ridge, row = (T)c;                       \
+        const T rows = (T)t, most = (T)(0.1 * t + 1.0);                                                      \
         V sum = N##_zero(), squares = N##_zero();                                                            \
         T out[4];                                                                                            \
         for (ptrdiff_t k = 0; k < nnz; k++) {                                                                \
             T *w = W + (ptrdiff_t)ix[k] * stride;                                                            \
+            FASTSGD_SOON(W + (ptrdiff_t)ix[k + 12 < nnz ? k + 12 : k] * stride);                              \
             const T v = x[k], v2 = v * v, g = N##_since(w + FASTSGD_LAST, t) * per;                          \
             const T due = g * (3 - g * (3 - g)), known = w[FASTSGD_H] + more;                                \
             T q = w[FASTSGD_Q];                                                                              \
             V both = N##_load(w), p;                                                                         \
             q += (v2 - q) * (q > 0 ? (T)0.125 : (T)1);                                                       \
             w[FASTSGD_Q] = q;                                                                                \
-            w[FASTSGD_VISITS] += row;                                                                        \
+            const T visits = w[FASTSGD_VISITS] + row;                                                        \
+            w[FASTSGD_VISITS] = visits;                                                                      \
             both = N##_times(both, due, N##_sub(N##_set(w[0], w[1], w[0], w[1]), both));                     \
             N##_store(w, both);                                                                              \
             sum = N##_times(sum, v, both);                                                                   \
             p = N##_times(N##_times(least, known, k4), q, p4);                                               \
             N##_store(P + 4 * k, p);                                                                         \
-            squares = N##_add(squares, N##_div(N##_set(v2, v2, 0, 0), p));                                   \
+            p = N##_add(p, N##_set(0, 0, visits, 0));                                                        \
+            p = N##_div(N##_set(v2, v2, rows, 0), p); /* three divisions in one */                           \
+            squares = N##_add(squares, p);                                                                   \
+            N##_store(out, p);                                                                               \
+            P[4 * k + 2] = out[2] < most ? out[2] : most;                                                    \
         }                                                                                                    \
         N##_store(out, sum);                                                                                 \
         for (int r = 0; r < 4; r++) z[r] += out[r];                                                          \
@@ -55,14 +68,13 @@ static inline double d4_since(double *last, double t) {
     }                                                                                                        \
     /* w <- S(w P + a x, times l1) / (P + times l2), times the rows that a visit stands for; the averages stay. */        \
     static void move_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *P, const double *a, \
-                            double curve, double t, double l1, double l2) {                                  \
+                            double curve, double l1, double l2) {                                  \
         const V a4 = N##_set((T)a[0], (T)a[1], 0, 0);                                                        \
-        const T most = (T)(0.1 * t + 1.0), rows = (T)t, h = (T)curve;                                        \
+        const T h = (T)curve;                                                                                \
         for (ptrdiff_t k = 0; k < nnz; k++) {                                                                \
             T *w = W + (ptrdiff_t)ix[k] * stride;                                                            \
-            const T v = x[k], rate = rows / w[FASTSGD_VISITS], times = rate < most ? rate : most;            \
-            const T more = times * (T)l2;                                                                    \
-            const V p = N##_load(P + 4 * k);                                                                 \
+            const T v = x[k], times = P[4 * k + 2], more = times * (T)l2;                                    \
+            const V p = N##_set(P[4 * k], P[4 * k + 1], 1, 1);                                               \
             V u = N##_times(N##_mul(N##_load(w), p), v, a4);                                                 \
             w[FASTSGD_H] += h * v * v;                                                                       \
             if (l1 > 0) {                                                                                    \

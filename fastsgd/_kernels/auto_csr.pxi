@@ -13,19 +13,19 @@ cdef extern from "auto.h":
     void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
                         const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
     void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
-                     double curve, double t, double l1, double l2) noexcept nogil
+                     double curve, double l1, double l2) noexcept nogil
     void margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
                         const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
     void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
-                     double curve, double t, double l1, double l2) noexcept nogil
+                     double curve, double l1, double l2) noexcept nogil
     void margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
                         const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
     void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
-                     double curve, double t, double l1, double l2) noexcept nogil
+                     double curve, double l1, double l2) noexcept nogil
     void margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
                         const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
     void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
-                     double curve, double t, double l1, double l2) noexcept nogil
+                     double curve, double l1, double l2) noexcept nogil
 
 cdef enum:
     RECORD = 8      # numbers of a weight, see auto.h
@@ -47,16 +47,16 @@ cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, flo
 
 
 cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* P,
-                      const double* a, double curve, double t, double l1, double l2) noexcept nogil:
+                      const double* a, double curve, double l1, double l2) noexcept nogil:
     """w <- S(w + a x / P, times l1 / P) / (1 + times l2 / P), times = the steps that a visit stands for."""
     if floating is float and index is int32_t:
-        move_f4_i32(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+        move_f4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
     elif floating is float:
-        move_f4_i64(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+        move_f4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
     elif index is int32_t:
-        move_d4_i32(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+        move_d4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
     else:
-        move_d4_i64(x, ix, nnz, W, stride, P, a, curve, t, l1, l2)
+        move_d4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -129,7 +129,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 learn(P, head, curve, s)
             curve = c * max(curve, 0.04 * head.h)
             head.curve += curve
-            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, t, P.l1, P.l2)
+            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, P.l1, P.l2)
             for e in range(2):
                 head.b[e] += a[e] * b_size[e]
                 head.b[2 + e] += (head.b[e] - head.b[2 + e]) * (1.0 - past * past * past)
