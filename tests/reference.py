@@ -291,8 +291,12 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
         weight, values = weight + si, values + len(j)
-        q[j] += (x**2 - q[j]) * np.where(q[j] > 0, 0.125, 1)
         seen[j] += si * t / weight
+        jump = (q[j] > 0) & (x**2 > 16 * q[j]) & (seen[j] <= 16)  # so far its values were unusually small
+        before, part = q[j], np.where(jump, 0.5, np.where(q[j] > 0, 0.125, 1))
+        q[j] += (x**2 - q[j]) * part
+        less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
+        W[j], A[j] = W[j] * less, A[j] * less
         if t > 1:
             A[j] += (W[j] - A[j]) * (1 - (np.maximum(last[j] - 1, 0) / (t - 1)) ** 3)[:, None, None]
         last[j] = t
@@ -322,7 +326,7 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
 
 
 def curvature_of_head(curvature, z, y, s, k):
-    """What one head measures at its margin, not below a share of h."""
+    """What one head measures at its margin, or the slope squared up to h; not below a share of h."""
     one = Curvature(curvature.loss, 1)
     one.h, one.total, one.weight, one.far = (
         getattr(curvature, name)[k : k + 1] for name in ("h", "total", "weight", "far")
@@ -331,4 +335,5 @@ def curvature_of_head(curvature, z, y, s, k):
     one.learn(c, np.array([s]))
     for name in ("h", "total", "weight", "far"):
         getattr(curvature, name)[k] = getattr(one, name)[0]
-    return max(c[0], 0.04 * one.h[0])
+    fisher = min(one.h[0], one.loss.slope(z, y) ** 2) if one.loss.span == 0 else 0.0
+    return max(c[0], fisher, 0.04 * one.h[0])

@@ -1,8 +1,10 @@
 /* Along one row of learning_rate="auto" on CSR, see auto_csr.pxi. A weight is a record of eight numbers: two rules w, their
  * averages A, the sum H of the curvatures, the mean q of the last squared values, visits, and the row of the last visit (in
- * float32 an unsigned integer, which counts further). Rules and averages lie together, so that they are one vector. */
+ * float32 an unsigned integer, which counts further). A weight learnt from values that turn out to have been small for their
+ * column shrinks with its unit: else it would be as large as they were small. Rules and averages lie together, so that they are one vector. */
 #ifndef FASTSGD_AUTO_H
 #define FASTSGD_AUTO_H
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include "lanes.h"
@@ -46,10 +48,16 @@ static inline double d4_since(double *last, double t) {
             const T due = g * (3 - g * (3 - g)), known = w[FASTSGD_H] + more;                                \
             T q = w[FASTSGD_Q];                                                                              \
             V both = N##_load(w), p;                                                                         \
-            q += (v2 - q) * (q > 0 ? (T)0.125 : (T)1);                                                       \
-            w[FASTSGD_Q] = q;                                                                                \
             const T visits = w[FASTSGD_VISITS] + row;                                                        \
             w[FASTSGD_VISITS] = visits;                                                                      \
+            if (v2 > 16 * q && visits <= 16 && q > 0) { /* so far its values were unusually small */         \
+                const T q_new = (T)0.5 * (q + v2), less = (T)sqrt((double)(q / q_new));                      \
+                both = N##_mul(both, N##_set(less, less, less, less));                                       \
+                N##_store(w, both);                                                                          \
+                q = q_new;                                                                                   \
+            } else                                                                                           \
+                q += (v2 - q) * (q > 0 ? (T)0.125 : (T)1);                                                   \
+            w[FASTSGD_Q] = q;                                                                                \
             both = N##_times(both, due, N##_sub(N##_set(w[0], w[1], w[0], w[1]), both));                     \
             N##_store(w, both);                                                                              \
             sum = N##_times(sum, v, both);                                                                   \

@@ -7,7 +7,8 @@
 #
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
-# margin by about gamma. The two rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
+# margin by about gamma. h_i is the slope's slope, or the slope squared where that is more (on the average they are equal at
+# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps. The two rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
 # the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
 cdef extern from "auto.h":
     void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
@@ -68,7 +69,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, row_c, curve = 0, past, step
+    cdef double s, t, c, y, h, row_c, curve = 0, past, step, g
     cdef double z[4]
     cdef double ys[4]
     cdef double value[4]
@@ -120,6 +121,9 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             if P.span != 1.0:
                 curve = measured(P, head, z[0], y)
                 learn(P, head, curve, s)
+                if P.span == 0:
+                    g = P.slope(z[0], y, P.loss_par)
+                    curve = max(curve, min(h, g * g))
             for e in range(2):
                 b_size[e] = 1.0 / (KAPPA[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
                 step = c * (norm[e] + b_size[e])
