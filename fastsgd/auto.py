@@ -11,7 +11,7 @@ import numpy as np
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
 B, LOST, HEAD_WIDTH = slice(6, 10), slice(10, 14), 14
-RECORD, LAST = 8, 7
+RECORD = 8
 RULES = ("kappa=0.7, gamma=8", "kappa=0.25, gamma=2")
 
 
@@ -32,7 +32,7 @@ class Auto:
         the penalty was last paid, and when it is next due (dense).
     records : (n_features, K * 8) of the weights' dtype, or None
         CSR: of each weight the two rules, their averages, the sum of the curvatures, the mean of the last squared values,
-        visits, and the row of the last visit (in float32 the bits of an unsigned integer).
+        visits, and one of padding.
     """
 
     sparse: bool
@@ -75,13 +75,7 @@ class Auto:
             return out, np.zeros(K)
         if self.sparse:
             records, best = self.records.reshape(len(W), K, RECORD), self._best()
-            for k, rule in enumerate(best):
-                record = records[:, k]
-                w, mean = record[:, rule % 2], record[:, 2 + rule % 2]
-                last = np.ascontiguousarray(record[:, LAST])
-                last = last.view(np.uint32) if last.dtype == np.float32 else last
-                due = 1.0 - (np.maximum(last.astype(np.float64) - 1.0, 0.0) / t) ** 3
-                out[:, k] = w if rule < 2 else mean + (w - mean) * due
+            out[:, :K] = records[:, np.arange(K), best]
             return out, self.heads[np.arange(K), B.start + best]
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]

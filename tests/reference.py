@@ -284,7 +284,7 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     """
     d, K = X.shape[1], Y.shape[1]
     W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
-    q, seen, last, H, bH = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
+    q, seen, H, bH = np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
     curvature, values, weight, lost, (kappa, gamma) = Curvature(loss, K), 0, 0.0, np.zeros((K, 4)), RULES.T
     t, sums = 0, np.zeros((2, K))
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
@@ -297,9 +297,6 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         q[j] += (x**2 - q[j]) * part
         less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
         W[j], A[j] = W[j] * less, A[j] * less
-        if t > 1:
-            A[j] += (W[j] - A[j]) * (1 - (np.maximum(last[j] - 1, 0) / (t - 1)) ** 3)[:, None, None]
-        last[j] = t
         for k in range(K):
             z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
             values_at = loss.value(np.r_[z, z_avg], y[k])
@@ -315,11 +312,11 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
                 curve = curvature_of_head(curvature, (z + a * (size + b_size))[0], y[k], wi[k], k)
             times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] / P
             W[j, k] = soft(W[j, k] + np.outer(x, a) / P, times * l1) / (1 + times * l2)
+            A[j, k] += (W[j, k] - A[j, k]) * np.minimum(3 / (seen[j] + 2), 1)[:, None]
             H[j, k] += c[k] * curve * x**2
             bH[k] += c[k] * curve
             b[k] += a * b_size
             b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
-    A = A + (W - A) * (1 - (np.maximum(last - 1, 0) / t) ** 3)[:, None, None]
     rule = lost.argmin(axis=1)
     W, b = np.concatenate([W, A], axis=2)[:, range(K), rule], np.concatenate([b, b_avg], axis=1)[range(K), rule]
     return W, b, t + 1, sums, rule

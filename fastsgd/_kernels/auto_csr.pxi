@@ -8,8 +8,8 @@
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
 # margin by about gamma. h_i is the slope's slope, or the slope squared where that is more (on the average they are equal at
-# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps. The two rules differ in kappa and gamma. Each one and its average (weights t^2) are candidates, and
-# the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
+# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps. The two rules differ in kappa and gamma. Each one and its average
+# (of the weights after each visit, later ones counting more, as v^2 at visit v) are candidates, and the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
 cdef extern from "auto.h":
     void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
                         const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
@@ -36,7 +36,7 @@ cdef double[2] GAMMA = [8.0, 2.0]
 
 cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, double c,
                          double t, const double* prior, double ridge, floating* P, double* z, double* norm) noexcept nogil:
-    """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P."""
+    """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P: see auto.h."""
     if floating is float and index is int32_t:
         margins_f4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
     elif floating is float:
@@ -69,11 +69,11 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, row_c, curve = 0, past, step, g
-    cdef double z[4]
-    cdef double ys[4]
-    cdef double value[4]
-    cdef double slope[4]
+    cdef double s, t, c, y, h, row_c, curve = 0, past, step
+    cdef double z[6]
+    cdef double ys[6]
+    cdef double value[6]
+    cdef double slope[6]
     cdef double prior[2]
     cdef double norm[2]
     cdef double a[2]
@@ -103,27 +103,33 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             for e in range(2):
                 prior[e] = h * (C.at.values / t) / GAMMA[e]
             for e in range(4):
-                z[e], ys[e] = head.b[e], y
+                z[e] = head.b[e]
+            for e in range(6):
+                ys[e] = y
             margins(x, ix, nnz, w, K * RECORD, row_c, t, prior, t * P.l2, <floating*> C.work, z, norm)
             for e in range(4):
                 if not isfinite(z[e]):
                     return 1
-            if P.many is not NULL:
-                P.many(4, z, ys, value, slope, P.loss_par)
+            if P.many is not NULL and P.span == 0:  # all that is asked of the loss at once
+                z[4], z[5] = z[0] + 1.0, z[0] - 1.0
+                P.many(6, z, ys, value, slope, P.loss_par)
+                curve = 0.5 * (slope[4] - slope[5])
             else:
                 for e in range(4):
                     value[e] = P.value(z[e], y, P.loss_par)
+                if P.span == 0:
+                    slope[0] = P.slope(z[0], y, P.loss_par)
+                    curve = measured(P, head, z[0], y)
             for e in range(4):
                 head.lost[e] += s * t * t * value[e]
             M.loss_sum[k] += s * value[0]
             M.weight_sum[k] += s
             c = share_of(head, s, z[0], y, t)
-            if P.span != 1.0:
+            if P.span == 0:
+                curve = max(curve, min(h, slope[0] * slope[0]))
+            elif P.span > 1.0:
                 curve = measured(P, head, z[0], y)
                 learn(P, head, curve, s)
-                if P.span == 0:
-                    g = P.slope(z[0], y, P.loss_par)
-                    curve = max(curve, min(h, g * g))
             for e in range(2):
                 b_size[e] = 1.0 / (KAPPA[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
                 step = c * (norm[e] + b_size[e])
