@@ -125,7 +125,9 @@ class State:
     def _prepare_auto(self, plan, sparse):
         if self.auto is None:
             if self.W.any() or self.b.any():
-                raise ValueError("learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew.")
+                raise ValueError(
+                    "learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew."
+                )
             self.auto = Auto.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
         elif self.auto.sparse != sparse:
             was, now = ("CSR", "dense") if self.auto.sparse else ("dense", "CSR")

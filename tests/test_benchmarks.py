@@ -49,7 +49,7 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers"])
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "auto"])
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -62,6 +62,7 @@ def test_the_list_above_is_complete():
         "estimators",
         "imports",
         "optimizers",
+        "auto",
     }
 
 

@@ -140,7 +140,9 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
 
     def _check_auto(self, optimizer):
         if self._nu:
-            raise ValueError(f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset.")
+            raise ValueError(
+                f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset."
+            )
         if self._loss().coupled or getattr(self, "multi_class", "ovr") != "ovr":
             raise ValueError(f"learning_rate='auto' needs multi_class='ovr', got {self.multi_class!r}.")
         wrong = {
@@ -148,7 +150,8 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, BaseEstimator):
             f"batch_size=1, got {self.batch_size!r}": self.batch_size != 1,
             f"average=False, as it always averages, got {self.average!r}": bool(self.average),
             f"gradient_noise=0, got {self.gradient_noise!r}": bool(self.gradient_noise),
-            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": self.init != "zeros" or self.n_init != 1,
+            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": self.init != "zeros"
+            or self.n_init != 1,
             f"intercept_decay='auto', got {self.intercept_decay!r}": self.intercept_decay != "auto",
         }
         for what, is_wrong in wrong.items():

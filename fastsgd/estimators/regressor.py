@@ -48,7 +48,7 @@ class SGDRegressor(RegressorMixin, BaseSGD):
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="invscaling"
         "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
-        "auto": nothing to choose, and no need to scale X; see Notes.
+        "auto": nothing to choose, and no need to scale X; see the notes of `SGDClassifier`.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size.
     power_t : float, default=0.25
