@@ -343,8 +343,8 @@ cdef class Auto(Schedule):
     >>> X = np.random.default_rng(0).standard_normal((1000, 3)) * [1e-3, 1.0, 1e6] + [0.0, 5.0, 1e7]
     >>> y = X @ [1e3, 2.0, 3e-6] + 4.0
     >>> reg = SGDRegressor(learning_rate="auto", penalty=None, max_iter=1, tol=None, random_state=0).fit(X, y)
-    >>> print(reg.score(X, y).round(2))
-    1.0
+    >>> print(f"{reg.score(X, y):.2f}")
+    1.00
     """
     name, auto = "auto", True
 

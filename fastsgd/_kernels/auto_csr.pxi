@@ -8,25 +8,32 @@
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
 # margin by about gamma. h_i is the slope's slope, or the slope squared where that is more (on the average they are equal at
-# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps. The two rules differ in kappa and gamma. Each one and its average
-# (of the weights after each visit, later ones counting more, as v^2 at visit v) are candidates, and the one with the least loss on rows before they were learnt from (later rows count more, by t^2) is the model.
+# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
+#
+# The two rules differ in kappa and gamma. Each one and its average (of the weights after each visit; later ones count more,
+# by v^2 at visit v) are candidates, and the one with the least loss on rows before they were learnt from (later rows count
+# more, by t^2) is the model.
 cdef extern from "auto.h":
     void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
-    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
-                     double curve, double l1, double l2) noexcept nogil
+                        const double* kappa, const double* prior, double ridge, float* P, double* z,
+                        double* norm) noexcept nogil
+    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
+                     const double* a, double curve, double l1, double l2) noexcept nogil
     void margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z, double* norm) noexcept nogil
-    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P, const double* a,
-                     double curve, double l1, double l2) noexcept nogil
+                        const double* kappa, const double* prior, double ridge, float* P, double* z,
+                        double* norm) noexcept nogil
+    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
+                     const double* a, double curve, double l1, double l2) noexcept nogil
     void margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
-    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
-                     double curve, double l1, double l2) noexcept nogil
+                        const double* kappa, const double* prior, double ridge, double* P, double* z,
+                        double* norm) noexcept nogil
+    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
+                     const double* a, double curve, double l1, double l2) noexcept nogil
     void margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z, double* norm) noexcept nogil
-    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P, const double* a,
-                     double curve, double l1, double l2) noexcept nogil
+                        const double* kappa, const double* prior, double ridge, double* P, double* z,
+                        double* norm) noexcept nogil
+    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
+                     const double* a, double curve, double l1, double l2) noexcept nogil
 
 cdef enum:
     RECORD = 8      # numbers of a weight, see auto.h
