@@ -12,7 +12,9 @@ from fastsgd import losses, schedules
 ETA0, ALPHA, POWER, ROWS, PASSES = 0.3, 0.01, 0.4, 50, 8
 T = np.arange(1.0, ROWS * PASSES + 100)
 STEPS = ROWS * PASSES
-OBJECTS = [cls() for cls in SCHEDULES.values()]  # "auto" has no step size that is the same for all weights: test_auto.py
+OBJECTS = [
+    cls() for cls in SCHEDULES.values()
+]  # "auto" has no step size that is the same for all weights: test_auto.py
 OBJECTS += [
     schedules.Exponential(0.5, 7),
     schedules.Step(0.5, 2),
