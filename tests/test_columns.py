@@ -273,7 +273,7 @@ def test_lists_of_index_and_value_are_sparse_rows(as_map, tmp_path):
     assert from_arrow(table, n_features=100).read(0).X.shape == (200, 101)
     table = table.cast(pa.schema([table.schema.field(0).with_metadata({"n_features": "40"}), table.schema.field(1)]))
     assert from_arrow(table.to_reader()).n_features == 41
-    with pytest.raises(ValueError, match=r"indices must be in \[0, 10\), found 29. Give n_features"):
+    with pytest.raises(ValueError, match=r"indices must be in \[0, 10\), found \d+. Give n_features"):
         from_arrow(table, n_features=10).read(0)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -88,57 +89,73 @@ class StreamSource(TabularSource):
         return {"format": "stream", **self.columns.describe()}
 
 
+@lru_cache(maxsize=32)
+def _mapping(path, size, modified):
+    """The file mapped to memory; the other arguments tell it from what it was before."""
+    if size == 0:
+        raise ValueError(f"{path} is empty.")
+    return pa.memory_map(path)
+
+
+def _opened(file, names=None):
+    """A reader of its own, since one is not for several threads; of those columns."""
+    mapped = _mapping(file.unchanged(), file.size, file.modified)
+    if names is None:
+        return ipc.open_file(mapped)
+    fields = ipc.open_file(mapped).schema.names
+    return ipc.open_file(
+        mapped, options=ipc.IpcReadOptions(included_fields=[fields.index(n) for n in names], use_threads=False)
+    )
+
+
+@lru_cache(maxsize=128)
+def _view(file, names, batch):
+    """A batch whose values lie in the file as they are; made once for its slices."""
+    return _opened(file, names).get_batch(batch)
+
+
 class FileSource(TabularSource):
     """IPC files, mapped to memory: in slices of their batches, or, if these are compressed, batch by batch."""
 
     def __init__(self, paths, options):
         self.files = files_of(paths, (".arrow", ".feather", ".ipc"))
-        self.places, self.sizes = [], []  # of each block: file, batch, first row
+        self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
         for number, file in enumerate(self.files):
-            with named(file.path), self._opened(file) as reader:
-                schema = reader.schema
+            with named(file.path):
+                schema = _opened(file).schema
             if number == 0:
                 self.columns = Columns(schema, file.path, **options)
                 step = rows_at_once(schema, self.columns.needed)
             else:
                 self.columns.check(schema, file.path)
-            with named(file.path), self._opened(file, self.columns.needed) as reader:
+            with named(file.path):
+                reader = _opened(file, self.columns.needed)
                 for b in range(reader.num_record_batches):
                     batch = reader.get_batch(b)
                     batch.validate()
-                    size = min(step, len(batch)) if self._mapped(batch) else len(batch)
+                    plain = _lies_in_file(batch)
+                    size = min(step, len(batch)) if plain else len(batch)
                     for lo in range(0, len(batch), max(1, size)):
-                        self.places.append((number, b, lo))
+                        self.places.append((number, b, lo, plain))
                         self.sizes.append(min(size, len(batch) - lo))
         self._settle(self.files[0].path)
 
-    def _opened(self, file, names=None):
-        file.unchanged()
-        if file.size == 0:
-            raise ValueError(f"{file.path} is empty.")
-        mapped = pa.memory_map(file.path)
-        if names is None:
-            return ipc.open_file(mapped)
-        fields = ipc.open_file(mapped).schema.names
-        return ipc.open_file(
-            mapped, options=ipc.IpcReadOptions(included_fields=[fields.index(n) for n in names], use_threads=False)
-        )
-
-    @staticmethod
-    def _mapped(batch):
-        """Whether the values lie in the file as they are."""
-        buffers = [buffer for array in batch.columns for buffer in array.buffers() if buffer is not None]
-        return all(buffer.parent is not None for buffer in buffers)
-
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:
-            number, batch, lo = self.places[b]
+            number, batch, lo, plain = self.places[b]
             file = self.files[number]
             where = f"{file.path}, batch {batch}"
-            with named(where), self._opened(file, names) as reader:
-                part = reader.get_batch(batch).slice(lo, self.sizes[b])
+            with named(where):
+                file.unchanged()
+                whole = _view(file, tuple(names), batch) if plain else _opened(file, names).get_batch(batch)
+                part = whole.slice(lo, self.sizes[b])
                 part.validate(full=True)
-                yield where, part
+            yield where, part
 
     def describe(self):
         return {"format": "arrow", "files": [file.describe() for file in self.files], **self.columns.describe()}
+
+
+def _lies_in_file(batch):
+    buffers = [buffer for array in batch.columns for buffer in array.buffers() if buffer is not None]
+    return all(buffer.parent is not None for buffer in buffers)
