@@ -10,7 +10,7 @@ import pyarrow.ipc as ipc
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
-from fastsgd.sources.tables import TabularSource, rows_at_once
+from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once
 
 
 def source_of(data, options):
@@ -108,7 +108,7 @@ def _opened(file, names=None):
     )
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=16)
 def _view(file, names, batch):
     """A batch whose values lie in the file as they are; made once for its slices."""
     return _opened(file, names).get_batch(batch)
@@ -129,31 +129,39 @@ class FileSource(TabularSource):
             else:
                 self.columns.check(schema, file.path)
             with named(file.path):
-                reader = _opened(file, self.columns.needed)
-                for b in range(reader.num_record_batches):
-                    batch = reader.get_batch(b)
-                    batch.validate()
-                    plain = _lies_in_file(batch)
-                    size = min(step, len(batch)) if plain else len(batch)
-                    for lo in range(0, len(batch), max(1, size)):
-                        self.places.append((number, b, lo, plain))
-                        self.sizes.append(min(size, len(batch) - lo))
+                rows = _batch_rows(file, schema)
+                plain = bool(rows) and _lies_in_file(_opened(file, self.columns.needed).get_batch(0))
+            for b, n in enumerate(rows):
+                size = min(step, n) if plain else n
+                for lo in range(0, n, max(1, size)):
+                    self.places.append((number, b, lo, plain))
+                    self.sizes.append(min(size, n - lo))
         self._settle(self.files[0].path)
+
+    def name(self, block):
+        number, batch, *_ = self.places[block]
+        return f"{self.files[number].path}, batch {batch}"
 
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:
             number, batch, lo, plain = self.places[b]
             file = self.files[number]
-            where = f"{file.path}, batch {batch}"
-            with named(where):
+            with named(self.name(b)):
                 file.unchanged()
                 whole = _view(file, tuple(names), batch) if plain else _opened(file, names).get_batch(batch)
                 part = whole.slice(lo, self.sizes[b])
                 part.validate(full=True)
-            yield where, part
+            yield self.name(b), part
 
     def describe(self):
         return {"format": "arrow", "files": [file.describe() for file in self.files], **self.columns.describe()}
+
+
+def _batch_rows(file, schema):
+    """The rows of each batch. To say so, Arrow has to read a column: one that has few bytes."""
+    narrow = min(schema.names, key=lambda name: row_bytes(schema.field(name).type))
+    reader = _opened(file, [narrow])
+    return [reader.get_batch(b).num_rows for b in range(reader.num_record_batches)]
 
 
 def _lies_in_file(batch):

@@ -70,7 +70,8 @@ class Columns:
         self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
         self.as_category = set(_names("categorical_features", categorical_features))
         self.pairs = [tuple(_names("interactions", pair)) for pair in interactions]
-        self.features = self._features(schema, where, columns)
+        with encode.named(where):
+            self.features = self._features(schema, where, columns)
         self.needed = list(dict.fromkeys(self.features + self.labels))
         self.kinds = {name: self._kind(schema, name, where) for name in self.needed}
         self.types = {name: str(schema.field(name).type) for name in self.needed}
@@ -156,10 +157,12 @@ class Columns:
 
     def check(self, schema, where):
         """That another file's schema is like the first one's, as far as it is read."""
+        with encode.named(where):
+            names = schema.names
         for name in self.needed:
-            if schema.names.count(name) != 1:
+            if names.count(name) != 1:
                 raise ValueError(
-                    f"{where} must have one column {name!r}, as the first file has; it has {_some(schema.names)}."
+                    f"{where} must have one column {name!r}, as the first file has; it has {_some(names)}."
                 )
             dtype = schema.field(name).type
             kind = encode.kind_of(dtype, name in self.as_category)
@@ -172,27 +175,32 @@ class Columns:
     # ------------------------------------------------------------ where they go
     def learn(self, batches):
         """Find the categories, and the widths of lists of (index, value), in (where, batch) of the columns `learnable`."""
-        seen = {name: [] for name in self.learnable}
-        for _, batch in batches:
-            for name, found in seen.items():
-                array = batch.column(name)
-                if self.kinds[name] == "pairs":
-                    index = encode.lists(array)[1].field(0)
-                    found[:] = [max([*found, pc.max(index).as_py() or 0])]
-                    continue
-                array = encode.lists(array)[1] if self.kinds[name] == "tokens" else array
-                strings, codes = encode.words(array)
-                strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
-                found[:] = [pc.unique(pa.concat_arrays([*found, strings.cast(pa.large_string()).drop_null()]))]
+        seen = dict.fromkeys(self.learnable)
+        for where, batch in batches:
+            with encode.named(where):
+                for name, before in seen.items():
+                    seen[name] = self._learnt(batch.column(name), self.kinds[name], before)
         for name, found in seen.items():
             if self.kinds[name] == "pairs":
-                self.widths[name] = found[0] + 1 if found else 1
+                self.widths[name] = 1 + (found or 0)
             else:
-                self.categories[name] = (
-                    pc.take(found[0], pc.array_sort_indices(found[0])) if found else pa.array([], pa.string())
-                )
+                found = pa.array([], pa.string()) if found is None else found
+                self.categories[name] = found.take(pc.array_sort_indices(found))
 
-    def settle(self):
+    @staticmethod
+    def _learnt(array, kind, before):
+        """The largest index, or the categories, of a column, and of what was found before."""
+        if kind == "pairs":
+            return max(before or 0, pc.max(encode.lists(array)[1].field(0)).as_py() or 0)
+        array = encode.lists(array)[1] if kind == "tokens" else array
+        strings, codes = encode.words(array)
+        strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
+        strings = strings.cast(pa.large_string()).drop_null()
+        strings = pc.unique(strings if before is None else pa.concat_arrays([before, strings]))
+        strings.validate(full=True)
+        return strings
+
+    def settle(self, where):
         """Give each feature its place: sets `parts`, `n_features`, `feature_names`, `sparse`."""
         self.parts, at, names = [], 0, []
         parts = [(self.kinds[name], name) for name in self.features] + [
@@ -216,10 +224,10 @@ class Columns:
         self.feature_names = names
         if self.n_features >= 2**31:
             raise ValueError(
-                f"{self.n_features} features are more than 2**31 - 1. Hash the categories, or lower n_hashed."
+                f"{where}: {self.n_features} features are more than 2**31 - 1. Hash the categories, or lower n_hashed."
             )
         if not self.n_features:
-            raise ValueError("there are no features: the columns have no categories.")
+            raise ValueError(f"{where} has no features: its columns have no categories.")
 
     def _crossed(self, pair):
         kinds = [self.kinds[name] for name in pair]
@@ -251,15 +259,15 @@ class Columns:
         return [f"{title}={word}" for word in words]
 
     # ------------------------------------------------------------ rows
-    def rows(self, batches, n=None):
-        """The Rows of (where, batch) in order; of n rows, where that is known."""
+    def rows(self, batches, n=None, name=None):
+        """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name."""
         made, labels, X, done = [], [], None, 0
         for where, batch in batches:
             m = len(batch)
             if n is not None and done + m > n:
                 raise ValueError(f"{where} has more than the {n} rows that it announces.")
             with encode.named(where):
-                labels.append(self.labelled(where, batch))
+                labels.append(self._labelled(where, batch))
                 if self.sparse:
                     made.append(self._csr(where, batch))
                 elif n is None or m == n:
@@ -269,7 +277,7 @@ class Columns:
                     self._dense(where, batch, X[done : done + m])
             done += m
         if not labels or (n is not None and done != n):
-            raise ValueError(f"{where if labels else 'A block'} has {done} rows, and announces {n}.")
+            raise ValueError(f"{name} has {done} rows, and announces {n}.")
         if X is None:
             stack = sp.vstack if self.sparse else np.concatenate
             X = made[0] if len(made) == 1 else stack(made)
@@ -284,6 +292,10 @@ class Columns:
 
     def labelled(self, where, batch):
         """(y, weight) of a batch."""
+        with encode.named(where):
+            return self._labelled(where, batch)
+
+    def _labelled(self, where, batch):
         y = weight = None
         if self.targets:
             y = [encode.labels(batch.column(name), f"target {name!r} of {where}") for name in self.targets]
@@ -313,11 +325,13 @@ class Columns:
                 arrays.append((at, self._number(where, batch, name)))
             elif kind == "product":
                 a, b = (self._number(where, batch, part).astype(self.dtype) for part in name)
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", invalid="ignore"):
                     arrays.append((at, a * b))
         out = np.empty((n, self.n_dense), self.dtype) if out is None else out
         step = max(16, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
-        with np.errstate(over="ignore"):  # float64 to float32: the estimators refuse what is infinite
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # float64 to float32: the estimators refuse what is not finite
             for lo in range(0, n, step):
                 for at, values in arrays:
                     out[lo : lo + step, at] = values[lo : lo + step]

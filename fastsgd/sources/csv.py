@@ -25,7 +25,8 @@ class CsvSource(TabularSource):
         categories = dict.fromkeys(options.get("categorical_features") or (), pa.string())
         with named(first), self._opened(self.files[0], {**categories, **self.given}) as reader:
             schema = reader.schema
-        if unknown := set(self.given) - set(schema.names):
+            names = schema.names
+        if unknown := set(self.given) - set(names):
             raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first}.")
         labels = options.get("target") or ()
         labels = [labels] if isinstance(labels, str) else labels

@@ -11,12 +11,12 @@ LONGEST = 256  # characters of a label for which all labels of a block get the r
 
 @contextmanager
 def named(what):
-    """Errors of pyarrow as ValueErrors that name the file."""
+    """Errors of pyarrow, and text that is no UTF-8, as ValueErrors that name the file."""
     try:
         yield
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeError) as error:
         raise ValueError(f"{what} can't be read: {error or type(error).__name__}") from error
 
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
-from fastsgd.sources.tables import TabularSource
+from fastsgd.sources.tables import TabularSource, row_bytes
 
-BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 16384)  # decoded at once: so much, but no fewer or more rows than these
+BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 32768)  # decoded at once: so much, but no fewer or more rows than these
 
 
 @lru_cache(maxsize=32)
@@ -41,16 +41,18 @@ class ParquetSource(TabularSource):
     def _metadata(self, file):
         return _metadata(file.unchanged(), file.size, file.modified)
 
+    def name(self, block):
+        number, group = self.places[block]
+        return f"{self.files[number].path}, row group {group}"
+
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:
             number, group = self.places[b]
-            file = self.files[number]
-            where = f"{file.path}, row group {group}"
-            with named(where):
-                yield from ((where, batch) for batch in self._batches(file, group, names))
+            with named(self.name(b)):
+                yield from ((self.name(b), batch) for batch in self._batches(self.files[number], group, names))
 
     def _batches(self, file, group, names):
-        width = sum(16 if self.columns.types[name] == "string" else 4 for name in names)
+        width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
         rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS))
         words = [name for name in names if self.columns.types[name] in ("string", "large_string")]
         metadata = self._metadata(file)

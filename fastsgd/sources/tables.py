@@ -19,6 +19,10 @@ class TabularSource(Source):
         """(where, record batch) of those columns, of one block or of all in order."""
         raise NotImplementedError
 
+    def name(self, block):
+        """What to call a block in errors."""
+        return self.where
+
     def _settle(self, where):
         if self.columns.learnable:
             if self.once:
@@ -27,7 +31,7 @@ class TabularSource(Source):
                     "or n_features, or set categorical='hash'."
                 )
             self.columns.learn(self.scan(self.columns.learnable))
-        self.columns.settle()
+        self.columns.settle(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
         self.categories = {name: found.to_pylist() for name, found in self.columns.categories.items()}
@@ -35,7 +39,7 @@ class TabularSource(Source):
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
     def read(self, block):
-        return self.columns.rows(self.scan(self.columns.needed, block), self.sizes[block])
+        return self.columns.rows(self.scan(self.columns.needed, block), self.sizes[block], self.name(block))
 
     def blocks(self):
         if self.n_blocks is not None:
@@ -56,9 +60,10 @@ class TabularSource(Source):
 
 def rows_at_once(schema, names, most=65536):
     """Rows of those columns in BLOCK_BYTES."""
-    size = sum(_bytes(schema.field(name).type) for name in names)
+    size = sum(row_bytes(schema.field(name).type) for name in names)
     return int(min(max(BLOCK_BYTES // max(1, size), 1), most))
 
 
-def _bytes(dtype):
+def row_bytes(dtype):
+    """About how many bytes a value of that type has as features."""
     return 4 * dtype.list_size if pa.types.is_fixed_size_list(dtype) else 4 if encode.kind_of(dtype) == "number" else 16
