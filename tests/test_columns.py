@@ -2,7 +2,11 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +18,9 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.preprocessing import OneHotEncoder
 
+import fastsgd
 from fastsgd.sources import from_arrow, from_csv, from_parquet
+from fastsgd.sources._tokens import csr_rows, hash_tokens
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
@@ -526,6 +532,58 @@ def test_csv_that_is_broken(text, error, tmp_path):
     with pytest.raises(ValueError, match=error) as caught:
         whole(from_csv(path, block_bytes=4096))
     assert "a.csv" in str(caught.value)
+
+
+# ---------------------------------------------------------------- damaged files
+def test_files_tampered_with_are_read_or_refused_by_name():
+    """In a process of its own: a crash would end it."""
+    script = Path(__file__).with_name("hostile_tables.py")
+    root = Path(fastsgd.__file__).parents[1]
+    command = [sys.executable, "-W", "error", script, "450"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert done.returncode == 0, done.stderr
+    for kind in ("arrow", "csv", "parquet"):
+        assert f"{kind}: " in done.stdout and "refused" in done.stdout
+
+
+@pytest.mark.parametrize("where", [from_parquet, from_arrow, from_csv])
+def test_files_of_no_bytes_or_other_bytes(where, tmp_path):
+    for data in (b"", b"\0" * 100, b"PAR1PAR1", b"ARROW1\0\0ARROW1"):
+        path = tmp_path / "bad.bin"
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"bad\.bin"):
+            whole(where(path, target="y"))
+
+
+# ---------------------------------------------------------------- kernels
+def test_kernels_check_what_they_are_given():
+    text = np.zeros(10, np.uint8)
+    for ends in ([0, 11], [-1, 5], [0, 6, 3, 10]):
+        with pytest.raises(ValueError, match="offsets of strings"):
+            hash_tokens(b"a=", np.array(ends, np.int32), text, 8)
+    dense, one = np.zeros((2, 1)), np.ones(3)
+    for starts in ([0, 1, 4], [1, 2, 3], [0, 3], [0, 4, 3]):
+        with pytest.raises(ValueError, match="starts of a piece"):
+            csr_rows(dense, [(np.array(starts), np.zeros(3, np.int32), one)])
+    with pytest.raises(ValueError, match="must have 2 tokens"):
+        csr_rows(dense, [(None, np.zeros(3, np.int32), one)])
+    with pytest.raises(ValueError, match="3 tokens and 2 values"):
+        csr_rows(dense, [(np.array([0, 1, 3]), np.zeros(3, np.int32), one[:2])])
+
+
+@given(st.lists(st.text(max_size=20), max_size=10), st.text(max_size=9), st.integers(1, 2**31 - 1))
+def test_hash_of_any_text(texts, prefix, n):
+    data = [t.encode() for t in texts]
+    ends = np.cumsum([0, *map(len, data)])
+    column, sign = hash_tokens(prefix.encode(), ends, np.frombuffer(b"".join(data), np.uint8), n)
+    X = (
+        FeatureHasher(n, input_type="string").transform([[prefix + t] for t in texts])
+        if texts
+        else sp.csr_matrix((0, n))
+    )
+    assert column.tolist() == X.indices.tolist() and sign.tolist() == X.data.tolist()
 
 
 # ---------------------------------------------------------------- arguments

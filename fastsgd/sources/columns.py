@@ -266,7 +266,8 @@ class Columns:
             m = len(batch)
             if n is not None and done + m > n:
                 raise ValueError(f"{where} has more than the {n} rows that it announces.")
-            with encode.named(where):
+            # What is too large for float32 becomes infinite, and the estimators refuse it.
+            with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
                 labels.append(self._labelled(where, batch))
                 if self.sparse:
                     made.append(self._csr(where, batch))
@@ -325,16 +326,12 @@ class Columns:
                 arrays.append((at, self._number(where, batch, name)))
             elif kind == "product":
                 a, b = (self._number(where, batch, part).astype(self.dtype) for part in name)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    arrays.append((at, a * b))
+                arrays.append((at, a * b))
         out = np.empty((n, self.n_dense), self.dtype) if out is None else out
         step = max(16, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # float64 to float32: the estimators refuse what is not finite
-            for lo in range(0, n, step):
-                for at, values in arrays:
-                    out[lo : lo + step, at] = values[lo : lo + step]
+        for lo in range(0, n, step):
+            for at, values in arrays:
+                out[lo : lo + step, at] = values[lo : lo + step]
         return out
 
     def _csr(self, where, batch):
