@@ -19,8 +19,8 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.preprocessing import OneHotEncoder
 
 import fastsgd
-from fastsgd.sources import from_arrow, from_csv, from_parquet
-from fastsgd.sources._tokens import csr_rows, hash_tokens
+from fastsgd.sources import _tokens, from_arrow, from_csv, from_parquet
+
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
@@ -562,22 +562,22 @@ def test_kernels_check_what_they_are_given():
     text = np.zeros(10, np.uint8)
     for ends in ([0, 11], [-1, 5], [0, 6, 3, 10]):
         with pytest.raises(ValueError, match="offsets of strings"):
-            hash_tokens(b"a=", np.array(ends, np.int32), text, 8)
+            _tokens.hash_tokens(b"a=", np.array(ends, np.int32), text, 8)
     dense, one = np.zeros((2, 1)), np.ones(3)
     for starts in ([0, 1, 4], [1, 2, 3], [0, 3], [0, 4, 3]):
         with pytest.raises(ValueError, match="starts of a piece"):
-            csr_rows(dense, [(np.array(starts), np.zeros(3, np.int32), one)])
+            _tokens.csr_rows(dense, [(np.array(starts), np.zeros(3, np.int32), one)])
     with pytest.raises(ValueError, match="must have 2 tokens"):
-        csr_rows(dense, [(None, np.zeros(3, np.int32), one)])
+        _tokens.csr_rows(dense, [(None, np.zeros(3, np.int32), one)])
     with pytest.raises(ValueError, match="3 tokens and 2 values"):
-        csr_rows(dense, [(np.array([0, 1, 3]), np.zeros(3, np.int32), one[:2])])
+        _tokens.csr_rows(dense, [(np.array([0, 1, 3]), np.zeros(3, np.int32), one[:2])])
 
 
 @given(st.lists(st.text(max_size=20), max_size=10), st.text(max_size=9), st.integers(1, 2**31 - 1))
 def test_hash_of_any_text(texts, prefix, n):
     data = [t.encode() for t in texts]
     ends = np.cumsum([0, *map(len, data)])
-    column, sign = hash_tokens(prefix.encode(), ends, np.frombuffer(b"".join(data), np.uint8), n)
+    column, sign = _tokens.hash_tokens(prefix.encode(), ends, np.frombuffer(b"".join(data), np.uint8), n)
     X = (
         FeatureHasher(n, input_type="string").transform([[prefix + t] for t in texts])
         if texts
