@@ -1,7 +1,7 @@
 """What it costs to read a table from each format, as Markdown: `python asv_benchmarks/versus_formats.py`.
 
 The same random float32 numbers in each format, in a temporary folder, and so in the page cache. One pass over all rows
-through `fastsgd.sources`, beside pyarrow alone delivering the same rows and NumPy turning its columns into a row-major
+of a source, beside pyarrow alone delivering the same rows and NumPy turning its columns into a row-major
 array, in turn in the same process, on one thread. MB/s are of float32 values, not of the file; medians.
 """
 
@@ -78,7 +78,7 @@ def write(X, folder):
     }.items():
         path = folder / f"{len(cases)}.parquet"
         pq.write_table(table, path, row_group_size=ROWS, **options)
-        cases[name] = path, lambda path=path: through(from_parquet(path)), lambda path=path: parquet(path)
+        cases[name] = path, lambda s=from_parquet(path): through(s), lambda path=path: parquet(path)
     lists = pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])})
     for name, data in {"IPC": table, "IPC, fixed-size list": lists}.items():
         path = folder / f"{len(cases)}.arrow"
@@ -87,12 +87,12 @@ def write(X, folder):
         whole = data is lists
         cases[name] = (
             path,
-            lambda path=path, whole=whole: through(from_arrow(path), copy=whole),
+            lambda s=from_arrow(path), whole=whole: through(s, copy=whole),
             lambda path=path, whole=whole: arrow(path, fixed if whole else rows_of),
         )
     path = folder / "x.csv"
     pc.write_csv(table, path)
-    cases["CSV"] = path, lambda: through(from_csv(path)), lambda: csv(path, X.shape[1])
+    cases["CSV"] = path, lambda s=from_csv(path): through(s), lambda: csv(path, X.shape[1])
     np.save(folder / "x.npy", X)
     cases[".npy, mapped (NumPy alone)"] = folder / "x.npy", None, lambda: npy(folder / "x.npy")
     return cases

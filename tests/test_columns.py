@@ -21,7 +21,6 @@ from sklearn.preprocessing import OneHotEncoder
 import fastsgd
 from fastsgd.sources import _tokens, from_arrow, from_csv, from_parquet
 
-
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
