@@ -10,6 +10,7 @@ import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
 import argparse
 import platform
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def write(X, folder):
     }.items():
         path = folder / f"{len(cases)}.parquet"
         pq.write_table(table, path, row_group_size=ROWS, **options)
-        cases[name] = path, lambda s=from_parquet(path): through(s), lambda path=path: parquet(path)
+        cases[name] = path, partial(through, from_parquet(path)), partial(parquet, path)
     lists = pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])})
     for name, data in {"IPC": table, "IPC, fixed-size list": lists}.items():
         path = folder / f"{len(cases)}.arrow"
@@ -87,14 +88,14 @@ def write(X, folder):
         whole = data is lists
         cases[name] = (
             path,
-            lambda s=from_arrow(path), whole=whole: through(s, copy=whole),
-            lambda path=path, whole=whole: arrow(path, fixed if whole else rows_of),
+            partial(through, from_arrow(path), copy=whole),
+            partial(arrow, path, fixed if whole else rows_of),
         )
     path = folder / "x.csv"
     pc.write_csv(table, path)
-    cases["CSV"] = path, lambda s=from_csv(path): through(s), lambda: csv(path, X.shape[1])
+    cases["CSV"] = path, partial(through, from_csv(path)), partial(csv, path, X.shape[1])
     np.save(folder / "x.npy", X)
-    cases[".npy, mapped (NumPy alone)"] = folder / "x.npy", None, lambda: npy(folder / "x.npy")
+    cases[".npy, mapped (NumPy alone)"] = folder / "x.npy", None, partial(npy, folder / "x.npy")
     return cases
 
 
