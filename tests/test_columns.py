@@ -221,6 +221,12 @@ def test_one_hot_is_that_of_one_hot_encoder(way, tmp_path):
     assert source.feature_names == ["f4", *(f"city={c}" for c in cities), "kind=x", "kind=y", "kind=z"]
 
 
+def test_products_of_many_categories_are_refused_before_they_are_named():
+    words = [str(i) for i in range(50_000)]
+    with pytest.raises(ValueError, match="the table: 2500100000 features are more than"):
+        from_arrow(pa.table({"a": words, "b": words}), categorical="one-hot", interactions=[("a", "b")])
+
+
 def test_categories_of_training_are_those_of_validation():
     train = from_arrow(pa.table({"c": ["b", "a", None]}), categorical="one-hot")
     other = from_arrow(pa.table({"c": ["z", "b", "c"]}), categorical="one-hot", categories=train.categories)

@@ -6,6 +6,7 @@ so is imported in functions alone.
 """
 
 import math
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -59,12 +60,8 @@ class Columns:
             raise ValueError(f"n_hashed must be an integer from 1 to 2**31 - 1, got {n_hashed!r}.")
         if fill_null is not None and not (isinstance(fill_null, (int, float)) and math.isfinite(fill_null)):
             raise ValueError(f"fill_null must be None or a finite number, got {fill_null!r}.")
-        self.target, self.weight, self.n_hashed, self.alternate_sign = (
-            target,
-            weight,
-            int(n_hashed),
-            bool(alternate_sign),
-        )
+        self.target, self.weight = target, weight
+        self.n_hashed, self.alternate_sign = int(n_hashed), bool(alternate_sign)
         self.one_hot, self.fill = categorical == "one-hot", fill_null
         self.targets = [] if target is None else [target] if isinstance(target, str) else list(target)
         self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
@@ -79,7 +76,7 @@ class Columns:
         self.categories = {name: pa.array(map(str, found), pa.string()) for name, found in (categories or {}).items()}
         if unknown := [name for name in self.categories if self.kinds.get(name) not in ("category", "tokens")]:
             raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
-        self.widths = {name: _width(schema.field(name), n_features) for name in self._of("pairs")}
+        self.widths = {name: encode.width_of(schema.field(name), n_features) for name in self._of("pairs")}
         wanted = self._of("category") + self._of("tokens") if self.one_hot else []
         self.learnable = [name for name in wanted if name not in self.categories]
         self.learnable += [name for name, width in self.widths.items() if width is None]
@@ -87,28 +84,19 @@ class Columns:
 
     # ------------------------------------------------------------ which columns there are
     def _features(self, schema, where, columns):
-        twice = (
-            [name for name in schema.names if schema.names.count(name) > 1]
-            if len(set(schema.names)) < len(schema)
-            else []
-        )
+        there = Counter(schema.names)
         if columns is None:
-            found = [name for name in schema.names if name not in self.labels and not name.startswith(INDEX)]
+            found = [name for name in there if name not in self.labels and not name.startswith(INDEX)]
         else:
             found = _names("columns", columns)
-        asked = {
-            "columns": found,
-            "target": self.targets,
-            "weight": self.labels,
-            "categorical_features": self.as_category,
-        }
-        for argument, names in asked.items():
+        asked = [("columns", found), ("target", self.targets), ("weight", self.labels)]
+        for argument, names in [*asked, ("categorical_features", self.as_category)]:
             for name in names:
-                if name not in schema.names:
+                if name not in there:
                     raise ValueError(
                         f"{argument}: there is no column {name!r} in {where}; it has {_some(schema.names)}."
                     )
-                if name in twice:
+                if there[name] > 1:
                     raise ValueError(f"{where} has several columns {name!r}. Rename them.")
         if not found:
             raise ValueError(f"{where} has no columns that are features.")
@@ -159,8 +147,9 @@ class Columns:
         """That another file's schema is like the first one's, as far as it is read."""
         with encode.named(where):
             names = schema.names
+            there = Counter(names)
         for name in self.needed:
-            if names.count(name) != 1:
+            if there[name] != 1:
                 raise ValueError(
                     f"{where} must have one column {name!r}, as the first file has; it has {_some(names)}."
                 )
@@ -202,32 +191,29 @@ class Columns:
 
     def settle(self, where):
         """Give each feature its place: sets `parts`, `n_features`, `feature_names`, `sparse`."""
-        self.parts, at, names = [], 0, []
-        parts = [(self.kinds[name], name) for name in self.features] + [
-            (self._crossed(pair), pair) for pair in self.pairs
-        ]
-        todo = [part for part in parts if part[0] in DENSE]
+        parts = [(self.kinds[name], name) for name in self.features]
+        parts += [(self._crossed(pair), pair) for pair in self.pairs]
         late = sorted((part for part in parts if part[0] not in DENSE), key=lambda part: part[0] != "pairs")
-        self.n_dense = sum(self._width(*part) for part in todo)
-        for kind, name in todo + late:
+        parts = [part for part in parts if part[0] in DENSE]
+        self.n_dense = sum(self._width(*part) for part in parts)
+        self.sparse, self.parts, at = bool(late), [], 0
+        for kind, name in parts + late:
             width = self._width(kind, name)
             self.parts.append((kind, name, at, width))
-            if kind == "pairs" or (kind not in DENSE and not self.one_hot):
-                names = None
-            if names is not None:
-                names += self._feature_names(kind, name)
             at += width
-        self.sparse = bool(late)
         self.hashed_at = at
         hashes = not self.one_hot and any(kind != "pairs" for kind, _ in late)
         self.n_features = at + (self.n_hashed if hashes else 0)
-        self.feature_names = names
         if self.n_features >= 2**31:
             raise ValueError(
                 f"{where}: {self.n_features} features are more than 2**31 - 1. Hash the categories, or lower n_hashed."
             )
         if not self.n_features:
             raise ValueError(f"{where} has no features: its columns have no categories.")
+        if hashes or any(kind == "pairs" for kind, _ in late):
+            self.feature_names = None
+        else:
+            self.feature_names = [text for kind, name, *_ in self.parts for text in self._feature_names(kind, name)]
 
     def _crossed(self, pair):
         kinds = [self.kinds[name] for name in pair]
@@ -411,13 +397,3 @@ def _names(argument, names):
 
 def _some(names):
     return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
-
-
-def _width(field, n_features):
-    """How many features a column of lists of (index, value) has, or None."""
-    if n_features is None:
-        given = (field.metadata or {}).get(b"n_features")
-        return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None
-    if isinstance(n_features, bool) or not isinstance(n_features, (int, np.integer)) or not 1 <= n_features < 2**31:
-        raise ValueError(f"n_features must be an integer from 1 to 2**31 - 1, got {n_features!r}.")
-    return int(n_features)

@@ -154,3 +154,13 @@ def pairs(array, where, width):
         worst = index[(index < 0) | (index >= width)][0]
         raise ValueError(f"{where}: indices must be in [0, {width}), found {worst}. Give n_features.")
     return starts, index.astype(np.int32), value
+
+
+def width_of(field, n_features):
+    """How many features a column of lists of (index, value) has, or None."""
+    if n_features is None:
+        given = (field.metadata or {}).get(b"n_features")
+        return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None
+    if isinstance(n_features, bool) or not isinstance(n_features, (int, np.integer)) or not 1 <= n_features < 2**31:
+        raise ValueError(f"n_features must be an integer from 1 to 2**31 - 1, got {n_features!r}.")
+    return int(n_features)
