@@ -10,7 +10,7 @@ from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
 from fastsgd.sources.tables import TabularSource, row_bytes
 
-BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 32768)  # decoded at once: so much, but no fewer or more rows than these
+BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # decoded at once: so much, but no fewer or more rows than these
 
 
 @lru_cache(maxsize=32)
