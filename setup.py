@@ -32,6 +32,7 @@ setup(
             extension("fastsgd.sources._check", *FAST),
             extension("fastsgd.sources._order", "-O3"),
             extension("fastsgd.sources._scale", "-O3"),
+            extension("fastsgd.sources._tokens", "-O3"),
             extension("fastsgd._kernels._cpu"),
             extension("fastsgd._kernels.plan"),
             *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),

@@ -1,0 +1,169 @@
+"""Arrow's tables, files and streams. It imports pyarrow, and so is imported in functions alone."""
+
+import os
+import zlib
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from fastsgd.sources.columns import Columns
+from fastsgd.sources.encode import named
+from fastsgd.sources.files import files_of
+from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once
+
+
+def source_of(data, options):
+    """The source of what `from_arrow` was given."""
+    if isinstance(data, str | os.PathLike | list | tuple):
+        return FileSource(data, options)
+    if isinstance(data, pa.RecordBatch):
+        data = pa.Table.from_batches([data])
+    if not hasattr(data, "__arrow_c_stream__"):
+        raise ValueError(
+            f"data must be a path, a pyarrow Table or RecordBatchReader, or have __arrow_c_stream__, got {type(data).__name__}."
+        )
+    # What can be made an array is in memory; what can't, such as a query, may be larger.
+    return TableSource(pa.table(data), options) if hasattr(data, "__array__") else StreamSource(data, options)
+
+
+class TableSource(TabularSource):
+    """A table in memory, read in slices."""
+
+    def __init__(self, table, options):
+        self.table, self.where = table, "the table"
+        rows = table.num_rows
+        self.columns = Columns(table.schema, self.where, **options)
+        self.step = rows_at_once(table.schema, self.columns.needed)
+        self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
+        self._settle(self.where)
+
+    def scan(self, names, block=None):
+        part = self.table.select(names)
+        part = part if block is None else part.slice(block * self.step, self.step)
+        for batch in part.to_batches(max_chunksize=self.step):
+            yield self.where, batch
+
+    def describe(self):
+        sums = 0
+        for block in {0, len(self.sizes) - 1} if self.sizes else ():
+            X, y, weight = self.read(block)
+            parts = [X.data, X.indices, X.indptr] if self.sparse else [X]
+            for part in (*parts, y, weight):
+                if part is not None:
+                    sums = zlib.crc32(repr(part.tolist()).encode() if part.dtype.hasobject else part.tobytes(), sums)
+        return {"format": "table", "rows": self.n_rows, "checksum": sums, **self.columns.describe()}
+
+
+class StreamSource(TabularSource):
+    """Record batches that come one after another; a RecordBatchReader once only."""
+
+    def __init__(self, stream, options):
+        self.stream, self.where, self.used = stream, "the stream", False
+        self.once = isinstance(stream, pa.RecordBatchReader)
+        self.columns = Columns(self._reader().schema, self.where, **options)
+        self._settle(self.where)
+
+    def _reader(self):
+        return self.stream if self.once else pa.RecordBatchReader.from_stream(self.stream)
+
+    def scan(self, names, block=None):
+        if self.once and self.used:
+            raise ValueError(
+                "the record batch reader can be read once, and it has been. Make one pass (partial_fit, or max_iter=1 without "
+                "what looks at the data again), or give a table or files."
+            )
+        self.used = True
+        return self._scan(names)
+
+    def _scan(self, names):
+        with named(self.where):
+            reader = self._reader()
+            step = rows_at_once(reader.schema, self.columns.needed)
+            for batch in reader:
+                batch = batch.select(names)
+                for lo in range(0, len(batch), step):
+                    yield self.where, batch.slice(lo, step)
+
+    def describe(self):
+        return {"format": "stream", **self.columns.describe()}
+
+
+@lru_cache(maxsize=32)
+def _mapping(path, size, modified):
+    """The file mapped to memory; the other arguments tell it from what it was before."""
+    if size == 0:
+        raise ValueError(f"{path} is empty.")
+    return pa.memory_map(path)
+
+
+def _opened(file, names=None):
+    """A reader of its own, since one is not for several threads; of those columns."""
+    mapped = _mapping(file.unchanged(), file.size, file.modified)
+    if names is None:
+        return ipc.open_file(mapped)
+    fields = ipc.open_file(mapped).schema.names
+    return ipc.open_file(
+        mapped, options=ipc.IpcReadOptions(included_fields=[fields.index(n) for n in names], use_threads=False)
+    )
+
+
+@lru_cache(maxsize=16)
+def _view(file, names, batch):
+    """A batch whose values lie in the file as they are; made once for its slices."""
+    return _opened(file, names).get_batch(batch)
+
+
+class FileSource(TabularSource):
+    """IPC files, mapped to memory: in slices of their batches, or, if these are compressed, batch by batch."""
+
+    def __init__(self, paths, options):
+        self.files = files_of(paths, (".arrow", ".feather", ".ipc"))
+        self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
+        for number, file in enumerate(self.files):
+            with named(file.path):
+                schema = _opened(file).schema
+            if number == 0:
+                self.columns = Columns(schema, file.path, **options)
+                step = rows_at_once(schema, self.columns.needed)
+            else:
+                self.columns.check(schema, file.path)
+            with named(file.path):
+                rows = _batch_rows(file, schema)
+                plain = bool(rows) and _lies_in_file(_opened(file, self.columns.needed).get_batch(0))
+            for b, n in enumerate(rows):
+                size = min(step, n) if plain else n
+                for lo in range(0, n, max(1, size)):
+                    self.places.append((number, b, lo, plain))
+                    self.sizes.append(min(size, n - lo))
+        self._settle(self.files[0].path)
+
+    def name(self, block):
+        number, batch, *_ = self.places[block]
+        return f"{self.files[number].path}, batch {batch}"
+
+    def scan(self, names, block=None):
+        for b in range(len(self.places)) if block is None else [block]:
+            number, batch, lo, plain = self.places[b]
+            file = self.files[number]
+            with named(self.name(b)):
+                file.unchanged()
+                whole = _view(file, tuple(names), batch) if plain else _opened(file, names).get_batch(batch)
+                part = whole.slice(lo, self.sizes[b])
+                part.validate(full=True)
+            yield self.name(b), part
+
+    def describe(self):
+        return {"format": "arrow", "files": [file.describe() for file in self.files], **self.columns.describe()}
+
+
+def _batch_rows(file, schema):
+    """The rows of each batch. To say so, Arrow has to read a column: one that has few bytes."""
+    narrow = min(schema.names, key=lambda name: row_bytes(schema.field(name).type))
+    reader = _opened(file, [narrow])
+    return [reader.get_batch(b).num_rows for b in range(reader.num_record_batches)]
+
+
+def _lies_in_file(batch):
+    buffers = [buffer for array in batch.columns for buffer in array.buffers() if buffer is not None]
+    return all(buffer.parent is not None for buffer in buffers)

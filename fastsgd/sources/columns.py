@@ -1,0 +1,399 @@
+"""Which columns of a table become which features, and record batches made rows.
+
+The features of numbers come first, in the order of the columns, then products of numbers; then, in rows of CSR, what lists
+of (index, value) name, one column for each category, and last the space that hashed tokens share. It imports pyarrow, and
+so is imported in functions alone.
+"""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+
+from fastsgd.sources import encode
+from fastsgd.sources._tokens import csr_rows, hash_tokens
+from fastsgd.sources.base import Rows
+
+FILL_BYTES = 1 << 20  # of row-major values that are filled column by column: they stay in the cache
+ENCODINGS = "hash", "one-hot", "error"
+DENSE = "number", "vector", "product"  # kinds of parts whose values are all stored
+INDEX = "__index_level_"  # what pandas calls a column that was an index
+
+
+class Columns:
+    """The columns of one schema as features, target and weight. For the parameters see `from_parquet`.
+
+    Attributes
+    ----------
+    parts : list of (kind, name or pair of names, position, width)
+    learnable : list of str
+        Columns that must be read once before `settle`, for their categories or widths.
+    """
+
+    def __init__(
+        self,
+        schema,
+        where,
+        *,
+        target=None,
+        weight=None,
+        columns=None,
+        categorical="hash",
+        categorical_features=(),
+        categories=None,
+        n_hashed=2**20,
+        alternate_sign=True,
+        interactions=(),
+        fill_null=None,
+        n_features=None,
+        dtype=np.float32,
+    ):
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
+        if categorical not in ENCODINGS:
+            raise ValueError(f"categorical must be one of {', '.join(ENCODINGS)}, got {categorical!r}.")
+        if isinstance(n_hashed, bool) or not isinstance(n_hashed, (int, np.integer)) or not 1 <= n_hashed < 2**31:
+            raise ValueError(f"n_hashed must be an integer from 1 to 2**31 - 1, got {n_hashed!r}.")
+        if fill_null is not None and not (isinstance(fill_null, (int, float)) and math.isfinite(fill_null)):
+            raise ValueError(f"fill_null must be None or a finite number, got {fill_null!r}.")
+        self.target, self.weight = target, weight
+        self.n_hashed, self.alternate_sign = int(n_hashed), bool(alternate_sign)
+        self.one_hot, self.fill = categorical == "one-hot", fill_null
+        self.targets = [] if target is None else [target] if isinstance(target, str) else list(target)
+        self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
+        self.as_category = set(_names("categorical_features", categorical_features))
+        self.pairs = [tuple(_names("interactions", pair)) for pair in interactions]
+        with encode.named(where):
+            self.features = self._features(schema, where, columns)
+        self.needed = list(dict.fromkeys(self.features + self.labels))
+        self.kinds = {name: self._kind(schema, name, where) for name in self.needed}
+        self.types = {name: str(schema.field(name).type) for name in self.needed}
+        self._check_kinds(schema, where, categorical)
+        self.categories = {name: pa.array(map(str, found), pa.string()) for name, found in (categories or {}).items()}
+        if unknown := [name for name in self.categories if self.kinds.get(name) not in ("category", "tokens")]:
+            raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
+        self.widths = {name: encode.width_of(schema.field(name), n_features) for name in self._of("pairs")}
+        wanted = self._of("category") + self._of("tokens") if self.one_hot else []
+        self.learnable = [name for name in wanted if name not in self.categories]
+        self.learnable += [name for name, width in self.widths.items() if width is None]
+        self.schema = schema
+
+    # ------------------------------------------------------------ which columns there are
+    def _features(self, schema, where, columns):
+        there = Counter(schema.names)
+        if columns is None:
+            found = [name for name in there if name not in self.labels and not name.startswith(INDEX)]
+        else:
+            found = _names("columns", columns)
+        asked = [("columns", found), ("target", self.targets), ("weight", self.labels)]
+        for argument, names in [*asked, ("categorical_features", self.as_category)]:
+            for name in names:
+                if name not in there:
+                    raise ValueError(
+                        f"{argument}: there is no column {name!r} in {where}; it has {_some(schema.names)}."
+                    )
+                if there[name] > 1:
+                    raise ValueError(f"{where} has several columns {name!r}. Rename them.")
+        if not found:
+            raise ValueError(f"{where} has no columns that are features.")
+        if both := set(found) & set(self.labels):
+            raise ValueError(f"columns: {sorted(both)} can't be features and target or weight at once.")
+        if lost := self.as_category - set(found):
+            raise ValueError(f"categorical_features: {sorted(lost)} is not among the features.")
+        for pair in self.pairs:
+            if len(pair) != 2 or not set(pair) <= set(found):
+                raise ValueError(f"interactions must be pairs of columns that are features, got {pair!r}.")
+        return found
+
+    def _kind(self, schema, name, where):
+        """What becomes of a column of this schema."""
+        dtype = schema.field(name).type
+        kind = encode.kind_of(dtype, name in self.as_category)
+        if kind is None:
+            raise ValueError(
+                f"{where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of them. "
+                "Leave it out (columns=), or cast it."
+            )
+        if kind == "null":
+            return "category" if name in self.as_category else "number"
+        return kind
+
+    def _check_kinds(self, schema, where, categorical):
+        for name in self.features:
+            if self.kinds[name] in ("category", "tokens") and categorical == "error":
+                raise ValueError(
+                    f"{where}: column {name!r} is of type {schema.field(name).type}. Leave it out (columns=), or set "
+                    "categorical='hash' or 'one-hot'."
+                )
+        for name in {name for pair in self.pairs for name in pair}:
+            if self.kinds[name] not in ("number", "category"):
+                raise ValueError(f"interactions: {name!r} is of type {schema.field(name).type}, which has no products.")
+        if self.weight is not None and self.kinds[self.weight] != "number":
+            raise ValueError(
+                f"{where}: weight={self.weight!r} is of type {schema.field(self.weight).type}, not a number."
+            )
+        for name in self.targets:
+            if self.kinds[name] not in ("number", "category"):
+                raise ValueError(f"{where}: target={name!r} is of type {schema.field(name).type}.")
+
+    def _of(self, kind):
+        return [name for name in self.features if self.kinds[name] == kind]
+
+    def check(self, schema, where):
+        """That another file's schema is like the first one's, as far as it is read."""
+        with encode.named(where):
+            names = schema.names
+            there = Counter(names)
+        for name in self.needed:
+            if there[name] != 1:
+                raise ValueError(
+                    f"{where} must have one column {name!r}, as the first file has; it has {_some(names)}."
+                )
+            dtype = schema.field(name).type
+            kind = encode.kind_of(dtype, name in self.as_category)
+            same = kind in (self.kinds[name], "null")
+            if not same or (kind == "vector" and dtype.list_size != self.schema.field(name).type.list_size):
+                raise ValueError(
+                    f"{where}: column {name!r} is of type {dtype}, in the first file it is {self.types[name]}."
+                )
+
+    # ------------------------------------------------------------ where they go
+    def learn(self, batches):
+        """Find the categories, and the widths of lists of (index, value), in (where, batch) of the columns `learnable`."""
+        seen = dict.fromkeys(self.learnable)
+        for where, batch in batches:
+            with encode.named(where):
+                for name, before in seen.items():
+                    seen[name] = self._learnt(batch.column(name), self.kinds[name], before)
+        for name, found in seen.items():
+            if self.kinds[name] == "pairs":
+                self.widths[name] = 1 + (found or 0)
+            else:
+                found = pa.array([], pa.string()) if found is None else found
+                self.categories[name] = found.take(pc.array_sort_indices(found))
+
+    @staticmethod
+    def _learnt(array, kind, before):
+        """The largest index, or the categories, of a column, and of what was found before."""
+        if kind == "pairs":
+            return max(before or 0, pc.max(encode.lists(array)[1].field(0)).as_py() or 0)
+        array = encode.lists(array)[1] if kind == "tokens" else array
+        strings, codes = encode.words(array)
+        strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
+        strings = strings.cast(pa.large_string()).drop_null()
+        strings = pc.unique(strings if before is None else pa.concat_arrays([before, strings]))
+        strings.validate(full=True)
+        return strings
+
+    def settle(self, where):
+        """Give each feature its place: sets `parts`, `n_features`, `feature_names`, `sparse`."""
+        parts = [(self.kinds[name], name) for name in self.features]
+        parts += [(self._crossed(pair), pair) for pair in self.pairs]
+        late = sorted((part for part in parts if part[0] not in DENSE), key=lambda part: part[0] != "pairs")
+        parts = [part for part in parts if part[0] in DENSE]
+        self.n_dense = sum(self._width(*part) for part in parts)
+        self.sparse, self.parts, at = bool(late), [], 0
+        for kind, name in parts + late:
+            width = self._width(kind, name)
+            self.parts.append((kind, name, at, width))
+            at += width
+        self.hashed_at = at
+        hashes = not self.one_hot and any(kind != "pairs" for kind, _ in late)
+        self.n_features = at + (self.n_hashed if hashes else 0)
+        if self.n_features >= 2**31:
+            raise ValueError(
+                f"{where}: {self.n_features} features are more than 2**31 - 1. Hash the categories, or lower n_hashed."
+            )
+        if not self.n_features:
+            raise ValueError(f"{where} has no features: its columns have no categories.")
+        if hashes or any(kind == "pairs" for kind, _ in late):
+            self.feature_names = None
+        else:
+            self.feature_names = [text for kind, name, *_ in self.parts for text in self._feature_names(kind, name)]
+
+    def _crossed(self, pair):
+        kinds = [self.kinds[name] for name in pair]
+        return {0: "product", 1: "scaled", 2: "categories"}[kinds.count("category")]
+
+    def _width(self, kind, name):
+        if kind == "vector":
+            return self.schema.field(name).type.list_size
+        if kind == "pairs":
+            return self.widths[name]
+        if kind in ("number", "product"):
+            return 1
+        return math.prod(len(self.categories[name]) for name in self._words_of(kind, name)) if self.one_hot else 0
+
+    def _words_of(self, kind, name):
+        """The columns of categories of which a part is."""
+        return [
+            part for part in (name if isinstance(name, tuple) else [name]) if self.kinds[part] in ("category", "tokens")
+        ]
+
+    def _feature_names(self, kind, name):
+        if kind == "vector":
+            return [f"{name}[{i}]" for i in range(self._width(kind, name))]
+        title = name if isinstance(name, str) else ":".join(name)
+        if kind in DENSE:
+            return [title]
+        values = [self.categories[part].to_pylist() for part in self._words_of(kind, name)]
+        words = values[0] if len(values) == 1 else [f"{a}:{b}" for a in values[0] for b in values[1]]
+        return [f"{title}={word}" for word in words]
+
+    # ------------------------------------------------------------ rows
+    def rows(self, batches, n=None, name=None):
+        """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name."""
+        made, labels, X, done = [], [], None, 0
+        for where, batch in batches:
+            m = len(batch)
+            if n is not None and done + m > n:
+                raise ValueError(f"{where} has more than the {n} rows that it announces.")
+            # What is too large for float32 becomes infinite, and the estimators refuse it.
+            with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
+                labels.append(self._labelled(where, batch))
+                if self.sparse:
+                    made.append(self._csr(where, batch))
+                elif n is None or m == n:
+                    made.append(self._dense(where, batch))
+                else:
+                    X = np.empty((n, self.n_dense), self.dtype) if X is None else X
+                    self._dense(where, batch, X[done : done + m])
+            done += m
+        if not labels or (n is not None and done != n):
+            raise ValueError(f"{name} has {done} rows, and announces {n}.")
+        if X is None:
+            stack = sp.vstack if self.sparse else np.concatenate
+            X = made[0] if len(made) == 1 else stack(made)
+        return Rows(X, *self.joined(labels))
+
+    def joined(self, labels):
+        """(y, weight) of several parts."""
+        return (
+            None if parts[0] is None else parts[0] if len(parts) == 1 else np.concatenate(parts)
+            for parts in zip(*labels, strict=True)
+        )
+
+    def labelled(self, where, batch):
+        """(y, weight) of a batch."""
+        with encode.named(where):
+            return self._labelled(where, batch)
+
+    def _labelled(self, where, batch):
+        y = weight = None
+        if self.targets:
+            y = [encode.labels(batch.column(name), f"target {name!r} of {where}") for name in self.targets]
+            y = y[0] if isinstance(self.target, str) else np.column_stack(y)
+        if self.weight is not None:
+            weight = encode.numbers(batch.column(self.weight), f"weight {self.weight!r} of {where}").astype(np.float64)
+        return y, weight
+
+    def _number(self, where, batch, name, of=encode.numbers):
+        try:
+            return of(batch.column(name), f"column {name!r} of {where}", self.fill)
+        except ValueError as error:
+            if "null" not in str(error) or self.fill is not None:
+                raise
+            raise ValueError(f"{error} Set fill_null=0.0 (or the column's mean), or leave those rows out.") from None
+
+    def _dense(self, where, batch, out=None):
+        """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
+        n, arrays = len(batch), []
+        for kind, name, at, width in self.parts:
+            if kind == "vector":
+                values = self._number(where, batch, name, encode.vectors)
+                if out is None and width == self.n_dense and values.dtype == self.dtype:
+                    return values
+                arrays.append((slice(at, at + width), values))
+            elif kind == "number":
+                arrays.append((at, self._number(where, batch, name)))
+            elif kind == "product":
+                a, b = (self._number(where, batch, part).astype(self.dtype) for part in name)
+                arrays.append((at, a * b))
+        out = np.empty((n, self.n_dense), self.dtype) if out is None else out
+        step = max(16, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
+        for lo in range(0, n, step):
+            for at, values in arrays:
+                out[lo : lo + step, at] = values[lo : lo + step]
+        return out
+
+    def _csr(self, where, batch):
+        dense = self._dense(where, batch)
+        pieces = [
+            self._piece(where, batch, *part) for part in self.parts if part[0] not in ("number", "vector", "product")
+        ]
+        X = sp.csr_matrix((len(batch), self.n_features), dtype=self.dtype)
+        X.data, X.indices, X.indptr = csr_rows(np.ascontiguousarray(dense), pieces)
+        X.sum_duplicates()
+        return X
+
+    def _piece(self, where, batch, kind, name, at, width):
+        """(starts, columns, values) of a part, as `csr_rows` takes them."""
+        if kind == "pairs":
+            starts, index, values = encode.pairs(batch.column(name), f"column {name!r} of {where}", width)
+            return starts, index + np.int32(at), values
+        if kind == "category":
+            return None, *self._coded(batch.column(name), name, name, at)
+        if kind == "tokens":
+            starts, inner = encode.lists(batch.column(name))
+            return starts, *self._coded(inner, name, name, at)
+        title = ":".join(name)
+        if kind == "scaled":
+            word, number = sorted(name, key=lambda part: self.kinds[part] != "category")
+            column, sign = self._coded(batch.column(word), word, title, at)
+            return None, column, sign * self._number(where, batch, number).astype(self.dtype)
+        if self.one_hot:
+            (a, ones), (b, _) = (self._coded(batch.column(part), part, part, 0) for part in name)
+            column = a.astype(np.int64) * len(self.categories[name[1]]) + b + at
+            return None, np.where((a < 0) | (b < 0), -1, column), ones
+        text = [encode.spread(batch.column(part)).cast(pa.large_string()) for part in name]
+        both = pc.binary_join_element_wise(*text, pa.scalar(":", pa.large_string()))
+        return None, *self._coded(both, None, title, at)
+
+    def _coded(self, array, name, title, at):
+        """Column and value of each category of an array: -1 for nulls, and for what is not among the categories."""
+        strings, codes = encode.words(array)
+        if self.one_hot:
+            known = self.categories[name].cast(strings.type)
+            column = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
+            column = np.where(column < 0, np.int32(-1), column + np.int32(at))
+            sign = np.ones(len(column), self.dtype)
+        else:
+            column, sign = hash_tokens(f"{title}=".encode(), *encode.text_buffers(strings), self.n_hashed)
+            column += np.int32(self.hashed_at)
+            sign = (sign if self.alternate_sign else np.ones_like(sign)).astype(self.dtype)
+            if strings.null_count:
+                column[strings.is_null().to_numpy(zero_copy_only=False)] = -1
+        if codes is None:
+            return column, sign
+        return np.append(column, np.int32(-1))[codes], np.append(sign, self.dtype.type(0))[codes]
+
+    def describe(self):
+        """All that says which features these are, in JSON values."""
+        return {
+            "columns": {name: self.types[name] for name in self.features},
+            "target": self.target if isinstance(self.target, str | None) else list(self.target),
+            "weight": self.weight,
+            "categorical": "one-hot" if self.one_hot else "hash",
+            "categorical_features": sorted(self.as_category),
+            "categories": {name: found.to_pylist() for name, found in self.categories.items()},
+            "n_hashed": self.n_hashed,
+            "alternate_sign": self.alternate_sign,
+            "interactions": [list(pair) for pair in self.pairs],
+            "fill_null": self.fill,
+            "n_features": self.n_features,
+            "dtype": self.dtype.name,
+        }
+
+
+def _names(argument, names):
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{argument} must be a list of column names, got {names!r}.")
+    return list(names)
+
+
+def _some(names):
+    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")

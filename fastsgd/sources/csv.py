@@ -1,0 +1,70 @@
+"""CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
+
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from fastsgd.sources import encode
+from fastsgd.sources.columns import Columns
+from fastsgd.sources.encode import named
+from fastsgd.sources.files import files_of
+from fastsgd.sources.tables import TabularSource
+
+
+class CsvSource(TabularSource):
+    """The rows of some files, one after another: see `from_csv`."""
+
+    def __init__(self, paths, delimiter, column_names, column_types, block_bytes, options):
+        self.files = files_of(paths, (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz"))
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
+            raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
+        if not isinstance(block_bytes, int) or not 1 <= block_bytes < 2**31:
+            raise ValueError(f"block_bytes must be an integer from 1 to 2**31 - 1, got {block_bytes!r}.")
+        self.delimiter, self.names, self.block_bytes = delimiter, column_names, block_bytes
+        self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
+        first = self.files[0].path
+        categories = dict.fromkeys(options.get("categorical_features") or (), pa.string())
+        with named(first), self._opened(self.files[0], {**categories, **self.given}) as reader:
+            schema = reader.schema
+            names = schema.names
+        if unknown := set(self.given) - set(names):
+            raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first}.")
+        labels = options.get("target") or ()
+        labels = [labels] if isinstance(labels, str) else labels
+        value = pa.from_numpy_dtype(options.get("dtype", "f4"))
+        for i, field in enumerate(schema):  # integers of the first piece need not be integers later
+            plain = encode.kind_of(field.type) in ("number", "null") and not pa.types.is_boolean(field.type)
+            if plain and field.name not in labels and field.name not in self.given:
+                schema = schema.set(
+                    i, pa.field(field.name, pa.float64() if field.name == options.get("weight") else value)
+                )
+        self.types = schema
+        self.columns = Columns(schema, first, **options)
+        self._settle(first)
+
+    def _opened(self, file, types, columns=()):
+        raw = pa.input_stream(file.unchanged(), compression="detect")
+        return pc.open_csv(
+            raw,
+            pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),
+            pc.ParseOptions(delimiter=self.delimiter),
+            pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
+        )
+
+    def scan(self, names, block=None):
+        types = {name: self.types.field(name).type for name in names}
+        for file in self.files:
+            with named(file.path), self._opened(file, types, names) as reader:
+                yield from ((file.path, batch) for batch in reader if len(batch))
+
+    def describe(self):
+        files = [file.describe() for file in self.files]
+        return {"format": "csv", "files": files, "delimiter": self.delimiter, **self.columns.describe()}
+
+
+def _type(name, dtype):
+    try:
+        return dtype if isinstance(dtype, pa.DataType) else pa.type_for_alias(dtype)
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"column_types: {dtype!r} for {name!r} is no Arrow type; 'float64' and 'string' are."
+        ) from None

@@ -1,0 +1,166 @@
+"""Arrow arrays to NumPy's: numbers, labels, strings, lists. It imports pyarrow, and so is imported in functions alone."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LONGEST = 256  # characters of a label for which all labels of a block get the room
+
+
+@contextmanager
+def named(what):
+    """Errors of pyarrow, and text that is no UTF-8, as ValueErrors that name the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, MemoryError, UnicodeError) as error:
+        raise ValueError(f"{what} can't be read: {error or type(error).__name__}") from error
+
+
+def kind_of(dtype, category=False):
+    """What becomes of a column of that Arrow type: "number", "vector", "category", "tokens", "pairs", "null", or None.
+
+    With `category`, integers and booleans are categories.
+    """
+    t = pa.types
+    if t.is_dictionary(dtype):
+        return kind_of(dtype.value_type, True)
+    if t.is_string(dtype) or t.is_large_string(dtype) or t.is_string_view(dtype):
+        return "category"
+    if t.is_integer(dtype) or t.is_boolean(dtype):
+        return "category" if category else "number"
+    if t.is_null(dtype):
+        return "null"
+    if category:
+        return None
+    if t.is_floating(dtype) or t.is_decimal(dtype):
+        return "number"
+    if t.is_map(dtype):
+        return "pairs" if t.is_integer(dtype.key_type) and kind_of(dtype.item_type) == "number" else None
+    if t.is_fixed_size_list(dtype) and kind_of(dtype.value_type) == "number":
+        return "vector"
+    if t.is_list(dtype) or t.is_large_list(dtype) or t.is_fixed_size_list(dtype):
+        inner = dtype.value_type
+        if t.is_struct(inner) and inner.num_fields == 2:
+            index, value = inner.field(0).type, inner.field(1).type
+            return "pairs" if t.is_integer(index) and kind_of(value) == "number" else None
+        return "tokens" if kind_of(inner, True) == "category" and not t.is_boolean(inner) else None
+    return None
+
+
+def no_nulls(array, where, fill=None):
+    """The array with `fill` for nulls; where that is None, an error if there are any."""
+    if not array.null_count:
+        return array
+    if fill is None:
+        first = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0]
+        raise ValueError(f"{where}: {array.null_count} of {len(array)} values are null, the first at {first}.")
+    return pc.fill_null(array, pa.scalar(fill).cast(array.type))
+
+
+def numbers(array, where, fill=None):
+    """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible."""
+    if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
+        array = array.cast(pa.float64())
+    elif fill is not None and array.null_count and not pa.types.is_floating(array.type):
+        array = array.cast(pa.float64(), safe=False)
+    return no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
+
+
+def vectors(array, where, fill=None):
+    """A column of lists of k numbers as an array of shape (n, k)."""
+    k = array.type.list_size
+    absent = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    if absent is not None and fill is None:
+        no_nulls(array, where)
+    values = array.values.slice(array.offset * k, len(array) * k)
+    if absent is not None and values.null_count == 0:  # what lies under a null is not defined
+        values = pa.array(numbers(values, where), mask=np.repeat(absent, k))
+    return numbers(values, where, fill).reshape(len(array), k)
+
+
+def labels(array, where):
+    """A column of targets as an array of shape (n,): strings, or numbers as they are."""
+    t = pa.types
+    if kind_of(array.type) == "category":
+        array = array if t.is_dictionary(array.type) else as_string(array).dictionary_encode()
+        if array.dictionary.null_count:
+            array = array.dictionary_decode().dictionary_encode()
+        words = array.dictionary.to_pylist()
+        codes = no_nulls(array, where).indices.to_numpy()
+        short = all(len(word) <= LONGEST for word in words if isinstance(word, str))
+        return np.array(words, dtype=object if not short else str if words and isinstance(words[0], str) else None)[
+            codes
+        ]
+    if kind_of(array.type) not in ("number", "null"):
+        raise ValueError(f"{where}: a target must be numbers, booleans or strings, found {array.type}.")
+    return numbers(array, where)
+
+
+def as_string(array):
+    """A column of strings, integers or booleans as strings with offsets."""
+    return array if pa.types.is_string(array.type) else array.cast(pa.large_string())
+
+
+def words(array):
+    """A column of categories as (strings, which of them each row has; None if row i has string i)."""
+    if not pa.types.is_dictionary(array.type) and kind_of(array.type) != "category":  # integers: fewer strings
+        array = array.dictionary_encode()
+    if not pa.types.is_dictionary(array.type):
+        return as_string(array), None
+    codes = array.indices
+    codes = (pc.fill_null(codes.cast(pa.int64()), -1) if codes.null_count else codes).to_numpy()
+    return as_string(array.dictionary), codes
+
+
+def spread(array):
+    """A column of categories as one string for each row."""
+    strings, codes = words(array)
+    if codes is None:
+        return strings
+    return strings.take(pa.array(codes.astype(np.int64), mask=codes < 0))
+
+
+def text_buffers(strings):
+    """(offsets, bytes) of an array of strings."""
+    size = np.int32 if pa.types.is_string(strings.type) else np.int64
+    _, ends, text = strings.buffers()
+    if not len(strings):
+        return np.zeros(1, size), np.zeros(0, np.uint8)
+    ends = np.frombuffer(ends, size)[strings.offset : strings.offset + len(strings) + 1]
+    return ends, np.zeros(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
+
+
+def lists(array):
+    """A column of lists as (starts, what is in all of them): row i has values[starts[i] : starts[i + 1]]."""
+    if pa.types.is_map(array.type):
+        inner = pa.struct([("index", array.type.key_type), ("value", array.type.item_type)])
+        array = array.cast(pa.list_(inner))
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
+    starts = np.zeros(len(array) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts, array.flatten()
+
+
+def pairs(array, where, width):
+    """A column of lists of (index, value) as (starts, indices, values)."""
+    starts, both = lists(array)
+    no_nulls(both, where)
+    index, value = (numbers(part, where) for part in both.flatten())
+    if len(index) and (index.min() < 0 or index.max() >= width):
+        worst = index[(index < 0) | (index >= width)][0]
+        raise ValueError(f"{where}: indices must be in [0, {width}), found {worst}. Give n_features.")
+    return starts, index.astype(np.int32), value
+
+
+def width_of(field, n_features):
+    """How many features a column of lists of (index, value) has, or None."""
+    if n_features is None:
+        given = (field.metadata or {}).get(b"n_features")
+        return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None
+    if isinstance(n_features, bool) or not isinstance(n_features, (int, np.integer)) or not 1 <= n_features < 2**31:
+        raise ValueError(f"n_features must be an integer from 1 to 2**31 - 1, got {n_features!r}.")
+    return int(n_features)

@@ -1,0 +1,79 @@
+"""Paths of files, and whether they are still what they were."""
+
+import glob
+import os
+from pathlib import Path
+
+
+class File:
+    """A file as it was when the source was made.
+
+    Attributes
+    ----------
+    path : str
+    size, modified : int
+        Bytes; nanoseconds since 1970.
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        self.size, self.modified = self._now()
+
+    def _now(self):
+        stat = os.stat(self.path)
+        return stat.st_size, stat.st_mtime_ns
+
+    def unchanged(self):
+        """The path.
+
+        Raises
+        ------
+        ValueError
+            The file has another size or time of change than it had.
+        """
+        if self._now() != (self.size, self.modified):
+            raise ValueError(f"{self.path} has changed since the source was made. Make the source anew.")
+        return self.path
+
+    def describe(self):
+        return {"path": self.path, "size": self.size, "modified": self.modified}
+
+
+def files_of(paths, endings):
+    """The files that are meant by a path, a folder, a pattern with * or ?, or a list of these.
+
+    Parameters
+    ----------
+    paths : str, path or list of them
+    endings : tuple of str
+        Which files of a folder are taken, in it and in those below, but for names that start with "." or "_".
+
+    Returns
+    -------
+    list of File
+        Each folder and pattern in the order of the names.
+
+    Raises
+    ------
+    ValueError
+        Nothing matches.
+    FileNotFoundError
+    """
+    found = []
+    for path in [paths] if isinstance(paths, str | os.PathLike) else list(paths):
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(f"paths must be a path or a list of paths, found {type(path).__name__}.")
+        name = os.fspath(path)
+        if os.path.isdir(name):
+            some = [p for p in Path(name).rglob("*") if p.name.endswith(endings) and p.is_file()]
+            some = sorted(p for p in some if not any(part[0] in "._" for part in p.relative_to(name).parts))
+        elif not os.path.exists(name) and glob.has_magic(name):
+            some = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
+        else:
+            some = [name]
+        if not some:
+            raise ValueError(f"paths: there are no files {' or '.join(endings)} in {name!r}.")
+        found += map(File, some)
+    if not found:
+        raise ValueError("paths: the list is empty.")
+    return found

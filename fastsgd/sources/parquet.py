@@ -1,0 +1,63 @@
+"""Parquet files, a row group at a time. It imports pyarrow, and so is imported in functions alone."""
+
+from functools import lru_cache
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from fastsgd.sources.columns import Columns
+from fastsgd.sources.encode import named
+from fastsgd.sources.files import files_of
+from fastsgd.sources.tables import TabularSource, row_bytes
+
+BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # decoded at once: so much, but no fewer or more rows than these
+
+
+@lru_cache(maxsize=32)
+def _metadata(path, size, modified):
+    return pq.read_metadata(path)
+
+
+class ParquetSource(TabularSource):
+    """The row groups of some files: see `from_parquet`."""
+
+    def __init__(self, paths, options):
+        self.files = files_of(paths, (".parquet", ".parq", ".pq"))
+        self.places, self.sizes, schema = [], [], None  # of each block: file, row group
+        for number, file in enumerate(self.files):
+            with named(file.path):
+                metadata = self._metadata(file)
+                groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+                own = metadata.schema.to_arrow_schema()
+            self.places += [(number, g) for g, rows in enumerate(groups) if rows]
+            self.sizes += [rows for rows in groups if rows]
+            if schema is None:
+                schema = own
+                self.columns = Columns(schema, file.path, **options)
+            else:
+                self.columns.check(own, file.path)
+        self._settle(self.files[0].path)
+
+    def _metadata(self, file):
+        return _metadata(file.unchanged(), file.size, file.modified)
+
+    def name(self, block):
+        number, group = self.places[block]
+        return f"{self.files[number].path}, row group {group}"
+
+    def scan(self, names, block=None):
+        for b in range(len(self.places)) if block is None else [block]:
+            number, group = self.places[b]
+            with named(self.name(b)):
+                yield from ((self.name(b), batch) for batch in self._batches(self.files[number], group, names))
+
+    def _batches(self, file, group, names):
+        width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
+        rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS))
+        words = [name for name in names if self.columns.types[name] in ("string", "large_string")]
+        metadata = self._metadata(file)
+        with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
+            yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+
+    def describe(self):
+        return {"format": "parquet", "files": [file.describe() for file in self.files], **self.columns.describe()}

@@ -1,0 +1,184 @@
+"""Tables as sources: Parquet, Arrow and CSV. pyarrow is imported when one is made."""
+
+
+def from_parquet(paths, **options):
+    """Rows of Parquet files.
+
+    A block is a row group, read in full when it is its turn, so that memory is that of a row group: 65,536 rows are a good
+    size (`pyarrow.parquet.write_table(..., row_group_size=65536, use_dictionary=False)` for columns of numbers). Only
+    the columns that are used are read. The names of folders are not columns.
+
+    Parameters
+    ----------
+    paths : str, path, or list of them
+        Files; folders, of which all files .parquet, .parq and .pq are taken, in those below too; patterns with `*`, and
+        `**` for any folders. In the order of the names. All must have the columns of the first, of the same kinds.
+    target : str or list of str, default=None
+        The column of targets, as it is: numbers, booleans, or strings. A list gives y of shape (n, n_targets).
+    weight : str, default=None
+        The column of sample weights.
+    columns : list of str, default=None
+        The columns that are features, in this order. None takes all others, but not the index that pandas wrote.
+    categorical : {"hash", "one-hot", "error"}, default="hash"
+        What to do with columns of strings or dictionaries, and of lists of strings or integers:
+
+        - "hash": the value v of column c goes where `FeatureHasher` puts the token "c=v": column |h| % `n_hashed` of those
+          after all others, with the value 1, or -1 where the 32-bit MurmurHash3 h is negative.
+        - "one-hot": a column for each category, in sorted order. Where `categories` does not give them, they are found
+          in one pass over the data.
+        - "error": refuse them.
+
+        A null, and what is not among the categories, is a row of zeros. What is several times in a list counts several
+        times.
+    categorical_features : list of str, default=()
+        Columns of integers or booleans that are categories too: 7 as "7", True as "true".
+    categories : dict of str to list, default=None
+        With "one-hot", the categories of columns. `categories=train.categories` gives a second source the features of the
+        first, which is what a validation set must have.
+    n_hashed : int, default=2**20
+        Columns that all hashed tokens share.
+    alternate_sign : bool, default=True
+        False: hashed tokens have the value 1, never -1.
+    interactions : list of (str, str), default=()
+        Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
+        category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value.
+    fill_null : float, default=None
+        Stands for nulls in columns of numbers; None makes them an error.
+    n_features : int, default=None
+        How many features a column of lists of (index, value) has. None takes it from the column's metadata "n_features",
+        or else from one pass over the data.
+    dtype : dtype, default=np.float32
+        float32 or float64.
+
+    Returns
+    -------
+    Source
+        Dense, where all columns are numbers, booleans or fixed-size lists of numbers; else CSR. The features are, in this
+        order: numbers; their products; lists of (index, value), which are `list<struct<index, value>>` or maps;
+        categories; hashed tokens. `feature_names` is None where tokens are hashed or indices lists. `categories` has what
+        was found for "one-hot".
+
+    Raises
+    ------
+    ValueError
+        An argument, or a file that can't be read, lacks a column, has nulls in numbers, target or weight, or has changed.
+    FileNotFoundError
+    ImportError
+        pyarrow is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pyarrow as pa
+    >>> import pyarrow.parquet as pq
+    >>> from fastsgd.sources import from_parquet
+    >>> table = pa.table({"late": [1, 0, 1], "miles": [2.0, 0.0, 4.0], "from": ["JFK", "LGA", "JFK"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pq.write_table(table, folder + "/flights.parquet")
+    ...     source = from_parquet(folder, target="late", categorical="one-hot")
+    ...     rows = source.read(0)
+    >>> source.feature_names
+    ['miles', 'from=JFK', 'from=LGA']
+    >>> rows.X.toarray().tolist(), rows.y.tolist()
+    ([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0], [4.0, 1.0, 0.0]], [1, 0, 1])
+    """
+    _need_pyarrow("from_parquet")
+    from fastsgd.sources.parquet import ParquetSource
+
+    return ParquetSource(paths, options)
+
+
+def from_arrow(data, **options):
+    """Rows of Arrow data: of polars, duckdb or pandas too, or of IPC (Feather) files.
+
+    Parameters
+    ----------
+    data : path or list of them, or an object with `__arrow_c_stream__`
+        - IPC files (.arrow, .feather, .ipc), as `paths` of `from_parquet`. They are mapped to memory, and must not be cut
+          while they are used. Where they are not compressed and the only features are a fixed-size list of `dtype`, X
+          is not copied.
+        - A table in memory: of pyarrow, polars, pandas.
+        - A stream, such as a query of duckdb: its rows come in order only, and each pass asks for the stream anew.
+        - A `pyarrow.RecordBatchReader`: one pass, a second is a ValueError.
+    **options
+        target, weight, columns, categorical, categorical_features, categories, n_hashed, alternate_sign, interactions,
+        fill_null, n_features, dtype: as in `from_parquet`.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, ImportError
+        As `from_parquet`.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from fastsgd.sources import from_arrow
+    >>> table = pa.table({"a": [1.0, 2.0], "b": [3, 4], "y": ["no", "yes"]})
+    >>> rows = from_arrow(table, target="y", interactions=[("a", "b")]).read(0)
+    >>> rows.X.tolist(), rows.y.tolist()
+    ([[1.0, 3.0, 3.0], [2.0, 4.0, 8.0]], ['no', 'yes'])
+    """
+    _need_pyarrow("from_arrow")
+    from fastsgd.sources.arrow import source_of
+
+    return source_of(data, options)
+
+
+def from_csv(paths, *, delimiter=",", column_names=None, column_types=None, block_bytes=1 << 22, **options):
+    """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
+
+    Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields and words such as NA are nulls.
+
+    Parameters
+    ----------
+    paths : str, path, or list of them
+        As in `from_parquet`; of folders, .csv and .tsv, and these compressed.
+    delimiter : str, default=","
+        One character.
+    column_names : list of str, default=None
+        Names of the columns of files without a header.
+    column_types : dict of str to Arrow type or its name, default=None
+        For example `{"zip": "string"}`. The types of other columns come from the first `block_bytes` of the first file,
+        where numbers are features of `dtype`. What does not fit them later is an error.
+    block_bytes : int, default=4194304
+        Text that is read at once. A row must fit in.
+    **options
+        target, weight, columns, categorical, categorical_features, categories, n_hashed, alternate_sign, interactions,
+        fill_null, n_features, dtype: as in `from_parquet`.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, ImportError
+        As `from_parquet`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastsgd.sources import from_csv
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "points.csv")
+    ...     _ = path.write_text("y,a,b\\n1,2.5,3\\n0,4,5\\n")
+    ...     (rows,) = from_csv(path, target="y").blocks()
+    >>> rows.X.tolist(), rows.y.tolist()
+    ([[2.5, 3.0], [4.0, 5.0]], [1, 0])
+    """
+    _need_pyarrow("from_csv")
+    from fastsgd.sources.csv import CsvSource
+
+    return CsvSource(paths, delimiter, column_names, column_types, block_bytes, options)
+
+
+def _need_pyarrow(name):
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise ImportError(f'{name} needs the package pyarrow: pip install "fastsgd[parquet]".') from None
