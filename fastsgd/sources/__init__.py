@@ -1,0 +1,5 @@
+"""Rows from wherever they are, in place of X."""
+
+from fastsgd.sources.svmlight import from_svmlight
+
+__all__ = ["from_svmlight"]
