@@ -156,10 +156,10 @@ def line(rnd):
     return b"" if rnd.random() < 0.02 else text + rnd.choice((b"", b"", b" ", b"\r", b"\r\r"))
 
 
-def texts(rnd):
-    """Without end: a few lines of a pool that is made anew now and then, with some bytes changed."""
+def texts(rnd, size=500):
+    """Without end: a few lines of a pool of that size, which is made anew now and then, with some bytes changed."""
     while True:
-        pool = [line(rnd) for _ in range(500)]
+        pool = [line(rnd) for _ in range(size)]
         for _ in range(4000):
             text = bytearray(b"\n".join(rnd.choices(pool, k=rnd.choice((1, 2, 3, 6)))))
             if rnd.random() < 0.6:

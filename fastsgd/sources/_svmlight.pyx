@@ -244,9 +244,10 @@ def fill(const uint8_t[::1] text not None, int64_t base, int64_t limit, bint ski
     cdef Line line, first
     cdef int64_t at_line = 0, line_start = 0, at_byte = 0
     first.fault, first.place, line.place = FINE, 0, 0
-    if text.shape[0] == 0:
+    if not text.shape[0]:
         return 0, 0, least, largest, 0, None
-    if text[text.shape[0] - 1] != b"\n" or data.shape[0] < text.shape[0] // 4 or indices.shape[0] < data.shape[0]:
+    room = min(data.shape[0], indices.shape[0]) >= text.shape[0] // 4 and indptr.shape[0] > 0
+    if not room or text[text.shape[0] - 1] != b"\n":
         raise ValueError("the text must end in a newline, and there must be room for its values")
     p, end = &text[0], &text[0] + text.shape[0]
     indptr[0] = 0

@@ -226,7 +226,8 @@ class Svmlight(Source):
                 return Piece((number, k), file.path, b"", before)
             parts, stop = [text], text.find(b"\n", hi - 1 - origin) + 1
             if not stop:
-                parts += _rest_of_line(stream, self._block_bytes, file.path, before)
+                above = partial(_newlines, file.path, origin + len(text))
+                parts += _rest_of_line(stream, self._block_bytes, file.path, above)
                 text = b"".join(parts)
                 stop = len(text)
         return Piece((number, k), file.path, memoryview(text)[start:stop], before)
