@@ -6,7 +6,8 @@ nothing but it is needed. All readers are told the number of features, and that 
 fastsgd reads block by block and lets go of each, scikit-learn makes one matrix of all.
 
 --train also trains a logistic model from the text, one pass, beside Vowpal Wabbit (`pip install vowpalwabbit`) on its own
-text of the same rows, in seconds of the clock: Vowpal Wabbit parses in a second thread. --memory says by how much reading a file of 500 MB raises the peak of the process, in place of all else.
+text of the same rows, in seconds of the clock: Vowpal Wabbit parses in a second thread. --memory says, in place of all else,
+by how much reading a file of more than 500 MB raises the peak of the process.
 """
 
 import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
