@@ -172,7 +172,7 @@ class Svmlight(Source):
 
     def _fault(self, piece, name, line, start, byte, place):
         """The number of a line in its piece, from 1, and "column: what was found; what is expected"."""
-        text = bytes(piece.text[start : start + byte + LINE_BYTES])
+        text = bytes(piece.text[start:])
         text = text[: text.index(b"\n")]
         if name == "twice":
             byte = [token.start() for token in re.finditer(rb"(?<![^ \t])[0-9]+:", text)][place]
