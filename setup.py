@@ -13,14 +13,17 @@ FAST = ["-O3", "-fno-math-errno", "-fassociative-math", "-fno-signed-zeros", "-f
 ISA = {"base": []} | ({"v3": ["-march=x86-64-v3"]} if GCC_LIKE and X86 else {})
 
 
-def extension(name, *flags):
+def extension(name, *flags, language="c"):
     """The module of that name, from the .pyx of that name."""
     args = [*flags, "-g0", "-Wno-unused-function"] if GCC_LIKE else ["/O2"]
+    if language == "c++":
+        args.append("-std=c++17" if GCC_LIKE else "/std:c++17")
     return Extension(
         name,
         [name.replace(".", "/") + ".pyx"],
         extra_compile_args=args,
-        depends=["fastsgd/_kernels/lanes.h", "fastsgd/_kernels/auto.h", "fastsgd/logistic.h"],
+        depends=[f"fastsgd/{name}.h" for name in ("_kernels/lanes", "_kernels/auto", "logistic", "sources/decimal")],
+        language=language,
     )
 
 
@@ -33,6 +36,7 @@ setup(
             extension("fastsgd.sources._order", "-O3"),
             extension("fastsgd.sources._scale", "-O3"),
             extension("fastsgd.sources._tokens", "-O3"),
+            extension("fastsgd.sources._svmlight", "-O3", language="c++"),
             extension("fastsgd._kernels._cpu"),
             extension("fastsgd._kernels.plan"),
             *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),

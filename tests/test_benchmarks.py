@@ -87,6 +87,14 @@ def test_versus_plain():
     assert body[2] == "" and "one thread" in body[3]
 
 
+def test_versus_readers():
+    head, _, *body = run(str(FOLDER / "versus_readers.py"), "--small", "--repeats", "1").splitlines()
+    assert {line.count("|") for line in body[:-2]} == {head.count("|")} and "one thread" in body[-1]
+    ours = [line.split("|") for line in body if "read: fastsgd |" in line]
+    assert len(ours) == 2 and all(float(cells[-3]) > 0 for cells in ours)
+    assert "compression: none" in run(str(FOLDER / "versus_readers.py"), "--small", "--memory")
+
+
 def test_time_to_objective(tmp_path):
     table = "--small", "--repeats", "1", "--most", "0", "--rows", "text, hinge"
     head, _, ours, *_, ratios, _ = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()

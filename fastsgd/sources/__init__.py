@@ -1,5 +1,20 @@
-"""Where rows come from."""
+"""Rows from wherever they are, in place of X: ``est.fit(sources.from_npy("X.npy", "y.npy"))``."""
 
+from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.batches import from_batches
+from fastsgd.sources.npy import from_npy
+from fastsgd.sources.stream import predict_batches
+from fastsgd.sources.svmlight import from_svmlight
 from fastsgd.sources.tabular import from_arrow, from_csv, from_parquet
 
-__all__ = ["from_arrow", "from_csv", "from_parquet"]
+__all__ = [
+    "Rows",
+    "Source",
+    "from_arrow",
+    "from_batches",
+    "from_csv",
+    "from_npy",
+    "from_parquet",
+    "from_svmlight",
+    "predict_batches",
+]
