@@ -10,7 +10,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources import _scale
-from fastsgd.sources.arrays import chunks
 
 BLOCK_BYTES, BLOCK_ROWS = 1 << 18, 64  # rows whose moments are taken at once: so many bytes, but not fewer rows
 
@@ -97,7 +96,7 @@ def _weights(table):
 def _parts(table, s, dtype):
     """What the sums take, a kernel call at a time: (table, (rows, first, n, weights))."""
     done = 0
-    for part, (rows, _, first, m, _) in chunks(table, dtype, 1, False, 0, 0):
+    for part, (rows, _, first, m, _), _ in table.chunks(dtype, 1, False, 0, 0):
         yield part, (rows, first, m, None if s is None else s[done : done + m])
         done += m
 
