@@ -37,6 +37,8 @@ REGRESSOR = (
 class BaseLinear(SparseCoefMixin, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
+    _streams = False
+
     _parameter_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -286,7 +288,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
             return losses.MULTICLASS[self.multi_class]()
         return super()._heads_loss()
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
         Parameters
@@ -398,7 +400,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
         Parameters
