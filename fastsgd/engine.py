@@ -93,11 +93,17 @@ def one_pass(state, plan, table, shuffle):
         return
     state.prepare(plan, table.sparse)
     state.epoch += 1
-    gathered = None if plan.plain else Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))
+    batch = min(plan.batch_size, table.n_rows)
+    gathered = None if plan.plain or plan.auto else Gathered(state.W, len(state.b), batch)
     for part, order, then in table.chunks(state.W.dtype, len(state.b), shuffle, state.seed, epoch):
         done += order[3]
         given = order, part.target(), state, plan, sums
-        if part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, then is None):
+        if plan.auto:
+            fault = part.auto(*given)
+            state.at["t"] = state.auto.at["t"] + 1
+        else:
+            fault = part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, then is None)
+        if fault:
             raise Diverged(epoch + 1)
         yield done, sums, then
 

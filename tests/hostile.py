@@ -68,7 +68,19 @@ def models():
     yield reg(penalty="l1", stopping=[stopping.Objective(0.1), "gradient"]), SPARSE.astype("f4"), TARGET
     yield reg(optimizer="ftrl", average=3), X, np.column_stack([TARGET, -TARGET])
     yield reg("poisson", learning_rate=schedules.Cosine(pass_rows=40), optimizer="adagrad"), X, np.exp(TARGET / 4)
+    yield clf("log_loss", learning_rate="auto", penalty="elasticnet"), SPARSE.astype("f4"), LABELS
+    yield reg(learning_rate="auto"), X, TARGET
     yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
+
+
+def solved():
+    """Fitted estimators that have no state."""
+    clf, reg = fastsgd.LinearClassifier, fastsgd.LinearRegressor
+    yield clf(class_weight={"ja": 2.0, "nein": 1.0}), SPARSE, LABELS
+    yield clf(multi_class="multinomial", alpha=0.1), X, LABELS
+    yield clf("hinge", penalty="elasticnet", alpha=0.1), X.astype("f4"), LABELS == "ja"
+    yield reg(penalty="l1", alpha=0.01), SPARSE, TARGET
+    yield reg("huber", random_state=np.random.RandomState(1)), X, np.column_stack([TARGET, -TARGET])
 
 
 def files():
@@ -76,8 +88,10 @@ def files():
     out = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for est, data, y in models():
-            est.set_params(max_iter=3, eta0=0.01)
+        for est, data, y in (*models(), *solved()):
+            est.set_params(max_iter=3)
+            if hasattr(est, "partial_fit"):
+                est.set_params(eta0=0.01)
             if est.random_state is None:
                 est.set_params(random_state=0)
             path = os.path.join(folder, "model")
@@ -216,13 +230,16 @@ def outcome(path):
             est.predict(rows)
             if hasattr(est, "predict_proba"):
                 est.predict_proba(rows)
+        if not hasattr(est, "partial_fit"):
+            return "used"
         y = TARGET
         if hasattr(est, "classes_"):
             y = np.resize(est.classes_, len(data))
         elif getattr(est, "_y_ndim", 1) == 2:
             y = np.resize(TARGET, (40, len(est._state.b)))
         est.verbose = 0
-        for rows in (data, sp.csr_matrix(data)):
+        auto = est._state.auto  # which goes on in the layout it began with
+        for rows in [data] * (auto is None or not auto.sparse) + [sp.csr_matrix(data)] * (auto is None or auto.sparse):
             try:
                 est.partial_fit(rows, abs(y) if y.dtype.kind == "f" and not hasattr(est, "classes_") else y)
             except ValueError:

@@ -78,6 +78,7 @@ def same(a, b):
         {"penalty": "elasticnet", "average": True},
         {"optimizer": "adagrad", "batch_size": 5},
         {"optimizer": "adam", "batch_size": 7, "learning_rate": "invscaling"},
+        {"learning_rate": "auto", "loss": "log_loss"},
         {"class_weight": "balanced"},
         {"class_weight": {"yes": 3.0}},
     ],

@@ -6,16 +6,14 @@ from operator import is_
 from time import perf_counter
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from fastsgd import engine
+from fastsgd import engine, schedules
 from fastsgd.estimators import streams
+from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables
 from fastsgd.sources.base import Source
@@ -23,7 +21,7 @@ from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
     """Data to table, state to fitted attributes, and the training between them."""
 
     _streams = True  # takes a source that is not in memory
@@ -34,6 +32,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
         dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
+        if schedules.get(self.learning_rate).auto and coef_init is not None:
+            raise ValueError(
+                "learning_rate='auto' starts from zero: give no coef_init, warm_start=False, and leave coef_ as it is "
+                "(partial_fit goes on from the last call)."
+            )
         if self.n_init > 1 and coef_init is not None:
             raise ValueError(
                 f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
@@ -132,11 +135,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
+        if state.auto is not None:
+            found["auto_rule_"] = state.auto.rules
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
     def _settle(self, state, plan, in_place=False):
         values = self._publish(state, plan)
-        for name in {"mean_", "scale_"} - set(values):
+        for name in {"mean_", "scale_", "auto_rule_"} - set(values):
             vars(self).pop(name, None)
         for name, value in values.items():
             old = vars(self).get(name)
@@ -280,39 +285,6 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
             y_val, s_val = streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
-
-    # ------------------------------------------------------------ files
-    def sparsify(self):
-        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self)
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
-        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
-        return self
-
-    def save(self, path):
-        """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
-
-        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
-        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
-        from fastsgd import persist
-
-        persist.save(self, path)
-
-    def to_onnx(self):
-        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
-        from fastsgd import persist
-
-        return persist.to_onnx(self)
 
     # ------------------------------------------------------------ words
     def _print(self, last):
