@@ -339,7 +339,7 @@ def test_partial_fit_of_unknown_length_and_of_unknown_labels():
     same(parts, SGDRegressor(**STEADY | {"max_iter": 2}).fit(X, MARGIN))
     with pytest.raises(ValueError, match=r"labels that are not in classes.*yes"):
         SGDClassifier(**STEADY).partial_fit(Blocks(X, LABELS), classes=["no", "perhaps"])
-    with pytest.raises(ValueError, match="3 targets"):
+    with pytest.raises(ValueError, match=r"Block 0 of the source: y has rows of shape \(3,\), expected \(\)"):
         parts.partial_fit(Blocks(X, np.ones((2000, 3))))
 
 

@@ -39,7 +39,7 @@ class Source:
     dtype : dtype
         float32 or float64, of the values.
     n_rows, n_features : int or None
-        None where the format does not say; a pass over the rows then finds out. Blocks of CSR may be narrower.
+        None where the format does not say; `survey` finds out. Blocks of CSR may be narrower.
     feature_names : list of str, or None
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
@@ -105,6 +105,13 @@ class Source:
     def targets(self):
         """(y, weight) of all blocks in order; a source that can reads no more than these."""
         return ((rows.y, rows.weight) for rows in self.blocks())
+
+    def survey(self):
+        """Find n_rows and n_features where they are not known, in a pass over the blocks."""
+        n = width = 0
+        for rows in self.blocks():
+            n, width = n + rows.X.shape[0], max(width, rows.X.shape[1])
+        self.n_rows, self.n_features = n, self.n_features or width
 
     def describe(self):
         """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named

@@ -60,6 +60,11 @@ class Stream:
     def sparse(self):
         return self.source.sparse
 
+    def describe(self):
+        """What the rows and their order depend on, as `Source.describe`."""
+        bounds = {"max_memory": self.source.max_memory, "buffer_rows": self.source.buffer_rows}
+        return {**self.source.describe(), **bounds}
+
     def tables(self):
         """All rows, in order, as Tables in memory, one after another."""
         for buffer in self._buffers(None, 0):
