@@ -270,7 +270,7 @@ def test_a_buffer_holds_rows_from_everywhere_and_permutes_them_over_its_blocks()
     for lo in range(0, 100_000, 7000):
         some = order[lo : lo + 1000]
         assert abs(some.mean() - 50_000) < 20_000 and some.std() > 15_000
-        assert len(set(some // 250)) > 25  # blocks
+        assert len(set(some // 250)) > 20  # blocks
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 64, 100, 1000])
@@ -317,7 +317,7 @@ def test_no_more_than_max_memory_is_held(monkeypatch):
             for table in stream_of(Blocks(L, rows=20).buffered(SMALL, readers=readers)).tables():
                 data = (table.X.data, table.X.indices, table.X.indptr) if table.sparse else (table.X,)
                 held.append(sum(a.nbytes for a in data))
-    assert 0.25 * SMALL < max(held) <= 7 / 16 * SMALL
+    assert 0.2 * SMALL < max(held) <= SMALL / 3
 
 
 # ---------------------------------------------------------------- partial_fit

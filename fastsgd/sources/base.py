@@ -65,12 +65,14 @@ class Source:
         Parameters
         ----------
         max_memory : int or str, default="256MB"
-            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB: for the buffer in use, the one that is being read, and the
-            blocks on their way to it. A source that fits in one buffer (7/16 of it) is read once, and held.
+            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB. A third is for the buffer in use, a third for the one that
+            is being read, a third for the block on its way to it and what reading it takes. `fit` reads a source that
+            fits in one buffer once, and trains on arrays.
         buffer_rows : int or None, default=None
             Rows of a buffer at the most, as far as max_memory allows.
         readers : int, default=1
-            Threads that read blocks. The order of the rows does not depend on it.
+            Threads that read blocks; each beyond the first takes memory for a block of its own. The order of the rows does
+            not depend on it.
 
         Returns
         -------
