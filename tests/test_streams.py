@@ -298,7 +298,7 @@ def test_rows_that_come_in_order_are_shuffled_within_the_buffer_and_fit_says_so(
 
 def test_buffer_rows():
     sizes = [table.n_rows for table in stream_of(numbered(2000, rows=50).buffered(buffer_rows=170)).tables()]
-    assert sizes == [150] * 13 + [50]
+    assert sum(sizes) == 2000 and set(sizes) == {100, 150}  # no small one at the end, which would have the last word
 
 
 def test_a_block_larger_than_the_buffer_is_read_and_its_size_is_said():

@@ -102,11 +102,11 @@ class Stream:
     def _filled(self, order, first, spaces, stop):
         """The buffers, in these spaces by turns."""
         turns, before, at = cycle(spaces), first, first
-        space = next(turns)
+        space, ends = next(turns), set(_ends(self.source).tolist())
         for rows in blocks(self.source, self.n_features, self.check, order, first):
             if stop.is_set():
                 return
-            if rows.X.shape[0] and not space.fits(rows):
+            if space.n and rows.X.shape[0] and (at in ends or not space.fits(rows)):
                 yield self._buffer(space, before, at)
                 space, before = next(turns), at
                 space.clear()
@@ -131,11 +131,12 @@ class Stream:
             yield Buffer(replace(self.mapped, scaling=self.scaling), 0, None)
             return
         n, block = self.source.n_rows, self.source.block_rows
-        together = max(1, window_rows(self.source) // block)
-        for lo in range(first, len(order), together):
-            rows = _order.rows_of(order[lo : lo + together], block, n)
-            after = lo + together if lo + together < len(order) else None
-            yield Buffer(replace(self.mapped, rows=rows, scaling=self.scaling), lo, after)
+        for end in [*_ends(self.source).tolist(), len(order)]:
+            if end > first:
+                rows = _order.rows_of(order[first:end], block, n)
+                after = end if end < len(order) else None
+                yield Buffer(replace(self.mapped, rows=rows, scaling=self.scaling), first, after)
+                first = end
 
     def _warn(self, oversize):
         if oversize and not self.warned:
@@ -179,6 +180,16 @@ def window_rows(source):
     """Rows of dense X that a buffer holds."""
     bytes_a_row = source.n_features * source.dtype.itemsize + ROW_BYTES
     return int(min(max(1, SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
+
+
+def _ends(source):
+    """After how many blocks of an epoch its buffers end, at the latest: evenly, as a small one at the end would give its
+    few blocks the last word. Without any where the size of blocks is not known before."""
+    if source.sparse or source.n_blocks is None or source.n_rows is None:
+        return np.empty(0, np.int64)
+    blocks = max(1, int(window_rows(source) // max(1.0, source.n_rows / max(1, source.n_blocks))))
+    buffers = -(-source.n_blocks // blocks)
+    return np.arange(1, buffers) * source.n_blocks // buffers
 
 
 class Space:
