@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.stream import Stream, blocks, compare_names, predict_batches, whole
+from fastsgd.sources.blocks import blocks, compare_names, predict_batches
+from fastsgd.sources.stream import Stream, whole
 
 
 class Targets:

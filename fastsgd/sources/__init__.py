@@ -2,7 +2,7 @@
 
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.batches import from_batches
+from fastsgd.sources.blocks import predict_batches
 from fastsgd.sources.npy import from_npy
-from fastsgd.sources.stream import predict_batches
 
 __all__ = ["Rows", "Source", "from_batches", "from_npy", "predict_batches"]
