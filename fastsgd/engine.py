@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from fastsgd import penalties
-from fastsgd.sources.arrays import chunks, mean_loss
+from fastsgd.sources.arrays import mean_loss
 from fastsgd.state import Gathered, State
 
 # One row of `history_`. loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had
@@ -51,7 +51,7 @@ def slopes(table, plan, W, b):
     K = len(b)
     still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
     sums, G, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
-    for part, order in chunks(table, W.dtype, K, False, 0, 0):
+    for part, order, _ in table.chunks(W.dtype, K, False, 0, 0):
         if part.batches(order, part.target(), still, plan, sums, gathered, True, False):
             return np.full(K, np.inf), np.full(W.shape, np.inf), np.full(K, np.inf)
         G += gathered.G  # in float64, whatever the dtype
@@ -73,18 +73,14 @@ def measure(table, plan, W, b):
     return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count
 
 
-def empty(table):
-    """Whether there is nothing to learn from: all weights are zero."""
-    return table.s is not None and not table.s.any()
-
-
 def one_pass(state, plan, table, shuffle):
     """Train on each row of the table once, in place.
 
     Yields
     ------
-    (rows, sums)
-        After each kernel call: rows done so far, and the (2, K) sums of losses before each step and of weights.
+    (rows, sums, then)
+        After each kernel call: rows done so far, the (2, K) sums of losses before each step and of weights, and where the
+        next call begins in the table's order, None after the last.
 
     Raises
     ------
@@ -92,24 +88,24 @@ def one_pass(state, plan, table, shuffle):
         The state is then of no use.
     """
     epoch, sums, done = state.epoch, np.zeros((2, len(state.b))), 0
-    if empty(table):
-        yield table.n_rows, sums
+    if table.empty:
+        yield table.n_rows, sums, None
         return
     state.prepare(plan, table.sparse)
     state.epoch += 1
     batch = min(plan.batch_size, table.n_rows)
     gathered = None if plan.plain or plan.auto else Gathered(state.W, len(state.b), batch)
-    for part, order in chunks(table, state.W.dtype, len(state.b), shuffle, state.seed, epoch):
+    for part, order, then in table.chunks(state.W.dtype, len(state.b), shuffle, state.seed, epoch):
         done += order[3]
         given = order, part.target(), state, plan, sums
         if plan.auto:
             fault = part.auto(*given)
             state.at["t"] = state.auto.at["t"] + 1
         else:
-            fault = part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, done == table.n_rows)
+            fault = part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, then is None)
         if fault:
             raise Diverged(epoch + 1)
-        yield done, sums
+        yield done, sums, then
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -144,8 +140,8 @@ def descend(table, plan, W, b, eta):
 
 def line_search(state, plan, table, _shuffle):
     """As `one_pass`: one step of `descend`, from the step size of the last one."""
-    if empty(table):
-        yield table.n_rows, np.zeros((2, len(state.b)))
+    if table.empty:
+        yield table.n_rows, np.zeros((2, len(state.b))), None
         return
     state.prepare(plan, table.sparse)
     state.epoch += 1
@@ -155,7 +151,7 @@ def line_search(state, plan, table, _shuffle):
         raise Diverged(state.epoch)
     loss, eta, state.W[...], state.b[...] = found
     state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
-    yield table.n_rows, np.array([loss, np.ones(len(state.b))])
+    yield table.n_rows, np.array([loss, np.ones(len(state.b))]), None
 
 
 def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, watch=False, max_seconds=None, each=None):
@@ -202,8 +198,8 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
     try:
         while len(epochs) < passes:
             model = state.model(plan) if any(rule.needs == "change" for rule in rules) else None
-            for done, sums in walk(state, plan, table, shuffle):  # noqa: B007, read after the loop
-                if max_seconds is not None and perf_counter() - started > max_seconds and done < table.n_rows:
+            for done, sums, then in walk(state, plan, table, shuffle):  # noqa: B007, read after the loop
+                if max_seconds is not None and perf_counter() - started > max_seconds and then is not None:
                     reason = "max_seconds"
                     break
             measured = _measured(state, plan, table, rules, score, watch, model)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsgd.sources import _order, arrays
-from fastsgd.sources.arrays import Table, chunks
+from fastsgd.sources.arrays import START, Table
 
 KNOWN = [  # Random123's known answers
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -22,10 +22,12 @@ def test_philox_gives_the_known_answers(counter, key, answer):
     assert _order.philox_words(*words[:2]) == words[2]
 
 
-def visited(table, seed=0, epoch=0, shuffle=True):
+def visited(table, seed=0, epoch=0, shuffle=True, start=START):
     """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
     rows = []
-    for part, (listed, visit, first, m, buffer) in chunks(table, np.dtype(np.float64), 1, shuffle, seed, epoch):
+    for part, (listed, visit, first, m, buffer), _ in table.chunks(
+        np.dtype(np.float64), 1, shuffle, seed, epoch, start
+    ):
         listed = np.arange(first, first + m) if listed is None else listed
         place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
         first_column = part.X[:, [0]].toarray() if part.sparse else part.X
@@ -68,6 +70,22 @@ def test_a_subset_is_visited_once_and_nothing_else_is(n, data):
         np.testing.assert_array_equal(np.sort(order), some)
 
 
+@pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("subset", [True, False])
+def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, monkeypatch):
+    monkeypatch.setattr(arrays, "CALL_ROWS", 500)
+    monkeypatch.setattr(arrays, "READ_BYTES", 5000)
+    table = Table(numbered(3000, 3, layout), rows=np.arange(0, 3000, 2) if subset else None)
+    whole, done = visited(table, 1, 2, shuffle), 0
+    for _, (_, _, _, m, _), then in table.chunks(np.dtype("f8"), 1, shuffle, 1, 2):
+        done += m
+        if then is None:
+            break
+        np.testing.assert_array_equal(visited(table, 1, 2, shuffle, then), whole[done:])
+    assert done == len(whole)
+
+
 def test_seeds_and_epochs_have_orders_of_their_own():
     table = Table(numbered(500, 3, "dense"))
     orders = {tuple(visited(table, seed, epoch)) for seed in range(4) for epoch in range(4)}
@@ -101,7 +119,9 @@ def test_each_buffer_of_each_epoch_has_an_order_of_its_own(monkeypatch):
     monkeypatch.setattr(arrays, "CALL_ROWS", 64)
     seen = set()
     for epoch in range(3):
-        for _, (_, visit, _, m, buffer) in chunks(Table(numbered(320, 3, "dense")), np.dtype("f8"), 1, True, 0, epoch):
+        for _, (_, visit, _, m, buffer), _ in Table(numbered(320, 3, "dense")).chunks(
+            np.dtype("f8"), 1, True, 0, epoch
+        ):
             parts = [tuple(visit[lo : lo + buffer]) for lo in range(0, m, buffer)]
             assert all(sorted(part) == list(range(len(part))) for part in parts)
             assert not seen & set(parts) and len(set(parts)) == len(parts)

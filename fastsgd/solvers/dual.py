@@ -9,7 +9,7 @@ import numpy as np
 
 from fastsgd._kernels import solve
 from fastsgd.solvers.report import Step
-from fastsgd.sources.arrays import Table, chunks
+from fastsgd.sources.arrays import Table
 
 FIRST, LEAST, MOST = 0.3, 0.02, 10.0  # the mean curvature of a row in its own dual, by which kappa is chosen
 SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoch left: when kappa changes
@@ -48,7 +48,7 @@ def dual(problem, u, b, tol, report, a=None, seed=0):
         K, per_b = kappa * M, 1.0 / (kappa * M_b)
         at[:], per[:] = v + K * centre[:-1], 1.0 / (p.l2 + K)
         b, gap, seen = centre[-1] + v_b * per_b, 0.0, 0.0
-        for part, order in chunks(rows, p.X.dtype, 1, True, seed, epoch):
+        for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
             b, more, weight = ascend(*part.arrays(), order, table, p.l1 > 0, found.mean, a, p.y, p.c, loss, b, per_b)
             gap, seen = gap + more, seen + weight
         epoch += 1

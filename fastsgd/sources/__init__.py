@@ -2,8 +2,8 @@
 
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.batches import from_batches
+from fastsgd.sources.blocks import predict_batches
 from fastsgd.sources.npy import from_npy
-from fastsgd.sources.stream import predict_batches
 from fastsgd.sources.svmlight import from_svmlight
 from fastsgd.sources.tabular import from_arrow, from_csv, from_parquet
 

@@ -13,6 +13,9 @@ BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted toge
 READ_BYTES = 1 << 21  # converted at once, where no kernel reads X as it lies: what stays in the cache until it is used
 CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
 
+# A place within an epoch: source blocks that went before this buffer, number of the buffer, and a place in it.
+START = 0, 0, 0
+
 
 @dataclass
 class Table:
@@ -59,6 +62,11 @@ class Table:
     def row_values(self):
         """Values in a row, on the average."""
         return self.X.nnz / max(1, self.X.shape[0]) if self.sparse else self.X.shape[1]
+
+    @property
+    def empty(self):
+        """Whether there is nothing to learn from: all weights are zero."""
+        return self.s is not None and not self.s.any()
 
     def readable(self, dtype):
         """Whether a kernel reads X where it lies."""
@@ -118,6 +126,57 @@ class Table:
         """Sum of the losses: see _kernels/kernels.pxi."""
         return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)
 
+    def tables(self):
+        """All rows, in order, as Tables in memory: here one."""
+        yield self
+
+    def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
+        """The rows of one epoch, a kernel call at a time.
+
+        Parameters
+        ----------
+        dtype : dtype
+            That of the weights.
+        heads : int
+        shuffle : bool
+        seed, epoch : int
+            The order is a pure function of these.
+        start : (int, int, int)
+            Where to begin: START, or a `then` of an earlier walk with all else the same. What went before is not read.
+
+        Yields
+        ------
+        part : Table
+            The one to read from.
+        order : (rows, visit, first, n, buffer_rows)
+            As the kernels take it.
+        then : (int, int, int) or None
+            Where the next one begins; None after the last.
+        """
+        block, buffer, call, read = sizes(self, dtype, heads)
+        n, direct, place = self.n_rows, self.readable(dtype), start[2]
+        shuffle = shuffle and n > 1
+        if shuffle:
+            blocks = _order.permutation(-(-n // block), seed, epoch)
+        for number, lo in enumerate(range(place // call * call, n, call), place // call):
+            if shuffle:
+                rows = _order.rows_of(blocks[lo // block : (lo + call) // block], block, n)
+                visit = _order.visits(len(rows), buffer, number * (call // buffer), seed, epoch)
+                m = len(rows)
+            else:
+                m = min(call, n - lo)
+                rows, visit = (None if self.rows is None and direct else np.arange(lo, lo + m)), None
+            if rows is not None and self.rows is not None:
+                rows = self.rows[rows]
+            for a in range(place - lo, m, read):
+                place = lo + (a + read if a + read < m else call)  # a short block may lie anywhere in a call
+                then = (0, 0, place) if place < n else None
+                if direct:
+                    yield self, (rows, visit, lo, m, buffer), then
+                else:
+                    some, seen = rows[a : a + read], None if visit is None else visit[a : a + read]
+                    yield self.read(some, dtype), (np.arange(len(some)), seen, 0, len(some), buffer), then
+
 
 def _csr(X, dtype, index):
     out = sp.csr_matrix(X.shape, dtype=dtype)
@@ -142,37 +201,6 @@ def sizes(table, dtype, heads):
     return block, buffer, call, call if table.readable(dtype) else read
 
 
-def chunks(table, dtype, heads, shuffle, seed, epoch):
-    """The rows of one epoch, a kernel call at a time.
-
-    Yields
-    ------
-    (Table, order)
-        The table to read from, and `order` as the kernels take it.
-    """
-    block, buffer, call, read = sizes(table, dtype, heads)
-    n, direct = table.n_rows, table.readable(dtype)
-    shuffle = shuffle and n > 1
-    if shuffle:
-        blocks = _order.permutation(-(-n // block), seed, epoch)
-    for number, lo in enumerate(range(0, n, call)):
-        if shuffle:
-            rows = _order.rows_of(blocks[lo // block : (lo + call) // block], block, n)
-            visit = _order.visits(len(rows), buffer, number * (call // buffer), seed, epoch)
-            m = len(rows)
-        else:
-            m = min(call, n - lo)
-            rows, visit = (None if table.rows is None and direct else np.arange(lo, lo + m)), None
-        if rows is not None and table.rows is not None:
-            rows = table.rows[rows]
-        if direct:
-            yield table, (rows, visit, lo, m, buffer)
-            continue
-        for a in range(0, m, read):
-            some, seen = rows[a : a + read], None if visit is None else visit[a : a + read]
-            yield table.read(some, dtype), (np.arange(len(some)), seen, 0, len(some), buffer)
-
-
 def mean_loss(table, plan, W, b):
     """Mean loss of each head at the true weights W (n_features, S) and intercepts b (K): sum s loss / sum s.
 
@@ -183,6 +211,6 @@ def mean_loss(table, plan, W, b):
     if table.scaling is not None:  # the rows are read as they are, the model goes to their units
         table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
     sums = np.zeros((2, len(b)))
-    for part, (rows, _, first, m, _) in chunks(table, W.dtype, len(b), False, 0, 0):
+    for part, (rows, _, first, m, _), _ in table.chunks(W.dtype, len(b), False, 0, 0):
         part.total(rows, first, m, part.target(), W, b, plan, sums)
     return sums[0] / np.where(sums[1] > 0, sums[1], 1.0)

@@ -1,0 +1,266 @@
+"""A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
+
+import functools
+import warnings
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd.estimators.validation import check_weight, distributions
+from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.blocks import blocks, compare_names, predict_batches
+from fastsgd.sources.stream import Stream, whole
+
+
+class Targets:
+    """What stands for y where it is not in memory.
+
+    Attributes
+    ----------
+    n_rows : int or inf
+    shape : tuple
+        (n_rows,) or (n_rows, n_targets).
+    soft : bool or None
+        Whether they are probabilities; None where each buffer is looked at.
+    classes, counts : arrays
+        The sorted labels, and in how many rows each is; probabilities add up instead. None where they were not counted.
+    """
+
+    classes = counts = soft = None
+
+    def __init__(self, n_rows, columns):
+        self.n_rows = np.inf if n_rows is None else n_rows
+        self.shape = (self.n_rows, *columns)
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    def __len__(self):
+        return self.n_rows
+
+
+def take(est, source, y, sample_weight, *, reset, names, once):
+    """(X, y, weights) as `_check_data` returns them: arrays where a buffer holds all rows, else (source, Targets, None).
+
+    Parameters
+    ----------
+    est : estimator
+        With `reset` it learns the number and names of the features, else they are compared.
+    once : bool
+        Whether the rows are asked for a single time. Then nothing is counted, and none of them looked at before, unless
+        the number of features or targets is not known otherwise.
+    """
+    name = names[0]
+    if y is not None:
+        raise ValueError(
+            f"{name} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
+        )
+    if sample_weight is not None:
+        raise ValueError(
+            f"{name} is a source, which has its own weights: give them to the source, not as sample_weight."
+        )
+    if not reset:
+        compare_names(est, source)
+    found = None
+    if reset and not source.n_features:
+        found = survey(est, source, once)
+    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_)
+    if rows is not None:
+        return _arrays(est, source, rows, reset, names)
+    if not est._streams:
+        raise ValueError(
+            f"{type(est).__name__} goes over the rows many times, and needs them in memory; the source is larger than its "
+            f"buffer (max_memory={source.max_memory} bytes). Raise that by `buffered`, or use SGDClassifier or SGDRegressor."
+        )
+    if reset:
+        found = found or survey(est, source, once)
+        learn_features(est, source, source.n_features)
+    else:
+        found = Targets(source.n_rows, est._columns() if once else _columns(est, source))
+    if name == "X" and source.n_blocks is None and est.shuffle and not once:
+        warnings.warn(
+            "the rows of this source come in an order of its own, and are shuffled only within a buffer of "
+            f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
+            "into a random order first, or to a format that is read in blocks. shuffle=False silences this.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return source, found, None
+
+
+def _arrays(est, source, rows, reset, names):
+    """As `_check_data`, of all rows of a source."""
+    if rows.y is None and est._needs_y:
+        raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
+    found = est._check_data(rows.X, rows.y, rows.weight, reset=reset, names=names)
+    if reset:
+        learn_features(est, source, rows.X.shape[1])
+    return found
+
+
+def learn_features(est, source, n_features):
+    """Set the attributes that say what X was."""
+    est.n_features_in_ = n_features
+    vars(est).pop("feature_names_in_", None)
+    if source.feature_names is not None:
+        est.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
+
+
+def survey(est, source, once):
+    """The Targets of a source, and its n_features: from a pass over its y and weights, unless all is known without."""
+    classes = est._needs_classes and not once
+    if not est._needs_y or not (classes or not source.n_features or (source.n_rows is None and not once)):
+        if not source.n_features or (source.n_rows is None and not once):
+            source.survey()
+        return Targets(source.n_rows, _columns(est, source) if est._needs_y and not est._needs_classes else ())
+    n, weighed, shape, tally = 0, False, (), Tally(est)
+    for number, (y, weight) in enumerate(source.targets()):
+        try:
+            if y is None:
+                raise ValueError("it has no y, which is needed here.")
+            y, weight = est._check_y(y), check_weight(weight, len(y), "weight")
+        except ValueError as error:
+            raise ValueError(f"Block {number} of the source: {error}") from error
+        n, shape = n + len(y), y.shape[1:]
+        weighed |= len(y) > 0 and (weight is None or bool(weight.any()))
+        if classes and len(y):
+            tally.add(y)
+    if not n:
+        raise ValueError("the source has no rows.")
+    if not weighed:
+        raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+    source.n_rows = n
+    if not source.n_features:
+        source.survey()
+    found = Targets(n, shape)
+    if classes:
+        found.soft, found.classes, found.counts = tally.soft, *tally.result()
+    return found
+
+
+def _columns(est, source):
+    """The shape of a row's y: () or (n_targets,)."""
+    y, _ = next(iter(source.targets()), (None, None))
+    if y is None:
+        raise ValueError("the source has no y, which is needed here.")
+    return y.shape[1:]
+
+
+class Tally:
+    """How many rows have each label, or how much probability each class has, block by block."""
+
+    def __init__(self, est):
+        self.est, self.labels, self.counts, self.mass = est, None, None, None
+
+    @property
+    def soft(self):
+        return self.mass is not None
+
+    def add(self, y):
+        if self.soft or self.est._soft(y):
+            y = distributions(y)
+            if y.min() < 0:
+                raise ValueError(f"y holds probabilities of class 1, and not everywhere: found {y[:, 1].min():g}.")
+            self.mass = y.sum(axis=0) + (0.0 if self.mass is None else self.mass)
+            return
+        labels, counts = np.unique(y, return_counts=True)
+        if self.labels is not None:
+            if (labels.dtype.kind in "OSU") != (self.labels.dtype.kind in "OSU"):
+                raise ValueError(f"y holds numbers in some blocks, and words in others, such as {labels[0]!r}.")
+            labels, place = np.unique(np.concatenate([self.labels, labels]), return_inverse=True)
+            counts = np.bincount(place, np.concatenate([self.counts, counts]))
+        self.labels, self.counts = labels, counts.astype(np.float64)
+
+    def result(self):
+        """(classes, counts)"""
+        if not self.soft:
+            return self.labels, self.counts
+        before = () if self.labels is None else zip(self.labels.tolist(), self.counts, strict=True)
+        for label, count in before:
+            if label not in (0, 1) or len(self.mass) > 2:
+                raise ValueError(
+                    f"y holds probabilities of the classes in some blocks, and the label {label!r} in others."
+                )
+            self.mass[int(label)] += count
+        return np.arange(len(self.mass), dtype=float), self.mass
+
+
+def stream(est, source, targets, make):
+    """The Stream of an estimator over a source; make(X, y, weight) is the Table of a buffer."""
+
+    def check(rows):
+        if est._needs_y and not est._needs_classes and rows.y is not None and rows.y.shape[1:] != targets.shape[1:]:
+            raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
+        return Rows(*est._check_data(rows, rows.y, rows.weight))
+
+    return Stream(source, est.n_features_in_, check, make, targets.n_rows)
+
+
+# ---------------------------------------------------------------- prediction
+def by_blocks(method):
+    """Have a method of X take a source too: what it gives for each block, joined, without X in memory."""
+
+    @functools.wraps(method)
+    def over(self, X):
+        if not isinstance(X, Source):
+            return method(self, X)
+        check_is_fitted(self)
+        parts = list(predict_batches(self, X, method.__name__))
+        if not parts:
+            raise ValueError("the source has no rows.")
+        return np.concatenate(parts)
+
+    return over
+
+
+def _scored(est, source):
+    """(y, prediction, weight) of the blocks."""
+    check_is_fitted(est)
+    compare_names(est, source)
+    for rows in blocks(source, est.n_features_in_):
+        if rows.y is None:
+            raise ValueError("the source has no y, which is needed to score.")
+        if rows.X.shape[0]:
+            yield rows.y, est.predict(rows), np.ones(len(rows.y)) if rows.weight is None else rows.weight
+
+
+def accuracy(est, source):
+    """Share of the rows, by weight, whose label is predicted."""
+    right = total = 0.0
+    for y, found, weight in _scored(est, source):
+        if weight.any():
+            right += accuracy_score(y, found, sample_weight=weight) * weight.sum()
+            total += weight.sum()
+    return right / total if total > 0 else float("nan")
+
+
+def r2(est, source):
+    """Coefficient of determination, mean over the targets, as `sklearn.metrics.r2_score`."""
+    total = mean = squares = lost = 0.0
+    for y, found, weight in _scored(est, source):
+        y, found = (np.asarray(a, np.float64).reshape(len(weight), -1) for a in (y, found))
+        more = weight.sum()
+        if more > 0:
+            its_mean = weight @ y / more
+            off = its_mean - mean
+            squares = squares + weight @ (y - its_mean) ** 2 + off * off * (total * more / (total + more))
+            total, mean = total + more, mean + off * (more / (total + more))
+            lost = lost + weight @ (y - found) ** 2
+    if not total > 0:
+        return float("nan")
+    score = np.where(lost > 0, 0.0, 1.0)  # of a target that is constant
+    np.divide(lost, squares, out=score, where=squares > 0)
+    return float(np.mean(np.where(squares > 0, 1.0 - score, score)))
+
+
+def all_targets(source):
+    """(y, weights) of all rows, for a scorer that takes them at once; weights are None for ones."""
+    ys, weights = zip(*source.targets(), strict=True)
+    if any(y is None for y in ys):
+        raise ValueError("the source given as X_val has no y, which is needed to score.")
+    if all(weight is None for weight in weights):
+        return np.concatenate(ys), None
+    each = [np.ones(len(y)) if weight is None else weight for y, weight in zip(ys, weights, strict=True)]
+    return np.concatenate(ys), np.concatenate(each)

@@ -1,0 +1,162 @@
+"""The blocks of a source, each looked at before anything else sees it."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd.sources import _check
+from fastsgd.sources.base import Rows
+
+
+def blocks(source, n_features=None, check=None, order=None, first=0):
+    """The Rows of the blocks of a source, each checked.
+
+    Parameters
+    ----------
+    source : Source
+    n_features : int or None
+        Narrower CSR is widened; None takes any width.
+    check : callable or None
+        As that of a Stream.
+    order : int array or None
+        Of the numbers of all blocks; None as they stand.
+    first : int
+        So many of the order are left out.
+
+    Raises
+    ------
+    ValueError
+        It names the block.
+    """
+
+    def checked(number, rows):
+        try:
+            rows = sound(rows, source, n_features)
+            return rows if check is None else check(rows)
+        except ValueError as error:
+            raise ValueError(f"Block {number} of the source: {error}") from error
+
+    if source.n_blocks is None:
+        for number, rows in enumerate(islice(source.blocks(), first, None), first):
+            yield checked(number, rows)
+    else:
+        numbers = range(source.n_blocks) if order is None else order.tolist()
+        yield from in_order(lambda number: checked(number, source.read(number)), numbers[first:], source.readers)
+
+
+def sound(rows, source, n_features):
+    """Rows as `Rows` promises them, after a look at every index and number; raises ValueError."""
+    X, y, weight = Rows(*rows)
+    if not (sp.issparse(X) and X.format == "csr" if source.sparse else isinstance(X, np.ndarray) and X.ndim == 2):
+        kind, found = "a CSR matrix" if source.sparse else "an array", type(X).__name__
+        raise ValueError(f"X must be {kind} of two dimensions, found {found} of shape {getattr(X, 'shape', '?')}.")
+    if X.dtype != source.dtype:
+        raise ValueError(f"X is of {X.dtype}, the source of {source.dtype}.")
+    if n_features is not None and X.shape[1] != n_features and not (source.sparse and X.shape[1] < n_features):
+        raise ValueError(f"X has {X.shape[1]} features, expected {n_features}.")
+    X = _sound_csr(X, n_features or X.shape[1]) if source.sparse else np.require(np.asarray(X), requirements=["C", "A"])
+    at = _check.first_nonfinite(X.data if source.sparse else X.reshape(-1))
+    if at >= 0:
+        row, column = (
+            (np.searchsorted(X.indptr, at, "right") - 1, X.indices[at]) if source.sparse else divmod(at, X.shape[1])
+        )
+        what = "NaN" if np.isnan(X[row, column]) else "infinity"
+        raise ValueError(
+            f"X contains {what} (at row {row} of the block, column {column}). Remove such rows, or impute them."
+        )
+    for name, part in (("y", y), ("weight", weight)):
+        if part is not None and (not isinstance(part, np.ndarray) or not part.ndim or len(part) != X.shape[0]):
+            shape = getattr(part, "shape", type(part).__name__)
+            raise ValueError(f"{name} must be an array of the {X.shape[0]} rows that X has, found {shape}.")
+    return Rows(X, y, weight)
+
+
+def _sound_csr(X, n_features):
+    if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
+        raise ValueError(
+            f"X must have int32 or int64 indices and indptr, found {X.indices.dtype} and {X.indptr.dtype}."
+        )
+    fault = _check.csr_fault(X.indptr, X.indices, n_features, len(X.data))
+    if fault is None and len(X.indptr) != X.shape[0] + 1:
+        fault = f"indptr has {len(X.indptr)} entries, {X.shape[0]} rows need {X.shape[0] + 1}"
+    if fault is not None:
+        raise ValueError(f"X is a malformed CSR matrix: {fault}.")
+    X = csr(X.shape[0], n_features, X.data, X.indices, X.indptr)
+    if not X.has_canonical_format:  # a kernel takes each feature of a row once
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def csr(n, n_features, data, indices, indptr):
+    X = sp.csr_matrix((n, n_features), dtype=data.dtype)
+    X.data, X.indices, X.indptr = data, indices, indptr
+    return X
+
+
+def in_order(read, numbers, readers):
+    """read(number) for each, in order; with more than one reader, so many at once."""
+    if readers == 1:
+        yield from map(read, numbers)
+        return
+    with ThreadPoolExecutor(readers, "fastsgd-reader") as pool:
+        waiting = deque()
+        try:
+            for number in numbers:
+                waiting.append(pool.submit(read, number))
+                if len(waiting) == readers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def predict_batches(estimator, source, method="predict"):
+    """Predictions block by block, in the order of the source, so that neither X nor they are ever in memory as a whole.
+
+    Parameters
+    ----------
+    estimator : fitted estimator of fastsgd
+    source : Source
+        It needs no y.
+    method : str, default="predict"
+        Or "decision_function", "predict_proba", ...
+
+    Yields
+    ------
+    ndarray
+        What that method gives for the rows of a block.
+
+    Raises
+    ------
+    ValueError
+        Of other features than those of `fit`; rows that are not numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDClassifier, sources
+    >>> X, y = np.array([[-1.0], [1.0], [2.0], [-2.0]]), np.array([0, 1, 1, 0])
+    >>> source = sources.from_batches(lambda: ((X[i : i + 2], y[i : i + 2]) for i in (0, 2)))
+    >>> clf = SGDClassifier(random_state=0).fit(source)
+    >>> [p.tolist() for p in sources.predict_batches(clf, source)]
+    [[0, 1], [1, 0]]
+    """
+    compare_names(estimator, source)
+    with closing(blocks(source, estimator.n_features_in_)) as read:
+        for rows in read:
+            if rows.X.shape[0]:
+                yield getattr(estimator, method)(rows)
+
+
+def compare_names(estimator, source):
+    """ValueError where the features of a source have other names than those of `fit`."""
+    names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
+    if names is not None and own is not None and list(names) != list(own):
+        odd = next((pair for pair in zip(own, names, strict=False) if pair[0] != pair[1]), (len(own), len(names)))
+        raise ValueError(f"the source has other features than those of fit: {odd[1]!r} in place of {odd[0]!r}.")
