@@ -210,7 +210,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
     def _best_of(self, starts, state, plan, table, *, rules, **how):
         """Train from that many starting points; `state` becomes the one of least objective. One may diverge, not all."""
         if starts == 1:
-            return engine.train(state, plan, table, rules=rules, **how)
+            return engine.train(engine.Run(state, rules), plan, table, **how)
         rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
         started, budget = perf_counter(), how.pop("max_seconds")
         for start in range(starts):
@@ -218,7 +218,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
             fresh = [rule.fresh() for rule in rules]
             left = None if budget is None else started + budget - perf_counter()
             try:
-                epochs, reason = engine.train(run, plan, table, rules=fresh, max_seconds=left, **how)
+                epochs, reason = engine.train(engine.Run(run, fresh), plan, table, max_seconds=left, **how)
             except engine.Diverged:
                 if best is None and start == starts - 1:
                     raise
