@@ -20,7 +20,7 @@ def extension(name, *flags):
         name,
         [name.replace(".", "/") + ".pyx"],
         extra_compile_args=args,
-        depends=["fastsgd/_kernels/lanes.h", "fastsgd/logistic.h"],
+        depends=["fastsgd/_kernels/lanes.h", "fastsgd/_kernels/auto.h", "fastsgd/logistic.h"],
     )
 
 

@@ -63,6 +63,7 @@ cdef class Custom(Loss):
     array([-0.462,  0.   ,  0.999])
     """
     name, task, params = "custom", ("classifier", "regressor"), ("value", "slope", "params")
+    span = np.inf
 
     def __init__(self, value, slope, params=()):
         numbers = custom.numbers(params)

@@ -144,11 +144,17 @@ def one_pass(run, plan, table, shuffle):
         run.whole = False
         state.prepare(plan, table.sparse)
         state.epoch += 1
-        run.gathered = None if plan.plain else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
+        alone = plan.plain or plan.auto
+        run.gathered = None if alone else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
         given = order, part.target(), state, plan, run.sums
-        if part.sweep(*given) if plan.plain else part.batches(*given, run.gathered, False, then is None):
+        if plan.auto:
+            fault = part.auto(*given)
+            state.at["t"] = state.auto.at["t"] + 1
+        else:
+            fault = part.sweep(*given) if plan.plain else part.batches(*given, run.gathered, False, then is None)
+        if fault:
             raise Diverged(state.epoch)
         run.start, run.done, run.whole = then, run.done + order[3], True
         yield

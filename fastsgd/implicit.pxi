@@ -59,7 +59,7 @@ cdef double modified_huber_conjugate(double u, double y, const double* par) noex
 cdef double log_loss_implicit(double z, double s, double y, const double* par) noexcept nogil:
     # The root t = z + s a of F(t) = t - z + s (p(t) - y), p the logistic function. Mirrored so that it is positive: there F
     # is concave, and Newton's method rises to it, whatever its first step was.
-    cdef double sign = 1.0, t, e, p, q, slope = 0, steep = 0, step = 0, bend, far
+    cdef double sign = 1.0, t, e, p, q, slope = 0, steep = 0, step = 0, bend, far, gap
     cdef int i
     if s <= 0:
         return -log_loss_slope(z, y, par)
@@ -75,16 +75,15 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
         p = 1.0 / (1.0 + e)
         q = e * p
         slope, steep = (1.0 - y) * p - y * q, p * q
-        far = 1.0 + s * steep
-        step = (t - z + s * slope) / far
-        bend = 0.5 * step * s * steep * (p - q)
-        if 2.0 * fabs(bend) < far:
-            step *= far / (far + bend)  # Halley's: it takes the curvature into account
+        far, gap = 1.0 + s * steep, t - z + s * slope
+        bend = 0.5 * gap * s * steep * (p - q)
+        # Halley's step, which takes the curvature into account, so that its error falls with the cube; or Newton's
+        step = gap * far / (far * far + (bend if 2.0 * fabs(bend) < far * far else 0.0))
         t = t - step if t > step else 0.0
-        if step * step <= NEAR * fabs(t - z):
+        if fabs(step) * step * step <= NEAR * fabs(t - z):
             break
     # of two ways to the same number, the one in which the error of t counts less
-    return sign * ((t - z) / s if s * steep > 1.0 else steep * step - slope)
+    return sign * ((t - z) / s if s * steep > 1.0 else steep * step * (1.0 - 0.5 * step * (q - p)) - slope)
 
 
 cdef double log_loss_conjugate(double u, double y, const double* par) noexcept nogil:

@@ -23,8 +23,9 @@ cdef class Loss:
     Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
     takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
-    bound of the slope's own slope (where there is none, a number of its usual size); `coupled`, whether it takes all the
-    heads of a row together.
+    bound of the slope's own slope (where there is none, a number of its usual size); `span`, over what distance of margins
+    learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean |p - y|;
+    `coupled`, whether it takes all the heads of a row together.
     """
     name = None
     task = ()
@@ -32,6 +33,7 @@ cdef class Loss:
     negative = -1.0
     lower, strict = -np.inf, False
     convex, smooth, curvature = True, False, 1.0
+    span = 0.0
     coupled = False
 
     cdef int ready(self) except -1:
@@ -236,6 +238,7 @@ cdef class Huber(Loss):
     """
     name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
     smooth = True
+    span = np.inf
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = huber_value, huber_slope
@@ -246,6 +249,7 @@ cdef class Huber(Loss):
 cdef class EpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon): support vector regression."""
     name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+    span = np.inf
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = epsilon_insensitive_value, epsilon_insensitive_slope
@@ -257,6 +261,7 @@ cdef class SquaredEpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon)^2."""
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
     smooth, curvature = True, 2.0
+    span = np.inf
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
@@ -273,6 +278,7 @@ cdef class Quantile(Loss):
     array([0.9, 0.1])
     """
     name, task, params = "quantile", ("regressor",), ("quantile",)
+    span = np.inf
 
     def __init__(self, quantile=0.5):
         self.value_fn, self.slope_fn = quantile_value, quantile_slope
@@ -287,6 +293,7 @@ cdef class Poisson(Loss):
     """
     name, task, lower = "poisson", ("regressor",), 0.0
     smooth = True
+    span = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
@@ -304,6 +311,7 @@ cdef class Gamma(Loss):
     """
     name, task, lower, strict = "gamma", ("regressor",), 0.0, True
     smooth = True
+    span = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope
@@ -329,6 +337,7 @@ cdef class TukeyBiweight(Loss):
     """
     name, task, params = "tukey", ("regressor",), ("c",)
     convex, smooth = False, True
+    span = np.inf
 
     def __init__(self, c=4.685):
         self.value_fn, self.slope_fn = tukey_value, tukey_slope
@@ -349,6 +358,7 @@ cdef class Cauchy(Loss):
     """
     name, task, params = "cauchy", ("regressor",), ("c",)
     convex, smooth = False, True
+    span = np.inf
 
     def __init__(self, c=2.385):
         self.value_fn, self.slope_fn = cauchy_value, cauchy_slope
@@ -369,6 +379,7 @@ cdef class Welsch(Loss):
     """
     name, task, params = "welsch", ("regressor",), ("c",)
     convex, smooth = False, True
+    span = np.inf
 
     def __init__(self, c=2.985):
         self.value_fn, self.slope_fn = welsch_value, welsch_slope

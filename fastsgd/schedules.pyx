@@ -4,13 +4,17 @@ A step is one batch, by default one row (t = 1, 2, ...). `bind` returns a copy t
 alpha, power_t, the loss, the rows of a pass and of a step, and the number of passes. To add a schedule, write its
 function and a class here.
 """
-from libc.math cimport M_PI, cos, exp, floor, pow, sqrt
+from libc.math cimport M_PI, NAN, cos, exp, floor, pow, sqrt
 
 import numpy as np
 
 
 cdef double constant(double t, const double* par) noexcept nogil:
     return par[0]
+
+
+cdef double unknown(double t, const double* par) noexcept nogil:
+    return NAN
 
 
 cdef double optimal(double t, const double* par) noexcept nogil:
@@ -60,12 +64,14 @@ cdef class Schedule:
     """Base of every schedule.
 
     Class attributes: `name`; `params`, the constructor's arguments; `pa`, 1 or 2 where the step comes from the row
-    itself (passive-aggressive); `feedback`, true where a plateau divides the step by 5.
+    itself (passive-aggressive); `feedback`, true where a plateau divides the step by 5; `auto`, where each weight has a step
+    of its own.
     """
     name = None
     params = ()
     pa = 0
     feedback = False
+    auto = False
 
     cdef int ready(self) except -1:
         if self.fn is NULL:
@@ -329,6 +335,34 @@ cdef class OneCycle(Schedule):
         steps = self._pass_steps(pass_rows) * (passes if self.passes is None else self.passes)
         self.par[0], self.par[1], self.par[2] = eta0, eta0 / self.div, eta0 / self.div / self.final_div
         self.par[3], self.par[4] = self.rise * steps, steps
+
+
+cdef class Auto(Schedule):
+    """No step size to choose: implicit steps in coordinates scaled by the data as they come, averaged. See _kernels/auto.pxi.
+
+    It does not depend on the scale of the columns (but for the penalty, which is on `coef_`), nor on that of y. For plain
+    SGD, one row a step; `eta0`, `power_t` and `average` have no part in it.
+
+    References
+    ----------
+    Toulis and Airoldi (2017), Asymptotic and finite-sample properties of estimators based on stochastic gradients. Ross,
+    Mineiro and Langford (2013), Normalized online learning. Polyak and Juditsky (1992), Acceleration of stochastic
+    approximation by averaging.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X = np.random.default_rng(0).standard_normal((1000, 3)) * [1e-3, 1.0, 1e6] + [0.0, 5.0, 1e7]
+    >>> y = X @ [1e3, 2.0, 3e-6] + 4.0
+    >>> reg = SGDRegressor(learning_rate="auto", penalty=None, max_iter=1, tol=None, random_state=0).fit(X, y)
+    >>> print(f"{reg.score(X, y):.2f}")
+    1.00
+    """
+    name, auto = "auto", True
+
+    def __init__(self):
+        self.fn = unknown
 
 
 SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastsgd._kernels import kernels
+from fastsgd.auto import Auto
 
 # The fields of Scalars in _kernels/plan.pxd, in its order.
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
@@ -62,6 +63,8 @@ class State:
         Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor, since.
     optimizer : Optimizer or None
         The one of the last pass.
+    auto : Auto or None
+        With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg.
     m, v : like W, or None
         Slots of the optimizer.
     mb, vb : (K,), float64
@@ -88,6 +91,7 @@ class State:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     centred: bool = False
+    auto: Auto | None = None
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0)], SCALARS))
 
     @classmethod
@@ -100,7 +104,7 @@ class State:
         """An independent copy."""
         new = State.__new__(State)
         for name, x in vars(self).items():
-            setattr(new, name, x.copy() if type(x) is np.ndarray else x)
+            setattr(new, name, x.copy() if type(x) in (np.ndarray, Auto) else x)
         return new
 
     def restore(self, other):
@@ -111,8 +115,14 @@ class State:
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
         if getattr(self.optimizer, "line_search", False) and not plan.line_search:
             self.at["eta_factor"] = 1  # it was what the search had found
-        if plan.average and self.A is None:
+        if (plan.average or (plan.auto and not sparse)) and self.A is None:
             self.A = np.zeros_like(self.W)
+        if plan.auto:
+            self._prepare_auto(plan, sparse)
+            return
+        if self.auto is not None:  # another schedule goes on from the model
+            self.W, self.b = self.model(plan)
+            self.auto, self.A = None, np.zeros_like(self.W) if plan.average else None
         if plan.plain:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
@@ -121,6 +131,20 @@ class State:
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
+        self.optimizer = plan.optimizer
+
+    def _prepare_auto(self, plan, sparse):
+        if self.auto is None:
+            if self.W.any() or self.b.any():
+                raise ValueError(
+                    "learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew."
+                )
+            self.auto = Auto.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
+        elif self.auto.sparse != sparse:
+            was, now = ("CSR", "dense") if self.auto.sparse else ("dense", "CSR")
+            raise ValueError(
+                f"X is {now}, and the rows before were {was}: learning_rate='auto' needs them all in one layout."
+            )
         self.optimizer = plan.optimizer
 
     def _new_slots(self, plan):
@@ -170,6 +194,8 @@ class State:
         W : (n_features, S) of the state's dtype
         b : (K,) float64
         """
+        if self.auto is not None:
+            return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
         W, at = self.W.copy(), self.at[0]
         if self.Q is not None:
             last = None if self.last is None else self.last.copy()

@@ -68,6 +68,8 @@ def models():
     yield reg(penalty="l1", stopping=[stopping.Objective(0.1), "gradient"]), SPARSE.astype("f4"), TARGET
     yield reg(optimizer="ftrl", average=3), X, np.column_stack([TARGET, -TARGET])
     yield reg("poisson", learning_rate=schedules.Cosine(pass_rows=40), optimizer="adagrad"), X, np.exp(TARGET / 4)
+    yield clf("log_loss", learning_rate="auto", penalty="elasticnet"), SPARSE.astype("f4"), LABELS
+    yield reg(learning_rate="auto"), X, TARGET
     yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
 
 
@@ -222,7 +224,8 @@ def outcome(path):
         elif getattr(est, "_y_ndim", 1) == 2:
             y = np.resize(TARGET, (40, len(est._state.b)))
         est.verbose = 0
-        for rows in (data, sp.csr_matrix(data)):
+        auto = est._state.auto  # which goes on in the layout it began with
+        for rows in [data] * (auto is None or not auto.sparse) + [sp.csr_matrix(data)] * (auto is None or auto.sparse):
             try:
                 est.partial_fit(rows, abs(y) if y.dtype.kind == "f" and not hasattr(est, "classes_") else y)
             except ValueError:

@@ -202,3 +202,154 @@ def dual_objective(X, y, loss, a, *, l1, l2, s=None, intercept=True):
         a, v = (part * min(1.0, l1 / abs(v).max()) for part in (a, v))
     over = np.maximum(abs(v) - l1, 0)
     return -(s @ loss.conjugate(-a, y)) - (over @ over / (2 * l2) if l2 else 0.0)
+
+
+# ---------------------------------------------------------------- learning_rate="auto"
+class Curvature:
+    """h of each head: the loss's bound, or, where it has a `span`, the mean of what is measured."""
+
+    def __init__(self, loss, K):
+        self.loss, self.h, self.total, self.weight, self.far = loss, np.full(K, loss.curvature), *np.zeros((3, K))
+
+    def measure(self, z, y, s):
+        """(slope(z + r) - slope(z - r)) / 2r; r is 1, or the mean distance of margins from their targets."""
+        self.weight, self.far = self.weight + s, self.far + s * abs(z - y)
+        mean = self.far / np.where(self.weight > 0, self.weight, 1)
+        r = mean if np.isinf(self.loss.span) else np.ones(len(z))
+        safe = np.where(r > 0, r, 1)
+        slopes = self.loss.slope(z + safe, y) - self.loss.slope(z - safe, y)
+        return np.where(r > 0, slopes / (2 * safe), 0)
+
+    def learn(self, c, s):
+        """Take into h what was measured."""
+        if self.loss.span:
+            self.total = self.total + s * c
+            self.h = np.where(self.total > 0, self.total / np.where(self.weight > 0, self.weight, 1), self.h)
+
+
+def auto_rows(Y, s, s_pos, s_neg, passes):
+    """(row, its weight, the weights of the heads, and the latter scaled to a running mean of 1) of each step."""
+    (n, K), t, total = Y.shape, 0, 0.0
+    s, s_pos, s_neg = (np.ones(m) if a is None else a for a, m in ((s, n), (s_pos, K), (s_neg, K)))
+    for i in list(range(n)) * passes:
+        if s[i] > 0:
+            t, weight = t + 1, s[i] * np.where(Y[i] > 0, s_pos, s_neg)
+            total = total + weight
+            yield t, i, s[i], weight, weight * t / np.where(total > 0, total, 1)
+
+
+def falling(t, R, c0):
+    """The step size of row t, R being the mean squared length of a row."""
+    return c0 / R * (1 + 10 * R / t) / np.sqrt(1 + 0.1 * t / (10 * R + 1))
+
+
+def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
+    """The implicit step in standardised coordinates, averaged. Returns W, b, the number of the next step, sums."""
+    d, K = X.shape[1], Y.shape[1]
+    m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
+    U, A, b, b_avg, owed = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K), np.zeros(K)
+    curvature, rho, last, due, t, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
+
+    def scales():
+        v = Q / weight + l2 / curvature.h.mean()
+        return np.where(Q > 0, 1 / np.sqrt(np.where(Q > 0, v, 1)), 0)
+
+    def settled(U, A):
+        """What is owed of the penalty taken off, and the average up to now."""
+        U = soft(U, np.outer(r, owed) * l1) / (1 + np.outer(r**2, owed) * l2)
+        return U, A + (U - A) * (1 - (last / t) ** 3)
+
+    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+        x, y = X[i], Y[i]
+        weight += si
+        delta = x - m
+        if intercept:
+            m = m + delta * (si / weight)
+        rest = x - m
+        Q = Q + si * delta * rest
+        if t <= 64:
+            r = scales()
+        norm = (rest * r) @ (rest * r)
+        if t > 64 and 1 + norm > 10 * rho / t:  # a row far longer than those before: it counts before it moves
+            r = scales()
+            norm = (rest * r) @ (rest * r)
+        xh = rest * r
+        rho += 1 + norm
+        z = xh @ U + b
+        sums += wi * loss.value(z, y), wi
+        if np.isinf(loss.span):
+            curvature.learn(curvature.measure(z, y, wi), wi)
+        g = falling(t, rho / t, 0.5) / curvature.h
+        a = loss.implicit(z, c * g * (norm + intercept), y)
+        if loss.span == 1:
+            curvature.learn(curvature.measure(z + c * g * (norm + intercept) * a, y, wi), wi)
+        U, b, owed = U + np.outer(xh, c * g * a), b + intercept * c * g * a, owed + g
+        b_avg = b_avg + (b - b_avg) * (1 - ((t - 1) / t) ** 3)
+        if t >= due:
+            U, A = settled(U, A)
+            owed, last, due, r = np.zeros(K), t, t + max(1, min(16, t // 32)), scales()
+    W = settled(U, A)[1] * r[:, None]
+    return W, b_avg - m @ W, t + 1, sums
+
+
+RULES = np.array([(0.7, 8.0), (0.25, 2.0)])  # (kappa, gamma) of the rules that run side by side on CSR
+
+
+def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
+    """The implicit step of a filter with a diagonal covariance, two of them side by side; the best, or its average.
+
+    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the rule of
+    each head: 0 or 1, or 2 or 3 for their averages.
+    """
+    d, K = X.shape[1], Y.shape[1]
+    W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
+    q, seen, H, bH = np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
+    curvature, values, weight, lost, (kappa, gamma) = Curvature(loss, K), 0, 0.0, np.zeros((K, 4)), RULES.T
+    t, sums = 0, np.zeros((2, K))
+    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+        j = np.flatnonzero(X[i])
+        x, y = X[i, j], Y[i]
+        weight, values = weight + si, values + len(j)
+        seen[j] += si * t / weight
+        jump = (q[j] > 0) & (x**2 > 16 * q[j]) & (seen[j] <= 16)  # so far its values were unusually small
+        before, part = q[j], np.where(jump, 0.5, np.where(q[j] > 0, 0.125, 1))
+        q[j] += (x**2 - q[j]) * part
+        less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
+        W[j], A[j] = W[j] * less, A[j] * less
+        for k in range(K):
+            z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
+            values_at = loss.value(np.r_[z, z_avg], y[k])
+            lost[k] += wi[k] * t**2 * values_at
+            sums[:, k] += wi[k] * values_at[0], wi[k]
+            h = curvature.h[k]
+            if loss.span != 1:
+                curve = curvature_of_head(curvature, z[0], y[k], wi[k], k)
+            P = np.outer(H[j, k] + t * l2, kappa) + h * (values / t) * np.outer(q[j], 1 / gamma)
+            size, b_size = x**2 @ (1 / P), intercept / (kappa * bH[k] + h / gamma)
+            a = c[k] * loss.implicit(z, c[k] * (size + b_size), y[k])
+            if loss.span == 1:
+                curve = curvature_of_head(curvature, (z + a * (size + b_size))[0], y[k], wi[k], k)
+            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] / P
+            W[j, k] = soft(W[j, k] + np.outer(x, a) / P, times * l1) / (1 + times * l2)
+            A[j, k] += (W[j, k] - A[j, k]) * np.minimum(3 / (seen[j] + 2), 1)[:, None]
+            H[j, k] += c[k] * curve * x**2
+            bH[k] += c[k] * curve
+            b[k] += a * b_size
+            b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
+    rule = lost.argmin(axis=1)
+    W, b = np.concatenate([W, A], axis=2)[:, range(K), rule], np.concatenate([b, b_avg], axis=1)[range(K), rule]
+    return W, b, t + 1, sums, rule
+
+
+def curvature_of_head(curvature, z, y, s, k):
+    """What one head measures at its margin, or the slope squared up to h; not below a share of h."""
+    one = Curvature(curvature.loss, 1)
+    one.h, one.total, one.weight, one.far = (
+        getattr(curvature, name)[k : k + 1] for name in ("h", "total", "weight", "far")
+    )
+    c = one.measure(np.array([z]), np.array([y]), np.array([s]))
+    one.learn(c, np.array([s]))
+    for name in ("h", "total", "weight", "far"):
+        getattr(curvature, name)[k] = getattr(one, name)[0]
+    fisher = min(one.h[0], one.loss.slope(z, y) ** 2) if one.loss.span == 0 else 0.0
+    return max(c[0], fisher, 0.04 * one.h[0])

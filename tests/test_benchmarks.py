@@ -50,7 +50,7 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear"])
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto"])
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -64,6 +64,7 @@ def test_the_list_above_is_complete():
         "imports",
         "optimizers",
         "linear",
+        "auto",
     }
 
 

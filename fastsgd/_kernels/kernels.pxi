@@ -15,3 +15,5 @@ include "closed.pxi"    # what happens to weights that no row meets
 include "steps.pxi"     # the step of a batch
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python
+include "auto.pxi"      # learning_rate="auto" on dense rows
+include "auto_csr.pxi"  # and on CSR; and from Python

@@ -8,6 +8,11 @@ typedef float f4 __attribute__((vector_size(16), aligned(4)));
 typedef double d4 __attribute__((vector_size(32), aligned(8)));
 #define FASTSGD_LANES(T, V, N)                                                                               \
     static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
+    static inline V N##_set(T a, T b, T c, T d) { return (V){a, b, c, d}; }                                  \
+    static inline V N##_twice(V a) { return (V){a[0], a[1], a[0], a[1]}; }                                   \
+    static inline V N##_sub(V a, V b) { return a - b; }                                                      \
+    static inline V N##_mul(V a, V b) { return a * b; }                                                      \
+    static inline V N##_div(V a, V b) { return a / b; }                                                      \
     static inline V N##_add(V a, V b) { return a + b; }                                                      \
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
@@ -18,6 +23,11 @@ typedef struct { float v[4]; } f4;
 typedef struct { double v[4]; } d4;
 #define FASTSGD_LANES(T, V, N)                                                                               \
     static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
+    static inline V N##_set(T a, T b, T c, T d) { V v = {{a, b, c, d}}; return v; }                          \
+    static inline V N##_twice(V a) { a.v[2] = a.v[0]; a.v[3] = a.v[1]; return a; }                           \
+    static inline V N##_sub(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] -= b.v[l]; return a; }         \
+    static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
+    static inline V N##_div(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] /= b.v[l]; return a; }         \
     static inline V N##_add(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] += b.v[l]; return a; }         \
     static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
     static inline V N##_times(V a, T x, V w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w.v[l]; return a; } \

@@ -1,4 +1,4 @@
-from fastsgd.losses cimport loss_fn, losses_fn
+from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn
 from fastsgd.schedules cimport schedule_fn
 
 # The update rules, see update.pxi.
@@ -31,6 +31,8 @@ cdef struct Params:
     double average          # first step that counts in the average; 0 for none
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
+    implicit_fn implicit    # or NULL
+    double curvature, span  # as Loss has them
 
 # The scalars of the state, one record of State.scalars.
 cdef packed struct Scalars:
@@ -41,6 +43,14 @@ cdef packed struct Scalars:
     double avg_n        # number of averaged steps
     double eta_factor   # the schedule's step size, times this
     double since        # steps taken before the optimizer's slots were new
+
+# The clock of learning_rate="auto", one record of Auto.at.
+cdef packed struct AutoScalars:
+    double t            # rows so far
+    double weight       # sum of their weights
+    double rho          # dense: sum of their squared lengths
+    double values       # CSR: number of their values
+    double last, due    # dense: rows done when the penalty was last paid, and when it is next
 
 cdef class Plan:
     cdef Params par

@@ -42,6 +42,7 @@ cdef class Plan:
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average
         self.par.noise = noise
+        self.par.implicit, self.par.curvature, self.par.span = loss.implicit_fn, loss.curvature, loss.span
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
         self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, l1, l2
         numbers = () if optimizer is None else optimizer.numbers()
@@ -49,6 +50,11 @@ cdef class Plan:
             self.rule.par[i] = numbers[i] if i < len(numbers) else 0.0
         self.lazy = (optimizer is None or optimizer.lazy) and not noise
         self.closed = optimizer is None or optimizer.closed(l1, l2, average > 0)
+
+    @property
+    def auto(self):
+        """Whether each weight has a step size of its own: learning_rate="auto"."""
+        return self.schedule.auto
 
     @property
     def plain(self):

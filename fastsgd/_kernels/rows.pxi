@@ -1,13 +1,14 @@
 # Tags, targets, state; and what is done along one row.
 from cython cimport floating
-from libc.math cimport INFINITY, M_PI, cos, isfinite, log, pow, sin, sqrt
+from libc.math cimport INFINITY, M_PI, cos, fabs, isfinite, log, pow, sin, sqrt
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 import numpy as np
 
 from fastsgd._philox cimport LANES, philox
-from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, Params, Plan, Rule, Scalars
+from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
+from fastsgd.losses cimport implicit_step
 
 cdef extern from *:
     """

@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd import engine
+from fastsgd import engine, schedules
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
@@ -30,6 +30,11 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
         dtype = np.float32 if X.dtype == np.float32 else np.float64
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
+        if schedules.get(self.learning_rate).auto and coef_init is not None:
+            raise ValueError(
+                "learning_rate='auto' starts from zero: give no coef_init, warm_start=False, and leave coef_ as it is "
+                "(partial_fit goes on from the last call)."
+            )
         if self.n_init > 1 and coef_init is not None:
             raise ValueError(
                 f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
@@ -128,11 +133,13 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
+        if state.auto is not None:
+            found["auto_rule_"] = state.auto.rules
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
     def _settle(self, state, plan, in_place=False):
         values = self._publish(state, plan)
-        for name in {"mean_", "scale_"} - set(values):
+        for name in {"mean_", "scale_", "auto_rule_"} - set(values):
             vars(self).pop(name, None)
         for name, value in values.items():
             old = vars(self).get(name)

@@ -53,6 +53,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
         "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
         step sizes from eta0 alone.
+        "auto": nothing to choose, and no need to scale X; see Notes.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
     power_t : float, default=0.5
@@ -122,6 +123,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
+    auto_rule_ : ndarray of shape (n_heads,)
+        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
     n_features_in_, feature_names_in_
 
     Notes
@@ -141,6 +144,16 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     which bears no penalty, takes up the shift. So the objective has the same minimum as on dense data, but the steps on
     the way are not the same. There, columns that are nonzero in a small share p of the rows (their values become about
     p ** -0.5), or whose mean is many times their std, make rows long: lower eta0.
+
+    With `learning_rate="auto"` there is no step size to choose and X need not be scaled; it is made for one pass
+    (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more. The steps are implicit: the slope is taken where
+    the step leads to, so that none is too long. On dense data they are made in coordinates centred and scaled by the mean
+    and variance of the columns so far; on CSR each weight has its own precision, two rules run side by side, and the model is
+    that of the one whose loss on rows not yet learnt from is the least (`auto_rule_`). The weights are averaged. Without a
+    penalty, multiplying a column by a number changes no prediction; the penalty is, as ever, on `coef_`. With an L1 penalty
+    few coefficients are exactly 0, as they are averages. It needs optimizer="sgd" and batch_size=1, starts from zero, and
+    `eta` in `history_` is NaN. A row whose values are many thousand times those of all others, in most columns, sets
+    their scale, and the other rows are hardly seen: remove such rows.
 
     References
     ----------

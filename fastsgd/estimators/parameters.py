@@ -83,6 +83,8 @@ class Parameters:
             raise ValueError(
                 f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
             )
+        if rate.auto:
+            self._check_auto(optimizer)
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
@@ -98,6 +100,26 @@ class Parameters:
         checked = vars(self).get("_checked")
         if checked is None or not all(map(is_, self._given(), checked)):
             self._check_params()
+
+    def _check_auto(self, optimizer):
+        if self._nu:
+            raise ValueError(
+                f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset."
+            )
+        if getattr(self, "multi_class", "ovr") != "ovr":
+            raise ValueError(f"learning_rate='auto' needs multi_class='ovr', got {self.multi_class!r}.")
+        wrong = {
+            f"optimizer='sgd', got {self.optimizer!r}": not optimizer.plain or getattr(optimizer, "line_search", False),
+            f"batch_size=1, got {self.batch_size!r}": self.batch_size != 1,
+            f"average=False, as it always averages, got {self.average!r}": bool(self.average),
+            f"gradient_noise=0, got {self.gradient_noise!r}": bool(self.gradient_noise),
+            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": self.init != "zeros"
+            or self.n_init != 1,
+            f"intercept_decay='auto', got {self.intercept_decay!r}": self.intercept_decay != "auto",
+        }
+        for what, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(f"learning_rate='auto' needs {what}.")
 
     def _check_line_search(self, l1):
         needs = {
@@ -154,7 +176,7 @@ class Parameters:
         l1, l2 = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         decay = self.intercept_decay
         if decay == "auto":
-            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize
+            like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize and not schedule.auto
             decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
         return Plan(
             self._heads_loss(),

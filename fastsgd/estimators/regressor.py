@@ -46,6 +46,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
         "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
         step sizes from eta0 alone.
+        "auto": nothing to choose, and no need to scale X; see the notes of `SGDClassifier`.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size.
     power_t : float, default=0.25
@@ -105,6 +106,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
+    auto_rule_ : ndarray of shape (n_heads,)
+        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
     n_features_in_, feature_names_in_
 
     Notes

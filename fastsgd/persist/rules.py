@@ -333,6 +333,21 @@ class Record:
         return out
 
 
+class Maybe:
+    """What another rule says, or None."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def put(self, name, value, parts):
+        parts.values[name] = value is not None
+        if value is not None:
+            self.rule.put(name, value, parts)
+
+    def take(self, name, parts):
+        return self.rule.take(name, parts) if _pop(parts, name, bool) else None
+
+
 _ABSENT = object()
 
 

@@ -6,10 +6,13 @@ not have gets its default, so that files of older versions can be read.
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fastsgd import engine
+from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
 from fastsgd.estimators import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.rules import Array, Coef, History, Labels, Names, Packed, Pair, Record, Scalars, Value
+from fastsgd.persist.rules import Array, Coef, History, Labels, Maybe, Names, Packed, Pair, Record, Scalars, Value
 from fastsgd.state import SCALARS, State
 
 
@@ -21,15 +24,35 @@ def _sound_state(state):
         "Q with last": state.last is None or state.Q is not None,
         "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
+        "auto as its layout asks": state.auto is None or _fits_auto(state),
     }
     for what, there in together.items():
         if not there:
             raise ValueError(f"the state must have {what}")
 
 
+def _fits_auto(state):
+    """Whether what learning_rate="auto" keeps is there: the columns and the average of dense rows, the records of CSR."""
+    auto, (d, K) = state.auto, (len(state.W), len(state.b))
+    columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
+    found = 0 if auto.records is None else auto.records.shape[1]
+    return (auto.columns.shape[1], found) == (columns, records) and (auto.sparse or state.A is not None)
+
+
 def _first():
     return State.zeros(1, 1, "f8", 0).at
 
+
+AUTO = Record(
+    Auto,
+    {
+        "sparse": Value(bool),
+        "columns": Array("float64", (3, "columns")),
+        "heads": Array("float64", ("K", HEAD_WIDTH)),
+        "at": Scalars(AT, lambda: np.zeros(1, AT)),
+        "records": Array("W", ("d", "width"), optional=True),
+    },
+)
 
 # The sizes come first: b says how many heads there are.
 STATE = Record(
@@ -53,6 +76,7 @@ STATE = Record(
         "penalty": Pair(),
         "owing": Value(bool),
         "optimizer": Packed(Optimizer),
+        "auto": Maybe(AUTO),
         "at": Scalars(SCALARS, _first),
     },
     _sound_state,
@@ -78,6 +102,8 @@ def _take_sgd(est, parts):
     est.t_ = float(est._state.at["t"][0])
     if est._state.std is not None:
         est.mean_, est.scale_ = est._state.mean.copy(), est._state.std.copy()
+    if est._state.auto is not None:
+        est.auto_rule_ = est._state.auto.rules
 
 
 @dataclass

@@ -118,6 +118,10 @@ class Table:
         """A step for each batch of rows: see _kernels/batches.pxi."""
         return (kernels.batch_csr if self.sparse else kernels.batch_dense)(*self.arrays(), *args)
 
+    def auto(self, *args):
+        """One step of learning_rate="auto" for each row: see _kernels/auto.pxi."""
+        return (kernels.auto_csr if self.sparse else kernels.auto_dense)(*self.arrays(), *args)
+
     def total(self, *args):
         """Sum of the losses: see _kernels/kernels.pxi."""
         return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)

@@ -1,0 +1,207 @@
+# learning_rate="auto": implicit steps in coordinates scaled by the data as they come, averaged. Dense rows, one rule:
+#
+#     xh = (x - mean) / sqrt(v), v = Q / weight + l2 / h      mean and variance of each column, as of now
+#     z = b + u . xh;  R = the mean of 1 + |xh|^2 so far;  g = the step size of `falling`, over h
+#     a = -slope(z + s a), s = c g (1 + |xh|^2)               the implicit step: stable whatever s is
+#     u += c g a xh;  b += c g a                              then the penalty, a proximal step in the same metric
+#     A += (u - A) (1 - (1 - 1 / t)^3)                        the average, of weights t^2
+#
+# The model is A / sqrt(v). h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and
+# average are brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
+cdef enum:
+    EXACT = 64, BLOCK = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
+
+# Numbers of one head. On CSR the two rules have their own intercepts and averages, and their losses before each step.
+cdef struct Head:
+    double h, total         # the curvature in use, and the sum of what was measured
+    double weight, far      # sums of weights and of |z - y|
+    double owed             # dense: steps since the penalty was last paid
+    double curve            # CSR: sum of the curvatures, the intercept's own
+    double b[4]             # CSR: intercepts of the two rules, and their averages
+    double lost[4]
+
+# What auto keeps beside weights and intercepts.
+cdef struct Pace:
+    AutoScalars* at
+    double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
+    Head* heads             # (K,)
+    double* work
+    bint intercept
+
+
+cdef inline double falling(double t, double R, double c0) noexcept nogil:
+    """The step size of row t, R being the mean squared length of a row."""
+    return c0 / R * (1.0 + 10.0 * R / t) / sqrt(1.0 + 0.1 * t / (10.0 * R + 1.0))
+
+
+cdef inline double measured(const Params* P, const Head* H, double z, double y) noexcept nogil:
+    """The slope of the slope at z, over the loss's span, or over 1 where it has none."""
+    cdef double r = 1.0
+    if P.span > 1.0:
+        r = H.far / H.weight if H.far > 0 else 0.0
+    if r == 0:
+        return 0.0
+    return (P.slope(z + r, y, P.loss_par) - P.slope(z - r, y, P.loss_par)) / (2.0 * r)
+
+
+cdef inline void learn(const Params* P, Head* H, double curve, double s) noexcept nogil:
+    """Take what was measured into h, where the loss has a span."""
+    if P.span > 0:
+        H.total += s * curve
+        if H.total > 0:
+            H.h = H.total / H.weight
+
+
+cdef inline double share_of(Head* H, double s, double z, double y, double t) noexcept nogil:
+    """The row's weight in this head, over the head's mean weight."""
+    H.weight += s
+    H.far += s * fabs(z - y)
+    return s * t / H.weight if s > 0 else 0.0
+
+
+cdef inline double paid(double u, double owed, double r, double l1, double l2) noexcept nogil:
+    """A weight in standard units after the penalty of the steps `owed`."""
+    cdef double most = owed * r * l1
+    if l1 > 0:
+        u = u - most if u > most else u + most if u < -most else 0.0
+    return u / (1.0 + owed * r * r * l2)
+
+
+cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
+    """1 / sqrt(v) of each column; 0 for one that is constant so far."""
+    cdef double* Q = C.columns + d
+    cdef double* r = C.columns + 2 * d
+    cdef double per = 1.0 / C.at.weight
+    cdef Py_ssize_t j
+    for j in range(d):
+        r[j] = 1.0 / sqrt(Q[j] * per + ridge) if Q[j] > 0 else 0.0
+
+
+cdef double standardised(const floating* x, Py_ssize_t d, const Pace* C, double s, double part, floating* xh) noexcept nogil:
+    """Count a row of weight s in mean and Q, and standardise it; its squared length."""
+    cdef double* mean = C.columns
+    cdef double* Q = C.columns + d
+    cdef const double* r = C.columns + 2 * d
+    cdef double delta, rest, norm = 0
+    cdef Py_ssize_t j
+    for j in range(d):
+        delta = x[j] - mean[j]
+        rest = delta - delta * part
+        mean[j] += delta * part
+        Q[j] += s * delta * rest
+        rest = rest * r[j]
+        xh[j] = <floating> rest
+        norm += rest * rest
+    return norm
+
+
+cdef double standardised_again(const floating* x, Py_ssize_t d, const Pace* C, floating* xh) noexcept nogil:
+    """After `scales`."""
+    cdef const double* mean = C.columns
+    cdef const double* r = C.columns + 2 * d
+    cdef double rest, norm = 0
+    cdef Py_ssize_t j
+    for j in range(d):
+        rest = (x[j] - mean[j]) * r[j]
+        xh[j] = <floating> rest
+        norm += rest * rest
+    return norm
+
+
+cdef double ridge_of(const Pace* C, Py_ssize_t K, double l2) noexcept nogil:
+    """l2 / h, h the mean over the heads."""
+    cdef double h = 0
+    cdef Py_ssize_t k
+    for k in range(K):
+        h += C.heads[k].h
+    return l2 * K / h if l2 > 0 else 0.0
+
+
+cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* W, floating* A, const Pace* C,
+                      const Params* P) noexcept nogil:
+    """Pay the penalty of the rows since the last time, and bring the average up to date."""
+    cdef const double* r = C.columns + 2 * d
+    cdef double past = C.at.last / C.at.t, u, owed
+    cdef floating now = <floating> (1.0 - past * past * past)
+    cdef Py_ssize_t j, k, i
+    for k in range(K):
+        owed = C.heads[k].owed
+        C.heads[k].owed = 0
+        if P.l1 > 0 or P.l2 > 0:
+            for j in range(d):
+                i = j if Heads is One else j * S + k
+                u = paid(W[i], owed, r[j], P.l1, P.l2)
+                W[i] = <floating> u
+    for i in range(d * S):
+        A[i] += (W[i] - A[i]) * now
+    C.at.last = C.at.t
+
+
+cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O, const Targets* T, floating* W, floating* A,
+                         Moving M, const Params* P, const Pace* C, floating* xh) noexcept nogil:
+    """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
+    cdef Dense L
+    cdef const int32_t* none = NULL
+    cdef Py_ssize_t K = 1 if Heads is One else T.K, S = 1 if Heads is One else M.S, i, r, k
+    cdef floating* z = xh + d
+    cdef double* y = M.of + K
+    cdef double* value = M.of + 2 * K
+    cdef const floating* x
+    cdef Head* head
+    cdef double s, t, norm, c, g, gs, a, size, past
+    for i in range(O.n):
+        if i < O.ahead:
+            fetch_far(&L, values, none, none, d, T, O.rows[O.n + i])
+        if O.visit is not NULL and i + 3 < O.n:
+            fetch_near(&L, values, none, none, d, O.rows[O.visit[i + 3]])
+        r = O.visit[i] if O.visit is not NULL else i
+        r = O.rows[r] if O.rows is not NULL else O.first + r
+        s = T.s[r] if T.s is not NULL else 1.0
+        if s == 0:
+            continue
+        x = values + r * d
+        C.at.t += 1
+        C.at.weight += s
+        t = C.at.t
+        norm = standardised(x, d, C, s, s / C.at.weight if C.intercept else 0.0, xh)
+        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / t:
+            scales(d, C, ridge_of(C, K, P.l2))
+            norm = standardised_again(x, d, C, xh)
+        C.at.rho += 1.0 + norm
+        size = norm + C.intercept
+        if Heads is One:
+            M.of[0] = dot(&L, xh, none, d, W) + M.b[0]
+        else:
+            dots(&L, xh, none, d, W, S, z)
+            for k in range(K):
+                M.of[k] = z[k] + M.b[k]
+        if slopes(P, T, r, K, M.of):
+            return 1
+        gs = falling(t, C.at.rho / t, 0.5)
+        past = 1.0 - 1.0 / t
+        for k in range(K):
+            head = C.heads + k
+            s = weight(T, r, k, y[k])
+            M.loss_sum[k] += s * value[k]
+            M.weight_sum[k] += s
+            c = share_of(head, s, M.of[k], y[k], t)
+            if P.span > 1.0:
+                learn(P, head, measured(P, head, M.of[k], y[k]), s)
+            g = gs / head.h
+            a = implicit_step(P.implicit, P.slope, M.of[k], c * g * size, y[k], P.loss_par)
+            if P.span == 1.0:
+                learn(P, head, measured(P, head, M.of[k] + c * g * size * a, y[k]), s)
+            head.owed += g
+            z[k] = <floating> (c * g * a)
+            if C.intercept:
+                M.b[k] += c * g * a
+            M.b_avg[k] += (M.b[k] - M.b_avg[k]) * (1.0 - past * past * past)
+        if Heads is One:
+            add(&L, xh, none, d, W, z[0])
+        else:
+            adds(&L, xh, none, d, W, S, z, M.live, S)
+        if t >= C.at.due:
+            settle_auto(H, d, K, S, W, A, C, P)
+            scales(d, C, ridge_of(C, K, P.l2))
+            C.at.due = t + max(1, min(<int64_t> BLOCK, <int64_t> t // 32))
+    return 0

@@ -1,0 +1,314 @@
+"""learning_rate="auto": the kernels give what tests/reference.py gives; and nothing needs tuning or scaling."""
+
+import pickle
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse as sp
+from fastsgd._kernels.plan import Plan
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from test_kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows, targets
+
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, penalties, schedules
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+PENALTIES = [None, "l2", "l1", "elasticnet"]
+RNG = np.random.default_rng(0)
+AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
+sides = pytest.mark.parametrize("layout", ["dense", "csr32"])
+types = pytest.mark.parametrize("dtype", ["f4", "f8"])
+
+
+# ---------------------------------------------------------------- the kernels
+def train(X, loss, *, l1, l2, intercept, passes=2, **table):
+    """W, b, t, sums of all passes, and the rule of each head."""
+    plan = Plan(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
+    table = Table(X, **table)
+    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
+    state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))
+    for _ in range(passes):
+        run = engine.Run(state)
+        for _ in engine.one_pass(run, plan, table, shuffle=False):
+            pass
+        total += run.sums
+    W, b = state.model(plan)
+    assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
+    return W[:, :heads], b, state.at["t"][0], total
+
+
+def expected(layout, X, Y, loss, **given):
+    run = reference.auto_dense if layout == "dense" else reference.auto_csr
+    return run(X, Y, loss, passes=2, **given)[:4]
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, intercept):
+    loss, (X, s) = losses.get(name), rows(120)
+    l1, l2 = penalties.weights(penalty, 0.03, 0.4)
+    given = dict(l1=l1, l2=l2, intercept=intercept, s=s)
+    Y = targets(loss, X, heads)
+    ours = train(lay_out(X, layout, dtype), loss, y=Y, **given)
+    agree(ours, expected(layout, X, Y, loss, **given), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_class_weights_and_a_long_row(layout, heads):
+    """Weights of a head may be zero; a row a thousand times as long as the others is taken in its stride."""
+    loss, (X, s) = losses.LogLoss(), rows(200)
+    X[150] *= 1000
+    Y = targets(loss, X, heads)
+    pos = RNG.uniform(0, 3, heads)
+    given = dict(l1=0.0, l2=0.01, intercept=True, s=s, s_pos=pos, s_neg=np.where(np.arange(heads) == 0, 0.5, 0.0))
+    ours = train(lay_out(X, layout), loss, y=Y, **given)
+    agree(ours, expected(layout, X, Y, loss, **given), 1e-9)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_codes_are_one_against_the_rest(layout):
+    loss, (X, s) = losses.LogLoss(), rows()
+    code = np.append(RNG.integers(0, 6, 49), 5).astype(np.int32)
+    given = dict(l1=0.01, l2=0.01, intercept=True, s=s)
+    by_code = train(lay_out(X, layout), loss, code=code, negative=0.0, **given)
+    by_target = train(lay_out(X, layout), loss, y=np.where(code[:, None] == np.arange(6), 1.0, 0.0), **given)
+    for mine, right in zip(by_code, by_target, strict=True):
+        np.testing.assert_array_equal(mine, right)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@sides
+def test_heads_are_as_if_alone(layout, shuffle):
+    X, s = rows(200)
+    Y = targets(losses.SquaredError(), X, 3)
+    X = lay_out(X, layout)
+    together = SGDRegressor(**AUTO | {"shuffle": shuffle}).fit(X, Y, sample_weight=s)
+    for k in range(3):
+        alone = SGDRegressor(**AUTO | {"shuffle": shuffle}).fit(X, Y[:, k], sample_weight=s)
+        np.testing.assert_allclose(together.coef_[k], alone.coef_, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------- streams
+def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((n, d)) * np.exp(rng.normal(0, 2, d))
+    X = X + 3 * X.std(axis=0) if layout == "dense" else X * (rng.random((n, d)) < 0.4)
+    z = X @ (rng.standard_normal(d) / X.std(axis=0)) + 0.5 * rng.standard_normal(n)
+    y = z - z.mean() if task == "regression" else (z > z.mean()).astype(int)
+    return lay_out(X, layout, dtype), y
+
+
+@types
+@sides
+def test_calls_of_partial_fit_are_one_fit(layout, dtype):
+    X, y = problem(layout, dtype)
+    s = np.random.default_rng(0).uniform(0.1, 5, len(y)) * (np.arange(len(y)) % 7 > 0)
+    params = AUTO | {"loss": "log_loss", "shuffle": False, "class_weight": {0: 1.0, 1: 3.0}}
+    whole, parts = SGDClassifier(**params).fit(X, y, sample_weight=s), SGDClassifier(**params)
+    for lo in range(0, len(y), 111):
+        some = slice(lo, lo + 111)
+        parts.partial_fit(X[some], y[some], classes=[0, 1], sample_weight=s[some])
+        parts = pickle.loads(pickle.dumps(parts))
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
+    assert parts.t_ == whole.t_ and parts.auto_rule_ == whole.auto_rule_
+
+
+@sides
+def test_rows_of_weight_zero_and_the_scale_of_weights_change_nothing(layout):
+    X, y = problem(layout)
+    s = np.where(np.arange(len(y)) % 3, 0.7, 0.0)
+    params = AUTO | {"shuffle": False}
+    alone = SGDClassifier(**params).fit(X[s > 0], y[s > 0])
+    weighted = SGDClassifier(**params).fit(X, y, sample_weight=s)
+    np.testing.assert_allclose(weighted.coef_, alone.coef_, rtol=1e-9)
+
+
+@sides
+def test_more_passes_go_on_improving_the_objective(layout):
+    for task, cls, loss in (("binary", SGDClassifier, "log_loss"), ("regression", SGDRegressor, "squared_error")):
+        X, y = problem(layout, task=task)
+        est = cls(loss=loss, **AUTO | {"max_iter": 40, "callbacks": lambda progress: False}).fit(X, y)
+        F = est.history_["objective"]
+        assert F[-1] <= F[0] and F[-1] <= F.min() * (1 + 1e-3) and np.isnan(est.history_["eta"]).all()
+
+
+def test_usual_stopping_rules():
+    X, y = problem()
+    assert SGDClassifier(learning_rate="auto", random_state=0).fit(X, y).stop_reason_ == "objective"
+    early = SGDClassifier(learning_rate="auto", early_stopping=True, random_state=0).fit(X, y)
+    assert early.stop_reason_ == "validation" and early.score(X, y) > 0.8
+
+
+# ---------------------------------------------------------------- scales
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_error", "huber"])
+@types
+@sides
+def test_a_column_times_a_power_of_two_changes_no_prediction(layout, dtype, loss):
+    X, y = problem(layout, dtype)
+    powers = np.ldexp(1.0, np.random.default_rng(1).integers(-30, 31, X.shape[1]))
+    scaled = (X.multiply(powers).tocsr() if layout != "dense" else X * powers).astype(dtype)
+    params = AUTO | {"loss": loss, "penalty": None}
+    before, after = SGDClassifier(**params).fit(X, y), SGDClassifier(**params).fit(scaled, y)
+    tiny = 1e-3 if dtype == "f4" else 1e-9
+    z = before.decision_function(X)
+    np.testing.assert_allclose(after.decision_function(scaled), z, atol=tiny * abs(z).max())
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "epsilon_insensitive", "quantile", "huber"])
+@sides
+def test_the_scale_of_y_is_the_scale_of_the_predictions(layout, loss):
+    X, y = problem(layout, task="regression", n=3000)
+    for scale in (1e-6, 1e6):
+        params = AUTO | {"loss": loss, "penalty": None, "epsilon": 1e-3 * scale}
+        assert SGDRegressor(**params).fit(X, y * scale).score(X, y * scale) > 0.8
+
+
+HARD = {
+    "a column times 1e6": lambda X: X[:, 0].__imul__(1e6),
+    "a column times 1e-6": lambda X: X[:, 0].__imul__(1e-6),
+    "from 1e-15 to 1e15": lambda X: X.__imul__(10.0 ** np.linspace(-15, 15, X.shape[1])),
+    "a constant": lambda X: X[:, 1].fill(7.7),
+    "a far mean": lambda X: X[:, 1].__iadd__(1.4e6 * X[:, 1].std()),
+    "zeros": lambda X: X[:, 2].fill(0),
+    "a rare 0/1": lambda X: X.__setitem__((slice(None), 3), np.arange(len(X)) % 200 == 57),
+    "twins": lambda X: X.__setitem__((slice(None), slice(5, 8)), X[:, [4]]),
+    "an outlier": lambda X: X[123].__imul__(1e5),
+}
+
+
+@pytest.mark.parametrize("hard", HARD)
+@types
+@sides
+def test_hard_columns(layout, dtype, hard):
+    """One pass is better than the mean or the frequencies of the classes, for every loss."""
+    X, z = problem("dense" if layout == "dense" else layout, task="regression", n=2000)
+    X = X.copy() if layout == "dense" else X.toarray()
+    HARD[hard](X)
+    X = lay_out(X, layout, dtype)
+    for penalty in (None, "l2"):
+        reg = SGDRegressor(**AUTO, penalty=penalty).fit(X, z)
+        clf = SGDClassifier(loss="log_loss", **AUTO, penalty=penalty).fit(X, z > 0)
+        assert np.isfinite(reg.coef_).all() and np.isfinite(clf.coef_).all()
+        if hard == "an outlier":  # its columns are of its size, and the other rows hardly seen
+            continue
+        # with L2 a column so small that its coefficient is ruinous is lost, as in the objective
+        assert reg.score(X, z) > (0.0 if penalty else 0.5)
+        p = clf.predict_proba(X)[:, 1]
+        assert -np.mean(np.log(np.where(z > 0, p, 1 - p).clip(1e-15))) < 0.6
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-150, 1e30, 1e150])
+@sides
+def test_columns_of_any_scale_stay_finite(layout, scale):
+    X, y = problem(layout)
+    clf = SGDClassifier(loss="log_loss", **AUTO).fit(X * scale, y)
+    assert np.isfinite(clf.coef_).all() and np.isfinite(clf.intercept_).all()
+
+
+@sides
+def test_one_row_two_rows_and_huge_targets(layout):
+    X, y = problem(layout, task="regression")
+    for n in (1, 2):
+        reg = SGDRegressor(**AUTO).fit(X[:n], y[:n])
+        assert np.isfinite(reg.predict(X)).all()
+    assert SGDRegressor(**AUTO).fit(X, 1e100 * y).score(X, 1e100 * y) > 0.5
+    assert SGDRegressor(loss="poisson", **AUTO).fit(X, np.exp(y / abs(y).max() * 3 + 8)).score(X, y) < 1
+
+
+# ---------------------------------------------------------------- data as they are
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
+def test_good_scores_on_raw_columns(load):
+    X, y = load(return_X_y=True)
+    least = {load_breast_cancer: 0.93, load_wine: 0.95, load_digits: 0.92}[load]
+    for data in (X, sp.csr_matrix(X)) if load is load_digits else (X,):
+        clf = SGDClassifier(loss="log_loss", learning_rate="auto", random_state=0, tol=None, max_iter=20)
+        assert cross_val_score(clf, data, y, cv=5).mean() > least
+
+
+def test_diabetes():
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    reg = SGDRegressor(learning_rate="auto", random_state=0, tol=None, max_iter=20)
+    assert cross_val_score(reg, X, y, cv=5).mean() > 0.47
+
+
+def test_grid_search_over_what_is_left():
+    X, y = problem()
+    grid = GridSearchCV(SGDClassifier(**AUTO), {"alpha": [1e-4, 1e-2], "learning_rate": ["auto", schedules.Auto()]})
+    assert grid.fit(X, y).best_score_ > 0.7
+
+
+def test_the_rule_is_named():
+    X, y = problem("csr32")
+    assert SGDClassifier(**AUTO).fit(X, y).auto_rule_[0].startswith("kappa=")
+    assert SGDClassifier(**AUTO).fit(X.toarray(), y).auto_rule_.tolist() == ["average"]
+    assert not hasattr(SGDClassifier().fit(X, y), "auto_rule_")
+
+
+def test_with_standardize():
+    X, y = problem("dense", task="regression")
+    fit, held, target, other = train_test_split(X, y, random_state=0)
+    reg = SGDRegressor(**AUTO, standardize=True).fit(fit, target)
+    assert reg.score(held, other) > 0.8
+
+
+def expected_to_fail(estimator):
+    why = "a row of weight 2 is a longer step, not two steps"
+    return {f"check_sample_weight_equivalence_on_{kind}_data": why for kind in ("dense", "sparse")}
+
+
+@parametrize_with_checks(
+    [SGDClassifier(learning_rate="auto"), SGDRegressor(learning_rate="auto")], expected_failed_checks=expected_to_fail
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+# ---------------------------------------------------------------- what it refuses
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"optimizer": "adam"}, "optimizer='sgd'"),
+        ({"batch_size": 8}, "batch_size=1"),
+        ({"average": True}, "average=False"),
+        ({"gradient_noise": 0.1}, "gradient_noise=0"),
+        ({"n_init": 3}, "init='zeros' and n_init=1"),
+        ({"intercept_decay": 0.5}, "intercept_decay='auto'"),
+        ({"multi_class": "multinomial", "loss": "log_loss"}, "multi_class='ovr'"),
+    ],
+)
+def test_what_has_no_part_in_it_is_refused(params, message):
+    X, y = problem()
+    with pytest.raises(ValueError, match=f"learning_rate='auto' needs {message}"):
+        SGDClassifier(learning_rate="auto", **params).fit(X, y)
+
+
+def test_it_starts_from_zero_and_stays_in_one_layout():
+    X, y = problem()
+    with pytest.raises(ValueError, match="starts from zero"):
+        SGDClassifier(learning_rate="auto").fit(X, y, coef_init=np.ones((1, 12)))
+    with pytest.raises(ValueError, match="SGDOneClassSVM can't take learning_rate='auto'"):
+        SGDOneClassSVM(learning_rate="auto").fit(X)
+    clf = SGDClassifier(learning_rate="auto").partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="in one layout"):
+        clf.partial_fit(sp.csr_matrix(X), y)
+    plain = SGDClassifier().partial_fit(X, y, classes=[0, 1]).set_params(learning_rate="auto")
+    with pytest.raises(ValueError, match="can't go on from another schedule"):
+        plain.partial_fit(X, y)
+
+
+def test_another_schedule_goes_on_from_its_model():
+    X, y = problem()
+    clf = SGDClassifier(**AUTO).fit(X, y)
+    coef = clf.coef_.copy()
+    clf.set_params(learning_rate="constant", eta0=1e-12).partial_fit(X, y)
+    np.testing.assert_allclose(clf.coef_, coef, rtol=1e-3, atol=1e-6 * abs(coef).max())
+    assert not hasattr(clf, "auto_rule_")
