@@ -20,7 +20,8 @@ import safetensors.numpy
 import scipy.sparse as sp
 
 import fastsgd
-from fastsgd import losses, optimizers, persist, schedules, stopping
+from fastsgd import losses, optimizers, schedules, stopping
+from fastsgd.persist.files import array_checksum, checksum
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-4, 5, (40, 3)) / 2.0
@@ -102,8 +103,8 @@ def join(head, arrays):
     """A file of these, with a right checksum."""
     text = head if isinstance(head, str) else json.dumps(head)
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    sums = {name: persist._array_checksum(name, a) for name, a in arrays.items()}
-    arrays = arrays | {"crc32": np.array([persist._checksum(text, sums)], np.uint32)}
+    sums = {name: array_checksum(name, a) for name, a in arrays.items()}
+    arrays = arrays | {"crc32": np.array([checksum(text, sums)], np.uint32)}
     return safetensors.numpy.save(arrays, {"fastsgd": text})
 
 
