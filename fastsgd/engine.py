@@ -204,7 +204,7 @@ def line_search(run, plan, table, _shuffle):
         loss, eta, state.W[...], state.b[...] = found
         state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
         run.sums = np.array([loss, np.ones(len(state.b))])
-    run.start, run.done, run.whole = None, table.n_rows, True
+    run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # inf where it is not known
     yield
 
 
@@ -321,7 +321,11 @@ def _walk(run, plan, table, shuffle, over, after_a_call):
         for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
             after_a_call()
             if late():
-                break
+                return "max_seconds"
+        if run.start is not None:
+            raise ValueError(
+                f"the data end before {run.start}, where a pass was to go on: they are not what they were."
+            )
     return None if run.start is None else "max_seconds"
 
 

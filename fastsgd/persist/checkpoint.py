@@ -208,8 +208,8 @@ class Keeper:
         if self.writers:
             self._parts(run)
         for writer in self.writers:
-            writer.start(self._rows(run, table))
-        self.table = table
+            writer.start(0)
+        self.rows, self.at = 0, (len(run.epochs), run.done)
         return run
 
     def _resumed(self, fresh, plan, table):
@@ -241,16 +241,19 @@ class Keeper:
             raise ValueError(f"This fit can't be kept in a checkpoint: {error}.") from error
         return parts
 
-    @staticmethod
-    def _rows(run, table):
-        return len(run.epochs) * table.n_rows + run.done
+    def _count(self, run):
+        """Rows trained on since this process began; the number of rows of a source need not be known."""
+        epoch, done = self.at
+        self.at = len(run.epochs), run.done
+        self.rows += run.done - (done if epoch == len(run.epochs) else 0)
+        return self.rows
 
     # ------------------------------------------------------------ in the training
     def between(self, run, ending):
         """What `engine.train` calls after each kernel call and at the end."""
         if self.struck and not ending:
             raise KeyboardInterrupt
-        rows = self._rows(run, self.table)
+        rows = self._count(run)
         for writer in self.writers:
             if writer.due(rows, ending):
                 writer.write(lambda: self._content(run), rows)
@@ -263,9 +266,9 @@ class Keeper:
 
     def __enter__(self):
         self.before = None
-        if threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                self.before = signal.signal(signal.SIGINT, self._strike)
+        here = threading.current_thread() is threading.main_thread()  # elsewhere Ctrl-C does not come, nor handlers go
+        if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self.before = signal.signal(signal.SIGINT, self._strike)
         return self
 
     def __exit__(self, *_):

@@ -95,7 +95,7 @@ RUN = Record(
         "best": Maybe(STATE),
         "before": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
         "seconds": Value(float, 0.0),
-        "start": Maybe(Each(*[Value(int, 0, 2**62)] * len(START))),
+        "start": Maybe(Each(Value(int, 0, 2**62), Value(int, 0, 2**31 - 2), Value(int, 0, 2**62))),
         "done": Value(int, 0, 2**62),
         "sums": Array("float64", (2, "K")),
         "gathered": Maybe(Step()),
