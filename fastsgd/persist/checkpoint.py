@@ -206,7 +206,9 @@ class Keeper:
             if type(rule) not in STOPPING.values():
                 raise ValueError(f"stopping by {rule!r}, which is code, can't be kept in a checkpoint.")
         if self.writers:
+            run.state.optimizer, before = plan.optimizer, run.state.optimizer  # which it will have
             self._parts(run)
+            run.state.optimizer = before
         for writer in self.writers:
             writer.start(0)
         self.rows, self.at = 0, (len(run.epochs), run.done)

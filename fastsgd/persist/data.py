@@ -21,7 +21,7 @@ def describe(table, X="X", y="y", weight="sample_weight"):
     if table.sparse:
         found[f"the number of values of {X}"] = int(table.X.nnz)
     sums = {
-        X: _checksum(table.X),
+        X: _checksum(table.X, WHOLE_BYTES),
         y: _checksum(table.code if table.y is None else table.y),
         weight: _checksum(table.s),
         "the rows that are trained on": _checksum(table.rows),
@@ -29,12 +29,12 @@ def describe(table, X="X", y="y", weight="sample_weight"):
     return found | {f"the checksum of {name}": value for name, value in sums.items()}
 
 
-def _checksum(a):
+def _checksum(a, whole=np.inf):
     """CRC-32 of the numbers of an array or CSR matrix, whatever its strides, in hexadecimal; None for None."""
     if a is None:
         return None
     found, csr = 0, hasattr(a, "indptr")
-    for lo, hi in _pieces(a):
+    for lo, hi in _pieces(a, whole):
         for part in _rows_of(a, lo, hi) if csr else (a[lo:hi],):
             found = zlib.crc32(np.ascontiguousarray(part).reshape(-1).view(np.uint8), found)
     return f"{found:08x}"
@@ -46,10 +46,10 @@ def _rows_of(a, lo, hi):
     return ends, np.asarray(a.indices[inside], np.int64), a.data[inside]
 
 
-def _pieces(a):
-    """Bounds of runs of rows: all of them, a few MB each, or evenly spaced ones."""
+def _pieces(a, whole):
+    """Bounds of runs of rows: all of them, or evenly spaced ones of so many bytes together."""
     n = a.shape[0]
     size = a.data.nbytes * 2 if hasattr(a, "indptr") else a.nbytes
     rows = max(1, int(n * (WHOLE_BYTES / PIECES) / max(1, size)))
-    starts = range(0, n, rows) if size <= WHOLE_BYTES else np.linspace(0, n - rows, PIECES).astype(int).tolist()
+    starts = range(0, n, rows) if size <= whole else np.linspace(0, n - rows, PIECES).astype(int).tolist()
     return [(lo, min(n, lo + rows)) for lo in starts]
