@@ -78,13 +78,25 @@ def models():
     yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
 
 
+def solved():
+    """Fitted estimators that have no state."""
+    clf, reg = fastsgd.LinearClassifier, fastsgd.LinearRegressor
+    yield clf(class_weight={"ja": 2.0, "nein": 1.0}), SPARSE, LABELS
+    yield clf(multi_class="multinomial", alpha=0.1), X, LABELS
+    yield clf("hinge", penalty="elasticnet", alpha=0.1), X.astype("f4"), LABELS == "ja"
+    yield reg(penalty="l1", alpha=0.01), SPARSE, TARGET
+    yield reg("huber", random_state=np.random.RandomState(1)), X, np.column_stack([TARGET, -TARGET])
+
+
 def files():
     """Their model files, as bytes."""
     out = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for est, data, y in models():
-            est.set_params(max_iter=3, eta0=0.01)
+        for est, data, y in (*models(), *solved()):
+            est.set_params(max_iter=3)
+            if hasattr(est, "partial_fit"):
+                est.set_params(eta0=0.01)
             if est.random_state is None:
                 est.set_params(random_state=0)
             path = os.path.join(folder, "model")
@@ -301,6 +313,8 @@ def outcome(path):
             est.predict(rows)
             if hasattr(est, "predict_proba"):
                 est.predict_proba(rows)
+        if not hasattr(est, "partial_fit"):
+            return "used"
         y = TARGET
         if hasattr(est, "classes_"):
             y = np.resize(est.classes_, len(data))

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.estimators.classifier import LOSSES
 from fastsgd.estimators.regressor import LOSSES as TARGET_LOSSES
 
@@ -131,3 +131,18 @@ def test_what_can_not_be_exported(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r'pip install "fastsgd\[onnx\]"'):
         est.to_onnx()
+
+
+@DTYPES
+@pytest.mark.parametrize("together", ["ovr", "multinomial"])
+def test_a_solved_classifier(together, dtype):
+    est = LinearClassifier(multi_class=together, alpha=0.01).fit(X.astype(dtype), WORDS[PLACE])
+    out = run(est)
+    assert out["label"].tolist() == est.predict(X).tolist()
+    close(out["probabilities"], est.predict_proba(X))
+
+
+@pytest.mark.parametrize("y", [TARGET, np.column_stack([TARGET, -TARGET])], ids=["one", "two"])
+def test_a_solved_regressor(y):
+    est = LinearRegressor("huber").fit(X, y)
+    close(run(est)["variable"], est.predict(X))

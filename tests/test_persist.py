@@ -11,18 +11,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
 import fastsgd
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules, stopping
+from fastsgd import (
+    LinearClassifier,
+    SGDClassifier,
+    SGDOneClassSVM,
+    SGDRegressor,
+    losses,
+    optimizers,
+    schedules,
+    stopping,
+)
 from fastsgd.auto import Auto
-from fastsgd.estimators.base import BaseSGD
 from fastsgd.persist import files, tables, values
 from fastsgd.state import State
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-MODELS = list(hostile.models())
+MODELS, SOLVED = list(hostile.models()), list(hostile.solved())
 X, SPARSE, TARGET, LABELS = hostile.X, hostile.SPARSE, hostile.TARGET, hostile.LABELS
 
 
@@ -89,6 +97,27 @@ def test_every_kind_of_model(model, tmp_path):
         assert same(value, again.get_params()[key])
     assert same(go_on(est, data, y)._state, go_on(again, data, y)._state)
     assert same(est.predict(data), again.predict(data))
+
+
+@pytest.mark.parametrize("model", SOLVED, ids=[f"{i}{type(m[0]).__name__}" for i, m in enumerate(SOLVED)])
+def test_what_the_solvers_found(model, tmp_path):
+    est, data, y = model
+    est = clone(est).set_params(max_iter=20, random_state=0).fit(data, y)
+    est.save(tmp_path / "a")
+    again = fastsgd.load(tmp_path / "a")
+    again.save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    del est._duals  # a number for each row of X
+    assert vars(again).keys() == vars(est).keys()
+    assert all(same(x, vars(again)[name]) for name, x in vars(est).items())
+    assert same(again.predict(data), est.predict(data))
+
+
+def test_a_gap_of_no_certificate(tmp_path):
+    est = LinearClassifier().fit(X, LABELS)
+    est.dual_gap_ = np.inf
+    est.save(tmp_path / "model")
+    assert fastsgd.load(tmp_path / "model").dual_gap_ == np.inf
 
 
 @pytest.mark.parametrize(
@@ -275,7 +304,7 @@ def test_links_and_modes(tmp_path):
 def test_every_field_and_every_estimator_has_a_rule():
     assert set(tables.STATE.table) == {field.name for field in dataclasses.fields(State)}
     public = {vars(fastsgd)[name] for name in fastsgd.__all__ if isinstance(vars(fastsgd)[name], type)}
-    assert {m.cls for m in tables.MODELS} == {cls for cls in public if issubclass(cls, BaseSGD)}
+    assert {m.cls for m in tables.MODELS} == {cls for cls in public if issubclass(cls, BaseEstimator)}
 
 
 def test_every_object_has_a_name():

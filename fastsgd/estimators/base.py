@@ -7,22 +7,20 @@ from operator import is_
 from time import perf_counter
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import engine, schedules
+from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
     """Data to table, state to fitted attributes, and the training between them."""
 
     # ------------------------------------------------------------ state
@@ -298,39 +296,6 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
         scorer = check_scoring(self, scoring=self.validation_scoring)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
-
-    # ------------------------------------------------------------ files
-    def sparsify(self):
-        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self)
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
-        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
-        return self
-
-    def save(self, path):
-        """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
-
-        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
-        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
-        from fastsgd import persist
-
-        persist.save(self, path)
-
-    def to_onnx(self):
-        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
-        from fastsgd import persist
-
-        return persist.to_onnx(self)
 
     # ------------------------------------------------------------ words
     def _print(self, last):

@@ -9,11 +9,11 @@ import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
+from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import Progress, callables
 from fastsgd.solvers.heads import Heads
@@ -34,7 +34,7 @@ REGRESSOR = (
 )
 
 
-class BaseLinear(SparseCoefMixin, BaseEstimator):
+class BaseLinear(ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
     _parameter_constraints: dict = {
@@ -50,6 +50,9 @@ class BaseLinear(SparseCoefMixin, BaseEstimator):
         "callbacks": ["array-like", callable, None],
         "verbose": ["verbose"],
     }
+
+    def _check_params(self):
+        self._validate_params()
 
     def _loss(self):
         return losses.get(self.loss)
@@ -281,6 +284,17 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         self.callbacks = callbacks
         self.verbose = verbose
 
+    def _check_params(self):
+        super()._check_params()
+        if self.multi_class == "multinomial":
+            if self._loss().name != "log_loss":
+                raise ValueError(f"multi_class='multinomial' needs loss='log_loss', got loss={self.loss!r}.")
+            if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
+                raise ValueError(
+                    f"multi_class='multinomial' takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
+                    "SGDClassifier."
+                )
+
     def _heads_loss(self):
         if self.multi_class == "multinomial" and len(self.classes_) > 2:
             return losses.MULTICLASS[self.multi_class]()
@@ -308,15 +322,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._validate_params()
-        if self.multi_class == "multinomial":
-            if self._loss().name != "log_loss":
-                raise ValueError(f"multi_class='multinomial' needs loss='log_loss', got loss={self.loss!r}.")
-            if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
-                raise ValueError(
-                    f"multi_class='multinomial' takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
-                    "SGDClassifier."
-                )
+        self._check_params()
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         soft = self._learn_classes(y)
         return self._solve(self._table(X, y, s, soft), len(self._heads()))
@@ -419,7 +425,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._validate_params()
+        self._check_params()
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         self._y_ndim = y.ndim
         table = self._table(X, y, s)

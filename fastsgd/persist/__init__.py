@@ -31,12 +31,13 @@ def save(est, path):
     """Write a fitted estimator to a model file.
 
     The file holds all of the training state: what `load` returns predicts, and goes on with `partial_fit`, bit for bit
-    as this estimator. It is written beside the old one, if there is one, and then takes its place: there is never half
-    a file.
+    as this estimator. (Of LinearClassifier and LinearRegressor it does not hold the duals, a number for each row of X:
+    with warm_start=True a `fit` then starts from the coefficients alone.) It is written beside the old one, if there is
+    one, and then takes its place: there is never half a file.
 
     Parameters
     ----------
-    est : SGDClassifier, SGDRegressor or SGDOneClassSVM
+    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
         Parameters that are code (a `losses.Custom`, callbacks, a scorer) are not written: `load` takes them. Nor are
         scikit-learn's callbacks and requests for metadata.
     path : str or path-like
@@ -99,7 +100,7 @@ def load(path, **code):
 
     Returns
     -------
-    SGDClassifier, SGDRegressor or SGDOneClassSVM
+    SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
 
     Raises
     ------

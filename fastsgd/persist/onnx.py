@@ -26,7 +26,7 @@ def to_onnx(est):
 
     Parameters
     ----------
-    est : SGDClassifier, SGDRegressor or SGDOneClassSVM
+    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
 
     Returns
     -------

@@ -166,16 +166,20 @@ class Value:
         The range, of numbers.
     size : str or None
         The size that it is.
+    finite : bool
+        Whether infinity is no such number.
     """
 
     kind: type
     low: float = -math.inf
     high: float = math.inf
     size: str | None = None
+    finite: bool = True
 
     def check(self, name, value, sizes):
         expect(value, self.kind, name)
-        if self.kind in (int, float) and not (math.isfinite(value) and self.low <= value <= self.high):
+        outside = self.kind in (int, float) and not self.low <= value <= self.high
+        if outside or (self.kind is float and self.finite and not math.isfinite(value)):
             raise ValueError(f"{name} must be in [{self.low}, {self.high}], found {brief(value)}")
         if self.size is not None and not sizes.same(self.size, value):
             raise ValueError(f"{name} must be {sizes[self.size]}, found {brief(value)}")
@@ -183,10 +187,10 @@ class Value:
 
     def put(self, name, value, parts):
         value = value.item() if isinstance(value, np.generic) else value
-        parts.values[name] = self.check(name, value, parts.sizes)
+        parts.values[name] = pack(self.check(name, value, parts.sizes))
 
     def take(self, name, parts):
-        return self.check(name, _pop(parts, name, self.kind), parts.sizes)
+        return self.check(name, unpack(_pop(parts, name)), parts.sizes)
 
 
 class Pair:

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastsgd import engine
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
-from fastsgd.estimators import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.estimators.linear import COLUMNS
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.rules import Array, Coef, History, Labels, Maybe, Names, Packed, Pair, Record, Scalars, Value
 from fastsgd.state import SCALARS, State
@@ -137,6 +138,12 @@ def _sgd(cls, table, **sizes):
 
 SGD = {"history_": History(engine.HISTORY), "_state": STATE, "coef_": Coef()}
 INTERCEPT = Array("float", ("K",))
+SOLVED = {
+    "history_": History(COLUMNS),
+    "coef_": Coef(),
+    "intercept_": INTERCEPT,
+    "dual_gap_": Value(float, 0.0, finite=False),
+}
 MODELS = (
     _sgd(
         SGDClassifier,
@@ -150,5 +157,11 @@ MODELS = (
     ),
     _sgd(SGDRegressor, {"_y_ndim": Value(int, 1, 2, size="ndim"), **SGD, "intercept_": INTERCEPT}),
     _sgd(SGDOneClassSVM, {**SGD, "offset_": INTERCEPT}, K=1, ndim=1),
+    Model(
+        LinearClassifier,
+        {**FITTED, "classes_": Labels(), **SOLVED, "_class_weight": Array("float64", ("C",), optional=True)},
+        sizes={"ndim": 2},
+    ),
+    Model(LinearRegressor, {**FITTED, "_y_ndim": Value(int, 1, 2, size="ndim"), **SOLVED}),
 )
 BY_NAME = {model.cls.__name__: model for model in MODELS}

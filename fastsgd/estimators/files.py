@@ -1,0 +1,42 @@
+"""Fitted estimators as files."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.linear_model._base import SparseCoefMixin
+from sklearn.utils.validation import check_is_fitted
+
+
+class ModelFiles(SparseCoefMixin):
+    """The methods that write what has been fitted, or make it smaller."""
+
+    def sparsify(self):
+        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
+        return self
+
+    def save(self, path):
+        """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
+
+        The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
+        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        from fastsgd import persist
+
+        persist.save(self, path)
+
+    def to_onnx(self):
+        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
+        from fastsgd import persist
+
+        return persist.to_onnx(self)
