@@ -95,3 +95,13 @@ def test_time_to_objective(tmp_path):
     np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
     own = run(str(FOLDER / "time_to_objective.py"), "--data", str(tmp_path / "own.npz"), *table[:5])
     assert "own.npz: 200 x 3 | **fastsgd**" in own
+
+
+def test_shuffling(tmp_path):
+    small = "--rows", "1000", "--epochs", "2", "--blocks", "20", "--optimizers", "sgd"
+    head, _, *body = run(str(FOLDER / "shuffling.py"), *small).splitlines()
+    assert len(body) == 10 and {line.count("|") for line in body} == {head.count("|")}
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
+    own = run(str(FOLDER / "shuffling.py"), "--data", str(tmp_path / "own.npz"), *small)
+    assert "own.npz | sgd | full shuffle, in memory" in own

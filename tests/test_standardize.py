@@ -289,7 +289,7 @@ def test_class_weights_count(classes, layout):
 @BOTH
 def test_validation_rows_do_not_count(cls, layout):
     X, y, s = data(cls, "dense")
-    train, val = held_out.split(200, 0.1, 0, y if cls is SGDClassifier else None, s)
+    train, val = held_out.split(X, 0.1, 0, y if cls is SGDClassifier else None, s)
     other = X.copy()
     other[val] *= 100
     fits = [make(cls, early_stopping=True).fit(LAYOUTS[layout](A), y, sample_weight=s) for A in (X, other)]

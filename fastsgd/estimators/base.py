@@ -13,15 +13,19 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from fastsgd import engine, schedules
+from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints
+from fastsgd.sources.base import Source
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 
 class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
     """Data to table, state to fitted attributes, and the training between them."""
+
+    _streams = True  # takes a source that is not in memory
 
     # ------------------------------------------------------------ state
     def _new_state(self, X, heads, coef_init, intercept_init):
@@ -294,6 +298,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         if self.validation_scoring == "loss":
             return lambda state: -engine.loss_of(table, plan, *state.model(plan))
         scorer = check_scoring(self, scoring=self.validation_scoring)
+        if isinstance(X_val, Source) and self.validation_scoring is not None:
+            y_val, s_val = streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
         return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
 
@@ -368,7 +374,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         ) from None
 
     def _largest(self, table):
-        """The three columns of largest scale, in words; of the rows as they were trained on."""
+        """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
+        table = next(table.tables())
         size = np.zeros(table.X.shape[1])
         for lo in range(0, table.X.shape[0], 8192):
             part = table.X[lo : lo + 8192]

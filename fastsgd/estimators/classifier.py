@@ -273,7 +273,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     def fit(
         self,
         X,
-        y,
+        y=None,
         coef_init=None,
         intercept_init=None,
         sample_weight=None,
@@ -287,15 +287,17 @@ class SGDClassifier(ClassifierParts, BaseSGD):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Not copied where it is C-ordered float32 or float64, or CSR.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+            Not copied where it is C-ordered float32 or float64, or CSR. A source (`fastsgd.sources`) has its own y and
+            weights; one that a buffer does not hold is read anew in each epoch, and a second time where a stopping rule
+            needs the objective (tol=None, or X_val, saves that), and its classes are counted before.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Labels; with loss="log_loss" also probabilities of class 1, and with multi_class="multinomial" of all classes.
         coef_init : ndarray of shape (n_classes, n_features), default=None
         intercept_init : ndarray of shape (n_classes,), default=None
         sample_weight : array-like of shape (n_samples,), default=None
         X_val, y_val, sample_weight_val : as X, y, sample_weight
-            Validation set: training stops by its score, and the best weights are returned.
+            Validation set, arrays or a source: training stops by its score, and the best weights are returned.
         resume_from : str or path-like, default=None
             File of a `Checkpoint`, with which this fit goes on. It must be of the same data and parameters (callbacks, verbose
             and max_seconds may be others, and max_iter larger where the step sizes don't depend on it); coefficients to
@@ -333,7 +335,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                 )
             held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft, "y_val")
         elif self.early_stopping:
-            table.rows, val = held_out.split(len(y), self.validation_fraction, random_state, labels, s)
+            table.rows, val = held_out.split(X, self.validation_fraction, random_state, labels, s)
             s_val = None if s is None else s[val]
             held = X[val], y[val], s_val, self._table(X[val], y[val], s_val, soft)
         if s is not None and not s.any():
@@ -349,12 +351,12 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
         y : array-like of shape (n_samples,)
             Labels, all of them among `classes`.
         classes : array-like of shape (n_classes,), default=None
@@ -383,7 +385,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                     "of the full training set target to properly estimate the class frequency distributions. Pass the "
                     "resulting weights as the class_weight parameter."
                 )
-        X, y, s = self._check_data(X, y, sample_weight, reset=first)
+        X, y, s = self._check_data(X, y, sample_weight, reset=first, count=False)
         if first:
             labels = unique_labels(check_labels(np.asarray(classes), "classes"))
             if len(labels) < 2:

@@ -3,15 +3,23 @@
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
+from fastsgd.sources.base import Source
 
-def split(n, fraction, random_state, labels=None, weight=None):
-    """Row numbers of (training, validation), each sorted; stratified where there are labels.
+
+def split(X, fraction, random_state, labels=None, weight=None):
+    """Row numbers of (training, validation) of X, each sorted; stratified where there are labels.
 
     Raises
     ------
     ValueError
-        A part is empty, or all weights of the validation part are zero.
+        A part is empty, or all weights of the validation part are zero; X is a source.
     """
+    if isinstance(X, Source):
+        raise ValueError(
+            "early_stopping=True splits rows off that are in memory, and the source is larger than its buffer: give the "
+            "validation rows as X_val, a source or arrays, or raise max_memory (`buffered`)."
+        )
+    n = X.shape[0]
     splitter = (ShuffleSplit if labels is None else StratifiedShuffleSplit)(
         1, test_size=fraction, random_state=random_state
     )

@@ -37,6 +37,8 @@ REGRESSOR = (
 class BaseLinear(ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
+    _streams = False
+
     _parameter_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -300,7 +302,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
             return losses.MULTICLASS[self.multi_class]()
         return super()._heads_loss()
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
         Parameters
@@ -404,7 +406,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
         Parameters

@@ -9,10 +9,13 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
+from fastsgd.estimators import streams
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.validation import check_weight, check_X
 from fastsgd.sources.arrays import Table
+from fastsgd.sources.base import Source
 
 
 class SGDOneClassSVM(OutlierMixin, BaseSGD):
@@ -131,7 +134,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
         y : ignored
         coef_init : ndarray of shape (n_features,), default=None
         offset_init : ndarray of shape (1,), default=None
@@ -153,25 +156,35 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             offset_init = self.offset_ if offset_init is None else offset_init
-        table = self._table(X, sample_weight, reset=True)
-        if table.s is not None and not table.s.any():
+        X, _, s = self._check_data(X, None, sample_weight, reset=True)
+        if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         b = 1.0 if offset_init is None else 1.0 - np.asarray(offset_init, np.float64)
-        state = self._new_state(table.X, 1, coef_init, b)
+        state = self._new_state(X, 1, coef_init, b)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return self._train(table, state, passes=self.max_iter, X=table.X, metadata=metadata, keeper=keeper)
+        how = {"X": X, "metadata": metadata, "keeper": keeper}
+        return self._train(self._table(X, s), state, passes=self.max_iter, **how)
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
         first = not hasattr(self, "_state")
         self._check_changed()
-        table = self._table(X, sample_weight, reset=first)
-        state = self._new_state(table.X, 1, None, 1.0) if first else self._resume(table.X)
-        return self._train(table, state, passes=1, partial=True)
+        X, _, s = self._check_data(X, None, sample_weight, reset=first, count=False)
+        state = self._new_state(X, 1, None, 1.0) if first else self._resume(X)
+        return self._train(self._table(X, s), state, passes=1, partial=True)
 
-    def _table(self, X, sample_weight, reset):
+    _needs_y = _needs_classes = False
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+        if isinstance(X, Source):
+            return streams.take(self, X, None, sample_weight, reset=reset, names=names, count=count)
         X = check_X(self, X, reset=reset)
-        return Table(X, y=np.ones((X.shape[0], 1)), s=check_weight(sample_weight, X.shape[0]))
+        return X, None, check_weight(sample_weight, X.shape[0])
+
+    def _table(self, X, s):
+        if isinstance(X, Source):
+            return streams.stream(self, X, X.n_rows, lambda X, y, s: self._table(X, s))
+        return Table(X, y=np.ones((X.shape[0], 1)), s=s)
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef[0], "offset_": 1 - intercept}
@@ -181,15 +194,18 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     def _raw_intercept(self):
         return 1.0 - np.asarray(self.offset_, np.float64)
 
+    @by_blocks
     def decision_function(self, X):
         """Signed distance to the hyperplane, positive inside: (n_samples,)."""
         return self.score_samples(X) - self.offset_
 
+    @by_blocks
     def score_samples(self, X):
         """x.w, the score before the offset: (n_samples,)."""
         check_is_fitted(self)
         return safe_sparse_dot(check_X(self, X), self.coef_.T, dense_output=True).ravel()
 
+    @by_blocks
     def predict(self, X):
         """1 inside, -1 outside: (n_samples,) int32."""
         return np.where(self.decision_function(X) >= 0, 1, -1).astype(np.int32)

@@ -10,6 +10,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd.estimators import streams
+from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.validation import (
     check_distributions,
     check_labels,
@@ -17,15 +19,12 @@ from fastsgd.estimators.validation import (
     check_targets,
     check_weight,
     check_X,
+    distributions,
     encode,
     unique_labels,
 )
 from fastsgd.sources.arrays import Table
-
-
-def _distributions(y):
-    """Probabilities of all the classes, of y that may hold those of class 1 alone."""
-    return np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
+from fastsgd.sources.base import Source
 
 
 def _has_proba(self):
@@ -41,10 +40,16 @@ def _has_proba(self):
 class ClassifierParts(LinearClassifierMixin):
     """Needs `classes_`, `_class_weight`, `multi_class`, `_loss()`, and `_heads_loss()`, which may couple the classes."""
 
+    _needs_y = _needs_classes = True
+
     def _learn_classes(self, y):
         """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
         soft = self._soft(y)
-        self.classes_ = np.arange(max(2, y.shape[1] if y.ndim == 2 else 0), dtype=float) if soft else unique_labels(y)
+        if isinstance(y, streams.Targets):
+            self.classes_ = y.classes
+        else:
+            several = y.shape[1] if y.ndim == 2 else 2
+            self.classes_ = np.arange(several, dtype=float) if soft else unique_labels(y)
         if len(self.classes_) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
         self._class_weight = self._weigh(y, soft)
@@ -54,29 +59,38 @@ class ClassifierParts(LinearClassifierMixin):
         """class_weight for each class, or None where all are 1."""
         if self.class_weight is None:
             return None
-        if soft and self.class_weight == "balanced":
-            mass = _distributions(y).sum(axis=0)
+        counted = isinstance(y, streams.Targets)
+        if (soft or counted) and self.class_weight == "balanced":
+            mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
-        y = self.classes_ if soft else y
+        y = self.classes_ if soft or counted else y
         return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
 
     def _heads(self):
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
 
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+    def _check_y(self, y, name="y"):
+        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
+        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, name)
+        if y.dtype.kind not in "biu" and len(y) and not self._soft(y):
+            check_classification_targets(y)
+        return y
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+        if isinstance(X, Source):
+            return streams.take(self, X, y, sample_weight, reset=reset, names=names, count=count)
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
-        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
-        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, names[1])
+        y = self._check_y(y, names[1])
         check_lengths(X, y, names)
-        if y.dtype.kind not in "biu" and not self._soft(y):
-            check_classification_targets(y)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
         return X, y, check_weight(sample_weight, X.shape[0], weight)
 
     def _soft(self, y):
         """Whether y holds probabilities and not labels."""
+        if isinstance(y, streams.Targets):
+            return y.soft
         if y.ndim == 2:
             return True
         if self._loss().name != "log_loss" or y.dtype.kind != "f":
@@ -85,9 +99,15 @@ class ClassifierParts(LinearClassifierMixin):
 
     def _table(self, X, y, s, soft, name="y"):
         """Targets for the kernel: numbers for one head, class codes for several."""
+        if isinstance(X, Source):
+
+            def make(X, y, s):
+                return self._table(X, y, s, self._soft(y) if soft is None else soft, name)
+
+            return streams.stream(self, X, y.n_rows, make)
         weight = self._class_weight
         if soft:
-            y = _distributions(y)
+            y = distributions(y)
             if y.shape[1] != len(self.classes_):
                 raise ValueError(f"{name} has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
             if y.min() < 0:
@@ -117,6 +137,7 @@ class ClassifierParts(LinearClassifierMixin):
         return {"coef_": coef, "intercept_": intercept}
 
     # ------------------------------------------------------------ prediction
+    @by_blocks
     def decision_function(self, X):
         """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
         check_is_fitted(self)
@@ -124,7 +145,18 @@ class ClassifierParts(LinearClassifierMixin):
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
+    @by_blocks
+    def predict(self, X):
+        """The class of largest margin: (n_samples,)."""
+        scores = self.decision_function(X)
+        return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)]
+
+    def score(self, X, y=None, sample_weight=None):
+        """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
+        return streams.accuracy(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
+
     @available_if(_has_proba)
+    @by_blocks
     def predict_proba(self, X):
         """Probability of each class: (n_samples, n_classes).
 
@@ -148,6 +180,7 @@ class ClassifierParts(LinearClassifierMixin):
         return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
 
     @available_if(_has_proba)
+    @by_blocks
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
         check_is_fitted(self)
@@ -159,28 +192,42 @@ class ClassifierParts(LinearClassifierMixin):
 class RegressorParts(RegressorMixin):
     """Needs `_loss()` and `_y_ndim`."""
 
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y")):
+    _needs_y, _needs_classes = True, False
+
+    def _check_y(self, y, name="y"):
+        return check_targets(y, self._loss(), name)
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+        if isinstance(X, Source):
+            return streams.take(self, X, y, sample_weight, reset=reset, names=names, count=count)
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
-        y = check_targets(y, self._loss(), names[1])
+        y = self._check_y(y, names[1])
         check_lengths(X, y, names)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
         return X, y, check_weight(sample_weight, X.shape[0], weight)
 
     def _table(self, X, y, s):
+        if isinstance(X, Source):
+            return streams.stream(self, X, y.n_rows, self._table)
         return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}
 
     # ------------------------------------------------------------ prediction
+    @by_blocks
     def predict(self, X):
         """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
         check_is_fitted(self)
         X = check_X(self, X)
         raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
+        return streams.r2(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

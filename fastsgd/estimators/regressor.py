@@ -205,7 +205,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
     def fit(
         self,
         X,
-        y,
+        y=None,
         coef_init=None,
         intercept_init=None,
         sample_weight=None,
@@ -219,14 +219,16 @@ class SGDRegressor(RegressorParts, BaseSGD):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Not copied where it is C-ordered float32 or float64, or CSR.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+            Not copied where it is C-ordered float32 or float64, or CSR. A source (`fastsgd.sources`) has its own y and
+            weights; one that a buffer does not hold is read anew in each epoch, and a second time where a stopping rule
+            needs the objective (tol=None, or X_val, saves that), and its classes are counted before.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         coef_init : ndarray of shape (n_features,) or (n_targets, n_features), default=None
         intercept_init : ndarray of shape (1,) or (n_targets,), default=None
         sample_weight : array-like of shape (n_samples,), default=None
         X_val, y_val, sample_weight_val : as X, y, sample_weight
-            Validation set: training stops by its score, and the best weights are returned.
+            Validation set, arrays or a source: training stops by its score, and the best weights are returned.
         resume_from : str or path-like, default=None
             File of a `Checkpoint`, with which this fit goes on. It must be of the same data and parameters (callbacks, verbose
             and max_seconds may be others, and max_iter larger where the step sizes don't depend on it); coefficients to
@@ -258,24 +260,24 @@ class SGDRegressor(RegressorParts, BaseSGD):
             X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
             held = X_val, y_val, s_val, self._table(X_val, y_val, s_val)
         elif self.early_stopping:
-            table.rows, val = held_out.split(len(y), self.validation_fraction, random_state, None, s)
+            table.rows, val = held_out.split(X, self.validation_fraction, random_state, None, s)
             s_val = None if s is None else s[val]
             held = X[val], y[val], s_val, self._table(X[val], y[val], s_val)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         given = coef_init, intercept_init
         init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
-        state = self._new_state(X, table.y.shape[1], *init)
+        state = self._new_state(X, 1 if y.ndim == 1 else y.shape[1], *init)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), default=None
             A batch of weights that are all zero changes nothing.
@@ -291,9 +293,9 @@ class SGDRegressor(RegressorParts, BaseSGD):
         """
         first = not hasattr(self, "_state")
         self._check_changed()
-        X, y, s = self._check_data(X, y, sample_weight, reset=first)
+        X, y, s = self._check_data(X, y, sample_weight, reset=first, count=False)
         table = self._table(X, y, s)
-        heads = table.y.shape[1]
+        heads = 1 if y.ndim == 1 else y.shape[1]
         if first:
             self._y_ndim = y.ndim
             state = self._new_state(X, heads, None, None)

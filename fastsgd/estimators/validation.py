@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from fastsgd.sources import _check
+from fastsgd.sources.base import Rows
 
 FLOATS = (np.float32, np.float64)
 
@@ -16,7 +17,7 @@ def check_X(est, X, *, reset=False, name="X"):
     ----------
     est : estimator
         Learns the number and names of the features with `reset`, else compares them.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
+    X : array-like or sparse matrix of shape (n_samples, n_features), or Rows
     reset : bool
     name : str
         What to call X in errors.
@@ -26,6 +27,8 @@ def check_X(est, X, *, reset=False, name="X"):
     ValueError
         Wrong shape, not numeric, NaN or infinite, or a malformed sparse structure.
     """
+    if type(X) is Rows:  # of a block of a source, which has been checked
+        return X.X
     if sp.issparse(X):
         X = _sound(X, name)
     elif _plain(est, X, reset):
@@ -178,6 +181,11 @@ def check_distributions(y, name="y"):
             f"row {row} is {y[row].tolist()}."
         )
     return y / total[:, None]
+
+
+def distributions(y):
+    """Probabilities of all the classes, of y that may hold those of class 1 alone."""
+    return np.column_stack([1.0 - y, y]) if y.ndim == 1 else y
 
 
 def unique_labels(y):

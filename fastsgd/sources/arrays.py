@@ -126,6 +126,10 @@ class Table:
         """Sum of the losses: see _kernels/kernels.pxi."""
         return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)
 
+    def tables(self):
+        """All rows, in order, as Tables in memory: here one."""
+        yield self
+
     def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
         """The rows of one epoch, a kernel call at a time.
 

@@ -1,5 +1,8 @@
 """A source: rows that are read block by block, from wherever they are."""
 
+import copy
+import re
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +26,11 @@ class Rows(NamedTuple):
     weight: np.ndarray | None = None
 
 
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
 class Source:
-    """What every source has. A new one gives the attributes, and `read` or `blocks`.
+    """Rows in place of X: ``est.fit(source)``. A new one gives the attributes, and `read` or `blocks`.
 
     Attributes
     ----------
@@ -33,15 +39,60 @@ class Source:
     dtype : dtype
         float32 or float64, of the values.
     n_rows, n_features : int or None
-        None where the format does not say; `survey` finds out.
+        None where the format does not say; a pass over the rows then finds out. Blocks of CSR may be narrower.
     feature_names : list of str, or None
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
+    mapped : Rows or None
+        All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
+    max_memory, buffer_rows, readers
+        See `buffered`.
     """
 
     sparse = False
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_blocks = feature_names = None
+    mapped = block_rows = None
+    max_memory, buffer_rows, readers = 256 * 10**6, None, 1
+
+    def buffered(self, max_memory="256MB", buffer_rows=None, readers=1):
+        """The same source, with other bounds on what of it is in memory at once.
+
+        Training draws the order of the blocks at random in each epoch, fills a buffer with many of them, and permutes its
+        rows, while a thread reads the next buffer. The more of the data a buffer holds, the closer that is to a full
+        shuffle: a tenth of it is enough where it holds ten blocks or more.
+
+        Parameters
+        ----------
+        max_memory : int or str, default="256MB"
+            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB: for the buffer in use, the one that is being read, and the
+            blocks on their way to it. A source that fits in one buffer (7/16 of it) is read once, and held.
+        buffer_rows : int or None, default=None
+            Rows of a buffer at the most, as far as max_memory allows.
+        readers : int, default=1
+            Threads that read blocks. The order of the rows does not depend on it.
+
+        Returns
+        -------
+        Source
+
+        Raises
+        ------
+        ValueError
+            One of them is not such a number, or not positive.
+        """
+        new = copy.copy(self)
+        new.max_memory = _bytes(max_memory)
+        for name, value in (("buffer_rows", buffer_rows), ("readers", readers)):
+            if not (value is None and name == "buffer_rows") and not (isinstance(value, Integral) and value >= 1):
+                raise ValueError(f"{name} must be an integer >= 1, got {value!r}.")
+        new.buffer_rows, new.readers = buffer_rows, readers
+        return new
+
+    @property
+    def shape(self):
+        """(n_rows, n_features), as far as they are known."""
+        return self.n_rows, self.n_features
 
     def read(self, block):
         """The Rows of a block, 0 <= block < n_blocks: at most some MB of them. Several threads may call it at once."""
@@ -59,3 +110,13 @@ class Source:
         """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named
         as a user would (the files and their sizes, the columns, the options)."""
         raise NotImplementedError
+
+
+def _bytes(size):
+    """A number of bytes, of one or of words."""
+    words = re.fullmatch(r"\s*([0-9.]+)\s*([KMG]?I?B?)\s*", size.upper()) if isinstance(size, str) else None
+    if words and words[2] in UNITS and re.fullmatch(r"[0-9]+(\.[0-9]*)?", words[1]):
+        size = float(words[1]) * UNITS[words[2]]
+    if not (isinstance(size, Real) and not isinstance(size, bool) and 1 <= size < 2**62):
+        raise ValueError(f"max_memory must be a number of bytes, or such a text as '256MB' or '2GiB', got {size!r}.")
+    return int(size)

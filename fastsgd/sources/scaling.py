@@ -51,8 +51,8 @@ class Scaling:
 def moments(table, dtype):
     """Mean and standard deviation of each column over the rows of a table: sqrt(sum s (x - mean)^2 / sum s), float64.
 
-    s is the weight of the row, with that of its own class. Where a column varies by no more than the rounding of the
-    dtype, its standard deviation is given as 1.
+    A stream is read once. s is the weight of the row, with that of its own class. Where a column varies by no more than
+    the rounding of the dtype, its standard deviation is given as 1.
 
     Returns
     -------
@@ -63,15 +63,20 @@ def moments(table, dtype):
     ValueError
         They overflow.
     """
-    s = _weights(table)
-    if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
-        some = np.flatnonzero(s)
-        table, s = replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
-    if not table.n_rows:
-        return None
+    found = None
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, variance = (_csr_moments if table.sparse else _dense_moments)(table, s, dtype)
-    std = np.sqrt(variance)
+        for one in table.tables():
+            s = _weights(one)
+            if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
+                some = np.flatnonzero(s)
+                one, s = replace(one, rows=some if one.rows is None else one.rows[some]), s[some]
+            if one.n_rows:
+                more = (_csr_moments if one.sparse else _dense_moments)(one, s, dtype)
+                found = more if found is None else _joined(*found, *more)
+        if found is None:
+            return None
+        total, mean, squares = found
+        std = np.sqrt(np.maximum(0.0, squares / total))
     if not (np.isfinite(mean).all() and np.isfinite(std).all()):
         worst = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))[:3].tolist()
         raise ValueError(
@@ -101,7 +106,14 @@ def _parts(table, s, dtype):
         done += m
 
 
+def _joined(total, mean, squares, more, its_mean, its_squares):
+    """The moments of the rows of both (Chan, Golub and LeVeque 1983, eq. 2.1)."""
+    off, share = its_mean - mean, more / (total + more)
+    return total + more, mean + off * share, squares + its_squares + off * off * (total * share)
+
+
 def _dense_moments(table, s, dtype):
+    """(total weight, mean, sum of s (x - mean)^2)"""
     d = table.X.shape[1]
     shift, total, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
     block = max(BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
@@ -109,11 +121,11 @@ def _dense_moments(table, s, dtype):
         if shift is None:  # any row; from here, a constant column is exactly 0
             shift = part.X[given[1] if given[0] is None else given[0][0]].astype(np.float64)
         _scale.dense_moments(part.X, *given, block, shift, total, mean, squares)
-    return shift + mean, squares / total
+    return total, shift + mean, squares
 
 
 def _csr_moments(table, s, dtype):
-    """In two passes; what is not stored has the deviation -mean."""
+    """As of dense rows, in two passes; what is not stored has the deviation -mean."""
     d = table.X.shape[1]
     total, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
     for part, given in _parts(table, s, dtype):
@@ -122,8 +134,7 @@ def _csr_moments(table, s, dtype):
     for part, given in _parts(table, s, dtype):
         _scale.csr_squares(*part.arrays(), *given, mean, off)
     error = (off[:, 1] - absent * mean) / total  # of the mean, by rounding
-    variance = (off[:, 0] + absent * mean**2) / total - error**2
-    return mean + error, np.maximum(0.0, variance)
+    return total, mean + error, np.maximum(0.0, off[:, 0] + absent * mean**2 - total * error**2)
 
 
 # ---------------------------------------------------------------- a state in standard units

@@ -1,0 +1,262 @@
+"""A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
+
+import functools
+import warnings
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd.estimators.validation import check_weight, distributions
+from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.stream import Stream, blocks, compare_names, predict_batches, whole
+
+
+class Targets:
+    """What stands for y where it is not in memory.
+
+    Attributes
+    ----------
+    n_rows : int or inf
+    shape : tuple
+        (n_rows,) or (n_rows, n_targets).
+    soft : bool or None
+        Whether they are probabilities; None where each buffer is looked at.
+    classes, counts : arrays
+        The sorted labels, and in how many rows each is; probabilities add up instead. None where they were not counted.
+    """
+
+    classes = counts = soft = None
+
+    def __init__(self, n_rows, shape):
+        self.n_rows, self.shape = n_rows, (n_rows, *shape)
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    def __len__(self):
+        return self.n_rows
+
+
+def take(est, source, y, sample_weight, *, reset, names, count):
+    """(X, y, weights) as `_check_data` returns them: arrays where a buffer holds all rows, else (source, Targets, None).
+
+    Parameters
+    ----------
+    est : estimator
+        With `reset` it learns the number and names of the features, else they are compared.
+    count : bool
+        Whether the number of rows and of those of each class is needed.
+    """
+    name = names[0]
+    if y is not None:
+        raise ValueError(
+            f"{name} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
+        )
+    if sample_weight is not None:
+        raise ValueError(
+            f"{name} is a source, which has its own weights: give them to the source, not as sample_weight."
+        )
+    if not reset:
+        compare_names(est, source)
+    rows = whole(source, None if reset else est.n_features_in_)
+    if rows is not None:
+        if rows.y is None and est._needs_y:
+            raise ValueError(f"the source given as {name} has no y, which is needed here.")
+        found = est._check_data(rows.X, rows.y, rows.weight, reset=reset, names=names)
+        if reset:
+            learn_features(est, source, rows.X.shape[1])
+        return found
+    if not est._streams:
+        raise ValueError(
+            f"{type(est).__name__} goes over the rows many times, and needs them in memory; the source is larger than its "
+            f"buffer (max_memory={source.max_memory} bytes). Raise that by `buffered`, or use SGDClassifier or SGDRegressor."
+        )
+    if reset:
+        found = survey(est, source, count)
+        learn_features(est, source, source.n_features)
+    else:
+        found = Targets(source.n_rows or np.inf, _shape(est, source))
+    if name == "X" and source.n_blocks is None and est.shuffle:
+        warnings.warn(
+            "the rows of this source come in an order of its own, and are shuffled only within a buffer of "
+            f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
+            "into a random order first, or to a format that is read in blocks. shuffle=False silences this.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return source, found, None
+
+
+def learn_features(est, source, n_features):
+    """Set the attributes that say what X was."""
+    est.n_features_in_ = n_features
+    vars(est).pop("feature_names_in_", None)
+    if source.feature_names is not None:
+        est.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
+
+
+def survey(est, source, count):
+    """The Targets of a source, from a pass over its y and weights; over its rows, where it does not know their width.
+
+    There is none where all that is asked for is known.
+    """
+    classes = count and est._needs_classes
+    if source.n_features and not classes and not (count and source.n_rows is None):
+        return Targets(source.n_rows or np.inf, _shape(est, source))
+    n, width, weighed, shape, tally = 0, 0, False, (), Tally(est)
+    if source.n_features and est._needs_y:
+        read = ((0, y, weight) for y, weight in source.targets())
+    else:
+        read = (
+            (rows.X.shape[1], rows.y if est._needs_y else np.empty(rows.X.shape[0]), rows.weight)
+            for rows in blocks(source)
+        )
+    for number, (features, y, weight) in enumerate(read):
+        try:
+            if y is None:
+                raise ValueError("it has no y, which is needed here.")
+            y = est._check_y(y) if est._needs_y else y
+            weight = check_weight(weight, y.shape[0], "weight")
+        except ValueError as error:
+            raise ValueError(f"Block {number} of the source: {error}") from error
+        n, width, shape = n + y.shape[0], max(width, features), y.shape[1:]
+        weighed |= weight is None or bool(weight.any())
+        if classes and len(y):
+            tally.add(y)
+    if not n:
+        raise ValueError("the source has no rows.")
+    if not weighed:
+        raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+    source.n_rows, source.n_features = n, source.n_features or width
+    found = Targets(n, shape if est._needs_y else ())
+    if classes:
+        found.soft, found.classes, found.counts = tally.soft, *tally.result()
+    return found
+
+
+def _shape(est, source):
+    """That of a row's y."""
+    if not est._needs_y:
+        return ()
+    y, _ = next(iter(source.targets()), (None, None))
+    if y is None:
+        raise ValueError("the source has no y, which is needed here.")
+    return y.shape[1:]
+
+
+class Tally:
+    """How many rows have each label, or how much probability each class has, block by block."""
+
+    def __init__(self, est):
+        self.est, self.labels, self.counts, self.mass = est, None, None, None
+
+    @property
+    def soft(self):
+        return self.mass is not None
+
+    def add(self, y):
+        if self.soft or self.est._soft(y):
+            y = distributions(y)
+            if y.min() < 0:
+                raise ValueError(f"y holds probabilities of class 1, and not everywhere: found {y[:, 1].min():g}.")
+            self.mass = y.sum(axis=0) + (0.0 if self.mass is None else self.mass)
+            return
+        labels, counts = np.unique(y, return_counts=True)
+        if self.labels is not None:
+            if (labels.dtype.kind in "OSU") != (self.labels.dtype.kind in "OSU"):
+                raise ValueError(f"y holds numbers in some blocks, and words in others, such as {labels[0]!r}.")
+            labels, place = np.unique(np.concatenate([self.labels, labels]), return_inverse=True)
+            counts = np.bincount(place, np.concatenate([self.counts, counts]))
+        self.labels, self.counts = labels, counts.astype(np.float64)
+
+    def result(self):
+        """(classes, counts)"""
+        if not self.soft:
+            return self.labels, self.counts
+        before = () if self.labels is None else zip(self.labels.tolist(), self.counts, strict=True)
+        for label, count in before:
+            if label not in (0, 1) or len(self.mass) > 2:
+                raise ValueError(
+                    f"y holds probabilities of the classes in some blocks, and the label {label!r} in others."
+                )
+            self.mass[int(label)] += count
+        return np.arange(len(self.mass), dtype=float), self.mass
+
+
+def stream(est, source, n_rows, make):
+    """The Stream of an estimator over a source of n_rows (None: unknown); make(X, y, weight) is the Table of a buffer."""
+
+    def check(rows):
+        return Rows(*est._check_data(rows, rows.y, rows.weight))
+
+    return Stream(source, est.n_features_in_, check, make, n_rows or np.inf)
+
+
+# ---------------------------------------------------------------- prediction
+def by_blocks(method):
+    """Have a method of X take a source too: what it gives for each block, joined, without X in memory."""
+
+    @functools.wraps(method)
+    def over(self, X):
+        if not isinstance(X, Source):
+            return method(self, X)
+        check_is_fitted(self)
+        parts = list(predict_batches(self, X, method.__name__))
+        if not parts:
+            raise ValueError("the source has no rows.")
+        return np.concatenate(parts)
+
+    return over
+
+
+def _scored(est, source):
+    """(y, prediction, weight) of the blocks."""
+    check_is_fitted(est)
+    compare_names(est, source)
+    for rows in blocks(source, est.n_features_in_):
+        if rows.y is None:
+            raise ValueError("the source has no y, which is needed to score.")
+        if rows.X.shape[0]:
+            yield rows.y, est.predict(rows), np.ones(len(rows.y)) if rows.weight is None else rows.weight
+
+
+def accuracy(est, source):
+    """Share of the rows, by weight, whose label is predicted."""
+    right = total = 0.0
+    for y, found, weight in _scored(est, source):
+        if weight.any():
+            right += accuracy_score(y, found, sample_weight=weight) * weight.sum()
+            total += weight.sum()
+    return right / total if total > 0 else float("nan")
+
+
+def r2(est, source):
+    """Coefficient of determination, mean over the targets, as `sklearn.metrics.r2_score`."""
+    total = mean = squares = lost = 0.0
+    for y, found, weight in _scored(est, source):
+        y, found = (np.asarray(a, np.float64).reshape(len(weight), -1) for a in (y, found))
+        more = weight.sum()
+        if more > 0:
+            its_mean = weight @ y / more
+            off = its_mean - mean
+            squares = squares + weight @ (y - its_mean) ** 2 + off * off * (total * more / (total + more))
+            total, mean = total + more, mean + off * (more / (total + more))
+            lost = lost + weight @ (y - found) ** 2
+    if not total > 0:
+        return float("nan")
+    score = np.where(lost > 0, 0.0, 1.0)  # of a target that is constant
+    np.divide(lost, squares, out=score, where=squares > 0)
+    return float(np.mean(np.where(squares > 0, 1.0 - score, score)))
+
+
+def all_targets(source):
+    """(y, weights) of all rows, for a scorer that takes them at once; weights are None for ones."""
+    ys, weights = zip(*source.targets(), strict=True)
+    if any(y is None for y in ys):
+        raise ValueError("the source given as X_val has no y, which is needed to score.")
+    if all(weight is None for weight in weights):
+        return np.concatenate(ys), None
+    each = [np.ones(len(y)) if weight is None else weight for y, weight in zip(ys, weights, strict=True)]
+    return np.concatenate(ys), np.concatenate(each)
