@@ -21,6 +21,7 @@ from fastsgd import (
     losses,
     optimizers,
     schedules,
+    sources,
     stopping,
 )
 from fastsgd.persist import checkpoint
@@ -270,6 +271,55 @@ def crash_here(est, at):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("test_checkpoint.fresh", lambda est: est)
         return crash(est, X, TARGET, est.callbacks[0].path, at)
+
+
+# ---------------------------------------------------------------- sources
+class Halves(sources.Source):
+    """Blocks of CSR of 11 rows, in any order."""
+
+    sparse, dtype, n_rows, n_features, n_blocks = True, np.dtype("f8"), 150, 5, 14
+    X = sp.csr_matrix(X * (X > 0))
+
+    def read(self, block):
+        part = slice(11 * block, 11 * block + 11)
+        return sources.Rows(self.X[part], TARGET[part])
+
+    def describe(self):
+        return {"the kind": "halves"}
+
+
+def a_source(kind, folder):
+    """One that is several times as large as its buffers."""
+    if kind == "blocks":
+        return Halves().buffered(4000)
+    if kind == "in order":
+        return sources.from_batches(lambda: ((X[a : a + 7], TARGET[a : a + 7]) for a in range(0, 150, 7))).buffered(
+            6000
+        )
+    for name, a in (("X", X), ("y", TARGET)):
+        np.save(folder / f"{name}.npy", a)
+    return sources.from_npy(folder / "X.npy", folder / "y.npy").buffered(6000)
+
+
+@pytest.mark.parametrize("kind", ["blocks", "in order", "mapped"])
+@pytest.mark.parametrize("params", [{}, {"standardize": True, "average": True}, {"optimizer": "adam", "batch_size": 9}])
+@pytest.mark.filterwarnings("ignore:.*(source|buffer).*:UserWarning")
+def test_sources(params, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastsgd.sources.npy.BLOCK_BYTES", 400)
+    est, source, path = SGDRegressor(eta0=0.001, **FEW, **params), a_source(kind, tmp_path), tmp_path / "run"
+    for moments in ([0.05], [0.3, 0.62, 0.95]):
+        same_as_unbroken(est, source, None, path, moments)
+    assert calls(est, source, None, path) > 4 * EPOCHS
+    refuse(path, "max_memory of X was", est, source.buffered(8000))
+    if kind == "mapped":
+        np.save(tmp_path / "X.npy", X[1:])
+        np.save(tmp_path / "y.npy", TARGET[1:])
+        source = sources.from_npy(tmp_path / "X.npy", tmp_path / "y.npy").buffered(6000)
+        refuse(path, r"rows of X was 150, is 149", est, source)
+    if kind == "blocks":
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="give it a method describe"):
+            patch.delattr(Halves, "describe")
+            crash(est, source, None, path, 1)
 
 
 # ---------------------------------------------------------------- the end of a fit
