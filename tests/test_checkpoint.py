@@ -317,7 +317,7 @@ def test_sources(params, kind, tmp_path, monkeypatch):
         source = sources.from_npy(tmp_path / "X.npy", tmp_path / "y.npy").buffered(6000)
         refuse(path, r"rows of X was 150, is 149", est, source)
     if kind == "blocks":
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="give it a method describe"):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="Halves needs a method describe"):
             patch.delattr(Halves, "describe")
             crash(est, source, None, path, 1)
 

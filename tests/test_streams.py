@@ -78,6 +78,7 @@ def same(a, b):
         {"penalty": "elasticnet", "average": True},
         {"optimizer": "adagrad", "batch_size": 5},
         {"optimizer": "adam", "batch_size": 7, "learning_rate": "invscaling"},
+        {"learning_rate": "auto", "loss": "log_loss"},
         {"class_weight": "balanced"},
         {"class_weight": {"yes": 3.0}},
     ],
@@ -269,7 +270,7 @@ def test_a_buffer_holds_rows_from_everywhere_and_permutes_them_over_its_blocks()
     for lo in range(0, 100_000, 7000):
         some = order[lo : lo + 1000]
         assert abs(some.mean() - 50_000) < 20_000 and some.std() > 15_000
-        assert len(set(some // 250)) > 25  # blocks
+        assert len(set(some // 250)) > 20  # blocks
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 64, 100, 1000])
@@ -316,7 +317,7 @@ def test_no_more_than_max_memory_is_held(monkeypatch):
             for table in stream_of(Blocks(L, rows=20).buffered(SMALL, readers=readers)).tables():
                 data = (table.X.data, table.X.indices, table.X.indptr) if table.sparse else (table.X,)
                 held.append(sum(a.nbytes for a in data))
-    assert 0.25 * SMALL < max(held) <= 7 / 16 * SMALL
+    assert 0.2 * SMALL < max(held) <= SMALL / 3
 
 
 # ---------------------------------------------------------------- partial_fit
@@ -338,7 +339,7 @@ def test_partial_fit_of_unknown_length_and_of_unknown_labels():
     same(parts, SGDRegressor(**STEADY | {"max_iter": 2}).fit(X, MARGIN))
     with pytest.raises(ValueError, match=r"labels that are not in classes.*yes"):
         SGDClassifier(**STEADY).partial_fit(Blocks(X, LABELS), classes=["no", "perhaps"])
-    with pytest.raises(ValueError, match="3 targets"):
+    with pytest.raises(ValueError, match=r"Block 0 of the source: y has rows of shape \(3,\), expected \(\)"):
         parts.partial_fit(Blocks(X, np.ones((2000, 3))))
 
 

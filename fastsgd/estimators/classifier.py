@@ -385,7 +385,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                     "of the full training set target to properly estimate the class frequency distributions. Pass the "
                     "resulting weights as the class_weight parameter."
                 )
-        X, y, s = self._check_data(X, y, sample_weight, reset=first, count=False)
+        X, y, s = self._check_data(X, y, sample_weight, reset=first, once=True)
         if first:
             labels = unique_labels(check_labels(np.asarray(classes), "classes"))
             if len(labels) < 2:

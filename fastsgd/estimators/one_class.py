@@ -156,34 +156,37 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             offset_init = self.offset_ if offset_init is None else offset_init
-        X, _, s = self._check_data(X, None, sample_weight, reset=True)
+        X, y, s = self._check_data(X, None, sample_weight, reset=True)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         b = 1.0 if offset_init is None else 1.0 - np.asarray(offset_init, np.float64)
         state = self._new_state(X, 1, coef_init, b)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         how = {"X": X, "metadata": metadata, "keeper": keeper}
-        return self._train(self._table(X, s), state, passes=self.max_iter, **how)
+        return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
         first = not hasattr(self, "_state")
         self._check_changed()
-        X, _, s = self._check_data(X, None, sample_weight, reset=first, count=False)
+        X, y, s = self._check_data(X, None, sample_weight, reset=first, once=True)
         state = self._new_state(X, 1, None, 1.0) if first else self._resume(X)
-        return self._train(self._table(X, s), state, passes=1, partial=True)
+        return self._train(self._table(X, y, s), state, passes=1, partial=True)
 
     _needs_y = _needs_classes = False
 
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
-            return streams.take(self, X, None, sample_weight, reset=reset, names=names, count=count)
+            return streams.take(self, X, None, sample_weight, reset=reset, names=names, once=once)
         X = check_X(self, X, reset=reset)
         return X, None, check_weight(sample_weight, X.shape[0])
 
-    def _table(self, X, s):
+    def _columns(self):
+        return ()
+
+    def _table(self, X, y, s):
         if isinstance(X, Source):
-            return streams.stream(self, X, X.n_rows, lambda X, y, s: self._table(X, s))
+            return streams.stream(self, X, y, self._table)
         return Table(X, y=np.ones((X.shape[0], 1)), s=s)
 
     def _attributes(self, coef, intercept):

@@ -69,6 +69,10 @@ class ClassifierParts(LinearClassifierMixin):
     def _heads(self):
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
 
+    def _columns(self):
+        """The shape of a row's y in partial_fit, as far as it is known."""
+        return ()
+
     def _check_y(self, y, name="y"):
         shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
         y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, name)
@@ -76,9 +80,9 @@ class ClassifierParts(LinearClassifierMixin):
             check_classification_targets(y)
         return y
 
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
-            return streams.take(self, X, y, sample_weight, reset=reset, names=names, count=count)
+            return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
@@ -104,7 +108,7 @@ class ClassifierParts(LinearClassifierMixin):
             def make(X, y, s):
                 return self._table(X, y, s, self._soft(y) if soft is None else soft, name)
 
-            return streams.stream(self, X, y.n_rows, make)
+            return streams.stream(self, X, y, make)
         weight = self._class_weight
         if soft:
             y = distributions(y)
@@ -194,12 +198,16 @@ class RegressorParts(RegressorMixin):
 
     _needs_y, _needs_classes = True, False
 
+    def _columns(self):
+        """The shape of a row's y in `fit`."""
+        return () if self._y_ndim == 1 else (len(self.coef_),)
+
     def _check_y(self, y, name="y"):
         return check_targets(y, self._loss(), name)
 
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), count=True):
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
-            return streams.take(self, X, y, sample_weight, reset=reset, names=names, count=count)
+            return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
         X = check_X(self, X, reset=reset, name=names[0])
@@ -210,7 +218,7 @@ class RegressorParts(RegressorMixin):
 
     def _table(self, X, y, s):
         if isinstance(X, Source):
-            return streams.stream(self, X, y.n_rows, self._table)
+            return streams.stream(self, X, y, self._table)
         return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
 
     def _attributes(self, coef, intercept):

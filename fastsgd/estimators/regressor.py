@@ -293,7 +293,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         """
         first = not hasattr(self, "_state")
         self._check_changed()
-        X, y, s = self._check_data(X, y, sample_weight, reset=first, count=False)
+        X, y, s = self._check_data(X, y, sample_weight, reset=first, once=True)
         table = self._table(X, y, s)
         heads = 1 if y.ndim == 1 else y.shape[1]
         if first:

@@ -28,8 +28,9 @@ class Targets:
 
     classes = counts = soft = None
 
-    def __init__(self, n_rows, shape):
-        self.n_rows, self.shape = n_rows, (n_rows, *shape)
+    def __init__(self, n_rows, columns):
+        self.n_rows = np.inf if n_rows is None else n_rows
+        self.shape = (self.n_rows, *columns)
 
     @property
     def ndim(self):
@@ -39,15 +40,16 @@ class Targets:
         return self.n_rows
 
 
-def take(est, source, y, sample_weight, *, reset, names, count):
+def take(est, source, y, sample_weight, *, reset, names, once):
     """(X, y, weights) as `_check_data` returns them: arrays where a buffer holds all rows, else (source, Targets, None).
 
     Parameters
     ----------
     est : estimator
         With `reset` it learns the number and names of the features, else they are compared.
-    count : bool
-        Whether the number of rows and of those of each class is needed.
+    once : bool
+        Whether the rows are asked for a single time. Then nothing is counted, and none of them looked at before, unless
+        the number of features or targets is not known otherwise.
     """
     name = names[0]
     if y is not None:
@@ -60,25 +62,23 @@ def take(est, source, y, sample_weight, *, reset, names, count):
         )
     if not reset:
         compare_names(est, source)
-    rows = whole(source, None if reset else est.n_features_in_)
+    found = None
+    if reset and not source.n_features:
+        found = survey(est, source, once)
+    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_)
     if rows is not None:
-        if rows.y is None and est._needs_y:
-            raise ValueError(f"the source given as {name} has no y, which is needed here.")
-        found = est._check_data(rows.X, rows.y, rows.weight, reset=reset, names=names)
-        if reset:
-            learn_features(est, source, rows.X.shape[1])
-        return found
+        return _arrays(est, source, rows, reset, names)
     if not est._streams:
         raise ValueError(
             f"{type(est).__name__} goes over the rows many times, and needs them in memory; the source is larger than its "
             f"buffer (max_memory={source.max_memory} bytes). Raise that by `buffered`, or use SGDClassifier or SGDRegressor."
         )
     if reset:
-        found = survey(est, source, count)
+        found = found or survey(est, source, once)
         learn_features(est, source, source.n_features)
     else:
-        found = Targets(source.n_rows or np.inf, _shape(est, source))
-    if name == "X" and source.n_blocks is None and est.shuffle:
+        found = Targets(source.n_rows, est._columns() if once else _columns(est, source))
+    if name == "X" and source.n_blocks is None and est.shuffle and not once:
         warnings.warn(
             "the rows of this source come in an order of its own, and are shuffled only within a buffer of "
             f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
@@ -89,6 +89,16 @@ def take(est, source, y, sample_weight, *, reset, names, count):
     return source, found, None
 
 
+def _arrays(est, source, rows, reset, names):
+    """As `_check_data`, of all rows of a source."""
+    if rows.y is None and est._needs_y:
+        raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
+    found = est._check_data(rows.X, rows.y, rows.weight, reset=reset, names=names)
+    if reset:
+        learn_features(est, source, rows.X.shape[1])
+    return found
+
+
 def learn_features(est, source, n_features):
     """Set the attributes that say what X was."""
     est.n_features_in_ = n_features
@@ -97,49 +107,40 @@ def learn_features(est, source, n_features):
         est.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
 
 
-def survey(est, source, count):
-    """The Targets of a source, from a pass over its y and weights; over its rows, where it does not know their width.
-
-    There is none where all that is asked for is known.
-    """
-    classes = count and est._needs_classes
-    if source.n_features and not classes and not (count and source.n_rows is None):
-        return Targets(source.n_rows or np.inf, _shape(est, source))
-    n, width, weighed, shape, tally = 0, 0, False, (), Tally(est)
-    if source.n_features and est._needs_y:
-        read = ((0, y, weight) for y, weight in source.targets())
-    else:
-        read = (
-            (rows.X.shape[1], rows.y if est._needs_y else np.empty(rows.X.shape[0]), rows.weight)
-            for rows in blocks(source)
-        )
-    for number, (features, y, weight) in enumerate(read):
+def survey(est, source, once):
+    """The Targets of a source, and its n_features: from a pass over its y and weights, unless all is known without."""
+    classes = est._needs_classes and not once
+    if not est._needs_y or not (classes or not source.n_features or (source.n_rows is None and not once)):
+        if not source.n_features or (source.n_rows is None and not once):
+            source.survey()
+        return Targets(source.n_rows, _columns(est, source) if est._needs_y and not est._needs_classes else ())
+    n, weighed, shape, tally = 0, False, (), Tally(est)
+    for number, (y, weight) in enumerate(source.targets()):
         try:
             if y is None:
                 raise ValueError("it has no y, which is needed here.")
-            y = est._check_y(y) if est._needs_y else y
-            weight = check_weight(weight, y.shape[0], "weight")
+            y, weight = est._check_y(y), check_weight(weight, len(y), "weight")
         except ValueError as error:
             raise ValueError(f"Block {number} of the source: {error}") from error
-        n, width, shape = n + y.shape[0], max(width, features), y.shape[1:]
-        weighed |= weight is None or bool(weight.any())
+        n, shape = n + len(y), y.shape[1:]
+        weighed |= len(y) > 0 and (weight is None or bool(weight.any()))
         if classes and len(y):
             tally.add(y)
     if not n:
         raise ValueError("the source has no rows.")
     if not weighed:
         raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-    source.n_rows, source.n_features = n, source.n_features or width
-    found = Targets(n, shape if est._needs_y else ())
+    source.n_rows = n
+    if not source.n_features:
+        source.survey()
+    found = Targets(n, shape)
     if classes:
         found.soft, found.classes, found.counts = tally.soft, *tally.result()
     return found
 
 
-def _shape(est, source):
-    """That of a row's y."""
-    if not est._needs_y:
-        return ()
+def _columns(est, source):
+    """The shape of a row's y: () or (n_targets,)."""
     y, _ = next(iter(source.targets()), (None, None))
     if y is None:
         raise ValueError("the source has no y, which is needed here.")
@@ -185,13 +186,15 @@ class Tally:
         return np.arange(len(self.mass), dtype=float), self.mass
 
 
-def stream(est, source, n_rows, make):
-    """The Stream of an estimator over a source of n_rows (None: unknown); make(X, y, weight) is the Table of a buffer."""
+def stream(est, source, targets, make):
+    """The Stream of an estimator over a source; make(X, y, weight) is the Table of a buffer."""
 
     def check(rows):
+        if est._needs_y and not est._needs_classes and rows.y is not None and rows.y.shape[1:] != targets.shape[1:]:
+            raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
         return Rows(*est._check_data(rows, rows.y, rows.weight))
 
-    return Stream(source, est.n_features_in_, check, make, n_rows or np.inf)
+    return Stream(source, est.n_features_in_, check, make, targets.n_rows)
 
 
 # ---------------------------------------------------------------- prediction

@@ -10,7 +10,7 @@ WHOLE_BYTES, PIECES = 1 << 28, 256  # of an X up to so large all counts, else so
 def describe(table, X="X", y="y", weight="sample_weight"):
     """Sizes, kinds and checksums of a table, by what they are of: a dict of str to JSON values."""
     if hasattr(table, "source"):
-        return _describe_source(table.source, X)
+        return _describe_stream(table, X)
     n, d = table.X.shape
     found = {
         f"the number of rows of {X}": n,
@@ -29,16 +29,13 @@ def describe(table, X="X", y="y", weight="sample_weight"):
     return found | {f"the checksum of {name}": value for name, value in sums.items()}
 
 
-def _describe_source(source, X):
-    """What it says of itself, and what its buffers and so the order of its rows follow from."""
+def _describe_stream(stream, X):
+    """What its source says of itself, and the bounds of its buffers, from which the order of the rows follows."""
     try:
-        found = dict(source.describe())
+        return {f"{what} of {X}": value for what, value in stream.describe().items()}
     except NotImplementedError:
-        raise ValueError(
-            f"{type(source).__name__} can't be told from other data, as a checkpoint needs: give it a method describe."
-        ) from None
-    found |= {name: getattr(source, name) for name in ("max_memory", "buffer_rows", "n_blocks")}
-    return {f"{what} of {X}": value for what, value in found.items()}
+        kind = type(stream.source).__name__
+        raise ValueError(f"{kind} needs a method describe: a checkpoint could not tell its data from others.") from None
 
 
 def _checksum(a, whole=np.inf):

@@ -39,7 +39,7 @@ class Source:
     dtype : dtype
         float32 or float64, of the values.
     n_rows, n_features : int or None
-        None where the format does not say; a pass over the rows then finds out. Blocks of CSR may be narrower.
+        None where the format does not say; `survey` finds out. Blocks of CSR may be narrower.
     feature_names : list of str, or None
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
@@ -65,12 +65,14 @@ class Source:
         Parameters
         ----------
         max_memory : int or str, default="256MB"
-            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB: for the buffer in use, the one that is being read, and the
-            blocks on their way to it. A source that fits in one buffer (7/16 of it) is read once, and held.
+            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB. A third is for the buffer in use, a third for the one that
+            is being read, a third for the block on its way to it and what reading it takes. `fit` reads a source that
+            fits in one buffer once, and trains on arrays.
         buffer_rows : int or None, default=None
             Rows of a buffer at the most, as far as max_memory allows.
         readers : int, default=1
-            Threads that read blocks. The order of the rows does not depend on it.
+            Threads that read blocks; each beyond the first takes memory for a block of its own. The order of the rows does
+            not depend on it.
 
         Returns
         -------
@@ -105,6 +107,13 @@ class Source:
     def targets(self):
         """(y, weight) of all blocks in order; a source that can reads no more than these."""
         return ((rows.y, rows.weight) for rows in self.blocks())
+
+    def survey(self):
+        """Find n_rows and n_features where they are not known, in a pass over the blocks."""
+        n = width = 0
+        for rows in self.blocks():
+            n, width = n + rows.X.shape[0], max(width, rows.X.shape[1])
+        self.n_rows, self.n_features = n, self.n_features or width
 
     def describe(self):
         """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named

@@ -16,7 +16,9 @@ from fastsgd.sources import _check, _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.base import Rows
 
-SHARE = 7 / 16  # of max_memory, for each of two buffers; the rest is for blocks on their way to them
+SHARE = (
+    1 / 3
+)  # of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes
 ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
 
 
@@ -59,6 +61,11 @@ class Stream:
     @property
     def sparse(self):
         return self.source.sparse
+
+    def describe(self):
+        """What the rows and their order depend on, as `Source.describe`."""
+        bounds = {"max_memory": self.source.max_memory, "buffer_rows": self.source.buffer_rows}
+        return {**self.source.describe(), **bounds}
 
     def tables(self):
         """All rows, in order, as Tables in memory, one after another."""
