@@ -2,10 +2,11 @@
 
 from fastsgd import losses, optimizers, schedules
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
-from fastsgd.persist import load
+from fastsgd.persist import Checkpoint, load
 
 __version__ = "0.1.0"
 __all__ = [
+    "Checkpoint",
     "LinearClassifier",
     "LinearRegressor",
     "SGDClassifier",

@@ -1,13 +1,15 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
+import copy
 from collections import namedtuple
+from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from time import perf_counter
 
 import numpy as np
 
 from fastsgd import penalties
-from fastsgd.sources.arrays import mean_loss
+from fastsgd.sources.arrays import START, mean_loss
 from fastsgd.state import Gathered, State
 
 # One row of `history_`. loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had
@@ -73,39 +75,89 @@ def measure(table, plan, W, b):
     return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count
 
 
-def one_pass(state, plan, table, shuffle):
-    """Train on each row of the table once, in place.
+@dataclass
+class Run:
+    """A training between two kernel calls: all that it takes to go on from there, as if it had never stopped.
 
-    Yields
-    ------
-    (rows, sums, then)
-        After each kernel call: rows done so far, the (2, K) sums of losses before each step and of weights, and where the
-        next call begins in the table's order, None after the last.
+    Attributes
+    ----------
+    state : State
+    rules : list of Stopping
+        As they stand after the epochs that are over.
+    epochs : list of Epoch
+        Those.
+    good, best : State or None
+        What a loss beyond return goes back to, and the state of the best validation score.
+    before : ((n_features, S), (K,)) or None
+        The model at the start of the pass, where a rule asks how far it moves.
+    seconds : float
+        Used so far.
+    start, done : (int, int, int) or None, int
+        Where in the order of the table the pass goes on, None after its last row; and how many of its rows are done.
+    sums : (2, K) float64
+        Of the rows done: losses before each step, and weights.
+    gathered : Gathered or None
+        Of the step that is under way, where it is not of one row.
+    whole : bool
+        False while the state changes: then there is nothing to go on from.
+    """
+
+    state: State
+    rules: list = ()
+    epochs: list = field(default_factory=list)
+    good: State | None = None
+    best: State | None = None
+    before: tuple | None = None
+    seconds: float = 0.0
+    start: tuple | None = START
+    done: int = 0
+    sums: np.ndarray | None = None
+    gathered: Gathered | None = None
+    whole: bool = True
+
+    def __post_init__(self):
+        if self.sums is None:
+            self.sums = np.zeros((2, len(self.state.b)))
+
+    def next_pass(self, epochs, rules, best, good):
+        """The decisions at the end of a pass, and to the first row of the next."""
+        self.epochs, self.rules, self.best = epochs, rules, best
+        self.good = self.state.copy() if good else self.good
+        self.before, self.start, self.done, self.gathered = None, START, 0, None
+        self.sums = np.zeros_like(self.sums)
+
+
+def one_pass(run, plan, table, shuffle):
+    """Train on each row of the table once, or on those that are left of the pass, in place; yields after each kernel call.
 
     Raises
     ------
     Diverged
         The state is then of no use.
     """
-    epoch, sums, done = state.epoch, np.zeros((2, len(state.b))), 0
+    state, K = run.state, len(run.state.b)
     if table.empty:
-        yield table.n_rows, sums, None
+        run.start, run.done = None, table.n_rows
+        yield
         return
-    state.prepare(plan, table.sparse)
-    state.epoch += 1
-    batch = min(plan.batch_size, table.n_rows)
-    gathered = None if plan.plain or plan.auto else Gathered(state.W, len(state.b), batch)
-    for part, order, then in table.chunks(state.W.dtype, len(state.b), shuffle, state.seed, epoch):
-        done += order[3]
-        given = order, part.target(), state, plan, sums
+    if run.start == START:
+        run.whole = False
+        state.prepare(plan, table.sparse)
+        state.epoch += 1
+        alone = plan.plain or plan.auto
+        run.gathered = None if alone else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
+    for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
+        run.whole = False
+        given = order, part.target(), state, plan, run.sums
         if plan.auto:
             fault = part.auto(*given)
             state.at["t"] = state.auto.at["t"] + 1
         else:
-            fault = part.sweep(*given) if plan.plain else part.batches(*given, gathered, False, then is None)
+            fault = part.sweep(*given) if plan.plain else part.batches(*given, run.gathered, False, then is None)
         if fault:
-            raise Diverged(epoch + 1)
-        yield done, sums, then
+            raise Diverged(state.epoch)
+        run.start, run.done, run.whole = then, run.done + order[3], True
+        yield
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -138,37 +190,40 @@ def descend(table, plan, W, b, eta):
     return loss, eta, *(best[1:] if best[0] > 0 else (W, b))
 
 
-def line_search(state, plan, table, _shuffle):
+def line_search(run, plan, table, _shuffle):
     """As `one_pass`: one step of `descend`, from the step size of the last one."""
-    if table.empty:
-        yield table.n_rows, np.zeros((2, len(state.b))), None
-        return
-    state.prepare(plan, table.sparse)
-    state.epoch += 1
-    t = state.at["t"][0]
-    found = descend(table, plan, state.W, state.b, plan.eta(t) * state.at["eta_factor"][0])
-    if found is None:
-        raise Diverged(state.epoch)
-    loss, eta, state.W[...], state.b[...] = found
-    state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
-    yield table.n_rows, np.array([loss, np.ones(len(state.b))]), None
+    state = run.state
+    if not table.empty:
+        run.whole = False
+        state.prepare(plan, table.sparse)
+        state.epoch += 1
+        t = state.at["t"][0]
+        found = descend(table, plan, state.W, state.b, plan.eta(t) * state.at["eta_factor"][0])
+        if found is None:
+            raise Diverged(state.epoch)
+        loss, eta, state.W[...], state.b[...] = found
+        state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
+        run.sums = np.array([loss, np.ones(len(state.b))])
+    run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # inf where it is not known
+    yield
 
 
-def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, watch=False, max_seconds=None, each=None):
+def train(
+    run, plan, table, *, passes, shuffle=True, score=None, watch=False, max_seconds=None, each=None, between=None
+):
     """Train until a rule, a budget, a callback or the user says stop.
 
     Parameters
     ----------
-    state : State
-        Changed in place.
+    run : Run
+        A new one, `Run(state, rules)`, or one that goes on; its state is changed in place. The first of the rules that is
+        over ends the training, as does a loss beyond return; without any, neither does. With a `Validation` the weights
+        of the best score are restored.
     plan : Plan
     table : Table
     passes : int
         Epochs at the most.
     shuffle : bool
-    rules : list of Stopping
-        The first one that is over ends the training, as does a loss beyond return; without any, neither does. With a
-        `Validation` the weights of the best score are restored.
     score : callable or None
         `score(state)`, the validation score of the model of a state; more is better.
     watch : bool
@@ -177,6 +232,9 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
         Time budget, looked at between kernel calls.
     each : callable or None
         `each(state, epochs)` at the end of each epoch, with all its rows of history; True stops.
+    between : callable or None
+        `between(run, ending)` after each kernel call, and when the training ends: a run from which it can go on, until
+        the next kernel call. Not called with one that can't go on.
 
     Returns
     -------
@@ -190,56 +248,90 @@ def train(state, plan, table, *, passes, shuffle=True, rules=(), score=None, wat
     Diverged
         In the first epoch; the state is what it was. The history so far is in its second argument.
     """
-    started, epochs, reason = perf_counter(), [], "max_iter"
-    good, best = state.copy(), None
-    ranking = next((rule for rule in rules if rule.name == "validation"), None)
-    walk = line_search if plan.line_search else one_pass
-    done = sums = 0  # rows of the pass that is under way
+    state, started = run.state, perf_counter() - run.seconds
+    run.good = state.copy() if run.good is None else run.good
+    epochs, best, reason, fate = run.epochs, run.best, None, "good"
+
+    def over():
+        return max_seconds is not None and perf_counter() - started > max_seconds
+
+    def after_a_call(ending=False):
+        if between is not None:
+            run.seconds = perf_counter() - started
+            between(run, ending)
+
     try:
-        while len(epochs) < passes:
-            model = state.model(plan) if any(rule.needs == "change" for rule in rules) else None
-            for done, sums, then in walk(state, plan, table, shuffle):  # noqa: B007, read after the loop
-                if max_seconds is not None and perf_counter() - started > max_seconds and then is not None:
-                    reason = "max_seconds"
-                    break
-            measured = _measured(state, plan, table, rules, score, watch, model)
-            epochs.append(_epoch(state, plan, epochs, sums, started, **measured))
-            done = 0
-            fate = _fate(epochs, plan, table, state) if rules else "good"
+        while reason is None:
+            if run.before is None and any(rule.needs == "change" for rule in run.rules):
+                run.before = state.model(plan)
+            reason = _walk(run, plan, table, shuffle, over, after_a_call)
+            measured = _measured(run, plan, table, score, watch)
+            epochs = [*run.epochs, _epoch(run, plan, started, **measured)]
+            fate = _fate(epochs, plan, table, state) if run.rules else "good"
             if fate == "diverged":
-                state.restore(good)
                 reason = fate
                 break
+            rules = [copy.copy(rule) for rule in run.rules]
             fired = [rule for rule in rules if rule.over(epochs[-1])]
-            if ranking is not None and ranking.improved:
+            if any(rule.name == "validation" and rule.improved for rule in rules):
                 best = state.copy()
+            cut = fired and _can_cut(state, plan)
             if each is not None and each(state, epochs):
                 reason = "callback"
-            elif reason == "max_iter" and max_seconds is not None and perf_counter() - started > max_seconds:
+            elif reason is None and over():
                 reason = "max_seconds"
-            elif reason == "max_iter" and fired and not _cut(state, plan, fired):
+            elif reason is None and fired and not cut:
                 reason = fired[0].name
-            if reason != "max_iter":
-                break
-            if fate == "good" and len(epochs) < passes:
-                good = state.copy()
+            elif reason is None and len(epochs) >= passes:
+                reason = "max_iter"
+            if reason is None:
+                run.whole = False
+                if cut:
+                    _cut(state, fired)
+                run.next_pass(epochs, rules, best, fate == "good")
+                run.whole = True
     except KeyboardInterrupt:
         reason = "interrupted"
-        if done:
-            epochs.append(_epoch(state, plan, epochs, sums, started))
+        if run.done and len(epochs) == len(run.epochs):
+            epochs = [*epochs, _epoch(run, plan, started)]
     except Diverged as error:
-        state.restore(good)
+        fate = reason = "diverged"
         if not epochs:
+            state.restore(run.good)
             raise Diverged(*error.args, epochs) from None
-        reason = "diverged"
+    if run.whole:
+        try:
+            after_a_call(ending=True)
+        except KeyboardInterrupt:
+            reason = "interrupted"
+    if fate == "diverged":
+        state.restore(run.good)
     if best is not None:
         state.restore(best)
     return epochs, reason
 
 
-def _measured(state, plan, table, rules, score, watch, before):
+def _walk(run, plan, table, shuffle, over, after_a_call):
+    """The rest of the pass; "max_seconds" where the time is over before its last row."""
+
+    def late():
+        return run.start is not None and run.start != START and over()
+
+    if run.start is not None and not late():
+        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
+            after_a_call()
+            if late():
+                return "max_seconds"
+        if run.start is not None:
+            raise ValueError(
+                f"the data end before {run.start}, where a pass was to go on: they are not what they were."
+            )
+    return None if run.start is None else "max_seconds"
+
+
+def _measured(run, plan, table, score, watch):
     """What the rules, the user's eyes and the validation set ask for, by columns of the history."""
-    needs, found = {rule.needs for rule in rules}, {}
+    state, before, needs, found = run.state, run.before, {rule.needs for rule in run.rules}, {}
     if "gradient_norm" in needs:
         found["objective"], found["gradient_norm"] = measure(table, plan, *state.model(plan))
     elif watch or "objective" in needs:
@@ -254,12 +346,13 @@ def _measured(state, plan, table, rules, score, watch, before):
     return found
 
 
-def _epoch(state, plan, epochs, sums, started, **measured):
-    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, state.b)
+def _epoch(run, plan, started, **measured):
+    state = run.state
+    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in run.sums.T.tolist()) / heads(plan, state.b)
     eta = float(plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0])
     columns = map(measured.get, ("objective", "validation_score", "gradient_norm", "change"), repeat(np.nan))
     objective, score, norm, change = columns
-    return Epoch(len(epochs) + 1, loss, objective, score, eta, norm, change, perf_counter() - started)
+    return Epoch(len(run.epochs) + 1, loss, objective, score, eta, norm, change, perf_counter() - started)
 
 
 def _fate(epochs, plan, table, state):
@@ -280,11 +373,13 @@ def _fate(epochs, plan, table, state):
     return "diverged" if doubling or losses[-1] > BEYOND_RETURN * far else "high"
 
 
-def _cut(state, plan, fired):
-    """On a plateau the adaptive schedule takes a fifth of the step, and goes on, down to 1e-6."""
-    if plan.line_search or not plan.schedule.feedback or plan.eta(1.0) * state.at["eta_factor"][0] <= 1e-6:
-        return False
+def _can_cut(state, plan):
+    """Whether on a plateau the schedule takes a smaller step and goes on: the adaptive one, down to 1e-6."""
+    return not plan.line_search and plan.schedule.feedback and plan.eta(1.0) * state.at["eta_factor"][0] > 1e-6
+
+
+def _cut(state, fired):
+    """Take a fifth of the step."""
     state.at["eta_factor"] /= 5
     for rule in fired:
         rule.again()
-    return True

@@ -1,8 +1,9 @@
-"""Model files that someone has tampered with: made, loaded, and what comes of it trained and asked for predictions.
+"""Model files and checkpoints that someone has tampered with: made, loaded, and what comes of it trained and asked for
+predictions.
 
     python tests/hostile.py 200000 [seed]
 
-goes through so many. Anything but a ValueError is a bug; a crash ends the program.
+goes through so many of both. Anything but a ValueError is a bug; a crash ends the program.
 """
 
 import copy
@@ -18,9 +19,13 @@ from collections import Counter
 import numpy as np
 import safetensors.numpy
 import scipy.sparse as sp
+from sklearn.base import clone
 
 import fastsgd
-from fastsgd import losses, optimizers, persist, schedules, stopping
+from fastsgd import losses, optimizers, schedules, stopping
+from fastsgd.persist.checkpoint import Keeper
+from fastsgd.persist.files import array_checksum, checksum
+from fastsgd.sources import arrays
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-4, 5, (40, 3)) / 2.0
@@ -101,6 +106,84 @@ def files():
     return out
 
 
+def runs():
+    """Fits whose checkpoints have, together, all there is in one."""
+    clf, reg = fastsgd.SGDClassifier, fastsgd.SGDRegressor
+    yield reg(optimizer="adam", batch_size=7, tol=1e-3), X, TARGET
+    yield clf("log_loss", penalty="elasticnet", average=True, tol=1e-3, early_stopping=True), SPARSE, LABELS
+    yield clf("log_loss", learning_rate="auto", random_state=np.random.RandomState(1)), SPARSE, LABELS
+    yield reg(optimizer="momentum", batch_size="full", stopping="parameters"), X.astype("f4"), TARGET
+    yield reg("huber", penalty="l1", stopping=["gradient", "objective"], standardize=True), SPARSE, TARGET
+    yield fastsgd.SGDOneClassSVM(optimizer="ftrl", batch_size=3), X, None
+
+
+class small_calls:
+    """A context in which kernel calls are of 8 rows."""
+
+    def __enter__(self):
+        self.before = {
+            name: getattr(arrays, name) for name in ("CALL_ROWS", "BLOCK_ROWS", "BUFFER_BLOCKS", "BUFFER_BYTES")
+        }
+        arrays.CALL_ROWS, arrays.BLOCK_ROWS, arrays.BUFFER_BLOCKS, arrays.BUFFER_BYTES = 8, 4, 2, 1
+
+    def __exit__(self, *_):
+        vars(arrays).update(self.before)
+
+
+def begun(est, path, **how):
+    """One of `runs` with few epochs."""
+    est = clone(est).set_params(max_iter=4, **how)
+    return est.set_params(random_state=0) if est.random_state is None else est
+
+
+def checkpoints():
+    """(estimator, checkpoint in the midst of its second epoch as bytes) of each of `runs`."""
+
+    class Crash(Exception):
+        pass
+
+    out = []
+    with tempfile.TemporaryDirectory() as folder, small_calls(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number, (est, data, y) in enumerate(runs()):
+            path = os.path.join(folder, str(number))
+
+            def after(keeper, run, ending, rows=[0]):  # noqa: B006, counts the calls of each fit
+                if len(run.epochs) == 1 and 0 < run.done < 40:
+                    keeper.writers[0].write(lambda: keeper._content(run), 0)
+                    raise Crash
+
+            between, Keeper.between = Keeper.between, after
+            try:
+                begun(est, path, callbacks=[fastsgd.Checkpoint(path)]).fit(data, y)
+            except Crash:
+                pass
+            finally:
+                Keeper.between = between
+            with open(path, "rb") as file:
+                out.append((est, file.read()))
+    return out
+
+
+def resume(path, which):
+    """Go on with run number `which` from that file."""
+    est, data, y = list(runs())[which]
+    with small_calls():
+        return begun(est, path).fit(data, y, resume_from=path)
+
+
+def gone_on(path, which):
+    """What became of a checkpoint: "refused" or "used". Other exceptions than ValueError pass."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            est = resume(path, which)
+        except ValueError:
+            return "refused, or used until it diverged"
+        est.predict(X.astype(est.coef_.dtype))
+        return "used"
+
+
 def split(blob):
     """The JSON document and the arrays of a file."""
     length = int.from_bytes(blob[:8], "little")
@@ -114,8 +197,8 @@ def join(head, arrays):
     """A file of these, with a right checksum."""
     text = head if isinstance(head, str) else json.dumps(head)
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    sums = {name: persist._array_checksum(name, a) for name, a in arrays.items()}
-    arrays = arrays | {"crc32": np.array([persist._checksum(text, sums)], np.uint32)}
+    sums = {name: array_checksum(name, a) for name, a in arrays.items()}
+    arrays = arrays | {"crc32": np.array([checksum(text, sums)], np.uint32)}
     return safetensors.numpy.save(arrays, {"fastsgd": text})
 
 
@@ -250,15 +333,18 @@ def outcome(path):
 
 def main(n, seed=0):
     """Go through n files; the number of bugs."""
-    rnd, whole, counts, bugs = random.Random(seed), files(), Counter(), Counter()
+    rnd, counts, bugs = random.Random(seed), Counter(), Counter()
+    whole = [(blob, outcome, ()) for blob in files()]
+    whole += [(blob, gone_on, (which,)) for which, (_, blob) in enumerate(checkpoints())]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model")
         for i in range(n):
-            blob = tampered(rnd.choice(whole), rnd)
+            blob, use, which = rnd.choice(whole)
+            blob = tampered(blob, rnd)
             with open(path, "wb") as file:
                 file.write(blob)
             try:
-                counts[outcome(path)] += 1
+                counts[use(path, *which)] += 1
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 bug = f"{type(error).__name__}: {str(error)[:150]} ({os.path.basename(where.filename)}:{where.lineno})"

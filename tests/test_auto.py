@@ -31,7 +31,10 @@ def train(X, loss, *, l1, l2, intercept, passes=2, **table):
     heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))
     for _ in range(passes):
-        total += list(engine.one_pass(state, plan, table, shuffle=False))[-1][1]
+        run = engine.Run(state)
+        for _ in engine.one_pass(run, plan, table, shuffle=False):
+            pass
+        total += run.sums
     W, b = state.model(plan)
     assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
     return W[:, :heads], b, state.at["t"][0], total

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import fastsgd
 from fastsgd import persist
-from fastsgd.persist import rules
+from fastsgd.persist import files, rules
 
 X, LABELS = hostile.X, hostile.LABELS
 FILES = hostile.files()
@@ -168,7 +168,7 @@ def test_memory_is_not_taken_for_what_a_file_claims(somewhere):
     for claim in claims:
         refused(somewhere, claim, "damaged")
     with open(somewhere, "wb") as file:  # of zeros that are not on disk
-        file.write((persist.MAX_HEADER + 1).to_bytes(8, "little"))
+        file.write((files.MAX_HEADER + 1).to_bytes(8, "little"))
         file.truncate(2**33)
     with pytest.raises(ValueError, match=r"its header has .* the limit is"):
         fastsgd.load(somewhere)

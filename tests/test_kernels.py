@@ -63,7 +63,10 @@ def train(X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, W=None, b=None, *
     state.W[:, :heads], state.b[:] = (0 if W is None else W), (0 if b is None else b)
     total = np.zeros((2, heads))
     for _ in range(passes):
-        total += list(engine.one_pass(state, plan, table, shuffle=False))[-1][1]
+        run = engine.Run(state)
+        for _ in engine.one_pass(run, plan, table, shuffle=False):
+            pass
+        total += run.sums
     W, b = state.model(plan)
     assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
     return W[:, :heads], b, state.at["t"][0], total
@@ -241,7 +244,7 @@ def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypa
         state = State.zeros(5, 1, np.float64, 3)
         monkeypatch.setattr(Table, "readable", lambda self, dtype: False)
         for _ in range(3):
-            list(engine.one_pass(state, plan, Table(data, y=y), shuffle))
+            list(engine.one_pass(engine.Run(state), plan, Table(data, y=y), shuffle))
         models.append(state.model(plan))
         monkeypatch.undo()
         monkeypatch.setattr(arrays, "CALL_ROWS", 16)
@@ -295,5 +298,5 @@ def test_a_margin_that_is_not_finite_leaves_the_state_as_it_was():
     plan = Plan(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
     state = State.zeros(X.shape[1], 1, np.float64, 0)
     with pytest.raises(engine.Diverged):
-        engine.train(state, plan, Table(X, y=targets(loss, X, 1)), passes=3)
+        engine.train(engine.Run(state), plan, Table(X, y=targets(loss, X, 1)), passes=3)
     assert not state.W.any() and state.at["t"][0] == 1 and state.epoch == 0

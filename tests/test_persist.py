@@ -22,12 +22,11 @@ from fastsgd import (
     SGDRegressor,
     losses,
     optimizers,
-    persist,
     schedules,
     stopping,
 )
 from fastsgd.auto import Auto
-from fastsgd.persist import tables, values
+from fastsgd.persist import files, tables, values
 from fastsgd.state import State
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -261,7 +260,7 @@ def test_what_can_not_be_saved(tmp_path):
             est.save(path)
     with pytest.raises(ValueError, match="nesterov must be a bool"):
         fitted(SGDClassifier()).set_params(optimizer=optimizers.SGD(0.5, nesterov=1)).save(path)
-    names = [f"{i:0{persist.MAX_HEADER // 4}d}" for i in range(3)]
+    names = [f"{i:0{files.MAX_HEADER // 4}d}" for i in range(3)]
     with pytest.raises(ValueError, match="names, labels and parameters take"):
         fitted(SGDClassifier(), pd.DataFrame(X, columns=names)).save(path)
     assert not list(tmp_path.iterdir())

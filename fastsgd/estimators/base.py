@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from contextlib import nullcontext
 from operator import is_
 from time import perf_counter
 
@@ -15,7 +16,7 @@ from fastsgd import engine, schedules
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables
+from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints
 from fastsgd.sources.base import Source
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
@@ -158,18 +159,31 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         return est
 
     # ------------------------------------------------------------ training
-    def _train(self, table, state, *, passes, partial=False, held_out=None, X=None, y=None, metadata=None):
+    def _keeper(self, resume_from):
+        """What keeps checkpoints of a fit that begins, None where nothing does; and what the fit draws from."""
+        given, _ = checkpoints(self.callbacks)
+        if resume_from is None and not given:
+            return None, self.random_state
+        from fastsgd.persist.checkpoint import Keeper
+
+        keeper = Keeper(self, given, resume_from)
+        return keeper, keeper.random_state
+
+    def _train(self, table, state, *, passes, partial=False, held_out=None, X=None, y=None, metadata=None, keeper=None):
         """Run the engine and keep what comes of it.
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
         plan = self._plan(table, passes, partial)
+        run = engine.Run(state, [] if partial else self._rules(held_out))
+        if keeper is not None:
+            run = keeper.begin(run, plan, table, held_out)
         if self.standardize:
             self._standardise(table, state, plan)
             if held_out is not None:
                 held_out[3].scaling = table.scaling
         started = perf_counter()
-        rules = [] if partial else self._rules(held_out)
+        ruled = bool(run.rules)
         score = None if held_out is None else self._score(held_out, plan)
         root = None if partial else self._root(state, plan, X, y, metadata)
         hooks = [] if partial else self._hooks(root, plan, X, y, metadata)
@@ -180,19 +194,22 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
         try:
-            epochs, self.stop_reason_ = self._best_of(
-                1 if partial else self.n_init,
-                state,
-                plan,
-                table,
-                passes=passes,
-                shuffle=self.shuffle,
-                rules=rules,
-                score=score,
-                watch=bool(hooks),
-                max_seconds=None if partial else self.max_seconds,
-                each=each if hooks else None,
-            )
+            with keeper or nullcontext():
+                epochs, self.stop_reason_ = self._best_of(
+                    1 if partial else self.n_init,
+                    run,
+                    plan,
+                    table,
+                    passes=passes,
+                    shuffle=self.shuffle,
+                    score=score,
+                    watch=bool(hooks),
+                    max_seconds=None if partial else self.max_seconds,
+                    each=each if hooks else None,
+                    between=None if keeper is None else keeper.between,
+                )
+            if keeper is not None and keeper.struck:
+                self.stop_reason_ = "interrupted"
             self._settle(state, plan, in_place=partial)
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
@@ -209,32 +226,32 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         if not partial:
-            self._warn(table, plan, epochs, bool(rules))
+            self._warn(table, plan, epochs, ruled)
             if self.verbose:
                 print(
                     f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
                 )
         return self
 
-    def _best_of(self, starts, state, plan, table, *, rules, **how):
-        """Train from that many starting points; `state` becomes the one of least objective. One may diverge, not all."""
+    def _best_of(self, starts, run, plan, table, **how):
+        """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
         if starts == 1:
-            return engine.train(state, plan, table, rules=rules, **how)
+            return engine.train(run, plan, table, **how)
+        state, rules = run.state, run.rules
         rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
         started, budget = perf_counter(), how.pop("max_seconds")
         for start in range(starts):
-            run = self._restart(first, rng) if start else first.copy()
-            fresh = [rule.fresh() for rule in rules]
+            run = engine.Run(self._restart(first, rng) if start else first.copy(), [rule.fresh() for rule in rules])
             left = None if budget is None else started + budget - perf_counter()
             try:
-                epochs, reason = engine.train(run, plan, table, rules=fresh, max_seconds=left, **how)
+                epochs, reason = engine.train(run, plan, table, max_seconds=left, **how)
             except engine.Diverged:
                 if best is None and start == starts - 1:
                     raise
                 continue
-            value = engine.objective(table, plan, *run.model(plan))
+            value = engine.objective(table, plan, *run.state.model(plan))
             if best is None or value < best[0]:
-                best = value, run, epochs, reason
+                best = value, run.state, epochs, reason
             if reason in ("interrupted", "callback", "max_seconds"):
                 best = *best[:3], reason
                 break
@@ -262,7 +279,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         hooks = [
             lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
-            for f in callables(self.callbacks)
+            for f in callables(checkpoints(self.callbacks)[1])
         ]
         if root is not None:
 

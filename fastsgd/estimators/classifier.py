@@ -75,8 +75,9 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
-    callbacks : callable or list of callables, default=None
-        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit.
+    callbacks : callable, Checkpoint, or list of these, default=None
+        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit. A
+        `fastsgd.Checkpoint` writes to a file what is done so far.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as
         in scikit-learn; else 1.
@@ -280,6 +281,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        resume_from=None,
     ):
         """Train from zero, or from the coefficients given.
 
@@ -296,6 +298,11 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         sample_weight : array-like of shape (n_samples,), default=None
         X_val, y_val, sample_weight_val : as X, y, sample_weight
             Validation set, arrays or a source: training stops by its score, and the best weights are returned.
+        resume_from : str or path-like, default=None
+            File of a `Checkpoint`, with which this fit goes on. It must be of the same data and parameters (callbacks, verbose
+            and max_seconds may be others, and max_iter larger where the step sizes don't depend on it); coefficients to
+            start from do not count then. Where a `Checkpoint` of this path is in `callbacks`, the file need not be there
+            yet.
 
         Returns
         -------
@@ -304,11 +311,15 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         Raises
         ------
         ValueError
-            Bad parameters or data; or the weights overflowed, the estimator then holding the last finite model.
+            Bad parameters or data, a checkpoint that is damaged or of another fit; or the weights overflowed, the estimator
+            then holding the last finite model.
+        FileNotFoundError
+            There is no `resume_from`.
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         self._check_params()
+        keeper, random_state = self._keeper(resume_from)
         before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         soft = self._learn_classes(y)
@@ -324,7 +335,6 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                 )
             held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft, "y_val")
         elif self.early_stopping:
-            random_state = self.random_state
             table.rows, val = held_out.split(X, self.validation_fraction, random_state, labels, s)
             s_val = None if s is None else s[val]
             held = X[val], y[val], s_val, self._table(X[val], y[val], s_val, soft)
@@ -338,7 +348,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
         state = self._new_state(X, len(self._heads()), *init)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return self._train(table, state, passes=self.max_iter, held_out=held, X=X, y=y, metadata=metadata)
+        how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
+        return self._train(table, state, passes=self.max_iter, **how)
 
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.

@@ -129,7 +129,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         return self.nu
 
     @with_callbacks
-    def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None):
+    def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None, *, resume_from=None):
         """Train from zero, or from the coefficients given.
 
         Parameters
@@ -139,6 +139,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         coef_init : ndarray of shape (n_features,), default=None
         offset_init : ndarray of shape (1,), default=None
         sample_weight : array-like of shape (n_samples,), default=None
+        resume_from : str or path-like, default=None
+            File of a `Checkpoint`, with which this fit goes on.
 
         Returns
         -------
@@ -146,10 +148,11 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
 
         Raises
         ------
-        ValueError, KeyboardInterrupt
+        ValueError, FileNotFoundError, KeyboardInterrupt
             As `SGDClassifier.fit`.
         """
         self._check_params()
+        keeper, _ = self._keeper(resume_from)
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             offset_init = self.offset_ if offset_init is None else offset_init
@@ -159,7 +162,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         b = 1.0 if offset_init is None else 1.0 - np.asarray(offset_init, np.float64)
         state = self._new_state(X, 1, coef_init, b)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return self._train(self._table(X, y, s), state, passes=self.max_iter, X=X, metadata=metadata)
+        how = {"X": X, "metadata": metadata, "keeper": keeper}
+        return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`."""

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 from operator import is_
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
@@ -41,7 +41,7 @@ class Parameters:
         "power_t": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "callbacks": ["array-like", callable, None],
+        "callbacks": ["array-like", callable, HasMethods("same_path"), None],
         "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
         "stopping": [StrOptions(set(stopping.STOPPING)), stopping.Stopping, list, tuple, None],

@@ -53,3 +53,15 @@ def callables(given):
                 f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks."
             )
     return given
+
+
+def checkpoints(given):
+    """(each `Checkpoint` in the parameter `callbacks`, the rest of it)."""
+    given = [given] if _is_checkpoint(given) or callable(given) else given
+    if given is None:
+        return [], None
+    return [one for one in given if _is_checkpoint(one)], [one for one in given if not _is_checkpoint(one)]
+
+
+def _is_checkpoint(one):
+    return hasattr(one, "every_seconds")

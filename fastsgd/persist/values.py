@@ -76,6 +76,14 @@ def pack(value):
     raise Code(getattr(value, "__qualname__", type(value).__qualname__))
 
 
+def pack_or_name(value):
+    """As `pack`; of code its name."""
+    try:
+        return pack(value)
+    except Code as what:
+        return {"code": str(what)}
+
+
 def unpack(value):
     """The parameter that `pack` made this of, by type and range what it may be; else a ValueError.
 

@@ -152,10 +152,17 @@ class Table:
             As the kernels take it.
         then : (int, int, int) or None
             Where the next one begins; None after the last.
+
+        Raises
+        ------
+        ValueError
+            No walk goes on from `start`.
         """
         block, buffer, call, read = sizes(self, dtype, heads)
         n, direct, place = self.n_rows, self.readable(dtype), start[2]
         shuffle = shuffle and n > 1
+        if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % call % read:
+            raise ValueError(f"start={start} is no place where a kernel call on {n} rows begins.")
         if shuffle:
             blocks = _order.permutation(-(-n // block), seed, epoch)
         for number, lo in enumerate(range(place // call * call, n, call), place // call):

@@ -1,0 +1,378 @@
+"""Checkpoints: a training under way in a file, written between two kernel calls, from which it goes on bit for bit.
+
+A file is of the kind of model files: arrays and one JSON text, no code, and a checksum. It holds `engine.Run`, as
+`runs.py` says, and what the fit was: class, parameters, data, versions, and the random state that it began with.
+"""
+
+import json
+import os
+import platform
+import signal
+import threading
+import warnings
+import zlib
+from dataclasses import dataclass
+from numbers import Integral, Real
+from time import perf_counter
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastsgd import optimizers
+from fastsgd.persist import files
+from fastsgd.persist.data import describe
+from fastsgd.persist.rules import Parts
+from fastsgd.persist.runs import RUN, check
+from fastsgd.persist.values import Code, brief, expect, pack, pack_or_name, unpack
+from fastsgd.stopping import STOPPING
+
+FORMAT, VERSION = "fastsgd checkpoint", (1, 0)
+KEYS = {"class", "params", "data", "random", "run", "versions"}
+FREE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # parameters that may differ
+PREVIOUS, TEMPORARY = ".previous", ".tmp"  # behind the path
+
+
+@dataclass
+class Checkpoint:
+    """Write what a fit has done so far to a file, again and again, so that it can go on from there.
+
+    To be put in `callbacks` of SGDClassifier, SGDRegressor or SGDOneClassSVM. ``fit(X, y, resume_from=path)`` then goes on
+    where the file was written, be it in the middle of an epoch, and ends with the same coefficients, bit for bit, as a fit
+    that was never stopped. See docs/checkpoints.md.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The one before is kept as path + ".previous". One fit at a time may have this path.
+    every_seconds : float or None, default=60
+        Written after so much time, and when the fit ends or is interrupted by Ctrl-C.
+    every_rows : int or None, default=None
+        Also after so many rows, counted over the epochs. What comes due waits for the end of a kernel call, of up to
+        65,536 rows.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from fastsgd import Checkpoint, SGDRegressor
+    >>> X = np.arange(6.0).reshape(-1, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run")
+    ...     reg = SGDRegressor(max_iter=5, tol=None, random_state=0, callbacks=[Checkpoint(path)])
+    ...     short = reg.fit(X, X.ravel()).coef_
+    ...     long = reg.set_params(max_iter=10).fit(X, X.ravel(), resume_from=path).coef_
+    >>> bool(long == SGDRegressor(max_iter=10, tol=None, random_state=0).fit(X, X.ravel()).coef_)
+    True
+    """
+
+    path: str | os.PathLike
+    every_seconds: float | None = 60
+    every_rows: int | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.path, (str, os.PathLike)):
+            raise ValueError(f"Checkpoint: path must be a str or path-like, got {self.path!r}.")
+        seconds, rows = self.every_seconds, self.every_rows
+        if not (seconds is None or (isinstance(seconds, Real) and seconds >= 0)):
+            raise ValueError(f"Checkpoint: every_seconds must be a number >= 0 or None, got {seconds!r}.")
+        if not (rows is None or (isinstance(rows, Integral) and rows >= 1)):
+            raise ValueError(f"Checkpoint: every_rows must be an integer >= 1 or None, got {rows!r}.")
+        if seconds is None and rows is None:
+            raise ValueError("Checkpoint: every_seconds and every_rows must not both be None.")
+
+    def same_path(self, other):
+        """Whether it is this one's."""
+        return os.path.realpath(self.path) == os.path.realpath(other)
+
+
+@dataclass
+class Saved:
+    """A checkpoint that was read."""
+
+    path: str
+    head: dict
+    run: object
+    random_state: np.random.RandomState | None
+
+    @classmethod
+    def read(cls, path):
+        with files.reading(path, "checkpoint", (FORMAT, VERSION[0]), KEYS) as (head, arrays):
+            for key in ("params", "data"):
+                expect(head[key], dict, key)
+            random_state = unpack(head["random"])
+            if not (random_state is None or isinstance(random_state, np.random.RandomState)):
+                raise ValueError(f"its random state must be one, found {brief(head['random'])}")
+            parts = Parts(expect(head["run"], dict, "run"), arrays)
+            run = RUN.take("run", parts)
+            files.all_taken(parts, "a run")
+        return cls(path, head, run, random_state)
+
+    @classmethod
+    def newest(cls, path):
+        """The one at the path or, if it is damaged or not there, the one before; None if neither is there.
+
+        Raises
+        ------
+        ValueError
+            Both are damaged.
+        """
+        problems, found = [], False
+        for candidate in (path, path + PREVIOUS):
+            try:
+                saved = cls.read(candidate)
+            except files.Refused:
+                raise
+            except FileNotFoundError:
+                problems.append(f"{candidate} is not there.")
+            except (ValueError, OSError) as error:
+                problems.append(str(error))
+                found = True
+            else:
+                if problems:
+                    where = f"of epoch {len(saved.run.epochs) + 1}, after {saved.run.done} of its rows"
+                    warnings.warn(f"{problems[0]} The fit goes on from {candidate}, {where}.", stacklevel=2)
+                return saved
+        if found:
+            raise ValueError(" ".join(problems))
+        return None
+
+
+class Keeper:
+    """Writes the checkpoints of one fit, and finds what it goes on from.
+
+    As a context, it has Ctrl-C take effect between two kernel calls, where the run is whole.
+
+    Parameters
+    ----------
+    est : estimator
+    checkpoints : list of Checkpoint
+    resume_from : str, path-like or None
+
+    Attributes
+    ----------
+    random_state : int, RandomState or None
+        For all that is drawn in this fit.
+    struck : bool
+        Whether Ctrl-C was pressed.
+    """
+
+    def __init__(self, est, checkpoints, resume_from):
+        if est.n_init > 1:
+            raise ValueError(f"A checkpoint is of one training, and n_init={est.n_init} are several: set n_init=1.")
+        self.est, self.struck = est, False
+        self.saved = None if resume_from is None else Saved.newest(os.path.realpath(resume_from))
+        if resume_from is not None and self.saved is None and not any(c.same_path(resume_from) for c in checkpoints):
+            raise FileNotFoundError(
+                f"resume_from={os.fspath(resume_from)!r}: there is no such file. With Checkpoint of this path in callbacks, the "
+                "fit starts from the beginning where there is none yet."
+            )
+        if self.saved is None:
+            self.random_state, given = est.random_state, est.random_state
+            self.random = None if isinstance(given, Integral) else pack_generator(check_random_state(given))
+        else:
+            self.random = self.saved.head["random"]
+            self.random_state = est.random_state if self.random is None else self.saved.random_state
+        self.writers = [Writer(checkpoint) for checkpoint in checkpoints]
+
+    def begin(self, run, plan, table, held_out):
+        """The run to go on with: this new one, or else that of the file, with the same State object.
+
+        held_out is None or (X_val, y_val, sample_weight_val, table of them).
+
+        Raises
+        ------
+        ValueError
+            The file is of another fit, or no checkpoint can be written of this one.
+        """
+        from fastsgd import __version__
+
+        est, data = self.est, describe(table)
+        if held_out is not None and table.rows is None:
+            data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
+        for name, what in (("feature_names_in_", "the names of the features"), ("classes_", "the classes")):
+            data[what] = _listed(getattr(est, name, None))
+        self.head = {
+            "format": FORMAT,
+            "version": VERSION,
+            "class": type(est).__name__,
+            "params": {name: pack_or_name(value) for name, value in est.get_params(deep=False).items()},
+            "data": data,
+            "random": self.random,
+            "versions": {"fastsgd": __version__, "python": platform.python_version(), "numpy": np.__version__},
+        }
+        if self.saved is not None:
+            run = self._resumed(run, plan, table)
+        for rule in run.rules:
+            if type(rule) not in STOPPING.values():
+                raise ValueError(f"stopping by {rule!r}, which is code, can't be kept in a checkpoint.")
+        if self.writers:
+            run.state.optimizer, before = plan.optimizer, run.state.optimizer  # which it will have
+            self._parts(run)
+            run.state.optimizer = before
+        for writer in self.writers:
+            writer.start(0)
+        self.rows, self.at = 0, (len(run.epochs), run.done)
+        return run
+
+    def _resumed(self, fresh, plan, table):
+        saved, run = self.saved, self.saved.run
+        found = differences(saved.head, self.head, self._grows())
+        if found:
+            raise ValueError(f"{saved.path} is a checkpoint of another fit, which can't go on: {'; '.join(found)}.")
+        try:
+            check(run, plan, table, fresh)
+        except ValueError as error:
+            raise ValueError(f"{saved.path} is no checkpoint of such a fit: {error}.") from error
+        for rule, (best, waited) in zip(fresh.rules, run.rules, strict=True):
+            rule.best, rule.waited = best, waited
+        run.rules = fresh.rules
+        fresh.state.restore(run.state)
+        run.state = fresh.state
+        return run
+
+    def _grows(self):
+        """Whether max_iter can be raised: not where the step sizes are laid out over it."""
+        rate = self.est._schedule(optimizers.get(self.est.optimizer))
+        return getattr(rate, "passes", 1) is not None
+
+    def _parts(self, run):
+        parts = Parts({}, {})
+        try:
+            RUN.put("run", run, parts)
+        except ValueError as error:
+            raise ValueError(f"This fit can't be kept in a checkpoint: {error}.") from error
+        return parts
+
+    def _count(self, run):
+        """Rows trained on since this process began; the number of rows of a source need not be known."""
+        epoch, done = self.at
+        self.at = len(run.epochs), run.done
+        self.rows += run.done - (done if epoch == len(run.epochs) else 0)
+        return self.rows
+
+    # ------------------------------------------------------------ in the training
+    def between(self, run, ending):
+        """What `engine.train` calls after each kernel call and at the end."""
+        if self.struck and not ending:
+            raise KeyboardInterrupt
+        rows = self._count(run)
+        for writer in self.writers:
+            if writer.due(rows, ending):
+                writer.write(lambda: self._content(run), rows)
+        if self.struck:
+            raise KeyboardInterrupt
+
+    def _content(self, run):
+        parts = self._parts(run)
+        return self.head | {"run": parts.values}, parts.arrays
+
+    def __enter__(self):
+        self.before = None
+        here = threading.current_thread() is threading.main_thread()  # elsewhere Ctrl-C does not come, nor handlers go
+        if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self.before = signal.signal(signal.SIGINT, self._strike)
+        return self
+
+    def __exit__(self, *_):
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+
+    def _strike(self, number, frame):
+        """The first Ctrl-C waits for the end of the kernel call, the second doesn't."""
+        if self.struck:
+            signal.default_int_handler(number, frame)
+        self.struck = True
+
+
+class Writer:
+    """Writes one Checkpoint when it is due. What fails is warned of, once for each cause, and the fit goes on."""
+
+    def __init__(self, checkpoint):
+        self.every_seconds, self.every_rows = checkpoint.every_seconds, checkpoint.every_rows
+        self.path, self.warned, self.last_rows = os.path.realpath(checkpoint.path), set(), None
+        folder = os.path.dirname(self.path)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"Checkpoint: there is no folder {folder!r} to write {self.path!r} in.")
+
+    def start(self, rows):
+        self.seconds, self.rows = perf_counter(), rows
+
+    def due(self, rows, ending):
+        if ending:
+            return rows != self.last_rows
+        after_time = self.every_seconds is not None and perf_counter() - self.seconds >= self.every_seconds
+        return after_time or (self.every_rows is not None and rows - self.rows >= self.every_rows)
+
+    def write(self, content, rows):
+        temporary = self.path + TEMPORARY
+        try:
+            if os.path.lexists(temporary):  # what a kill has left
+                os.remove(temporary)
+            files.write(self.path, *content(), temporary, self.path + PREVIOUS)
+            self.last_rows = rows
+        except (OSError, ValueError) as error:
+            cause = getattr(error, "errno", None) or str(error)
+            if cause not in self.warned:
+                self.warned.add(cause)
+                warnings.warn(
+                    f"The checkpoint {self.path} was not written: {error} The fit goes on, and the file is as it was.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        self.start(rows)
+
+
+def pack_generator(random_state):
+    """A RandomState as JSON has it."""
+    try:
+        return pack(random_state)
+    except Code:
+        raise ValueError(
+            "random_state must be of NumPy's MT19937 to be kept in a checkpoint; or give an int."
+        ) from None
+
+
+def _listed(names):
+    """Names or labels in words, with a checksum."""
+    if names is None:
+        return None
+    return f"{brief(names.tolist())} (checksum {zlib.crc32(repr(names.tolist()).encode()):08x})"
+
+
+def differences(was, now, grows):
+    """What differs between two fits, in words: class, version, parameters and data; max_iter may be raised if it `grows`."""
+    found = []
+
+    def compare(what, old, new):
+        if old != new:
+            found.append(f"{what[:80]} was {str(old)[:80]}, is {new}")
+
+    compare("the class", was["class"], now["class"])
+    compare("the version of fastsgd", was["versions"].get("fastsgd"), now["versions"]["fastsgd"])
+    for name in sorted((was["params"].keys() | now["params"].keys()) - FREE):
+        old, new = (head["params"].get(name) for head in (was, now))
+        if not _same_parameter(name, old, new, grows):
+            found.append(f"{name[:80]} was {_words(old)}, is {_words(new)}")
+    before, data = len(found), was["data"].keys() | now["data"].keys()
+    for sums in (False, True):  # sums differ where sizes do
+        for what in sorted(data) if len(found) == before else ():
+            if ("checksum" in what) == sums:
+                compare(what, was["data"].get(what), now["data"].get(what))
+    return found
+
+
+def _same_parameter(name, old, new, grows):
+    if all(type(value) is dict and set(value) == {"RandomState"} for value in (old, new)):
+        return True  # that of the checkpoint counts
+    if name == "max_iter" and grows and type(old) is int and type(new) is int:
+        return old <= new
+    return json.dumps(old) == json.dumps(new)
+
+
+def _words(packed):
+    if type(packed) is dict and set(packed) == {"code"}:
+        return str(packed["code"])[:80]
+    try:
+        return brief(unpack(packed))
+    except ValueError:
+        return brief(packed)

@@ -1,0 +1,219 @@
+"""Files of numbers and words: safetensors with one entry of metadata, "fastsgd", a JSON text; and a CRC-32 of all of it.
+
+`rules.py` and `tables.py` say what must be in them.
+"""
+
+import json
+import os
+import stat
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastsgd.persist.rules import Array, Parts
+from fastsgd.persist.values import brief, expect
+
+MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
+FREE_VALUES, VALUE_BYTES = 10_000, 4  # values that the JSON may have: so many, and one for so many bytes of arrays
+# safetensors' names, of the dtypes used
+DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "I64": "int64", "U32": "uint32"}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+CHECKSUM = "crc32"
+
+
+class Refused(ValueError):
+    """The file is sound, but can't be used as it was asked to be."""
+
+
+# ---------------------------------------------------------------- writing
+def write(path, head, arrays, temporary, previous=None):
+    """Write a file beside `path` and have it take that place, once it is on disk: there is never half a file there.
+
+    Parameters
+    ----------
+    path : str
+    head : dict
+        Of what JSON has.
+    arrays : dict of str to ndarray
+    temporary : str
+        Its name until then, in the same folder; nothing by that name is left, whatever happens, but by a kill.
+    previous : str, default=None
+        Where the file goes that was there.
+
+    Raises
+    ------
+    ValueError
+        The JSON is larger than what is read.
+    OSError
+        It can't be written; the old file is where it was.
+    """
+    text = json.dumps(head, allow_nan=False)
+    if len(text) > MAX_HEADER // 2:  # it is escaped once more
+        raise ValueError(f"names, labels and parameters take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
+    _check_values(text, sum(array.nbytes for array in arrays.values()))
+    sums = {name: array_checksum(name, array) for name, array in arrays.items()}
+    arrays = arrays | {CHECKSUM: np.array([checksum(text, sums)], np.uint32)}
+    moved = False
+    try:
+        with open(temporary, "xb") as file:
+            _write_safetensors(file, text, arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and os.path.exists(path):
+            os.replace(path, previous)
+            moved = True
+        os.replace(temporary, path)
+        moved = False
+        _sync_folder(os.path.dirname(path))
+    finally:
+        if moved:
+            os.replace(previous, path)
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def _write_safetensors(file, text, arrays):
+    # not by safetensors.save_file: a kill would leave a hidden file of a name that nobody knows
+    names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+    header, end = {"__metadata__": {"fastsgd": text}}, 0
+    for name in names:
+        start, end = end, end + arrays[name].nbytes
+        dtype, shape = NAMES[arrays[name].dtype.name], arrays[name].shape
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (start, end)}
+    header = json.dumps(header, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    file.write(len(header).to_bytes(8, "little") + header)
+    for name in names:
+        array = np.ascontiguousarray(arrays[name], arrays[name].dtype.newbyteorder("<"))
+        file.write(array.reshape(-1).view(np.uint8))
+
+
+def _sync_folder(folder):
+    """Have the new name on disk too, where folders can be opened."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def array_checksum(name, a):
+    """CRC-32 of an array: its name, dtype, shape and numbers."""
+    numbers = a.reshape(-1).view(np.uint8)
+    return zlib.crc32(numbers, zlib.crc32(f"{name} {a.dtype.name} {a.shape}".encode()))
+
+
+def checksum(text, sums):
+    """CRC-32 of the text and of the checksums of the arrays, by name."""
+    return zlib.crc32(repr(sorted(sums.items())).encode(), zlib.crc32(text.encode()))
+
+
+def _check_values(text, array_bytes):
+    """That JSON has few values beside the arrays: `[],` takes 3 bytes in a file, and 60 and more when it is read."""
+    raw = np.frombuffer(text.encode().replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
+    outside = ~np.logical_xor.accumulate(raw == ord('"'))  # of strings
+    found, most = np.count_nonzero(outside & np.isin(raw, list(b",[{"))), FREE_VALUES + array_bytes // VALUE_BYTES
+    if found > most:
+        raise ValueError(f"its JSON has {found} values, the limit beside arrays of {array_bytes} bytes is {most}")
+
+
+# ---------------------------------------------------------------- reading
+class Stored:
+    """An array in an open file; `checksum` is of what was read."""
+
+    def __init__(self, file, name):
+        self.file, self.name, view = file, name, file.get_slice(name)
+        self.dtype, self.shape = DTYPES.get(view.get_dtype(), view.get_dtype()), tuple(view.get_shape())
+
+    def read(self):
+        """The array, which is now the caller's."""
+        array = np.require(self.file.get_tensor(self.name), requirements="CAW")
+        self.checksum = array_checksum(self.name, array)
+        return array
+
+
+@contextmanager
+def reading(path, kind, form, keys):
+    """The JSON and the arrays of a file, which are all to be read within the context; what is wrong is a ValueError then.
+
+    Parameters
+    ----------
+    path : str
+    kind : str
+        In words.
+    form : (str, int)
+        Its format, and the version that can be read.
+    keys : set of str
+        The keys of the JSON beside format and version.
+
+    Yields
+    ------
+    head : dict
+    arrays : dict of str to Stored
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        array_bytes = _check_header(path)
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if set(metadata) != {"fastsgd"}:
+                raise ValueError(f"its metadata must be 'fastsgd' alone, found {brief(sorted(metadata))}")
+            text = metadata["fastsgd"]
+            _check_values(text, array_bytes)
+            head = expect(json.loads(text), dict, "the metadata")
+            _check_format(head, *form, keys)
+            if len(file.keys()) > MAX_ARRAYS:
+                raise ValueError(f"it has {len(file.keys())} arrays, the limit is {MAX_ARRAYS}")
+            arrays = {name: Stored(file, name) for name in file.keys()}  # noqa: SIM118, not a dict
+            found = Array("uint32", (1,)).take(CHECKSUM, Parts({}, arrays))
+            yield head, dict(arrays)
+            if found[0] != checksum(text, {name: array.checksum for name, array in arrays.items()}):
+                raise ValueError("its checksum is not that of its content")
+    except (ValueError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
+        if isinstance(error, Refused):
+            raise Refused(f"{path}: {error}") from None
+        why = "its JSON is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
+        raise ValueError(f"{path} is not a {kind} of fastsgd, or is damaged: {why}.") from error
+
+
+def all_taken(parts, what):
+    """A ValueError if parts of a file are left that were not taken."""
+    left = [*parts.values, *parts.arrays]
+    if left:
+        raise ValueError(f"it has {brief(left)} beside what {what} consists of")
+
+
+def _check_header(path):
+    """That the header lies within the file and is no larger than any that is written; how many bytes follow it."""
+    with open(path, "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            raise ValueError("it is not a file on disk")
+        start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > info.st_size - 8:
+        raise ValueError(f"its header has {length} bytes, the file {info.st_size}")
+    if length > MAX_HEADER:
+        raise ValueError(f"its header has {length} bytes, the limit is {MAX_HEADER}")
+    return info.st_size - 8 - length
+
+
+def _check_format(head, name, newest, keys):
+    """The format and its version, and the keys."""
+    if head.get("format") != name:
+        raise ValueError(f"its format must be {name!r}, found {brief(head.get('format'))}")
+    version = head.get("version")
+    if type(version) is not list or len(version) != 2 or any(type(v) is not int or v < 0 for v in version):
+        raise ValueError(f"its version must be two integers, found {brief(version)}")
+    if version[0] > newest:
+        raise Refused(
+            f"its format is of version {brief(version[0])}, and this fastsgd reads {newest}: upgrade fastsgd."
+        )
+    keys = {"format", "version", *keys}
+    if set(head) != keys:
+        raise ValueError(f"it must have {sorted(keys)}, found {brief(sorted(head))}")
+    for library, number in expect(head["versions"], dict, "versions").items():
+        expect(number, str, f"the version of {brief(library)}")

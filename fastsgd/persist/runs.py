@@ -1,0 +1,141 @@
+"""What a training under way consists of: one line for each field of `engine.Run`, and what goes together in it."""
+
+import math
+
+import numpy as np
+
+from fastsgd import engine
+from fastsgd.auto import Auto
+from fastsgd.persist.rules import Array, History, Maybe, Record, Value
+from fastsgd.persist.tables import STATE
+from fastsgd.persist.values import brief, expect, pack, unpack
+from fastsgd.sources.arrays import START
+from fastsgd.state import Gathered
+
+
+class Each:
+    """A tuple, each of its values by a rule."""
+
+    def __init__(self, *rules):
+        self.rules = rules
+
+    def put(self, name, value, parts):
+        for i, (rule, one) in enumerate(zip(self.rules, value, strict=True)):
+            rule.put(f"{name}.{i}", one, parts)
+
+    def take(self, name, parts):
+        return tuple(rule.take(f"{name}.{i}", parts) for i, rule in enumerate(self.rules))
+
+
+class Epochs(History):
+    """The list of engine.Epoch of which `history_` is made."""
+
+    def put(self, name, value, parts):
+        super().put(name, np.array(value, self.dtype), parts)
+
+    def take(self, name, parts):
+        return [engine.Epoch(*row) for row in super().take(name, parts).tolist()]
+
+
+class Counters:
+    """Of each stopping rule, in their order: its least value so far, and the epochs that it has waited."""
+
+    def put(self, name, value, parts):
+        parts.values[name] = [[pack(float(rule.best)), rule.waited] for rule in value]
+
+    def take(self, name, parts):
+        return [self.checked(name, one) for one in expect(parts.values.pop(name, None), list, name)]
+
+    def checked(self, name, one):
+        if type(one) is list and len(one) == 2:
+            best, waited = unpack(one[0]), one[1]
+            if type(best) is float and type(waited) is int and waited >= 0:
+                return best, waited
+        raise ValueError(f"{name} must be pairs of a number and a count, found {brief(one)}")
+
+
+class Step:
+    """state.Gathered, but for what follows from the rest."""
+
+    table = {
+        "G": Array("W", ("d", "S")),
+        "carry": Array("float64", ("d", "S"), optional=True),
+        "gb": Array("float64", ("K",)),
+        "met": Array("int64", ("met",)),
+    }
+    rows = Value(int, 0, 2**62)
+
+    def put(self, name, value, parts):
+        rows, met = value.count.tolist()
+        self.rows.put(f"{name}.rows", rows, parts)
+        for field, rule in self.table.items():
+            array = getattr(value, field)
+            rule.put(f"{name}.{field}", array[:met] if field == "met" else array, parts)
+
+    def take(self, name, parts):
+        rows = self.rows.take(f"{name}.rows", parts)
+        found = {field: rule.take(f"{name}.{field}", parts) for field, rule in self.table.items()}
+        met, d = found.pop("met"), len(found["G"])
+        if len(met) > d or (len(met) and not (met.min() >= 0 and met.max() < d and len(np.unique(met)) == len(met))):
+            raise ValueError(f"{name}.met must be of the {d} features, each once")
+        out = Gathered(found["G"], len(found["gb"]))
+        vars(out).update(found)
+        out.count[:] = rows, len(met)
+        out.met[: len(met)], out.is_met[met] = met, 1
+        return out
+
+
+RUN = Record(
+    engine.Run,
+    {
+        "state": STATE,
+        "rules": Counters(),
+        "epochs": Epochs(engine.HISTORY),
+        "good": Maybe(STATE),
+        "best": Maybe(STATE),
+        "before": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
+        "seconds": Value(float, 0.0),
+        "start": Maybe(Each(Value(int, 0, 2**62), Value(int, 0, 2**31 - 2), Value(int, 0, 2**62))),
+        "done": Value(int, 0, 2**62),
+        "sums": Array("float64", (2, "K")),
+        "gathered": Maybe(Step()),
+    },
+)
+
+
+def check(run, plan, table, fresh):
+    """A ValueError unless this run can go on with that plan and table; `fresh` is the run that would else begin.
+
+    The kernels take for granted what `State.prepare` and `engine.one_pass` do at the start of a pass.
+    """
+    state, new = run.state, fresh.state
+    begun = run.start != START
+    gathers = begun and not (plan.plain or plan.auto or plan.line_search or table.empty)
+    rows = 0 if run.gathered is None else run.gathered.count[0]
+    needs = {
+        "weights of the shape and dtype of the data": (state.W.shape, state.W.dtype, state.b.shape)
+        == (new.W.shape, new.W.dtype, new.b.shape),
+        "a counter for each stopping rule": len(run.rules) == len(fresh.rules),
+        "a pass that has begun": not begun or state.epoch > 0 or table.empty,
+        "what is gathered of a step": (run.gathered is not None) == gathers,
+        "fewer rows in a step than a batch": rows <= run.done
+        and (rows < plan.batch_size or math.isinf(plan.batch_size)),
+        "a last good state": run.good is not None,
+    }
+    for what, there in needs.items():
+        if not there:
+            raise ValueError(f"it does not have {what}")
+    if begun and not table.empty:
+        prepared = state.copy()
+        prepared.prepare(plan, table.sparse)
+        for name, value in vars(prepared).items():
+            if not _same(value, getattr(state, name)):
+                raise ValueError(f"its state does not have the {name} that these parameters need")
+
+
+def _same(a, b):
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, Auto) and isinstance(b, Auto):
+        return all(_same(x, getattr(b, name)) for name, x in vars(a).items())
+    return type(a) is type(b) and a == b

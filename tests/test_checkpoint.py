@@ -1,0 +1,525 @@
+"""A fit that is stopped and goes on from its checkpoint ends as one that never was, bit for bit."""
+
+import itertools
+import signal
+import zlib
+from functools import partial
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from data import labels, rows
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastsgd import (
+    Checkpoint,
+    LinearRegressor,
+    SGDClassifier,
+    SGDOneClassSVM,
+    SGDRegressor,
+    losses,
+    optimizers,
+    schedules,
+    sources,
+    stopping,
+)
+from fastsgd.persist import checkpoint
+from fastsgd.sources import arrays
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, TARGET, WEIGHT = rows(150, 5)
+X += 0.5 * np.arange(5)
+LABELS, CLASSES = labels(TARGET), labels(TARGET, 3)
+EPOCHS = 4
+
+
+class Crash(Exception):
+    """In place of a power cut."""
+
+
+@pytest.fixture(autouse=True)
+def small_calls(monkeypatch):
+    """Kernel calls of 16 rows, or of 8 where they are converted."""
+    for name, value in {
+        "CALL_ROWS": 16,
+        "BLOCK_ROWS": 4,
+        "BUFFER_BLOCKS": 2,
+        "BUFFER_BYTES": 1,
+        "READ_BYTES": 1,
+    }.items():
+        monkeypatch.setattr(arrays, name, value)
+
+
+def crash(est, data, y, path, at, resume=False, **fit):
+    """Fit until kernel call number `at` from here, write a checkpoint, and crash; whether it came to that."""
+    count, between = itertools.count(), checkpoint.Keeper.between
+
+    def counted(keeper, run, ending):
+        if not ending and next(count) == at:
+            keeper.writers[0].write(lambda: keeper._content(run), 0)
+            raise Crash
+        between(keeper, run, ending)
+
+    est = fresh(est).set_params(callbacks=[Checkpoint(path, 1e9)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Keeper, "between", counted)
+        try:
+            est.fit(data, y, resume_from=path if resume else None, **fit)
+        except Crash:
+            return True
+    return False
+
+
+def calls(est, data, y, path, **fit):
+    """Kernel calls of the fit."""
+    seen, between = [], checkpoint.Keeper.between
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint.Keeper, "between", lambda *args: seen.append(args[2]) or between(*args))
+        fresh(est).set_params(callbacks=[Checkpoint(path, 1e9)]).fit(data, y, **fit)
+    return seen.count(False)
+
+
+def fresh(est):
+    return type(est)(**est.get_params(deep=False))
+
+
+def outcome(est):
+    """All that a fit leaves, in bytes."""
+    found = [getattr(est, name, None) for name in ("coef_", "intercept_", "offset_", "mean_", "scale_", "classes_")]
+    found = [None if a is None else (a.dtype.str, a.shape, a.tobytes()) for a in found]
+    history = [est.history_[name].tobytes() for name in est.history_.dtype.names if name != "seconds"]
+    state = {
+        name: a.tobytes() if isinstance(a, np.ndarray) else a for name, a in vars(est._state).items() if name != "auto"
+    }
+    auto = getattr(est._state, "auto", None)
+    auto = None if auto is None else {n: a.tobytes() if isinstance(a, np.ndarray) else a for n, a in vars(auto).items()}
+    return found, history, state, auto, est.t_, est.n_iter_, est.stop_reason_
+
+
+def same_as_unbroken(est, data, y, path, moments, **fit):
+    """Crash at each of these moments, as shares of the kernel calls there are, go on each time, and compare in the end."""
+    whole, count, gone = outcome(fresh(est).fit(data, y, **fit)), calls(est, data, y, path, **fit), 0
+    for at in sorted({int(moment * count) for moment in moments}):
+        assert crash(est, data, y, path, at - gone, resume=gone > 0, **fit)
+        gone = at + 1
+    assert outcome(fresh(est).fit(data, y, resume_from=path, **fit)) == whole
+
+
+# ---------------------------------------------------------------- every optimizer, every layout
+HOW = {
+    "plain": {},
+    "average": {"average": 20},
+    "elasticnet": {"penalty": "elasticnet", "alpha": 1e-3, "l1_ratio": 0.4},
+    "l1, averaged": {"penalty": "l1", "alpha": 1e-3, "average": True},
+    "early stopping": {"early_stopping": True, "n_iter_no_change": 2, "tol": 0.01, "max_iter": 12},
+    "batch of 7": {"batch_size": 7},
+    "full batch": {"batch_size": "full"},
+    "standardize": {"standardize": True},
+    "objective": {"tol": 0.1, "n_iter_no_change": 1, "max_iter": 20},
+}
+
+
+def cases():
+    for (how, params), optimizer, layout, dtype in itertools.product(
+        HOW.items(), [*optimizers.OPTIMIZERS, "auto"], ("dense", "csr"), ("f8", "f4")
+    ):
+        if not (optimizer == "auto" and {"average", "batch_size"} & set(params)):
+            yield pytest.param(optimizer, layout, dtype, params, id=f"{optimizer}-{layout}-{dtype}-{how}")
+
+
+def classifier(optimizer, params):
+    own = {"learning_rate": "auto"} if optimizer == "auto" else {"optimizer": optimizer}
+    if optimizer not in ("sgd", "auto", "ftrl"):
+        own["learning_rate"] = "constant"
+    return SGDClassifier(
+        **{"loss": "log_loss", "max_iter": EPOCHS, "tol": None, "random_state": 0, "eta0": 0.01, **own, **params}
+    )
+
+
+def laid_out(layout, dtype):
+    data = (X * (X > 0)).astype(dtype)
+    return sp.csr_matrix(data) if layout == "csr" else data
+
+
+@pytest.mark.parametrize("optimizer, layout, dtype, params", list(cases()))
+def test_goes_on_bit_for_bit(optimizer, layout, dtype, params, tmp_path):
+    est = classifier(optimizer, params)
+    at = zlib.crc32(f"{optimizer}{layout}{dtype}{params}".encode()) % 1000 / 1000
+    for y in (LABELS, CLASSES):
+        same_as_unbroken(est, laid_out(layout, dtype), y, tmp_path / "run", [at])
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([case.values for case in cases()]),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_goes_on_from_any_moment_and_again(tmp_path_factory, case, moments, three):
+    optimizer, layout, dtype, params = case
+    path = tmp_path_factory.mktemp("run") / "run"
+    same_as_unbroken(
+        classifier(optimizer, params), laid_out(layout, dtype), CLASSES if three else LABELS, path, moments
+    )
+
+
+# ---------------------------------------------------------------- whatever else a fit has
+FEW = {"max_iter": EPOCHS, "tol": None, "random_state": 0}
+
+
+def value(p, y):
+    return 0.5 * (p - y) ** 2
+
+
+def slope(p, y):
+    return p - y
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.6, 0.97])
+@pytest.mark.parametrize(
+    "est, fit",
+    [
+        (SGDRegressor(**FEW), {}),
+        (SGDRegressor(**FEW), {"sample_weight": WEIGHT}),
+        (SGDRegressor(optimizer=optimizers.SGD(line_search=True), batch_size="full", **FEW), {}),
+        (SGDRegressor(gradient_noise=0.1, **FEW), {}),
+        (SGDRegressor(init="normal", standardize=True, **FEW), {}),
+        (SGDRegressor(losses.Custom(value, slope), **FEW), {}),
+        (
+            SGDRegressor(shuffle=False, batch_size=23, **FEW),
+            {"sample_weight": np.where(np.arange(150) < 40, 0, WEIGHT)},
+        ),
+        (SGDRegressor(**FEW | {"random_state": None}, early_stopping=True), {}),
+        (SGDRegressor(optimizer="adam", learning_rate="adaptive", tol=0.1, n_iter_no_change=1, random_state=0), {}),
+        (SGDRegressor(stopping=["parameters", "gradient"], tol=0.02, max_iter=30, random_state=0), {}),
+        (SGDRegressor(stopping=stopping.ParameterChange(0.05, 2), max_iter=30, random_state=0), {}),
+        (SGDRegressor(early_stopping=True, stopping=["objective", "validation"], max_iter=30, random_state=0), {}),
+        (SGDRegressor(early_stopping=True, validation_scoring="loss", **FEW), {"sample_weight": WEIGHT}),
+        (SGDRegressor(**FEW), {"X_val": X[::3], "y_val": TARGET[::3], "sample_weight_val": WEIGHT[::3]}),
+        (SGDRegressor(**FEW), {"coef_init": np.ones(5), "intercept_init": 1.0}),
+        (SGDRegressor(power_t=0.25, eta0=0.3, **FEW | {"tol": 1e-3, "max_iter": 12}), {}),
+    ],
+)
+def test_regressors(est, fit, moment, tmp_path):
+    if est.random_state is None:
+        np.random.seed(1)
+        whole = outcome(fresh(est).fit(X, TARGET, **fit))
+        np.random.seed(1)
+        assert crash(est, X, TARGET, tmp_path / "run", 9, **fit)
+        np.random.seed(2)
+        assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run", **fit)) == whole
+    else:
+        same_as_unbroken(est, X, TARGET, tmp_path / "run", [moment], **fit)
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.7])
+@pytest.mark.parametrize("name", sorted(schedules.SCHEDULES))
+def test_every_schedule(name, moment, tmp_path):
+    loss = "epsilon_insensitive" if name.startswith("pa") else "squared_error"
+    est = SGDRegressor(loss, learning_rate=name, **FEW)
+    same_as_unbroken(est, X, TARGET, tmp_path / "run", [moment])
+    if not schedules.get(name).auto:
+        same_as_unbroken(est, X, np.column_stack([TARGET, -TARGET]), tmp_path / "run", [moment])
+
+
+@pytest.mark.parametrize("params", [{}, {"standardize": True}, {"optimizer": "adam", "batch_size": 9, "average": True}])
+def test_one_class(params, tmp_path):
+    est = SGDOneClassSVM(nu=0.2, learning_rate="constant", max_iter=EPOCHS, tol=None, random_state=0, **params)
+    same_as_unbroken(est, X, None, tmp_path / "run", [0.3, 0.8])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"multi_class": "multinomial", "loss": "log_loss"},
+        {"multi_class": "crammer_singer", "optimizer": "adagrad", "class_weight": "balanced"},
+        {"class_weight": {0: 2.0, 1: 1.0, 2: 0.5}, "batch_size": 10, "standardize": True},
+        {"early_stopping": True, "random_state": np.random.RandomState(3)},
+    ],
+)
+def test_classes(params, tmp_path):
+    names = np.array([0, 1, 2] if "class_weight" in params else ["a", "b", "c"])
+    for data in (X, X.astype("f4"), sp.csr_matrix(X)):
+        est, path = SGDClassifier(**FEW | params), tmp_path / "run"
+        if isinstance(est.random_state, int):
+            same_as_unbroken(est, data, names[CLASSES], path, [0.4, 0.5])
+        else:  # a new process makes it anew, or goes on with it: the checkpoint has what counts
+            whole = outcome(est.set_params(random_state=np.random.RandomState(3)).fit(data, CLASSES))
+            assert crash(est.set_params(random_state=np.random.RandomState(3)), data, CLASSES, path, 20)
+            assert outcome(fresh(est).fit(data, CLASSES, resume_from=path)) == whole
+
+
+def test_a_batch_in_float32_that_keeps_its_digits(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastsgd.state.CARRY_ROWS", 10)
+    same_as_unbroken(SGDRegressor(batch_size=60, **FEW), X.astype("f4"), TARGET, tmp_path / "run", [0.1, 0.3, 0.5])
+
+
+def test_warm_start_goes_on_without_the_coefficients_it_began_with(tmp_path):
+    before = SGDRegressor(warm_start=True, **FEW).fit(X, TARGET)
+    coef = before.coef_.copy()
+    whole = outcome(before.fit(X, TARGET))
+    again = SGDRegressor(warm_start=True, **FEW)
+    again.coef_, again.intercept_ = coef, SGDRegressor(**FEW).fit(X, TARGET).intercept_
+    assert crash_here(again.set_params(callbacks=[Checkpoint(tmp_path / "run")]), 11)
+    again = SGDRegressor(warm_start=True, **FEW).fit(X, TARGET, resume_from=tmp_path / "run")
+    assert outcome(again) == whole
+
+
+def crash_here(est, at):
+    """Crash this very estimator."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("test_checkpoint.fresh", lambda est: est)
+        return crash(est, X, TARGET, est.callbacks[0].path, at)
+
+
+# ---------------------------------------------------------------- sources
+class Halves(sources.Source):
+    """Blocks of CSR of 11 rows, in any order."""
+
+    sparse, dtype, n_rows, n_features, n_blocks = True, np.dtype("f8"), 150, 5, 14
+    X = sp.csr_matrix(X * (X > 0))
+
+    def read(self, block):
+        part = slice(11 * block, 11 * block + 11)
+        return sources.Rows(self.X[part], TARGET[part])
+
+    def describe(self):
+        return {"the kind": "halves"}
+
+
+def a_source(kind, folder):
+    """One that is several times as large as its buffers."""
+    if kind == "blocks":
+        return Halves().buffered(4000)
+    if kind == "in order":
+        return sources.from_batches(lambda: ((X[a : a + 7], TARGET[a : a + 7]) for a in range(0, 150, 7))).buffered(
+            6000
+        )
+    for name, a in (("X", X), ("y", TARGET)):
+        np.save(folder / f"{name}.npy", a)
+    return sources.from_npy(folder / "X.npy", folder / "y.npy").buffered(6000)
+
+
+@pytest.mark.parametrize("kind", ["blocks", "in order", "mapped"])
+@pytest.mark.parametrize("params", [{}, {"standardize": True, "average": True}, {"optimizer": "adam", "batch_size": 9}])
+@pytest.mark.filterwarnings("ignore:.*(source|buffer).*:UserWarning")
+def test_sources(params, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastsgd.sources.npy.BLOCK_BYTES", 400)
+    est, source, path = SGDRegressor(eta0=0.001, **FEW, **params), a_source(kind, tmp_path), tmp_path / "run"
+    for moments in ([0.05], [0.3, 0.62, 0.95]):
+        same_as_unbroken(est, source, None, path, moments)
+    assert calls(est, source, None, path) > 4 * EPOCHS
+    refuse(path, "max_memory of X was", est, source.buffered(8000))
+    if kind == "mapped":
+        np.save(tmp_path / "X.npy", X[1:])
+        np.save(tmp_path / "y.npy", TARGET[1:])
+        source = sources.from_npy(tmp_path / "X.npy", tmp_path / "y.npy").buffered(6000)
+        refuse(path, r"rows of X was 150, is 149", est, source)
+    if kind == "blocks":
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="Halves needs a method describe"):
+            patch.delattr(Halves, "describe")
+            crash(est, source, None, path, 1)
+
+
+# ---------------------------------------------------------------- the end of a fit
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True}, {"tol": 0.1, "n_iter_no_change": 1}, {"average": True}]
+)
+def test_a_fit_that_ended_is_as_it_was_or_goes_on(params, tmp_path):
+    est = SGDRegressor(**FEW | params)
+    done = fresh(est).set_params(callbacks=Checkpoint(tmp_path / "run")).fit(X, TARGET)
+    again = fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")
+    assert outcome(again) == outcome(done) == outcome(fresh(est).fit(X, TARGET))
+    longer = fresh(est).set_params(max_iter=9)
+    assert outcome(fresh(longer).fit(X, TARGET, resume_from=tmp_path / "run")) == outcome(longer.fit(X, TARGET))
+
+
+def test_max_seconds_goes_on_from_the_seconds_used(tmp_path, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("fastsgd.engine.perf_counter", lambda: float(next(clock)))
+    whole = outcome(SGDRegressor(**FEW).fit(X, TARGET))
+    short = SGDRegressor(max_seconds=30, callbacks=[Checkpoint(tmp_path / "run")], **FEW).fit(X, TARGET)
+    assert short.stop_reason_ == "max_seconds" and short.t_ < 1 + EPOCHS * len(X)
+    same = SGDRegressor(max_seconds=30, **FEW).fit(X, TARGET, resume_from=tmp_path / "run")
+    assert outcome(same) == outcome(short)
+    longer = SGDRegressor(max_seconds=1e6, **FEW).fit(X, TARGET, resume_from=tmp_path / "run")
+    assert outcome(longer) == whole and (np.diff(longer.history_["seconds"]) > 0).all()
+    assert longer.history_["seconds"][-1] > 30
+
+
+def test_a_callback_that_stopped_stops_again(tmp_path):
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.epoch)
+        return progress.epoch == 2
+
+    est = SGDRegressor(callbacks=[stop, Checkpoint(tmp_path / "run")], **FEW).fit(X, TARGET)
+    assert est.stop_reason_ == "callback" and seen == [1, 2]
+    assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == outcome(est) and seen == [1, 2, 2]
+
+
+def test_a_fit_that_diverged(tmp_path):
+    est = SGDRegressor(**FEW | {"max_iter": 30, "tol": 1e-3}, learning_rate="constant", eta0=0.4)
+    with pytest.warns(match="diverged"):
+        whole = outcome(fresh(est).fit(X * 3, TARGET))
+    with pytest.warns(match="diverged"):
+        fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run", 0)]).fit(X * 3, TARGET)
+    with pytest.warns(match="diverged"):
+        assert outcome(fresh(est).fit(X * 3, TARGET, resume_from=tmp_path / "run")) == whole
+
+
+# ---------------------------------------------------------------- Ctrl-C
+@pytest.mark.parametrize("early", [False, True])
+def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch):
+    est, sweep, count = SGDRegressor(early_stopping=early, **FEW), arrays.Table.sweep, itertools.count()
+
+    def struck(table, *args):
+        fault = sweep(table, *args)
+        if next(count) == 17:
+            signal.raise_signal(signal.SIGINT)
+        return fault
+
+    whole = outcome(fresh(est).fit(X, TARGET))
+    stopped = fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run")])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(arrays.Table, "sweep", struck)
+        stopped.fit(X, TARGET)
+    assert stopped.stop_reason_ == "interrupted" and stopped.predict(X).shape == TARGET.shape
+    assert 1 < stopped.t_ < 1 + EPOCHS * len(X) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == whole
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch):
+    est, sweep, count = SGDRegressor(**FEW), arrays.Table.sweep, itertools.count()
+
+    def struck(table, *args):
+        fault = sweep(table, *args)
+        if next(count) == 17:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return fault
+
+    whole = outcome(fresh(est).fit(X, TARGET))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(arrays.Table, "sweep", struck)
+        fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run", 1e9, 64)]).fit(X, TARGET)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == whole
+
+
+@pytest.mark.parametrize("where", ["callback", "scorer"])
+def test_an_interrupt_from_the_users_own_code(where, tmp_path):
+    calls = itertools.count()
+
+    def strike(*_):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return 0.0
+
+    params = {"callbacks": strike} if where == "callback" else {"validation_scoring": strike, "early_stopping": True}
+    est = SGDRegressor(**FEW, **params)
+    next_calls = itertools.count(100)
+    whole = outcome(fresh(est).set_params(**{k: quiet(v, next_calls) for k, v in params.items()}).fit(X, TARGET))
+    stopped = fresh(est)
+    stopped.callbacks = [*([strike] if where == "callback" else []), Checkpoint(tmp_path / "run")]
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(X, TARGET)
+    assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == whole
+
+
+def quiet(given, calls):
+    """The same, but a function does nothing."""
+    return given if not callable(given) else renamed(lambda *_: 0.0, given)
+
+
+def renamed(f, like):
+    f.__qualname__ = like.__qualname__
+    return f
+
+
+# ---------------------------------------------------------------- another fit
+def test_what_differs_is_named(tmp_path):
+    path, est = tmp_path / "run", SGDClassifier(**FEW, callbacks=[Checkpoint(tmp_path / "run")])
+    est.fit(X, LABELS)
+    refused = partial(refuse, path)
+    refused(r"alpha was 0\.0001, is 0\.001\.", fresh(est).set_params(alpha=1e-3), X, LABELS)
+    refused(r"loss was 'hinge', is 'log_loss'; optimizer was 'sgd', is Adam\(", with_adam(est), X, LABELS)
+    refused(r"the number of rows of X was 150, is 149\.", est, X[1:], LABELS[1:])
+    refused("the number of columns of X was 5, is 4", est, X[:, :4], LABELS)
+    refused("the dtype of X was float64, is float32", est, X.astype("f4"), LABELS)
+    refused("the layout of X was dense, is CSR", est, sp.csr_matrix(X), LABELS)
+    refused("the checksum of y was [0-9a-f]{8}, is [0-9a-f]{8}", est, X, 1 - LABELS)
+    refused(r"the classes was \[0, 1\] .*, is \[0, 1, 2\]", est, X, CLASSES)
+    refused("the checksum of sample_weight was None, is", est, X, LABELS, sample_weight=WEIGHT)
+    other = X.copy()
+    other[77, 3] += 1
+    refused(r"the checksum of X was [0-9a-f]{8}, is [0-9a-f]{8}\.", est, other, LABELS)
+    refused("the number of rows of X_val was None, is 150", est, X, LABELS, X_val=X, y_val=LABELS)
+    refused("max_iter was 4, is 3", fresh(est).set_params(max_iter=3), X, LABELS)
+    refused("random_state was 0, is None", fresh(est).set_params(random_state=None), X, LABELS)
+    refused("the class was SGDClassifier, is SGDRegressor", SGDRegressor("huber", **FEW), X, LABELS * 1.0)
+    free = {"verbose": 0, "n_jobs": 3, "max_seconds": 1e9, "callbacks": None, "max_iter": 40}
+    fresh(est).set_params(**free).fit(np.asfortranarray(X), LABELS, resume_from=path)
+
+
+def with_adam(est):
+    return fresh(est).set_params(loss="log_loss", optimizer=optimizers.Adam(), learning_rate="optimal")
+
+
+def refuse(path, match, est, *data, **fit):
+    with pytest.raises(ValueError, match=match) as error:
+        fresh(est).set_params(callbacks=None).fit(*data, **fit, resume_from=path)
+    assert str(path) in str(error.value) and "another fit" in str(error.value)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    SGDRegressor(**FEW, callbacks=[Checkpoint(tmp_path / "run")]).fit(X, TARGET)
+    monkeypatch.setattr("fastsgd.__version__", "99.0")
+    refuse(tmp_path / "run", r"the version of fastsgd was .*, is 99\.0", SGDRegressor(**FEW), X, TARGET)
+
+
+def test_rows_of_another_validation_split_are_refused(tmp_path, monkeypatch):
+    est = SGDRegressor(early_stopping=True, **FEW, callbacks=[Checkpoint(tmp_path / "run")])
+    est.fit(X, TARGET)
+    order = np.random.default_rng(0).permutation(150)
+    split = np.sort(order[:135]), np.sort(order[135:])
+    monkeypatch.setattr("fastsgd.estimators.held_out.split", lambda *_: split)
+    refuse(tmp_path / "run", "the checksum of the rows that are trained on", est, X, TARGET)
+
+
+def test_max_iter_is_part_of_step_sizes_laid_out_over_it(tmp_path):
+    for rate, grows in (("cosine", False), (schedules.Cosine(passes=4), True), ("exponential", True)):
+        est = SGDRegressor(learning_rate=rate, **FEW)
+        fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run")]).fit(X, TARGET)
+        longer = fresh(est).set_params(max_iter=6)
+        if grows:
+            assert outcome(longer.fit(X, TARGET, resume_from=tmp_path / "run")) == outcome(fresh(longer).fit(X, TARGET))
+        else:
+            refuse(tmp_path / "run", "max_iter was 4, is 6", longer, X, TARGET)
+
+
+def test_what_can_not_be_kept(tmp_path):
+    class Mine(stopping.Objective):
+        pass
+
+    class Twice(optimizers.AdaGrad):
+        pass
+
+    given = {"callbacks": [Checkpoint(tmp_path / "run")], **FEW}
+    for params, match in (
+        ({"n_init": 2}, "n_init=2 are several"),
+        ({"stopping": Mine()}, "which is code, can't be kept in a checkpoint"),
+        ({"optimizer": Twice(), "learning_rate": "constant"}, "is of the class .*Twice, which is code"),
+        ({"random_state": np.random.RandomState(np.random.PCG64(0))}, "MT19937"),
+        ({"callbacks": [Checkpoint(tmp_path / "none" / "run")]}, "there is no folder"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=match):
+            SGDRegressor(**given | params).fit(X, TARGET)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="callbacks must be callables"):
+        LinearRegressor(callbacks=[Checkpoint(tmp_path / "run")]).fit(X, TARGET)
+    for arguments in ((3,), ("run", -1), ("run", "1"), ("run", 1, 0), ("run", None, None)):
+        with pytest.raises(ValueError, match="Checkpoint: "):
+            Checkpoint(*arguments)
