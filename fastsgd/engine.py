@@ -346,9 +346,13 @@ def _measured(run, plan, table, score, watch):
     return found
 
 
+def progressive(run, plan):
+    """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
+    return sum(lost / weight if weight > 0 else 0.0 for lost, weight in run.sums.T.tolist()) / heads(plan, run.state.b)
+
+
 def _epoch(run, plan, started, **measured):
-    state = run.state
-    loss = sum(lost / weight if weight > 0 else 0.0 for lost, weight in run.sums.T.tolist()) / heads(plan, state.b)
+    state, loss = run.state, progressive(run, plan)
     eta = float(plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0])
     columns = map(measured.get, ("objective", "validation_score", "gradient_norm", "change"), repeat(np.nan))
     objective, score, norm, change = columns

@@ -16,7 +16,7 @@ from fastsgd import engine, schedules
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints
+from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints, watchers
 from fastsgd.sources.base import Source
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
@@ -161,7 +161,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
     # ------------------------------------------------------------ training
     def _keeper(self, resume_from):
         """What keeps checkpoints of a fit that begins, None where nothing does; and what the fit draws from."""
-        given, _ = checkpoints(self.callbacks)
+        given = checkpoints(self.callbacks)
         if resume_from is None and not given:
             return None, self.random_state
         from fastsgd.persist.checkpoint import Keeper
@@ -193,6 +193,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         def each(state, epochs):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
+        told = [] if partial else watchers(self.callbacks)
+        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in told] + ([keeper.between] if keeper else [])
+
+        def between(run, ending):
+            for f in told:
+                f(run, ending)
+
         try:
             with keeper or nullcontext():
                 epochs, self.stop_reason_ = self._best_of(
@@ -206,7 +213,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
                     watch=bool(hooks),
                     max_seconds=None if partial else self.max_seconds,
                     each=each if hooks else None,
-                    between=None if keeper is None else keeper.between,
+                    between=between if told else None,
                 )
             if keeper is not None and keeper.struck:
                 self.stop_reason_ = "interrupted"
@@ -279,7 +286,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         hooks = [
             lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
-            for f in callables(checkpoints(self.callbacks)[1])
+            for f in callables(self.callbacks)
         ]
         if root is not None:
 
@@ -293,6 +300,11 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
             hooks.append(task)
         return hooks
 
+    def _progress(self, run, plan):
+        return Progress(
+            lambda: self._fitted_copy(run.state, plan), run.epochs, rows=run.done, loss=engine.progressive(run, plan)
+        )
+
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
@@ -301,7 +313,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         if isinstance(X_val, Source) and self.validation_scoring is not None:
             y_val, s_val = streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
-        return lambda state: float(scorer(self._fitted_copy(state, plan), X_val, y_val, **weights))
+
+        def score(state):
+            est = self._fitted_copy(state, plan)
+            vars(est).pop("feature_names_in_", None)  # X_val was compared with them when it still had them
+            return float(scorer(est, X_val, y_val, **weights))
+
+        return score
 
     # ------------------------------------------------------------ words
     def _print(self, last):

@@ -20,20 +20,25 @@ except ImportError:  # before, plain callables are all there is
 
 
 class Progress:
-    """What a callable of `callbacks` is given at the end of each epoch.
+    """What a callable of `callbacks` is given at the end of each epoch, and its method `between`, if it has one, between them.
 
     Attributes
     ----------
     epoch : int
         Epochs done.
+    rows : int
+        Rows done of the epoch that is under way.
+    loss : float
+        Their mean loss, each before its own step; NaN at the end of an epoch.
     history : structured array
         As `history_`, so far.
     estimator : estimator
         A fitted copy, as `fit` would return it now; made when asked for.
     """
 
-    def __init__(self, fitted, epochs, columns=engine.HISTORY):
+    def __init__(self, fitted, epochs, columns=engine.HISTORY, rows=0, loss=np.nan):
         self.epoch, self._fitted, self._epochs, self._columns = len(epochs), fitted, epochs, columns
+        self.rows, self.loss = rows, loss
 
     @property
     def history(self):
@@ -44,23 +49,31 @@ class Progress:
         return self._fitted()
 
 
-def callables(given):
-    """The parameter `callbacks` as a list."""
-    given = [] if given is None else [given] if callable(given) else list(given)
-    for f in given:
-        if not callable(f):
+def listed(given):
+    """The parameter `callbacks` as a list, checked."""
+    alone = callable(given) or _is_checkpoint(given) or hasattr(given, "between")
+    given = [] if given is None else [given] if alone else list(given)
+    for one in given:
+        if not (callable(one) or _is_checkpoint(one) or hasattr(one, "between")):
             raise ValueError(
-                f"callbacks must be callables f(progress), found {f!r}; scikit-learn's go to set_callbacks."
+                f"callbacks must be callables f(progress), found {one!r}; scikit-learn's go to set_callbacks."
             )
     return given
 
 
+def callables(given):
+    """Those that are called at the end of each epoch."""
+    return [one for one in listed(given) if callable(one) and not _is_checkpoint(one)]
+
+
+def watchers(given):
+    """The methods that are called after each kernel call."""
+    return [one.between for one in listed(given) if hasattr(one, "between") and not _is_checkpoint(one)]
+
+
 def checkpoints(given):
-    """(each `Checkpoint` in the parameter `callbacks`, the rest of it)."""
-    given = [given] if _is_checkpoint(given) or callable(given) else given
-    if given is None:
-        return [], None
-    return [one for one in given if _is_checkpoint(one)], [one for one in given if not _is_checkpoint(one)]
+    """Each `Checkpoint` among them."""
+    return [one for one in listed(given) if _is_checkpoint(one)]
 
 
 def _is_checkpoint(one):

@@ -102,7 +102,7 @@ def _arrays(est, source, rows, reset, names):
 
 def learn_features(est, source, n_features):
     """Set the attributes that say what X was."""
-    est.n_features_in_ = n_features
+    est.n_features_in_, est.reading_ = n_features, source.reading
     vars(est).pop("feature_names_in_", None)
     if source.feature_names is not None:
         est.feature_names_in_ = np.asarray(source.feature_names, dtype=object)

@@ -29,6 +29,8 @@ def check_X(est, X, *, reset=False, name="X"):
     """
     if type(X) is Rows:  # of a block of a source, which has been checked
         return X.X
+    if reset:
+        vars(est).pop("reading_", None)  # of a source
     if sp.issparse(X):
         X = _sound(X, name)
     elif _plain(est, X, reset):

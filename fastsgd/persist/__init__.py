@@ -18,7 +18,7 @@ from fastsgd.persist import files
 from fastsgd.persist.checkpoint import Checkpoint
 from fastsgd.persist.files import Refused
 from fastsgd.persist.onnx import to_onnx
-from fastsgd.persist.rules import Names, Parts
+from fastsgd.persist.rules import Keywords, Names, Parts
 from fastsgd.persist.tables import BY_NAME
 from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
@@ -133,7 +133,7 @@ def _estimator(head, arrays, code):
     parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, model.sizes)
     for name, rule in model.table.items():
         value = rule.take(name, parts)
-        if not (value is None and isinstance(rule, Names)):
+        if not (value is None and isinstance(rule, Names | Keywords)):
             setattr(est, name, value)
     model.take(est, parts)
     if parts.sparse:

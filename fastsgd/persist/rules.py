@@ -302,6 +302,22 @@ class Names:
         return value
 
 
+class Keywords:
+    """Keywords of a function; absent where there are none."""
+
+    def put(self, name, value, parts):
+        if value is not None:
+            parts.values[name] = pack(value)
+
+    def take(self, name, parts):
+        if name not in parts.values:
+            return None
+        value = unpack(_pop(parts, name))
+        if type(value) is not dict or any(type(key) is not str for key in value):
+            raise ValueError(f"{name} must be keywords, found {brief(value)}")
+        return value
+
+
 class Record:
     """A dataclass, by a table of its fields.
 

@@ -13,7 +13,20 @@ from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.estimators.linear import COLUMNS
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.rules import Array, Coef, History, Labels, Maybe, Names, Packed, Pair, Record, Scalars, Value
+from fastsgd.persist.rules import (
+    Array,
+    Coef,
+    History,
+    Keywords,
+    Labels,
+    Maybe,
+    Names,
+    Packed,
+    Pair,
+    Record,
+    Scalars,
+    Value,
+)
 from fastsgd.state import SCALARS, State
 
 
@@ -86,6 +99,7 @@ STATE = Record(
 FITTED = {
     "n_features_in_": Value(int, 1, 2**62, size="d"),
     "feature_names_in_": Names(),
+    "reading_": Keywords(),
     "n_iter_": Value(int, 0, 2**62),
     "stop_reason_": Value(str),
 }

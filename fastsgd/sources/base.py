@@ -45,6 +45,8 @@ class Source:
         How many blocks can be read in any order; None where rows only come one after another.
     mapped : Rows or None
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
+    reading : dict
+        Keywords, of JSON values, with which other data of the same format become the same features.
     max_memory, buffer_rows, readers
         See `buffered`.
     """
@@ -53,6 +55,7 @@ class Source:
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_blocks = feature_names = None
     mapped = block_rows = None
+    reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
 
     def buffered(self, max_memory="256MB", buffer_rows=None, readers=1):

@@ -372,11 +372,18 @@ class Columns:
         return np.append(column, np.int32(-1))[codes], np.append(sign, self.dtype.type(0))[codes]
 
     def describe(self):
-        """All that says which features these are, in JSON values."""
-        return {
+        """All that says which features and targets these are, in JSON values."""
+        return self.reading() | {
             "columns": {name: self.types[name] for name in self.features},
             "target": self.target if isinstance(self.target, str | None) else list(self.target),
             "weight": self.weight,
+            "n_features": self.n_features,
+        }
+
+    def reading(self):
+        """The arguments that make the same features of other data."""
+        return {
+            "columns": list(self.features),
             "categorical": "one-hot" if self.one_hot else "hash",
             "categorical_features": sorted(self.as_category),
             "categories": {name: found.to_pylist() for name, found in self.categories.items()},
@@ -384,7 +391,7 @@ class Columns:
             "alternate_sign": self.alternate_sign,
             "interactions": [list(pair) for pair in self.pairs],
             "fill_null": self.fill,
-            "n_features": self.n_features,
+            "n_features": max(self.widths.values(), default=None),
             "dtype": self.dtype.name,
         }
 

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastsgd.sources.columns import Columns
@@ -58,6 +59,7 @@ class ParquetSource(TabularSource):
         metadata = self._metadata(file)
         with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
             yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+        pa.default_memory_pool().release_unused()  # it keeps as much again as a row group takes
 
     def describe(self):
         return {"format": "parquet", "files": [file.describe() for file in self.files], **self.columns.describe()}

@@ -82,6 +82,11 @@ class Svmlight(Source):
         """Lines left out by ``on_error="skip"``, of all that was read so far; each counts once, however often it was read."""
         return sum(list(self._left_out.values()))
 
+    @property
+    def reading(self):
+        self._know()
+        return {"n_features": self.n_features, "zero_based": self._base == 0, "dtype": self.dtype.name}
+
     def survey(self):
         """Go over all lines to find `n_rows`, `n_features`, and whether indices are counted from 0, where that is not known."""
         while self._base is None or self.n_rows is None:

@@ -34,6 +34,7 @@ class TabularSource(Source):
         self.columns.settle(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
+        self.reading = self.columns.reading()
         self.categories = {name: found.to_pylist() for name, found in self.columns.categories.items()}
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))

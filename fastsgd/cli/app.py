@@ -1,0 +1,313 @@
+"""The commands, and what becomes of errors."""
+
+import functools
+import json
+import os
+import shlex
+import sys
+import warnings
+from enum import StrEnum
+from typing import Annotated
+
+import numpy as np
+import typer
+
+import fastsgd
+from fastsgd import engine, sources
+from fastsgd.cli.data import READING, Data, open_source
+from fastsgd.cli.metrics import evaluation
+from fastsgd.cli.options import estimator, parameter_flags, with_flags
+from fastsgd.cli.show import ERR, OUT, Bar, number, table
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Linear and logistic models by stochastic gradient descent, on files of any size.",
+)
+INTERRUPTED = 130
+Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+Task = StrEnum("Task", ["classification", "regression"])
+Method = StrEnum("Method", ["predict", "predict_proba", "decision_function"])
+
+
+def run(args=None):
+    """Run the command; its exit code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_: ERR.print(f"warning: {message}", style="yellow", markup=False)
+        try:
+            app(args, prog_name="fastsgd")
+        except SystemExit as done:
+            return done.code
+    return 0
+
+
+def command(function):
+    """Make a command of a function: errors are a line on stderr."""
+
+    @functools.wraps(function)
+    def guarded(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            ERR.print("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # whoever read stdout has seen enough; nothing is left to be flushed into it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
+            ERR.print(f"error: {error or type(error).__name__}", style="red", markup=False)
+            raise typer.Exit(1) from None
+
+    return app.command()(guarded)
+
+
+@app.callback(invoke_without_command=True)
+def version(version: Annotated[bool, typer.Option("--version", help="The version, and no more.")] = False):
+    if version:
+        print(f"fastsgd {fastsgd.__version__}")
+        raise typer.Exit
+
+
+# ---------------------------------------------------------------- train
+@command
+@with_flags("params", parameter_flags())
+@with_flags("reading", READING)
+def train(
+    data: Data,
+    task: Annotated[Task | None, typer.Option(help="By default what the loss is for.", show_default=False)] = None,
+    valid: Annotated[
+        list[str] | None,
+        typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
+    ] = None,
+    valid_target: Annotated[
+        str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Where to write the model file.", show_default=False)] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Where to write checkpoints of the training.", show_default=False)
+    ] = None,
+    every_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from --checkpoint, if it is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    as_json: Json = False,
+    *,
+    reading,
+    params,
+):
+    """Train a model on files, in bounded memory.
+
+    Where --learning-rate is not given it is "auto", which has nothing to tune and needs no scaled columns, and one pass is
+    made over the rows.
+    """
+    est = estimator(params, task)
+    source, held_out = open_source(data, reading), None
+    if valid:
+        held_out = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
+    how = {} if held_out is None else {"X_val": held_out}
+    bar = Bar(est.max_iter, source.n_rows, quiet or as_json)
+    est.set_params(callbacks=[bar])
+    if resume and checkpoint is None:
+        raise ValueError("--resume needs --checkpoint, the file to go on from.")
+    if checkpoint is not None:
+        if os.path.exists(checkpoint) and not resume:
+            raise ValueError(f"{checkpoint} is there already: go on from it with --resume, or remove it.")
+        est.set_params(callbacks=[bar, fastsgd.Checkpoint(checkpoint, every_seconds=every_seconds)])
+        if resume and os.path.exists(checkpoint):
+            how["resume_from"] = checkpoint
+    try:
+        with bar:
+            est.fit(source, **how)
+    except KeyboardInterrupt:
+        _interrupted(est, model, checkpoint)
+        raise
+    est.set_params(callbacks=None)
+    if model is not None:
+        est.save(model)
+    _report(est, source, model, quiet, as_json)
+
+
+def _of_valid(reading, target):
+    """How the validation set is read: .npy files have their targets in another file, and no weights."""
+    if not reading.get("target", "").endswith(".npy"):
+        return reading
+    if target is None:
+        raise ValueError("--valid of .npy files needs --valid-target, the file of its targets.")
+    return reading | {"target": target, "weight": None}
+
+
+def _interrupted(est, model, checkpoint):
+    """What there is after Ctrl-C, and how to go on."""
+    if checkpoint is not None and os.path.exists(checkpoint):
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        ERR.print(f"{checkpoint} is written. To go on:\n  fastsgd {shlex.join([*words, '--resume'])}", markup=False)
+    elif model is not None and hasattr(est, "coef_"):
+        est.set_params(callbacks=None)
+        est.save(model)
+        ERR.print(f"{model} holds the model of this moment.", markup=False)
+
+
+def _report(est, source, model, quiet, as_json):
+    found = {
+        "model": model,
+        "estimator": type(est).__name__,
+        "rows": source.n_rows,
+        "features": est.n_features_in_,
+        "epochs": est.n_iter_,
+        "stop_reason": est.stop_reason_,
+        "seconds": float(est.history_["seconds"][-1]),
+        "history": history(est.history_),
+    }
+    if as_json:
+        print(json.dumps(found))
+    elif not quiet:
+        columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
+        rows = [[number(row[name]) for name in columns] for row in found["history"]]
+        size = f"{found['rows']:,} rows, " if found["rows"] else ""
+        table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
+        OUT.print(f"stopped by: {est.stop_reason_}" + (f"; the model is in {model}" if model else ""), markup=False)
+
+
+def history(rows):
+    """`history_` as JSON has it: None for what was not worked out."""
+    names = rows.dtype.names
+    return [
+        {name: None if value != value else value for name, value in zip(names, row, strict=True)}
+        for row in rows.tolist()
+    ]
+
+
+# ---------------------------------------------------------------- use
+def _fitted(model, data, reading, labelled=False):
+    """The model, and the source read as it was in training, but for what is given."""
+    est = fastsgd.load(model)
+    return est, open_source(data, reading, labelled, like=getattr(est, "reading_", None))
+
+
+@command
+@with_flags("reading", READING)
+def predict(
+    data: Data,
+    model: Model,
+    output: Annotated[
+        str | None, typer.Option(help="A .npy file; by default a line for each row on stdout.", show_default=False)
+    ] = None,
+    method: Annotated[Method, typer.Option(help="What to predict.")] = "predict",
+    *,
+    reading,
+):
+    """Predict each row of files, in their order."""
+    est, source = _fitted(model, data, reading)
+    if not hasattr(est, method):
+        raise ValueError(f"--method: a {type(est).__name__} with loss={est.loss!r} has no {method}.")
+    if output is not None:
+        parts = list(sources.predict_batches(est, source, method))
+        np.save(output, np.concatenate(parts))
+        return
+    for part in sources.predict_batches(est, source, method):
+        lines = part.reshape(len(part), -1).tolist()
+        sys.stdout.write("".join("\t".join(map(str, line)) + "\n" for line in lines))
+
+
+@command
+@with_flags("reading", READING)
+def evaluate(data: Data, model: Model, as_json: Json = False, *, reading):
+    """Score a model on files that have targets."""
+    est, source = _fitted(model, data, reading, labelled=True)
+    found = evaluation(est, source)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        table(
+            f"{type(est).__name__} on {found['rows']:,} rows",
+            ["score", "value"],
+            [(k, number(v)) for k, v in found.items()],
+        )
+
+
+@command
+def info(model: Annotated[str, typer.Argument(help="A model file.", show_default=False)], as_json: Json = False):
+    """What a model file holds."""
+    est = fastsgd.load(model)
+    changed = {k: v for k, v in est.get_params(deep=False).items() if v != type(est)().get_params(deep=False)[k]}
+    coef = est.coef_.toarray() if hasattr(est.coef_, "toarray") else est.coef_
+    found = {
+        "estimator": type(est).__name__,
+        "features": int(est.n_features_in_),
+        "classes": est.classes_.tolist() if hasattr(est, "classes_") else None,
+        "nonzero_coefficients": int(np.count_nonzero(coef)),
+        "dtype": str(coef.dtype),
+        "epochs": int(est.n_iter_),
+        "stop_reason": est.stop_reason_,
+        "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
+        "history": history(est.history_),
+    }
+    if as_json:
+        print(json.dumps(found))
+        return
+    last = found.pop("history")
+    table(model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None])
+    if last:
+        OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))
+
+
+# ---------------------------------------------------------------- files
+@command
+@with_flags("reading", READING)
+def convert(
+    data: Data,
+    output: Annotated[str, typer.Option(help="A .parquet or .arrow file.", show_default=False)],
+    *,
+    reading,
+):
+    """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file."""
+    from fastsgd.cli.convert import convert
+
+    rows = convert(data, output, reading)
+    ERR.print(f"{output}: {rows:,} rows", markup=False)
+
+
+@command
+def plot(
+    history: Annotated[
+        list[str],
+        typer.Argument(help="Model files, or files of what `train --json` prints: a curve each.", show_default=False),
+    ],
+    output: Annotated[str, typer.Option(help="An image, in the format that its ending says.")] = "history.png",
+    x: Annotated[str, typer.Option(help='The horizontal axis: "epoch" or "seconds".')] = "epoch",
+    y: Annotated[
+        str | None,
+        typer.Option(
+            help="A column of the history; by default loss, objective and validation score.", show_default=False
+        ),
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic vertical axis.")] = False,
+):
+    """Draw how trainings went."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from fastsgd.inspection import plot_history
+
+    runs = {path: _history_of(path) for path in history}
+    axes = plot_history(runs if len(runs) > 1 else next(iter(runs.values())), x=x, y=y, log=log)
+    axes[0].figure.savefig(output, dpi=150)
+    ERR.print(f"{output} is written", markup=False)
+
+
+def _history_of(path):
+    """`history_` of a model file, or of the JSON that `train --json` prints."""
+    with open(path, "rb") as file:
+        start = file.read(1)
+    if start != b"{":
+        return fastsgd.load(path).history_
+    with open(path, encoding="utf-8") as file:
+        rows = json.load(file).get("history")
+    names = engine.HISTORY.names
+    if not isinstance(rows, list) or not rows or any(type(row) is not dict or set(row) != set(names) for row in rows):
+        raise ValueError(f"{path} must be what `train --json` prints, with a history of {', '.join(names)}.")
+    return np.array(
+        [tuple(np.nan if row[name] is None else row[name] for name in names) for row in rows], engine.HISTORY
+    )

@@ -1,0 +1,110 @@
+"""From text, which is slow to read, to Parquet or Arrow files."""
+
+import os
+from pathlib import Path
+
+from fastsgd.cli.data import Format, format_of, open_source
+
+GROUP_ROWS = 65536  # of a row group or record batch: what is read as one block
+FEATURES, TARGET = "features", "target"
+
+
+def convert(paths, output, reading):
+    """Write the rows of CSV or svmlight files to a file of the format that its ending says; the number of rows.
+
+    CSV files keep their columns. Of svmlight files there are two: "target", and "features", lists of (index, value).
+    """
+    kind, to = Format(reading.get("format") or format_of(paths)), format_of([output])
+    if kind not in (Format.csv, Format.svmlight) or to not in (Format.parquet, Format.arrow):
+        raise ValueError(f"convert takes CSV and svmlight files to Parquet or Arrow, not {kind} to {to}.")
+    schema, batches = (_csv if kind == Format.csv else _svmlight)(paths, reading)
+    temporary, rows = f"{output}.tmp", 0
+    try:
+        with _writer(temporary, schema, to) as write:
+            for batch in _regrouped(batches):
+                write(batch)
+                rows += len(batch)
+        os.replace(temporary, output)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return rows
+
+
+def _writer(path, schema, to):
+    from contextlib import contextmanager
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    @contextmanager
+    def parquet():
+        # dictionaries make columns of floats larger and slower, and columns of words smaller and faster
+        words = [field.name for field in schema if pa.types.is_string(field.type)]
+        with pq.ParquetWriter(path, schema, use_dictionary=words) as writer:
+            yield lambda batch: writer.write_table(batch, row_group_size=GROUP_ROWS)
+
+    @contextmanager
+    def arrow():
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
+            yield lambda batch: writer.write_table(batch, max_chunksize=GROUP_ROWS)
+
+    return parquet() if to == Format.parquet else arrow()
+
+
+def _regrouped(batches):
+    """Tables of GROUP_ROWS rows."""
+    import pyarrow as pa
+
+    waiting, rows = [], 0
+    for batch in batches:
+        waiting, rows = [*waiting, batch], rows + len(batch)
+        while rows >= GROUP_ROWS:
+            whole = (
+                pa.Table.from_batches(waiting) if not isinstance(waiting[0], pa.Table) else pa.concat_tables(waiting)
+            )
+            yield whole.slice(0, GROUP_ROWS).combine_chunks()
+            waiting, rows = whole.slice(GROUP_ROWS).to_batches(), rows - GROUP_ROWS
+    if rows:
+        yield pa.Table.from_batches(waiting).combine_chunks()
+
+
+def _csv(paths, reading):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if more := sorted(set(reading) - {"format"}):
+        raise ValueError(f"convert keeps all columns of CSV files: leave --{more[0].replace('_', '-')} out.")
+    first = csv.open_csv(paths[0])
+    schema = first.schema
+
+    def batches():
+        yield from first
+        for path in paths[1:]:
+            with csv.open_csv(path, convert_options=csv.ConvertOptions(column_types=schema)) as reader:
+                if reader.schema != schema:
+                    raise ValueError(f"{path} has other columns than {paths[0]}.")
+                yield from reader
+
+    return pa.schema(schema), batches()
+
+
+def _svmlight(paths, reading):
+    import numpy as np
+    import pyarrow as pa
+
+    source = open_source(paths, reading)
+    if source.n_features is None:
+        source.survey()
+    value = pa.float64() if source.dtype == np.float64 else pa.float32()
+    pairs = pa.list_(pa.struct([("index", pa.int32()), ("value", value)]))
+    field = pa.field(FEATURES, pairs, metadata={"n_features": str(source.n_features)})
+    schema = pa.schema([pa.field(TARGET, pa.float64()), field])
+
+    def batches():
+        for rows in source.blocks():
+            X = rows.X
+            entries = pa.StructArray.from_arrays([X.indices.astype(np.int32), X.data], ["index", "value"])
+            lists = pa.ListArray.from_arrays(X.indptr.astype(np.int32), entries)
+            yield pa.RecordBatch.from_arrays([pa.array(rows.y, pa.float64()), lists], schema=schema)
+
+    return schema, batches()

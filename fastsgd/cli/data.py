@@ -1,0 +1,110 @@
+"""From paths to a source: which format they are, and how it is to be read."""
+
+import inspect
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastsgd import sources
+from fastsgd.cli.options import flag, literal
+
+
+class Format(StrEnum):
+    parquet = "parquet"
+    arrow = "arrow"
+    csv = "csv"
+    svmlight = "svmlight"
+    npy = "npy"
+
+
+ENDINGS = {
+    Format.parquet: (".parquet", ".pq"),
+    Format.arrow: (".arrow", ".feather", ".ipc", ".arrows"),
+    Format.csv: (".csv", ".tsv"),
+    Format.svmlight: (".svm", ".svmlight", ".libsvm"),
+    Format.npy: (".npy",),
+}
+COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
+
+Data = Annotated[list[str], typer.Argument(help="Files, folders or globs of one format.", show_default=False)]
+
+
+def _reading(kind, text):
+    return flag(kind, text, "Data")
+
+
+# Every flag has the name that the function of fastsgd.sources has for it.
+READING = {
+    "format": _reading(Format, "By default what the ending of the first file says."),
+    "target": _reading(str, "Column of the target; of .npy files, the file of y."),
+    "weight": _reading(str, "Column of the weights of the rows; of .npy files, the file of them."),
+    "columns": _reading(list[str], "A column that is a feature; repeat it. By default all others."),
+    "categorical": _reading(str, 'What becomes of columns of words: "hash", "one-hot" or "error".'),
+    "categorical_features": _reading(list[str], "A column whose numbers are names of categories; repeat it."),
+    "n_hashed": _reading(int, "Features that hashed categories share."),
+    "interactions": _reading(list[str], "Two columns a:b, whose products are features too; repeat it."),
+    "fill_null": _reading(float, "What stands for missing numbers. By default they are an error."),
+    "n_features": _reading(int, "Of svmlight files; by default found in a pass over them."),
+    "zero_based": _reading(str, 'Whether indices of svmlight files begin at 0: "auto", "true" or "false".'),
+    "on_error": _reading(str, 'Of malformed lines of svmlight files: "raise" or "skip".'),
+    "dtype": _reading(str, '"float32" or "float64", of the values.'),
+    "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
+}
+OF_TARGETS = "target", "weight"
+NPY = {"target": "y_path", "weight": "weight_path"}
+
+
+def open_source(paths, reading, labelled=True, like=None):
+    """The source of these paths.
+
+    Parameters
+    ----------
+    paths : list of str
+    reading : dict
+        Of READING, those given.
+    labelled : bool
+        Whether it must have targets.
+    like : dict or None
+        `Source.reading` of what it must have the features of.
+    """
+    given = dict(reading)
+    kind, max_memory = Format(given.pop("format", None) or format_of(paths)), given.pop("max_memory", None)
+    make = getattr(sources, f"from_{kind}")
+    accepted = set(inspect.signature(make).parameters)
+    if "options" in accepted:
+        from fastsgd.sources.columns import Columns
+
+        accepted |= set(inspect.signature(Columns).parameters)
+    if kind == Format.npy:
+        given = {NPY.get(name, name): value for name, value in given.items()}
+    if labelled and kind != Format.svmlight and not {"target", "y_path"} & set(given):
+        raise ValueError("--target must name the column (of .npy files, the file) that is to be predicted.")
+    for name in sorted(given.keys() - accepted):
+        raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
+    if "interactions" in given:
+        given["interactions"] = [pair.split(":") for pair in given["interactions"]]
+    if "zero_based" in given:
+        given["zero_based"] = literal(given["zero_based"])
+    given = {name: value for name, value in (like or {}).items() if name in accepted} | given
+    source = make(paths if len(paths) > 1 else paths[0], **given)
+    return source if max_memory is None else source.buffered(max_memory=max_memory)
+
+
+def format_of(paths):
+    """The format that the ending of the first file says."""
+    path = Path(paths[0])
+    if path.is_dir():
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
+        if not inside:
+            raise ValueError(f"{path} is a folder without files.")
+        path = inside[0]
+    endings = [ending.lower() for ending in path.suffixes]
+    while endings and endings[-1] in COMPRESSED:
+        endings.pop()
+    for name, known in ENDINGS.items():
+        if endings and endings[-1] in known:
+            return name
+    every = ", ".join(ending for known in ENDINGS.values() for ending in known)
+    raise ValueError(f"the format of {path} does not follow from its ending (known: {every}): give --format.")

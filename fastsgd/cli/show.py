@@ -1,0 +1,75 @@
+"""What the command prints beside its results: the progress of a training, and tables."""
+
+import math
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+WORKED_OUT = "objective", "validation_score"
+OUT = Console(highlight=False, soft_wrap=True)
+
+
+class Bar:
+    """A callback that shows rows a second, the time left, and the loss of the rows of this epoch, before their steps.
+
+    Parameters
+    ----------
+    max_iter : int
+        Epochs at the most.
+    n_rows : int or None
+        Rows of an epoch; where it is None there is no time left.
+    """
+
+    def __init__(self, max_iter, n_rows, quiet):
+        self.n_rows, self.first, self.started = n_rows, None, time.perf_counter()
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]} of " + str(max_iter)),
+            BarColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=ERR,
+            disable=quiet or not ERR.is_terminal,
+            transient=True,
+        )
+        total = None if n_rows is None else n_rows * max_iter
+        self.task = self.bar.add_task("", total=total, epoch=1, speed="", words="")
+
+    def __enter__(self):
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bar.stop()
+
+    def between(self, at):
+        """After each kernel call."""
+        words = f"loss {at.loss:.5g}"
+        if at.epoch:
+            last = at.history[-1]
+            words += "".join(f", {name} {last[name]:.5g}" for name in WORKED_OUT if not math.isnan(last[name]))
+        done = at.epoch * (self.n_rows or 0) + at.rows
+        self.first = done if self.first is None else self.first  # where it was resumed
+        speed = (done - self.first) / max(time.perf_counter() - self.started, 1e-9)
+        self.bar.update(self.task, completed=done, epoch=at.epoch + 1, speed=f"{speed:,.0f} rows/s", words=words)
+
+
+def table(title, columns, rows):
+    """A table on stdout."""
+    made = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right")
+    for row in rows:
+        made.add_row(*map(str, row))
+    OUT.print(made)
+
+
+def number(value):
+    """A number in few digits, "-" for none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
