@@ -674,7 +674,7 @@ def test_from_npy_of_several_files(tmp_path):
         source = sources.from_npy(Xs, ys).buffered(memory)
         assert source.mapped is None and source.n_rows == 2000
         same(SGDRegressor(**STEADY).fit(source), SGDRegressor(**STEADY).fit(X, MARGIN))
-    assert source.describe()["rows"] == 2000 and source.describe()["files"]["X"][1][0] == "X1.npy"
+    assert source.describe()["rows"] == 2000 and source.describe()["files"]["X"][1]["name"] == "X1.npy"
     with pytest.raises(ValueError, match="one for each"):
         sources.from_npy(Xs, ys[:2])
 

@@ -319,8 +319,10 @@ def test_folders_patterns_and_lists(tmp_path):
     assert labels([tmp_path / "c.svm", str(tmp_path / "*.txt")]) == [2, 1, 0]
     made(tmp_path, "7 1:1", "c[1].txt")
     assert labels(tmp_path / "c[1].txt") == [7]
-    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path / "folder"):
-        with pytest.raises(FileNotFoundError, match=re.escape(f"paths: {str(nothing)!r} is no file, folder with")):
+    with pytest.raises(FileNotFoundError, match="none"):
+        from_svmlight(tmp_path / "none")
+    for nothing in (tmp_path / "*.csv", tmp_path / "folder"):
+        with pytest.raises(ValueError, match=re.escape(f"paths: there are no files in {str(nothing)!r}")):
             from_svmlight(nothing)
     with pytest.raises(ValueError, match="paths: the list is empty"):
         from_svmlight([])
@@ -339,7 +341,8 @@ def test_what_a_checkpoint_says_of_it(tmp_path):
     path = made(tmp_path, "1 1:1\n")
     source = from_svmlight(path)
     said = json.loads(json.dumps(source.describe()))
-    assert said["source"] == "from_svmlight" and said["files"] == [["rows.txt", 6]]
+    (file,) = said["files"]
+    assert said["source"] == "from_svmlight" and (file["name"], file["size"]) == ("rows.txt", 6)
     source.survey()
     assert source.describe() == said
     for changed in ({"n_features": 2}, {"zero_based": True}, {"dtype": "f8"}, {"on_error": "skip"}, {"block_bytes": 9}):

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, penalties
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
-from fastsgd.estimators.progress import Progress, callables
+from fastsgd.estimators.progress import Progress, listed
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -68,7 +68,7 @@ class BaseLinear(ModelFiles, BaseEstimator):
         table.X = readable(table.X)
         if table.s is not None and not table.s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        hooks = callables(self.callbacks)
+        hooks = listed(self.callbacks, between=False)
 
         def each(heads, report):
             if self.verbose:

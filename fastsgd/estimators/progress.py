@@ -49,12 +49,15 @@ class Progress:
         return self._fitted()
 
 
-def listed(given):
-    """The parameter `callbacks` as a list, checked."""
-    alone = callable(given) or _is_checkpoint(given) or hasattr(given, "between")
-    given = [] if given is None else [given] if alone else list(given)
+def listed(given, between=True):
+    """The parameter `callbacks` as a list, checked; without `between`, callables are all it may hold."""
+
+    def is_one(one):
+        return callable(one) or (between and (_is_checkpoint(one) or hasattr(one, "between")))
+
+    given = [] if given is None else [given] if is_one(given) or _is_checkpoint(given) else list(given)
     for one in given:
-        if not (callable(one) or _is_checkpoint(one) or hasattr(one, "between")):
+        if not is_one(one):
             raise ValueError(
                 f"callbacks must be callables f(progress), found {one!r}; scikit-learn's go to set_callbacks."
             )

@@ -40,6 +40,8 @@ class Source:
         float32 or float64, of the values.
     n_rows, n_features : int or None
         None where the format does not say; `survey` finds out. Blocks of CSR may be narrower.
+    n_values : int or None
+        Values in all rows of CSR, where that is known.
     feature_names : list of str, or None
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
@@ -53,7 +55,7 @@ class Source:
 
     sparse = False
     dtype = np.dtype(np.float32)
-    n_rows = n_features = n_blocks = feature_names = None
+    n_rows = n_features = n_values = n_blocks = feature_names = None
     mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1

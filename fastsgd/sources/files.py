@@ -2,7 +2,10 @@
 
 import glob
 import os
+import zlib
 from pathlib import Path
+
+END_BYTES = 1 << 16
 
 
 class File:
@@ -36,16 +39,26 @@ class File:
         return self.path
 
     def describe(self):
-        return {"path": self.path, "size": self.size, "modified": self.modified}
+        return described(self.path)
 
 
-def files_of(paths, endings):
+def described(path):
+    """What tells a file from others, and not from a copy of it: name, size, and the CRC-32 of its first and last bytes."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        crc = zlib.crc32(file.read(END_BYTES))
+        file.seek(max(0, size - END_BYTES))
+        crc = zlib.crc32(file.read(END_BYTES), crc)
+    return {"name": os.path.basename(path), "size": size, "crc32 of its ends": crc}
+
+
+def files_of(paths, endings=("",)):
     """The files that are meant by a path, a folder, a pattern with * or ?, or a list of these.
 
     Parameters
     ----------
     paths : str, path or list of them
-    endings : tuple of str
+    endings : tuple of str, default=("",)
         Which files of a folder are taken, in it and in those below, but for names that start with "." or "_".
 
     Returns
@@ -72,7 +85,7 @@ def files_of(paths, endings):
         else:
             some = [name]
         if not some:
-            raise ValueError(f"paths: there are no files {' or '.join(endings)} in {name!r}.")
+            raise ValueError(f"paths: there are no files{' ' if endings[0] else ''}{' or '.join(endings)} in {name!r}.")
         found += map(File, some)
     if not found:
         raise ValueError("paths: the list is empty.")

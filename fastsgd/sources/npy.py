@@ -1,10 +1,9 @@
 """Memory-mapped .npy files."""
 
-from pathlib import Path
-
 import numpy as np
 
 from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.files import described
 
 BLOCK_BYTES = 1 << 22  # of X: what is read together, so that a disk reads at its full rate
 
@@ -54,10 +53,7 @@ class Npy(Source):
             yield None if y is None else np.asarray(y), None if weight is None else np.asarray(weight)
 
     def describe(self):
-        files = {
-            name: [[Path(path).name, Path(path).stat().st_size] for path in paths]
-            for name, paths in self._paths.items()
-        }
+        files = {name: [described(path) for path in paths] for name, paths in self._paths.items()}
         return {"source": "from_npy", "files": files, "rows": self.n_rows, "features": self.n_features}
 
 

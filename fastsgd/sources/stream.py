@@ -275,6 +275,10 @@ def whole(source, n_features=None):
     """All Rows of a source in order, where a buffer holds them; else None."""
     if source.n_rows is not None and source.n_features and not source.sparse and source.n_rows > window_rows(source):
         return None
+    if source.n_values is not None and source.n_rows is not None:  # with 32-bit indices, at least
+        size = source.n_values * (source.dtype.itemsize + 4) + source.n_rows * ROW_BYTES
+        if size > SHARE * source.max_memory:
+            return None
     if source.mapped is not None:
         return source.mapped
     space = Space(source)

@@ -1,6 +1,5 @@
 """svmlight text, also called libsvm: a row is ``label index:value index:value ...``."""
 
-import glob
 import os
 import re
 import threading
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from numbers import Integral
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.files import described, files_of
 
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
@@ -40,7 +39,7 @@ EXPECTED = {
 }
 
 
-class File(NamedTuple):
+class Text(NamedTuple):
     path: str
     size: int
     codec: str | None
@@ -65,7 +64,7 @@ class Svmlight(Source):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
-        self._files = [File(path, os.path.getsize(path), _codec(path)) for path in _listed(paths)]
+        self._files = [Text(file.path, file.size, _codec(file.path)) for file in files_of(paths)]
         self._given = None if n_features is None else int(n_features)
         self._zero_based, self._on_error, self._block_bytes = zero_based, on_error, int(block_bytes)
         self._base = None if isinstance(zero_based, str) else int(not zero_based)
@@ -120,7 +119,7 @@ class Svmlight(Source):
     def describe(self):
         return {
             "source": "from_svmlight",
-            "files": [[Path(file.path).name, file.size] for file in self._files],
+            "files": [described(file.path) for file in self._files],
             "n_features": self._given,
             "zero_based": self._zero_based,
             "dtype": str(self.dtype),
@@ -136,13 +135,13 @@ class Svmlight(Source):
 
     def _scan(self):
         """y, block by block; then what was seen is kept."""
-        rows, least, largest, unknown = 0, -1, -1, self._base is None
+        rows, values, least, largest, unknown = 0, 0, -1, -1, self._base is None
         base = 0 if unknown else self._base
         limit = MOST_FEATURES if self._given is None else self._given + unknown
         for piece in self._pieces():
-            y, _, low, high = self._parsed(piece, base, limit, np.int64)
+            y, (data, *_), low, high = self._parsed(piece, base, limit, np.int64)
             yield y
-            rows, largest = rows + len(y), max(largest, high)
+            rows, values, largest = rows + len(y), values + len(data), max(largest, high)
             least = low if least < 0 else min(least, low) if low >= 0 else least
         self._warn()
         if unknown:
@@ -151,7 +150,7 @@ class Svmlight(Source):
                 return  # it took the last index for one counted from 1: `survey` goes over it again
         if self._given is None:
             self.n_features = max(0, largest + 1 - (unknown and self._base))
-        self.n_rows = rows
+        self.n_rows, self.n_values = rows, values
 
     def _rows(self, piece):
         wide = max(self.n_features, len(piece.text)) > np.iinfo(np.int32).max
@@ -310,24 +309,6 @@ def _codec(path):
     with open(path, "rb") as stream:
         start = stream.read(4)
     return next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)
-
-
-def _listed(paths):
-    """The files meant by a path, a folder, a glob, or a list of these."""
-    found = []
-    for path in paths if isinstance(paths, (list, tuple)) else [paths]:
-        path = os.fspath(path)
-        if os.path.isdir(path):
-            new = [os.path.join(path, name) for name in sorted(os.listdir(path)) if name[0] not in "._"]
-            new = [name for name in new if os.path.isfile(name)]
-        else:
-            new = [path] if os.path.exists(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
-        if not new:
-            raise FileNotFoundError(f"paths: {path!r} is no file, folder with files, or pattern that matches any.")
-        found += new
-    if not found:
-        raise ValueError("paths: the list is empty; from_svmlight needs at least one file.")
-    return found
 
 
 def _check_options(n_features, zero_based, on_error, block_bytes):
