@@ -1,8 +1,10 @@
 """What it costs to read a table from each format, as Markdown: `python asv_benchmarks/versus_formats.py`.
 
 The same random float32 numbers in each format, in a temporary folder, and so in the page cache. One pass over all rows
-of a source, beside pyarrow alone delivering the same rows and NumPy turning its columns into a row-major
-array, in turn in the same process, on one thread. MB/s are of float32 values, not of the file; medians.
+of a source, and one of training on them (plain SGD, `partial_fit`, buffers of 64 MB, which a second thread fills), beside
+pyarrow alone delivering the same rows and NumPy turning its columns into a row-major array; for .npy, beside training
+on the array in memory. In turn in the same process, the kernel on one thread. MB/s are of float32 values, not of the file;
+medians.
 """
 
 import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
@@ -20,7 +22,8 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from benchmarks.common import interleaved
 
-from fastsgd.sources import from_arrow, from_csv, from_parquet
+from fastsgd import SGDClassifier
+from fastsgd.sources import from_arrow, from_csv, from_npy, from_parquet
 
 ROWS = 65536  # of a row group or batch
 
@@ -56,21 +59,20 @@ def csv(path, width):
             rows_of(batch)
 
 
-def npy(path):
-    X = np.load(path, mmap_mode="r")
-    for lo in range(0, len(X), ROWS):
-        X[lo : lo + ROWS].copy()
-
-
 def through(source, copy=False):
     for rows in source.blocks():
         if copy:
             rows.X.copy()
 
 
+def trained(X, y=None):
+    SGDClassifier("log_loss", learning_rate="constant", random_state=0).partial_fit(X, y, classes=[0, 1])
+
+
 def write(X, folder):
-    """The files; returns name -> (path, ours, pyarrow alone)."""
-    table = pa.table({f"x{j}": np.ascontiguousarray(X[:, j]) for j in range(X.shape[1])})
+    """The files; returns name -> (path, its source, what it is beside, whether reading must copy)."""
+    y = (X[:, 0] > 0).astype(np.int8)
+    table = pa.table({f"x{j}": np.ascontiguousarray(X[:, j]) for j in range(X.shape[1])} | {"y": y})
     cases = {}
     for name, options in {
         "Parquet, plain": {"use_dictionary": False, "compression": "none"},
@@ -79,23 +81,25 @@ def write(X, folder):
     }.items():
         path = folder / f"{len(cases)}.parquet"
         pq.write_table(table, path, row_group_size=ROWS, **options)
-        cases[name] = path, partial(through, from_parquet(path)), partial(parquet, path)
-    lists = pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1])})
+        cases[name] = path, from_parquet(path, target="y"), partial(parquet, path), False
+    lists = pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1]), "y": y})
     for name, data in {"IPC": table, "IPC, fixed-size list": lists}.items():
         path = folder / f"{len(cases)}.arrow"
         with ipc.new_file(path, data.schema) as file:
             file.write_table(data, max_chunksize=ROWS)
         whole = data is lists
-        cases[name] = (
-            path,
-            partial(through, from_arrow(path), copy=whole),
-            partial(arrow, path, fixed if whole else rows_of),
-        )
+        cases[name] = path, from_arrow(path, target="y"), partial(arrow, path, fixed if whole else rows_of), whole
     path = folder / "x.csv"
     pc.write_csv(table, path)
-    cases["CSV"] = path, partial(through, from_csv(path)), partial(csv, path, X.shape[1])
+    cases["CSV"] = path, from_csv(path, target="y"), partial(csv, path, X.shape[1]), False
     np.save(folder / "x.npy", X)
-    cases[".npy, mapped (NumPy alone)"] = folder / "x.npy", None, partial(npy, folder / "x.npy")
+    np.save(folder / "y.npy", y)
+    cases[".npy, beside the array"] = (
+        folder / "x.npy",
+        from_npy(folder / "x.npy", folder / "y.npy"),
+        partial(trained, X, y),
+        True,
+    )
     return cases
 
 
@@ -110,16 +114,16 @@ def main():
     X = np.random.default_rng(0).standard_normal((n, args.columns), dtype=np.float32)
     print(
         f"{n:,} x {args.columns} float32, {X.nbytes / 1e6:.0f} MB\n",
-        "| format | file, MB | MB/s through fastsgd.sources | MB/s of pyarrow and NumPy alone | ratio |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| format | file, MB | pyarrow alone, MB/s | reading, MB/s | training, MB/s | reading / alone | training / alone |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         sep="\n",
     )
     with tempfile.TemporaryDirectory() as folder:
-        for name, (path, mine, alone) in write(X, Path(folder)).items():
-            times = interleaved(args.repeats, *(run for run in (mine, alone) if run))
-            mine, alone = (X.nbytes / 1e6 / np.array(times if len(times) == 2 else [np.nan, *times])).tolist()
-            cells = f"{path.stat().st_size / 1e6:.0f}", f"{mine:,.0f}", f"{alone:,.0f}", f"{mine / alone:.2f}"
-            print(f"| {name} | {' | '.join(cell.replace('nan', '') for cell in cells)} |", flush=True)
+        for name, (path, source, alone, copies) in write(X, Path(folder)).items():
+            runs = alone, partial(through, source, copies), partial(trained, source.buffered("64MB"))
+            alone, read, train = (X.nbytes / 1e6 / seconds for seconds in interleaved(args.repeats, *runs))
+            cells = f"{path.stat().st_size / 1e6:.0f}", *(f"{speed:,.0f}" for speed in (alone, read, train))
+            print(f"| {name} | {' | '.join(cells)} | {read / alone:.2f} | {train / alone:.2f} |", flush=True)
     print(f"\nPython {platform.python_version()}, pyarrow {pa.__version__}; medians of {args.repeats}, one thread.")
 
 

@@ -50,7 +50,7 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto"])
+@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources"])
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -65,6 +65,7 @@ def test_the_list_above_is_complete():
         "optimizers",
         "linear",
         "auto",
+        "sources",
     }
 
 
@@ -113,3 +114,16 @@ def test_shuffling(tmp_path):
     np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
     own = run(str(FOLDER / "shuffling.py"), "--data", str(tmp_path / "own.npz"), *small)
     assert "own.npz | sgd | full shuffle, in memory" in own
+
+
+def test_versus_formats():
+    *_, head, rule, first, a, b, c, d, e, npy, _, last = run(str(FOLDER / "versus_formats.py"), "--small").splitlines()
+    assert {line.count("|") for line in (head, rule, first, a, b, c, d, e, npy)} == {8} and "one thread" in last
+    assert float(npy.strip("| ").split(" | ")[-1]) > 0
+
+
+def test_larger_than_memory():
+    small = "--gigabytes", "0.004", "--max-memory", "1MB", "--columns", "3"
+    head, _, bare, *rows = run(str(FOLDER / "larger_than_memory.py"), *small).splitlines()
+    assert {line.count("|") for line in (bare, *rows)} == {head.count("|")}
+    assert [line.split(" |")[0] for line in rows] == ["| parquet", "| svmlight"]

@@ -1,0 +1,69 @@
+"""Reading files, as a ratio to a peer that reads the same file in the same process."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+
+from fastsgd.sources import from_parquet, from_svmlight
+
+from .common import interleaved, make
+
+ROWS = 65536
+
+
+def read(source):
+    for _ in source.blocks():
+        pass
+
+
+class Svmlight:
+    """Text of 69 values a row, all of it in memory in the end or not; above 1 it is faster than scikit-learn's reader."""
+
+    unit = "ratio"
+
+    def setup(self):
+        X, y = make("text", "float32")
+        self.folder = tempfile.TemporaryDirectory()
+        self.path, self.width = Path(self.folder.name, "rows.svm"), X.shape[1]
+        dump_svmlight_file(X[:2000], y[:2000], self.path, zero_based=False)
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    def track_ratio(self):
+        source = from_svmlight(self.path, n_features=self.width, zero_based=False)
+        theirs, ours = interleaved(
+            3, lambda: load_svmlight_file(str(self.path), n_features=self.width), lambda: read(source)
+        )
+        return theirs / ours
+
+
+class Parquet:
+    """50 columns of float32 as rows; above 1 it is faster than pyarrow and NumPy alone."""
+
+    unit = "ratio"
+
+    def setup(self):
+        X = np.random.default_rng(0).standard_normal((ROWS, 50), np.float32)
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name, "rows.parquet")
+        table = pa.table({f"x{j}": np.ascontiguousarray(column) for j, column in enumerate(X.T)})
+        pq.write_table(table, self.path, row_group_size=ROWS // 4, use_dictionary=False, compression="none")
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    def _alone(self):
+        with pq.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, use_threads=False)
+                np.stack([column.to_numpy() for column in table.columns], axis=1)
+
+    def track_ratio(self):
+        source = from_parquet(self.path)
+        alone, ours = interleaved(3, self._alone, lambda: read(source))
+        return alone / ours
