@@ -29,7 +29,7 @@ class Svmlight:
         X, y = make("text", "float32")
         self.folder = tempfile.TemporaryDirectory()
         self.path, self.width = Path(self.folder.name, "rows.svm"), X.shape[1]
-        dump_svmlight_file(X[:2000], y[:2000], self.path, zero_based=False)
+        dump_svmlight_file(X[:2000], y[:2000], str(self.path), zero_based=False)
 
     def teardown(self):
         self.folder.cleanup()
