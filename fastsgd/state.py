@@ -51,9 +51,9 @@ class State:
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
     last : (n_features, 2) of W's dtype, or None
-        With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
+        With L1 and L2 on CSR, of several heads: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
-        l1 and l2 of the last pass, and whether it was on CSR, where a weight may owe some of the L1 part.
+        l1 and l2 of the last pass, and whether it was of several heads on CSR, where a weight may owe some of the L1 part.
     mean, std : (n_features,) float64, or None
         With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
     centred : bool
@@ -144,20 +144,21 @@ class State:
         self.at[["scale", "u", "avg_a"]] = (1, 0, 0)
 
     def _prepare_plain(self, plan, sparse):
-        if self.Q is not None and (self.owing > sparse or self.penalty != (plan.l1, plan.l2)):
+        late = sparse and len(self.b) > 1  # one head has paid all by the end of each kernel call
+        if self.Q is not None and (self.owing > late or self.penalty != (plan.l1, plan.l2)):
             kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
             self.last = None
-        self.owing = sparse
+        self.owing = late
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
             # Nothing is owed yet: a weight that is not 0 has received all of u.
             self.Q = (-self.at["u"] * np.sign(self.W)).astype(self.W.dtype)
         elif not plan.l1:
             self.Q = None
-        self.last = self._last(sparse) if plan.l1 and plan.l2 else None
+        self.last = self._last(late) if plan.l1 and plan.l2 else None
 
-    def _last(self, sparse):
-        if self.last is None and sparse:
+    def _last(self, late):
+        if self.last is None and late:
             now = np.array([self.at["u"][0], 1.0 / self.at["scale"][0]], self.W.dtype)
             return np.tile(now, (len(self.W), 1))
         return self.last

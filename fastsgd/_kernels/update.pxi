@@ -8,19 +8,6 @@ cdef extern from "<math.h>" nogil:
     float fabsf(float x)
 
 
-cdef inline floating root(floating x) noexcept nogil:
-    if floating is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
-
-
-cdef inline floating soft(floating w, floating most) noexcept nogil:
-    """w drawn to 0 by `most`, not beyond."""
-    cdef floating down = w - most, up = w + most
-    return (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
-
-
 cdef void sgd(Py_ssize_t n, const floating* g, floating* w, const Rule* R) noexcept nogil:
     """w <- (1 - eta l2) w - eta g."""
     cdef floating eta = <floating> (R.eta * R.mean), keep = <floating> max(0.0, 1.0 - R.eta * R.l2)
