@@ -99,8 +99,7 @@ class State:
     def copy(self):
         """An independent copy."""
         new = State.__new__(State)
-        for name, x in vars(self).items():
-            setattr(new, name, x.copy() if type(x) is np.ndarray else x)
+        new.__dict__ = {name: x.copy() if type(x) is np.ndarray else x for name, x in vars(self).items()}
         return new
 
     def restore(self, other):

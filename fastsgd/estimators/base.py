@@ -154,7 +154,7 @@ class BaseSGD(CallbackSupportMixin, SparseCoefMixin, Parameters, BaseEstimator):
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
-        plan = self._plan(table, passes, partial)
+        plan = self._partial_plan(table) if partial else self._plan(table, passes, False)
         if self.standardize:
             self._standardise(table, state, plan)
             if held_out is not None:
