@@ -44,6 +44,7 @@ class State:
     ----------
     W : (n_features, S), float32 or float64
         The true weights are at.scale * W[:, :K]; S is K, with columns of zeros up to a multiple of 4 where K > 1.
+        What is owed of an L1 penalty still counts; `model` gives the weights.
     b, b_avg : (K,), float64
         Intercepts, and their average.
     A : like W, or None
@@ -54,6 +55,8 @@ class State:
         With L1 and L2 on CSR, of several heads: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
         l1 and l2 of the last pass, and whether it was of several heads on CSR, where a weight may owe some of the L1 part.
+    soft : bool
+        With L1 on CSR, of one head: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
         With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
     centred : bool
@@ -80,6 +83,7 @@ class State:
     last: np.ndarray | None = None
     penalty: tuple = (0.0, 0.0)
     owing: bool = False
+    soft: bool = False
     optimizer: object = None
     m: np.ndarray | None = None
     v: np.ndarray | None = None
@@ -116,7 +120,7 @@ class State:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
         else:
-            self._fold()
+            self._fold(plan)
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
@@ -130,12 +134,12 @@ class State:
             # the z whose weights these are
             self.m[:], self.mb[:] = plan.optimizer.start(plan, self.W, self.b, self.at["t"][0])
 
-    def _fold(self):
+    def _fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from."""
         at = self.at[0]
         if self.Q is not None:
-            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
-            self.Q = self.last = None
+            self._settle(plan)
+            self.Q = None
         if at["scale"] != 1 or at["avg_a"] != 0:
             if self.A is not None:
                 self.A += self.W.dtype.type(at["avg_a"]) * self.W
@@ -143,10 +147,9 @@ class State:
         self.at[["scale", "u", "avg_a"]] = (1, 0, 0)
 
     def _prepare_plain(self, plan, sparse):
-        late = sparse and len(self.b) > 1  # one head has paid all by the end of each kernel call
-        if self.Q is not None and (self.owing > late or self.penalty != (plan.l1, plan.l2)):
-            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
-            self.last = None
+        soft, late = sparse and len(self.b) == 1, sparse and len(self.b) > 1
+        if self.Q is not None and (self.soft > soft or self.owing > late or self.penalty != (plan.l1, plan.l2)):
+            self._settle(plan)
         self.owing = late
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
@@ -155,6 +158,14 @@ class State:
         elif not plan.l1:
             self.Q = None
         self.last = self._last(late) if plan.l1 and plan.l2 else None
+
+    def _settle(self, plan):
+        self._paid(plan, self.W, self.Q, self.last)
+        self.last, self.soft = None, False
+
+    def _paid(self, plan, W, Q, last):
+        eta = plan.eta(max(1.0, self.at["t"][0] - 1)) * self.at["eta_factor"][0]
+        kernels.settle_weights(W, Q, last, self.at, *self.penalty, self.soft, eta)
 
     def _last(self, late):
         if self.last is None and late:
@@ -173,7 +184,7 @@ class State:
         W, at = self.W.copy(), self.at[0]
         if self.Q is not None:
             last = None if self.last is None else self.last.copy()
-            kernels.settle_weights(W, self.Q.copy(), last, self.at, *self.penalty)
+            self._paid(plan, W, self.Q.copy(), last)
         if plan.average and at["avg_n"] > 0:
             W *= W.dtype.type(at["avg_a"])
             W += self.A

@@ -79,8 +79,8 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last
         last[0], last[1] = u, inv
 
 
-# One head on CSR. Between two kernel calls nothing is owed. Within a call W holds, instead of the weights w, numbers g that
-# no step changes but that of a row with the feature, and that tell the weight after any step: w = soft(g, tau).
+# One head on CSR (state.soft). W holds, instead of the weights w, numbers g that no step changes but that of a row with the
+# feature, and that tell the weight after any step: w = soft(g, tau).
 #
 #     L1 alone: g = w - q / scale, the sum of the gradient steps; tau = u / scale. q follows from g.
 #     L1 and L2: g = w + sign(w) r / scale; tau = r / scale, r = l1 / l2, as between rows a weight w > 0 goes as
@@ -146,32 +146,33 @@ cdef inline void step_and_pay(const floating* x, const index* ix, Py_ssize_t n, 
         lo += 32
 
 
-cdef inline double per_log(const Params* P, const Scalars* at) noexcept nogil:
-    """How u grows by the logarithm of 1 / scale, with L1 and L2, at steps as long as the last one."""
-    cdef double eta = P.schedule(max(1.0, at.t - 1), P.schedule_par) * at.eta_factor, x = min(eta * P.l2, 1.0)
-    return P.l1 * eta / -log1p(-x) if x > 0 else P.l1 / P.l2
+cdef inline double per_log(double l1, double l2, double eta) noexcept nogil:
+    """How u grows by the logarithm of 1 / scale, with L1 and L2, at steps of size eta."""
+    cdef double x = min(eta * l2, 1.0)
+    return l1 * eta / -log1p(-x) if x > 0 else l1 / l2
 
 
-cdef void from_weights(floating* W, const floating* Q, Py_ssize_t d, double scale, const Params* P) noexcept nogil:
-    """At the start of a call: W holds g."""
-    cdef floating inv = <floating> (1.0 / scale), tau = <floating> (P.l1 / P.l2 / scale)
+cdef void from_weights(floating* W, const floating* Q, Py_ssize_t d, double scale, double l1, double l2) noexcept nogil:
+    """Put g in W."""
+    cdef floating inv = <floating> (1.0 / scale), tau = <floating> (l1 / l2 / scale)
     cdef Py_ssize_t j
     for j in range(d):
-        if P.l2 > 0:
+        if l2 > 0:
             W[j] += (tau if W[j] > 0 else <floating> 0) - (tau if W[j] < 0 else <floating> 0)
         else:
             W[j] -= Q[j] * inv
 
 
-cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, double scale, const Params* P, const Scalars* at) noexcept nogil:
-    """At the end of a call: W holds the weights, Q what they have received."""
-    cdef floating u = <floating> at.u, tau = <floating> ((P.l1 / P.l2 if P.l2 > 0 else at.u) / scale)
-    cdef floating g, rate = <floating> (per_log(P, at) if P.l2 > 0 else 0)
+cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, double u, double scale, double l1, double l2,
+                     double eta) noexcept nogil:
+    """Put the weights in W, and in Q what they have received; eta is the size of the last step."""
+    cdef floating tau = <floating> ((l1 / l2 if l2 > 0 else u) / scale), rate = <floating> (per_log(l1, l2, eta) if l2 > 0 else 0)
+    cdef floating g
     cdef Py_ssize_t j
     for j in range(d):
         g = W[j]
         W[j] = soft(g, tau)
-        Q[j] = had(g, Q[j], u, tau, rate) if P.l2 > 0 else <floating> scale * (W[j] - g)
+        Q[j] = had(g, Q[j], <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
 
 
 cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale,
@@ -205,14 +206,19 @@ cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, floating* l
             last[2 * j + 1] = <floating> (scale * last[2 * j + 1] if scale > 0 else 1)
 
 
+cdef inline double eta_before(const Params* P, const Scalars* now) noexcept nogil:
+    """The size of the last step."""
+    return P.schedule(max(1.0, now.t - 1), P.schedule_par) * now.eta_factor
+
+
 cdef void rescale(Layout* L, Heads* H, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, floating* last,
                   Scalars* now, double scale, const Params* P) noexcept nogil:
-    """Make scale 1 and avg_a 0 within a call; `scale` is the one of the weights so far."""
+    """Make scale 1 and avg_a 0 between steps; `scale` is the one of the weights so far."""
     if Layout is Csr and Heads is One:
         if Q is not NULL:
-            to_weights(W, Q, d, scale, P, now)
+            to_weights(W, Q, d, now.u, scale, P.l1, P.l2, eta_before(P, now))
     fold(W, A, d, S, last, now.avg_a, now.scale)
     now.scale, now.avg_a = 1, 0
     if Layout is Csr and Heads is One:
         if Q is not NULL:
-            from_weights(W, Q, d, 1, P)
+            from_weights(W, Q, d, 1, P.l1, P.l2)

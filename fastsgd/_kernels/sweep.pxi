@@ -173,7 +173,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                     add(L, x, ix, nnz, W, <floating> (step * inv))
             elif Q is not NULL and P.l2 > 0 and step != 0:
                 step_and_pay(x, ix, nnz, W, Q, <floating> (step * inv), <floating> u0, <floating> inv0,
-                             <floating> per_log(P, &now), <floating> now.u, <floating> inv, <floating> r_l1)
+                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
@@ -218,9 +218,6 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     else:
         for i in range(min(buffer_rows, O.n)):
             fetch_far(L, values, indices, indptr, d, T, O.rows[i])
-    if Layout is Csr:
-        if T.K == 1 and Q is not NULL:
-            from_weights(W, Q, d, M.at.scale, P)
     while left > 0 and not fault:
         O.n = min(buffer_rows, left)
         left -= O.n
@@ -234,9 +231,6 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
             O.rows += O.n
         if O.visit is not NULL:
             O.visit += O.n
-    if Layout is Csr:
-        if T.K == 1 and Q is not NULL:
-            to_weights(W, Q, d, M.at.scale, P, M.at)
     return fault
 
 

@@ -4,7 +4,6 @@
 # branch, so that it vectorises. L1 is a proximal step in the metric of the step itself: w is drawn to 0 by its own step
 # size times l1.
 cdef extern from "<math.h>" nogil:
-    float sqrtf(float x)
     float fabsf(float x)
 
 

@@ -19,6 +19,7 @@ def _sound_state(state):
         "mean and std": (state.mean is None) == (state.std is None),
         "mb and vb": (state.mb is None) == (state.vb is None),
         "Q with last": state.last is None or state.Q is not None,
+        "Q and one head if soft": not state.soft or (state.Q is not None and len(state.b) == 1),
         "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
     }
@@ -52,6 +53,7 @@ STATE = Record(
         "epoch": Value(int, 0, 2**62),
         "penalty": Pair(),
         "owing": Value(bool),
+        "soft": Value(bool),
         "optimizer": Packed(Optimizer),
         "at": Scalars(SCALARS, _first),
     },
