@@ -36,19 +36,28 @@ cdef inline floating root(floating x) noexcept nogil:
 cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
     """x . w in 16 independent sums, so that no addition waits for the one before."""
     cdef floating lane[16]
+    cdef floating few[4]
     cdef floating s = 0
     cdef Py_ssize_t k = 0, i
     for i in range(16):
         lane[i] = 0
+    for i in range(4):
+        few[i] = 0
     while k + 16 <= n:
         for i in range(16):
             lane[i] += x[k + i] * w[k + i]
         k += 16
-    for i in range(k, n):
-        s += x[i] * w[i]
+    while k + 4 <= n:
+        for i in range(4):
+            few[i] += x[k + i] * w[k + i]
+        k += 4
+    while k < n:
+        s += x[k] * w[k]
+        one_by_one()
+        k += 1
     for i in range(16):
         s += lane[i]
-    return s
+    return s + ((few[0] + few[1]) + (few[2] + few[3]))
 
 cdef extern from "lanes.h":
     ctypedef float f4

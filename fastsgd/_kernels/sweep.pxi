@@ -127,7 +127,9 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            if P.many is not NULL:
+            if P.one is not NULL:
+                slope = P.one(p, y, &value, P.loss_par)
+            elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
             else:
                 slope = P.slope(p, y, P.loss_par)
