@@ -11,11 +11,13 @@
 #define FASTSGD_CLONES
 #endif
 
-/* exp(-m), 0 <= m <= 708: 2^k times the Taylor series of exp on [-log(2)/2, log(2)/2], good to 1 ulp. */
+/* exp(-m), 0 <= m <= 708: 2^k times the Taylor series of exp on [-log(2)/2, log(2)/2], good to 1 ulp. Adding 1.5 * 2^52 rounds
+   to k, which is then in the lowest bits: quicker than conversions, and it needs a compiler that keeps to the order of sums. */
 static inline double fastsgd_exp_minus(double m) {
-    union { int64_t i; double x; } two_k;
-    const double t = m * -1.4426950408889634074;
-    const int32_t k = (int32_t)(t - 0.5);
+    const double shift = 6755399441055744.0;
+    union { uint64_t i; double x; } shifted, two_k;
+    shifted.x = m * -1.4426950408889634074 + shift;
+    const double k = shifted.x - shift;
     const double r = (-m - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
     const double r2 = r * r, r4 = r2 * r2; /* Estrin's scheme: short chains */
     const double a = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0));
@@ -23,7 +25,7 @@ static inline double fastsgd_exp_minus(double m) {
     const double c = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0));
     const double d = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
     const double s = (a + r4 * b) + r4 * r4 * (c + r4 * d);
-    two_k.i = ((int64_t)k + 1023) << 52;
+    two_k.i = (shifted.i + 1023) << 52;
     return s * two_k.x;
 }
 
@@ -49,16 +51,25 @@ static inline double fastsgd_choose(int positive, double a, double b) {
     return ua.x;
 }
 
+static inline double fastsgd_logistic_both(double p, double y, double *value) {
+    const double m = fabs(p), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
+    const double up = fastsgd_choose(p > 0, 1.0, e), down = fastsgd_choose(p > 0, e, 1.0);
+    *value = (p > 0 ? p : 0.0) - y * p + fastsgd_log1p(e);
+    return ((1.0 - y) * up - y * down) / (1.0 + e);
+}
+
+/* The slope, and the value. */
+FASTSGD_CLONES
+static double fastsgd_logistic_one(double p, double y, double *value, const double *par) {
+    (void)par;
+    return fastsgd_logistic_both(p, y, value);
+}
+
 FASTSGD_CLONES
 static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
                              double *restrict slope, const double *par) {
     (void)par;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const double m = fabs(p[i]), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
-        const double up = fastsgd_choose(p[i] > 0, 1.0, e), down = fastsgd_choose(p[i] > 0, e, 1.0);
-        value[i] = (p[i] > 0 ? p[i] : 0.0) - y[i] * p[i] + fastsgd_log1p(e);
-        slope[i] = ((1.0 - y[i]) * up - y[i] * down) / (1.0 + e);
-    }
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_logistic_both(p[i], y[i], &value[i]);
 }
 
 /* The n heads of one row, y a distribution over them: value_k = -y_k log q_k, slope_k = q_k - y_k, q = softmax(p). */

@@ -13,6 +13,7 @@ include "implicit.pxi"
 cdef extern from "logistic.h":
     void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                           const double* par) noexcept nogil
+    double fastsgd_logistic_one(double p, double y, double* value, const double* par) noexcept nogil
     void fastsgd_softmax(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                          const double* par) noexcept nogil
 
@@ -196,7 +197,8 @@ cdef class LogLoss(Loss):
     smooth, curvature = True, 0.25
 
     def __init__(self):
-        self.value_fn, self.slope_fn, self.many_fn = log_loss_value, log_loss_slope, fastsgd_logistic
+        self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
+        self.many_fn, self.one_fn = fastsgd_logistic, fastsgd_logistic_one
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
 
 

@@ -45,6 +45,7 @@ class State:
     ----------
     W : (n_features, S), float32 or float64
         The true weights are at.scale * W[:, :K]; S is K, with columns of zeros up to a multiple of 4 where K > 1.
+        What is owed of an L1 penalty still counts; `model` gives the weights.
     b, b_avg : (K,), float64
         Intercepts, and their average.
     A : like W, or None
@@ -52,9 +53,11 @@ class State:
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
     last : (n_features, 2) of W's dtype, or None
-        With L1 and L2 on CSR: (u, 1 / scale) after each feature was last met.
+        With L1 and L2 on CSR, of several heads: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
-        l1 and l2 of the last pass, and whether it was on CSR, where a weight may owe some of the L1 part.
+        l1 and l2 of the last pass, and whether it was of several heads on CSR, where a weight may owe some of the L1 part.
+    soft : bool
+        With L1 on CSR, of one head: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
         With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
     centred : bool
@@ -83,6 +86,7 @@ class State:
     last: np.ndarray | None = None
     penalty: tuple = (0.0, 0.0)
     owing: bool = False
+    soft: bool = False
     optimizer: object = None
     m: np.ndarray | None = None
     v: np.ndarray | None = None
@@ -103,8 +107,7 @@ class State:
     def copy(self):
         """An independent copy."""
         new = State.__new__(State)
-        for name, x in vars(self).items():
-            setattr(new, name, x.copy() if type(x) in (np.ndarray, Auto) else x)
+        new.__dict__ = {name: x.copy() if type(x) in (np.ndarray, Auto) else x for name, x in vars(self).items()}
         return new
 
     def restore(self, other):
@@ -127,7 +130,7 @@ class State:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
         else:
-            self._fold()
+            self._fold(plan)
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
@@ -155,12 +158,12 @@ class State:
             # the z whose weights these are
             self.m[:], self.mb[:] = plan.optimizer.start(plan, self.W, self.b, self.at["t"][0])
 
-    def _fold(self):
+    def _fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from."""
         at = self.at[0]
         if self.Q is not None:
-            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
-            self.Q = self.last = None
+            self._settle(plan)
+            self.Q = None
         if at["scale"] != 1 or at["avg_a"] != 0:
             if self.A is not None:
                 self.A += self.W.dtype.type(at["avg_a"]) * self.W
@@ -168,20 +171,28 @@ class State:
         self.at[["scale", "u", "avg_a"]] = (1, 0, 0)
 
     def _prepare_plain(self, plan, sparse):
-        if self.Q is not None and (self.owing > sparse or self.penalty != (plan.l1, plan.l2)):
-            kernels.settle_weights(self.W, self.Q, self.last, self.at, *self.penalty)
-            self.last = None
-        self.owing = sparse
+        soft, late = sparse and len(self.b) == 1, sparse and len(self.b) > 1
+        if self.Q is not None and (self.soft > soft or self.owing > late or self.penalty != (plan.l1, plan.l2)):
+            self._settle(plan)
+        self.owing = late
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
             # Nothing is owed yet: a weight that is not 0 has received all of u.
             self.Q = (-self.at["u"] * np.sign(self.W)).astype(self.W.dtype)
         elif not plan.l1:
             self.Q = None
-        self.last = self._last(sparse) if plan.l1 and plan.l2 else None
+        self.last = self._last(late) if plan.l1 and plan.l2 else None
 
-    def _last(self, sparse):
-        if self.last is None and sparse:
+    def _settle(self, plan):
+        self._paid(plan, self.W, self.Q, self.last)
+        self.last, self.soft = None, False
+
+    def _paid(self, plan, W, Q, last):
+        eta = plan.eta(max(1.0, self.at["t"][0] - 1)) * self.at["eta_factor"][0]
+        kernels.settle_weights(W, Q, last, self.at, *self.penalty, self.soft, eta)
+
+    def _last(self, late):
+        if self.last is None and late:
             now = np.array([self.at["u"][0], 1.0 / self.at["scale"][0]], self.W.dtype)
             return np.tile(now, (len(self.W), 1))
         return self.last
@@ -199,7 +210,7 @@ class State:
         W, at = self.W.copy(), self.at[0]
         if self.Q is not None:
             last = None if self.last is None else self.last.copy()
-            kernels.settle_weights(W, self.Q.copy(), last, self.at, *self.penalty)
+            self._paid(plan, W, self.Q.copy(), last)
         if plan.average and at["avg_n"] > 0:
             W *= W.dtype.type(at["avg_a"])
             W += self.A

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from data import LAYOUTS, labels, rows
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, schedules
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, schedules
 
 EVERY = pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
 PENALTIES = pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
@@ -53,6 +53,38 @@ def test_calls_in_parts_equal_one_epoch(cls, layout, penalty, average, dtype):
     assert bits(whole) == bits(parts)
     assert whole.t_ == parts.t_ == 201.0
     np.testing.assert_array_equal(whole.predict(X), parts.predict(X))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_what_l1_owes_on_csr_is_carried_over_bit_for_bit(penalty, dtype):
+    rng = np.random.default_rng(0)
+    X = sp.random(400, 50, 0.05, "csr", dtype, random_state=0)  # of numbers that are not exact in either dtype
+    y = rng.integers(2, size=400)
+    whole = make(SGDClassifier, penalty).fit(X, y)
+    assert bits(whole) == bits(feed(make(SGDClassifier, penalty), X, y, cuts=range(0, 401, 20)))
+    assert 0 < np.count_nonzero(whole.coef_) < 50
+
+
+@pytest.mark.parametrize("params", [{"alpha": 0.1}, {"loss": "huber"}, {"learning_rate": "constant", "eta0": 0.3}])
+def test_parameters_that_change_between_calls_count_from_then_on(params):
+    X, y, _ = data(SGDClassifier, classes=2)
+    kept, fresh = (make(SGDClassifier).partial_fit(X, y, [0, 1]) for _ in range(2))
+    kept.partial_fit(X, y).set_params(**params).partial_fit(X, y)
+    fresh = pickle.loads(pickle.dumps(fresh.partial_fit(X, y))).set_params(**params)
+    assert bits(kept) == bits(fresh.partial_fit(X, y))
+    assert bits(kept) != bits(
+        feed(make(SGDClassifier), *[np.concatenate([a] * 3) for a in (X, y)], cuts=range(0, 601, 200))
+    )
+
+
+def test_an_object_that_changes_where_it_is_counts_from_then_on():
+    X, y, _ = data(SGDRegressor)
+    loss = losses.Huber(epsilon=0.1)
+    est = make(SGDRegressor, loss=loss, learning_rate=schedules.Constant(), eta0=0.01).partial_fit(X, y)
+    other = pickle.loads(pickle.dumps(est)).set_params(loss__epsilon=5.0)
+    loss.set_params(epsilon=5.0)
+    assert bits(est.partial_fit(X, y)) == bits(other.partial_fit(X, y))
 
 
 @pytest.mark.parametrize("rate", ["constant", "optimal", "invscaling", schedules.Exponential(0.5, pass_rows=50)])

@@ -35,7 +35,7 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
                     order, target, state, Plan plan, double[:, ::1] sums) except -1:
     cdef const int64_t[::1] rows = order[0]
     cdef const int32_t[::1] visit = order[1]
-    cdef Py_ssize_t buffer_rows = order[4], K = state.b.shape[0], i, r, longest = 0
+    cdef Py_ssize_t buffer_rows = order[4], K = state.b.shape[0]
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A, last = state.last
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef Scalars[::1] at = state.at
@@ -48,16 +48,16 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
     O.rows = &rows[0] if rows is not None else NULL
     O.visit = &visit[0] if visit is not None else NULL
     O.first, O.n, O.ahead = order[2], order[3], 0
-    if Layout is Csr:
-        for i in range(O.n if Q is not None else 0):
-            r = O.rows[i] if O.rows is not NULL else O.first + i
-            longest = max(longest, indptr[r + 1] - indptr[r])
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
-    cdef floating* z = <floating*> calloc(max(M.S, 4 * longest), sizeof(floating))
+    cdef floating* z = <floating*> calloc(M.S, sizeof(floating))
     if z is NULL:
         free(M.of)
-        raise MemoryError(f"no memory for {K} heads and a row of {longest} values")
+        raise MemoryError(f"no memory for {K} heads")
+    if Layout is Csr:
+        if K == 1 and d and Q is not None and not state.soft:
+            from_weights(&W[0, 0], &Q[0, 0], d, M.at.scale, plan.par.l1, plan.par.l2)
+            state.soft = True
     with nogil:
         fault = run(L, values, indices, indptr, d, O, buffer_rows, &T, &W[0, 0] if d else NULL,
                     &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL,
@@ -288,9 +288,16 @@ def total_csr(const floating[::1] data, const index[::1] indices, const index[::
     total_rows(&L, values, ix, ends, rows, first, n, target, W, b, plan, sums)
 
 
-def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2):
-    """Apply the L1 penalty that weights not met lately still owe, in place."""
-    if W.shape[0]:
+def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2,
+                   bint soft, double eta):
+    """Make W the weights, with all the L1 penalty paid, in place.
+
+    soft, eta : as State.soft, and the size of the last step
+    """
+    if W.shape[0] and soft:
+        with nogil:
+            to_weights(&W[0, 0], &Q[0, 0], W.shape[0], at[0].u, at[0].scale, l1, l2, eta)
+    elif W.shape[0]:
         with nogil:
             settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0, 0] if last is not None else NULL, at[0].u,
                    at[0].scale, l1, l2)

@@ -2,11 +2,14 @@
 #ifndef FASTSGD_LANES_H
 #define FASTSGD_LANES_H
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
 typedef float f4 __attribute__((vector_size(16), aligned(4)));
 typedef double d4 __attribute__((vector_size(32), aligned(8)));
-#define FASTSGD_LANES(T, V, N)                                                                               \
+typedef int32_t i4 __attribute__((vector_size(16)));
+typedef int64_t l4 __attribute__((vector_size(32)));
+#define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
     static inline V N##_set(T a, T b, T c, T d) { return (V){a, b, c, d}; }                                  \
     static inline V N##_twice(V a) { return (V){a[0], a[1], a[0], a[1]}; }                                   \
@@ -14,14 +17,17 @@ typedef double d4 __attribute__((vector_size(32), aligned(8)));
     static inline V N##_mul(V a, V b) { return a * b; }                                                      \
     static inline V N##_div(V a, V b) { return a / b; }                                                      \
     static inline V N##_add(V a, V b) { return a + b; }                                                      \
+    static inline V N##_mul(V a, V b) { return a * b; }                                                      \
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
+    static inline V N##_of(T a, T b, T c, T e) { return (V){a, b, c, e}; }                                   \
+    static inline V N##_soft(V a, T t) { return (V)(((I)(a - t) & (a > t)) | ((I)(a + t) & (a < -t))); }     \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }
 #else
 typedef struct { float v[4]; } f4;
 typedef struct { double v[4]; } d4;
-#define FASTSGD_LANES(T, V, N)                                                                               \
+#define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
     static inline V N##_set(T a, T b, T c, T d) { V v = {{a, b, c, d}}; return v; }                          \
     static inline V N##_twice(V a) { a.v[2] = a.v[0]; a.v[3] = a.v[1]; return a; }                           \
@@ -29,12 +35,19 @@ typedef struct { double v[4]; } d4;
     static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
     static inline V N##_div(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] /= b.v[l]; return a; }         \
     static inline V N##_add(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] += b.v[l]; return a; }         \
+    static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
     static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
     static inline V N##_times(V a, T x, V w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w.v[l]; return a; } \
     static inline V N##_load(const T *w) { V a; int l; for (l = 0; l < 4; l++) a.v[l] = w[l]; return a; }    \
+    static inline V N##_of(T a, T b, T c, T e) { V r = {{a, b, c, e}}; return r; }                           \
+    static inline V N##_soft(V a, T t) {                                                                     \
+        int l;                                                                                               \
+        for (l = 0; l < 4; l++) a.v[l] = a.v[l] > t ? a.v[l] - t : a.v[l] < -t ? a.v[l] + t : 0;             \
+        return a;                                                                                            \
+    }                                                                                                        \
     static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }
 #endif
-FASTSGD_LANES(float, f4, f4)
-FASTSGD_LANES(double, d4, d4)
+FASTSGD_LANES(float, f4, f4, i4)
+FASTSGD_LANES(double, d4, d4, l4)
 
 #endif

@@ -1,6 +1,6 @@
 # Tags, targets, state; and what is done along one row.
 from cython cimport floating
-from libc.math cimport INFINITY, M_PI, cos, fabs, isfinite, log, pow, sin, sqrt
+from libc.math cimport INFINITY, M_PI, cos, fabs, isfinite, log, log1p, pow, sin, sqrt, sqrtf
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
@@ -27,38 +27,60 @@ cdef extern from *:
     void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
 
 
+cdef inline floating root(floating x) noexcept nogil:
+    if floating is float:
+        return sqrtf(x)
+    else:
+        return sqrt(x)
+
+
 cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
     """x . w in 16 independent sums, so that no addition waits for the one before."""
     cdef floating lane[16]
+    cdef floating few[4]
     cdef floating s = 0
     cdef Py_ssize_t k = 0, i
     for i in range(16):
         lane[i] = 0
+    for i in range(4):
+        few[i] = 0
     while k + 16 <= n:
         for i in range(16):
             lane[i] += x[k + i] * w[k + i]
         k += 16
-    for i in range(k, n):
-        s += x[i] * w[i]
+    while k + 4 <= n:
+        for i in range(4):
+            few[i] += x[k + i] * w[k + i]
+        k += 4
+    while k < n:
+        s += x[k] * w[k]
+        one_by_one()
+        k += 1
     for i in range(16):
         s += lane[i]
-    return s
+    return s + ((few[0] + few[1]) + (few[2] + few[3]))
 
 cdef extern from "lanes.h":
     ctypedef float f4
     ctypedef double d4
     f4 f4_zero() noexcept nogil
     f4 f4_add(f4 a, f4 b) noexcept nogil
+    f4 f4_mul(f4 a, f4 b) noexcept nogil
     f4 f4_plus(f4 a, float x, const float* w) noexcept nogil
     f4 f4_times(f4 a, float x, f4 w) noexcept nogil
     f4 f4_load(const float* w) noexcept nogil
     void f4_store(float* w, f4 a) noexcept nogil
+    f4 f4_of(float a, float b, float c, float e) noexcept nogil
+    f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
+    d4 d4_mul(d4 a, d4 b) noexcept nogil
     d4 d4_plus(d4 a, double x, const double* w) noexcept nogil
     d4 d4_times(d4 a, double x, d4 w) noexcept nogil
     d4 d4_load(const double* w) noexcept nogil
     void d4_store(double* w, d4 a) noexcept nogil
+    d4 d4_of(double a, double b, double c, double e) noexcept nogil
+    d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
 
 # ---------------------------------------------------------------- tags
 cdef struct Dense:
@@ -90,8 +112,8 @@ cdef struct Targets:
     const double* s_neg
 
 # The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
-# last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2). On CSR the penalty of a step is put off until
-# the feature is met again.
+# last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2, many heads). On CSR the penalty of a step is put
+# off until the feature is met again.
 cdef struct Moving:
     Py_ssize_t S            # columns of W, Q and A
     double* b               # (K,)
@@ -123,25 +145,37 @@ cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y
 
 
 # ---------------------------------------------------------------- along one row
+cdef inline f4 at_f4(const float* w, const index* ix) noexcept nogil:
+    return f4_of(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
+
+
+cdef inline d4 at_d4(const double* w, const index* ix) noexcept nogil:
+    return d4_of(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
+
+
 cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
-    """x . w. On CSR four scalar sums: gathered vectors stall behind the last row's stores."""
+    """x . w. On CSR vectors are put together from single loads: gather instructions stall behind the last row's stores."""
     cdef Py_ssize_t k = 0
-    cdef floating s = 0, s1 = 0, s2 = 0, s3 = 0
+    cdef floating lane[4]
+    cdef f4 a = f4_zero()
+    cdef d4 b = d4_zero()
     if Layout is Dense:
         return lanes_dot(x, w, nnz)
+    while k + 4 <= nnz:
+        if floating is float:
+            a = f4_add(a, f4_mul(f4_load(x + k), at_f4(w, ix + k)))
+        else:
+            b = d4_add(b, d4_mul(d4_load(x + k), at_d4(w, ix + k)))
+        k += 4
+    if floating is float:
+        f4_store(lane, a)
     else:
-        while k + 4 <= nnz:
-            s += x[k] * w[ix[k]]
-            s1 += x[k + 1] * w[ix[k + 1]]
-            s2 += x[k + 2] * w[ix[k + 2]]
-            s3 += x[k + 3] * w[ix[k + 3]]
-            one_by_one()
-            k += 4
-        while k < nnz:
-            s += x[k] * w[ix[k]]
-            one_by_one()
-            k += 1
-        return (s + s1) + (s2 + s3)
+        d4_store(lane, b)
+    while k < nnz:
+        lane[0] += x[k] * w[ix[k]]
+        one_by_one()
+        k += 1
+    return (lane[0] + lane[1]) + (lane[2] + lane[3])
 
 
 cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* w, floating c) noexcept nogil:

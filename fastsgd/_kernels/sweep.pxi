@@ -1,4 +1,8 @@
 # Over the rows of a block.
+cdef enum:
+    BLOCK = 32  # rows that lie together, at the most
+
+
 cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double eta, double norm) noexcept nogil:
     """The number by which x is added to w: -eta * slope, or the passive-aggressive step."""
     if P.pa == 0:
@@ -30,9 +34,13 @@ cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssiz
 
 
 cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                            Py_ssize_t r) noexcept nogil:
+                            const Targets* T, Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    if T.y is not NULL:
+        near(T.y + r * T.K)
+    else:
+        near(T.code + r)
     while k < end:
         near(values + k)
         if Layout is Csr:
@@ -68,13 +76,16 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef const index* ix = NULL
     cdef Scalars now = M.at[0]
     cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
+    cdef double u0, inv0
     cdef double least = least_scale(A)
     cdef int fault = 0
     for v in range(O.n):
         if v < O.ahead:
             fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
+            if Layout is Csr and v + BLOCK < O.ahead:
+                near(indptr + O.rows[O.n + v + BLOCK])
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
+            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
@@ -93,11 +104,11 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
         eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
         decay = max(0.0, 1.0 - eta * P.l2)
         if now.scale * decay < least:
-            if Layout is Csr:
+            if Layout is Csr and Heads is Many:
                 if Q is not NULL:
                     settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
-            fold(W, A, d, S, last, now.avg_a, now.scale)
-            now.scale, now.avg_a, inv = 1, 0, 1
+            rescale(L, H, W, Q, A, d, S, last, &now, now.scale, P)
+            inv = 1
         if Layout is Csr:
             if Heads is Many and Q is not NULL:
                 for k in range(nnz):
@@ -107,7 +118,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
 
         if Heads is One:
             if Layout is Csr and Q is not NULL:
-                p = row_caught_up(x, ix, nnz, W, Q, last, <floating> now.u, <floating> now.scale, <floating> inv, r_l1, z)
+                p = soft_dot(x, ix, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
             else:
                 p = dot(L, x, ix, nnz, W)
             p = now.scale * p + M.b[0]
@@ -116,7 +127,9 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            if P.many is not NULL:
+            if P.one is not NULL:
+                slope = P.one(p, y, &value, P.loss_par)
+            elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
             else:
                 slope = P.slope(p, y, P.loss_par)
@@ -143,15 +156,12 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                     M.live[n_live] = <int32_t> h
                     n_live += 1
 
+        u0, inv0 = now.u, inv
         if P.l2 > 0:
             now.scale *= decay
             if now.scale < least:  # decay itself is: eta * l2 is 1 or nearly so
-                if Layout is Csr and Heads is One:
-                    if Q is not NULL:
-                        for k in range(nnz):
-                            z[k] = <floating> (decay * z[k])
-                fold(W, A, d, S, last, now.avg_a, now.scale)
-                now.scale, now.avg_a = 1, 0
+                rescale(L, H, W, Q, A, d, S, last, &now, now.scale / decay if decay > 0 else 1.0, P)
+                inv0 = 1
             inv = 1.0 / now.scale
         now.u += eta * P.l1
 
@@ -163,8 +173,9 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                     add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale)
                 elif step != 0:
                     add(L, x, ix, nnz, W, <floating> (step * inv))
-            elif Q is not NULL:
-                put_back(x, ix, nnz, W, Q, last, z, <floating> (step * inv), <floating> now.u, <floating> inv)
+            elif Q is not NULL and P.l2 > 0 and step != 0:
+                step_and_pay(x, ix, nnz, W, Q, <floating> (step * inv), <floating> u0, <floating> inv0,
+                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay

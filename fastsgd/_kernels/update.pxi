@@ -4,21 +4,7 @@
 # branch, so that it vectorises. L1 is a proximal step in the metric of the step itself: w is drawn to 0 by its own step
 # size times l1.
 cdef extern from "<math.h>" nogil:
-    float sqrtf(float x)
     float fabsf(float x)
-
-
-cdef inline floating root(floating x) noexcept nogil:
-    if floating is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
-
-
-cdef inline floating soft(floating w, floating most) noexcept nogil:
-    """w drawn to 0 by `most`, not beyond."""
-    cdef floating down = w - most, up = w + most
-    return (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
 
 
 cdef void sgd(Py_ssize_t n, const floating* g, floating* w, const Rule* R) noexcept nogil:

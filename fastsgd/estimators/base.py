@@ -174,7 +174,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
-        plan = self._plan(table, passes, partial)
+        plan = self._partial_plan(table) if partial else self._plan(table, passes, False)
         run = engine.Run(state, [] if partial else self._rules(held_out))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)

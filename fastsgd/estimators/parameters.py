@@ -90,7 +90,7 @@ class Parameters:
             self._check_line_search(l1)
         if self.stopping is not None:
             stopping.get(self.stopping)
-        self._checked = self._given()
+        self._checked = self._given(), {}  # and the plans made of them: see _partial_plan
 
     def _given(self):
         return list(map(vars(self).get, self._parameter_constraints))
@@ -98,7 +98,7 @@ class Parameters:
     def _check_changed(self):
         """As `_check_params`, which takes longer than a step, unless these very parameters have been checked."""
         checked = vars(self).get("_checked")
-        if checked is None or not all(map(is_, self._given(), checked)):
+        if checked is None or not all(map(is_, self._given(), checked[0])):
             self._check_params()
 
     def _check_auto(self, optimizer):
@@ -160,6 +160,18 @@ class Parameters:
         rate = schedules.get(self.learning_rate)
         own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
         return schedules.Constant() if rate.name in own else rate
+
+    def _partial_plan(self, table):
+        """The plan of `partial_fit`: kept until parameters change, as to make one takes longer than a step.
+
+        Objects among them may change where they are, so that with these it is made anew.
+        """
+        if not (type(self.loss) is type(self.learning_rate) is type(self.optimizer) is str):
+            return self._plan(table, 1, True)
+        plans = self._checked[1]
+        if table.sparse not in plans:
+            plans[table.sparse] = self._plan(table, 1, True)
+        return plans[table.sparse]
 
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)
