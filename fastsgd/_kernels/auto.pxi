@@ -9,7 +9,7 @@
 # The model is A / sqrt(v). h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and
 # average are brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
-    EXACT = 64, BLOCK = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
+    EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
 
 # Numbers of one head. On CSR the two rules have their own intercepts and averages, and their losses before each step.
 cdef struct Head:
@@ -153,7 +153,7 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
         if i < O.ahead:
             fetch_far(&L, values, none, none, d, T, O.rows[O.n + i])
         if O.visit is not NULL and i + 3 < O.n:
-            fetch_near(&L, values, none, none, d, O.rows[O.visit[i + 3]])
+            fetch_near(&L, values, none, none, d, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i
         r = O.rows[r] if O.rows is not NULL else O.first + r
         s = T.s[r] if T.s is not NULL else 1.0
@@ -203,5 +203,5 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
         if t >= C.at.due:
             settle_auto(H, d, K, S, W, A, C, P)
             scales(d, C, ridge_of(C, K, P.l2))
-            C.at.due = t + max(1, min(<int64_t> BLOCK, <int64_t> t // 32))
+            C.at.due = t + max(1, min(<int64_t> RENEWAL, <int64_t> t // 32))
     return 0

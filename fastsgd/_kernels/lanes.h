@@ -17,11 +17,9 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_mul(V a, V b) { return a * b; }                                                      \
     static inline V N##_div(V a, V b) { return a / b; }                                                      \
     static inline V N##_add(V a, V b) { return a + b; }                                                      \
-    static inline V N##_mul(V a, V b) { return a * b; }                                                      \
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
-    static inline V N##_of(T a, T b, T c, T e) { return (V){a, b, c, e}; }                                   \
     static inline V N##_soft(V a, T t) { return (V)(((I)(a - t) & (a > t)) | ((I)(a + t) & (a < -t))); }     \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }
 #else
@@ -35,11 +33,9 @@ typedef struct { double v[4]; } d4;
     static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
     static inline V N##_div(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] /= b.v[l]; return a; }         \
     static inline V N##_add(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] += b.v[l]; return a; }         \
-    static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
     static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
     static inline V N##_times(V a, T x, V w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w.v[l]; return a; } \
     static inline V N##_load(const T *w) { V a; int l; for (l = 0; l < 4; l++) a.v[l] = w[l]; return a; }    \
-    static inline V N##_of(T a, T b, T c, T e) { V r = {{a, b, c, e}}; return r; }                           \
     static inline V N##_soft(V a, T t) {                                                                     \
         int l;                                                                                               \
         for (l = 0; l < 4; l++) a.v[l] = a.v[l] > t ? a.v[l] - t : a.v[l] < -t ? a.v[l] + t : 0;             \

@@ -70,7 +70,7 @@ cdef extern from "lanes.h":
     f4 f4_times(f4 a, float x, f4 w) noexcept nogil
     f4 f4_load(const float* w) noexcept nogil
     void f4_store(float* w, f4 a) noexcept nogil
-    f4 f4_of(float a, float b, float c, float e) noexcept nogil
+    f4 f4_set(float a, float b, float c, float e) noexcept nogil
     f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
@@ -79,7 +79,7 @@ cdef extern from "lanes.h":
     d4 d4_times(d4 a, double x, d4 w) noexcept nogil
     d4 d4_load(const double* w) noexcept nogil
     void d4_store(double* w, d4 a) noexcept nogil
-    d4 d4_of(double a, double b, double c, double e) noexcept nogil
+    d4 d4_set(double a, double b, double c, double e) noexcept nogil
     d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
 
 # ---------------------------------------------------------------- tags
@@ -146,11 +146,11 @@ cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y
 
 # ---------------------------------------------------------------- along one row
 cdef inline f4 at_f4(const float* w, const index* ix) noexcept nogil:
-    return f4_of(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
+    return f4_set(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
 
 
 cdef inline d4 at_d4(const double* w, const index* ix) noexcept nogil:
-    return d4_of(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
+    return d4_set(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
 
 
 cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
