@@ -34,13 +34,9 @@ cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssiz
 
 
 cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                            const Targets* T, Py_ssize_t r) noexcept nogil:
+                            Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
-    if T.y is not NULL:
-        near(T.y + r * T.K)
-    else:
-        near(T.code + r)
     while k < end:
         near(values + k)
         if Layout is Csr:
@@ -85,7 +81,7 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
             if Layout is Csr and v + BLOCK < O.ahead:
                 near(indptr + O.rows[O.n + v + BLOCK])
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
+            fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
