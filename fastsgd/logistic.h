@@ -39,24 +39,18 @@ static inline double fastsgd_log1p(double e) {
     return 2.0 * q * s;
 }
 
-/* positive ? a : b, without a branch: the sign of a margin can't be foreseen. */
-static inline double fastsgd_choose(int positive, double a, double b) {
-    union { uint64_t i; double x; } ua, ub;
-    const uint64_t mask = -(uint64_t)positive;
-    ua.x = a;
-    ub.x = b;
-    ua.i = (ua.i & mask) | (ub.i & ~mask);
-    return ua.x;
-}
-
 FASTSGD_CLONES
 static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
                              double *restrict slope, const double *par) {
     (void)par;
+    for (ptrdiff_t i = 0; i < n; i++) { /* three loops: in one, the compiler finds branches, and does not vectorise */
+        const double m = fabs(p[i]);
+        slope[i] = m < 708.0 ? m : 708.0;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp_minus(slope[i]);
     for (ptrdiff_t i = 0; i < n; i++) {
-        const double m = fabs(p[i]), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
-        const double up = fastsgd_choose(p[i] > 0, 1.0, e), down = fastsgd_choose(p[i] > 0, e, 1.0);
-        value[i] = (p[i] > 0 ? p[i] : 0.0) - y[i] * p[i] + fastsgd_log1p(e);
+        const double z = p[i], e = slope[i], up = z > 0 ? 1.0 : e, down = z > 0 ? e : 1.0;
+        value[i] = 0.5 * (z + fabs(z)) - y[i] * z + fastsgd_log1p(e);
         slope[i] = ((1.0 - y[i]) * up - y[i] * down) / (1.0 + e);
     }
 }
@@ -70,8 +64,9 @@ static void fastsgd_softmax(ptrdiff_t n, const double *restrict p, const double 
     for (ptrdiff_t i = 1; i < n; i++) top = p[i] > top ? p[i] : top;
     for (ptrdiff_t i = 0; i < n; i++) {
         const double m = top - p[i];
-        slope[i] = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
+        slope[i] = m < 708.0 ? m : 708.0;
     }
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp_minus(slope[i]);
     for (ptrdiff_t i = 0; i < n; i++) sum += slope[i];
     log_sum = log(sum);
     per_sum = 1.0 / sum;
