@@ -27,6 +27,14 @@ cdef struct Through:
     double pull             # sum of what multiplied the rows
 
 
+cdef inline void ahead(const floating* x, int odd, Py_ssize_t count) noexcept nogil:
+    """Fetch every other cache line of so many values: of the next tile, while this one is worked on."""
+    cdef Py_ssize_t k = odd * (64 // <Py_ssize_t> sizeof(floating))
+    while k < count:
+        near(x + k)
+        k += 128 // <Py_ssize_t> sizeof(floating)
+
+
 cdef inline void dots_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                            Py_ssize_t lo, Py_ssize_t n, const double* w, double b, double* z) noexcept nogil:
     """z = x . w + b for n rows from lo on; four dense rows at a time, so that no addition waits for the one before."""
@@ -36,6 +44,7 @@ cdef inline void dots_wide(Layout* L, const floating* values, const index* indic
     if Layout is Dense:
         while i + 4 <= n:
             x = values + (lo + i) * d
+            ahead(x + n * d, 0, 4 * d)
             s = s1 = s2 = s3 = b
             for k in range(d):
                 s += x[k] * w[k]
@@ -77,6 +86,7 @@ cdef inline void pull_wide(Layout* L, const floating* values, const index* indic
     if Layout is Dense:
         while i + 4 <= n:
             x = values + (lo + i) * d
+            ahead(x + n * d, 1, 4 * d)
             for k in range(d):
                 G[k] += (c[i] * x[k] + c[i + 1] * x[k + d]) + (c[i + 2] * x[k + 2 * d] + c[i + 3] * x[k + 3 * d])
             i += 4
@@ -188,7 +198,35 @@ def pass_csr(const floating[::1] data, const index[::1] indices, const index[::1
     return pass_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, d, w, b, z, kind, a, G, loss, y, c)
 
 
-# ---------------------------------------------------------------- Hessians of rows with many zeros
+# ---------------------------------------------------------------- Hessians
+def weigh(const floating[:, ::1] X, const double[::1] centre, const double[::1] inverse, const double[::1] root,
+          double[:, ::1] out):
+    """out = root (x - centre) inverse, and root behind it where out has a column more.
+
+    Parameters
+    ----------
+    X : (n, d)
+    centre, inverse : (d,)
+    root : (n,)
+    out : at least n rows of d or d + 1
+    """
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], k = out.shape[1], i, j
+    cdef double* o
+    cdef const floating* x
+    if out.shape[0] < n or not d <= k <= d + 1 or centre.shape[0] != d or inverse.shape[0] != d or root.shape[0] != n:
+        raise ValueError(f"out has shape {(out.shape[0], k)}, X {(n, d)}, root {root.shape[0]} entries")
+    if n == 0 or k == 0:
+        return
+    with nogil:
+        for i in range(n):
+            o = &out[i, 0]
+            x = &X[i, 0] if d else NULL
+            for j in range(d):
+                o[j] = (x[j] - centre[j]) * (inverse[j] * root[i])
+            if k > d:
+                o[d] = root[i]
+
+
 cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, double* H, Py_ssize_t k) noexcept nogil:
     """H += v v', the upper triangle."""
     cdef Py_ssize_t i, j

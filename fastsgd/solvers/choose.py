@@ -25,5 +25,5 @@ def solve(problem, tol, report, w=None, b=0.0, a=None, seed=0):
         left = newton.newton(problem, u, b, tol, report, cold, seed)
         if left is None:
             return
-        u, b, a = left
+        u, b, a = left[0], left[1], left[2]()
     dual.dual(problem, u, b, tol, report, a, seed)

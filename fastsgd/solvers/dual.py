@@ -61,7 +61,7 @@ def dual(problem, u, b, tol, report, a=None, seed=0):
         bound, z = p.least(a, u, b)
         F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
         estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
-        if report(Step(u, b, F, bound, estimate, a)):
+        if report(Step(u, b, F, bound, estimate, lambda: a)):
             return
         since += 1
         old = c

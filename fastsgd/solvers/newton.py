@@ -1,8 +1,11 @@
-"""Newton's method for smooth losses with L2: few passes, each of a few products with X.
+"""Smooth losses with L2: a quasi-Newton method whose first guess of the Hessian is that of a sample of the rows.
 
-A sample of the rows gives the start and a Hessian; on all rows the Newton step is found by conjugate gradients with that
-Hessian as preconditioner, or, where the rows are few beside the columns, by Cholesky of the Hessian itself.
+The sample gives the start, too. Each iteration is one pass over all rows: loss, slopes and gradient. The dual point comes
+from the same pass: minus the slopes, but on the rows of the sample those of the quadratic model at its step, by which the
+gradient is made up for, exactly.
 """
+
+from functools import partial
 
 import numpy as np
 from scipy.linalg import blas, cho_factor, cho_solve
@@ -11,17 +14,20 @@ from fastsgd._kernels import solve
 from fastsgd.solvers.report import Step
 
 ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
-COARSE, FINE, MOST = 8, 40, 1500  # rows of the first sample, and of the last, for each column
-FEWEST = 1000
-LOOSE = 1e-2  # far from the optimum, a step that is so near to Newton's is as good
+COARSE, FINE = 40, 25  # rows of the first sample, and of the last, for each column: at least
+FEWEST = 2000
+NEAR = 2.5e-3  # the suboptimality of the sample's optimum that is aimed at, gap included
+MOST = 0.25  # of the rows: a sample that must be larger might be all of them
+GROWTH = 3  # of a sample's rows to those of the next, at least
+MEMORY = 10  # of the quasi-Newton method
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
-NEAR = 5e-3  # a decrement, as a share of F, beyond which the model's dual point is not worth a look
-EASY, TRY = 8, 4  # products that a diagonal may take for a step; in which a Hessian's time is worth the trial,
-WORTH = 1e-2  # and so many seconds more
-FINAL = 2  # steps on the larger sample
-EXACT = 8  # products with the Hessian that the exact one may cost
+SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
-PRODUCTS = 40  # conjugate gradients end here
+TRY, WORTH = 6, 5e-3  # passes, and seconds more, in which a Hessian's time is worth the trial of a diagonal one
+EASY = 12  # passes of that trial
+CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
+HOPELESS = 0.01  # of the rows outside it: the step is too large
+ROUNDS = 6  # in which rows whose dual would leave its domain are left out of the correction
 
 # The curvature of a smooth loss from its slope g: without another exponential.
 CURVATURE = {
@@ -47,41 +53,79 @@ def curvature(problem, g):
 
 
 class Hessian:
-    """Cholesky factor of mean h x x' + diag(l2), the intercept last; of a sample, with the diagonal seen to."""
+    """mean of h x x' over the rows of a sample, plus diag(l2); the intercept last.
 
-    def __init__(self, problem, h, of_sample):
-        H = gram(problem, problem.weighted(h))
-        if of_sample:  # a column that the sample hardly has: its curvature is about that of the others
-            diagonal = np.einsum("ii->i", H)
-            usual = problem.mean(h)
-            diagonal[: problem.d] = np.maximum(diagonal[: problem.d], 0.5 * usual)
-        self.problem = problem
+    Attributes
+    ----------
+    sample : Problem
+    h : (rows of the sample,)
+        Curvatures.
+    """
+
+    def __init__(self, sample, h, H=None):
+        self.sample, self.h = sample, h
+        self.H = gram(sample, sample.weighted(h)) if H is None else H
+        H, d = self.H.copy(order="F"), sample.d
         diagonal = np.einsum("ii->i", H)
-        diagonal[: problem.d] += problem.penalties[1]
+        diagonal[:d] += sample.penalties[1]
         little = 1e-14 * max(float(diagonal.max(initial=0.0)), 1e-300)
         diagonal += little
         while True:
             try:
-                self.factor = cho_factor(H, lower=False, check_finite=False)
+                self.factor = cho_factor(H, lower=False, overwrite_a=False, check_finite=False)
                 break
             except np.linalg.LinAlgError:
                 little *= 100.0
                 diagonal += little
 
+    @classmethod
+    def at(cls, sample, u, b):
+        """Of the curvatures at (u, b)."""
+        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
+
     def solve(self, r):
         return cho_solve(self.factor, r, check_finite=False)
+
+    def without(self, rows):
+        """The same, but that those rows of the sample have no curvature."""
+        less, h = self.sample.rows(rows), self.h.copy()
+        h[rows] = 0.0
+        return Hessian(self.sample, h, self.H - gram(less, less.weighted(self.h[rows])) * less.share)
+
+    def gap(self, decrement, r):
+        """What is to be expected of `least`: the decrement's half in F, and in the dual its half, spread over fewer rows."""
+        return 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+
+    def better(self, problem, u, b, g, seed):
+        """That of this iterate, and of four times the rows."""
+        rows = 4 * self.sample.n
+        if self.sample is problem or 2 * rows > problem.n:
+            return Hessian(problem, curvature(problem, g))
+        return Hessian.at(problem.sample(rows, seed), u, b)
+
+    def least(self, *args):
+        return least(*args[:-1], self, args[-1])
 
 
 class Diagonal:
     """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
 
-    def __init__(self, problem, h):
-        usual = problem.mean(h)
-        usual = max(usual, 1e-300)
+    sample = None
+
+    def __init__(self, problem, g):
+        usual = max(problem.mean(curvature(problem, g)), 1e-300)
+        self.l2 = problem.penalties[1]
         self.diagonal = np.append(usual + problem.penalties[1], usual if problem.intercept else [])
 
     def solve(self, r):
         return r / self.diagonal
+
+    def gap(self, decrement, r):
+        """The gap of minus the slopes, their sum being 0."""
+        return float(np.divide(r[: len(self.l2)] ** 2, 2.0 * self.l2, out=np.full(len(self.l2), np.inf), where=self.l2 > 0).sum())
+
+    def least(self, problem, u, b, z, g, gradient, loss, p):
+        return problem.least(-g)[0], None
 
 
 def gram(problem, h):
@@ -95,26 +139,12 @@ def gram(problem, h):
         H /= n
         return H
     H, rows = np.zeros((k, k), order="F"), max(64, ROWS_BYTES // (8 * k))
-    part = np.ones((rows, k))
+    part = np.empty((min(rows, n), k))
     for lo in range(0, n, rows):
-        m = min(rows, n - lo)
-        B = part[:m]
-        np.subtract(problem.X[lo : lo + m], problem.centre, out=B[:, :d])
-        B[:, :d] *= inverse
-        B[:, d:] = 1.0
-        B *= root[lo : lo + m, None]
-        H = blas.dsyrk(1.0 / n, B.T, beta=1.0, c=H, overwrite_c=1)
+        X, m = problem.X[lo : lo + rows], min(rows, n - lo)
+        solve.weigh(X, problem.centre, inverse, root[lo : lo + m], part)
+        H = blas.dsyrk(1.0 / n, part[:m].T, beta=1.0, c=H, overwrite_c=1)
     return H
-
-
-def seconds(problem):
-    """What a certificate by Newton's method takes, about."""
-    rows = max(FEWEST, FINE * problem.d)
-    if gram_seconds(problem, min(rows, problem.n)) > TRY * pass_seconds(problem) + WORTH:
-        return 25 * pass_seconds(problem)  # if it is easy; if not, little was lost
-    if 3 * rows > problem.n:
-        return 8 * (gram_seconds(problem, problem.n) + problem.d**3 / 4e10)
-    return 30 * pass_seconds(problem) + 6 * gram_seconds(problem, rows) + 12 * problem.d**3 / 4e10
 
 
 def by_values(problem):
@@ -130,13 +160,25 @@ def gram_seconds(problem, rows):
 
 
 def pass_seconds(problem):
-    """What a product with the Hessian takes, about."""
-    return (
-        problem.n
-        * problem.d
-        * (problem.measures.filled if problem.sparse else 1.0)
-        * (1.2e-9 if problem.sparse else 0.4e-9)
-    )
+    """What a pass takes, about."""
+    values = problem.d * (problem.measures.filled if problem.sparse else 1.0)
+    return problem.n * (values * (1.5e-9 if problem.sparse else 0.35e-9) + 2e-9)
+
+
+def sample_rows(problem):
+    """How many rows give the Hessian: all of them where that is no dearer than what the sample saves."""
+    n, d = problem.n, problem.d + 1
+    fewest = max(FEWEST, FINE * d)
+    affordable = 2.0 * pass_seconds(problem) / gram_seconds(problem, 1)
+    return n if MOST * n < fewest else int(max(fewest, min(np.sqrt(d * n / NEAR), affordable, MOST * n)))
+
+
+def seconds(problem):
+    """What a certificate by Newton's method takes, about."""
+    rows = sample_rows(problem)
+    hessian = gram_seconds(problem, rows) + problem.d**3 / 4e10
+    trial = EASY if hessian > TRY * pass_seconds(problem) + WORTH else 0
+    return 2.0 * hessian + (trial + 5) * pass_seconds(problem)
 
 
 def newton(problem, u, b, tol, report, cold=True, seed=0):
@@ -149,140 +191,155 @@ def newton(problem, u, b, tol, report, cold=True, seed=0):
 
     References
     ----------
-    Nocedal and Wright (2006), Numerical optimization, algorithm 7.1. Byrd, Chin, Neveitt and Nocedal (2011), On the use of
+    Nocedal and Wright (2006), Numerical optimization, algorithm 7.4. Byrd, Chin, Neveitt and Nocedal (2011), On the use of
     stochastic Hessian information in optimization methods for machine learning.
     """
-    whole = gram_seconds(problem, problem.n)
-    affordable = 2.0 * pass_seconds(problem) / whole * problem.n
-    fine = int(max(FEWEST, FINE * problem.d, min(0.3 * problem.n, MOST * problem.d, affordable)))
-    quadratic = problem.loss.name == "squared_error"  # one step from anywhere
-    if gram_seconds(problem, min(fine, problem.n)) > TRY * pass_seconds(problem) + WORTH:
-        left = _newton(problem, u, b, tol, report, "diagonal")
-        if left is None:
+    rows = sample_rows(problem)
+    if gram_seconds(problem, rows) > TRY * pass_seconds(problem) + WORTH:
+        u, b, a, over = descend(problem, u, b, report, most=EASY)
+        if over:
             return None
-        u, b, cold = *left[:2], False
-    if 3 * fine > problem.n:
-        return _newton(problem, u, b, tol, report, None)
-    coarse = max(FEWEST // 2, COARSE * problem.d)
-    for rows, most in ((coarse, 8), (max(coarse, fine // 6), 3)) if cold and not quadratic else ():
-        u, b, _ = _rough(problem.sample(rows, seed), u, b, most)
-        seed += 1
-    exact, hessian = whole < EXACT * pass_seconds(problem), None
-    if (cold and not quadratic) or not exact:
-        u, b, hessian = _rough(problem.sample(fine, seed), u, b, FINAL if cold and not quadratic else 0, not exact)
-    return _newton(problem, u, b, tol, report, None if exact else hessian)
+        cold = False
+    parts, hessian = [problem] if rows == problem.n else [problem.sample(rows, seed), problem], None
+    while cold and problem.loss.name != "squared_error" and parts[0].n > GROWTH * max(FEWEST, COARSE * problem.d):
+        parts.insert(0, parts[0].sample(max(FEWEST, COARSE * problem.d, parts[0].n // 10), seed + len(parts)))
+    for part in parts[:-1]:
+        if cold:
+            hessian = hessian or Hessian.at(part, u, b)
+            u, b, *_ = descend(part, u, b, Quiet(part), hessian)
+        hessian = Hessian.at(part, u, b)
+    hessian = hessian or Hessian.at(problem, u, b)
+    *left, over = descend(problem, u, b, report, hessian)
+    return None if over else left
 
 
-def _rough(sample, u, b, most, last=False):
-    """At most so many steps on a sample, until the error is far below that of having seen but a sample; and its Hessian, with
-    `last` that of the last iterate."""
-    loss, z, g, gradient = sample.slopes(u, b)
-    hessian = Hessian(sample, curvature(sample, g), True)
-    for k in range(most):
-        r = -_full(sample, u, gradient)
-        p = hessian.solve(r)
-        decrement = float(r @ p)
-        t = sample.margins(*_split(sample, p))
-        size, F, z, g = _search(sample, u, p, z, t, loss + sample.penalty(u), decrement)
-        u, b = u + size * p[: sample.d], b + (size * p[-1] if sample.intercept else 0.0)
-        # a whole step leaves a small part of the decrement; d / n is, about, the share of F by which a sample misleads
-        enough = decrement <= 10.0 * abs(F) * sample.d / sample.n or size == 0 or k == most - 1
-        if last or not enough:
-            hessian = Hessian(sample, curvature(sample, g), True)
-        if enough:
-            break
-        loss = F - sample.penalty(u)
-        gradient = sample.pull(sample.weighted(g))[:2]
-    return u, b, hessian
+class Quiet:
+    """The report of a sample's problem: over when the error is far below that of having seen but a sample."""
+
+    tol = 0.0
+
+    def __init__(self, sample):
+        self.enough, self.passes = 0.1 * (sample.d + 1) / sample.n, 0
+
+    def __call__(self, step):
+        self.passes += 1
+        return step.stuck or step.estimate <= self.enough * abs(step.objective) or self.passes > 20
 
 
-def _newton(problem, u, b, tol, report, hessian):
-    """Newton on all rows; `hessian` is that of a sample, None for the exact one of each iterate, or "diagonal".
+def descend(problem, u, b, report, hessian=None, most=np.inf):
+    """Quasi-Newton on all rows of the problem, from the Hessian of a sample or (None) a diagonal, for so many passes.
 
     Returns
     -------
-    None, or (u, b, a)
-        Where it got stuck, or where the diagonal was not near enough.
+    u, b, a, over
+        Where it ended, its dual point, and whether `report` said so.
     """
-    d, quadratic = problem.d, problem.loss.name == "squared_error"
     loss, z, g, gradient = problem.slopes(u, b)
-    F, exact, diagonal = loss + problem.penalty(u), hessian is None, hessian == "diagonal"
+    F, pairs, before, passes = loss + problem.penalty(u), [], np.inf, 0
+    hessian = Diagonal(problem, g) if hessian is None else hessian
     while True:
-        h = curvature(problem, g)
-        if exact:
-            hessian = Hessian(problem, h, False)
-        elif diagonal:
-            hessian = Diagonal(problem, problem.weighted(h))
         r = -_full(problem, u, gradient)
-        p, t, decrement, products = _direction(problem, r, problem.weighted(h), hessian, tol * abs(F))
-        a = -(g + h * t)  # minus the slopes of the quadratic model: X'a is l2 (u + p)
-        size, F, z, g = _search(problem, u, p, z, t, F, decrement)
-        u, b = u + size * p[:d], b + (size * p[-1] if problem.intercept else 0.0)
-        bound = -np.inf
-        if quadratic or decrement <= min(20.0 * tol, NEAR) * abs(F) or size == 0:
-            bound, _ = problem.least(a if size == 1 else -g)
-        if size == 0 and decrement > ROUNDING * abs(F):
-            return u, b, -g
-        # the error left after a whole step is a small part of the decrement; after none it is rounding
-        estimate = 0.1 * decrement if size == 1 else decrement
-        if report(Step(u, b, F, bound, estimate, a=-g, stuck=size == 0)):
-            return None
-        if diagonal and products > EASY:
-            return u, b, -g
-        gradient = problem.pull(problem.weighted(g))[:2]
+        p = hessian.solve(r)
+        decrement, bound, a = float(r @ p), -np.inf, None
+        if hessian.gap(decrement, r) <= CLOSE * report.tol * abs(F):
+            bound, a = hessian.least(problem, u, b, z, g, gradient, loss, p)
+        a, passes = a or partial(_dual, g), passes + 1
+        if report(Step(u, b, F, bound, decrement, a=a)):
+            return u, b, a, True
+        if passes >= most:
+            return u, b, a, False
+        if decrement > SLOW * before and hessian.sample is not None:
+            hessian, pairs, decrement = hessian.better(problem, u, b, g, passes), [], np.inf
+            p = hessian.solve(r)
+        before = decrement
+        p = _two_loops(r, pairs, hessian) if pairs else p
+        slope = float(r @ p)
+        size, F, z, new = _search(problem, u, b, p, z, F, slope)
+        if size == 0:
+            stuck = slope <= ROUNDING * abs(F) and report(Step(u, b, F, bound, decrement, a=a, stuck=True))
+            return u, b, a, stuck
+        u, b = u + size * p[: problem.d], b + (size * p[-1] if problem.intercept else 0.0)
+        loss, g, gradient = new
+        s, q = size * p, _full(problem, u, gradient) + r
+        if float(s @ q) > 0:
+            pairs = [*pairs, (s, q)][-MEMORY:]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a curvature of next to nothing: seen to below
-def _direction(problem, r, h, hessian, aim):
-    """Solve H p = r; returns p, its margins, r.p, and the number of products.
-
-    The dual point of p misses by the residual, which costs sum r_j^2 / (2 l2_j): conjugate gradients end when that is
-    far below `aim`, or hopeless; or when r.p is near enough while it is far above.
-    """
-    l2, d = problem.penalties[1], problem.d
-    p, t, left, conjugate, before = np.zeros_like(r), np.zeros(problem.n), r, None, None
-    first = 0.0
-    for k in range(PRODUCTS):
-        s = hessian.solve(left)
-        power = float(left @ s)
-        first = power if k == 0 else first
-        if not 1e-24 * first < power < np.inf:
-            break
-        conjugate = s if before is None else s + (power / before) * conjugate
-        before = power
-        t_c, product = problem.curved(*_split(problem, conjugate), h)
-        q = _full(problem, conjugate[:d], product)
-        bend = float(conjugate @ q)
-        if not bend > 0:
-            break
-        size = power / bend
-        if not np.isfinite(size * q).all() or not np.isfinite(size * t_c).all():
-            break
-        p, t, left = p + size * conjugate, t + size * t_c, left - size * q
-        if power <= LOOSE * first and first > 20.0 * aim and problem.loss.name != "squared_error":
-            break
-        missed = np.divide(left[:d] ** 2, 2.0 * l2, out=np.full(d, np.inf), where=l2 > 0).sum() if d else 0.0
-        if missed <= 0.1 * aim or (missed == np.inf and power <= 1e-6 * first):
-            break
-    return p, t, float(r @ p), k
+def _two_loops(r, pairs, hessian):
+    """The direction of L-BFGS from steps s and the changes q of the gradient: those make up for what the Hessian misses."""
+    r, taken = r.copy(), []
+    for s, q in reversed(pairs):
+        share = float(s @ r) / float(s @ q)
+        taken.append(share)
+        r = r - share * q
+    p = hessian.solve(r)
+    for (s, q), share in zip(pairs, reversed(taken), strict=True):
+        p = p + (share - float(q @ p) / float(s @ q)) * s
+    return p
 
 
-@np.errstate(over="ignore", invalid="ignore")  # too far: not less, and so not taken
-def _search(problem, u, p, z, t, F, decrement):
-    """Backtracking along p on margins z + size t: (size, F there, margins, slopes)."""
-    size = 1.0
+def _search(problem, u, b, p, z, F, slope):
+    """Backtracking along p: (size, F there, margins, (mean loss, slopes, gradient))."""
+    size, d = 1.0, problem.d
+    loss, there, g, gradient = problem.slopes(u + p[:d], b + (p[d] if problem.intercept else 0.0))
+    new = loss + problem.penalty(u + p[:d])
+    if new <= F - SUFFICIENT * slope:
+        return size, new, there, (loss, g, gradient)
+    t = there - z
     while size > 1e-10:
-        there = z + size * t
-        value, g = problem.loss.both(there, problem.y)
-        new = problem.mean(value) + problem.penalty(u + size * p[: problem.d])
-        if new <= F - SUFFICIENT * size * decrement:
-            return size, new, there, g
         size *= 0.5
-    return 0.0, F, z, problem.loss.both(z, problem.y)[1]
+        value, g = problem.loss.both(z + size * t, problem.y)
+        loss = problem.mean(value)
+        new = loss + problem.penalty(u + size * p[:d])
+        if new <= F - SUFFICIENT * size * slope:
+            return size, new, z + size * t, (loss, g, problem.pull(problem.weighted(g))[:2])
+    return 0.0, F, z, None
+
+
+def least(problem, u, b, z, g, gradient, loss, hessian, p):
+    """A lower bound of min F from one pass and the rows of the Hessian, and its dual point.
+
+    With a = -g - h t on the sample's rows, t the margins of the step p, and -g on the others, mean a x is what the penalty
+    asks for; what rounding leaves of it is paid for. Where a leaves the domain of the loss's conjugate, the row's h is set
+    to 0, and another step taken.
+    """
+    sample, l2 = hessian.sample, problem.penalties[1]
+    g_s = g if sample is problem else g[sample.at]
+    G, g_b = gradient
+    for _ in range(ROUNDS):
+        change = hessian.h * sample.margins(*_split(sample, p))
+        after = sample.loss.conjugate(g_s + change / sample.share, sample.y)
+        bad = np.flatnonzero(~np.isfinite(after))
+        if not len(bad):
+            break
+        if len(bad) > HOPELESS * sample.n:
+            return -np.inf, None
+        hessian = hessian.without(bad)
+        p = hessian.solve(-_full(problem, u, gradient))
+    else:
+        return -np.inf, None
+    more, more_b, _ = sample.pull(sample.weighted(change))
+    v, v_b = G + more, (g_b + more_b) if problem.intercept else 0.0
+    if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # more than rounding
+        return -np.inf, None
+    conjugate = sample.mean(after)
+    if sample is not problem:  # of the other rows by Fenchel's equality
+        z_s = z[sample.at]
+        known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
+        conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
+    quadratic = np.divide(v**2, 2.0 * l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
+    dual = partial(_dual, g, sample.at, change / sample.share)
+    return -conjugate - float(quadratic.sum()) - abs(v_b * b), dual
+
+
+def _dual(g, at=slice(0), change=0.0):
+    a = -g
+    a[at] -= change
+    return a
 
 
 def _full(problem, u, gradient):
-    """A gradient of the mean loss, or a product with its Hessian, with the L2 part: one vector, the intercept last."""
+    """A gradient of the mean loss with the L2 part: one vector, the intercept last."""
     G, g = gradient
     G = G + problem.penalties[1] * u
     return np.append(G, g) if problem.intercept else G

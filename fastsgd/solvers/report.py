@@ -1,5 +1,6 @@
 """What a solver tells after each pass, and when it is over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -21,8 +22,8 @@ class Step:
         A lower bound of min F; -inf where none was worked out.
     estimate : float
         What F - min F probably is.
-    a : (n,) or None
-        The dual point, to start from next time.
+    a : callable or None
+        Makes the dual point (n,), to start from next time.
     stuck : bool
         Rounding lets it go no further.
     """
@@ -32,7 +33,7 @@ class Step:
     objective: float
     bound: float = -np.inf
     estimate: float = np.inf
-    a: np.ndarray | None = None
+    a: Callable | None = None
     stuck: bool = False
 
 
