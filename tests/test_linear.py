@@ -199,7 +199,7 @@ def test_the_dual_starts_where_it_stopped():
     first = Report(0, 1e-6, 500)
     dual(p, np.zeros(6), 0.0, 1e-6, first)
     again = Report(0, 1e-5, 500)
-    dual(p, first.best.u, first.best.b, 1e-5, again, first.best.a)
+    dual(p, first.best.u, first.best.b, 1e-5, again, first.best.a())
     assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
 
 

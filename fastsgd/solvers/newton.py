@@ -63,8 +63,8 @@ class Hessian:
     """
 
     def __init__(self, sample, h, H=None):
-        self.sample, self.h = sample, h
-        self.H = gram(sample, sample.weighted(h)) if H is None else H
+        self.sample, self.h = sample, h if sample.c is None else np.where(sample.c > 0, h, 0.0)
+        self.H = gram(sample, sample.weighted(self.h)) if H is None else H
         H, d = self.H.copy(order="F"), sample.d
         diagonal = np.einsum("ii->i", H)
         diagonal[:d] += sample.penalties[1]
@@ -235,7 +235,7 @@ def descend(problem, u, b, report, hessian=None, most=np.inf):
         Where it ended, its dual point, and whether `report` said so.
     """
     loss, z, g, gradient = problem.slopes(u, b)
-    F, pairs, before, passes = loss + problem.penalty(u), [], np.inf, 0
+    F, pairs, before, passes, failed = loss + problem.penalty(u), [], np.inf, 0, 0
     hessian = Diagonal(problem, g) if hessian is None else hessian
     while True:
         r = -_full(problem, u, gradient)
@@ -243,12 +243,14 @@ def descend(problem, u, b, report, hessian=None, most=np.inf):
         decrement, bound, a = float(r @ p), -np.inf, None
         if hessian.gap(decrement, r) <= CLOSE * report.tol * abs(F):
             bound, a = hessian.least(problem, u, b, z, g, gradient, loss, p)
+            failed += bound == -np.inf
         a, passes = a or partial(_dual, g), passes + 1
         if report(Step(u, b, F, bound, decrement, a=a)):
             return u, b, a, True
         if passes >= most:
             return u, b, a, False
-        if decrement > SLOW * before and hessian.sample is not None:
+        if (decrement > SLOW * before or failed > 1) and hessian.sample is not None:
+            failed = 0
             hessian, pairs, decrement = hessian.better(problem, u, b, g, passes), [], np.inf
             p = hessian.solve(r)
         before = decrement
