@@ -131,11 +131,14 @@ class Problem:
         loss, total = self._pass(*self.outward(u, b), z, 2, a, G, self.loss, self.y, self.c)
         return loss / self.n, z, a, self._pulled(G, total)
 
-    def curved(self, p, p_b, h):
-        """One pass: margins t of (p, p_b), and mean of h t x, of h t: the product with the Hessian of curvatures h."""
-        t, G = np.empty(self.n), np.zeros(self.d)
-        _, total = self._pass(*self.outward(p, p_b), t, 1, h, G)
-        return t, self._pulled(G, total)
+    def full(self, gradient, u):
+        """A gradient of the mean loss with the L2 part: one vector, the intercept last."""
+        G = gradient[0] + self.penalties[1] * u
+        return np.append(G, gradient[1]) if self.intercept else G
+
+    def split(self, p):
+        """Such a vector as (u, b)."""
+        return (p[:-1], float(p[-1])) if self.intercept else (p, 0.0)
 
     def pull(self, a, u=None, b=0.0):
         """One pass: (mean of a x, mean of a, margins of (u, b) if asked for)."""
