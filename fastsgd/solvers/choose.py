@@ -26,7 +26,9 @@ def solve(problem, tol, report, w=None, b=0.0, a=None, seed=0):
     u, b = problem.inward(np.zeros(problem.d) if cold else w, b)
     if fastest(problem) == "dual":
         other = newton.applies(problem) and problem.d <= WIDEST
-        left = dual.dual(problem, u, b, tol, report, a, seed, dual.worth(newton.seconds(problem), problem) if other else np.inf)
+        left = dual.dual(
+            problem, u, b, tol, report, a, seed, dual.worth(newton.seconds(problem), problem) if other else np.inf
+        )
         if left is None:
             return
         (u, b, a), cold = left, False

@@ -91,9 +91,9 @@ class Heads:
             with ThreadPoolExecutor(self.n_jobs) as pool:
                 list(pool.map(self._solve, range(self.K)))
 
-    def _report(self, h, least=0.0):
+    def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
-        self.reports.append(Report(h, self.tol, self.max_iter, each, least))
+        self.reports.append(Report(h, self.tol, self.max_iter, each, least, bound))
         return self.reports[-1]
 
     def _each(self, report):
@@ -117,7 +117,10 @@ class Heads:
         first = self.problems.get(0)
         same = first is not None and weight is None
         problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
-        report = self._report(h, ROUNDING * float(abs(self.loss.value(0.0, y[:: len(y) // LOOK + 1])).mean()))
+        zero = ROUNDING * float(abs(self.loss.value(0.0, y[:: len(y) // LOOK + 1])).mean())
+        report = self._report(
+            h, zero, -np.inf if self.loss.name in ("poisson", "gamma") else 0.0
+        )  # no other is negative
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
         if self.start is not None and self.start[2] is not None:

@@ -7,8 +7,12 @@ from fastsgd._kernels import solve
 
 ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
 FLAT = 0.1  # of the rows have any curvature: then a bound of it is taken
+FREE = 2e-4  # seconds that don't count: what Python takes for a pass
 MEMORY = 10  # steps that are remembered
-HOPELESS, ROUNDS = 0.01, 6  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
+HOPELESS, ROUNDS = (
+    0.01,
+    6,
+)  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
 
 
 def _huber(near):
@@ -112,8 +116,9 @@ class Hessian(Approximation):
         return Hessian.at(problem if rows == problem.n else problem.sample(rows, seed), u, b)
 
     def worth(self, problem):
-        """The number of passes that took half the time of a better one."""
-        return 0.5 * gram_seconds(problem, self._rows(problem)) / pass_seconds(problem)
+        """The number of passes that took half the time of a better one; 0 where that takes no time to speak of."""
+        time = gram_seconds(problem, self._rows(problem))
+        return 0.5 * time / pass_seconds(problem) if time > FREE else 0.0
 
     def expected(self, decrement, r):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
@@ -170,7 +175,9 @@ class Diagonal(Approximation):
 
     def expected(self, decrement, r):
         """Both are the gap of minus the slopes, their mean being 0."""
-        gap = 0.5 * float(np.divide(r[: len(self.l2)] ** 2, self.l2, out=np.full(len(self.l2), np.inf), where=self.l2 > 0).sum())
+        gap = 0.5 * float(
+            np.divide(r[: len(self.l2)] ** 2, self.l2, out=np.full(len(self.l2), np.inf), where=self.l2 > 0).sum()
+        )
         return gap, gap
 
     def least(self, problem, u, b, loss, z, g, gradient):
@@ -180,7 +187,7 @@ class Diagonal(Approximation):
 # ---------------------------------------------------------------- the matrix, and what it takes
 def gram(problem, h):
     """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
-    n, d, k = problem.n, problem.d, problem.d + problem.intercept
+    n, k = problem.n, problem.d + problem.intercept
     root, inverse = np.sqrt(h), 1.0 / problem.scale
     if by_values(problem):
         H = np.zeros((k, k))

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.hessian import CURVATURE, MEMORY, Diagonal, Hessian, gram_seconds, pass_seconds, row_seconds
+from fastsgd.solvers.hessian import CURVATURE, Diagonal, Hessian, gram_seconds, pass_seconds, row_seconds
 from fastsgd.solvers.report import Step
 
 FEWEST, COARSE, FINE = 2000, 40, 100  # rows of a sample, of the first and of the last for each column: at least,
@@ -21,6 +21,7 @@ GROWTH = 3  # of a sample's rows to those of the next, at least
 PASSES = 20  # over a sample at the most
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
+SHORT, LOST = 0.25, 5  # a step that short means that the Hessian is bad; it counts as so many passes
 CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 TRY, WORTH = 2, 5e-3  # passes, and seconds more: a Hessian that takes longer makes a trial of a diagonal worthwhile,
@@ -45,9 +46,10 @@ def sample_rows(problem):
 
 def seconds(problem):
     """What a certificate by Newton's method takes, about."""
-    hessian = gram_seconds(problem, sample_rows(problem))
-    trial = EASY if hessian > TRY * pass_seconds(problem) + WORTH else 0
-    return 2.0 * hessian + (trial + 5) * pass_seconds(problem)
+    rows = sample_rows(problem)
+    hessian, passes = gram_seconds(problem, rows), 5 + 200 * problem.d / rows
+    passes += EASY if hessian > TRY * pass_seconds(problem) + WORTH else 0
+    return 2.0 * hessian + passes * pass_seconds(problem)
 
 
 def newton(problem, u, b, tol, report, cold=True, seed=0):
@@ -116,13 +118,15 @@ def descend(problem, u, b, report, hessian, most=np.inf):
             return u, b, a, True
         if passes >= most:
             return u, b, a, False
-        if (decrement > SLOW * before or failed > 1 or since > MEMORY) and since >= hessian.worth(problem):
+        worth = hessian.worth(problem)
+        if since >= worth and (decrement > SLOW * before or failed > 1 or since > LOST or (not worth and passes > 1)):
             hessian, since, failed, decrement = hessian.better(problem, u, b, passes), 0, 0, np.inf
         p, before = hessian.direction(r), decrement
         size, F, z, new = _search(problem, u, b, p, z, F, float(r @ p))
         if size == 0:
             stuck = float(r @ p) <= ROUNDING * abs(F) and report(Step(u, b, F, bound, estimate, a, stuck=True))
             return u, b, a, stuck
+        since += LOST * (size < SHORT)
         (s, s_b), (loss, g, gradient) = problem.split(size * p), new
         u, b = u + s, b + s_b
         hessian.learn(size * p, problem.full(gradient, u) + r)
@@ -145,8 +149,9 @@ def _search(problem, u, b, p, z, F, slope):
     if new <= F - SUFFICIENT * slope:
         return size, new, there, (loss, g, gradient)
     t = there - z
-    while size > 1e-10:
-        size *= 0.5
+    while size > 1e-10:  # to the least of the parabola
+        bend = (new - F) / size + slope
+        size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) else 0.05
         value, g = problem.loss.both(z + size * t, problem.y)
         loss = problem.mean(value)
         new = loss + problem.penalty(u + size * step)
