@@ -49,8 +49,8 @@ class Report:
         Of the best iterate after each pass; the gap is absolute.
     reason : str or None
         "certified": the gap is at most tol times the objective. "estimated": the estimate is a tenth of that, and in as
-        many passes as that took, or until rounding ended it, there was no such gap. "precision": rounding ended it, or the gap is at most `least`, an
-        absolute number, as where the least objective is 0. "max_iter", "callback".
+        many passes as that took, or until rounding ended it, there was no such gap. "precision": rounding ended it, or the
+        gap is at most `least`, an absolute number, as where the least objective is 0. "max_iter", "callback".
     """
 
     def __init__(self, head, tol, max_iter, each=None, least=0.0, bound=-np.inf):
