@@ -174,7 +174,7 @@ def test_the_bound_of_a_sample_is_that_of_its_dual_point(layout, intercept, weig
     y = np.where(CODE == 1, 1.0, 0.0)
     p = Problem(readable(LAYOUTS[layout](X + 0.0)), y, weights, losses.get(loss), 0.0, 0.1, intercept)
     report = Report(0, 1e-10, 100)
-    newton(p, np.zeros(6), 0.0, 1e-10, report)
+    newton(p, np.zeros(6), 0.0, report)
     assert report.reason == "certified"
     u, b = 0.97 * report.best.u, report.best.b
     value, z, g, gradient = p.slopes(u, b)
@@ -254,9 +254,9 @@ def test_the_dual_starts_where_it_stopped():
     y, loss = np.where(CODE == 1, 1.0, -1.0), losses.Hinge()
     p = Problem(X, y, None, loss, 0.0, 1e-2, True)
     first = Report(0, 1e-6, 500)
-    dual(p, np.zeros(6), 0.0, 1e-6, first)
+    dual(p, np.zeros(6), 0.0, first)
     again = Report(0, 1e-5, 500)
-    dual(p, first.best.u, first.best.b, 1e-5, again, first.best.a())
+    dual(p, first.best.u, first.best.b, again, first.best.a())
     assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
 
 

@@ -18,7 +18,7 @@ PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
 
 
-def dual(problem, u, b, tol, report, a=None, seed=0, epochs=np.inf):
+def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     """Minimise from (u, b) and the dual point a (None for zeros) until `report` says stop; at most so many epochs.
 
     Returns

@@ -126,7 +126,7 @@ class Heads:
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, self.tol, report, **begin, seed=self.seed)
+            solve(problem, report, **begin, seed=self.seed)
         finally:
             self.keep(report)
 

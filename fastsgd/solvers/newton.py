@@ -52,7 +52,7 @@ def seconds(problem):
     return 2.0 * hessian + passes * pass_seconds(problem)
 
 
-def newton(problem, u, b, tol, report, cold=True, seed=0):
+def newton(problem, u, b, report, cold=True, seed=0):
     """Minimise from (u, b), coordinates of the problem, until `report` says stop.
 
     Returns
