@@ -7,7 +7,7 @@ from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss
 cdef enum:
     TILE = 64               # rows taken together, so that a loss vectorises: at most so many,
     TILE_VALUES = 4096      # and of about so many values, which stay in the first cache
-    GIVEN, TIMES, SLOPE     # what multiplies a row: a; a times its margin; c times its slope, which goes to a
+    GIVEN, SLOPE            # what multiplies a row: a; c times its slope, which goes to a
 
 # What a pass reads and writes.
 cdef struct Through:
@@ -110,7 +110,7 @@ cdef void through(Layout* L, const floating* values, const index* indices, const
     cdef double* z
     cdef double* a
     if Layout is Dense:
-        tile = max(4, min(TILE, TILE_VALUES // (d + 1)))
+        tile = max(4, min(TILE, TILE_VALUES // (d + 1) // 4 * 4))
     while lo < rows:
         n = min(tile, rows - lo)
         z, a = P.z + lo, P.a + lo
@@ -127,7 +127,7 @@ cdef void through(Layout* L, const floating* values, const index* indices, const
                 P.loss += value[i] if P.c is NULL else P.c[lo + i] * value[i]
         elif P.a is not NULL:
             for i in range(n):
-                coef[i] = a[i] * z[i] if P.kind == TIMES else a[i]
+                coef[i] = a[i]
         if P.a is not NULL:
             for i in range(n):
                 P.pull += coef[i]
@@ -145,7 +145,7 @@ cdef tuple pass_rows(Layout* L, const floating* values, const index* indices, co
     for name, array, size in (("w", w, d), ("z", z, rows), ("a", a, rows), ("G", G, d), ("y", y, rows), ("c", c, rows)):
         if array is not None and len(array) != size:
             raise ValueError(f"{name} has {len(array)} entries, X has shape {(rows, d)}")
-    if z is None or kind not in (0, 1, 2) or (kind == 2 and (loss is None or y is None or a is None)):
+    if z is None or kind not in (0, 1) or (kind == 1 and (loss is None or y is None or a is None)):
         raise ValueError("a pass needs z, and for slopes a loss, y and a")
     if rows == 0:
         return 0.0, 0.0
@@ -170,8 +170,8 @@ def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=N
     w, b : (d,) or None, float
         z = X @ w + b is worked out first; None: z is read.
     z : (n,)
-    kind : {0, 1, 2}
-        Row i is multiplied by a[i]; by a[i] z[i]; by c[i] slope(z[i], y[i]), and then the slope is put into a[i].
+    kind : {0, 1}
+        Row i is multiplied by a[i]; or by c[i] slope(z[i], y[i]), and then the slope is put into a[i].
     a : (n,), or None for margins alone
     G : (d,) or None
         The sum of the rows so multiplied is added to it.
@@ -180,7 +180,7 @@ def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=N
     Returns
     -------
     (float, float)
-        The sum of c times the loss (kind 2), and of what multiplied the rows.
+        The sum of c times the loss (kind 1), and of what multiplied the rows.
     """
     cdef Dense layout
     cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL

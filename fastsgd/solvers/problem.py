@@ -128,7 +128,7 @@ class Problem:
     def slopes(self, u, b):
         """One pass: (mean loss, margins, slopes, (gradient of the mean loss in u, in b))."""
         z, a, G = np.empty(self.n), np.empty(self.n), np.zeros(self.d)
-        loss, total = self._pass(*self.outward(u, b), z, 2, a, G, self.loss, self.y, self.c)
+        loss, total = self._pass(*self.outward(u, b), z, 1, a, G, self.loss, self.y, self.c)
         return loss / self.n, z, a, self._pulled(G, total)
 
     def full(self, gradient, u):
