@@ -136,7 +136,8 @@ def main():
             if np.isfinite(b):
                 ratios[share].append(b / m[0])
     means = [
-        f"{np.exp(np.mean(np.log(r or [np.nan]))):.2f} to {share:.1%} ({len(r)} sets)" for share, r in ratios.items()
+        f"{np.exp(np.mean(np.log(r or [np.nan]))):.2f} to {share:.1%} (median {np.median(r or [np.nan]):.2f}, {len(r)} sets)"
+        for share, r in ratios.items()
     ]
     say("")
     say(

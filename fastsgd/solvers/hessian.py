@@ -48,6 +48,11 @@ class Approximation:
     def __init__(self):
         self.pairs = []
 
+    @classmethod
+    def at(cls, sample, u, b):
+        """Of the curvatures at (u, b)."""
+        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
+
     def learn(self, s, q):
         """The gradient changed by q along the step s."""
         if float(s @ q) > 0:
@@ -75,6 +80,8 @@ class Hessian(Approximation):
         Curvatures.
     """
 
+    close = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
+
     def __init__(self, sample, h, H=None):
         super().__init__()
         self.sample, self.h = sample, h if sample.c is None else np.where(sample.c > 0, h, 0.0)
@@ -91,11 +98,6 @@ class Hessian(Approximation):
             except np.linalg.LinAlgError:
                 little *= 100.0
                 diagonal += little
-
-    @classmethod
-    def at(cls, sample, u, b):
-        """Of the curvatures at (u, b)."""
-        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
 
     def solve(self, r):
         return cho_solve(self.factor, r, check_finite=False)
@@ -161,9 +163,11 @@ class Hessian(Approximation):
 class Diagonal(Approximation):
     """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
 
-    def __init__(self, problem, g):
+    close = 1.2  # what is expected is nearly exact
+
+    def __init__(self, problem, h):
         super().__init__()
-        usual = max(problem.mean(curvature(problem, g)), 1e-300)
+        usual = max(problem.mean(h), 1e-300)
         self.l2 = problem.penalties[1]
         self.diagonal = np.append(usual + self.l2, usual if problem.intercept else [])
 

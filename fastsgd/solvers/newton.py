@@ -22,7 +22,6 @@ PASSES = 20  # over a sample at the most
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
 SHORT, LOST = 0.25, 5  # a step that short means that the Hessian is bad; it counts as so many passes
-CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 TRY, WORTH = 2, 5e-3  # passes, and seconds more: a Hessian that takes longer makes a trial of a diagonal worthwhile,
 EASY = 12  # of so many passes
@@ -66,12 +65,12 @@ def newton(problem, u, b, report, cold=True, seed=0):
     learning.
     """
     rows, quadratic = sample_rows(problem), problem.loss.name == "squared_error"
-    sample = problem if rows == problem.n else problem.sample(rows, seed)
     if gram_seconds(problem, rows) > TRY * pass_seconds(problem) + WORTH:
-        u, b, _, over = descend(problem, u, b, report, Diagonal(sample, sample.slopes(u, b)[2]), EASY)
+        u, b, _, over = descend(problem, u, b, report, Diagonal.at(problem.sample(FEWEST, seed), u, b), EASY)
         if over:
             return None
         cold = False
+    sample = problem if rows == problem.n else problem.sample(rows, seed)
     parts, hessian = [sample], None
     while cold and not quadratic and parts[0].n > GROWTH * max(FEWEST, COARSE * problem.d):
         parts.insert(0, parts[0].sample(max(FEWEST, COARSE * problem.d, parts[0].n // 10), seed + len(parts)))
@@ -110,7 +109,7 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         r, passes, since = -problem.full(gradient, u), passes + 1, since + 1
         decrement, bound, change = float(r @ hessian.solve(r)), -np.inf, None
         estimate, gap = hessian.expected(decrement, r)
-        if gap <= CLOSE * report.tol * abs(F):
+        if gap <= hessian.close * report.tol * abs(F):
             bound, change = hessian.least(problem, u, b, loss, z, g, gradient)
             failed += bound == -np.inf
         a = partial(_dual, g, change)
