@@ -62,7 +62,9 @@ class Problem:
         else:
             some = self.X.take(spread(self.n, LOOK, 0), axis=0).astype(np.float64)
             mean = some.mean(axis=0) if self.intercept else np.zeros(self.d)
-            variance, zeros = ((some - mean) ** 2).mean(axis=0), (some == 0).mean(axis=0)
+            zeros = 1.0 - np.count_nonzero(some, axis=0) / len(some)
+            some -= mean
+            variance = np.einsum("ij,ij->j", some, some) / len(some)
             for j in np.flatnonzero(variance <= 1e-24 * mean**2):
                 column = self.X[:, j].astype(np.float64)
                 mean[j] = column.mean() if self.intercept else 0.0
