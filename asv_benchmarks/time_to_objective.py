@@ -7,15 +7,17 @@ more and more iterations, and of those good enough the fastest; on standardised 
 penalty is of the scaled coefficients), the time of standardising left out; CSR as it is.
 
 Data of your own: --data module:function, which returns X and y, or --data file.npz with X and y in it (CSR: data, indices,
-indptr, shape).
+indptr, shape); "name=" before it is what it is called. --page docs/linear.md puts the table there.
 """
 
 import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
 
 import argparse
 import platform
+import re
 import warnings
 from importlib import import_module
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -99,47 +101,62 @@ def main():
         "--most", type=float, default=10.0, help="seconds after which a peer is given no more iterations"
     )
     parser.add_argument("--small", action="store_true", help="a twentieth of the rows: a smoke test, not a measurement")
+    parser.add_argument("--page", type=Path, help="a Markdown file whose table is to be replaced")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    lines = []
+
+    def say(line):
+        print(line, flush=True)
+        lines.append(line)
+
     sets = {name: lambda name=name: make(name, 20 if args.small else 1) for name in SETS if args.rows in name}
-    if args.data and not args.rows:
+    if args.data and not args.rows and not args.page:
         sets = {}
-    sets |= {data: lambda data=data: load(data) for data in args.data}
+    sets |= {data.split("=")[0]: lambda data=data: load(data.split("=")[-1]) for data in args.data}
     if not sets:
         parser.error(f"no set holds {args.rows!r}; there are {', '.join(SETS)}")
     head = "data", "solver", "1%, s", "0.1%, s", "1%, products", "0.1%, products", "stopped by"
-    print(f"| {' | '.join(head)} |\n| --- | --- | ---: | ---: | ---: | ---: | --- |", flush=True)
+    say(f"| {' | '.join(head)} |")
+    say("| --- | --- | ---: | ---: | ---: | ---: | --- |")
     ratios = {share: [] for share in SHARES}
     for name, get in sets.items():
         X, y, loss, penalty = get()
         F, unit = Objective(X, y, loss, penalty), product(X, args.repeats)
         mine = ours(F, args.repeats)
         title = f"{name}: {X.shape[0]:,} x {X.shape[1]:,}"
-        row(title, "**fastsgd**", [m[0] for m in mine], unit, ", ".join(m[2] for m in mine))
-        row("", "reached", [m[1] for m in mine], unit, "")
+        row(say, title, "**fastsgd**", [m[0] for m in mine], unit, ", ".join(m[2] for m in mine))
+        row(say, "", "reached", [m[1] for m in mine], unit, "")
         scaled, best = Scaled(F), [np.inf, np.inf]
         for peer, (make_model, efforts) in peers(F).items():
             taken = theirs(scaled, make_model, efforts, args.repeats, args.most)
             best = [min(pair) for pair in zip(best, taken, strict=True)]
-            row("", peer, taken, unit, "")
+            row(say, "", peer, taken, unit, "")
         for share, m, b in zip(SHARES, mine, best, strict=True):
             if np.isfinite(b):
                 ratios[share].append(b / m[0])
     means = [
-        f"{np.exp(np.mean(np.log(r or [np.nan]))):.2f} to {share:.1%} ({len(r)} sets)" for share, r in ratios.items()
+        f"{np.exp(np.mean(np.log(r or [np.nan]))):.2f} to {share:.1%} (median {np.median(r or [np.nan]):.2f}, {len(r)} sets)"
+        for share, r in ratios.items()
     ]
-    print(
-        "\nThe fastest peer's time over ours, geometric mean over the sets on which a peer got there:", ", ".join(means)
+    say("")
+    say(
+        f"The fastest peer's time over ours, geometric mean over the sets on which a peer got there: {', '.join(means)}."
     )
-    print(
-        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; least of {args.repeats}, one thread."
-    )
+    say(f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; least of {args.repeats}, one thread.")
+    if args.page:
+        new = "\n".join(lines)
+        place = r"(<!-- table -->\n).*?(<!-- end -->)"
+        text, found = re.subn(place, lambda at: f"{at[1]}{new}\n{at[2]}", args.page.read_text("utf-8"), flags=re.S)
+        if found != 1:
+            raise SystemExit(f"{args.page} must have one place for the table, found {found}.")
+        args.page.write_text(text, "utf-8")
 
 
-def row(title, solver, taken, unit, words):
+def row(say, title, solver, taken, unit, words):
     cells = [f"{t:.3g}" if np.isfinite(t) else "-" for t in taken]
     cells += [f"{t / unit:.0f}" if np.isfinite(t) else "-" for t in taken]
-    print(f"| {title} | {solver} | {' | '.join(cells)} | {words} |", flush=True)
+    say(f"| {title} | {solver} | {' | '.join(cells)} | {words} |")
 
 
 if __name__ == "__main__":

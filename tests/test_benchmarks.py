@@ -100,6 +100,11 @@ def test_time_to_objective(tmp_path):
     table = "--small", "--repeats", "1", "--most", "0", "--rows", "text, hinge"
     head, _, ours, *_, ratios, _ = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()
     assert head.count("|") == ours.count("|") and "certified, certified" in ours and "geometric mean" in ratios
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- table -->\nold\n<!-- end -->\nAfter.\n")
+    run(str(FOLDER / "time_to_objective.py"), *table, "--page", str(page))
+    first, _, line, *_, last = page.read_text().splitlines()
+    assert (first, last) == ("Before.", "After.") and line == head and "old" not in page.read_text()
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
     own = run(str(FOLDER / "time_to_objective.py"), "--data", str(tmp_path / "own.npz"), *table[:5])

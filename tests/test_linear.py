@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from data import LAYOUTS, labels, rows
+from reference import dual_objective
 from sklearn import linear_model, svm
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -15,7 +16,8 @@ from fastsgd._kernels import solve
 from fastsgd.estimators.linear import readable
 from fastsgd.solvers import choose
 from fastsgd.solvers.dual import Anderson, dual
-from fastsgd.solvers.newton import curvature, gram
+from fastsgd.solvers.hessian import Diagonal, Hessian, curvature, gram
+from fastsgd.solvers.newton import newton
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
@@ -161,14 +163,69 @@ def test_passes_and_hessian(layout, intercept):
     np.testing.assert_allclose(h / c, 1 / (2 + 2 * np.cosh(z)))
     F = np.column_stack([Z, np.ones(len(Z))])[:, : 6 + intercept]
     np.testing.assert_allclose(np.triu(gram(p, h)), np.triu(F.T @ (h[:, None] * F)) / len(X), atol=1e-12)
-    t, (Hu, _) = p.curved(u, b, h)
-    np.testing.assert_allclose(t, z)
-    np.testing.assert_allclose(Hu, Z.T @ (h * z) / len(X), atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weights", [None, S])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_the_bound_of_a_sample_is_that_of_its_dual_point(layout, intercept, weights, loss):
+    """Away from the optimum: below the least objective, feasible, and what plain NumPy makes of the dual point."""
+    y = np.where(CODE == 1, 1.0, 0.0)
+    p = Problem(readable(LAYOUTS[layout](X + 0.0)), y, weights, losses.get(loss), 0.0, 0.1, intercept)
+    report = Report(0, 1e-10, 100)
+    newton(p, np.zeros(6), 0.0, report)
+    assert report.reason == "certified"
+    u, b = 0.97 * report.best.u, report.best.b
+    value, z, g, gradient = p.slopes(u, b)
+    hessian = Hessian.at(p.sample(100, 0), u, b)
+    bound, change = hessian.least(p, u, b, value, z, g, gradient)
+    assert 0.9 * report.best.objective < bound <= report.best.objective
+    a = -g
+    a[change[0]] += change[1]
+    assert abs(p.mean(a)) <= 1e-12 or not intercept
+    dual = dual_objective(X, y, p.loss, a, l1=0.0, l2=0.1, s=weights, intercept=intercept)
+    np.testing.assert_allclose(bound, dual, rtol=1e-9)
+
+
+def test_a_row_out_of_its_domain_gets_no_curvature():
+    """Row 7 of the sample is on the wrong side after any step: the bound holds without it."""
+    y = np.where(CODE == 1, 1.0, -1.0)
+    p = Problem(X, y, None, losses.get("squared_hinge"), 0.0, 0.1, True)
+    u, b = np.zeros(6), 0.0
+    value, z, g, _ = p.slopes(u, b)
+    hessian = Hessian.at(p, u, b)
+    g[7] = 0.0  # as if it were won already
+    assert hessian.least(p, u, b, value, z, g, p.pull(g)[:2])[0] <= value
+    less = hessian.without(np.array([7]))
+    others = p.rows(np.delete(np.arange(300), 7))
+    np.testing.assert_allclose(np.triu(less.H), np.triu(gram(others, np.full(299, 2.0))) * 299 / 300, atol=1e-12)
+
+
+def test_quasi_newton_learns_a_matrix():
+    """After as many steps as there are dimensions the direction is Newton's, on a quadratic."""
+    A, r = np.diag([1.0, 2.0, 30.0]), np.array([1.0, -1.0, 3.0])
+    guess = Diagonal(Problem(X[:, :3], Y, None, losses.get("squared_error"), 0.0, 0.0, False), np.ones(300))
+    for e in np.eye(3):
+        guess.learn(e, A @ e)
+    np.testing.assert_allclose(guess.direction(r), np.linalg.solve(A, r))
+
+
+def test_dual_ascent_gives_way_to_newton(monkeypatch):
+    """Nearly separable, hardly any penalty: dual ascent would take thousands of passes."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((400, 60)) @ rng.standard_normal((60, 60))
+    y = A @ rng.standard_normal(60) > 0
+    monkeypatch.setattr(choose, "fastest", lambda problem: "dual")
+    est = LinearClassifier(alpha=1e-6, tol=1e-4, random_state=0).fit(A, y)
+    assert est.stop_reason_ == "certified" and est.n_iter_ < 200
 
 
 def test_kernels_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="a has 2 entries"):
         solve.pass_dense(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
+    with pytest.raises(ValueError, match="out has shape \\(300, 5\\)"):
+        solve.weigh(X, np.zeros(6), np.ones(6), np.ones(300), np.zeros((300, 5)))
     with pytest.raises(ValueError, match="targets; X has 300 rows"):
         solve.ascend_dense(
             X,
@@ -197,9 +254,9 @@ def test_the_dual_starts_where_it_stopped():
     y, loss = np.where(CODE == 1, 1.0, -1.0), losses.Hinge()
     p = Problem(X, y, None, loss, 0.0, 1e-2, True)
     first = Report(0, 1e-6, 500)
-    dual(p, np.zeros(6), 0.0, 1e-6, first)
+    dual(p, np.zeros(6), 0.0, first)
     again = Report(0, 1e-5, 500)
-    dual(p, first.best.u, first.best.b, 1e-5, again, first.best.a)
+    dual(p, first.best.u, first.best.b, again, first.best.a())
     assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
 
 

@@ -7,7 +7,7 @@ from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss
 cdef enum:
     TILE = 64               # rows taken together, so that a loss vectorises: at most so many,
     TILE_VALUES = 4096      # and of about so many values, which stay in the first cache
-    GIVEN, TIMES, SLOPE     # what multiplies a row: a; a times its margin; c times its slope, which goes to a
+    GIVEN, SLOPE            # what multiplies a row: a; c times its slope, which goes to a
 
 # What a pass reads and writes.
 cdef struct Through:
@@ -27,6 +27,14 @@ cdef struct Through:
     double pull             # sum of what multiplied the rows
 
 
+cdef inline void ahead(const floating* x, int odd, Py_ssize_t count) noexcept nogil:
+    """Fetch every other cache line of so many values: of the next tile, while this one is worked on."""
+    cdef Py_ssize_t k = odd * (64 // <Py_ssize_t> sizeof(floating))
+    while k < count:
+        near(x + k)
+        k += 128 // <Py_ssize_t> sizeof(floating)
+
+
 cdef inline void dots_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                            Py_ssize_t lo, Py_ssize_t n, const double* w, double b, double* z) noexcept nogil:
     """z = x . w + b for n rows from lo on; four dense rows at a time, so that no addition waits for the one before."""
@@ -36,6 +44,7 @@ cdef inline void dots_wide(Layout* L, const floating* values, const index* indic
     if Layout is Dense:
         while i + 4 <= n:
             x = values + (lo + i) * d
+            ahead(x + n * d, 0, 4 * d)
             s = s1 = s2 = s3 = b
             for k in range(d):
                 s += x[k] * w[k]
@@ -77,6 +86,7 @@ cdef inline void pull_wide(Layout* L, const floating* values, const index* indic
     if Layout is Dense:
         while i + 4 <= n:
             x = values + (lo + i) * d
+            ahead(x + n * d, 1, 4 * d)
             for k in range(d):
                 G[k] += (c[i] * x[k] + c[i + 1] * x[k + d]) + (c[i + 2] * x[k + 2 * d] + c[i + 3] * x[k + 3 * d])
             i += 4
@@ -100,7 +110,7 @@ cdef void through(Layout* L, const floating* values, const index* indices, const
     cdef double* z
     cdef double* a
     if Layout is Dense:
-        tile = max(4, min(TILE, TILE_VALUES // (d + 1)))
+        tile = max(4, min(TILE, TILE_VALUES // (d + 1) // 4 * 4))
     while lo < rows:
         n = min(tile, rows - lo)
         z, a = P.z + lo, P.a + lo
@@ -117,7 +127,7 @@ cdef void through(Layout* L, const floating* values, const index* indices, const
                 P.loss += value[i] if P.c is NULL else P.c[lo + i] * value[i]
         elif P.a is not NULL:
             for i in range(n):
-                coef[i] = a[i] * z[i] if P.kind == TIMES else a[i]
+                coef[i] = a[i]
         if P.a is not NULL:
             for i in range(n):
                 P.pull += coef[i]
@@ -135,7 +145,7 @@ cdef tuple pass_rows(Layout* L, const floating* values, const index* indices, co
     for name, array, size in (("w", w, d), ("z", z, rows), ("a", a, rows), ("G", G, d), ("y", y, rows), ("c", c, rows)):
         if array is not None and len(array) != size:
             raise ValueError(f"{name} has {len(array)} entries, X has shape {(rows, d)}")
-    if z is None or kind not in (0, 1, 2) or (kind == 2 and (loss is None or y is None or a is None)):
+    if z is None or kind not in (0, 1) or (kind == 1 and (loss is None or y is None or a is None)):
         raise ValueError("a pass needs z, and for slopes a loss, y and a")
     if rows == 0:
         return 0.0, 0.0
@@ -160,8 +170,8 @@ def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=N
     w, b : (d,) or None, float
         z = X @ w + b is worked out first; None: z is read.
     z : (n,)
-    kind : {0, 1, 2}
-        Row i is multiplied by a[i]; by a[i] z[i]; by c[i] slope(z[i], y[i]), and then the slope is put into a[i].
+    kind : {0, 1}
+        Row i is multiplied by a[i]; or by c[i] slope(z[i], y[i]), and then the slope is put into a[i].
     a : (n,), or None for margins alone
     G : (d,) or None
         The sum of the rows so multiplied is added to it.
@@ -170,7 +180,7 @@ def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=N
     Returns
     -------
     (float, float)
-        The sum of c times the loss (kind 2), and of what multiplied the rows.
+        The sum of c times the loss (kind 1), and of what multiplied the rows.
     """
     cdef Dense layout
     cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
@@ -188,7 +198,35 @@ def pass_csr(const floating[::1] data, const index[::1] indices, const index[::1
     return pass_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, d, w, b, z, kind, a, G, loss, y, c)
 
 
-# ---------------------------------------------------------------- Hessians of rows with many zeros
+# ---------------------------------------------------------------- Hessians
+def weigh(const floating[:, ::1] X, const double[::1] centre, const double[::1] inverse, const double[::1] root,
+          double[:, ::1] out):
+    """out = root (x - centre) inverse, and root behind it where out has a column more.
+
+    Parameters
+    ----------
+    X : (n, d)
+    centre, inverse : (d,)
+    root : (n,)
+    out : at least n rows of d or d + 1
+    """
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], k = out.shape[1], i, j
+    cdef double* o
+    cdef const floating* x
+    if out.shape[0] < n or not d <= k <= d + 1 or centre.shape[0] != d or inverse.shape[0] != d or root.shape[0] != n:
+        raise ValueError(f"out has shape {(out.shape[0], k)}, X {(n, d)}, root {root.shape[0]} entries")
+    if n == 0 or k == 0:
+        return
+    with nogil:
+        for i in range(n):
+            o = &out[i, 0]
+            x = &X[i, 0] if d else NULL
+            for j in range(d):
+                o[j] = (x[j] - centre[j]) * (inverse[j] * root[i])
+            if k > d:
+                o[d] = root[i]
+
+
 cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, double* H, Py_ssize_t k) noexcept nogil:
     """H += v v', the upper triangle."""
     cdef Py_ssize_t i, j

@@ -11,6 +11,7 @@ from fastsgd.solvers.choose import solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
+LOOK = 10_000  # rows from which that loss is taken
 ROUNDING = 1e-13  # of the loss of zero weights: a gap that is as good as none
 
 
@@ -90,9 +91,9 @@ class Heads:
             with ThreadPoolExecutor(self.n_jobs) as pool:
                 list(pool.map(self._solve, range(self.K)))
 
-    def _report(self, h, least=0.0):
+    def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
-        self.reports.append(Report(h, self.tol, self.max_iter, each, least))
+        self.reports.append(Report(h, self.tol, self.max_iter, each, least, bound))
         return self.reports[-1]
 
     def _each(self, report):
@@ -107,7 +108,7 @@ class Heads:
         if best is not None and h in self.problems:
             self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
             if self.duals is not None:
-                self.duals[h] = best.a
+                self.duals[h] = best.a()
 
     def _solve(self, h):
         if self.stopped is not None:
@@ -116,13 +117,16 @@ class Heads:
         first = self.problems.get(0)
         same = first is not None and weight is None
         problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
-        report = self._report(h, ROUNDING * problem.mean(abs(self.loss.value(0.0, y))))
+        zero = ROUNDING * float(abs(self.loss.value(0.0, y[:: len(y) // LOOK + 1])).mean())
+        report = self._report(
+            h, zero, -np.inf if self.loss.name in ("poisson", "gamma") else 0.0
+        )  # no other is negative
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, self.tol, report, **begin, seed=self.seed)
+            solve(problem, report, **begin, seed=self.seed)
         finally:
             self.keep(report)
 

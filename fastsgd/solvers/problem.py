@@ -19,7 +19,7 @@ from fastsgd.sources import _scale
 # Of each column: mean and variance (on CSR 0 and the mean square); what is subtracted and divided by. Share of values that
 # are to be worked on.
 Measures = namedtuple("Measures", "mean variance centre scale filled")
-LOOK = 8192  # rows from which centre and size of the columns are taken: at least so many
+LOOK = 2048  # rows from which centre and size of the columns are taken: at least so many
 
 
 class Problem:
@@ -43,7 +43,7 @@ class Problem:
         self.c = None if weight is None else weight * (len(y) / weight.sum())
         self.n, self.d = X.shape
         self.sparse = sp.issparse(X)
-        self.frame = frame
+        self.frame, self.at, self.share = frame, slice(None), 1.0
 
     # ------------------------------------------------------------ coordinates
     @cached_property
@@ -60,9 +60,11 @@ class Problem:
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
             mean, variance, zeros = np.zeros(self.d), sums[:, 0] / self.n, np.ones(self.d)
         else:
-            some = self.X[spread(self.n, max(LOOK, 8 * self.d), 0)].astype(np.float64)
+            some = self.X.take(spread(self.n, LOOK, 0), axis=0).astype(np.float64)
             mean = some.mean(axis=0) if self.intercept else np.zeros(self.d)
-            variance, zeros = ((some - mean) ** 2).mean(axis=0), (some == 0).mean(axis=0)
+            zeros = 1.0 - np.count_nonzero(some, axis=0) / len(some)
+            some -= mean
+            variance = np.einsum("ij,ij->j", some, some) / len(some)
             for j in np.flatnonzero(variance <= 1e-24 * mean**2):
                 column = self.X[:, j].astype(np.float64)
                 mean[j] = column.mean() if self.intercept else 0.0
@@ -98,10 +100,15 @@ class Problem:
     def sample(self, m, seed):
         """About m rows spread over all, as a problem in the same coordinates."""
         rows = spread(self.n, m, seed)
-        if self.c is not None:
-            rows = rows[self.c[rows] > 0]
-        c = None if self.c is None else self.c[rows]
-        return Problem(self.X[rows], self.y[rows], c, self.loss, self.l1, self.l2, self.intercept, self)
+        return self.rows(rows if self.c is None else rows[self.c[rows] > 0])
+
+    def rows(self, at):
+        """Those rows, as a problem in the same coordinates; `share` is theirs of all weight."""
+        c = None if self.c is None else self.c[at]
+        X = self.X[at] if self.sparse else self.X.take(at, axis=0)
+        part = Problem(X, self.y[at], c, self.loss, self.l1, self.l2, self.intercept, self)
+        part.at, part.share = at, (len(at) if c is None else float(c.sum())) / self.n
+        return part
 
     # ------------------------------------------------------------ passes
     @cached_property
@@ -123,14 +130,17 @@ class Problem:
     def slopes(self, u, b):
         """One pass: (mean loss, margins, slopes, (gradient of the mean loss in u, in b))."""
         z, a, G = np.empty(self.n), np.empty(self.n), np.zeros(self.d)
-        loss, total = self._pass(*self.outward(u, b), z, 2, a, G, self.loss, self.y, self.c)
+        loss, total = self._pass(*self.outward(u, b), z, 1, a, G, self.loss, self.y, self.c)
         return loss / self.n, z, a, self._pulled(G, total)
 
-    def curved(self, p, p_b, h):
-        """One pass: margins t of (p, p_b), and mean of h t x, of h t: the product with the Hessian of curvatures h."""
-        t, G = np.empty(self.n), np.zeros(self.d)
-        _, total = self._pass(*self.outward(p, p_b), t, 1, h, G)
-        return t, self._pulled(G, total)
+    def full(self, gradient, u):
+        """A gradient of the mean loss with the L2 part: one vector, the intercept last."""
+        G = gradient[0] + self.penalties[1] * u
+        return np.append(G, gradient[1]) if self.intercept else G
+
+    def split(self, p):
+        """Such a vector as (u, b)."""
+        return (p[:-1], float(p[-1])) if self.intercept else (p, 0.0)
 
     def pull(self, a, u=None, b=0.0):
         """One pass: (mean of a x, mean of a, margins of (u, b) if asked for)."""
@@ -143,8 +153,10 @@ class Problem:
     def weighted(self, a):
         return a if self.c is None else self.c * a
 
-    def mean(self, values):
-        """sum c values / n."""
+    def mean(self, values, times=None):
+        """sum c values / n, or sum c values times / n."""
+        if times is not None:
+            return float(self.weighted(values) @ times) / self.n
         return float(values.sum() if self.c is None else self.c @ values) / self.n
 
     def penalty(self, u):

@@ -1,5 +1,6 @@
 """What a solver tells after each pass, and when it is over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -21,8 +22,8 @@ class Step:
         A lower bound of min F; -inf where none was worked out.
     estimate : float
         What F - min F probably is.
-    a : (n,) or None
-        The dual point, to start from next time.
+    a : callable or None
+        Makes the dual point (n,), to start from next time.
     stuck : bool
         Rounding lets it go no further.
     """
@@ -32,7 +33,7 @@ class Step:
     objective: float
     bound: float = -np.inf
     estimate: float = np.inf
-    a: np.ndarray | None = None
+    a: Callable | None = None
     stuck: bool = False
 
 
@@ -48,14 +49,14 @@ class Report:
         Of the best iterate after each pass; the gap is absolute.
     reason : str or None
         "certified": the gap is at most tol times the objective. "estimated": the estimate is a tenth of that, and in as
-        many passes as that took there was no such gap. "precision": rounding ended it, or the gap is at most `least`, an
-        absolute number, as where the least objective is 0. "max_iter", "callback".
+        many passes as that took, or until rounding ended it, there was no such gap. "precision": rounding ended it, or the
+        gap is at most `least`, an absolute number, as where the least objective is 0. "max_iter", "callback".
     """
 
-    def __init__(self, head, tol, max_iter, each=None, least=0.0):
+    def __init__(self, head, tol, max_iter, each=None, least=0.0, bound=-np.inf):
         self.head, self.least = head, least
         self.tol, self.max_iter, self.each = tol, max_iter, each
-        self.best, self.bound, self.passes, self.reason = None, -np.inf, [], None
+        self.best, self.bound, self.passes, self.reason = None, bound, [], None
         self.started, self._small = perf_counter(), 0
 
     @property
@@ -80,7 +81,7 @@ class Report:
             self._small = 0
         if self.gap <= aim:
             self.reason = "certified"
-        elif self._small and len(self.passes) >= self._small + max(PATIENCE, self._small):
+        elif self._small and (step.stuck or len(self.passes) >= self._small + max(PATIENCE, self._small)):
             self.reason = "estimated"
         elif step.stuck or self.gap <= self.least:
             self.reason = "precision"

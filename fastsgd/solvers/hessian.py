@@ -1,0 +1,231 @@
+"""The Hessian of a sample of the rows, or a diagonal: what a quasi-Newton method starts from, and what certifies its iterates."""
+
+import numpy as np
+from scipy.linalg import blas, cho_factor, cho_solve
+
+from fastsgd._kernels import solve
+
+ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
+FLAT = 0.1  # of the rows have any curvature: then a bound of it is taken
+FREE = 2e-4  # seconds that don't count: what Python takes for a pass
+MEMORY = 10  # steps that are remembered
+HOPELESS, ROUNDS = (
+    0.01,
+    6,
+)  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
+
+
+def _huber(near):
+    return near * 1.0 if near.mean() > FLAT else np.ones(len(near))
+
+
+# The curvature of a smooth loss from its slope g: without another exponential.
+CURVATURE = {
+    "log_loss": lambda g, y, par: (g + y) * (1.0 - g - y),
+    "squared_error": lambda g, y, par: np.ones_like(g),
+    "huber": lambda g, y, par: _huber(abs(g) < par["epsilon"]),
+    "squared_hinge": lambda g, y, par: (g != 0) * 2.0,
+    "modified_huber": lambda g, y, par: ((g != 0) & (abs(g) < 4.0)) * 2.0,
+    "squared_epsilon_insensitive": lambda g, y, par: (g != 0) * 2.0,
+    "poisson": lambda g, y, par: g + y,
+    "gamma": lambda g, y, par: 1.0 - g,
+}
+
+
+def curvature(problem, g):
+    """Second derivative of each row's loss where its slope is g."""
+    return CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+
+
+class Approximation:
+    """A matrix near the Hessian, made better by the steps taken since: L-BFGS.
+
+    References
+    ----------
+    Nocedal and Wright (2006), Numerical optimization, algorithm 7.4.
+    """
+
+    def __init__(self):
+        self.pairs = []
+
+    @classmethod
+    def at(cls, sample, u, b):
+        """Of the curvatures at (u, b)."""
+        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
+
+    def learn(self, s, q):
+        """The gradient changed by q along the step s."""
+        if float(s @ q) > 0:
+            self.pairs = [*self.pairs, (s, q)][-MEMORY:]
+
+    def direction(self, r):
+        """The step towards where the gradient -r is zero."""
+        taken = []
+        for s, q in reversed(self.pairs):
+            taken.append(float(s @ r) / float(s @ q))
+            r = r - taken[-1] * q
+        p = self.solve(r)
+        for (s, q), share in zip(self.pairs, reversed(taken), strict=True):
+            p = p + (share - float(q @ p) / float(s @ q)) * s
+        return p
+
+
+class Hessian(Approximation):
+    """mean of h x x' over the rows of a sample, plus diag(l2); the intercept last.
+
+    Attributes
+    ----------
+    sample : Problem
+    h : (rows of the sample,)
+        Curvatures.
+    """
+
+    close = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
+
+    def __init__(self, sample, h, H=None):
+        super().__init__()
+        self.sample, self.h = sample, h if sample.c is None else np.where(sample.c > 0, h, 0.0)
+        self.H = gram(sample, sample.weighted(self.h)) if H is None else H
+        H = self.H.copy(order="F")
+        diagonal = np.einsum("ii->i", H)
+        diagonal[: sample.d] += sample.penalties[1]
+        little = 1e-14 * max(float(diagonal.max(initial=0.0)), 1e-300)
+        diagonal += little
+        while True:
+            try:
+                self.factor = cho_factor(H, lower=False, check_finite=False)
+                break
+            except np.linalg.LinAlgError:
+                little *= 100.0
+                diagonal += little
+
+    def solve(self, r):
+        return cho_solve(self.factor, r, check_finite=False)
+
+    def without(self, rows):
+        """The same, but that those rows of the sample have no curvature."""
+        less, h = self.sample.rows(rows), self.h.copy()
+        h[rows] = 0.0
+        return Hessian(self.sample, h, self.H - gram(less, less.weighted(self.h[rows])) * less.share)
+
+    def _rows(self, problem):
+        rows = 4 * self.sample.n
+        return rows if 2 * rows <= problem.n else problem.n
+
+    def better(self, problem, u, b, seed):
+        """That of this iterate, and of four times the rows."""
+        rows = self._rows(problem)
+        return Hessian.at(problem if rows == problem.n else problem.sample(rows, seed), u, b)
+
+    def worth(self, problem):
+        """The number of passes that took half the time of a better one; 0 where that takes no time to speak of."""
+        time = gram_seconds(problem, self._rows(problem))
+        return 0.5 * time / pass_seconds(problem) if time > FREE else 0.0
+
+    def expected(self, decrement, r):
+        """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
+        return decrement, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+
+    def least(self, problem, u, b, loss, z, g, gradient):
+        """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).
+
+        With a = -g - h t on the sample's rows, t the margins of the step there, and -g on the others, the mean of a x is
+        what the penalty asks for; what rounding leaves is paid for. Rows where a leaves the domain of the loss's conjugate
+        get no curvature, and another step is taken.
+        """
+        sample, l2, (G, g_b) = self.sample, problem.penalties[1], gradient
+        g_s = g if sample is problem else g[sample.at]
+        p = self.solve(-problem.full(gradient, u))
+        change = self.h * sample.margins(*problem.split(p))
+        after = sample.loss.conjugate(g_s + change / sample.share, sample.y)
+        less, rounds = self, 0
+        while len(bad := np.flatnonzero(~np.isfinite(after))):
+            rounds += 1
+            if len(bad) > HOPELESS * sample.n + 1 or rounds > ROUNDS:
+                return -np.inf, None
+            less = less.without(bad)
+            p = less.solve(-problem.full(gradient, u))
+            change = less.h * sample.margins(*problem.split(p))
+            after = sample.loss.conjugate(g_s + change / sample.share, sample.y)
+        more, more_b, _ = sample.pull(sample.weighted(change))
+        v, v_b = G + more, (g_b + more_b) if problem.intercept else 0.0
+        if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # more than rounding
+            return -np.inf, None
+        conjugate = sample.mean(after)
+        if sample is not problem:  # of the other rows by Fenchel's equality
+            z_s = z[sample.at]
+            known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
+            conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
+        quadratic = np.divide(v**2, 2.0 * l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
+        return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
+
+
+class Diagonal(Approximation):
+    """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
+
+    close = 1.2  # what is expected is nearly exact
+
+    def __init__(self, problem, h):
+        super().__init__()
+        usual = max(problem.mean(h), 1e-300)
+        self.l2 = problem.penalties[1]
+        self.diagonal = np.append(usual + self.l2, usual if problem.intercept else [])
+
+    def solve(self, r):
+        return r / self.diagonal
+
+    def worth(self, problem):
+        return np.inf
+
+    def expected(self, decrement, r):
+        """Both are the gap of minus the slopes, their mean being 0."""
+        gap = 0.5 * float(
+            np.divide(r[: len(self.l2)] ** 2, self.l2, out=np.full(len(self.l2), np.inf), where=self.l2 > 0).sum()
+        )
+        return gap, gap
+
+    def least(self, problem, u, b, loss, z, g, gradient):
+        return problem.least(-g)[0], None
+
+
+# ---------------------------------------------------------------- the matrix, and what it takes
+def gram(problem, h):
+    """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
+    n, k = problem.n, problem.d + problem.intercept
+    root, inverse = np.sqrt(h), 1.0 / problem.scale
+    if by_values(problem):
+        H = np.zeros((k, k))
+        squares = solve.squares_csr if problem.sparse else solve.squares_dense
+        squares(*problem.arrays, problem.centre, inverse, root, H)
+        H /= n
+        return H
+    H, rows = np.zeros((k, k), order="F"), max(64, ROWS_BYTES // (8 * k))
+    part = np.empty((min(rows, n), k))
+    for lo in range(0, n, rows):
+        X, m = problem.X[lo : lo + rows], min(rows, n - lo)
+        solve.weigh(X, problem.centre, inverse, root[lo : lo + m], part)
+        H = blas.dsyrk(1.0 / n, part[:m].T, beta=1.0, c=H, overwrite_c=1)
+    return H
+
+
+def by_values(problem):
+    """Whether a Hessian is summed over the pairs of nonzero values, and not by BLAS."""
+    return problem.sparse or 20.0 * problem.measures.filled**2 < 1.0
+
+
+def row_seconds(problem):
+    """What `gram` takes for a row, about."""
+    d = problem.d + 1
+    values = problem.measures.filled * d
+    return 0.7e-9 * values**2 + d * 0.5e-9 if by_values(problem) else d**2 / 40e9 + d * 1e-9
+
+
+def gram_seconds(problem, rows):
+    """What `gram` takes for so many rows, about, and to factorise it."""
+    return rows * row_seconds(problem) + problem.d**3 / 4e10
+
+
+def pass_seconds(problem):
+    """What a pass takes, about."""
+    values = problem.d * (problem.measures.filled if problem.sparse else 1.0)
+    return problem.n * (values * (1.2e-9 if problem.sparse else 0.25e-9) + 2e-9)
