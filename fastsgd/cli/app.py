@@ -115,7 +115,7 @@ def train(
         if os.path.exists(checkpoint) and not resume:
             raise ValueError(f"{checkpoint} is there already: go on from it with --resume, or remove it.")
         est.set_params(callbacks=[bar, fastsgd.Checkpoint(checkpoint, every_seconds=every_seconds)])
-        if resume and os.path.exists(checkpoint):
+        if resume:
             how["resume_from"] = checkpoint
     try:
         with bar:
