@@ -1,7 +1,7 @@
 """What it costs to read a table from each format, as Markdown: `python asv_benchmarks/versus_formats.py`.
 
 The same random float32 numbers in each format, in a temporary folder, and so in the page cache. One pass over all rows
-of a source, and one of training on them (plain SGD, `partial_fit`, buffers of 64 MB, which a second thread fills), beside
+of a source, and one of training on them (plain SGD, `partial_fit`, max_memory 256 MB, a second thread reads), beside
 pyarrow alone delivering the same rows and NumPy turning its columns into a row-major array; for .npy, beside training
 on the array in memory. In turn in the same process, the kernel on one thread. MB/s are of float32 values, not of the file;
 medians.
@@ -105,7 +105,7 @@ def write(X, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--small", action="store_true", help="a hundredth of the rows: a smoke test, not a measurement")
@@ -120,7 +120,7 @@ def main():
     )
     with tempfile.TemporaryDirectory() as folder:
         for name, (path, source, alone, copies) in write(X, Path(folder)).items():
-            runs = alone, partial(through, source, copies), partial(trained, source.buffered("64MB"))
+            runs = alone, partial(through, source, copies), partial(trained, source)
             alone, read, train = (X.nbytes / 1e6 / seconds for seconds in interleaved(args.repeats, *runs))
             cells = f"{path.stat().st_size / 1e6:.0f}", *(f"{speed:,.0f}" for speed in (alone, read, train))
             print(f"| {name} | {' | '.join(cells)} | {read / alone:.2f} | {train / alone:.2f} |", flush=True)
