@@ -70,8 +70,8 @@ class Source:
         Parameters
         ----------
         max_memory : int or str, default="256MB"
-            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB. A third is for the buffer in use, a third for the one that
-            is being read, a third for the block on its way to it and what reading it takes. `fit` reads a source that
+            Bytes, or a number with KB, MB, GB, KiB, MiB or GiB. A quarter is for the buffer in use, a quarter for the one that
+            is being read, the rest for the block on its way to it and what reading it takes. `fit` reads a source that
             fits in one buffer once, and trains on arrays.
         buffer_rows : int or None, default=None
             Rows of a buffer at the most, as far as max_memory allows.

@@ -17,7 +17,7 @@ RELEASE = (
 BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # decoded at once: so much, but no fewer or more rows than these
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups
 def _metadata(path, size, modified):
     return pq.read_metadata(path)
 

@@ -17,7 +17,7 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import blocks, csr, sound
 
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
-SHARE = 1 / 3
+SHARE = 1 / 4
 ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
 
 
