@@ -61,7 +61,7 @@ def svmlight(path, size, columns):
 
 
 def measured(kind, path, max_memory, columns):
-    command = [sys.executable, "-c", TRAIN, kind, str(path), max_memory, str(columns)]
+    command = [sys.executable, "-P", "-c", TRAIN, kind, str(path), max_memory, str(columns)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     return json.loads(done.stdout)
 
