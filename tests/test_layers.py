@@ -15,6 +15,7 @@ LAYERS = {
     "loss_functions": (),
     "implicit": (),
     "coupled_losses": (),
+    "nonconvex_losses": (),
     "custom_loss": ("custom", "loss_check"),
     "losses": ("custom", "loss_check"),
     "schedules": (),
