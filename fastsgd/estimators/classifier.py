@@ -1,6 +1,5 @@
 """SGDClassifier."""
 
-import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
@@ -8,7 +7,6 @@ from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
-from fastsgd.estimators.validation import check_labels, unique_labels
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
@@ -375,29 +373,13 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         """
         first = not hasattr(self, "_state")
         self._check_changed()
-        if first:
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            if self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' weights, use "
-                    "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a large enough sample "
-                    "of the full training set target to properly estimate the class frequency distributions. Pass the "
-                    "resulting weights as the class_weight parameter."
-                )
+        labels = self._check_classes(classes, first)
         X, y, s = self._check_data(X, y, sample_weight, reset=first, once=True)
         if first:
-            labels = unique_labels(check_labels(np.asarray(classes), "classes"))
-            if len(labels) < 2:
-                raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
             self.classes_ = labels
             self._class_weight = self._weigh(labels)
             state = self._new_state(X, len(self._heads()), None, None)
         else:
-            if classes is not None and not np.array_equal(self.classes_, unique_labels(np.asarray(classes))):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
-                )
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
         return self._train(table, state, passes=1, partial=True)

@@ -55,6 +55,28 @@ class ClassifierParts(LinearClassifierMixin):
         self._class_weight = self._weigh(y, soft)
         return soft
 
+    def _check_classes(self, classes, first):
+        """The sorted labels that partial_fit is given; None in calls after the first one, which may not change them."""
+        if first:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' weights, use "
+                    "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a large enough sample "
+                    "of the full training set target to properly estimate the class frequency distributions. Pass the "
+                    "resulting weights as the class_weight parameter."
+                )
+            labels = unique_labels(check_labels(np.asarray(classes), "classes"))
+            if len(labels) < 2:
+                raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
+            return labels
+        if classes is not None and not np.array_equal(self.classes_, unique_labels(np.asarray(classes))):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+            )
+        return None
+
     def _weigh(self, y, soft=False):
         """class_weight for each class, or None where all are 1."""
         if self.class_weight is None:
