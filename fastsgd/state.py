@@ -107,7 +107,7 @@ class State:
     def copy(self):
         """An independent copy."""
         new = State.__new__(State)
-        new.__dict__ = {name: x.copy() if type(x) in (np.ndarray, Auto) else x for name, x in vars(self).items()}
+        new.__dict__ = {name: x.copy() if isinstance(x, (np.ndarray, Auto)) else x for name, x in vars(self).items()}
         return new
 
     def restore(self, other):

@@ -167,8 +167,8 @@ def test_nonfinite_values_of_x(name, method, layout, dtype, value):
         "csr": lambda: sp.csr_matrix(data),
         "csc": lambda: sp.csc_matrix(data),
     }[layout]()
-    place = "row 5, column 2" if layout in ("c", "fortran", "sliced") else ""
-    with pytest.raises(ValueError, match=f"Input X contains {'NaN' if np.isnan(value) else 'infinity'}.*{place}"):
+    what = "NaN" if np.isnan(value) else "infinity"
+    with pytest.raises(ValueError, match=f"Input X contains {what}.*row 5, column 2"):
         call(make(name), method, data)
 
 
@@ -179,12 +179,12 @@ def test_large_finite_values_whose_sum_overflows_are_no_fault():
         SGDRegressor(learning_rate="constant", eta0=1.0).fit(data, Y)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, [np.inf, -np.inf]])
 @pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_nonfinite_y(cls, method, value):
     y = Y.astype(float)
-    y[3] = value
+    y[3:5] = value
     given = {"classes": [0, 1]} if cls is SGDClassifier and method == "partial_fit" else {}
     with pytest.raises(ValueError, match=r"y contains NaN|y contains infinity"):
         getattr(cls(), method)(X, y, **given)
@@ -197,6 +197,7 @@ def test_nonfinite_y(cls, method, value):
     [
         (np.r_[np.nan, np.ones(N - 1)], "sample_weight contains NaN"),
         (np.r_[np.inf, np.ones(N - 1)], "sample_weight contains infinity"),
+        (np.r_[np.inf, -np.inf, np.ones(N - 2)], "sample_weight contains infinity"),
         (np.r_[-1e-9, np.ones(N - 1)], "Negative values in data passed to `sample_weight`"),
         (np.ones(N - 1), "sample_weight.shape"),
         (np.ones((N, 1)), "Sample weights must be 1D"),
@@ -262,6 +263,9 @@ def test_y_missing_or_of_too_many_dimensions(cls):
         cls().fit(X, np.zeros((N, 2, 2)))
     with pytest.raises(ValueError, match="y_val"):
         cls().fit(X, Y, X_val=X)
+    for y in (sp.csr_matrix(Y[:, None]), 1.0, np.array(1.0), "a"):
+        with pytest.raises(ValueError, match="y must be a dense array with an entry for each row"):
+            cls().fit(X, y)
 
 
 def test_validation_data_is_checked_as_training_data_is():
@@ -274,8 +278,28 @@ def test_validation_data_is_checked_as_training_data_is():
             cls().fit(X, Y, X_val=X[:, :2], y_val=Y)
         with pytest.raises(ValueError, match="`sample_weight_val`"):
             cls().fit(X, Y, X_val=X, y_val=Y, sample_weight_val=-np.ones(N))
-    with pytest.raises(ValueError, match=r"y_val|labels that are not in"):
+        with pytest.raises(ValueError, match="sample_weight_val must not be all zero"):
+            cls().fit(X, Y, X_val=X, y_val=Y, sample_weight_val=np.zeros(N))
+        for name in ("y_val", "sample_weight_val"):
+            with pytest.raises(ValueError, match=f"{name} is given without X_val"):
+                cls().fit(X, Y, **{name: Y})
+    with pytest.raises(ValueError, match=r"y_val contains labels that are not in classes=\[0, 1\]: \[2\]"):
         SGDClassifier().fit(X, Y, X_val=X, y_val=Y + 1)
+
+
+@pytest.mark.parametrize("y, y_val", [(Y, np.c_[Y, Y]), (np.c_[Y, Y], Y), (np.c_[Y, Y], np.c_[Y, Y, Y])])
+def test_as_many_targets_are_validated_as_are_trained(y, y_val):
+    with pytest.raises(ValueError, match="y_val must have as many targets as y"):
+        SGDRegressor(validation_scoring="loss").fit(X, y, X_val=X, y_val=y_val)
+
+
+def test_a_scorer_that_takes_no_weights_is_told_from_one_that_does():
+    given = {"X_val": X, "y_val": Y, "sample_weight_val": np.ones(N)}
+    with pytest.raises(ValueError, match="validation_scoring has no parameter sample_weight"):
+        SGDClassifier(validation_scoring=lambda est, X, y: est.score(X, y)).fit(X, Y, **given)
+    for scorer in (lambda est, X, y, sample_weight=None: est.score(X, y), lambda est, X, y, **how: est.score(X, y)):
+        est = SGDClassifier(validation_scoring=scorer, max_iter=2, tol=None).fit(X, Y, **given)
+        assert est.history_["validation_score"][-1] == est.score(X, Y)
 
 
 def test_classes():
@@ -313,11 +337,18 @@ def test_targets_that_a_loss_does_not_take(loss, y, word):
         (SGDRegressor, {"learning_rate": "optimal", "alpha": 0}, "alpha must be > 0"),
         (SGDRegressor, {"penalty": "elasticnet", "l1_ratio": None}, "l1_ratio must be set"),
         (SGDClassifier, {"learning_rate": "pa1", "loss": "log_loss"}, "only works with loss 'hinge'"),
-        (SGDOneClassSVM, {"learning_rate": "pa1"}, "pa1"),
+        (SGDOneClassSVM, {"learning_rate": "pa1"}, "SGDOneClassSVM has no learning_rate='pa1'"),
+        (SGDClassifier, {"class_weight": {0: -1.0}}, "class_weight must be finite and not negative"),
+        (SGDClassifier, {"class_weight": {1: np.nan}}, "class_weight must be finite and not negative"),
+        (SGDClassifier, {"callbacks": 1}, "callbacks must be callables"),
         (SGDOneClassSVM, {"nu": 0}, "nu"),
         (SGDClassifier, {"callbacks": [1]}, "callbacks must be callables"),
         (SGDClassifier, {"max_seconds": 0}, "max_seconds"),
-        (SGDClassifier, {"validation_scoring": "no such", "early_stopping": True}, "no such"),
+        (
+            SGDClassifier,
+            {"validation_scoring": "no such", "early_stopping": True},
+            "validation_scoring must be .*no such",
+        ),
         (SGDClassifier, {"intercept_decay": -1}, "intercept_decay"),
     ],
 )
@@ -331,8 +362,11 @@ def test_starting_coefficients_of_a_wrong_shape(cls):
     with pytest.raises(ValueError, match="coef_init does not match"):
         cls().fit(X, Y, coef_init=np.zeros(D + 1))
     name = "offset_init" if cls is SGDOneClassSVM else "intercept_init"
-    with pytest.raises(ValueError, match="does not match"):
+    with pytest.raises(ValueError, match=f"{name} does not match"):
         cls().fit(X, Y, **{name: np.zeros(2)})
+    for given in ({"coef_init": np.full(D, np.nan)}, {name: [np.inf]}):
+        with pytest.raises(ValueError, match=f"Provided {next(iter(given))} contains NaN or infinity"):
+            cls().fit(X, Y, **given)
 
 
 if __name__ == "__main__":

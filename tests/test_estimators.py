@@ -258,6 +258,9 @@ def test_float32_is_kept(cls):
     X, y, _ = rows()
     est, wide = fit(cls, X.astype("f4"), y), fit(cls, X, y)
     assert est.coef_.dtype == np.float32
+    swapped = fit(cls, X.astype("f4").astype(">f4"), y)
+    assert swapped.coef_.dtype == np.float32
+    np.testing.assert_array_equal(swapped.coef_, est.coef_)
     np.testing.assert_allclose(est.coef_, wide.coef_, rtol=1e-3, atol=1e-3 * abs(wide.coef_).max())
 
 
@@ -434,7 +437,11 @@ def test_probabilities_sum_to_one(loss, classes):
     np.testing.assert_allclose(p.sum(axis=1), 1)
     with np.errstate(divide="ignore"):
         np.testing.assert_array_equal(est.predict_log_proba(X), np.log(p))
-    assert not hasattr(SGDClassifier(loss="hinge"), "predict_proba")
+    for name in ("predict_proba", "predict_log_proba"):
+        assert not hasattr(SGDClassifier(loss="hinge"), name)
+        with pytest.raises(AttributeError, match=f"{name}.*loss='hinge'.*CalibratedClassifierCV"):
+            getattr(SGDClassifier(loss="hinge"), name)
+        assert getattr(SGDClassifier, name).__doc__  # of the class it is a function like any other
 
 
 @EVERY

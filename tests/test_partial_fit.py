@@ -3,6 +3,7 @@
 import pickle
 from itertools import pairwise
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -76,6 +77,33 @@ def test_parameters_that_change_between_calls_count_from_then_on(params):
     assert bits(kept) != bits(
         feed(make(SGDClassifier), *[np.concatenate([a] * 3) for a in (X, y)], cuts=range(0, 601, 200))
     )
+
+
+@pytest.mark.parametrize("then", [None, {0: 5.0, 1: 0.1}])
+def test_class_weight_that_changes_between_calls_counts_from_then_on(then):
+    X, y, _ = rows()
+    y = labels(y)
+    how = dict(random_state=0, shuffle=False, learning_rate="constant")
+    est = SGDClassifier(class_weight={0: 0.5, 1: 2.0}, **how).partial_fit(X, y, classes=[0, 1])
+    like = SGDClassifier(**how).partial_fit(X, y, classes=[0, 1], sample_weight=np.array([0.5, 2.0])[y])
+    est.set_params(class_weight=then).partial_fit(X, y)
+    like.partial_fit(X, y, sample_weight=None if then is None else np.array([5.0, 0.1])[y])
+    np.testing.assert_array_equal(est.coef_, like.coef_)
+
+
+@pytest.mark.parametrize(
+    "params", [{"average": True}, {"penalty": "l1"}, {"optimizer": "adam"}, {"learning_rate": "auto"}]
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_model_in_a_mapped_file_goes_on(layout, params, tmp_path):
+    """As joblib maps the large arrays of an estimator that it hands to a worker."""
+    X, y, _ = rows()
+    X, y = LAYOUTS[layout](X), labels(y, 3)
+    est = SGDClassifier(random_state=0, **params).partial_fit(X, y, classes=[0, 1, 2])
+    joblib.dump(est, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert not mapped.coef_.flags.writeable
+    np.testing.assert_array_equal(mapped.partial_fit(X, y).coef_, est.partial_fit(X, y).coef_)
 
 
 def test_an_object_that_changes_where_it_is_counts_from_then_on():

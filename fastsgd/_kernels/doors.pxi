@@ -10,6 +10,8 @@ cdef inline Targets targets(target, Py_ssize_t K):
     cdef const int32_t[::1] codes = code
     cdef const double[::1] ss = s, pos = s_pos, neg = s_neg
     cdef Targets T
+    if y is not None and ys.shape[1] != K:
+        raise ValueError(f"y has {ys.shape[1]} columns, there are {K} heads")
     T.K, T.negative = K, negative
     T.y = &ys[0, 0] if y is not None and ys.shape[0] else NULL
     T.code = &codes[0] if code is not None and codes.shape[0] else NULL

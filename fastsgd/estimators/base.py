@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from inspect import signature
 from time import perf_counter
 
 import numpy as np
@@ -166,10 +167,21 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
             return lambda state: -engine.loss_of(table, plan, *state.model(plan))
-        scorer = check_scoring(self, scoring=self.validation_scoring)
+        try:
+            scorer = check_scoring(self, scoring=self.validation_scoring)
+        except ValueError as error:
+            raise ValueError(
+                f"validation_scoring must be None, 'loss', a name of sklearn.metrics.get_scorer_names() or a callable "
+                f"(estimator, X, y), got {self.validation_scoring!r}."
+            ) from error
         if isinstance(X_val, Source) and self.validation_scoring is not None:
             y_val, s_val = streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
+        if weights and callable(self.validation_scoring) and not _takes_weights(scorer):
+            raise ValueError(
+                "the validation rows have weights, and the function given as validation_scoring has no parameter "
+                "sample_weight: give it one, (estimator, X, y, sample_weight=None)."
+            )
 
         def score(state):
             est = self._fitted_copy(state, plan)
@@ -266,3 +278,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _takes_weights(scorer):
+    found = signature(scorer).parameters
+    return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())

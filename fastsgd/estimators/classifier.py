@@ -324,6 +324,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         table = self._table(X, y, s, soft)
         labels = None if soft else y
         held = None
+        held_out.check(X_val, y_val, sample_weight_val)
         if X_val is not None:
             X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
             if y_val.ndim != y.ndim:
@@ -380,6 +381,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
             self._class_weight = self._weigh(labels)
             state = self._new_state(X, len(self._heads()), None, None)
         else:
+            if self.class_weight != "balanced":
+                self._class_weight = self._weigh(self.classes_)
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
         return self._train(table, state, passes=1, partial=True)

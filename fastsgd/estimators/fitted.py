@@ -16,7 +16,7 @@ class Fitted:
 
     def _new_state(self, X, heads, coef_init, intercept_init):
         """Zeros, or what the user gives to start from: coef_init (heads, n_features), intercept_init (heads,)."""
-        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        dtype = np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         state = State.zeros(X.shape[1], heads, dtype, seed)
         if schedules.get(self.learning_rate).auto and coef_init is not None:
@@ -43,13 +43,15 @@ class Fitted:
                 raise ValueError(
                     f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
                 )
+            _finite(coef, "coef_init")
             state.W[:, :heads] = coef.reshape(heads, -1).T
         if intercept_init is not None:
             b = np.asarray(intercept_init, np.float64)
             if b.size != heads or (heads > 1 and b.shape != (heads,)):
                 raise ValueError(
-                    f"Provided intercept_init does not match dataset: its shape is {b.shape}, expected {(heads,)}."
+                    f"Provided {self._intercept_name}init does not match dataset: its shape is {b.shape}, expected {(heads,)}."
                 )
+            _finite(b, f"{self._intercept_name}init")
             state.b[:] = b.ravel()
 
     def _resume(self, X):
@@ -58,6 +60,8 @@ class Fitted:
         What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
         """
         state = self._state
+        if not state.W.flags.writeable:  # of a mapped file, as joblib hands large arrays to its workers
+            state = state.copy()
         if self.standardize != (state.std is not None) or not self._as_published():
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
@@ -132,7 +136,12 @@ class Fitted:
             vars(self).pop(name, None)
         for name, value in values.items():
             old = vars(self).get(name)
-            if in_place and type(old) is np.ndarray and (old.shape, old.dtype) == (value.shape, value.dtype):
+            if (
+                in_place
+                and type(old) is np.ndarray
+                and old.flags.writeable
+                and (old.shape, old.dtype) == (value.shape, value.dtype)
+            ):
                 old[...] = value
             else:
                 setattr(self, name, value)
@@ -152,3 +161,8 @@ class Fitted:
                 max(1, len(state.W))
             )
         return state
+
+
+def _finite(values, name):
+    if not np.isfinite(values).all():
+        raise ValueError(f"Provided {name} contains NaN or infinity: there is nothing to start from.")

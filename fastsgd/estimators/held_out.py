@@ -6,6 +6,15 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from fastsgd.sources.base import Source
 
 
+def check(X_val, y_val, sample_weight_val):
+    """Refuse targets and weights without rows, and weights of which none counts."""
+    for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
+        if X_val is None and given is not None:
+            raise ValueError(f"{name} is given without X_val: give both, or neither.")
+    if sample_weight_val is not None and not np.any(sample_weight_val):
+        raise ValueError("sample_weight_val must not be all zero: there is nothing to score.")
+
+
 def split(X, fraction, random_state, labels=None, weight=None):
     """Row numbers of (training, validation) of X, each sorted; stratified where there are labels.
 

@@ -65,7 +65,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     """
 
     loss_functions = {"hinge": (losses.Hinge,)}
-    _pa_loss = "no loss of SGDOneClassSVM"
+    _pa_loss = None
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         "nu": [Interval(Real, 0.0, 1.0, closed="right")],

@@ -4,10 +4,11 @@ from numbers import Integral, Real
 from operator import is_
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
+from fastsgd.estimators.progress import listed
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 
@@ -41,7 +42,7 @@ class Parameters:
         "power_t": [Interval(Real, None, None, closed="neither")],
         "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "callbacks": ["array-like", callable, HasMethods("same_path"), None],
+        "callbacks": "no_validation",  # by `listed`
         "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
         "stopping": [StrOptions(set(stopping.STOPPING)), stopping.Stopping, list, tuple, None],
@@ -72,6 +73,10 @@ class Parameters:
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
             )
         if rate.pa and self._loss().name != self._pa_loss:
+            if self._pa_loss is None:
+                raise ValueError(
+                    f"{type(self).__name__} has no learning_rate='{rate.name}': it has no loss of that kind."
+                )
             raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
         together = getattr(self, "multi_class", "ovr") != "ovr"
         if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or together):
@@ -88,6 +93,7 @@ class Parameters:
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
+        listed(self.callbacks)
         if self.stopping is not None:
             stopping.get(self.stopping)
         self._checked = self._given(), {}  # and the plans made of them: see _partial_plan

@@ -1,12 +1,14 @@
 """What classifiers share, and what regressors share: from labels and targets to heads, from margins to predictions."""
 
+from functools import update_wrapper
+from types import MethodType
+
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import RegressorMixin
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,14 +29,28 @@ from fastsgd.sources.arrays import Table
 from fastsgd.sources.base import Source
 
 
-def _has_proba(self):
-    name = getattr(self.loss, "name", self.loss)
-    if name not in ("log_loss", "modified_huber"):
-        raise AttributeError(
-            f"probability estimates are not available for loss={name!r}; "
-            "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
-        )
-    return True
+class needs_probabilities:
+    """A method that is there for the losses that give probabilities, as by scikit-learn's `available_if`.
+
+    That says only that the attribute is missing; here the last line of the traceback says what to do.
+    """
+
+    def __init__(self, method):
+        self.method = method
+        update_wrapper(self, method)
+
+    def __get__(self, est, cls=None):
+        if est is None:
+            return self.method
+        loss = getattr(est.loss, "name", est.loss)
+        if loss not in ("log_loss", "modified_huber"):
+            why = AttributeError(
+                f"probability estimates are not available for loss={loss!r}; "
+                "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
+            )
+            name = self.method.__name__
+            raise AttributeError(f"This {type(est).__name__!r} has no attribute {name!r}: {why}") from why
+        return MethodType(self.method, est)
 
 
 class ClassifierParts(LinearClassifierMixin):
@@ -86,7 +102,10 @@ class ClassifierParts(LinearClassifierMixin):
             mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
         y = self.classes_ if soft or counted else y
-        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if not (np.isfinite(weight).all() and weight.min() >= 0):
+            raise ValueError(f"class_weight must be finite and not negative, found {self.class_weight}.")
+        return weight
 
     def _heads(self):
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
@@ -149,9 +168,9 @@ class ClassifierParts(LinearClassifierMixin):
             # the class of the one head is 0
             table.code = (y != self.classes_[1]).astype(np.int32)
             if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes_[0]):
-                encode(y, self.classes_)
+                encode(y, self.classes_, name)
         else:
-            table.code = encode(y, self.classes_)
+            table.code = encode(y, self.classes_, name)
         if weight is not None and loss.coupled:
             table.s = weight[table.code] * (1.0 if s is None else s)
         elif weight is not None:
@@ -181,7 +200,7 @@ class ClassifierParts(LinearClassifierMixin):
         """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
         return streams.accuracy(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
 
-    @available_if(_has_proba)
+    @needs_probabilities
     @by_blocks
     def predict_proba(self, X):
         """Probability of each class: (n_samples, n_classes).
@@ -205,7 +224,7 @@ class ClassifierParts(LinearClassifierMixin):
         total = p.sum(axis=1, keepdims=True)
         return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
 
-    @available_if(_has_proba)
+    @needs_probabilities
     @by_blocks
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""

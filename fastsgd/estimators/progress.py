@@ -55,7 +55,7 @@ def listed(given, between=True):
     def is_one(one):
         return callable(one) or (between and (_is_checkpoint(one) or hasattr(one, "between")))
 
-    given = [] if given is None else [given] if is_one(given) or _is_checkpoint(given) else list(given)
+    given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     for one in given:
         if not is_one(one):
             raise ValueError(

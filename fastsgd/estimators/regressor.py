@@ -256,8 +256,13 @@ class SGDRegressor(RegressorParts, BaseSGD):
         self._y_ndim = y.ndim
         table = self._table(X, y, s)
         held = None
+        held_out.check(X_val, y_val, sample_weight_val)
         if X_val is not None:
             X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
+            if y_val.shape[1:] != y.shape[1:]:
+                raise ValueError(
+                    f"y_val must have as many targets as y: its shape is {y_val.shape}, that of y {y.shape}."
+                )
             held = X_val, y_val, s_val, self._table(X_val, y_val, s_val)
         elif self.early_stopping:
             table.rows, val = held_out.split(X, self.validation_fraction, random_state, None, s)

@@ -41,7 +41,7 @@ def check_X(est, X, *, reset=False, name="X"):
     )
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
-    _finite(X.data if sp.issparse(X) else X, name)
+    _finite(X, name)
     if sp.issparse(X) and not X.has_canonical_format:  # a kernel takes each feature of a row once
         X = X.copy()
         X.sum_duplicates()
@@ -61,7 +61,8 @@ def _plain(est, X, reset):
     )
 
 
-def _finite(values, name):
+def _finite(X, name):
+    values = X.data if sp.issparse(X) else X
     if values.dtype.kind != "f":
         return
     if values.dtype not in FLOATS:
@@ -77,9 +78,10 @@ def _finite(values, name):
     if bad:
         where = tuple(int(i) for i in where)
         what = "NaN" if np.isnan(values[where]) else "infinity or a value too large for its dtype"
-        place = f"row {where[0]}, column {where[1]}" if len(where) == 2 else f"position {where[0]}"
+        row, column = where if values is X else (np.searchsorted(X.indptr, where[0], "right") - 1, X.indices[where[0]])
         raise ValueError(
-            f"Input {name} contains {what} (at {place}). Remove such rows, or impute them (sklearn.impute)."
+            f"Input {name} contains {what} (at row {row}, column {column}). Remove such rows, or impute them "
+            "(sklearn.impute)."
         )
 
 
@@ -126,7 +128,8 @@ def check_weight(sample_weight, n, name="sample_weight"):
     """Weights of n rows, float64 and not negative; None for ones."""
     if sample_weight is None:
         return None
-    s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
+    with np.errstate(invalid="ignore"):  # its sum of inf and -inf
+        s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if s.ndim == 0:
         s = np.full(n, s)
     if s.ndim != 1:
@@ -134,7 +137,7 @@ def check_weight(sample_weight, n, name="sample_weight"):
     if len(s) != n:
         raise ValueError(f"{name}.shape == {s.shape}, expected {(n,)}!")
     if len(s) and s.min() < 0:
-        raise ValueError(f"Negative values in data passed to `{name}`: {s.min()!r} at position {int(s.argmin())}.")
+        raise ValueError(f"Negative values in data passed to `{name}`: {s.min():g} at position {int(s.argmin())}.")
     return np.ascontiguousarray(s)
 
 
@@ -149,22 +152,32 @@ def check_lengths(X, y, names=("X", "y")):
 
 def check_targets(y, loss, name="y"):
     """Real-valued targets: float64 array of shape (n,) or (n, n_outputs), within what the loss takes."""
-    if not (type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.size and np.isfinite(y.sum())):
-        y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
+    plain = type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.flags.carray
+    if not (plain and y.size and _check.first_nonfinite(y) < 0):
+        check_dense(y, name)
+        with np.errstate(invalid="ignore"):  # its sum of inf and -inf
+            y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
     if y.ndim == 0 or y.ndim > 2:
         raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
     low = y.min()
     if low < loss.lower or (loss.strict and low <= loss.lower):
         raise ValueError(
-            f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low!r}."
+            f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low:g}."
         )
     return y
+
+
+def check_dense(y, name):
+    """Refuse a sparse matrix or a single number as targets."""
+    if sp.issparse(y) or np.isscalar(y) or getattr(y, "ndim", 1) == 0:
+        raise ValueError(f"{name} must be a dense array with an entry for each row, got {type(y).__name__}.")
 
 
 def check_labels(y, name="y"):
     """Class labels as a one-dimensional array without NaN."""
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
+    check_dense(y, name)
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")
@@ -201,13 +214,14 @@ def unique_labels(y):
     return np.unique(y)
 
 
-def encode(y, classes):
+def encode(y, classes, name="y"):
     """The place of each label in the sorted classes, int32; ValueError where there is none."""
     code = np.searchsorted(classes, y)
     code[code == len(classes)] = 0
     strange = classes[code] != y
     if np.any(strange):
         raise ValueError(
-            f"y contains labels that are not in classes={list(classes)}: {list(np.unique(np.asarray(y)[strange])[:5])}."
+            f"{name} contains labels that are not in classes={classes.tolist()}: "
+            f"{np.unique(np.asarray(y)[strange])[:5].tolist()}."
         )
     return code.astype(np.int32)
