@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastsgd import LinearClassifier, LinearRegressor, losses
 from fastsgd._kernels import solve
-from fastsgd.estimators.linear import readable
+from fastsgd.estimators.base_linear import readable
 from fastsgd.solvers import choose
 from fastsgd.solvers.dual import Anderson, dual
 from fastsgd.solvers.hessian import Diagonal, Hessian, curvature, gram
