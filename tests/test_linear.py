@@ -7,7 +7,7 @@ from data import LAYOUTS, labels, rows
 from reference import dual_objective
 from sklearn import linear_model, svm
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -17,6 +17,7 @@ from fastsgd.estimators.base_linear import readable
 from fastsgd.solvers import choose
 from fastsgd.solvers.dual import Anderson, dual
 from fastsgd.solvers.hessian import Diagonal, Hessian, curvature, gram
+from fastsgd.solvers.interior import PIECES, interior
 from fastsgd.solvers.newton import newton
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
@@ -142,6 +143,47 @@ def test_many_rows_go_through_samples():
     theirs = linear_model.LogisticRegression(C=1 / (1e-4 * 20000), solver="newton-cholesky", tol=1e-10).fit(A, y)
     assert est.stop_reason_ == "certified" and est.n_iter_ < 6
     close(est, theirs, 2e-3)
+
+
+LINES = ["huber", "quantile", "epsilon_insensitive"]
+
+
+@pytest.mark.parametrize("loss", [*LINES, "squared_epsilon_insensitive"])
+@pytest.mark.parametrize("size, far", [(1e-3, 0.0), (1.0, 1e3), (1e3, 1e6), (1e6, 0.0)])
+def test_targets_need_no_scaling_either(loss, size, far):
+    """Correlated raw columns (the diabetes data); what is far above is taken up by the intercept."""
+    A, y = load_diabetes(return_X_y=True, scaled=False)
+    est = LinearRegressor(loss, alpha=1e-4 / size, random_state=0).fit(A, y * size + far)
+    assert est.stop_reason_ == "certified" and est.n_iter_ <= 60
+    assert est.score(A, y * size + far) > 0.4
+
+
+def test_an_estimate_is_not_small_because_nothing_moves_yet():
+    """Huber's loss with an epsilon far below the noise is nearly flat to Newton's method."""
+    A, y = load_diabetes(return_X_y=True, scaled=False)
+    est = LinearRegressor("huber", penalty=None, random_state=0).fit(A, y * 1e6)
+    exact = linear_model.QuantileRegressor(alpha=0).fit(A, y)
+    loss = losses.Huber(0.1)
+    assert est.stop_reason_ == "estimated"
+    least = loss.value(1e6 * exact.predict(A), 1e6 * y).mean()
+    assert loss.value(est.predict(A), 1e6 * y).mean() <= (1 + 1e-4) * least
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("l1, l2", [(0.0, 1e-2), (1e-2, 0.0), (1e-2, 1e-3), (1e3, 0.0)])
+@pytest.mark.parametrize("name", PIECES)
+def test_interior_points_end_where_dual_ascent_does(name, l1, l2, intercept):
+    loss = losses.get(name)
+    y = Y if "regressor" in loss.task else np.where(CODE == 1, 1.0, -1.0)
+    p, reports = Problem(X, y, S, loss, l1, l2, intercept), [Report(0, 1e-7, 3000) for _ in range(2)]
+    interior(p, np.zeros(6), 0.0, reports[0])
+    dual(p, np.zeros(6), 0.0, reports[1])
+    assert reports[0].reason == "certified" and len(reports[0].passes) < 40
+    if reports[1].reason == "certified":
+        np.testing.assert_allclose(reports[0].best.objective, reports[1].best.objective, rtol=2e-7)
+        np.testing.assert_array_equal(reports[0].best.u == 0, reports[1].best.u == 0)
+    a = reports[0].proof()
+    np.testing.assert_allclose(p.least(a)[0], reports[0].bound)
 
 
 # ---------------------------------------------------------------- parts

@@ -80,12 +80,13 @@ class LinearClassifier(ClassifierParts, BaseLinear):
     Notes
     -----
     Smooth losses with L2 and not too many columns: a quasi-Newton method that starts from the Hessian of a sample of the
-    rows. All else: proximal-point dual coordinate ascent. Which one is to be faster is estimated beforehand. Softmax: L-BFGS.
+    rows. All else: proximal-point dual coordinate ascent; where that takes long, and the loss is made of lines and parabolas,
+    interior points. Which one is to be faster is estimated beforehand. Softmax: L-BFGS.
 
     References
     ----------
     Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization. Nocedal
-    and Wright (2006), Numerical optimization.
+    and Wright (2006), Numerical optimization. Mehrotra (1992), On the implementation of a primal-dual interior point method.
 
     Examples
     --------

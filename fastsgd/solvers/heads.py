@@ -108,7 +108,7 @@ class Heads:
         if best is not None and h in self.problems:
             self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
             if self.duals is not None:
-                self.duals[h] = best.a()
+                self.duals[h] = report.proof()
 
     def _solve(self, h):
         if self.stopped is not None:

@@ -45,13 +45,18 @@ class Approximation:
     Nocedal and Wright (2006), Numerical optimization, algorithm 7.4.
     """
 
+    known = True  # whether it is one of curvatures, and not of their bound
+
     def __init__(self):
         self.pairs = []
 
     @classmethod
     def at(cls, sample, u, b):
         """Of the curvatures at (u, b)."""
-        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
+        g = sample.slopes(u, b)[2]
+        made = cls(sample, curvature(sample, g))
+        made.known = sample.loss.name != "huber" or (abs(g) < sample.loss.epsilon).mean() > FLAT
+        return made
 
     def learn(self, s, q):
         """The gradient changed by q along the step s."""
@@ -124,7 +129,7 @@ class Hessian(Approximation):
 
     def expected(self, decrement, r):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
-        return decrement, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+        return decrement if self.known else np.inf, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
 
     def least(self, problem, u, b, loss, z, g, gradient):
         """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).
