@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsgd import LinearClassifier, LinearRegressor, losses
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, losses
 from fastsgd._kernels import solve
 from fastsgd.estimators.base_linear import readable
 from fastsgd.solvers import choose
@@ -395,3 +395,46 @@ def test_bad_parameters(params, y, words):
 def test_all_weights_zero():
     with pytest.raises(ValueError, match="sample_weight must not be all zero"):
         LinearRegressor().fit(X, Y, np.zeros(300))
+
+
+# ---------------------------------------------------------------- awkward data
+def test_softmax_on_a_sparse_matrix_that_is_half_full():
+    code, full = labels(Y, 3), sp.csr_matrix(X)
+    sparse = LinearClassifier(multi_class="multinomial", random_state=0).fit(full, code)
+    np.testing.assert_allclose(sparse.coef_, LinearClassifier(multi_class="multinomial").fit(X, code).coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_columns_that_the_penalty_rules_out_do_not_hold_back_the_intercept(loss):
+    y = np.arange(300) % 3 == 0
+    est = LinearClassifier(loss, random_state=0).fit(X * 1e-12, y)
+    plain = LinearClassifier(loss, random_state=0).fit(np.zeros((300, 1)), y)
+    np.testing.assert_allclose(est.intercept_, plain.intercept_, rtol=1e-3)
+    assert est.stop_reason_ == "certified"
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("size", [1e-300, 1e305, 1e308])
+def test_weights_of_any_size(loss, size):
+    params = dict(alpha=1e-2, tol=1e-8, random_state=0)
+    plain, sized = (LinearClassifier(loss, **params).fit(X, CODE, s) for s in (S, S * size / S.max()))
+    np.testing.assert_allclose(sized.coef_, plain.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [{0: -1.0}, {0: np.nan}, {0: 0, 1: 0}])
+@pytest.mark.parametrize("make", [LinearClassifier, SGDClassifier])
+def test_class_weights_that_are_none(make, weights):
+    with pytest.raises(ValueError, match="class_weight must be finite, >= 0 and not all 0, found"):
+        make(class_weight=weights).fit(X, CODE)
+
+
+def test_no_row_has_weight():
+    with pytest.raises(ValueError, match="must not be all zero"):
+        LinearClassifier(class_weight={0: 0.0, 1: 1.0}).fit(X, CODE, CODE == 0)
+
+
+def test_numbers_that_overflow():
+    with pytest.raises(ValueError, match="y is too large"):
+        LinearRegressor().fit(X, Y * 1e200)
+    with pytest.raises(ValueError, match="X is too large in column 2"):
+        LinearClassifier().fit(X * [1, 1, 1e200, 1, 1, 1], CODE)

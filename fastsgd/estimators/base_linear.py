@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -54,7 +55,7 @@ class BaseLinear(ModelFiles, BaseEstimator):
     def _solve(self, table, K):
         """Fit to a table of K heads."""
         l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
-        table.X = readable(table.X)
+        table = replace(table, X=readable(table.X))
         if table.s is not None and not table.s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         hooks = listed(self.callbacks, between=False)

@@ -64,7 +64,10 @@ class ClassifierParts(LinearClassifierMixin):
             mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
         y = self.classes_ if soft or counted else y
-        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
+            raise ValueError(f"class_weight must be finite, >= 0 and not all 0, found {weight.tolist()}.")
+        return weight
 
     def _heads(self):
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_

@@ -94,7 +94,8 @@ class Hessian(Approximation):
         H = self.H.copy(order="F")
         diagonal = np.einsum("ii->i", H)
         diagonal[: sample.d] += sample.penalties[1]
-        little = 1e-14 * max(float(diagonal.max(initial=0.0)), 1e-300)
+        # of each its own share: one that L2 makes huge says nothing of the others
+        little = 1e-14 * np.where(diagonal > 0, diagonal, max(float(diagonal.max(initial=0.0)), 1e-300))
         diagonal += little
         while True:
             try:
