@@ -171,10 +171,12 @@ def test_an_estimate_is_not_small_because_nothing_moves_yet():
 
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("l1, l2", [(0.0, 1e-2), (1e-2, 0.0), (1e-2, 1e-3), (1e3, 0.0)])
-@pytest.mark.parametrize("name", PIECES)
+@pytest.mark.parametrize("name", [*PIECES, "log_loss", "poisson", "gamma"])
 def test_interior_points_end_where_dual_ascent_does(name, l1, l2, intercept):
     loss = losses.get(name)
-    y = Y if "regressor" in loss.task else np.where(CODE == 1, 1.0, -1.0)
+    y = np.where(CODE == 1, 1.0, loss.negative)
+    if "regressor" in loss.task:
+        y = np.exp(Y) if loss.span == 1 else Y
     p, reports = Problem(X, y, S, loss, l1, l2, intercept), [Report(0, 1e-7, 3000) for _ in range(2)]
     interior(p, np.zeros(6), 0.0, reports[0])
     dual(p, np.zeros(6), 0.0, reports[1])

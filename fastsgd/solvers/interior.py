@@ -1,4 +1,5 @@
-"""Losses made of lines and parabolas: a primal-dual interior point method, whatever the correlation and the scale of the data.
+"""Primal-dual interior points, whatever the correlation and the scale of the data: for losses made of lines and parabolas, and
+for L1 beside a smooth loss.
 
 Such a loss is a sum of pieces, each the most that a number within bounds can make of z:
 
@@ -12,11 +13,12 @@ from operator import itemgetter
 
 import numpy as np
 
-from fastsgd.solvers.hessian import FREE, Hessian, gram, gram_seconds, pass_seconds
+from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, curvature, gram, gram_seconds, pass_seconds
 from fastsgd.solvers.report import Step
 
 ITERATIONS, PASSES, ROW = 15, 8, 1e-7  # of a usual problem; passes, and seconds a row, of each
 WITHIN = 0.995  # of the way to the next bound that is gone at the most
+FAR = 2.0  # in z, a step on a smooth loss
 LEAST = 1e-9  # a step that short is none
 ROUNDING = 1e-15  # of the objective
 
@@ -38,8 +40,8 @@ PIECES = {
 
 
 def applies(problem):
-    """Whether the loss is made of such pieces."""
-    return problem.loss.name in PIECES
+    """Whether the loss, or the penalty beside a smooth loss, is made of such pieces."""
+    return problem.loss.name in PIECES or (problem.l1 > 0 and problem.loss.name in CURVATURE)
 
 
 def seconds(problem):
@@ -82,6 +84,16 @@ class Pieces:
         sums = (self.down + down) * (self.below + a * self.has_low) + (self.up + up) * (self.above - a * self.has_high)
         return float((self.weight * sums).sum())
 
+    def error(self, z):
+        """How far the a are from being those of z, as a part of the objective."""
+        return float((self.weight * abs((self.left(z) + self.down - self.up) * self.a)).sum())
+
+    def most(self, F):
+        """A number that no mean of a x, x of mean square 1, exceeds where the objective is at most F."""
+        if np.isfinite(self.low).all() and np.isfinite(self.high).all():
+            return 4.0 * np.maximum(-self.low, self.high).sum(axis=0).max()
+        return 8.0 * np.sqrt(F)  # a^2 <= 4 loss
+
     def number(self):
         return float((self.weight * (self.has_low * 1.0 + self.has_high)).sum())
 
@@ -120,6 +132,35 @@ class Pieces:
         self.below, self.above = self.below + a * self.has_low, self.above - a * self.has_high
 
 
+class Smooth:
+    """Rows of a smooth loss, as `Pieces`: a is minus the slope, and Newton's step is taken in z."""
+
+    number, products, error = staticmethod(lambda: 0.0), staticmethod(lambda *step: 0.0), staticmethod(lambda z: 0.0)
+
+    def __init__(self, problem, z):
+        self.problem = problem
+        self.take(0.0, z)
+
+    def take(self, size, step):
+        self.z = step if size == 0 else self.z + size * step
+        self.g = self.problem.loss.both(self.z, self.problem.y)[1]
+        self.a = -self.g[None]
+
+    def aim(self, z, mu, before):
+        return curvature(self.problem, self.g), self.a[0]
+
+    def step(self, moved):
+        return moved
+
+    def furthest(self, step):
+        """Beyond that z the curvature may be another: in a change of 1 it grows e times at the most."""
+        worst = abs(step).max(initial=0.0)
+        return FAR / worst if worst > 0 else np.inf
+
+    def most(self, F):
+        return 4.0 if self.problem.loss.name == "log_loss" else np.inf
+
+
 def interior(problem, u, b, report):
     """Minimise from (u, b), coordinates of the problem, until `report` says stop.
 
@@ -129,9 +170,13 @@ def interior(problem, u, b, report):
     """
     p, still, z = problem, (0.0, 0.0, 0.0), problem.margins(u, b)
     F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
-    size, pieces = p.mean(abs(p.y - z)) or 1.0, PIECES[p.loss.name](p.y, p.loss.get_params())
-    rows = Pieces(pieces, (np.ones(p.n) if p.c is None else p.c) / p.n, z, size)
-    l1 = np.minimum(p.penalties[0], _most(rows, F))
+    size = 1.0
+    if p.loss.name in PIECES:
+        size, weight = p.mean(abs(p.y - z)) or 1.0, (np.ones(p.n) if p.c is None else p.c) / p.n
+        rows = Pieces(PIECES[p.loss.name](p.y, p.loss.get_params()), weight, z, size)
+    else:
+        rows = Smooth(p, z)
+    l1 = np.minimum(p.penalties[0], rows.most(F))
     sides = Pieces([(0.0, 0.0, -1.0, 1.0)] if p.l1 > 0 else [], l1, u, size)
     number, done = rows.number() + sides.number(), False
     while True:
@@ -142,8 +187,7 @@ def interior(problem, u, b, report):
             F, at = min((F_sparse, sparse), (F, u), key=itemgetter(0))
         force = _force(p, a, l1 * sides.a.sum(axis=0), u)
         products = rows.products() + sides.products()
-        left = p.mean(abs((rows.left(z) + rows.down - rows.up) * rows.a).sum(axis=0))
-        estimate = products + left + float(abs(force) @ abs(np.append(u, b)[: len(force)]))
+        estimate = products + rows.error(z) + float(abs(force) @ abs(np.append(u, b)[: len(force)]))
         if report(Step(at, b, F, p.least(a)[0], estimate, lambda a=a: a, stuck=done)):
             return
         mu, before = 0.0, (still, still)
@@ -166,14 +210,7 @@ def interior(problem, u, b, report):
         u, b, z = u + length * s, b + length * s_b, z + length * moved
         rows.take(length, step[0])
         sides.take(length, step[1])
-        done = not length > LEAST or products <= ROUNDING * abs(F)
-
-
-def _most(rows, F):
-    """A number that no mean of a x, x of mean square 1, exceeds where the objective is at most F."""
-    if np.isfinite(rows.low).all() and np.isfinite(rows.high).all():
-        return 4.0 * np.maximum(-rows.low, rows.high).sum(axis=0).max()
-    return 8.0 * np.sqrt(F)  # a^2 <= 4 loss
+        done = not length > LEAST or (number > 0 and products <= ROUNDING * abs(F))
 
 
 def _force(p, a_rows, a_sides, u):
