@@ -7,16 +7,17 @@ from data import LAYOUTS, labels, rows
 from reference import dual_objective
 from sklearn import linear_model, svm
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsgd import LinearClassifier, LinearRegressor, losses
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, losses
 from fastsgd._kernels import solve
-from fastsgd.estimators.linear import readable
+from fastsgd.estimators.base_linear import readable
 from fastsgd.solvers import choose
 from fastsgd.solvers.dual import Anderson, dual
 from fastsgd.solvers.hessian import Diagonal, Hessian, curvature, gram
+from fastsgd.solvers.interior import PIECES, interior
 from fastsgd.solvers.newton import newton
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
@@ -142,6 +143,49 @@ def test_many_rows_go_through_samples():
     theirs = linear_model.LogisticRegression(C=1 / (1e-4 * 20000), solver="newton-cholesky", tol=1e-10).fit(A, y)
     assert est.stop_reason_ == "certified" and est.n_iter_ < 6
     close(est, theirs, 2e-3)
+
+
+LINES = ["huber", "quantile", "epsilon_insensitive"]
+
+
+@pytest.mark.parametrize("loss", [*LINES, "squared_epsilon_insensitive"])
+@pytest.mark.parametrize("size, far", [(1e-3, 0.0), (1.0, 1e3), (1e3, 1e6), (1e6, 0.0)])
+def test_targets_need_no_scaling_either(loss, size, far):
+    """Correlated raw columns (the diabetes data); what is far above is taken up by the intercept."""
+    A, y = load_diabetes(return_X_y=True, scaled=False)
+    est = LinearRegressor(loss, alpha=1e-4 / size, random_state=0).fit(A, y * size + far)
+    assert est.stop_reason_ == "certified" and est.n_iter_ <= 60
+    assert est.score(A, y * size + far) > 0.4
+
+
+def test_an_estimate_is_not_small_because_nothing_moves_yet():
+    """Huber's loss with an epsilon far below the noise is nearly flat to Newton's method."""
+    A, y = load_diabetes(return_X_y=True, scaled=False)
+    est = LinearRegressor("huber", penalty=None, random_state=0).fit(A, y * 1e6)
+    exact = linear_model.QuantileRegressor(alpha=0).fit(A, y)
+    loss = losses.Huber(0.1)
+    assert est.stop_reason_ == "estimated"
+    least = loss.value(1e6 * exact.predict(A), 1e6 * y).mean()
+    assert loss.value(est.predict(A), 1e6 * y).mean() <= (1 + 1e-4) * least
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("l1, l2", [(0.0, 1e-2), (1e-2, 0.0), (1e-2, 1e-3), (1e3, 0.0)])
+@pytest.mark.parametrize("name", [*PIECES, "log_loss", "poisson", "gamma"])
+def test_interior_points_end_where_dual_ascent_does(name, l1, l2, intercept):
+    loss = losses.get(name)
+    y = np.where(CODE == 1, 1.0, loss.negative)
+    if "regressor" in loss.task:
+        y = np.exp(Y) if loss.span == 1 else Y
+    p, reports = Problem(X, y, S, loss, l1, l2, intercept), [Report(0, 1e-7, 3000) for _ in range(2)]
+    interior(p, np.zeros(6), 0.0, reports[0])
+    dual(p, np.zeros(6), 0.0, reports[1])
+    assert reports[0].reason == "certified" and len(reports[0].passes) < 40
+    if reports[1].reason == "certified":
+        np.testing.assert_allclose(reports[0].best.objective, reports[1].best.objective, rtol=2e-7)
+        np.testing.assert_array_equal(reports[0].best.u == 0, reports[1].best.u == 0)
+    a = reports[0].proof()
+    np.testing.assert_allclose(p.least(a)[0], reports[0].bound)
 
 
 # ---------------------------------------------------------------- parts
@@ -353,3 +397,46 @@ def test_bad_parameters(params, y, words):
 def test_all_weights_zero():
     with pytest.raises(ValueError, match="sample_weight must not be all zero"):
         LinearRegressor().fit(X, Y, np.zeros(300))
+
+
+# ---------------------------------------------------------------- awkward data
+def test_softmax_on_a_sparse_matrix_that_is_half_full():
+    code, full = labels(Y, 3), sp.csr_matrix(X)
+    sparse = LinearClassifier(multi_class="multinomial", random_state=0).fit(full, code)
+    np.testing.assert_allclose(sparse.coef_, LinearClassifier(multi_class="multinomial").fit(X, code).coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_columns_that_the_penalty_rules_out_do_not_hold_back_the_intercept(loss):
+    y = np.arange(300) % 3 == 0
+    est = LinearClassifier(loss, random_state=0).fit(X * 1e-12, y)
+    plain = LinearClassifier(loss, random_state=0).fit(np.zeros((300, 1)), y)
+    np.testing.assert_allclose(est.intercept_, plain.intercept_, rtol=1e-3)
+    assert est.stop_reason_ == "certified"
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("size", [1e-300, 1e305, 1e308])
+def test_weights_of_any_size(loss, size):
+    params = dict(alpha=1e-2, tol=1e-8, random_state=0)
+    plain, sized = (LinearClassifier(loss, **params).fit(X, CODE, s) for s in (S, S * size / S.max()))
+    np.testing.assert_allclose(sized.coef_, plain.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [{0: -1.0}, {0: np.nan}, {0: 0, 1: 0}])
+@pytest.mark.parametrize("make", [LinearClassifier, SGDClassifier])
+def test_class_weights_that_are_none(make, weights):
+    with pytest.raises(ValueError, match="class_weight must be finite, >= 0 and not all 0, found"):
+        make(class_weight=weights).fit(X, CODE)
+
+
+def test_no_row_has_weight():
+    with pytest.raises(ValueError, match="must not be all zero"):
+        LinearClassifier(class_weight={0: 0.0, 1: 1.0}).fit(X, CODE, CODE == 0)
+
+
+def test_numbers_that_overflow():
+    with pytest.raises(ValueError, match="y is too large"):
+        LinearRegressor().fit(X, Y * 1e200)
+    with pytest.raises(ValueError, match="X is too large in column 2"):
+        LinearClassifier().fit(X * [1, 1, 1e200, 1, 1, 1], CODE)

@@ -103,8 +103,8 @@ class ClassifierParts(LinearClassifierMixin):
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
         y = self.classes_ if soft or counted else y
         weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        if not (np.isfinite(weight).all() and weight.min() >= 0):
-            raise ValueError(f"class_weight must be finite and not negative, found {self.class_weight}.")
+        if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
+            raise ValueError(f"class_weight must be finite, >= 0 and not all 0, found {self.class_weight}.")
         return weight
 
     def _heads(self):

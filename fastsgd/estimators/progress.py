@@ -58,9 +58,8 @@ def listed(given, between=True):
     given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     for one in given:
         if not is_one(one):
-            raise ValueError(
-                f"callbacks must be callables f(progress), found {one!r}; scikit-learn's go to set_callbacks."
-            )
+            others = "; scikit-learn's go to set_callbacks" if between else ""
+            raise ValueError(f"callbacks must be callables f(progress), found {one!r}{others}.")
     return given
 
 

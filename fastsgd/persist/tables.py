@@ -11,7 +11,7 @@ import numpy as np
 from fastsgd import engine
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
-from fastsgd.estimators.linear import COLUMNS
+from fastsgd.estimators.base_linear import COLUMNS
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.rules import (
     Array,

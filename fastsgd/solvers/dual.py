@@ -8,6 +8,7 @@ Anderson's acceleration, to where it is heading.
 import numpy as np
 
 from fastsgd._kernels import solve
+from fastsgd.solvers.hessian import FREE
 from fastsgd.solvers.report import Step
 from fastsgd.sources.arrays import Table
 
@@ -33,7 +34,7 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     """
     p, n, loss = problem, problem.n, problem.loss
     found = p.measures
-    size = 0.5 * loss.curvature if loss.name == "log_loss" else loss.curvature
+    size = _size(p, u, b)
     M = np.where(found.variance > 0, size * found.variance + p.l2, 1.0)
     M_b = size if p.intercept else np.inf
     w, b = p.outward(u, b)
@@ -84,10 +85,23 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
             centre = anderson(centre, now)
 
 
+def _size(p, u, b):
+    """What the slope's slope is, about: the unit of the metric. Where the loss has one in units of y, it is measured."""
+    loss = p.loss
+    if loss.name == "log_loss":
+        return 0.5 * loss.curvature
+    if loss.span == 0:
+        return loss.curvature
+    z = p.margins(u, b)
+    r, at = (p.mean(abs(p.y - z)), p.y) if loss.span == np.inf else (loss.span, z)
+    rise = p.mean(loss.both(at + r, p.y)[1] - loss.both(at - r, p.y)[1]) if r > 0 else 0.0
+    return rise / (2.0 * r) if rise > 0 else loss.curvature
+
+
 def seconds(problem):
     """What a certificate by dual ascent takes, about."""
     values = problem.measures.filled * problem.d if problem.sparse else problem.d
-    return PASSES * problem.n * (values * (5e-9 if problem.sparse else 1e-9) + 8e-8)
+    return PASSES * (problem.n * (values * (5e-9 if problem.sparse else 1e-9) + 8e-8) + FREE)
 
 
 def worth(time, problem):

@@ -108,16 +108,18 @@ class Heads:
         if best is not None and h in self.problems:
             self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
             if self.duals is not None:
-                self.duals[h] = best.a()
+                self.duals[h] = report.proof()
 
     def _solve(self, h):
         if self.stopped is not None:
             return
         y, weight = _targets(self.table, h)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
         first = self.problems.get(0)
         same = first is not None and weight is None
         problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
-        zero = ROUNDING * float(abs(self.loss.value(0.0, y[:: len(y) // LOOK + 1])).mean())
+        zero = ROUNDING * _usual(problem)
         report = self._report(
             h, zero, -np.inf if self.loss.name in ("poisson", "gamma") else 0.0
         )  # no other is negative
@@ -147,6 +149,18 @@ class Heads:
         return [
             (epoch, report.head, *values) for report in self.reports for epoch, values in enumerate(report.passes, 1)
         ]
+
+
+def _usual(problem):
+    """The loss of zero weights, about; ValueError where numbers are too large to go on."""
+    with np.errstate(over="ignore", invalid="ignore"):  # in `scale`, too
+        usual = float(abs(problem.loss.value(0.0, problem.y[:: problem.n // LOOK + 1])).mean())
+        large = np.flatnonzero(~np.isfinite(problem.scale))
+    if not np.isfinite(usual):
+        raise ValueError(f"y is too large: loss={problem.loss.name!r} overflows. Divide y by its size.")
+    if len(large):
+        raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
+    return usual
 
 
 @cache

@@ -45,13 +45,18 @@ class Approximation:
     Nocedal and Wright (2006), Numerical optimization, algorithm 7.4.
     """
 
+    known = True  # whether it is one of curvatures, and not of their bound
+
     def __init__(self):
         self.pairs = []
 
     @classmethod
     def at(cls, sample, u, b):
         """Of the curvatures at (u, b)."""
-        return cls(sample, curvature(sample, sample.slopes(u, b)[2]))
+        g = sample.slopes(u, b)[2]
+        made = cls(sample, curvature(sample, g))
+        made.known = sample.loss.name != "huber" or (abs(g) < sample.loss.epsilon).mean() > FLAT
+        return made
 
     def learn(self, s, q):
         """The gradient changed by q along the step s."""
@@ -89,7 +94,8 @@ class Hessian(Approximation):
         H = self.H.copy(order="F")
         diagonal = np.einsum("ii->i", H)
         diagonal[: sample.d] += sample.penalties[1]
-        little = 1e-14 * max(float(diagonal.max(initial=0.0)), 1e-300)
+        # of each its own share: one that L2 makes huge says nothing of the others
+        little = 1e-14 * np.where(diagonal > 0, diagonal, max(float(diagonal.max(initial=0.0)), 1e-300))
         diagonal += little
         while True:
             try:
@@ -124,7 +130,7 @@ class Hessian(Approximation):
 
     def expected(self, decrement, r):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
-        return decrement, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+        return decrement if self.known else np.inf, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
 
     def least(self, problem, u, b, loss, z, g, gradient):
         """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).

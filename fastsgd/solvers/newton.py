@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.hessian import CURVATURE, Diagonal, Hessian, gram_seconds, pass_seconds, row_seconds
+from fastsgd.solvers.hessian import CURVATURE, FREE, Diagonal, Hessian, gram_seconds, pass_seconds, row_seconds
 from fastsgd.solvers.report import Step
 
 FEWEST, COARSE, FINE = 2000, 40, 100  # rows of a sample, of the first and of the last for each column: at least,
@@ -18,6 +18,7 @@ NEAR = 2.5e-3  # what one pass is to bring the gap to: more rows are never neede
 MOST = 0.25  # of the rows: a sample that must be larger might be all of them
 CHEAP, DEAR = 0.5, 4.0  # passes that the sample's Hessian may take anyway, and at the most
 GROWTH = 3  # of a sample's rows to those of the next, at least
+USUAL = 15  # passes, before another method may take over
 PASSES = 20  # over a sample at the most
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
@@ -51,13 +52,18 @@ def seconds(problem):
     return 2.0 * hessian + passes * pass_seconds(problem)
 
 
-def newton(problem, u, b, report, cold=True, seed=0):
-    """Minimise from (u, b), coordinates of the problem, until `report` says stop.
+def worth(time, problem):
+    """How many passes fit into so many seconds, about; at least a usual problem's."""
+    return max(USUAL, time / (pass_seconds(problem) + FREE))
+
+
+def newton(problem, u, b, report, cold=True, seed=0, most=np.inf):
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop, or for about so many passes.
 
     Returns
     -------
     None, or (u, b, a)
-        Where it got stuck and another method should go on; a is a function that makes the dual point.
+        Where another method should go on; a is a function that makes the dual point.
 
     References
     ----------
@@ -78,7 +84,7 @@ def newton(problem, u, b, report, cold=True, seed=0):
         if cold and part is not problem:
             u, b, *_ = descend(part, u, b, Quiet(part), hessian or Hessian.at(part, u, b))
         hessian = Hessian.at(part, u, b)
-    *left, over = descend(problem, u, b, report, hessian)
+    *left, over = descend(problem, u, b, report, hessian, most)
     return None if over else left
 
 
@@ -115,7 +121,7 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         a = partial(_dual, g, change)
         if report(Step(u, b, F, bound, estimate, a)):
             return u, b, a, True
-        if passes >= most:
+        if passes >= (most if hessian.known else min(most, USUAL)):
             return u, b, a, False
         worth = hessian.worth(problem)
         if since >= worth and (decrement > SLOW * before or failed > 1 or since > LOST or (not worth and passes > 1)):
@@ -123,7 +129,11 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         p, before = hessian.direction(r), decrement
         size, F, z, new = _search(problem, u, b, p, z, F, float(r @ p))
         if size == 0:
-            stuck = float(r @ p) <= ROUNDING * abs(F) and report(Step(u, b, F, bound, estimate, a, stuck=True))
+            stuck = (
+                hessian.known
+                and float(r @ p) <= ROUNDING * abs(F)
+                and report(Step(u, b, F, bound, estimate, a, stuck=True))
+            )
             return u, b, a, stuck
         since += LOST * (size < SHORT)
         (s, s_b), (loss, g, gradient) = problem.split(size * p), new

@@ -40,7 +40,10 @@ class Problem:
 
     def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None):
         self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
-        self.c = None if weight is None else weight * (len(y) / weight.sum())
+        if weight is not None:
+            weight = weight / weight.max()  # their sum may be too large
+            weight = weight * (len(y) / weight.sum())
+        self.c = weight
         self.n, self.d = X.shape
         self.sparse = sp.issparse(X)
         self.frame, self.at, self.share = frame, slice(None), 1.0
@@ -69,7 +72,7 @@ class Problem:
                 column = self.X[:, j].astype(np.float64)
                 mean[j] = column.mean() if self.intercept else 0.0
                 variance[j], zeros[j] = ((column - mean[j]) ** 2).mean(), (column == 0).mean()
-        variance[variance <= 1e-28 * mean**2] = 0.0
+        variance[(variance <= 1e-28 * mean**2) & np.isfinite(variance)] = 0.0
         filled = np.diff(self.X.indptr).mean() / max(1, self.d) if self.sparse else 1.0 - (zeros * (zeros > 0.5)).mean()
         centre = np.where(zeros > 0.5, 0.0, mean)
         scale = np.sqrt(variance + (mean - centre) ** 2)

@@ -45,6 +45,8 @@ class Report:
     head : int
     best : Step or None
     bound : float
+    proof : callable or None
+        Makes the dual point of that bound, or of the best iterate where there is no bound.
     passes : list of (objective, gap, seconds)
         Of the best iterate after each pass; the gap is absolute.
     reason : str or None
@@ -56,8 +58,8 @@ class Report:
     def __init__(self, head, tol, max_iter, each=None, least=0.0, bound=-np.inf):
         self.head, self.least = head, least
         self.tol, self.max_iter, self.each = tol, max_iter, each
-        self.best, self.bound, self.passes, self.reason = None, bound, [], None
-        self.started, self._small = perf_counter(), 0
+        self.best, self.bound, self.proof, self.passes, self.reason = None, bound, None, [], None
+        self.started, self._small, self._proven = perf_counter(), 0, False
 
     @property
     def gap(self):
@@ -72,6 +74,10 @@ class Report:
     def __call__(self, step):
         if self.best is None or step.objective <= self.best.objective:
             self.best = step
+        if step.bound > self.bound:
+            self.proof, self._proven = step.a, True
+        elif step is self.best and not self._proven:
+            self.proof = step.a
         self.bound = max(self.bound, step.bound)
         self.passes.append((self.best.objective, self.gap, perf_counter() - self.started))
         aim = self.tol * abs(self.best.objective)

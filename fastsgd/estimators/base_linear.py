@@ -1,0 +1,155 @@
+"""What LinearClassifier and LinearRegressor share: parameters to heads, heads to fitted attributes."""
+
+import copy
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastsgd import losses, penalties
+from fastsgd.estimators.files import ModelFiles
+from fastsgd.estimators.progress import Progress, listed
+from fastsgd.solvers.heads import Heads
+
+# One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
+# far that is above the least one.
+COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap", "f8"), ("seconds", "f8")])
+FULL = 0.5  # share of values from which on a sparse matrix is made an array
+
+
+class BaseLinear(ModelFiles, BaseEstimator):
+    """Parameters to heads, and back to fitted attributes."""
+
+    _streams = False
+
+    _parameter_constraints: dict = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "fit_intercept": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "warm_start": ["boolean"],
+        "callbacks": ["array-like", callable, None],
+        "verbose": ["verbose"],
+    }
+
+    def _check_params(self):
+        self._validate_params()
+
+    def _loss(self):
+        return losses.get(self.loss)
+
+    def _heads_loss(self):
+        return self._loss()
+
+    def _solve(self, table, K):
+        """Fit to a table of K heads."""
+        l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        table = replace(table, X=readable(table.X))
+        if table.s is not None and not table.s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        hooks = listed(self.callbacks, between=False)
+
+        def each(heads, report):
+            if self.verbose:
+                self._print(heads, report)
+            progress = Progress(lambda: self._fitted_copy(heads), heads.history, COLUMNS)
+            return any([bool(hook(progress)) for hook in hooks])
+
+        heads = Heads(
+            table,
+            K,
+            self._heads_loss(),
+            l1,
+            l2,
+            self.fit_intercept,
+            self.tol,
+            self.max_iter,
+            each if hooks or self.verbose else None,
+            self._start(table.X.shape, K),
+            int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            effective_n_jobs(self.n_jobs),
+            self.warm_start,
+        )
+        self._settle(heads.run())
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
+        if self.stop_reason_ == "max_iter":
+            warnings.warn(
+                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
+                "Raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _start(self, shape, K):
+        """W, b and duals to start from, or None."""
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return None
+        W, b = np.atleast_2d(np.asarray(self._dense(), np.float64)).T, np.atleast_1d(np.asarray(self.intercept_, float))
+        if W.shape != (shape[1], K) or b.shape != (K,):
+            return None
+        duals = getattr(self, "_duals", None)
+        return W.copy(), b.copy(), duals if duals is not None and duals.shape == (K, shape[0]) else None
+
+    def _dense(self):
+        return self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+
+    def _settle(self, heads):
+        """The fitted attributes."""
+        dtype = heads.table.X.dtype
+        found = self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.astype(dtype))
+        for name, value in found.items():
+            setattr(self, name, value)
+        self._duals = heads.duals
+        self.dual_gap_, self.history_ = heads.gap, np.array(heads.history, COLUMNS)
+        self.n_iter_ = max([1, *(len(report.passes) for report in heads.reports)])
+        self.stop_reason_ = heads.reason
+
+    def _fitted_copy(self, heads):
+        est = copy.copy(self)
+        est._settle(heads)
+        return est
+
+    def _print(self, heads, report):
+        of = f", head {report.head + 1} of {heads.K}" if heads.K > 1 else ""
+        objective, gap, seconds = report.passes[-1]
+        print(f"pass {len(report.passes)}{of}: objective {objective:.6g}, gap {gap:.3g}, {seconds:.2f} s")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def readable(X):
+    """X as the kernels read it; itself where it is C-ordered float32 or float64, or CSR of one index type, rows in order.
+
+    A sparse matrix that is half full takes less room as an array, and less time.
+    """
+    dtype = np.float32 if X.dtype == np.float32 else np.float64
+    if not sp.issparse(X):
+        return np.require(X, dtype, ["C", "A"])
+    if X.nnz >= FULL * X.shape[0] * X.shape[1]:
+        return np.ascontiguousarray(X.toarray(), dtype)
+    if not X.has_sorted_indices:
+        X = X.sorted_indices()
+    index = X.indices.dtype if X.indices.dtype == X.indptr.dtype else np.int64
+    index = index if index in (np.int32, np.int64) else np.int64
+    parts = [np.require(a, t, ["C", "A"]) for a, t in ((X.data, dtype), (X.indices, index), (X.indptr, index))]
+    if all(new is old for new, old in zip(parts, (X.data, X.indices, X.indptr), strict=True)):
+        return X
+    out = sp.csr_matrix(X.shape, dtype=dtype)
+    out.data, out.indices, out.indptr = parts
+    return out

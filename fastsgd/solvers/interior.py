@@ -1,0 +1,219 @@
+"""Primal-dual interior points, whatever the correlation and the scale of the data: for losses made of lines and parabolas, and
+for L1 beside a smooth loss.
+
+Such a loss is a sum of pieces, each the most that a number within bounds can make of z:
+
+    loss(z, y) = sum of max over low <= a <= high of  a (t - z) - bend a^2 / 2
+
+So is an L1 penalty: l1_j times the most of a (0 - u_j), -1 <= a <= 1. Each iteration is a Hessian of all rows, and a few passes;
+there are some twenty of them.
+"""
+
+from operator import itemgetter
+
+import numpy as np
+
+from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, curvature, gram, gram_seconds, pass_seconds
+from fastsgd.solvers.report import Step
+
+ITERATIONS, PASSES, ROW = 15, 8, 1e-7  # of a usual problem; passes, and seconds a row, of each
+WITHIN = 0.995  # of the way to the next bound that is gone at the most
+FAR = 2.0  # in z, a step on a smooth loss
+LEAST = 1e-9  # a step that short is none
+ROUNDING = 1e-15  # of the objective
+
+
+# From targets y and parameters: (t, bend, low, high) of each piece.
+PIECES = {
+    "hinge": lambda y, par: [(y, 0.0, np.minimum(y, 0), np.maximum(y, 0))],
+    "squared_hinge": lambda y, par: [(y, 0.5, np.where(y > 0, 0.0, -np.inf), np.where(y > 0, np.inf, 0.0))],
+    "modified_huber": lambda y, par: [(y, 0.5, np.minimum(4 * y, 0), np.maximum(4 * y, 0))],
+    "huber": lambda y, par: [(y, 1.0, -par["epsilon"], par["epsilon"])],
+    "quantile": lambda y, par: [(y, 0.0, par["quantile"] - 1.0, par["quantile"])],
+    "epsilon_insensitive": lambda y, par: [(y - par["epsilon"], 0.0, 0.0, 1.0), (y + par["epsilon"], 0.0, -1.0, 0.0)],
+    "squared_epsilon_insensitive": lambda y, par: [
+        (y - par["epsilon"], 0.5, 0.0, np.inf),
+        (y + par["epsilon"], 0.5, -np.inf, 0.0),
+    ],
+    "squared_error": lambda y, par: [(y, 1.0, -np.inf, np.inf)],
+}
+
+
+def applies(problem):
+    """Whether the loss, or the penalty beside a smooth loss, is made of such pieces."""
+    return problem.loss.name in PIECES or (problem.l1 > 0 and problem.loss.name in CURVATURE)
+
+
+def seconds(problem):
+    """What a certificate takes, about."""
+    return ITERATIONS * (gram_seconds(problem, problem.n) + PASSES * pass_seconds(problem) + problem.n * ROW + FREE)
+
+
+class Pieces:
+    """The numbers a, and what they press with against their bounds: (pieces, n) each.
+
+    `down` belongs to a - low, `up` to high - a: on the way to the optimum their products fall to 0, all together.
+    """
+
+    def __init__(self, pieces, weight, z, size):
+        shape = len(pieces), len(z)
+        self.t, self.bend, self.low, self.high = (
+            np.array([np.broadcast_to(piece[i], shape[1]) for piece in pieces], float).reshape(shape) for i in range(4)
+        )
+        self.weight, self.has_low, self.has_high = weight, np.isfinite(self.low), np.isfinite(self.high)
+        width = self.high - self.low
+        usual = np.where(np.isfinite(width), width, 2.0 * size)
+        ends = np.where(self.has_low, self.low, self.high - usual) + 0.5 * usual
+        self.a = np.where(self.has_low | self.has_high, ends, 0.0)
+        # kept beside a, where a difference would be rounded to 0; 1 where there is no bound
+        self.below = np.where(self.has_low, self.a - self.low, 1.0)
+        self.above = np.where(self.has_high, self.high - self.a, 1.0)
+        left = self.left(z)
+        self.down, self.up = (
+            self.has_low * (np.maximum(-left, 0.0) + size),
+            self.has_high * (np.maximum(left, 0.0) + size),
+        )
+
+    def left(self, z):
+        """The slope in a, at z, of what is made the most of."""
+        return self.t - z - self.bend * self.a
+
+    def products(self, size=0.0, step=(0.0, 0.0, 0.0)):
+        """The sum of the products, after such a step."""
+        a, down, up = (size * change for change in step)
+        sums = (self.down + down) * (self.below + a * self.has_low) + (self.up + up) * (self.above - a * self.has_high)
+        return float((self.weight * sums).sum())
+
+    def error(self, z):
+        """How far the a are from being those of z, as a part of the objective."""
+        return float((self.weight * abs((self.left(z) + self.down - self.up) * self.a)).sum())
+
+    def most(self, F):
+        """A number that no mean of a x, x of mean square 1, exceeds where the objective is at most F."""
+        if np.isfinite(self.low).all() and np.isfinite(self.high).all():
+            return 4.0 * np.maximum(-self.low, self.high).sum(axis=0).max()
+        return 8.0 * np.sqrt(F)  # a^2 <= 4 loss
+
+    def number(self):
+        return float((self.weight * (self.has_low * 1.0 + self.has_high)).sum())
+
+    def aim(self, z, mu, before):
+        """For products of mu, less what the step `before` is to change in them: (1 / slope of a in z, a where z stays)."""
+        a, down, up = before
+        self.to = self.has_low * (mu - a * down), self.has_high * (mu + a * up)
+        self.steep = self.bend + self.down / self.below + self.up / self.above
+        self.pull = self.left(z) + self.to[0] / self.below - self.to[1] / self.above
+        return (1.0 / self.steep).sum(axis=0), (self.a + self.pull / self.steep).sum(axis=0)
+
+    def step(self, moved):
+        """The step (a, down, up) that goes with the step `moved` of z."""
+        a = (self.pull - moved) / self.steep
+        down, up = (self.to[0] - self.down * a) / self.below, (self.to[1] + self.up * a) / self.above
+        return a, down - self.down, up - self.up
+
+    def furthest(self, step):
+        """The size of the step that reaches the first bound."""
+        changes = step[0] * self.has_low, -step[0] * self.has_high, step[1], step[2]
+        values = self.below, self.above, self.down, self.up
+        worst = max(
+            np.max(-change / np.where(value > 0, value, 1.0), initial=0.0)
+            for value, change in zip(values, changes, strict=True)
+        )
+        return 1.0 / worst if worst > 0 else np.inf
+
+    def zero(self, size):
+        """Which z are to be 0: a is nearer to the middle of its bounds than z, of that usual size, is to where it would be."""
+        room = np.minimum(self.below, self.above) / (self.high - self.low)
+        return (room * size > np.maximum(self.down, self.up)).all(axis=0)
+
+    def take(self, size, step):
+        a, down, up = (size * change for change in step)
+        self.a, self.down, self.up = self.a + a, self.down + down, self.up + up
+        self.below, self.above = self.below + a * self.has_low, self.above - a * self.has_high
+
+
+class Smooth:
+    """Rows of a smooth loss, as `Pieces`: a is minus the slope, and Newton's step is taken in z."""
+
+    number, products, error = staticmethod(lambda: 0.0), staticmethod(lambda *step: 0.0), staticmethod(lambda z: 0.0)
+
+    def __init__(self, problem, z):
+        self.problem = problem
+        self.take(0.0, z)
+
+    def take(self, size, step):
+        self.z = step if size == 0 else self.z + size * step
+        self.g = self.problem.loss.both(self.z, self.problem.y)[1]
+        self.a = -self.g[None]
+
+    def aim(self, z, mu, before):
+        return curvature(self.problem, self.g), self.a[0]
+
+    def step(self, moved):
+        return moved
+
+    def furthest(self, step):
+        """Beyond that z the curvature may be another: in a change of 1 it grows e times at the most."""
+        worst = abs(step).max(initial=0.0)
+        return FAR / worst if worst > 0 else np.inf
+
+    def most(self, F):
+        return 4.0 if self.problem.loss.name == "log_loss" else np.inf
+
+
+def interior(problem, u, b, report):
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop.
+
+    References
+    ----------
+    Mehrotra (1992), On the implementation of a primal-dual interior point method.
+    """
+    p, still, z = problem, (0.0, 0.0, 0.0), problem.margins(u, b)
+    F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
+    size = 1.0
+    if p.loss.name in PIECES:
+        size, weight = p.mean(abs(p.y - z)) or 1.0, (np.ones(p.n) if p.c is None else p.c) / p.n
+        rows = Pieces(PIECES[p.loss.name](p.y, p.loss.get_params()), weight, z, size)
+    else:
+        rows = Smooth(p, z)
+    l1 = np.minimum(p.penalties[0], rows.most(F))
+    sides = Pieces([(0.0, 0.0, -1.0, 1.0)] if p.l1 > 0 else [], l1, u, size)
+    number, done = rows.number() + sides.number(), False
+    while True:
+        a, F, at = rows.a.sum(axis=0), p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), u
+        if p.l1 > 0:  # zeros are only neared: they are taken where that is better
+            sparse = np.where(sides.zero(size), 0.0, u)
+            F_sparse = p.mean(p.loss.both(p.margins(sparse, b), p.y)[0]) + p.penalty(sparse)
+            F, at = min((F_sparse, sparse), (F, u), key=itemgetter(0))
+        force = _force(p, a, l1 * sides.a.sum(axis=0), u)
+        products = rows.products() + sides.products()
+        estimate = products + rows.error(z) + float(abs(force) @ abs(np.append(u, b)[: len(force)]))
+        if report(Step(at, b, F, p.least(a)[0], estimate, lambda a=a: a, stuck=done)):
+            return
+        mu, before = 0.0, (still, still)
+        for last in (False, True):
+            h, a_rows = rows.aim(z, mu, before[0])
+            h_sides, a_sides = sides.aim(u, mu, before[1])
+            if not last:
+                H = gram(p, p.weighted(h))
+                np.einsum("ii->i", H)[: p.d] += l1 * h_sides
+                hessian = Hessian(p, h, H)
+            move = hessian.solve(_force(p, a_rows, l1 * a_sides, u))
+            s, s_b = p.split(move)
+            moved = p.margins(s, s_b)
+            step = rows.step(moved), sides.step(s)
+            length = min(rows.furthest(step[0]), sides.furthest(step[1]))
+            if not last and number:
+                after = rows.products(length, step[0]) + sides.products(length, step[1])
+                mu, before = products / number * (max(after, 0.0) / products) ** 3, step
+        length = min(1.0, WITHIN * length) if number else 1.0
+        u, b, z = u + length * s, b + length * s_b, z + length * moved
+        rows.take(length, step[0])
+        sides.take(length, step[1])
+        done = not length > LEAST or (number > 0 and products <= ROUNDING * abs(F))
+
+
+def _force(p, a_rows, a_sides, u):
+    """Mean of a x, less what the penalty asks for: 0 at the optimum."""
+    G, g_b, _ = p.pull(p.weighted(a_rows))
+    return np.append(G + a_sides - p.penalties[1] * u, [g_b] * p.intercept)
