@@ -63,7 +63,7 @@ def test_a_new_fit_replaces_the_old_file(tmp_path):
 
 def test_a_folder_stays_where_it_is(tmp_path):
     (tmp_path / "runs").mkdir()
-    with pytest.raises(ValueError, match="path must be that of a file, and '.*runs' is none"):
+    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*runs' is none"):
         fit(tmp_path / "runs")
     assert os.listdir(tmp_path) == ["runs"]
 

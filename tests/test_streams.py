@@ -406,6 +406,17 @@ def test_a_source_as_validation_set(scoring, trained_on):
     assert found.stop_reason_ == expected.stop_reason_
 
 
+def test_names_of_a_validation_set_are_those_of_the_source():
+    source, held = Blocks(X, LABELS), Blocks(X, LABELS)
+    source.feature_names = held.feature_names = [f"f{j}" for j in range(10)]
+    for memory in (SMALL, 10**6):
+        clf = SGDClassifier(random_state=0).fit(source.buffered(memory), X_val=held.buffered(memory))
+        assert clf.stop_reason_ == "validation" and type(clf.score(held)) is float
+    held.feature_names = ["other", *held.feature_names[1:]]
+    with pytest.raises(ValueError, match=r"'other' in place of 'f0'"):
+        clf.fit(source, X_val=held)
+
+
 def test_weighted_validation_by_a_scorer_and_arrays_as_validation_set():
     reg = SGDRegressor(**STEADY | {"tol": 1e-3, "max_iter": 50}, validation_scoring="neg_mean_absolute_error")
     expected = clone(reg).fit(X, MARGIN, X_val=X, y_val=MARGIN, sample_weight_val=WEIGHT)
@@ -756,7 +767,16 @@ def test_from_batches_of_data_frames_knows_the_names():
     assert list(SGDRegressor(**STEADY).fit(source).feature_names_in_) == list(frame.columns)
 
 
+def test_from_batches_takes_lists_of_the_parts_as_the_loaders_of_torch_make_them():
+    expected = SGDRegressor(**STEADY).fit(X, MARGIN, sample_weight=WEIGHT)
+    same(SGDRegressor(**STEADY).fit(sources.from_batches(lambda: iter([[X, MARGIN, WEIGHT]]))), expected)
+    reg = SGDRegressor(**STEADY).fit(sources.from_batches(lambda: [(X.tolist(), MARGIN)]))
+    assert reg.predict(sources.from_batches(lambda: [X.tolist()])).shape == (2000,)
+
+
 def test_from_batches_says_what_is_wrong():
+    with pytest.raises(ValueError, match=r"make\(\) must return an iterator of .*, got NoneType"):
+        sources.from_batches(lambda: None)
     with pytest.raises(ValueError, match="make must be a callable that returns a fresh iterator"):
         sources.from_batches(iter([(X, MARGIN)]))
     with pytest.raises(ValueError, match="no batches"):

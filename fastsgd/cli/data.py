@@ -21,7 +21,7 @@ class Format(StrEnum):
 
 ENDINGS = {
     Format.parquet: (".parquet", ".pq"),
-    Format.arrow: (".arrow", ".feather", ".ipc", ".arrows"),
+    Format.arrow: (".arrow", ".feather", ".ipc"),
     Format.csv: (".csv", ".tsv"),
     Format.svmlight: (".svm", ".svmlight", ".libsvm"),
     Format.npy: (".npy",),

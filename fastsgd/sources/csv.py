@@ -1,5 +1,7 @@
 """CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
 
+from contextlib import contextmanager
+
 import pyarrow as pa
 import pyarrow.csv as pc
 
@@ -10,26 +12,42 @@ from fastsgd.sources.files import files_of
 from fastsgd.sources.tables import TabularSource
 
 
+CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
+TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
+ADVICE = {  # by what pyarrow says
+    "conversion error": ". The types of columns follow from the first block_bytes={}; give that of this one in column_types.",
+    "straddl": ". A row must fit in block_bytes={}: raise it.",
+    "columns, got": ". Is delimiter that of the file?",
+}
+
+
 class CsvSource(TabularSource):
     """The rows of some files, one after another: see `from_csv`."""
 
     def __init__(self, paths, delimiter, column_names, column_types, block_bytes, options):
-        self.files = files_of(paths, (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz"))
+        self.files = files_of(paths, CSV + TSV)
+        if delimiter is None:
+            delimiter = "\t" if self.files[0].path.endswith(TSV) else ","
         if not isinstance(delimiter, str) or len(delimiter) != 1:
-            raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
+            raise ValueError(f"delimiter must be one character or None, got {delimiter!r}.")
         if not isinstance(block_bytes, int) or not 1 <= block_bytes < 2**31:
             raise ValueError(f"block_bytes must be an integer from 1 to 2**31 - 1, got {block_bytes!r}.")
         self.delimiter, self.names, self.block_bytes = delimiter, column_names, block_bytes
         self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
         first = self.files[0].path
         categories = dict.fromkeys(options.get("categorical_features") or (), pa.string())
-        with named(first), self._opened(self.files[0], {**categories, **self.given}) as reader:
+        with self._named(first), self._opened(self.files[0], {**categories, **self.given}) as reader:
             schema = reader.schema
             names = schema.names
         if unknown := set(self.given) - set(names):
             raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first}.")
         labels = options.get("target") or ()
         labels = [labels] if isinstance(labels, str) else labels
+        for field in schema:
+            if pa.types.is_binary(field.type) and field.name in (options.get("columns") or names):
+                raise ValueError(
+                    f"{first}: column {field.name!r} has text that is not UTF-8. Convert the file to UTF-8."
+                )
         value = pa.from_numpy_dtype(options.get("dtype", "f4"))
         for i, field in enumerate(schema):  # integers of the first piece need not be integers later
             plain = encode.kind_of(field.type) in ("number", "null") and not pa.types.is_boolean(field.type)
@@ -50,10 +68,23 @@ class CsvSource(TabularSource):
             pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
         )
 
+    @contextmanager
+    def _named(self, path):
+        """As `encode.named`, with what to do about it."""
+        try:
+            with named(path):
+                yield
+        except ValueError as error:
+            words = next((words for sign, words in ADVICE.items() if sign in str(error)), "")
+            raise ValueError(f"{error}{words.format(self.block_bytes)}") from error
+
+    def name(self, block):
+        return self.files[0].path if len(self.files) == 1 else ""
+
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
         for file in self.files:
-            with named(file.path), self._opened(file, types, names) as reader:
+            with self._named(file.path), self._opened(file, types, names) as reader:
                 yield from ((file.path, batch) for batch in reader if len(batch))
 
     def describe(self):

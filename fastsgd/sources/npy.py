@@ -48,6 +48,10 @@ class Npy(Source):
         y, weight = (None if a is None else np.asarray(a[part]) for a in (self._y[k], self._weight[k]))
         return Rows(np.ascontiguousarray(self._X[k][part], self.dtype), y, weight)
 
+    def name(self, block):
+        k, lo = self._blocks[block]
+        return f"{self._paths['X'][k]}, from row {lo}"
+
     def targets(self):
         for y, weight in zip(self._y, self._weight, strict=True):
             yield None if y is None else np.asarray(y), None if weight is None else np.asarray(weight)
