@@ -1,11 +1,13 @@
 """A source in place of X: the same model as of arrays, in bounded memory, whatever happens on the way."""
 
+import pickle
 import threading
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 
 from fastsgd import (
@@ -452,6 +454,39 @@ def test_errors_of_the_reader_come_out_with_their_words(in_order, readers):
     source.n_rows = 2000
     with pytest.raises(Broken, match="the disk is gone"):
         SGDRegressor(**STEADY).fit(source)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_error_on_the_way_leaves_the_model_of_the_rows_before_it(method):
+    given = {"classes": ["no", "yes"]} if method == "partial_fit" else {}
+    clf, upto, calls = SGDClassifier(**STEADY), SGDClassifier(**STEADY), 2 if method == "partial_fit" else 1
+    for _ in range(calls):
+        source = Blocks(X, LABELS, trap=stop_at(40, Broken("the disk is gone")))
+        with pytest.raises(Broken):
+            getattr(clf, method)(source, **given)
+        assert clf.stop_reason_ == "error" and clf.score(X, LABELS) > 0.8
+    seen = int(clf.t_ - 1) // calls
+    assert 500 < seen <= 40 * 37
+    for _ in range(calls):
+        upto.partial_fit(X[:seen], LABELS[:seen], classes=["no", "yes"])
+    same(clf, upto)
+
+
+@pytest.mark.parametrize(("method", "at"), [("fit", "counting"), ("fit", "reading"), ("partial_fit", "reading")])
+def test_an_error_before_the_first_row_leaves_the_estimator_as_it_was(method, at):
+    three = np.arange(300) % 3
+    clf, fitted = SGDClassifier(**STEADY), SGDClassifier(**STEADY).fit(X[:300, :4], three)
+    source = Blocks(X, LABELS, trap=stop_at(0, Broken("the disk is gone")))
+    if at == "counting":
+        source.targets = lambda: 1 / 0
+    before = pickle.dumps(fitted)
+    for est in (clf, fitted):
+        with pytest.raises((Broken, ZeroDivisionError, ValueError)):
+            getattr(est, method)(source, **({"classes": ["no", "yes"]} if method == "partial_fit" else {}))
+    assert not [name for name in vars(clf) if name.endswith("_") and not name.startswith("_")]
+    assert pickle.dumps(fitted) == before and fitted.predict(X[:300, :4]).shape == (300,)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
 
 
 @pytest.mark.parametrize("readers", [1, 3])

@@ -9,6 +9,7 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.validation import check_labels, unique_labels
+from fastsgd.estimators.whole import or_unchanged
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
@@ -269,6 +270,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         return super()._heads_loss()
 
     # ------------------------------------------------------------ training
+    @or_unchanged
     @with_callbacks
     def fit(
         self,
@@ -351,6 +353,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
+    @or_unchanged
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 

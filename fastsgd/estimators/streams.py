@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.blocks import blocks, compare_names, predict_batches
@@ -90,7 +91,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
             f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
             "into a random order first, or to a format that is read in blocks. shuffle=False silences this.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=CALLER,
         )
     return source, found, None
 

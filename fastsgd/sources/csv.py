@@ -11,7 +11,6 @@ from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
 from fastsgd.sources.tables import TabularSource
 
-
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
 ADVICE = {  # by what pyarrow says

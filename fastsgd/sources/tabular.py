@@ -14,7 +14,8 @@ def from_parquet(paths, **options):
     ----------
     paths : str, path, or list of them
         Files; folders, of which all files .parquet, .parq and .pq are taken, in those below too; patterns with `*`, and
-        `**` for any folders, for files or for folders. In the order of the names. All must have the columns of the first, of the same kinds.
+        `**` for any folders, of files or of folders. In the order of the names. All must have the columns of the first, of
+        the same kinds.
     target : str or list of str, default=None
         The column of targets, as it is: numbers, booleans, or strings. A list gives y of shape (n, n_targets).
     weight : str, default=None
