@@ -176,9 +176,9 @@ def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, blo
     ([[2.5, 3.0], [4.0, 5.0]], [1, 0])
     """
     _ready("from_csv", options)
-    from fastsgd.sources.csv import CsvSource
+    from fastsgd.sources.csv import CsvSource, Text
 
-    return CsvSource(paths, delimiter, column_names, column_types, block_bytes, options)
+    return CsvSource(Text(paths, delimiter, column_names, column_types, block_bytes), options)
 
 
 def _ready(name, options):
