@@ -721,8 +721,12 @@ def test_from_npy_of_several_files(tmp_path):
         assert source.mapped is None and source.n_rows == 2000
         same(SGDRegressor(**STEADY).fit(source), SGDRegressor(**STEADY).fit(X, MARGIN))
     assert source.describe()["rows"] == 2000 and source.describe()["files"]["X"][1]["name"] == "X1.npy"
+    source = sources.from_npy(tmp_path / "X*.npy", str(tmp_path / "y?.npy"))
+    assert source.n_rows == 2000 and source.describe()["files"]["y"][2]["name"] == "y2.npy"
     with pytest.raises(ValueError, match="one for each"):
         sources.from_npy(Xs, ys[:2])
+    with pytest.raises(ValueError, match="there are no files"):
+        sources.from_npy(tmp_path / "Z*.npy")
 
 
 def test_a_mapped_file_is_shuffled_in_windows_where_it_lies(tmp_path, monkeypatch):
