@@ -215,7 +215,7 @@ def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
         (["convert", "X.npy", "--output", "x.parquet"], "convert takes CSV and svmlight files"),
         (["train", "all.svm", "--model", "nowhere/m"], "--model: no file can be written to nowhere/m"),
         (["convert", "all.csv", "--output", "nowhere/a.parquet"], "--output: no file can be written"),
-        (["convert", "all.csv", "--output", "a.parquet", "--columns", "a"], "leave --columns out"),
+        (["convert", "all.csv", "--output", "a.parquet", "--dtype", "float64"], "csv files have no --dtype"),
         (["train", "all.csv", "--target", "late", "--column-types", "float"], "must be of the form name:type"),
         (["plot", "all.json"], "must be what `train --json` prints"),
     ],
@@ -252,6 +252,7 @@ def test_python_m(here):
 def test_what_is_not_understood_is_2(here, capsys):
     assert main(["train", "all.svm", "--alpah", "1"]) == 2
     assert main(["fly"]) == 2
+    assert main(["convert", "all.csv", "--output", "a.parquet", "--columns", "a"]) == 2
 
 
 def test_warnings_are_a_line(here, capsys):

@@ -15,7 +15,7 @@ import typer
 
 import fastsgd
 from fastsgd import engine, sources
-from fastsgd.cli.data import READING, Data, check_folder, open_source
+from fastsgd.cli.data import READING, TO_CONVERT, Data, check_folder, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
 from fastsgd.cli.show import ERR, OUT, Bar, number, table
@@ -278,14 +278,14 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
 
 # ---------------------------------------------------------------- files
 @command
-@with_flags("reading", READING)
+@with_flags("reading", {name: READING[name] for name in TO_CONVERT})
 def convert(
     data: Data,
     output: Annotated[str, typer.Option(help="A .parquet or .arrow file.", show_default=False)],
     *,
     reading,
 ):
-    """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file."""
+    """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file, with all their columns."""
     from fastsgd.cli.convert import convert
 
     rows = convert(data, output, reading)

@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-from fastsgd.cli.data import Format, check_folder, format_of, open_source, parsed
+from fastsgd.cli.data import OF_CSV, Format, check_folder, format_of, open_source, parsed
 
 GROUP_ROWS = 65536  # of a row group or record batch: what is read as one block
 FEATURES, TARGET = "features", "target"
-TEXT = {"delimiter", "column_names", "column_types"}  # the flags for CSV files
 
 
 def convert(paths, output, reading):
@@ -75,8 +74,8 @@ def _csv(paths, reading):
     from fastsgd.sources.csv import Text
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
-    if more := sorted(set(given) - TEXT):
-        raise ValueError(f"convert keeps all columns of CSV files: leave --{more[0].replace('_', '-')} out.")
+    if more := sorted(set(given) - set(OF_CSV)):
+        raise ValueError(f"csv files have no --{more[0].replace('_', '-')}: leave it out.")
     text = Text(paths, **given)
     schema = text.schema({})
     types = {field.name: field.type for field in schema}

@@ -57,7 +57,8 @@ READING = {
     "dtype": _reading(str, '"float32" or "float64", of the values.'),
     "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
 }
-OF_TARGETS = "target", "weight"
+OF_CSV = "delimiter", "column_names", "column_types"
+TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
 
