@@ -322,6 +322,15 @@ def test_sources(params, kind, tmp_path, monkeypatch):
             crash(est, source, None, path, 1)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.filterwarnings("ignore:.*(source|buffer).*:UserWarning")
+def test_a_source_and_a_validation_set(streamed, tmp_path):
+    est, source = SGDRegressor(eta0=0.01, random_state=0, max_iter=6), a_source("blocks", tmp_path)
+    val = a_source("in order", tmp_path) if streamed else sources.from_batches(lambda: [(X, TARGET)])
+    same_as_unbroken(est, source, None, tmp_path / "run", [0.1, 0.4, 0.8], X_val=val)
+    refuse(tmp_path / "run", "of X_val was", est, source, X_val=sources.from_batches(lambda: [(X[1:], TARGET[1:])]))
+
+
 # ---------------------------------------------------------------- the end of a fit
 @pytest.mark.parametrize(
     "params", [{}, {"early_stopping": True}, {"tol": 0.1, "n_iter_no_change": 1}, {"average": True}]

@@ -61,6 +61,13 @@ def test_a_new_fit_replaces_the_old_file(tmp_path):
         resumed(tmp_path / "run.previous")
 
 
+def test_a_folder_stays_where_it_is(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*runs' is none"):
+        fit(tmp_path / "runs")
+    assert os.listdir(tmp_path) == ["runs"]
+
+
 def test_every_rows_counts_over_the_epochs(tmp_path, monkeypatch):
     seen, write = [], checkpoint.Writer.write
     monkeypatch.setattr(checkpoint.Writer, "write", lambda self, *args: seen.append(args[1]) or write(self, *args))

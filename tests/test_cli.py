@@ -1,6 +1,7 @@
 """The command `fastsgd`: what it prints and writes, and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from fastsgd.sources import arrays
 pytest.importorskip("typer")
 pa = pytest.importorskip("pyarrow")
 
+ROOT = str(Path(fastsgd.__file__).parents[1])
 RNG = np.random.default_rng(0)
 N = 3000
 FRAME = pd.DataFrame(RNG.standard_normal((N, 4)).astype(np.float32), columns=["a", "b", "c", "d"])
@@ -102,6 +104,60 @@ def test_convert(here, data, to):
     assert [p.name for p in here.glob("*.tmp")] == []
 
 
+def test_convert_and_train_csv_of_other_kinds(here, capsys):
+    Path("a.tsv").write_text("y\ta,b\n" + "0\t1\n1\t2\n" * 50)
+    assert main(["convert", "a.tsv", "--output", "a.parquet"]) == 0
+    assert pd.read_parquet("a.parquet").columns.tolist() == ["y", "a,b"]
+    Path("bare").mkdir()
+    for name in "12":
+        Path(f"bare/{name}.csv").write_text("no;1;007\nyes;2;008\n" * 50)
+    how = ["--delimiter", ";", "--column-names", "y", "--column-names", "a", "--column-names", "zip"]
+    how += ["--column-types", "zip:string"]
+    assert main(["convert", "bare", "--output", "bare.arrow", *how]) == 0
+    assert pd.read_feather("bare.arrow")["zip"].tolist() == ["007", "008"] * 100
+    assert main(["train", "bare/*.csv", "--target", "y", "--model", "m", "--categorical", "one-hot", *how]) == 0
+    assert fastsgd.load("m").feature_names_in_.tolist() == ["a", "zip=007", "zip=008"]
+    capsys.readouterr()
+    assert main(["predict", "bare/1.csv", "--model", "m"]) == 0  # the model knows how they are read
+    assert capsys.readouterr().out.split() == ["no", "yes"] * 50
+
+
+def test_convert_says_which_type_is_missing(here, capsys):
+    Path("a.csv").write_text("y,a\n" + "1,200\n" * 10**6 + "0,2.5\n")
+    assert main(["convert", "a.csv", "--output", "a.parquet"]) == 1
+    assert "give that of this one in column_types" in capsys.readouterr().err
+    assert main(["convert", "a.csv", "--output", "a.parquet", "--column-types", "a:float32"]) == 0
+    assert pd.read_parquet("a.parquet")["a"].iloc[-1] == 2.5
+
+
+def test_json_has_null_for_what_is_not_a_number(here, capsys):
+    FRAME.assign(delay=1.0).to_parquet("constant.parquet")
+    train = ["train", "train.parquet", "--columns", "a", "--target", "delay", "--loss", "squared_error"]
+    assert main([*train, "--model", "m", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["history"][0]["objective"] is None
+    assert main(["evaluate", "constant.parquet", "--target", "delay", "--model", "m", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["r2"] is None
+
+
+def test_a_validation_set_and_a_checkpoint_of_what_no_buffer_holds(here):
+    valid = ["--valid", "test.parquet", "--max-memory", "20KB", "--max-iter", "3", "--model", "m"]
+    assert main([*TRAIN, *valid, "--checkpoint", "ck"]) == 0
+    coef = fastsgd.load("m").coef_
+    assert main([*TRAIN, *valid, "--checkpoint", "ck", "--resume"]) == 0
+    assert np.array_equal(fastsgd.load("m").coef_, coef)
+
+
+def test_progress_knows_the_rows_that_were_counted(here):
+    from fastsgd.cli.show import Bar
+
+    source = sources.from_svmlight("all.svm", block_bytes=4000).buffered("60KB")
+    bar, seen = Bar(3, source, False), []
+    bar.bar.update = lambda task, **fields: seen.append(fields)
+    SGDClassifier("log_loss", max_iter=3, tol=None, random_state=0, callbacks=[bar]).fit(source)
+    assert seen[-1]["completed"] == seen[-1]["total"] == 3 * N and seen[-1]["epoch"] == 3
+    assert [fields["completed"] for fields in seen] == sorted(fields["completed"] for fields in seen)
+
+
 # ---------------------------------------------------------------- Ctrl-C
 def interrupt_after(monkeypatch, calls):
     done = []
@@ -157,6 +213,10 @@ def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
         (["train", "X.npy", "--target", "y.npy", "--valid", "X.npy"], "--valid-target"),
         (["info", "all.csv"], "all.csv is not a model file"),
         (["convert", "X.npy", "--output", "x.parquet"], "convert takes CSV and svmlight files"),
+        (["train", "all.svm", "--model", "nowhere/m"], "--model: no file can be written to nowhere/m"),
+        (["convert", "all.csv", "--output", "nowhere/a.parquet"], "--output: no file can be written"),
+        (["convert", "all.csv", "--output", "a.parquet", "--dtype", "float64"], "csv files have no --dtype"),
+        (["train", "all.csv", "--target", "late", "--column-types", "float"], "must be of the form name:type"),
         (["plot", "all.json"], "must be what `train --json` prints"),
     ],
 )
@@ -167,9 +227,32 @@ def test_errors_are_a_line(here, command, said, capsys):
     assert err.startswith("error: ") and said in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("pyarrow", ["train", "train.parquet", "--target", "late"], "parquet"),
+        ("pyarrow", ["convert", "all.csv", "--output", "a.parquet"], "parquet"),
+        ("matplotlib", ["plot", "m"], "plot"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(here, package, command, extra):
+    code = f"import sys; sys.modules[{package!r}] = None; from fastsgd.cli import main; sys.exit(main({command!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ROOT}, check=False
+    )
+    assert done.returncode == 1 and f'pip install "fastsgd[{extra}]"' in done.stderr and "Traceback" not in done.stderr
+
+
+def test_python_m(here):
+    run = [sys.executable, "-m", "fastsgd", "--version"]
+    done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout == f"fastsgd {fastsgd.__version__}\n" and done.returncode == 0
+
+
 def test_what_is_not_understood_is_2(here, capsys):
     assert main(["train", "all.svm", "--alpah", "1"]) == 2
     assert main(["fly"]) == 2
+    assert main(["convert", "all.csv", "--output", "a.parquet", "--columns", "a"]) == 2
 
 
 def test_warnings_are_a_line(here, capsys):

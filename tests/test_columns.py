@@ -19,6 +19,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.preprocessing import OneHotEncoder
 
 import fastsgd
+from fastsgd import SGDRegressor
 from fastsgd.sources import _tokens, from_arrow, from_csv, from_parquet
 
 pa = pytest.importorskip("pyarrow")
@@ -384,6 +385,20 @@ def test_nulls_in_numbers_are_an_error_that_says_where(tmp_path):
             whole(from_parquet(tmp_path / "a.parquet", columns=["a"], fill_null=0, **{argument: "y"}))
 
 
+def test_nan_is_filled_as_nulls_are_or_named(tmp_path):
+    pq.write_table(pa.table({"a": [1.0, np.nan], "b": [None, 2.0], "y": [1.0, 2.0]}), tmp_path / "a.parquet")
+    source = from_parquet(tmp_path, target="y", fill_null=3)
+    assert whole(source)[0].tolist() == [[1, 3], [3, 2]]
+    source = from_parquet(tmp_path, target="y", columns=["a"])
+    with pytest.raises(ValueError, match=r"a\.parquet, row group 0\): X contains NaN \(at row 1 .*, column 0 'a'\)"):
+        SGDRegressor().fit(source)
+    table = pa.table({"a": [1.0, 1e300], "y": [1.0, 2.0]})
+    with pytest.raises(
+        ValueError, match=r"the table, from row 0\): X contains infinity, or a number too large for float32"
+    ):
+        SGDRegressor().fit(from_arrow(table, target="y"))
+
+
 def test_nulls_in_fixed_size_lists():
     for values in ([[1.0, 2.0], None, [3.0, 4.0]], [[1.0, 2.0], [None, 5.0], [3.0, 4.0]]):
         table = pa.table({"x": pa.array(values, pa.list_(pa.float32(), 2))})
@@ -425,13 +440,17 @@ def test_files_folders_and_patterns(tmp_path):
     assert whole(from_parquet(str(tmp_path / "*" / "2.parquet")))[0].tolist() == [[0]]
     assert whole(from_parquet(str(tmp_path / "**" / "[12].parquet")))[0].tolist() == [[1], [0]]
     assert whole(from_parquet([tmp_path / "b/2.parquet", str(tmp_path / "a")]))[0].tolist() == [[0], [1]]
+    (tmp_path / "a" / "notes.txt").unlink()
+    assert whole(from_parquet(str(tmp_path / "[ab]") + "/"))[0].tolist() == [[1], [0]]
+    assert whole(from_parquet(str(tmp_path / "[ab]*")))[0].tolist() == [[1], [0]]
     with pytest.raises(FileNotFoundError):
         from_parquet(tmp_path / "none.parquet")
     for paths in (tmp_path / "*.csv", []):
         with pytest.raises(ValueError, match="paths"):
             from_parquet(paths)
-    with pytest.raises(ValueError, match="paths must be"):
-        from_parquet([3])
+    for paths in ([3], 3, None, {"a"}):
+        with pytest.raises(ValueError, match="paths must be"):
+            from_parquet(paths)
 
 
 def test_files_that_differ(tmp_path):
@@ -480,10 +499,28 @@ def test_a_reader_is_read_once():
     source = from_arrow(TABLE.to_reader(), columns=["f4"])
     assert source.n_blocks is None and source.n_rows is None
     assert len(whole(source)[0]) == N
-    with pytest.raises(ValueError, match=r"can be read once, and it has been\. Make one pass"):
+    with pytest.raises(ValueError, match=r"can be read once, and it has been\. Make a new one"):
         source.blocks()
     with pytest.raises(ValueError, match="categories or n_features"):
         from_arrow(WORDS.to_reader(), categorical="one-hot")
+
+
+def test_what_can_be_read_once_is_for_one_pass():
+    def reader():
+        return from_arrow(TABLE.to_reader(max_chunksize=100), target="f8", columns=["f4", "s"]).buffered(40_000)
+
+    reg = SGDRegressor(random_state=0).partial_fit(reader())
+    assert reg.t_ == N + 1 and reg.predict(reader()).shape == (N,)
+    with pytest.raises(ValueError, match=r"given as X can be read once, and is larger than its buffer .*partial_fit"):
+        reg.fit(reader())
+    assert reg.fit(reader().buffered("1MB")).n_features_in_ == 2
+
+
+def test_a_stream_in_a_file_is_named(tmp_path):
+    with ipc.new_stream(tmp_path / "a.arrow", TABLE.schema) as writer:
+        writer.write_table(TABLE)
+    with pytest.raises(ValueError, match=r"a\.arrow can't be read: .*it is a stream: give pyarrow\.ipc\.open_stream"):
+        from_arrow(tmp_path / "a.arrow")
 
 
 def test_duckdb(tmp_path):
@@ -506,6 +543,16 @@ def test_csv_options(tmp_path):
     assert y.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
+def test_tabs_in_tsv_files(name, tmp_path):
+    text = b"a\tb,c\n1\t2\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    source = from_csv(tmp_path)
+    assert whole(source)[0].tolist() == [[1, 2]] and source.feature_names == ["a", "b,c"]
+    with pytest.raises(ValueError, match="Is delimiter that of the file"):
+        from_csv(tmp_path, delimiter=",")
+
+
 def test_csv_integers_may_become_fractions(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n" + "1,2\n" * 1000 + "1.5,\n")
@@ -525,12 +572,15 @@ def test_several_csv_files_in_other_orders(tmp_path):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("a,b\n1,2\n3\n", "Expected 2 columns"),
-        ("a,b\n" + "1,2\n" * 5000 + "x,2\n", "invalid value 'x'"),
+        ("a,b\n1,2\n3\n", "Expected 2 columns.*Is delimiter that of the file"),
+        (
+            "a,b\n" + "1,2\n" * 5000 + "x,2\n",
+            "invalid value 'x'.*block_bytes=4096; give that of this one in column_types",
+        ),
         ("", "Empty"),
         ("a,a\n1,2\n", "several columns 'a'"),
-        ("a,b\n1,2\n" + "1" * 9000 + ",2\n", "block size"),
-        ("a,b\n1,\xff\xfe\n", "no features|UTF8|neither"),
+        ("a,b\n1,2\n" + "1" * 9000 + ",2\n", "A row must fit in block_bytes=4096"),
+        ("a,b\n1,\xff\xfe\n", "column 'b' has text that is not UTF-8"),
     ],
 )
 def test_csv_that_is_broken(text, error, tmp_path):
@@ -631,3 +681,9 @@ def test_types_that_are_no_features(dtype):
         from_arrow(pa.table({"a": pa.nulls(1, dtype), "b": [1]}))
     with pytest.raises(ValueError, match="data must be a path"):
         from_arrow(3)
+    with pytest.raises(
+        TypeError, match=r"from_arrow\(\) got an unexpected keyword argument 'targets'; it takes target"
+    ):
+        from_arrow(TABLE, targets="y")
+    with pytest.raises(ValueError, match="nor a list of fixed size of numbers"):
+        from_arrow(pa.table({"a": [[1.0], [1.0, 2.0]]}))

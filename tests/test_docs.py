@@ -1,8 +1,10 @@
 """The pages lead somewhere: each local link and image of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
 
+import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +40,25 @@ def test_a_broken_link_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A title\n[a](#a-title) [b](#b) ![c](c.png) [d](page.md) [e](https://e.example)", "utf-8")
     assert broken(page) == ["#b", "c.png"]
+
+
+@pytest.mark.parametrize("rows", [200, 40_000])
+def test_the_first_example_of_large_data(rows, tmp_path, monkeypatch):
+    pq = pytest.importorskip("pyarrow.parquet")
+    pa, rng = pytest.importorskip("pyarrow"), np.random.default_rng(0)
+    monkeypatch.chdir(tmp_path)
+    for name in ("2026-01/a.parquet", "2026-02/a.parquet", "held-out.parquet"):
+        a, site = rng.standard_normal(rows), rng.choice(["x", "y"], rows)
+        Path("clicks", name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"a": a, "site": site, "clicked": a > 0}), f"clicks/{name}", row_group_size=2000)
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/large-data.md").read_text("utf-8"), re.DOTALL)[0]
+    found = {}
+    exec(example.replace('"2GB"', '"1MB"'), found)
+    assert found["clf"].score(found["train"]) > 0.95 and sorted(os.listdir()) == [
+        "clicks",
+        "clicks.model",
+        "run.checkpoint",
+    ]
 
 
 def test_images_are_used_and_small():

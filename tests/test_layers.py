@@ -43,7 +43,7 @@ LAYERS = {
         "stopping",
     ),
 }
-TOP = ("inspection", "persist", "dask", "cli", "__init__")  # these may import from everywhere
+TOP = ("inspection", "persist", "dask", "cli", "__init__", "__main__")  # these may import from everywhere
 
 
 def imported(path):

@@ -284,8 +284,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         monkeypatch.undo()
     est.save(path)
     assert path.read_bytes() != before and os.listdir(tmp_path) == ["model"]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*none' to write '.*model' in"):
         est.save(tmp_path / "none" / "model")
+    with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
+        est.save(tmp_path)
+    est.save(os.fsencode(path))
+    assert os.listdir(tmp_path) == ["model"]
     with pytest.raises(FileNotFoundError):
         fastsgd.load(tmp_path / "none")
 

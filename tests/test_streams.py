@@ -1,11 +1,13 @@
 """A source in place of X: the same model as of arrays, in bounded memory, whatever happens on the way."""
 
+import pickle
 import threading
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 
 from fastsgd import (
@@ -406,6 +408,17 @@ def test_a_source_as_validation_set(scoring, trained_on):
     assert found.stop_reason_ == expected.stop_reason_
 
 
+def test_names_of_a_validation_set_are_those_of_the_source():
+    source, held = Blocks(X, LABELS), Blocks(X, LABELS)
+    source.feature_names = held.feature_names = [f"f{j}" for j in range(10)]
+    for memory in (SMALL, 10**6):
+        clf = SGDClassifier(random_state=0).fit(source.buffered(memory), X_val=held.buffered(memory))
+        assert clf.stop_reason_ == "validation" and type(clf.score(held)) is float
+    held.feature_names = ["other", *held.feature_names[1:]]
+    with pytest.raises(ValueError, match=r"'other' in place of 'f0'"):
+        clf.fit(source, X_val=held)
+
+
 def test_weighted_validation_by_a_scorer_and_arrays_as_validation_set():
     reg = SGDRegressor(**STEADY | {"tol": 1e-3, "max_iter": 50}, validation_scoring="neg_mean_absolute_error")
     expected = clone(reg).fit(X, MARGIN, X_val=X, y_val=MARGIN, sample_weight_val=WEIGHT)
@@ -441,6 +454,39 @@ def test_errors_of_the_reader_come_out_with_their_words(in_order, readers):
     source.n_rows = 2000
     with pytest.raises(Broken, match="the disk is gone"):
         SGDRegressor(**STEADY).fit(source)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_error_on_the_way_leaves_the_model_of_the_rows_before_it(method):
+    given = {"classes": ["no", "yes"]} if method == "partial_fit" else {}
+    clf, upto, calls = SGDClassifier(**STEADY), SGDClassifier(**STEADY), 2 if method == "partial_fit" else 1
+    for _ in range(calls):
+        source = Blocks(X, LABELS, trap=stop_at(40, Broken("the disk is gone")))
+        with pytest.raises(Broken):
+            getattr(clf, method)(source, **given)
+        assert clf.stop_reason_ == "error" and clf.score(X, LABELS) > 0.8
+    seen = int(clf.t_ - 1) // calls
+    assert 500 < seen <= 40 * 37
+    for _ in range(calls):
+        upto.partial_fit(X[:seen], LABELS[:seen], classes=["no", "yes"])
+    same(clf, upto)
+
+
+@pytest.mark.parametrize(("method", "at"), [("fit", "counting"), ("fit", "reading"), ("partial_fit", "reading")])
+def test_an_error_before_the_first_row_leaves_the_estimator_as_it_was(method, at):
+    three = np.arange(300) % 3
+    clf, fitted = SGDClassifier(**STEADY), SGDClassifier(**STEADY).fit(X[:300, :4], three)
+    source = Blocks(X, LABELS, trap=stop_at(0, Broken("the disk is gone")))
+    if at == "counting":
+        source.targets = lambda: 1 / 0
+    before = pickle.dumps(fitted)
+    for est in (clf, fitted):
+        with pytest.raises((Broken, ZeroDivisionError, ValueError)):
+            getattr(est, method)(source, **({"classes": ["no", "yes"]} if method == "partial_fit" else {}))
+    assert not [name for name in vars(clf) if name.endswith("_") and not name.startswith("_")]
+    assert pickle.dumps(fitted) == before and fitted.predict(X[:300, :4]).shape == (300,)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
 
 
 @pytest.mark.parametrize("readers", [1, 3])
@@ -675,8 +721,12 @@ def test_from_npy_of_several_files(tmp_path):
         assert source.mapped is None and source.n_rows == 2000
         same(SGDRegressor(**STEADY).fit(source), SGDRegressor(**STEADY).fit(X, MARGIN))
     assert source.describe()["rows"] == 2000 and source.describe()["files"]["X"][1]["name"] == "X1.npy"
+    source = sources.from_npy(tmp_path / "X*.npy", str(tmp_path / "y?.npy"))
+    assert source.n_rows == 2000 and source.describe()["files"]["y"][2]["name"] == "y2.npy"
     with pytest.raises(ValueError, match="one for each"):
         sources.from_npy(Xs, ys[:2])
+    with pytest.raises(ValueError, match="there are no files"):
+        sources.from_npy(tmp_path / "Z*.npy")
 
 
 def test_a_mapped_file_is_shuffled_in_windows_where_it_lies(tmp_path, monkeypatch):
@@ -756,7 +806,16 @@ def test_from_batches_of_data_frames_knows_the_names():
     assert list(SGDRegressor(**STEADY).fit(source).feature_names_in_) == list(frame.columns)
 
 
+def test_from_batches_takes_lists_of_the_parts_as_the_loaders_of_torch_make_them():
+    expected = SGDRegressor(**STEADY).fit(X, MARGIN, sample_weight=WEIGHT)
+    same(SGDRegressor(**STEADY).fit(sources.from_batches(lambda: iter([[X, MARGIN, WEIGHT]]))), expected)
+    reg = SGDRegressor(**STEADY).fit(sources.from_batches(lambda: [(X.tolist(), MARGIN)]))
+    assert reg.predict(sources.from_batches(lambda: [X.tolist()])).shape == (2000,)
+
+
 def test_from_batches_says_what_is_wrong():
+    with pytest.raises(ValueError, match=r"make\(\) must return an iterator of .*, got NoneType"):
+        sources.from_batches(lambda: None)
     with pytest.raises(ValueError, match="make must be a callable that returns a fresh iterator"):
         sources.from_batches(iter([(X, MARGIN)]))
     with pytest.raises(ValueError, match="no batches"):

@@ -1,5 +1,6 @@
 """svmlight text: what is read, what is refused and in which words, and how much of it is in memory."""
 
+import bz2
 import gzip
 import json
 import random
@@ -378,10 +379,12 @@ def test_long_lines(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- compressed files
 def packed(text, codec):
     pa = pytest.importorskip("pyarrow")
+    if codec == "bz2":
+        return bz2.compress(text.encode())
     return pa.compress(text.encode(), codec=codec, asbytes=True)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd"])
 @pytest.mark.parametrize("block_bytes", [1, 30, 1 << 20])
 def test_compressed_files_are_known_by_their_first_bytes(tmp_path, codec, block_bytes):
     text = "\ufeff" + "".join(f"{k} 1:{k} {k % 5 + 1}0:2\r\n" for k in range(40))
@@ -399,11 +402,12 @@ def test_compressed_files_are_known_by_their_first_bytes(tmp_path, codec, block_
 
 def test_several_gzip_members(tmp_path):
     pytest.importorskip("pyarrow")
-    _, y = read(tmp_path, gzip.compress(b"1 1:1\n2 1") + gzip.compress(b":1\n3 1:1"))
-    assert y.tolist() == [1, 2, 3]
+    for pack in (gzip.compress, bz2.compress):
+        _, y = read(tmp_path, pack(b"1 1:1\n2 1") + pack(b":1\n3 1:1"))
+        assert y.tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd"])
 def test_faults_of_compressed_files(tmp_path, codec):
     text = "".join(f"{k} 1:{k}\n" for k in range(9000))
     whole = packed(text.replace(" 1:8000\n", " 1:8000 z\n"), codec)

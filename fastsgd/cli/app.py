@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ import typer
 
 import fastsgd
 from fastsgd import engine, sources
-from fastsgd.cli.data import READING, Data, open_source
+from fastsgd.cli.data import READING, TO_CONVERT, Data, check_folder, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
 from fastsgd.cli.show import ERR, OUT, Bar, number, table
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Linear and logistic models by stochastic gradient descent, on files of any size.",
 )
 INTERRUPTED = 130
+EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}  # package to the extra that brings it
 Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 Task = StrEnum("Task", ["classification", "regression"])
@@ -56,6 +58,11 @@ def command(function):
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # whoever read stdout has seen enough; nothing is left to be flushed into it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            how = f': pip install "fastsgd[{EXTRAS[package]}]"' if package in EXTRAS else ""
+            ERR.print(f"error: {error}{how}", style="red", markup=False)
             raise typer.Exit(1) from None
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             ERR.print(f"error: {error or type(error).__name__}", style="red", markup=False)
@@ -107,7 +114,9 @@ def train(
     if valid:
         held_out = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
     how = {} if held_out is None else {"X_val": held_out}
-    bar = Bar(est.max_iter, source.n_rows, quiet or as_json)
+    if model is not None:
+        check_folder(model, "--model")
+    bar = Bar(est.max_iter, source, quiet or as_json)
     est.set_params(callbacks=[bar])
     if resume and checkpoint is None:
         raise ValueError("--resume needs --checkpoint, the file to go on from.")
@@ -161,13 +170,27 @@ def _report(est, source, model, quiet, as_json):
         "history": history(est.history_),
     }
     if as_json:
-        print(json.dumps(found))
+        print(as_text(found))
     elif not quiet:
         columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
         rows = [[number(row[name]) for name in columns] for row in found["history"]]
         size = f"{found['rows']:,} rows, " if found["rows"] else ""
         table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
-        OUT.print(f"stopped by: {est.stop_reason_}" + (f"; the model is in {model}" if model else ""), markup=False)
+        kept = f"the model is in {model}" if model else "the model is not kept: no --model was given"
+        OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
+
+
+def as_text(found):
+    """JSON, in which what is no finite number is null."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {name: plain(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [plain(one) for one in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(found), allow_nan=False)
 
 
 def history(rows):
@@ -218,7 +241,7 @@ def evaluate(data: Data, model: Model, as_json: Json = False, *, reading):
     est, source = _fitted(model, data, reading, labelled=True)
     found = evaluation(est, source)
     if as_json:
-        print(json.dumps(found))
+        print(as_text(found))
     else:
         table(
             f"{type(est).__name__} on {found['rows']:,} rows",
@@ -245,7 +268,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
         "history": history(est.history_),
     }
     if as_json:
-        print(json.dumps(found))
+        print(as_text(found))
         return
     last = found.pop("history")
     table(model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None])
@@ -255,14 +278,14 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
 
 # ---------------------------------------------------------------- files
 @command
-@with_flags("reading", READING)
+@with_flags("reading", {name: READING[name] for name in TO_CONVERT})
 def convert(
     data: Data,
     output: Annotated[str, typer.Option(help="A .parquet or .arrow file.", show_default=False)],
     *,
     reading,
 ):
-    """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file."""
+    """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file, with all their columns."""
     from fastsgd.cli.convert import convert
 
     rows = convert(data, output, reading)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fastsgd.cli.data import Format, format_of, open_source
+from fastsgd.cli.data import OF_CSV, Format, check_folder, format_of, open_source, parsed
 
 GROUP_ROWS = 65536  # of a row group or record batch: what is read as one block
 FEATURES, TARGET = "features", "target"
@@ -18,6 +18,7 @@ def convert(paths, output, reading):
     if kind not in (Format.csv, Format.svmlight) or to not in (Format.parquet, Format.arrow):
         raise ValueError(f"convert takes CSV and svmlight files to Parquet or Arrow, not {kind} to {to}.")
     schema, batches = (_csv if kind == Format.csv else _svmlight)(paths, reading)
+    check_folder(output, "--output")
     temporary, rows = f"{output}.tmp", 0
     try:
         with _writer(temporary, schema, to) as write:
@@ -69,23 +70,26 @@ def _regrouped(batches):
 
 
 def _csv(paths, reading):
-    import pyarrow as pa
-    from pyarrow import csv
 
-    if more := sorted(set(reading) - {"format"}):
-        raise ValueError(f"convert keeps all columns of CSV files: leave --{more[0].replace('_', '-')} out.")
-    first = csv.open_csv(paths[0])
-    schema = first.schema
+    from fastsgd.sources.csv import Text
+
+    given = {name: value for name, value in parsed(reading).items() if name != "format"}
+    if more := sorted(set(given) - set(OF_CSV)):
+        raise ValueError(f"csv files have no --{more[0].replace('_', '-')}: leave it out.")
+    text = Text(paths, **given)
+    schema = text.schema({})
+    types = {field.name: field.type for field in schema}
+    if len(types) < len(schema):
+        raise ValueError(
+            f"{text.files[0].path} has several columns of one name: {', '.join(schema.names)}. Rename them."
+        )
 
     def batches():
-        yield from first
-        for path in paths[1:]:
-            with csv.open_csv(path, convert_options=csv.ConvertOptions(column_types=schema)) as reader:
-                if reader.schema != schema:
-                    raise ValueError(f"{path} has other columns than {paths[0]}.")
+        for file in text.files:
+            with text.opened(file, types, schema.names) as reader:
                 yield from reader
 
-    return pa.schema(schema), batches()
+    return schema, batches()
 
 
 def _svmlight(paths, reading):

@@ -1,6 +1,8 @@
 """From paths to a source: which format they are, and how it is to be read."""
 
+import glob
 import inspect
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +23,7 @@ class Format(StrEnum):
 
 ENDINGS = {
     Format.parquet: (".parquet", ".pq"),
-    Format.arrow: (".arrow", ".feather", ".ipc", ".arrows"),
+    Format.arrow: (".arrow", ".feather", ".ipc"),
     Format.csv: (".csv", ".tsv"),
     Format.svmlight: (".svm", ".svmlight", ".libsvm"),
     Format.npy: (".npy",),
@@ -45,14 +47,18 @@ READING = {
     "categorical_features": _reading(list[str], "A column whose numbers are names of categories; repeat it."),
     "n_hashed": _reading(int, "Features that hashed categories share."),
     "interactions": _reading(list[str], "Two columns a:b, whose products are features too; repeat it."),
-    "fill_null": _reading(float, "What stands for missing numbers. By default they are an error."),
+    "delimiter": _reading(str, "Of CSV files; by default a tab in .tsv files, else a comma."),
+    "column_names": _reading(list[str], "A column of CSV files without a header; repeat it, for all of them in order."),
+    "column_types": _reading(list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it."),
+    "fill_null": _reading(float, "What stands for missing numbers and NaN. By default they are an error."),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them."),
     "zero_based": _reading(str, 'Whether indices of svmlight files begin at 0: "auto", "true" or "false".'),
     "on_error": _reading(str, 'Of malformed lines of svmlight files: "raise" or "skip".'),
     "dtype": _reading(str, '"float32" or "float64", of the values.'),
     "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
 }
-OF_TARGETS = "target", "weight"
+OF_CSV = "delimiter", "column_names", "column_types"
+TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
 
@@ -69,7 +75,7 @@ def open_source(paths, reading, labelled=True, like=None):
     like : dict or None
         `Source.reading` of what it must have the features of.
     """
-    given = dict(reading)
+    given = parsed(reading)
     kind, max_memory = Format(given.pop("format", None) or format_of(paths)), given.pop("max_memory", None)
     make = getattr(sources, f"from_{kind}")
     accepted = set(inspect.signature(make).parameters)
@@ -83,18 +89,40 @@ def open_source(paths, reading, labelled=True, like=None):
         raise ValueError("--target must name the column (of .npy files, the file) that is to be predicted.")
     for name in sorted(given.keys() - accepted):
         raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
-    if "interactions" in given:
-        given["interactions"] = [pair.split(":") for pair in given["interactions"]]
-    if "zero_based" in given:
-        given["zero_based"] = literal(given["zero_based"])
     given = {name: value for name, value in (like or {}).items() if name in accepted} | given
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source if max_memory is None else source.buffered(max_memory=max_memory)
 
 
+def parsed(reading):
+    """What the texts of flags stand for."""
+    given = dict(reading)
+    if "interactions" in given:
+        given["interactions"] = [pair.split(":") for pair in given["interactions"]]
+    if "zero_based" in given:
+        given["zero_based"] = literal(given["zero_based"])
+    if "delimiter" in given:
+        given["delimiter"] = {"\\t": "\t", "tab": "\t"}.get(given["delimiter"], given["delimiter"])
+    if "column_types" in given:
+        pairs = [pair.rpartition(":") for pair in given["column_types"]]
+        if not all(name for name, *_ in pairs):
+            raise ValueError("--column-types must be of the form name:type, such as zip:string.")
+        given["column_types"] = {name: dtype for name, _, dtype in pairs}
+    return given
+
+
+def check_folder(path, flag):
+    """A ValueError where no file can be written to that path, before it took a night to make it."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise ValueError(f"{flag}: no file can be written to {path}. Name a file in a folder that is there.")
+
+
 def format_of(paths):
     """The format that the ending of the first file says."""
     path = Path(paths[0])
+    if not path.exists() and glob.has_magic(paths[0]):
+        path = Path(next(iter(sorted(glob.glob(paths[0], recursive=True))), path))
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
         if not inside:

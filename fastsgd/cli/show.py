@@ -19,12 +19,12 @@ class Bar:
     ----------
     max_iter : int
         Epochs at the most.
-    n_rows : int or None
-        Rows of an epoch; where it is None there is no time left.
+    source : Source
+        Of the rows of an epoch; as long as their number is not known, nor is the time left.
     """
 
-    def __init__(self, max_iter, n_rows, quiet):
-        self.n_rows, self.first, self.started = n_rows, None, time.perf_counter()
+    def __init__(self, max_iter, source, quiet):
+        self.max_iter, self.source, self.first, self.started = max_iter, source, None, time.perf_counter()
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]} of " + str(max_iter)),
             BarColumn(),
@@ -36,8 +36,7 @@ class Bar:
             disable=quiet or not ERR.is_terminal,
             transient=True,
         )
-        total = None if n_rows is None else n_rows * max_iter
-        self.task = self.bar.add_task("", total=total, epoch=1, speed="", words="")
+        self.task = self.bar.add_task("", total=None, epoch=1, speed="", words="")
 
     def __enter__(self):
         self.bar.start()
@@ -52,10 +51,14 @@ class Bar:
         if at.epoch:
             last = at.history[-1]
             words += "".join(f", {name} {last[name]:.5g}" for name in WORKED_OUT if not math.isnan(last[name]))
-        done = at.epoch * (self.n_rows or 0) + at.rows
+        n_rows = self.source.n_rows  # which `fit` may have found out
+        done = at.epoch * (n_rows or 0) + at.rows
         self.first = done if self.first is None else self.first  # where it was resumed
         speed = (done - self.first) / max(time.perf_counter() - self.started, 1e-9)
-        self.bar.update(self.task, completed=done, epoch=at.epoch + 1, speed=f"{speed:,.0f} rows/s", words=words)
+        total = None if n_rows is None else n_rows * self.max_iter
+        self.bar.update(
+            self.task, completed=done, total=total, epoch=at.epoch + 1, speed=f"{speed:,.0f} rows/s", words=words
+        )
 
 
 def table(title, columns, rows):

@@ -1,7 +1,7 @@
 """What the estimators share: scikit-learn's conventions around the engine, and no maths."""
 
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from inspect import signature
 from time import perf_counter
 
@@ -87,6 +87,9 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             self._settle(state, plan, in_place=partial)
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
+        except BaseException:  # of a source, a scorer or a callback
+            self._keep(run, plan, partial)
+            raise
         self.history_ = np.array(epochs, engine.HISTORY)
         self.n_iter_ = max(1, len(epochs))
         if root is not None:
@@ -106,6 +109,17 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                     f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
                 )
         return self
+
+    def _keep(self, run, plan, in_place):
+        """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
+        if not run.whole or not (run.done or run.epochs):
+            return
+        if run.best is not None:
+            run.state.restore(run.best)
+        with suppress(engine.Diverged):
+            self._settle(run.state, plan, in_place=in_place)
+            self.stop_reason_, self.history_ = "error", np.array(run.epochs, engine.HISTORY)
+            self.n_iter_ = max(1, len(run.epochs))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""

@@ -7,6 +7,7 @@ from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.whole import or_unchanged
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
@@ -267,6 +268,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         return super()._heads_loss()
 
     # ------------------------------------------------------------ training
+    @or_unchanged
     @with_callbacks
     def fit(
         self,
@@ -350,6 +352,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
+    @or_unchanged
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 

@@ -25,7 +25,8 @@ class ModelFiles(SparseCoefMixin):
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
 
         The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
-        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd.
+        ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd,
+        and after `sparsify` SciPy's csr_matrix.
 
         Parameters
         ----------

@@ -14,6 +14,7 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.validation import check_weight, check_X
+from fastsgd.estimators.whole import or_unchanged
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.base import Source
 
@@ -128,6 +129,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
     def _nu(self):
         return self.nu
 
+    @or_unchanged
     @with_callbacks
     def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None, *, resume_from=None):
         """Train from zero, or from the coefficients given.
@@ -165,6 +167,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         how = {"X": X, "metadata": metadata, "keeper": keeper}
         return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
 
+    @or_unchanged
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
         first = not hasattr(self, "_state")

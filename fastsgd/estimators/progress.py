@@ -7,7 +7,7 @@ from fastsgd import engine
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    CALLER = 5  # stacklevel of a warning in `_warn`, so that it shows the user's line
+    CALLER = 6  # stacklevel of a warning in `_warn`, so that it shows the user's line
 except ImportError:  # before, plain callables are all there is
 
     class CallbackSupportMixin:
@@ -16,7 +16,7 @@ except ImportError:  # before, plain callables are all there is
     def with_callbacks(method):
         return method
 
-    CALLER = 4
+    CALLER = 5
 
 
 class Progress:

@@ -7,6 +7,7 @@ from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.whole import or_unchanged
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
 
@@ -201,6 +202,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         self.standardize = standardize
 
     # ------------------------------------------------------------ training
+    @or_unchanged
     @with_callbacks
     def fit(
         self,
@@ -277,6 +279,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
+    @or_unchanged
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 

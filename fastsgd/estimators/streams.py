@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.blocks import blocks, compare_names, predict_batches
@@ -69,6 +70,11 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     rows = None if once else whole(source, source.n_features if reset else est.n_features_in_)
     if rows is not None:
         return _arrays(est, source, rows, reset, names)
+    if source.once and not once:
+        raise ValueError(
+            f"the source given as {name} can be read once, and is larger than its buffer (max_memory={source.max_memory} "
+            "bytes). Use partial_fit, raise max_memory (`buffered`), or make the source of what can be read again."
+        )
     if not est._streams:
         raise ValueError(
             f"{type(est).__name__} goes over the rows many times, and needs them in memory; the source is larger than its "
@@ -85,7 +91,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
             f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
             "into a random order first, or to a format that is read in blocks. shuffle=False silences this.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=CALLER,
         )
     return source, found, None
 
@@ -94,7 +100,8 @@ def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
     if rows.y is None and est._needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
-    found = est._check_data(rows.X, rows.y, rows.weight, reset=reset, names=names)
+    X = rows.X if reset or source.mapped is not None else rows  # which have been checked, and their names compared
+    found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:
         learn_features(est, source, rows.X.shape[1])
     return found
@@ -142,6 +149,8 @@ def survey(est, source, once):
 
 def _columns(est, source):
     """The shape of a row's y: () or (n_targets,)."""
+    if source.target_shape is not None:
+        return source.target_shape
     y, _ = next(iter(source.targets()), (None, None))
     if y is None:
         raise ValueError("the source has no y, which is needed here.")
@@ -233,7 +242,7 @@ def accuracy(est, source):
         if weight.any():
             right += accuracy_score(y, found, sample_weight=weight) * weight.sum()
             total += weight.sum()
-    return right / total if total > 0 else float("nan")
+    return float(right / total) if total > 0 else float("nan")
 
 
 def r2(est, source):

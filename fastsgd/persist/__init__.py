@@ -54,7 +54,11 @@ def save(est, path):
     if model is None or type(est) is not model.cls:
         raise ValueError(f"est must be one of {', '.join(BY_NAME)}, found {type(est).__name__}; joblib.dump takes any.")
     check_is_fitted(est, model.fitted)
-    path = os.path.realpath(path)  # of a link, the file it points to
+    path = os.path.realpath(os.fsdecode(path))  # of a link, the file it points to
+    if not os.path.isdir(folder := os.path.dirname(path)):
+        raise FileNotFoundError(f"there is no folder {folder!r} to write {path!r} in.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path!r} is a folder: name a file in it.")
     try:
         files.write(path, *_parts(est, model), f"{path}.{secrets.token_hex(4)}.tmp")
     except ValueError as error:

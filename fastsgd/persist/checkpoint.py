@@ -187,7 +187,7 @@ class Keeper:
         from fastsgd import __version__
 
         est, data = self.est, describe(table)
-        if held_out is not None and table.rows is None:
+        if held_out is not None and getattr(table, "rows", None) is None:  # given, not split off
             data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
         for name, what in (("feature_names_in_", "the names of the features"), ("classes_", "the classes")):
             data[what] = _listed(getattr(est, name, None))
@@ -293,6 +293,8 @@ class Writer:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"Checkpoint: there is no folder {folder!r} to write {self.path!r} in.")
+        if os.path.exists(self.path) and not os.path.isfile(self.path):  # a folder would be moved to .previous
+            raise ValueError(f"Checkpoint: path must be that of a file, and {self.path!r} is none. Name a file in it.")
 
     def start(self, rows):
         self.seconds, self.rows = perf_counter(), rows

@@ -38,6 +38,9 @@ class TableSource(TabularSource):
         self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
         self._settle(self.where)
 
+    def name(self, block):
+        return f"{self.where}, from row {block * self.step}"
+
     def scan(self, names, block=None):
         part = self.table.select(names)
         part = part if block is None else part.slice(block * self.step, self.step)
@@ -70,8 +73,7 @@ class StreamSource(TabularSource):
     def scan(self, names, block=None):
         if self.once and self.used:
             raise ValueError(
-                "the record batch reader can be read once, and it has been. Make one pass (partial_fit, or max_iter=1 without "
-                "what looks at the data again), or give a table or files."
+                "the record batch reader can be read once, and it has been. Make a new one, or give a table or files."
             )
         self.used = True
         return self._scan(names)
@@ -108,6 +110,17 @@ def _opened(file, names=None):
     )
 
 
+def _schema(file):
+    try:
+        return _opened(file).schema
+    except pa.ArrowInvalid as error:
+        with open(file.path, "rb") as start:
+            if start.read(4) != b"\xff\xff\xff\xff":  # with which a message of a stream begins
+                raise
+        how = "it is a stream: give pyarrow.ipc.open_stream(path), or write it as a file (pyarrow.ipc.new_file)"
+        raise pa.ArrowInvalid(f"{error}; {how}") from error
+
+
 @lru_cache(maxsize=16)
 def _view(file, names, batch):
     """A batch whose values lie in the file as they are; made once for its slices."""
@@ -122,7 +135,7 @@ class FileSource(TabularSource):
         self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
         for number, file in enumerate(self.files):
             with named(file.path):
-                schema = _opened(file).schema
+                schema = _schema(file)
             if number == 0:
                 self.columns = Columns(schema, file.path, **options)
                 step = rows_at_once(schema, self.columns.needed)

@@ -43,6 +43,10 @@ class Source:
     n_values : int or None
         Values in all rows of CSR, where that is known.
     feature_names : list of str, or None
+    target_shape : tuple or None
+        The shape of a row's y, where the format says so: () or (n_targets,).
+    once : bool
+        Whether rows can be read once only.
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
     mapped : Rows or None
@@ -55,7 +59,8 @@ class Source:
 
     sparse = False
     dtype = np.dtype(np.float32)
-    n_rows = n_features = n_values = n_blocks = feature_names = None
+    n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
+    once = False
     mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
@@ -104,6 +109,10 @@ class Source:
     def read(self, block):
         """The Rows of a block, 0 <= block < n_blocks: at most some MB of them. Several threads may call it at once."""
         raise NotImplementedError
+
+    def name(self, block):
+        """What to call a block in errors, beside its number."""
+        return ""
 
     def blocks(self):
         """The Rows of all blocks in order; each call begins anew."""

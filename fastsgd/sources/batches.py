@@ -16,10 +16,15 @@ class Batches(Source):
                 "each epoch reads them anew."
             )
         self._make = make
-        first = next(iter(make()), None)
+        batches = make()
+        if not hasattr(batches, "__iter__"):
+            raise ValueError(
+                f"make() must return an iterator of (X, y) or (X, y, weight), got {type(batches).__name__}."
+            )
+        first = next(iter(batches), None)
         if first is None:
             raise ValueError("make() gives no batches.")
-        X = (first if isinstance(first, tuple) else (first,))[0]
+        X = _parts(first)[0]
         names = getattr(X, "columns", None)
         self.feature_names = None if names is None else [str(name) for name in names]
         X = _rows(first).X
@@ -38,9 +43,16 @@ class Batches(Source):
         }
 
 
+def _parts(batch):
+    """(X, y, weight), as far as they are there. A list that begins with a matrix is one of these too, as torch's loaders
+    make them; any other list is X."""
+    listed = isinstance(batch, list) and len(batch) > 0 and getattr(batch[0], "ndim", 0) == 2
+    return tuple(batch) if listed or isinstance(batch, tuple) else (batch,)
+
+
 def _rows(batch):
     """A batch as Rows: float32 stays as it is, all else becomes float64."""
-    parts = batch if isinstance(batch, tuple) else (batch,)
+    parts = _parts(batch)
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"a batch must be (X, y) or (X, y, weight), got {len(parts)} parts.")
     X, y, weight = (*parts, None, None)[:3]

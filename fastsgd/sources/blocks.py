@@ -38,7 +38,8 @@ def blocks(source, n_features=None, check=None, order=None, first=0):
             rows = sound(rows, source, n_features)
             return rows if check is None else check(rows)
         except ValueError as error:
-            raise ValueError(f"Block {number} of the source: {error}") from error
+            name = source.name(number)
+            raise ValueError(f"Block {number} of the source{name and f' ({name})'}: {error}") from error
 
     if source.n_blocks is None:
         for number, rows in enumerate(islice(source.blocks(), first, None), first):
@@ -57,7 +58,10 @@ def sound(rows, source, n_features):
     if X.dtype != source.dtype:
         raise ValueError(f"X is of {X.dtype}, the source of {source.dtype}.")
     if n_features is not None and X.shape[1] != n_features and not (source.sparse and X.shape[1] < n_features):
-        raise ValueError(f"X has {X.shape[1]} features, expected {n_features}.")
+        more = (
+            " Give n_features to all sources, where some rows have features that others lack." if source.sparse else ""
+        )
+        raise ValueError(f"X has {X.shape[1]} features, expected {n_features}.{more}")
     X = _sound_csr(X, n_features or X.shape[1]) if source.sparse else np.require(np.asarray(X), requirements=["C", "A"])
     at = _check.first_nonfinite(X.data if source.sparse else X.reshape(-1))
     if at >= 0:
@@ -65,8 +69,10 @@ def sound(rows, source, n_features):
             (np.searchsorted(X.indptr, at, "right") - 1, X.indices[at]) if source.sparse else divmod(at, X.shape[1])
         )
         what = "NaN" if np.isnan(X[row, column]) else "infinity"
+        what += ", or a number too large for float32" * (what == "infinity" and X.dtype == np.float32)
+        name = f" {source.feature_names[column]!r}" if source.feature_names is not None else ""
         raise ValueError(
-            f"X contains {what} (at row {row} of the block, column {column}). Remove such rows, or impute them."
+            f"X contains {what} (at row {row} of the block, column {column}{name}). Remove such rows, or impute them."
         )
     for name, part in (("y", y), ("weight", weight)):
         if part is not None and (not isinstance(part, np.ndarray) or not part.ndim or len(part) != X.shape[0]):

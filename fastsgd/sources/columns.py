@@ -115,8 +115,8 @@ class Columns:
         kind = encode.kind_of(dtype, name in self.as_category)
         if kind is None:
             raise ValueError(
-                f"{where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of them. "
-                "Leave it out (columns=), or cast it."
+                f"{where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of "
+                f"{'fixed size of numbers' if encode.is_list(dtype) else 'them'}. Leave it out (columns=), or cast it."
             )
         if kind == "null":
             return "category" if name in self.as_category else "number"

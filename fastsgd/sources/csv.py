@@ -1,5 +1,7 @@
 """CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
 
+from contextlib import contextmanager
+
 import pyarrow as pa
 import pyarrow.csv as pc
 
@@ -9,56 +11,112 @@ from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
 from fastsgd.sources.tables import TabularSource
 
+CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
+TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
+ADVICE = {  # by what pyarrow says
+    "conversion error": ". The types of columns follow from the first block_bytes={}; give that of this one in column_types.",
+    "straddl": ". A row must fit in block_bytes={}: raise it.",
+    "columns, got": ". Is delimiter that of the file?",
+}
 
-class CsvSource(TabularSource):
-    """The rows of some files, one after another: see `from_csv`."""
 
-    def __init__(self, paths, delimiter, column_names, column_types, block_bytes, options):
-        self.files = files_of(paths, (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz"))
+class Text:
+    """CSV files, and how they are read.
+
+    Attributes
+    ----------
+    files : list of File
+    delimiter : str
+    given : dict of str to Arrow type
+    reading : dict
+        What was given, for `Source.reading`.
+    """
+
+    def __init__(self, paths, delimiter=None, column_names=None, column_types=None, block_bytes=1 << 22):
+        self.files, own = files_of(paths, CSV + TSV), delimiter
+        if delimiter is None:
+            delimiter = "\t" if self.files[0].path.endswith(TSV) else ","
         if not isinstance(delimiter, str) or len(delimiter) != 1:
-            raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
+            raise ValueError(f"delimiter must be one character or None, got {delimiter!r}.")
         if not isinstance(block_bytes, int) or not 1 <= block_bytes < 2**31:
             raise ValueError(f"block_bytes must be an integer from 1 to 2**31 - 1, got {block_bytes!r}.")
         self.delimiter, self.names, self.block_bytes = delimiter, column_names, block_bytes
         self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
-        first = self.files[0].path
-        categories = dict.fromkeys(options.get("categorical_features") or (), pa.string())
-        with named(first), self._opened(self.files[0], {**categories, **self.given}) as reader:
+        types = {name: str(dtype) for name, dtype in self.given.items()} or None
+        said = {"delimiter": own, "column_names": column_names and list(column_names), "column_types": types}
+        self.reading = {name: value for name, value in said.items() if value is not None}
+
+    @contextmanager
+    def opened(self, file, types=None, columns=()):
+        """A reader of record batches of those columns, all if there are none; errors, also from within, name the file."""
+        with self._named(file.path):
+            raw = pa.input_stream(file.unchanged(), compression="detect")
+            with pc.open_csv(
+                raw,
+                pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),
+                pc.ParseOptions(delimiter=self.delimiter),
+                pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
+            ) as reader:
+                yield reader
+
+    def schema(self, types):
+        """That of the first file, by its first bytes and these types."""
+        first = self.files[0]
+        with self.opened(first, types | self.given) as reader:
             schema = reader.schema
             names = schema.names
         if unknown := set(self.given) - set(names):
-            raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first}.")
+            raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first.path}.")
+        return schema
+
+    @contextmanager
+    def _named(self, path):
+        """As `encode.named`, with what to do about it."""
+        try:
+            with named(path):
+                yield
+        except ValueError as error:
+            words = next((words for sign, words in ADVICE.items() if sign in str(error)), "")
+            raise ValueError(f"{error}{words.format(self.block_bytes)}") from error
+
+
+class CsvSource(TabularSource):
+    """The rows of some files, one after another: see `from_csv`."""
+
+    def __init__(self, text, options):
+        self.text, first = text, text.files[0].path
+        schema = text.schema(dict.fromkeys(options.get("categorical_features") or (), pa.string()))
+        for field in schema:
+            if pa.types.is_binary(field.type) and field.name in (options.get("columns") or schema.names):
+                raise ValueError(
+                    f"{first}: column {field.name!r} has text that is not UTF-8. Convert the file to UTF-8."
+                )
         labels = options.get("target") or ()
         labels = [labels] if isinstance(labels, str) else labels
         value = pa.from_numpy_dtype(options.get("dtype", "f4"))
         for i, field in enumerate(schema):  # integers of the first piece need not be integers later
             plain = encode.kind_of(field.type) in ("number", "null") and not pa.types.is_boolean(field.type)
-            if plain and field.name not in labels and field.name not in self.given:
+            if plain and field.name not in labels and field.name not in text.given:
                 schema = schema.set(
                     i, pa.field(field.name, pa.float64() if field.name == options.get("weight") else value)
                 )
         self.types = schema
         self.columns = Columns(schema, first, **options)
         self._settle(first)
+        self.reading |= text.reading
 
-    def _opened(self, file, types, columns=()):
-        raw = pa.input_stream(file.unchanged(), compression="detect")
-        return pc.open_csv(
-            raw,
-            pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),
-            pc.ParseOptions(delimiter=self.delimiter),
-            pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
-        )
+    def name(self, block):
+        return self.text.files[0].path if len(self.text.files) == 1 else ""
 
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
-        for file in self.files:
-            with named(file.path), self._opened(file, types, names) as reader:
+        for file in self.text.files:
+            with self.text.opened(file, types, names) as reader:
                 yield from ((file.path, batch) for batch in reader if len(batch))
 
     def describe(self):
-        files = [file.describe() for file in self.files]
-        return {"format": "csv", "files": files, "delimiter": self.delimiter, **self.columns.describe()}
+        files = [file.describe() for file in self.text.files]
+        return {"format": "csv", "files": files, "delimiter": self.text.delimiter, **self.columns.describe()}
 
 
 def _type(name, dtype):

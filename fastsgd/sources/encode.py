@@ -42,13 +42,18 @@ def kind_of(dtype, category=False):
         return "pairs" if t.is_integer(dtype.key_type) and kind_of(dtype.item_type) == "number" else None
     if t.is_fixed_size_list(dtype) and kind_of(dtype.value_type) == "number":
         return "vector"
-    if t.is_list(dtype) or t.is_large_list(dtype) or t.is_fixed_size_list(dtype):
+    if is_list(dtype) or t.is_fixed_size_list(dtype):
         inner = dtype.value_type
         if t.is_struct(inner) and inner.num_fields == 2:
             index, value = inner.field(0).type, inner.field(1).type
             return "pairs" if t.is_integer(index) and kind_of(value) == "number" else None
         return "tokens" if kind_of(inner, True) == "category" and not t.is_boolean(inner) else None
     return None
+
+
+def is_list(dtype):
+    """Whether a value of that Arrow type is any number of values."""
+    return pa.types.is_list(dtype) or pa.types.is_large_list(dtype)
 
 
 def no_nulls(array, where, fill=None):
@@ -67,7 +72,10 @@ def numbers(array, where, fill=None):
         array = array.cast(pa.float64())
     elif fill is not None and array.null_count and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64(), safe=False)
-    return no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
+    found = no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
+    if fill is not None and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
+        found = np.where(absent, found.dtype.type(fill), found)
+    return found
 
 
 def vectors(array, where, fill=None):

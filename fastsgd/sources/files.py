@@ -58,6 +58,7 @@ def files_of(paths, endings=("",)):
     Parameters
     ----------
     paths : str, path or list of them
+        A pattern means the files that match; where none does, the folders.
     endings : tuple of str, default=("",)
         Which files of a folder are taken, in it and in those below, but for names that start with "." or "_".
 
@@ -73,20 +74,29 @@ def files_of(paths, endings=("",)):
     FileNotFoundError
     """
     found = []
-    for path in [paths] if isinstance(paths, str | os.PathLike) else list(paths):
+    if not isinstance(paths, str | os.PathLike | list | tuple):
+        raise ValueError(f"paths must be a path or a list of paths, found {type(paths).__name__}.")
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         if not isinstance(path, str | os.PathLike):
             raise ValueError(f"paths must be a path or a list of paths, found {type(path).__name__}.")
         name = os.fspath(path)
-        if os.path.isdir(name):
-            some = [p for p in Path(name).rglob("*") if p.name.endswith(endings) and p.is_file()]
-            some = sorted(p for p in some if not any(part[0] in "._" for part in p.relative_to(name).parts))
-        elif not os.path.exists(name) and glob.has_magic(name):
-            some = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
+        if not os.path.exists(name) and glob.has_magic(name):
+            matched = sorted(glob.glob(name, recursive=True))
+            some = [match for match in matched if os.path.isfile(match)]
+            some = some or [file for match in matched for file in _in_folder(match, endings)]
         else:
-            some = [name]
+            some = _in_folder(name, endings)
         if not some:
             raise ValueError(f"paths: there are no files{' ' if endings[0] else ''}{' or '.join(endings)} in {name!r}.")
         found += map(File, some)
     if not found:
         raise ValueError("paths: the list is empty.")
     return found
+
+
+def _in_folder(name, endings):
+    """The files of those endings in a folder; of a file, itself."""
+    if not os.path.isdir(name):
+        return [name]
+    some = [p for p in Path(name).rglob("*") if p.name.endswith(endings) and p.is_file()]
+    return sorted(os.fspath(p) for p in some if not any(part[0] in "._" for part in p.relative_to(name).parts))

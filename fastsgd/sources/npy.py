@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.files import described
+from fastsgd.sources.files import described, files_of
 
 BLOCK_BYTES = 1 << 22  # of X: what is read together, so that a disk reads at its full rate
 
@@ -48,6 +48,10 @@ class Npy(Source):
         y, weight = (None if a is None else np.asarray(a[part]) for a in (self._y[k], self._weight[k]))
         return Rows(np.ascontiguousarray(self._X[k][part], self.dtype), y, weight)
 
+    def name(self, block):
+        k, lo = self._blocks[block]
+        return f"{self._paths['X'][k]}, from row {lo}"
+
     def targets(self):
         for y, weight in zip(self._y, self._weight, strict=True):
             yield None if y is None else np.asarray(y), None if weight is None else np.asarray(weight)
@@ -58,12 +62,7 @@ class Npy(Source):
 
 
 def _listed(paths):
-    if paths is None:
-        return []
-    paths = list(paths) if isinstance(paths, (list, tuple)) else [paths]
-    if not paths:
-        raise ValueError("from_npy needs at least one file.")
-    return [str(path) for path in paths]
+    return [] if paths is None else [file.path for file in files_of(paths, (".npy",))]
 
 
 def _mapped(path, name, dimensions):
@@ -86,10 +85,11 @@ def from_npy(X_path, y_path=None, weight_path=None):
     Parameters
     ----------
     X_path : path or list of paths
-        Files with an array of shape (n, n_features). C-ordered float32 or float64 is read as it lies; all else is
-        converted to float64 block by block.
+        Files with an array of shape (n, n_features); or folders or patterns such as "X-*.npy", of which the files are taken
+        in the order of their names. C-ordered float32 or float64 is read as it lies; all else is converted to float64 block
+        by block.
     y_path : path or list of paths, default=None
-        One for each, of shape (n,) or (n, n_targets).
+        As many, in the same order, of shape (n,) or (n, n_targets).
     weight_path : path or list of paths, default=None
         One for each, of shape (n,).
 
@@ -106,6 +106,7 @@ def from_npy(X_path, y_path=None, weight_path=None):
 
     Notes
     -----
+    The files must not be cut while they are in use: to read from a mapped page that is gone ends the process.
     Pages of the files that are in memory belong to the system, which takes them back when memory is short; tools that
     measure a process may count them. Where X is one file, a number a row (the class, or the target) is in memory beside it.
 

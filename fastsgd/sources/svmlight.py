@@ -18,7 +18,7 @@ from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of
 
-CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # what a compressed file begins with
+CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
 LINE_BYTES = 1 << 28  # a longer line is no svmlight, and would be all in memory
 AHEAD = 1 << 16  # bytes read beyond a block at first, for the end of its last line
@@ -329,7 +329,7 @@ def from_svmlight(
 
     Labels and values are decimal numbers, read as `float` reads them and then rounded to the dtype. Indices may come in any
     order. Blank lines, comments, a ``qid:N`` after the label, a byte order mark, and ``\\r\\n`` at the ends of lines are
-    passed over. Files may be compressed by gzip or zstd, which their first bytes tell; that needs pyarrow.
+    passed over. Files may be compressed by gzip, bzip2 or zstd, which their first bytes tell; that needs pyarrow.
 
     Plain files are read in blocks, in any order and by several threads. Compressed ones can only be read from the start, so
     that their rows are shuffled within a buffer alone.

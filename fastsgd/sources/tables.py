@@ -12,16 +12,11 @@ class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
     order, gives `scan`, and ends its constructor with `_settle`."""
 
-    once = False  # whether rows can be read once only
     sizes = None
 
     def scan(self, names, block=None):
         """(where, record batch) of those columns, of one block or of all in order."""
         raise NotImplementedError
-
-    def name(self, block):
-        """What to call a block in errors."""
-        return self.where
 
     def _settle(self, where):
         if self.columns.learnable:
@@ -34,6 +29,8 @@ class TabularSource(Source):
         self.columns.settle(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
+        if self.columns.targets:
+            self.target_shape = () if isinstance(self.columns.target, str) else (len(self.columns.targets),)
         self.reading = self.columns.reading()
         self.categories = {name: found.to_pylist() for name, found in self.columns.categories.items()}
         if self.sizes is not None:

@@ -1,5 +1,7 @@
 """Tables as sources: Parquet, Arrow and CSV. pyarrow is imported when one is made."""
 
+import inspect
+
 
 def from_parquet(paths, **options):
     """Rows of Parquet files.
@@ -12,7 +14,8 @@ def from_parquet(paths, **options):
     ----------
     paths : str, path, or list of them
         Files; folders, of which all files .parquet, .parq and .pq are taken, in those below too; patterns with `*`, and
-        `**` for any folders. In the order of the names. All must have the columns of the first, of the same kinds.
+        `**` for any folders, of files or of folders. In the order of the names. All must have the columns of the first, of
+        the same kinds.
     target : str or list of str, default=None
         The column of targets, as it is: numbers, booleans, or strings. A list gives y of shape (n, n_targets).
     weight : str, default=None
@@ -43,7 +46,7 @@ def from_parquet(paths, **options):
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
         category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value.
     fill_null : float, default=None
-        Stands for nulls in columns of numbers; None makes them an error.
+        Stands for nulls and NaN in columns of numbers; None makes them an error.
     n_features : int, default=None
         How many features a column of lists of (index, value) has. None takes it from the column's metadata "n_features",
         or else from one pass over the data.
@@ -82,7 +85,7 @@ def from_parquet(paths, **options):
     >>> rows.X.toarray().tolist(), rows.y.tolist()
     ([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0], [4.0, 1.0, 0.0]], [1, 0, 1])
     """
-    _need_pyarrow("from_parquet")
+    _ready("from_parquet", options)
     from fastsgd.sources.parquet import ParquetSource
 
     return ParquetSource(paths, options)
@@ -99,7 +102,8 @@ def from_arrow(data, **options):
           is not copied.
         - A table in memory: of pyarrow, polars, pandas.
         - A stream, such as a query of duckdb: its rows come in order only, and each pass asks for the stream anew.
-        - A `pyarrow.RecordBatchReader`: one pass, a second is a ValueError.
+        - A `pyarrow.RecordBatchReader`: for one pass, which `partial_fit` and `predict` make, and `fit` where a buffer
+          holds all rows. A second is a ValueError.
     **options
         target, weight, columns, categorical, categorical_features, categories, n_hashed, alternate_sign, interactions,
         fill_null, n_features, dtype: as in `from_parquet`.
@@ -122,13 +126,13 @@ def from_arrow(data, **options):
     >>> rows.X.tolist(), rows.y.tolist()
     ([[1.0, 3.0, 3.0], [2.0, 4.0, 8.0]], ['no', 'yes'])
     """
-    _need_pyarrow("from_arrow")
+    _ready("from_arrow", options)
     from fastsgd.sources.arrow import source_of
 
     return source_of(data, options)
 
 
-def from_csv(paths, *, delimiter=",", column_names=None, column_types=None, block_bytes=1 << 22, **options):
+def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, block_bytes=1 << 22, **options):
     """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
 
     Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields and words such as NA are nulls.
@@ -137,8 +141,8 @@ def from_csv(paths, *, delimiter=",", column_names=None, column_types=None, bloc
     ----------
     paths : str, path, or list of them
         As in `from_parquet`; of folders, .csv and .tsv, and these compressed.
-    delimiter : str, default=","
-        One character.
+    delimiter : str, default=None
+        One character. None: a tab in .tsv files, else a comma.
     column_names : list of str, default=None
         Names of the columns of files without a header.
     column_types : dict of str to Arrow type or its name, default=None
@@ -171,14 +175,21 @@ def from_csv(paths, *, delimiter=",", column_names=None, column_types=None, bloc
     >>> rows.X.tolist(), rows.y.tolist()
     ([[2.5, 3.0], [4.0, 5.0]], [1, 0])
     """
-    _need_pyarrow("from_csv")
-    from fastsgd.sources.csv import CsvSource
+    _ready("from_csv", options)
+    from fastsgd.sources.csv import CsvSource, Text
 
-    return CsvSource(paths, delimiter, column_names, column_types, block_bytes, options)
+    return CsvSource(Text(paths, delimiter, column_names, column_types, block_bytes), options)
 
 
-def _need_pyarrow(name):
+def _ready(name, options):
+    """That pyarrow is there, and that the options are known."""
     try:
         import pyarrow  # noqa: F401
     except ImportError:
         raise ImportError(f'{name} needs the package pyarrow: pip install "fastsgd[parquet]".') from None
+    from fastsgd.sources.columns import Columns
+
+    known = [option for option in inspect.signature(Columns).parameters if option not in ("schema", "where")]
+    for option in options:
+        if option not in known:
+            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; it takes {', '.join(known)}.")

@@ -1,0 +1,20 @@
+"""An estimator is fitted to what was done, or as it was; never half of each."""
+
+import functools
+
+
+def or_unchanged(method):
+    """Have a method that raises before anything was published leave the estimator as it was before the call."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = vars(self).copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            if vars(self).get("_published") is before.get("_published"):  # made anew whenever coef_ is
+                vars(self).clear()
+                vars(self).update(before)
+            raise
+
+    return guarded
