@@ -278,14 +278,20 @@ def test_the_blocks_of_any_buffer_come_from_all_over_the_file(n):
     orders = np.array([spread(n, 7, epoch) for epoch in range(400)])
     assert (np.sort(orders) == np.arange(n)).all()
     if n >= 10:
-        assert len({tuple(order) for order in orders}) == 400
-        first = np.bincount(orders[:, 0], minlength=n)
-        assert first.max() < 12 * max(1, 400 / n)
-    if (
-        n >= 64
-    ):  # each window of 16 holds as many of the first half as of the second, about; independently, sd would be 2
+        assert len({tuple(order) for order in orders}) >= min(400, 35 * n)
+        for end in (0, -1):
+            assert np.bincount(orders[:, end], minlength=n).max() < 12 * max(1, 400 / n)
+    if n >= 64:  # of two halves the same number, of four about that: independently, sd would be 2 and 1.7
         windows = orders[:, : n // 16 * 16].reshape(400, -1, 16)
-        assert np.std((windows < n / 2).sum(axis=2)) < 1.2
+        assert np.std((windows < n / 2).sum(axis=2)) == 0
+        assert np.std((windows < n / 4).sum(axis=2)) < 0.5
+
+
+@pytest.mark.parametrize("n", [10, 37, 100, 770])
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
+def test_any_ten_blocks_hold_their_share_of_the_file(n, share):
+    tens = np.array([spread(n, 7, epoch)[: n // 10 * 10].reshape(-1, 10) for epoch in range(100)])
+    assert np.std((tens < share * n).mean(axis=-1)) < 0.08  # independently: 0.16, 0.14, 0.09
 
 
 def test_rows_that_come_in_order_are_shuffled_within_the_buffer_and_fit_says_so():

@@ -45,6 +45,8 @@ class Source:
     feature_names : list of str, or None
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
+    sizes : list of int, or None
+        Rows of each block, of a source whose `read(block, out)` puts X into the array `out` of so many rows, if it is dense.
     mapped : Rows or None
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
     reading : dict
@@ -56,7 +58,7 @@ class Source:
     sparse = False
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_values = n_blocks = feature_names = None
-    mapped = block_rows = None
+    sizes = mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
 

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from fastsgd.sources import encode
+from fastsgd.sources._rows import fill
 from fastsgd.sources._tokens import csr_rows, hash_tokens
 from fastsgd.sources.base import Rows
 
-FILL_BYTES = 1 << 20  # of row-major values that are filled column by column: they stay in the cache
+FILL_BYTES = 1 << 22  # of row-major values whose columns are converted to their type at once
 ENCODINGS = "hash", "one-hot", "error"
 DENSE = "number", "vector", "product"  # kinds of parts whose values are all stored
 INDEX = "__index_level_"  # what pandas calls a column that was an index
@@ -245,9 +246,10 @@ class Columns:
         return [f"{title}={word}" for word in words]
 
     # ------------------------------------------------------------ rows
-    def rows(self, batches, n=None, name=None):
-        """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name."""
-        made, labels, X, done = [], [], None, 0
+    def rows(self, batches, n=None, name=None, out=None):
+        """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name; X in `out`, if it
+        is given and rows are dense."""
+        made, labels, X, done = [], [], None if self.sparse else out, 0
         for where, batch in batches:
             m = len(batch)
             if n is not None and done + m > n:
@@ -257,7 +259,7 @@ class Columns:
                 labels.append(self._labelled(where, batch))
                 if self.sparse:
                     made.append(self._csr(where, batch))
-                elif n is None or m == n:
+                elif X is None and (n is None or m == n):
                     made.append(self._dense(where, batch))
                 else:
                     X = np.empty((n, self.n_dense), self.dtype) if X is None else X
@@ -301,24 +303,28 @@ class Columns:
 
     def _dense(self, where, batch, out=None):
         """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
-        n, arrays = len(batch), []
+        n, columns, places, vectors = len(batch), [], [], []
         for kind, name, at, width in self.parts:
             if kind == "vector":
                 values = self._number(where, batch, name, encode.vectors)
                 if out is None and width == self.n_dense and values.dtype == self.dtype:
                     return values
-                arrays.append((slice(at, at + width), values))
-            elif kind == "number":
-                arrays.append((at, self._number(where, batch, name)))
-            elif kind == "product":
-                a, b = (self._number(where, batch, part).astype(self.dtype) for part in name)
-                arrays.append((at, a * b))
+                vectors.append((slice(at, at + width), values))
+            elif kind in ("number", "product"):
+                columns.append(self._product(where, batch, name) if kind == "product" else self._number(where, batch, name))
+                places.append(at)
         out = np.empty((n, self.n_dense), self.dtype) if out is None else out
-        step = max(16, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
+        step = max(64, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
         for lo in range(0, n, step):
-            for at, values in arrays:
-                out[lo : lo + step, at] = values[lo : lo + step]
+            part = slice(lo, lo + step)
+            fill(out[part], [np.require(values[part], self.dtype, "CA") for values in columns], places)
+            for at, values in vectors:
+                out[part, at] = values[part]
         return out
+
+    def _product(self, where, batch, pair):
+        a, b = (self._number(where, batch, name).astype(self.dtype) for name in pair)
+        return a * b
 
     def _csr(self, where, batch):
         dense = self._dense(where, batch)

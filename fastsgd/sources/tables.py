@@ -13,7 +13,6 @@ class TabularSource(Source):
     order, gives `scan`, and ends its constructor with `_settle`."""
 
     once = False  # whether rows can be read once only
-    sizes = None
 
     def scan(self, names, block=None):
         """(where, record batch) of those columns, of one block or of all in order."""
@@ -39,8 +38,8 @@ class TabularSource(Source):
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
-    def read(self, block):
-        return self.columns.rows(self.scan(self.columns.needed, block), self.sizes[block], self.name(block))
+    def read(self, block, out=None):
+        return self.columns.rows(self.scan(self.columns.needed, block), self.sizes[block], self.name(block), out)
 
     def blocks(self):
         if self.n_blocks is not None:
