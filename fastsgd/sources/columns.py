@@ -311,7 +311,9 @@ class Columns:
                     return values
                 vectors.append((slice(at, at + width), values))
             elif kind in ("number", "product"):
-                columns.append(self._product(where, batch, name) if kind == "product" else self._number(where, batch, name))
+                columns.append(
+                    self._product(where, batch, name) if kind == "product" else self._number(where, batch, name)
+                )
                 places.append(at)
         out = np.empty((n, self.n_dense), self.dtype) if out is None else out
         step = max(64, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
