@@ -34,6 +34,7 @@ setup(
             extension("fastsgd.schedules", "-O3"),
             extension("fastsgd.sources._check", *FAST),
             extension("fastsgd.sources._order", "-O3"),
+            extension("fastsgd.sources._rows", "-O3"),
             extension("fastsgd.sources._scale", "-O3"),
             extension("fastsgd.sources._tokens", "-O3"),
             extension("fastsgd.sources._svmlight", "-O3", language="c++"),

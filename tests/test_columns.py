@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import fastsgd
 from fastsgd import SGDRegressor
-from fastsgd.sources import _tokens, from_arrow, from_csv, from_parquet
+from fastsgd.sources import _rows, _tokens, from_arrow, from_csv, from_parquet
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
@@ -162,6 +162,54 @@ def test_wide_rows(tmp_path):
     X = rng.standard_normal((50, 3000)).astype("f4")
     pq.write_table(pa.table({f"c{i}": X[:, i] for i in range(3000)}), tmp_path / "a.parquet")
     np.testing.assert_array_equal(whole(from_parquet(tmp_path))[0], X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("way", ["table", "parquet", "ipc"])
+def test_rows_are_read_into_an_array(way, dtype, tmp_path):
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(rng.standard_normal(3 * N)), 3)
+    table = TABLE.append_column("l", lists)
+    source = made(way, table, tmp_path, target="y", interactions=[("f8", "i8"), ("f4", "s")], dtype=dtype)
+    for block in range(source.n_blocks):
+        out = np.full((source.sizes[block] + 1, source.n_features), 7, dtype)
+        rows, expected = source.read(block, out=out[:-1]), source.read(block)
+        assert np.shares_memory(rows.X, out) and (out[-1] == 7).all()
+        assert np.array_equal(rows.X, expected.X) and np.array_equal(rows.y, expected.y)
+
+
+@given(st.integers(0, 300), st.lists(st.booleans(), max_size=12), st.sampled_from([np.float32, np.float64]))
+def test_columns_fill_rows(n, taken, dtype):
+    places = np.flatnonzero(taken).tolist()
+    columns = [np.arange(n, dtype=dtype) + 1000 * j for j in places]
+    out = np.full((n, len(taken)), -1, dtype)
+    expected = out.copy()
+    for j, column in zip(places, columns, strict=True):
+        expected[:, j] = column
+    _rows.fill(out, columns, places)
+    assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    "columns, places",
+    [
+        ([np.ones(4)], [0]),
+        ([np.ones(6)], [0]),
+        ([np.ones(5)], [3]),
+        ([np.ones(5)], [-1]),
+        ([np.ones(5)] * 2, [1, 1]),
+        ([np.ones(5)] * 2, [2, 1]),
+        ([np.ones(5)] * 2, [0]),
+        ([np.ones(5, np.float32)], [0]),
+        ([np.ones(10)[::2]], [0]),
+        ([np.ones((5, 1))], [0]),
+    ],
+    ids=str,
+)
+def test_columns_that_do_not_fit_are_refused(columns, places):
+    out = np.zeros((5, 3))
+    with pytest.raises(ValueError):
+        _rows.fill(out, columns, places)
+    assert not out.any()
 
 
 def test_row_groups_larger_than_what_is_decoded_at_once(tmp_path):

@@ -280,14 +280,71 @@ def test_the_blocks_of_any_buffer_come_from_all_over_the_file(n):
     orders = np.array([spread(n, 7, epoch) for epoch in range(400)])
     assert (np.sort(orders) == np.arange(n)).all()
     if n >= 10:
-        assert len({tuple(order) for order in orders}) == 400
-        first = np.bincount(orders[:, 0], minlength=n)
-        assert first.max() < 12 * max(1, 400 / n)
-    if (
-        n >= 64
-    ):  # each window of 16 holds as many of the first half as of the second, about; independently, sd would be 2
+        assert len({tuple(order) for order in orders}) >= min(400, 35 * n)
+        for end in (0, -1):
+            assert np.bincount(orders[:, end], minlength=n).max() < 12 * max(1, 400 / n)
+    if n >= 64:  # of two halves the same number, of four about that: independently, sd would be 2 and 1.7
         windows = orders[:, : n // 16 * 16].reshape(400, -1, 16)
-        assert np.std((windows < n / 2).sum(axis=2)) < 1.2
+        assert np.std((windows < n / 2).sum(axis=2)) == 0
+        assert np.std((windows < n / 4).sum(axis=2)) < 0.5
+
+
+@pytest.mark.parametrize("n", [10, 37, 100, 770])
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
+def test_any_ten_blocks_hold_their_share_of_the_file(n, share):
+    tens = np.array([spread(n, 7, epoch)[: n // 10 * 10].reshape(-1, 10) for epoch in range(100)])
+    assert np.std((tens < share * n).mean(axis=-1)) < 0.08  # independently: 0.16, 0.14, 0.09
+
+
+class Filling(Blocks):
+    """Blocks of uneven sizes, which go to where they are wanted."""
+
+    def __init__(self, *parts, sizes, **options):
+        super().__init__(*parts, **options)
+        self.sizes, self.ends, self.n_blocks = sizes, np.cumsum(sizes), len(sizes)
+        self.filled = 0
+
+    def read(self, block, out=None):
+        self.trap(block)
+        part = slice(self.ends[block] - self.sizes[block], self.ends[block])
+        rows = Rows(*(None if a is None else a[part] for a in self.parts))
+        if out is None:
+            return rows
+        self.filled += 1
+        out[...] = rows.X
+        return rows._replace(X=out)
+
+    def targets(self):
+        for end, n in zip(self.ends, self.sizes, strict=True):
+            yield tuple(None if a is None else a[end - n : end] for a in self.parts[1:])
+
+
+UNEVEN = [0, 300, 1, 0, 150, 149, 600, 50, 0, 250, 500, 0, 0]
+
+
+@pytest.mark.parametrize("buffer_rows", [None, 1, 150, 160, 400])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_blocks_that_are_read_into_the_buffer_are_those_that_are_copied_there(shuffle, buffer_rows):
+    read = {}
+    for name, readers in {"into": 1, "copied": 3}.items():
+        source = Filling(X, LABELS, WEIGHT, sizes=UNEVEN).buffered(10 * SMALL, buffer_rows, readers)
+        read[name] = visited(source, shuffle=shuffle)
+        assert (source.filled > 6) == (name == "into" and buffer_rows != 1)
+    assert np.array_equal(read["into"][0], read["copied"][0]) and read["into"][1] == read["copied"][1]
+    assert sorted(read["into"][0]) == sorted(X[:, 0]) and read["into"][1][-1] == (None, 2000)
+
+
+def test_a_walk_within_a_walk_has_buffers_of_its_own_and_the_next_has_those_of_the_last():
+    stream = stream_of(numbered(2000).buffered(SMALL))
+    outer = stream.tables()
+    held = next(outer).X
+    seen = held.copy()
+    assert sum(table.n_rows for table in stream.tables()) == 2000
+    assert np.array_equal(held, seen)
+    assert sum(table.n_rows for table in outer) == 2000 - len(seen)
+    last = {id(space) for space in stream.spaces}
+    assert sum(table.n_rows for table in stream.tables()) == 2000
+    assert {id(space) for space in stream.spaces} == last
 
 
 def test_rows_that_come_in_order_are_shuffled_within_the_buffer_and_fit_says_so():

@@ -49,6 +49,8 @@ class Source:
         Whether rows can be read once only.
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
+    sizes : list of int, or None
+        Rows of each block, of a source whose `read(block, out)` puts X into the array `out` of so many rows, if it is dense.
     mapped : Rows or None
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
     reading : dict
@@ -61,7 +63,7 @@ class Source:
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
     once = False
-    mapped = block_rows = None
+    sizes = mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
 

@@ -12,7 +12,7 @@ from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
 
 
-def blocks(source, n_features=None, check=None, order=None, first=0):
+def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
     """The Rows of the blocks of a source, each checked.
 
     Parameters
@@ -26,6 +26,9 @@ def blocks(source, n_features=None, check=None, order=None, first=0):
         Of the numbers of all blocks; None as they stand.
     first : int
         So many of the order are left out.
+    room : callable or None
+        room(rows) -> array for X of a block of so many rows, or None where the block may lie anywhere. One reader asks for
+        it when the block is its next.
 
     Raises
     ------
@@ -41,12 +44,17 @@ def blocks(source, n_features=None, check=None, order=None, first=0):
             name = source.name(number)
             raise ValueError(f"Block {number} of the source{name and f' ({name})'}: {error}") from error
 
+    def read(number):
+        if room is None or source.sizes is None or source.sparse or source.readers > 1:
+            return source.read(number)
+        return source.read(number, out=room(source.sizes[number]))
+
     if source.n_blocks is None:
         for number, rows in enumerate(islice(source.blocks(), first, None), first):
             yield checked(number, rows)
     else:
         numbers = range(source.n_blocks) if order is None else order.tolist()
-        yield from in_order(lambda number: checked(number, source.read(number)), numbers[first:], source.readers)
+        yield from in_order(lambda number: checked(number, read(number)), numbers[first:], source.readers)
 
 
 def sound(rows, source, n_features):

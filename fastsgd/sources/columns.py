@@ -1,4 +1,4 @@
-"""Which columns of a table become which features, and record batches made rows.
+"""Which columns of a table become which features.
 
 The features of numbers come first, in the order of the columns, then products of numbers; then, in rows of CSR, what lists
 of (index, value) name, one column for each category, and last the space that hashed tokens share. It imports pyarrow, and
@@ -11,13 +11,9 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import scipy.sparse as sp
 
 from fastsgd.sources import encode
-from fastsgd.sources._tokens import csr_rows, hash_tokens
-from fastsgd.sources.base import Rows
 
-FILL_BYTES = 1 << 20  # of row-major values that are filled column by column: they stay in the cache
 ENCODINGS = "hash", "one-hot", "error"
 DENSE = "number", "vector", "product"  # kinds of parts whose values are all stored
 INDEX = "__index_level_"  # what pandas calls a column that was an index
@@ -243,133 +239,6 @@ class Columns:
         values = [self.categories[part].to_pylist() for part in self._words_of(kind, name)]
         words = values[0] if len(values) == 1 else [f"{a}:{b}" for a in values[0] for b in values[1]]
         return [f"{title}={word}" for word in words]
-
-    # ------------------------------------------------------------ rows
-    def rows(self, batches, n=None, name=None):
-        """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name."""
-        made, labels, X, done = [], [], None, 0
-        for where, batch in batches:
-            m = len(batch)
-            if n is not None and done + m > n:
-                raise ValueError(f"{where} has more than the {n} rows that it announces.")
-            # What is too large for float32 becomes infinite, and the estimators refuse it.
-            with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
-                labels.append(self._labelled(where, batch))
-                if self.sparse:
-                    made.append(self._csr(where, batch))
-                elif n is None or m == n:
-                    made.append(self._dense(where, batch))
-                else:
-                    X = np.empty((n, self.n_dense), self.dtype) if X is None else X
-                    self._dense(where, batch, X[done : done + m])
-            done += m
-        if not labels or (n is not None and done != n):
-            raise ValueError(f"{name} has {done} rows, and announces {n}.")
-        if X is None:
-            stack = sp.vstack if self.sparse else np.concatenate
-            X = made[0] if len(made) == 1 else stack(made)
-        return Rows(X, *self.joined(labels))
-
-    def joined(self, labels):
-        """(y, weight) of several parts."""
-        return (
-            None if parts[0] is None else parts[0] if len(parts) == 1 else np.concatenate(parts)
-            for parts in zip(*labels, strict=True)
-        )
-
-    def labelled(self, where, batch):
-        """(y, weight) of a batch."""
-        with encode.named(where):
-            return self._labelled(where, batch)
-
-    def _labelled(self, where, batch):
-        y = weight = None
-        if self.targets:
-            y = [encode.labels(batch.column(name), f"target {name!r} of {where}") for name in self.targets]
-            y = y[0] if isinstance(self.target, str) else np.column_stack(y)
-        if self.weight is not None:
-            weight = encode.numbers(batch.column(self.weight), f"weight {self.weight!r} of {where}").astype(np.float64)
-        return y, weight
-
-    def _number(self, where, batch, name, of=encode.numbers):
-        try:
-            return of(batch.column(name), f"column {name!r} of {where}", self.fill)
-        except ValueError as error:
-            if "null" not in str(error) or self.fill is not None:
-                raise
-            raise ValueError(f"{error} Set fill_null=0.0 (or the column's mean), or leave those rows out.") from None
-
-    def _dense(self, where, batch, out=None):
-        """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
-        n, arrays = len(batch), []
-        for kind, name, at, width in self.parts:
-            if kind == "vector":
-                values = self._number(where, batch, name, encode.vectors)
-                if out is None and width == self.n_dense and values.dtype == self.dtype:
-                    return values
-                arrays.append((slice(at, at + width), values))
-            elif kind == "number":
-                arrays.append((at, self._number(where, batch, name)))
-            elif kind == "product":
-                a, b = (self._number(where, batch, part).astype(self.dtype) for part in name)
-                arrays.append((at, a * b))
-        out = np.empty((n, self.n_dense), self.dtype) if out is None else out
-        step = max(16, FILL_BYTES // max(1, self.n_dense * self.dtype.itemsize))
-        for lo in range(0, n, step):
-            for at, values in arrays:
-                out[lo : lo + step, at] = values[lo : lo + step]
-        return out
-
-    def _csr(self, where, batch):
-        dense = self._dense(where, batch)
-        pieces = [
-            self._piece(where, batch, *part) for part in self.parts if part[0] not in ("number", "vector", "product")
-        ]
-        X = sp.csr_matrix((len(batch), self.n_features), dtype=self.dtype)
-        X.data, X.indices, X.indptr = csr_rows(np.ascontiguousarray(dense), pieces)
-        X.sum_duplicates()
-        return X
-
-    def _piece(self, where, batch, kind, name, at, width):
-        """(starts, columns, values) of a part, as `csr_rows` takes them."""
-        if kind == "pairs":
-            starts, index, values = encode.pairs(batch.column(name), f"column {name!r} of {where}", width)
-            return starts, index + np.int32(at), values
-        if kind == "category":
-            return None, *self._coded(batch.column(name), name, name, at)
-        if kind == "tokens":
-            starts, inner = encode.lists(batch.column(name))
-            return starts, *self._coded(inner, name, name, at)
-        title = ":".join(name)
-        if kind == "scaled":
-            word, number = sorted(name, key=lambda part: self.kinds[part] != "category")
-            column, sign = self._coded(batch.column(word), word, title, at)
-            return None, column, sign * self._number(where, batch, number).astype(self.dtype)
-        if self.one_hot:
-            (a, ones), (b, _) = (self._coded(batch.column(part), part, part, 0) for part in name)
-            column = a.astype(np.int64) * len(self.categories[name[1]]) + b + at
-            return None, np.where((a < 0) | (b < 0), -1, column), ones
-        text = [encode.spread(batch.column(part)).cast(pa.large_string()) for part in name]
-        both = pc.binary_join_element_wise(*text, pa.scalar(":", pa.large_string()))
-        return None, *self._coded(both, None, title, at)
-
-    def _coded(self, array, name, title, at):
-        """Column and value of each category of an array: -1 for nulls, and for what is not among the categories."""
-        strings, codes = encode.words(array)
-        if self.one_hot:
-            known = self.categories[name].cast(strings.type)
-            column = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
-            column = np.where(column < 0, np.int32(-1), column + np.int32(at))
-            sign = np.ones(len(column), self.dtype)
-        else:
-            column, sign = hash_tokens(f"{title}=".encode(), *encode.text_buffers(strings), self.n_hashed)
-            column += np.int32(self.hashed_at)
-            sign = (sign if self.alternate_sign else np.ones_like(sign)).astype(self.dtype)
-            if strings.null_count:
-                column[strings.is_null().to_numpy(zero_copy_only=False)] = -1
-        if codes is None:
-            return column, sign
-        return np.append(column, np.int32(-1))[codes], np.append(sign, self.dtype.type(0))[codes]
 
     def describe(self):
         """All that says which features and targets these are, in JSON values."""

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import count, cycle
 from threading import Event
 from typing import NamedTuple
 from warnings import warn
@@ -45,6 +45,8 @@ class Stream:
     n_rows : int or inf
         inf where it is not known.
     scaling : Scaling or None
+    spaces : (Space, Space) or None
+        Those of the last walk, for the next: memory that has been written is had for less than new.
     """
 
     source: object
@@ -54,6 +56,7 @@ class Stream:
     n_rows: float = np.inf
     scaling: object = None
     mapped: Table | None = None  # all rows, where they lie in memory that is mapped
+    spaces: tuple | None = None
     warned: bool = False
     empty = False
 
@@ -92,26 +95,40 @@ class Stream:
         if self.source.mapped is not None:
             yield from self._windows(order, first)
             return
-        stop, spaces = Event(), (Space(self.source), Space(self.source))
+        stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
+        self.spaces = None  # so that a walk within this one has its own
         with closing(ahead(self._filled(order, first, spaces, stop), stop)) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
                 yield buffer
+        self.spaces = spaces
 
     def _filled(self, order, first, spaces, stop):
-        """The buffers, in these spaces by turns."""
-        turns, before, at = cycle(spaces), first, first
+        """The buffers, in these spaces by turns. A block whose size is known is read into its space."""
+        turns, before = cycle(spaces), first
         space, ends = next(turns), set(_ends(self.source).tolist())
-        for rows in blocks(self.source, self.n_features, self.check, order, first):
-            if stop.is_set():
-                return
-            if space.n and rows.X.shape[0] and (at in ends or not space.fits(rows)):
+        space.clear()
+        sizes = [] if self.sparse or self.source.sizes is None else np.asarray(self.source.sizes)
+        sizes = sizes if order is None or not len(sizes) else sizes[order]
+        read = blocks(self.source, self.n_features, self.check, order, first, lambda n: space.room(n, self.n_features))
+        for at in count(first):
+            n = sizes[at] if at < len(sizes) else 0
+            if space.n and n and (at in ends or not space.has_room(n)):
                 yield self._buffer(space, before, at)
                 space, before = next(turns), at
                 space.clear()
-            if rows.X.shape[0]:
+            rows = next(read, None)
+            if rows is None or stop.is_set():
+                break
+            n = rows.X.shape[0]
+            if space.n and n and (at in ends or not space.fits(rows)):
+                yield self._buffer(space, before, at)
+                space, before = next(turns), at
+                space.clear()
+            if n:
                 space.add(rows)
-            at += 1
+        if stop.is_set():
+            return
         if space.n:
             yield self._buffer(space, before, None)
         elif first == 0:
@@ -152,27 +169,28 @@ def spread(n, seed, epoch):
     """A random order of n blocks in which any few, one after another, come from all over the file.
 
     It takes one of the first half and one of the second by turns, within each half one of either half of that, and so on;
-    which is first is drawn anew for each pair (Owen 1995, Randomly permuted (t, m, s)-nets). So m blocks are about one of
-    each m-th of the file, and of rows sorted by label they hold the same share of each; drawn independently, the share
-    would be off by 1 / sqrt(m), and the last buffer of the epoch would pull the model its way.
+    which is first is drawn anew for each pair (Owen 1995, Randomly permuted (t, m, s)-nets). So m blocks, where m is a
+    power of two, are one of each m-th of the file, and any others about that. Of rows sorted by label they hold about the
+    same share of each; drawn independently, the share would be off by 1 / sqrt(m), and the last buffer of the epoch would
+    pull the model its way.
 
     Returns
     -------
     int64 array
     """
-    cells = 1 << max(0, n - 1).bit_length()  # of equal size, for no more than a block each
-    rank = _order.permutation(cells, seed, epoch)
-    order = np.arange(cells)[:, None]
-    while len(order) > 1:
-        first, second = order[0::2], order[1::2]
-        pairs = np.stack([first, second], axis=-1)
-        turned = rank[first] > rank[second]
-        pairs[turned] = pairs[turned][:, ::-1]
-        order = pairs.reshape(len(first), -1)
-    block = np.full(cells, -1)
-    block[np.arange(n) * cells // max(1, n)] = np.arange(n)
-    order = block[order.ravel()]
-    return order[order >= 0]
+    rank, order = _order.permutation(n, seed, epoch), np.arange(n)
+    parts = 1 << max(0, n - 1).bit_length()  # of the file, of no more than a block each, and the order within each
+    while parts > 1:
+        starts = np.arange(parts + 1) * n // parts
+        part = np.repeat(np.arange(parts), np.diff(starts))
+        place = np.arange(n) - starts[part]
+        other = starts[part ^ 1] + place  # the one of the other half that it takes turns with, if there is one
+        paired = other < starts[(part ^ 1) + 1]
+        second = paired & (rank[order] > rank[order[np.minimum(other, n - 1)]])
+        merged = np.empty_like(order)
+        merged[starts[part & ~1] + 2 * place + second] = order
+        order, parts = merged, parts // 2
+    return n - 1 - order if n and rank[0] % 2 else order  # of an odd n, the larger half would always come last
 
 
 def window_rows(source):
@@ -203,7 +221,7 @@ class Space:
     """
 
     def __init__(self, source):
-        self.most, self.most_rows = SHARE * source.max_memory, source.buffer_rows or np.inf
+        self.most, self.most_rows, self.dtype = SHARE * source.max_memory, source.buffer_rows or np.inf, source.dtype
         self.values = self.columns = None
         self.oversize = 0
         self.clear()
@@ -211,6 +229,15 @@ class Space:
     def clear(self):
         self.n = self.used = self.filled = 0
         self.parts, self.alone = [], None
+
+    def has_room(self, n):
+        """Whether n rows may be had in it beside those that there are."""
+        return not self.n or (self.alone is None and self.n + n <= min(self.most_rows, len(self.values)))
+
+    def room(self, n, n_features):
+        """The array for X of the n rows of dense values that come next, or None where they don't fit."""
+        self._allot(n_features)
+        return self.values[self.n : self.n + n] if n <= self.most_rows and self.n + n <= len(self.values) else None
 
     def fits(self, rows):
         """Whether there is room for these too."""
@@ -230,11 +257,17 @@ class Space:
         elif sp.issparse(X):
             self._add_csr(X)
         else:
-            if self.values is None:
-                self.values = np.empty((int(self.most // (X[:1].nbytes + ROW_BYTES)), X.shape[1]), X.dtype)
-            self.values[self.n - X.shape[0] : self.n] = X
+            self._allot(X.shape[1])
+            to = self.values[self.n - X.shape[0] : self.n]
+            if not np.may_share_memory(X, to):  # it may have been read into its room
+                to[...] = X
         ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
         self.parts.append((ends, rows.y, rows.weight))
+
+    def _allot(self, n_features):
+        if self.values is None:
+            rows = int(self.most // (n_features * self.dtype.itemsize + ROW_BYTES))
+            self.values = np.empty((rows, n_features), self.dtype)
 
     def _add_csr(self, X):
         if self.values is None:

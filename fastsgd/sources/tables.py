@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
+from fastsgd.sources.rows import joined, labelled, rows_of
 
 BLOCK_BYTES = 1 << 22  # rows that are read at once where the format leaves the choice
 
@@ -12,7 +13,6 @@ class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
     order, gives `scan`, and ends its constructor with `_settle`."""
 
-    sizes = None
 
     def scan(self, names, block=None):
         """(where, record batch) of those columns, of one block or of all in order."""
@@ -36,22 +36,22 @@ class TabularSource(Source):
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
-    def read(self, block):
-        return self.columns.rows(self.scan(self.columns.needed, block), self.sizes[block], self.name(block))
+    def read(self, block, out=None):
+        return rows_of(self.columns, self.scan(self.columns.needed, block), self.sizes[block], self.name(block), out)
 
     def blocks(self):
         if self.n_blocks is not None:
             return super().blocks()
-        return (self.columns.rows([part]) for part in self.scan(self.columns.needed))
+        return (rows_of(self.columns, [part]) for part in self.scan(self.columns.needed))
 
     def targets(self):
         labels = self.columns.labels
         if self.n_blocks is None:
-            return (self.columns.labelled(*part) for part in self.scan(labels or self.columns.needed[:1]))
+            return (labelled(self.columns, *part) for part in self.scan(labels or self.columns.needed[:1]))
         if not labels:
             return ((None, None) for _ in range(self.n_blocks))
         return (
-            tuple(self.columns.joined([self.columns.labelled(*part) for part in self.scan(labels, block)]))
+            tuple(joined([labelled(self.columns, *part) for part in self.scan(labels, block)]))
             for block in range(self.n_blocks)
         )
 
