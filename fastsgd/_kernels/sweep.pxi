@@ -123,7 +123,9 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            if P.one is not NULL:
+            if P.hinge:
+                slope = hinge_both(p, y, &value, P.loss_par)
+            elif P.one is not NULL:
                 slope = P.one(p, y, &value, P.loss_par)
             elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
