@@ -42,6 +42,8 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         if Layout is Csr:
             near(indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
+    if Layout is Dense:
+        near(values + end - 1)
 
 
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
