@@ -36,13 +36,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         keeper = Keeper(self, given, resume_from)
         return keeper, keeper.random_state
 
-    def _train(self, table, state, *, passes, partial=False, held_out=None, X=None, y=None, metadata=None, keeper=None):
+    def _train(self, table, state, *, passes, held_out=None, X=None, y=None, metadata=None, keeper=None):
         """Run the engine and keep what comes of it.
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
-        plan = self._partial_plan(table) if partial else self._plan(table, passes, False)
-        run = engine.Run(state, [] if partial else self._rules(held_out))
+        plan = self._plan(table, passes, False)
+        run = engine.Run(state, self._rules(held_out))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)
         if self.standardize:
@@ -52,16 +52,16 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         started = perf_counter()
         ruled = bool(run.rules)
         score = None if held_out is None else self._score(held_out, plan)
-        root = None if partial else self._root(state, plan, X, y, metadata)
-        hooks = [] if partial else self._hooks(root, plan, X, y, metadata)
-        if self.verbose and not partial:
+        root = self._root(state, plan, X, y, metadata)
+        hooks = self._hooks(root, plan, X, y, metadata)
+        if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
         def each(state, epochs):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
-        told = [] if partial else watchers(self.callbacks)
-        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in told] + ([keeper.between] if keeper else [])
+        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
+        told += [keeper.between] if keeper else []
 
         def between(run, ending):
             for f in told:
@@ -70,7 +70,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         try:
             with keeper or nullcontext():
                 epochs, self.stop_reason_ = self._best_of(
-                    1 if partial else self.n_init,
+                    self.n_init,
                     run,
                     plan,
                     table,
@@ -78,20 +78,19 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                     shuffle=self.shuffle,
                     score=score,
                     watch=bool(hooks),
-                    max_seconds=None if partial else self.max_seconds,
+                    max_seconds=self.max_seconds,
                     each=each if hooks else None,
                     between=between if told else None,
                 )
             if keeper is not None and keeper.struck:
                 self.stop_reason_ = "interrupted"
-            self._settle(state, plan, in_place=partial)
+            self._settle(state, plan)
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
-            self._keep(run, plan, partial)
+            self._keep(run, plan)
             raise
-        self.history_ = np.array(epochs, engine.HISTORY)
-        self.n_iter_ = max(1, len(epochs))
+        self._note(epochs)
         if root is not None:
             root.call_on_fit_task_end(
                 estimator=self,
@@ -100,17 +99,39 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                 metadata=metadata,
                 reconstruction_attributes=lambda: self._publish(state, plan),
             )
-        if self.stop_reason_ == "interrupted":
-            raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
-        if not partial:
-            self._warn(table, plan, epochs, ruled)
-            if self.verbose:
-                print(
-                    f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
-                )
+        self._interrupt()
+        self._warn(table, plan, epochs, ruled)
+        if self.verbose:
+            print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
 
-    def _keep(self, run, plan, in_place):
+    def _train_once(self, table, state):
+        """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts."""
+        plan = self._partial_plan(table)
+        if self.standardize:
+            self._standardise(table, state, plan)
+        run = engine.Run(state)
+        try:
+            epochs, self.stop_reason_ = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
+            self._settle(state, plan, in_place=True)
+        except engine.Diverged as error:
+            self._diverged(error, table, state, plan)
+        except BaseException:  # of a source
+            self._keep(run, plan, in_place=True)
+            raise
+        self._note(epochs)
+        self._interrupt()
+        return self
+
+    def _note(self, epochs):
+        self.history_ = np.array(epochs, engine.HISTORY)
+        self.n_iter_ = max(1, len(epochs))
+
+    def _interrupt(self):
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
+
+    def _keep(self, run, plan, in_place=False):
         """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
         if not run.whole or not (run.done or run.epochs):
             return
@@ -118,8 +139,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             run.state.restore(run.best)
         with suppress(engine.Diverged):
             self._settle(run.state, plan, in_place=in_place)
-            self.stop_reason_, self.history_ = "error", np.array(run.epochs, engine.HISTORY)
-            self.n_iter_ = max(1, len(run.epochs))
+            self.stop_reason_ = "error"
+            self._note(run.epochs)
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
@@ -253,11 +274,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
         epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else []
-        self.stop_reason_, self.history_, self.n_iter_ = (
-            "diverged",
-            np.array(epochs, engine.HISTORY),
-            max(1, len(epochs)),
-        )
+        self.stop_reason_ = "diverged"
+        self._note(epochs)
         try:
             self._settle(state, plan)
         except engine.Diverged:

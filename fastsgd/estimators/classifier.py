@@ -388,4 +388,4 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                 self._class_weight = self._weigh(self.classes_)
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
-        return self._train(table, state, passes=1, partial=True)
+        return self._train_once(table, state)

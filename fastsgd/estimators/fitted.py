@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastsgd import engine, schedules
+from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
@@ -123,7 +124,7 @@ class Fitted:
         W, b = state.model(plan)
         if state.std is not None:
             W, b = Scaling.of(state).outward(W, b)
-        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        if first_nonfinite(W.ravel()) >= 0 or first_nonfinite(b) >= 0:
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
         if state.auto is not None:

@@ -13,7 +13,6 @@ class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
     order, gives `scan`, and ends its constructor with `_settle`."""
 
-
     def scan(self, names, block=None):
         """(where, record batch) of those columns, of one block or of all in order."""
         raise NotImplementedError
