@@ -275,6 +275,7 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
             norm = (rest * r) @ (rest * r)
         xh = rest * r
         rho += 1 + norm
+        b = y.astype(float) if t == 1 and loss.residual and intercept else b
         z = xh @ U + b
         sums += wi * loss.value(z, y), wi
         if np.isinf(loss.span):
