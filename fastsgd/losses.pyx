@@ -26,6 +26,7 @@ cdef class Loss:
     takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
     bound of the slope's own slope (where there is none, a number of its usual size); `span`, over what distance of margins
     learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean |p - y|;
+    `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept;
     `coupled`, whether it takes all the heads of a row together.
     """
     name = None
@@ -35,6 +36,7 @@ cdef class Loss:
     lower, strict = -np.inf, False
     convex, smooth, curvature = True, False, 1.0
     span = 0.0
+    residual = False
     coupled = False
 
     cdef int ready(self) except -1:
@@ -226,6 +228,7 @@ cdef class SquaredError(Loss):
     """(p - y)^2 / 2: least squares."""
     name, task = "squared_error", ("regressor", "classifier")
     smooth = True
+    residual = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
@@ -241,6 +244,7 @@ cdef class Huber(Loss):
     name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
     smooth = True
     span = np.inf
+    residual = True
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = huber_value, huber_slope
@@ -252,6 +256,7 @@ cdef class EpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon): support vector regression."""
     name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
     span = np.inf
+    residual = True
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = epsilon_insensitive_value, epsilon_insensitive_slope
@@ -264,6 +269,7 @@ cdef class SquaredEpsilonInsensitive(Loss):
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
     smooth, curvature = True, 2.0
     span = np.inf
+    residual = True
 
     def __init__(self, epsilon=0.1):
         self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
@@ -281,6 +287,7 @@ cdef class Quantile(Loss):
     """
     name, task, params = "quantile", ("regressor",), ("quantile",)
     span = np.inf
+    residual = True
 
     def __init__(self, quantile=0.5):
         self.value_fn, self.slope_fn = quantile_value, quantile_slope

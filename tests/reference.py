@@ -275,6 +275,7 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
             norm = (rest * r) @ (rest * r)
         xh = rest * r
         rho += 1 + norm
+        b = y.astype(float) if t == 1 and loss.residual and intercept else b
         z = xh @ U + b
         sums += wi * loss.value(z, y), wi
         if np.isinf(loss.span):
@@ -309,6 +310,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
+        if t == 1 and loss.residual and intercept:
+            b, b_avg = b + y[:, None], b_avg + y[:, None]
         weight, values = weight + si, values + len(j)
         seen[j] += si * t / weight
         jump = (q[j] > 0) & (x**2 > 16 * q[j]) & (seen[j] <= 16)  # so far its values were unusually small
@@ -352,4 +355,6 @@ def curvature_of_head(curvature, z, y, s, k):
     for name in ("h", "total", "weight", "far"):
         getattr(curvature, name)[k] = getattr(one, name)[0]
     fisher = min(one.h[0], one.loss.slope(z, y) ** 2) if one.loss.span == 0 else 0.0
+    if np.isinf(one.loss.span) and one.total[0] == 0:
+        return 0.0  # of what is not known yet h says nothing
     return max(c[0], fisher, 0.04 * one.h[0])

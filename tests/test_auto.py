@@ -172,6 +172,18 @@ def test_the_scale_of_y_is_the_scale_of_the_predictions(layout, loss):
         assert SGDRegressor(**params).fit(X, y * scale).score(X, y * scale) > 0.8
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "epsilon_insensitive", "quantile", "huber"])
+@types
+@sides
+def test_a_shift_of_y_is_one_of_the_intercept(layout, dtype, loss):
+    """However few rows there are to learn it from, and however far it is beside the spread of y."""
+    X, y = problem(layout, dtype, task="regression", n=100)
+    y = y / y.std()
+    near, far = (SGDRegressor(loss=loss, **AUTO).fit(X, y + shift) for shift in (0.0, 1e6))
+    np.testing.assert_allclose(far.predict(X) - 1e6, near.predict(X), atol=0.5 if dtype == "f4" else 1e-4)
+    np.testing.assert_allclose(far.coef_, near.coef_, rtol=1e-3, atol=1e-4 * abs(near.coef_).max())
+
+
 HARD = {
     "a column times 1e6": lambda X: X[:, 0].__imul__(1e6),
     "a column times 1e-6": lambda X: X[:, 0].__imul__(1e-6),

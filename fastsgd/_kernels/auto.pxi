@@ -6,6 +6,7 @@
 #     u += c g a xh;  b += c g a                              then the penalty, a proximal step in the same metric
 #     A += (u - A) (1 - (1 - 1 / t)^3)                        the average, of weights t^2
 #
+# Before the first row b is 0, or y where the loss is one of y - z: then a shift of all y is one of b, and no more.
 # The model is A / sqrt(v). h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and
 # average are brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
@@ -169,6 +170,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
             norm = standardised_again(x, d, C, xh)
         C.at.rho += 1.0 + norm
         size = norm + C.intercept
+        if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+            for k in range(K):
+                M.b[k] = target(T, r, k)
         if Heads is One:
             M.of[0] = dot(&L, xh, none, d, W) + M.b[0]
         else:

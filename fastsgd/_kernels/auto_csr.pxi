@@ -109,6 +109,9 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             h = head.h
             for e in range(2):
                 prior[e] = h * (C.at.values / t) / GAMMA[e]
+            if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+                for e in range(4):
+                    head.b[e] = y
             for e in range(4):
                 z[e] = head.b[e]
             for e in range(6):
@@ -144,7 +147,8 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             if P.span == 1.0:
                 curve = measured(P, head, z[0] + a[0] * (norm[0] + b_size[0]), y)
                 learn(P, head, curve, s)
-            curve = c * max(curve, 0.04 * head.h)
+            # of what is not known yet, as on a first row without an error, h says nothing
+            curve = c * max(curve, 0.04 * head.h) if P.span <= 1.0 or head.total > 0 else 0.0
             head.curve += curve
             move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, P.l1, P.l2)
             for e in range(2):

@@ -35,6 +35,7 @@ cdef struct Params:
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
     implicit_fn implicit    # or NULL
     double curvature, span  # as Loss has them
+    bint residual           # the loss is one of y - p
 
 # The scalars of the state, one record of State.scalars.
 cdef packed struct Scalars:
