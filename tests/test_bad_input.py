@@ -307,6 +307,11 @@ def test_a_scorer_that_takes_no_weights_is_told_from_one_that_does():
 def test_classes():
     with pytest.raises(ValueError, match="number of classes has to be greater than one; got 1"):
         SGDClassifier().fit(X, np.zeros(N))
+    est = SGDClassifier(random_state=0).fit(X, Y)
+    before = est.predict(X)
+    with pytest.raises(ValueError, match="greater than one"):
+        est.fit(X, np.zeros(N))
+    np.testing.assert_array_equal(est.predict(X), before)
     with pytest.raises(ValueError, match="classes must be passed"):
         SGDClassifier().partial_fit(X, Y)
     with pytest.raises(ValueError, match="greater than one"):

@@ -63,12 +63,13 @@ class ClassifierParts(LinearClassifierMixin):
         """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
         soft = self._soft(y)
         if isinstance(y, streams.Targets):
-            self.classes_ = y.classes
+            classes = y.classes
         else:
             several = y.shape[1] if y.ndim == 2 else 2
-            self.classes_ = np.arange(several, dtype=float) if soft else unique_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+            classes = np.arange(several, dtype=float) if soft else unique_labels(y)
+        if len(classes) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(classes)} class")
+        self.classes_ = classes
         self._class_weight = self._weigh(y, soft)
         return soft
 
