@@ -1,6 +1,6 @@
 """Linear and logistic models by stochastic gradient descent, on data of any size, at compiled speed."""
 
-from fastsgd import losses, optimizers, schedules
+from fastsgd import inspection, losses, optimizers, schedules, sources, stopping
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.persist import Checkpoint, load
 
@@ -12,8 +12,11 @@ __all__ = [
     "SGDClassifier",
     "SGDOneClassSVM",
     "SGDRegressor",
+    "inspection",
     "load",
     "losses",
     "optimizers",
     "schedules",
+    "sources",
+    "stopping",
 ]

@@ -85,6 +85,7 @@ def corpus(kind, index):
         "indices too short": (dict(indices=ix[:-1].copy()), "indices"),
         "indices too long": (dict(indices=np.append(ix, 0).astype(index)), "indices"),
         "data too short": (dict(data=A.data[:-1].copy()), "data"),
+        "data a list": (dict(data=A.data.tolist()), "data"),
         "data too long": (dict(data=np.concatenate([A.data, A.data[:1]])), "data"),
     }
     return {name: (assign(good(), **parts), word) for name, (parts, word) in bad.items()}
@@ -203,6 +204,7 @@ def test_nonfinite_y(cls, method, value):
         (np.ones((N, 1)), "Sample weights must be 1D"),
         (-1.0, "Negative values"),
         (["a"] * N, "could not convert"),
+        (sp.csr_matrix(np.ones((N, 1))), "sample_weight must be a dense array"),
     ],
 )
 def test_weights(name, method, weight, word):
@@ -305,10 +307,20 @@ def test_a_scorer_that_takes_no_weights_is_told_from_one_that_does():
 def test_classes():
     with pytest.raises(ValueError, match="number of classes has to be greater than one; got 1"):
         SGDClassifier().fit(X, np.zeros(N))
+    est = SGDClassifier(random_state=0).fit(X, Y)
+    before = est.predict(X)
+    with pytest.raises(ValueError, match="greater than one"):
+        est.fit(X, np.zeros(N))
+    np.testing.assert_array_equal(est.predict(X), before)
     with pytest.raises(ValueError, match="classes must be passed"):
         SGDClassifier().partial_fit(X, Y)
     with pytest.raises(ValueError, match="greater than one"):
         SGDClassifier().partial_fit(X, Y, classes=[1])
+    for classes in (3, [[0, 1]], [0, np.nan]):
+        with pytest.raises(ValueError, match=r"1d array|classes contains NaN"):
+            SGDClassifier().partial_fit(X, Y, classes=classes)
+        with pytest.raises(ValueError, match=r"1d array|classes contains NaN"):
+            SGDClassifier().partial_fit(X, Y, classes=[0, 1]).partial_fit(X, Y, classes=classes)
     with pytest.raises(ValueError, match=r"not in classes=.*2"):
         SGDClassifier().partial_fit(X, Y + 1, classes=[0, 1])
     with pytest.raises(ValueError, match="not the same as on last call"):

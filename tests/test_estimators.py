@@ -106,6 +106,18 @@ def test_pipeline_and_cross_validation():
     assert cross_val_score(pipe, X, labels(y), cv=3).mean() > 0.85
 
 
+@pytest.mark.parametrize(
+    "low, high, dtype",
+    [(-128, 127, "i1"), (-(2**62), 2**62, "i8"), (2**63, 2**63 + 1, "u8"), (0, 2**64 - 1, "u8"), (254, 255, "u1")],
+)
+def test_labels_at_the_ends_of_their_dtype(low, high, dtype):
+    X, y, _ = rows()
+    y = np.where(y > 0.5, np.array(high, dtype), np.array(low, dtype))
+    clf = SGDClassifier(random_state=0).fit(X, y)
+    assert clf.classes_.dtype == dtype and clf.classes_.tolist() == [low, high]
+    assert clf.score(X, y) > 0.8
+
+
 def test_string_labels_and_feature_names():
     pd = pytest.importorskip("pandas")
     X, y, _ = rows()

@@ -58,8 +58,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False
-        Split off validation_fraction of the rows, stop by the score on them, return the best weights. With `stopping`
-        it is that which stops; the best weights are returned if "validation" is among it.
+        Split off validation_fraction of the rows (copied, unlike the others), stop by the score on them, return the best
+        weights. With `stopping` it is that which stops; the best weights are returned if "validation" is among it.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None, default=None
@@ -71,7 +71,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         Return the average of the weights over all steps, or from step `average` on. With an L1 penalty it is the
         gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
     validation_scoring : None, "loss", str or callable, default=None
-        What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; a scikit-learn scorer.
+        What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; the name of a
+        scikit-learn scorer; or a callable (estimator, X, y), which with weights is also given sample_weight.
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd.estimators import streams
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.validation import (
+    check_dense,
     check_distributions,
     check_labels,
     check_lengths,
@@ -62,17 +63,19 @@ class ClassifierParts(LinearClassifierMixin):
         """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
         soft = self._soft(y)
         if isinstance(y, streams.Targets):
-            self.classes_ = y.classes
+            classes = y.classes
         else:
             several = y.shape[1] if y.ndim == 2 else 2
-            self.classes_ = np.arange(several, dtype=float) if soft else unique_labels(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
+            classes = np.arange(several, dtype=float) if soft else unique_labels(y)
+        if len(classes) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(classes)} class")
+        self.classes_ = classes
         self._class_weight = self._weigh(y, soft)
         return soft
 
     def _check_classes(self, classes, first):
-        """The sorted labels that partial_fit is given; None in calls after the first one, which may not change them."""
+        """The sorted labels that partial_fit is given, which calls after the first one need not have and may not change."""
+        labels = None if classes is None else unique_labels(check_labels(np.asarray(classes), "classes"))
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -83,15 +86,14 @@ class ClassifierParts(LinearClassifierMixin):
                     "of the full training set target to properly estimate the class frequency distributions. Pass the "
                     "resulting weights as the class_weight parameter."
                 )
-            labels = unique_labels(check_labels(np.asarray(classes), "classes"))
             if len(labels) < 2:
                 raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
             return labels
-        if classes is not None and not np.array_equal(self.classes_, unique_labels(np.asarray(classes))):
+        if labels is not None and not np.array_equal(self.classes_, labels):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        return None
+        return labels
 
     def _weigh(self, y, soft=False):
         """class_weight for each class, or None where all are 1."""
@@ -115,6 +117,7 @@ class ClassifierParts(LinearClassifierMixin):
         return ()
 
     def _check_y(self, y, name="y"):
+        check_dense(y, name)
         shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
         y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, name)
         if y.dtype.kind not in "biu" and len(y) and not self._soft(y):

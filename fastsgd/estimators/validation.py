@@ -88,6 +88,10 @@ def _finite(X, name):
 def _sound(X, name):
     """X, its structure checked; CSR parts are brought to one native index type where they are not of one."""
     if X.format in ("csr", "csc", "bsr"):
+        if not isinstance(X.data, np.ndarray) or X.data.ndim != (3 if X.format == "bsr" else 1):
+            raise ValueError(
+                f"{name}.data is no array, or has {np.ndim(X.data)} dimensions: {name} is not a sound {X.format} matrix."
+            )
         parts = {part: np.asarray(getattr(X, part)) for part in ("indptr", "indices")}
         for part, a in parts.items():
             if a.ndim != 1 or a.dtype.kind not in "iu":
@@ -97,8 +101,6 @@ def _sound(X, name):
         indptr, indices = (np.ascontiguousarray(a, dtype=index) for a in parts.values())
         block = X.blocksize if X.format == "bsr" else (1, 1)
         major, minor = (X.shape[1], X.shape[0]) if X.format == "csc" else X.shape
-        if X.data.ndim != (3 if X.format == "bsr" else 1):
-            raise ValueError(f"{name}.data has {X.data.ndim} dimensions, {name} is not a sound {X.format} matrix.")
         fault = _check.csr_fault(indptr, indices, minor // block[1], len(X.data))
         if fault is None and len(indptr) != major // block[0] + 1:
             fault = f"indptr has {len(indptr)} entries, a matrix of shape {X.shape} needs {major // block[0] + 1}"
@@ -128,6 +130,8 @@ def check_weight(sample_weight, n, name="sample_weight"):
     """Weights of n rows, float64 and not negative; None for ones."""
     if sample_weight is None:
         return None
+    if sp.issparse(sample_weight):
+        raise ValueError(f"{name} must be a dense array, got {type(sample_weight).__name__}.")
     with np.errstate(invalid="ignore"):  # its sum of inf and -inf
         s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if s.ndim == 0:
@@ -177,7 +181,6 @@ def check_labels(y, name="y"):
     """Class labels as a one-dimensional array without NaN."""
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
-    check_dense(y, name)
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")
@@ -208,7 +211,8 @@ def unique_labels(y):
     if y.dtype.kind in "iu" and y.size:
         low, high = y.min(), y.max()
         if int(high) - int(low) < max(1024, y.size):
-            return (np.flatnonzero(np.bincount((y - low).astype(np.intp, copy=False))) + low).astype(y.dtype)
+            there = np.bincount(np.subtract(y, low, dtype=np.int64, casting="unsafe"))
+            return np.flatnonzero(there).astype(y.dtype) + low
     if y.dtype.kind == "b":
         return np.array([v for v in (False, True) if (y == v).any()])
     return np.unique(y)
