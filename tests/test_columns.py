@@ -448,6 +448,10 @@ def test_files_folders_and_patterns(tmp_path):
     for paths in (tmp_path / "*.csv", []):
         with pytest.raises(ValueError, match="paths"):
             from_parquet(paths)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.parquet")
+        with pytest.raises(ValueError, match=r"pipe\.parquet is not a file on disk"):
+            from_parquet(tmp_path / "pipe.parquet")
     for paths in ([3], 3, None, {"a"}):
         with pytest.raises(ValueError, match="paths must be"):
             from_parquet(paths)
