@@ -496,6 +496,10 @@ def test_files_folders_and_patterns(tmp_path):
     for paths in (tmp_path / "*.csv", []):
         with pytest.raises(ValueError, match="paths"):
             from_parquet(paths)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.parquet")
+        with pytest.raises(ValueError, match=r"pipe\.parquet is not a file on disk"):
+            from_parquet(tmp_path / "pipe.parquet")
     for paths in ([3], 3, None, {"a"}):
         with pytest.raises(ValueError, match="paths must be"):
             from_parquet(paths)
@@ -707,6 +711,9 @@ def test_hash_of_any_text(texts, prefix, n):
         ({"columns": []}, "no columns that are features"),
         ({"columns": ["y"], "target": "y"}, "can't be features and target"),
         ({"weight": "city"}, "weight='city' is of type string"),
+        ({"weight": ["s"]}, r"weight must be the name of a column, got \['s'\]"),
+        ({"target": 0}, "target must be a list of column names, got 0"),
+        ({"interactions": ["f4:f8"]}, "interactions must be a list of column names, got 'f4:f8'"),
         ({"categorical_features": ["z"]}, "categorical_features: there is no column"),
         ({"categorical_features": ["f4"]}, "column 'f4' is of type float"),
         ({"categories": {"f4": ["a"]}}, "categories are given for"),

@@ -59,7 +59,9 @@ class Columns:
         self.target, self.weight = target, weight
         self.n_hashed, self.alternate_sign = int(n_hashed), bool(alternate_sign)
         self.one_hot, self.fill = categorical == "one-hot", fill_null
-        self.targets = [] if target is None else [target] if isinstance(target, str) else list(target)
+        self.targets = [] if target is None else [target] if isinstance(target, str) else _names("target", target)
+        if not isinstance(weight, str | None):
+            raise ValueError(f"weight must be the name of a column, got {weight!r}.")
         self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
         self.as_category = set(_names("categorical_features", categorical_features))
         self.pairs = [tuple(_names("interactions", pair)) for pair in interactions]
@@ -266,7 +268,7 @@ class Columns:
 
 
 def _names(argument, names):
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if isinstance(names, str) or not np.iterable(names) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{argument} must be a list of column names, got {names!r}.")
     return list(names)
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 import zlib
 from pathlib import Path
 
@@ -20,11 +21,15 @@ class File:
 
     def __init__(self, path):
         self.path = os.fspath(path)
+        if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe says that it has no bytes
+            raise ValueError(
+                f"{self.path} is not a file on disk, which can be read more than once: write it to one first."
+            )
         self.size, self.modified = self._now()
 
     def _now(self):
-        stat = os.stat(self.path)
-        return stat.st_size, stat.st_mtime_ns
+        now = os.stat(self.path)
+        return now.st_size, now.st_mtime_ns
 
     def unchanged(self):
         """The path.
