@@ -43,7 +43,7 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
             near(indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
     if Layout is Dense:
-        near(values + end - 1)
+        near(values + end - 1)  # as rows begin within a line
 
 
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
