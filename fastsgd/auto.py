@@ -10,14 +10,14 @@ import numpy as np
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-B, LOST, HEAD_WIDTH = slice(6, 10), slice(10, 14), 14
-RECORD = 8
-RULES = ("kappa=0.7, gamma=8", "kappa=0.25, gamma=2")
+B_AVG, LOST, HEAD_WIDTH = 8, slice(10, 12), 12
+RECORD, AVERAGES = 8, 2  # numbers of a weight on CSR, and where the averages of its two versions begin
+RULES = np.array(["average", "average, L2 per visit"])
 
 
 @dataclass
 class Auto:
-    """The statistics of the columns and heads, and on CSR the weights of two rules.
+    """The statistics of the columns and heads, and on CSR two versions of the weights.
 
     Attributes
     ----------
@@ -25,14 +25,16 @@ class Auto:
         Of which layout it is.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 14) float64
+    heads : (K, 12) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
         the penalty was last paid, and when it is next due (dense).
     records : (n_features, K * 8) of the weights' dtype, or None
-        CSR: of each weight the two rules, their averages, the sum of the curvatures, the mean of the last squared values,
+        CSR: of each weight the two versions, their averages, the sum of the curvatures, the mean of the last squared values,
         visits, and one of padding.
+    again : bool
+        Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     """
 
     sparse: bool
@@ -40,6 +42,7 @@ class Auto:
     heads: np.ndarray
     at: np.ndarray
     records: np.ndarray | None = None
+    again: bool = False
 
     @classmethod
     def zeros(cls, W, K, sparse, curvature):
@@ -59,13 +62,13 @@ class Auto:
 
     @property
     def rules(self):
-        """The rule that each head's model is of: (K,) of str."""
-        if not self.sparse:
-            return np.full(len(self.heads), "average")
-        return np.array([RULES[best % 2] + (", averaged" if best >= 2 else "") for best in self._best()])
+        """What each head's model is: (K,) of str."""
+        return RULES[self._best()]
 
     def _best(self):
-        """0 or 1, or 2 or 3 for the averages: the least loss on rows not yet learnt from."""
+        """0, or on CSR in the first pass 1 where that had less loss on rows not yet learnt from."""
+        if not self.sparse or self.again:
+            return np.zeros(len(self.heads), int)
         return self.heads[:, LOST].argmin(axis=1)
 
     def model(self, W, A, b_avg, l1, l2):
@@ -75,8 +78,8 @@ class Auto:
             return out, np.zeros(K)
         if self.sparse:
             records, best = self.records.reshape(len(W), K, RECORD), self._best()
-            out[:, :K] = records[:, np.arange(K), best]
-            return out, self.heads[np.arange(K), B.start + best]
+            out[:, :K] = records[:, np.arange(K), AVERAGES + best]
+            return out, self.heads[np.arange(K), B_AVG + best]
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]
         U = W[:, :K].astype(np.float64)

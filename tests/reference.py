@@ -292,19 +292,19 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     return W, b_avg - m @ W, t + 1, sums
 
 
-RULES = np.array([(0.7, 8.0), (0.25, 2.0)])  # (kappa, gamma) of the rules that run side by side on CSR
+KAPPA, GAMMA = 0.15, 1.5
 
 
 def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
-    """The implicit step of a filter with a diagonal covariance, two of them side by side; the best, or its average.
+    """The implicit step of a filter with a diagonal covariance, averaged, in two versions: the second pays L2 per visit.
 
-    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the rule of
-    each head: 0 or 1, or 2 or 3 for their averages.
+    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and which version
+    each head has: 1 only in the first pass, if its loss before the steps was less.
     """
     d, K = X.shape[1], Y.shape[1]
     W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
     q, seen, H, bH = np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
-    curvature, values, weight, lost, (kappa, gamma) = Curvature(loss, K), 0, 0.0, np.zeros((K, 4)), RULES.T
+    curvature, values, weight, lost = Curvature(loss, K), 0, 0.0, np.zeros((K, 2))
     t, sums = 0, np.zeros((2, K))
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
@@ -316,29 +316,29 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         q[j] += (x**2 - q[j]) * part
         less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
         W[j], A[j] = W[j] * less, A[j] * less
+        rows = np.minimum(t / seen[j], 0.1 * t + 1)  # that a visit stands for
         for k in range(K):
             z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
-            values_at = loss.value(np.r_[z, z_avg], y[k])
-            lost[k] += wi[k] * t**2 * values_at
-            sums[:, k] += wi[k] * values_at[0], wi[k]
+            lost[k] += wi[k] * t**2 * loss.value(z_avg, y[k])
+            sums[:, k] += wi[k] * loss.value(z[0], y[k]), wi[k]
             h = curvature.h[k]
             if loss.span != 1:
                 curve = curvature_of_head(curvature, z[0], y[k], wi[k], k)
-            P = np.outer(H[j, k] + t * l2, kappa) + h * (values / t) * np.outer(q[j], 1 / gamma)
-            size, b_size = x**2 @ (1 / P), intercept / (kappa * bH[k] + h / gamma)
-            a = c[k] * loss.implicit(z, c[k] * (size + b_size), y[k])
+            P = KAPPA * (H[j, k] + t * l2) + h * (values / t) * q[j] / GAMMA
+            b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
+            size = x**2 @ (1 / P) + b_size
+            a = c[k] * loss.implicit(z, c[k] * size, y[k])
             if loss.span == 1:
-                curve = curvature_of_head(curvature, (z + a * (size + b_size))[0], y[k], wi[k], k)
-            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] / P
-            W[j, k] = soft(W[j, k] + np.outer(x, a) / P, times * l1) / (1 + times * l2)
-            A[j, k] += (W[j, k] - A[j, k]) * np.minimum(3 / (seen[j] + 2), 1)[:, None]
+                curve = curvature_of_head(curvature, (z + a * size)[0], y[k], wi[k], k)
+            owed = np.column_stack([rows, np.full(len(j), si * t / weight)]) * l2
+            W[j, k] = soft(W[j, k] + np.outer(x / P, a), (rows * l1 / P)[:, None]) / (1 + owed / P[:, None])
+            A[j, k] += (W[j, k] - A[j, k]) * (3 / (np.maximum(seen[j], 1) + 2))[:, None]
             H[j, k] += c[k] * curve * x**2
             bH[k] += c[k] * curve
             b[k] += a * b_size
             b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
-    rule = lost.argmin(axis=1)
-    W, b = np.concatenate([W, A], axis=2)[:, range(K), rule], np.concatenate([b, b_avg], axis=1)[range(K), rule]
-    return W, b, t + 1, sums, rule
+    rule = lost.argmin(axis=1) if passes == 1 else np.zeros(K, int)
+    return A[:, range(K), rule], b_avg[range(K), rule], t + 1, sums, rule
 
 
 def curvature_of_head(curvature, z, y, s, k):

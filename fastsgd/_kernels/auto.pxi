@@ -11,14 +11,14 @@
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
 
-# Numbers of one head. On CSR the two rules have their own intercepts and averages, and their losses before each step.
+# Numbers of one head. On CSR each version has an intercept, its average, and the losses of the latter before each step.
 cdef struct Head:
     double h, total         # the curvature in use, and the sum of what was measured
     double weight, far      # sums of weights and of |z - y|
     double owed             # dense: steps since the penalty was last paid
     double curve            # CSR: sum of the curvatures, the intercept's own
-    double b[4]             # CSR: intercepts of the two rules, and their averages
-    double lost[4]
+    double b[4]             # CSR: intercepts of the two versions, and their averages
+    double lost[2]
 
 # What auto keeps beside weights and intercepts.
 cdef struct Pace:

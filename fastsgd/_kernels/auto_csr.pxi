@@ -14,57 +14,52 @@
 # by v^2 at visit v) are candidates, and the one with the least loss on rows before they were learnt from (later rows count
 # more, by t^2) is the model.
 cdef extern from "auto.h":
-    void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z,
-                        double* norm) noexcept nogil
-    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z,
-                        double* norm) noexcept nogil
-    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z,
-                        double* norm) noexcept nogil
-    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z,
-                        double* norm) noexcept nogil
-    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
+    double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
+                          double kappa, double prior, double l2, float* S, double* z) noexcept nogil
+    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
+                     const double* a, double curve, double t, double l1) noexcept nogil
+    double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
+                          double kappa, double prior, double l2, float* S, double* z) noexcept nogil
+    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
+                     const double* a, double curve, double t, double l1) noexcept nogil
+    double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
+                          double kappa, double prior, double l2, double* S, double* z) noexcept nogil
+    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
+                     const double* a, double curve, double t, double l1) noexcept nogil
+    double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
+                          double kappa, double prior, double l2, double* S, double* z) noexcept nogil
+    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
+                     const double* a, double curve, double t, double l1) noexcept nogil
 
 cdef enum:
     RECORD = 8      # numbers of a weight, see auto.h
-cdef double[2] KAPPA = [0.7, 0.25]
-cdef double[2] GAMMA = [8.0, 2.0]
+cdef double KAPPA = 0.15, GAMMA = 1.5
 
 
-cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, double c,
-                         double t, const double* prior, double ridge, floating* P, double* z, double* norm) noexcept nogil:
-    """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P: see auto.h."""
+cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, double c,
+                           double t, double prior, double l2, floating* S, double* z) noexcept nogil:
+    """Count the visits; add up the margins of the versions and of their averages; sum x^2 / P: see auto.h."""
     if floating is float and index is int32_t:
-        margins_f4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_f4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, l2, S, z)
     elif floating is float:
-        margins_f4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_f4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, l2, S, z)
     elif index is int32_t:
-        margins_d4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_d4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, l2, S, z)
     else:
-        margins_d4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_d4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, l2, S, z)
 
 
-cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* P,
-                      const double* a, double curve, double l1, double l2) noexcept nogil:
-    """w <- S(w + a x / P, times l1 / P) / (1 + times l2 / P), times = the steps that a visit stands for."""
+cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
+                      const double* a, double curve, double t, double l1) noexcept nogil:
+    """The step, the penalty, and the averages."""
     if floating is float and index is int32_t:
-        move_f4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_f4_i32(x, ix, nnz, W, stride, S, a, curve, t, l1)
     elif floating is float:
-        move_f4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_f4_i64(x, ix, nnz, W, stride, S, a, curve, t, l1)
     elif index is int32_t:
-        move_d4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_d4_i32(x, ix, nnz, W, stride, S, a, curve, t, l1)
     else:
-        move_d4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_d4_i64(x, ix, nnz, W, stride, S, a, curve, t, l1)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -76,15 +71,12 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, row_c, curve = 0, past, step
+    cdef double s, t, c, y, h, row_c, curve = 0, past, size, b_size
     cdef double z[6]
     cdef double ys[6]
     cdef double value[6]
     cdef double slope[6]
-    cdef double prior[2]
-    cdef double norm[2]
     cdef double a[2]
-    cdef double b_size[2]
     for i in range(O.n):
         if i < O.ahead:
             fetch_far(&L, values, indices, indptr, d, T, O.rows[O.n + i])
@@ -107,28 +99,28 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             y = target(T, r, k)
             s = weight(T, r, k, y)
             h = head.h
-            for e in range(2):
-                prior[e] = h * (C.at.values / t) / GAMMA[e]
             for e in range(4):
                 z[e] = head.b[e]
-            for e in range(6):
-                ys[e] = y
-            margins(x, ix, nnz, w, K * RECORD, row_c, t, prior, t * P.l2, <floating*> C.work, z, norm)
+            size = margins(x, ix, nnz, w, K * RECORD, row_c, t, h * (C.at.values / t) / GAMMA, P.l2, <floating*> C.work, z)
+            b_size = 1.0 / (KAPPA * head.curve + h / GAMMA) if C.intercept else 0.0
+            size += b_size
             for e in range(4):
                 if not isfinite(z[e]):
                     return 1
             if P.many is not NULL and P.span == 0:  # all that is asked of the loss at once
                 z[4], z[5] = z[0] + 1.0, z[0] - 1.0
+                for e in range(6):
+                    ys[e] = y
                 P.many(6, z, ys, value, slope, P.loss_par)
                 curve = 0.5 * (slope[4] - slope[5])
             else:
                 for e in range(4):
-                    value[e] = P.value(z[e], y, P.loss_par)
+                    value[e] = P.value(z[e], y, P.loss_par) if e != 1 else 0.0
                 if P.span == 0:
                     slope[0] = P.slope(z[0], y, P.loss_par)
                     curve = measured(P, head, z[0], y)
-            for e in range(4):
-                head.lost[e] += s * t * t * value[e]
+            for e in range(2):
+                head.lost[e] += s * t * t * value[2 + e]
             M.loss_sum[k] += s * value[0]
             M.weight_sum[k] += s
             c = share_of(head, s, z[0], y, t)
@@ -138,17 +130,15 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 curve = measured(P, head, z[0], y)
                 learn(P, head, curve, s)
             for e in range(2):
-                b_size[e] = 1.0 / (KAPPA[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
-                step = c * (norm[e] + b_size[e])
-                a[e] = c * implicit_step(P.implicit, P.slope, z[e], step, y, P.loss_par)
+                a[e] = c * implicit_step(P.implicit, P.slope, z[e], c * size, y, P.loss_par)
             if P.span == 1.0:
-                curve = measured(P, head, z[0] + a[0] * (norm[0] + b_size[0]), y)
+                curve = measured(P, head, z[0] + a[0] * size, y)
                 learn(P, head, curve, s)
             curve = c * max(curve, 0.04 * head.h)
             head.curve += curve
-            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, P.l1, P.l2)
+            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, t, P.l1)
             for e in range(2):
-                head.b[e] += a[e] * b_size[e]
+                head.b[e] += a[e] * b_size
                 head.b[2 + e] += (head.b[e] - head.b[2 + e]) * (1.0 - past * past * past)
     return 0
 
