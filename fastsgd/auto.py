@@ -15,6 +15,18 @@ RECORD, AVERAGES = 8, 2  # numbers of a weight on CSR, and where the averages of
 RULES = np.array(["average", "average, L2 per visit"])
 
 
+def aligned(x):
+    """x, or where it does not begin at a cache line, a copy that does: a record is then one line or half of one."""
+    if x.ctypes.data % 64 == 0:
+        return x
+    room = np.zeros(x.size + 64 // x.itemsize, x.dtype)
+    start = -room.ctypes.data % 64 // x.itemsize
+    out = room[start : start + x.size].reshape(x.shape)
+    if x.any():
+        out[...] = x
+    return out
+
+
 @dataclass
 class Auto:
     """The statistics of the columns and heads, and on CSR two versions of the weights.

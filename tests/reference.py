@@ -295,6 +295,15 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
 KAPPA, GAMMA = 0.15, 1.5
 
 
+def near(loss, z, s, y):
+    """The implicit step; of the logistic loss, to first order: from z, or from 0 where the step leads past it."""
+    if loss.name != "log_loss":
+        return loss.implicit(z, s, y)
+    slope = loss.slope(z, y)
+    p = slope + y
+    return np.where(z * (z + s * (y - 0.5)) > 0, -slope / (1 + s * p * (1 - p)), (y - 0.5 - z / 4) / (1 + s / 4))
+
+
 def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
     """The implicit step of a filter with a diagonal covariance, averaged, in two versions: the second pays L2 per visit.
 
@@ -327,7 +336,7 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             P = KAPPA * (H[j, k] + t * l2) + h * (values / t) * q[j] / GAMMA
             b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
             size = x**2 @ (1 / P) + b_size
-            a = c[k] * loss.implicit(z, c[k] * size, y[k])
+            a = c[k] * near(loss, z, c[k] * size, y[k])
             if loss.span == 1:
                 curve = curvature_of_head(curvature, (z + a * size)[0], y[k], wi[k], k)
             owed = np.column_stack([rows, np.full(len(j), si * t / weight)]) * l2

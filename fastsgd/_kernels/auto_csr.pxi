@@ -130,7 +130,10 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 curve = measured(P, head, z[0], y)
                 learn(P, head, curve, s)
             for e in range(2):
-                a[e] = c * implicit_step(P.implicit, P.slope, z[e], c * size, y, P.loss_par)
+                if P.near is not NULL:
+                    a[e] = c * P.near(z[e], slope[e], c * size, y)
+                else:
+                    a[e] = c * implicit_step(P.implicit, P.slope, z[e], c * size, y, P.loss_par)
             if P.span == 1.0:
                 curve = measured(P, head, z[0] + a[0] * size, y)
                 learn(P, head, curve, s)
