@@ -305,49 +305,59 @@ def near(loss, z, s, y):
 
 
 def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
-    """The implicit step of a filter with a diagonal covariance, averaged, in two versions: the second pays L2 per visit.
+    """The implicit step of a filter with a diagonal covariance, averaged; in the first pass L2 is paid per visit.
 
-    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and which version
-    each head has: 1 only in the first pass, if its loss before the steps was less.
+    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the candidate of
+    each head: 1 only after one pass, if it had less loss before the steps.
     """
-    d, K = X.shape[1], Y.shape[1]
-    W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
-    q, seen, H, bH = np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
+    (n, d), K = X.shape, Y.shape[1]
+    W, A, b, b_avg = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K)
+    squares, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)
     curvature, values, weight, lost = Curvature(loss, K), 0, 0.0, np.zeros((K, 2))
-    t, sums = 0, np.zeros((2, K))
+    t, sums, rows = 0, np.zeros((2, K)), n if s is None else (s > 0).sum()
+
+    def rest(j, k, h, mean_curve):
+        """By what the penalty that was not paid yet shrinks the averages."""
+        H = mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
+        return (H + seen[j] * l2) / (H + t * l2)
+
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
         weight, values = weight + si, values + len(j)
-        seen[j] += si * t / weight
-        jump = (q[j] > 0) & (x**2 > 16 * q[j]) & (seen[j] <= 16)  # so far its values were unusually small
-        before, part = q[j], np.where(jump, 0.5, np.where(q[j] > 0, 0.125, 1))
-        q[j] += (x**2 - q[j]) * part
-        less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
+        one = si * t / weight
+        jump = (x**2 * seen[j] > 16 * squares[j]) & (seen[j] + one <= 16)  # so far its values were unusually small
+        both = np.where(jump, (squares[j] + x**2 * seen[j]) / 2, squares[j])
+        less = np.where(jump, np.sqrt(squares[j] / np.where(jump, both, 1)), 1)[:, None]
         W[j], A[j] = W[j] * less, A[j] * less
-        rows = np.minimum(t / seen[j], 0.1 * t + 1)  # that a visit stands for
+        squares[j], seen[j] = both + one * x**2, seen[j] + one
         for k in range(K):
-            z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
-            lost[k] += wi[k] * t**2 * loss.value(z_avg, y[k])
-            sums[:, k] += wi[k] * loss.value(z[0], y[k]), wi[k]
-            h = curvature.h[k]
+            h, mean_curve = curvature.h[k], bH[k] / (t - 1) if t > 1 else curvature.h[k]
+            z, a = x @ W[j, k] + b[k], x * A[j, k]
+            candidates = np.array([a.sum(), a @ rest(j, k, h, mean_curve)]) + b_avg[k]
+            if t <= rows and l2 > 0 and (t * 0x9E3779B97F4A7C15 % 2**64) >> 62 == 0:  # one row in four
+                lost[k] += wi[k] * t**2 * loss.value(candidates, y[k])
+            sums[:, k] += wi[k] * loss.value(z, y[k]), wi[k]
             if loss.span != 1:
-                curve = curvature_of_head(curvature, z[0], y[k], wi[k], k)
-            P = KAPPA * (H[j, k] + t * l2) + h * (values / t) * q[j] / GAMMA
+                curve = curvature_of_head(curvature, z, y[k], wi[k], k)
+            P = KAPPA * mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
             b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
             size = x**2 @ (1 / P) + b_size
             a = c[k] * near(loss, z, c[k] * size, y[k])
             if loss.span == 1:
-                curve = curvature_of_head(curvature, (z + a * size)[0], y[k], wi[k], k)
-            owed = np.column_stack([rows, np.full(len(j), si * t / weight)]) * l2
-            W[j, k] = soft(W[j, k] + np.outer(x / P, a), (rows * l1 / P)[:, None]) / (1 + owed / P[:, None])
-            A[j, k] += (W[j, k] - A[j, k]) * (3 / (np.maximum(seen[j], 1) + 2))[:, None]
-            H[j, k] += c[k] * curve * x**2
+                curve = curvature_of_head(curvature, z + a * size, y[k], wi[k], k)
+            off = np.minimum(t / seen[j], 0.1 * t + 1) * l1 / P
+            owed = one if t <= rows else t / seen[j]
+            W[j, k] = soft(W[j, k] + a * x / P, off) / (1 + owed * l2 / P)
+            A[j, k] += (W[j, k] - A[j, k]) * (1 - (1 - one / seen[j]) ** 3)
             bH[k] += c[k] * curve
             b[k] += a * b_size
             b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
     rule = lost.argmin(axis=1) if passes == 1 else np.zeros(K, int)
-    return A[:, range(K), rule], b_avg[range(K), rule], t + 1, sums, rule
+    j = np.flatnonzero(seen)
+    for k in np.flatnonzero(rule):
+        A[j, k] *= rest(j, k, curvature.h[k], bH[k] / t)
+    return A, b_avg, t + 1, sums, rule
 
 
 def curvature_of_head(curvature, z, y, s, k):

@@ -40,9 +40,9 @@ def train(X, loss, *, l1, l2, intercept, passes=2, **table):
     return W[:, :heads], b, state.at["t"][0], total
 
 
-def expected(layout, X, Y, loss, **given):
+def expected(layout, X, Y, loss, passes=2, **given):
     run = reference.auto_dense if layout == "dense" else reference.auto_csr
-    return run(X, Y, loss, passes=2, **given)[:4]
+    return run(X, Y, loss, passes=passes, **given)[:4]
 
 
 @pytest.mark.parametrize("intercept", [True, False])
@@ -58,6 +58,18 @@ def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, interc
     Y = targets(loss, X, heads)
     ours = train(lay_out(X, layout, dtype), loss, y=Y, **given)
     agree(ours, expected(layout, X, Y, loss, **given), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize("heads", [1, 5])
+@pytest.mark.parametrize("name", ["log_loss", "hinge", "squared_error", "quantile", "poisson"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_after_one_pass_each_head_has_the_better_candidate(dtype, name, heads, penalty):
+    loss, (X, s) = losses.get(name), rows(120)
+    l1, l2 = penalties.weights(penalty, 0.03, 0.4)
+    given = dict(l1=l1, l2=l2, intercept=True, s=s, passes=1)
+    Y = targets(loss, X, heads)
+    agree(train(lay_out(X, "csr32", dtype), loss, y=Y, **given), expected("csr32", X, Y, loss, **given), DTYPES[dtype])
 
 
 @pytest.mark.parametrize("heads", [1, 5])
