@@ -21,12 +21,17 @@ typedef struct {
 #endif
 
 #define FASTSGD_AUTO(T, V, N, I, NAME, TINY)                                                                                 \
-    /* The records of four values, or of those that are left: then the others are `none`, and their values 0. */             \
-    static inline void four_##NAME(const T *x, const I *ix, ptrdiff_t left, T *W, ptrdiff_t stride, T *none, T **w, T *v) {  \
+    /* The records of four values, or of those that are left: then the others are `none`, and their values, in v, 0. */      \
+    static inline const T *four_##NAME(const T *x, const I *ix, ptrdiff_t left, T *W, ptrdiff_t stride, T *none, T **w, T *v) {\
+        if (left >= 4) {                                                                                                     \
+            for (int r = 0; r < 4; r++) w[r] = W + (ptrdiff_t)ix[r] * stride;                                                \
+            return x;                                                                                                        \
+        }                                                                                                                    \
         for (int r = 0; r < 4; r++) {                                                                                        \
             w[r] = r < left ? W + (ptrdiff_t)ix[r] * stride : none;                                                          \
             v[r] = r < left ? x[r] : 0;                                                                                      \
         }                                                                                                                    \
+        return v;                                                                                                            \
     }                                                                                                                        \
     /* Count the row in the records; z += x w and, to judge, x A, and x A with the rest of the penalty on it; returns        \
      * sum x^2 / P. Twelve numbers for four values in S: 1 / P, by what the penalty of this visit shrinks w, and the visit's \
@@ -41,9 +46,9 @@ typedef struct {
         V z0 = N##_zero(), z1 = z0, z2 = z0, norm = z0;                                                                      \
         T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8];                                                                       \
         for (ptrdiff_t i = 0; i < nnz; i += 4, S += 12) {                                                                    \
-            four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                                      \
+            const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                        \
             for (int r = 0; r < 4; r++) {                                                                                    \
-                const T fresh = v[r] * v[r] * w[r][FASTSGD_VISITS];                                                          \
+                const T fresh = at[r] * at[r] * w[r][FASTSGD_VISITS];                                                        \
                 FASTSGD_SOON(W + (ptrdiff_t)ix[i + 16 + r < nnz ? i + 16 + r : i] * stride);                                 \
                 if (fresh > 16 * w[r][FASTSGD_SQUARES] && w[r][FASTSGD_VISITS] + row <= 16) {                                \
                     const T both = (T)0.5 * (w[r][FASTSGD_SQUARES] + fresh);                                                 \
@@ -51,7 +56,7 @@ typedef struct {
                     w[r][0] *= less, w[r][FASTSGD_A] *= less, w[r][FASTSGD_SQUARES] = both;                                  \
                 }                                                                                                            \
             }                                                                                                                \
-            const V x4 = N##_load(v), x2 = N##_mul(x4, x4);                                                                  \
+            const V x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                 \
             const V visits = N##_add(N##_set(w[0][3], w[1][3], w[2][3], w[3][3]), rows);                                     \
             const V squares = N##_times(N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), row, x2);                               \
             const V f = N##_mul(visits, per_t), share = N##_div(rows, visits);                                               \
@@ -79,8 +84,8 @@ typedef struct {
                             double t, double l1) {                                                                           \
         T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8];                                                                       \
         for (ptrdiff_t i = 0; i < nnz; i += 4, S += 12) {                                                                    \
-            four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                                      \
-            V u = N##_times(N##_set(w[0][0], w[1][0], w[2][0], w[3][0]), (T)step, N##_mul(N##_load(v), N##_load(S)));        \
+            const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                        \
+            V u = N##_times(N##_set(w[0][0], w[1][0], w[2][0], w[3][0]), (T)step, N##_mul(N##_load(at), N##_load(S)));       \
             V A = N##_set(w[0][1], w[1][1], w[2][1], w[3][1]);                                                               \
             if (l1 > 0) {                                                                                                    \
                 N##_store(out, u);                                                                                           \
