@@ -84,7 +84,11 @@ class Auto:
 
     def _rest(self, k, l2):
         """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
-        t, head, (squares, visits) = self.at["t"][0], self.heads[k], self.records[:, k * RECORD + 2 : (k + 1) * RECORD].T
+        t, head, (squares, visits) = (
+            self.at["t"][0],
+            self.heads[k],
+            self.records[:, k * RECORD + 2 : (k + 1) * RECORD].T,
+        )
         share = visits.astype(np.float64) / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
         P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny

@@ -11,27 +11,27 @@
 #
 # In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
 # There are two candidates: that average, and the same with the rest of the penalty, worked out for each weight by itself,
-# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is the one with less loss on one in four of the rows
-# before they were learnt from (later rows count more, by t^2). From the second pass on a visit pays for as many rows as it stands for, t / visits,
-# and the average is the model: then it converges to the optimum of the objective.
+# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is the one with less loss on one in four of the
+# rows before they were learnt from (later rows count more, by t^2). From the second pass on a visit pays for as many rows as
+# it stands for, t / visits, and the average is the model: then it converges to the optimum of the objective.
 cdef extern from "auto.h":
     ctypedef struct Visit:
         double c, t, curve, kappa, prior, l2
         int first, judge
-    double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* S,
-                          double* z) noexcept nogil
+    double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                          float* S, double* z) noexcept nogil
     void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
                      double t, double l1) noexcept nogil
-    double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* S,
-                          double* z) noexcept nogil
+    double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                          float* S, double* z) noexcept nogil
     void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
                      double t, double l1) noexcept nogil
-    double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* S,
-                          double* z) noexcept nogil
+    double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                          double* S, double* z) noexcept nogil
     void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
                      double t, double l1) noexcept nogil
-    double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* S,
-                          double* z) noexcept nogil
+    double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                          double* S, double* z) noexcept nogil
     void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
                      double t, double l1) noexcept nogil
 
