@@ -10,14 +10,26 @@ import numpy as np
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-B, LOST, HEAD_WIDTH = slice(6, 10), slice(10, 14), 14
-RECORD = 8
-RULES = ("kappa=0.7, gamma=8", "kappa=0.25, gamma=2")
+B_AVG, LOST, HEAD_WIDTH = 7, slice(8, 10), 10
+RECORD, GAMMA = 4, 1.5  # as in _kernels/auto_csr.pxi
+RULES = np.array(["average", "average, L2 in full"])
+
+
+def aligned(x):
+    """x, or where it does not begin at a cache line, a copy that does: a record is then one line or half of one."""
+    if x.ctypes.data % 64 == 0:
+        return x
+    room = np.zeros(x.size + 64 // x.itemsize, x.dtype)
+    start = -room.ctypes.data % 64 // x.itemsize
+    out = room[start : start + x.size].reshape(x.shape)
+    if x.any():
+        out[...] = x
+    return out
 
 
 @dataclass
 class Auto:
-    """The statistics of the columns and heads, and on CSR the weights of two rules.
+    """The statistics of the columns and heads, and on CSR the weights.
 
     Attributes
     ----------
@@ -25,14 +37,15 @@ class Auto:
         Of which layout it is.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 14) float64
+    heads : (K, 10) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
         the penalty was last paid, and when it is next due (dense).
-    records : (n_features, K * 8) of the weights' dtype, or None
-        CSR: of each weight the two rules, their averages, the sum of the curvatures, the mean of the last squared values,
-        visits, and one of padding.
+    records : (n_features, K * 4) of the weights' dtype, or None
+        CSR: each weight, its average, and of the rows that have it the sum of the squared values and the number.
+    again : bool
+        Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     """
 
     sparse: bool
@@ -40,6 +53,7 @@ class Auto:
     heads: np.ndarray
     at: np.ndarray
     records: np.ndarray | None = None
+    again: bool = False
 
     @classmethod
     def zeros(cls, W, K, sparse, curvature):
@@ -59,14 +73,26 @@ class Auto:
 
     @property
     def rules(self):
-        """The rule that each head's model is of: (K,) of str."""
-        if not self.sparse:
-            return np.full(len(self.heads), "average")
-        return np.array([RULES[best % 2] + (", averaged" if best >= 2 else "") for best in self._best()])
+        """What each head's model is: (K,) of str."""
+        return RULES[self._best()]
 
     def _best(self):
-        """0 or 1, or 2 or 3 for the averages: the least loss on rows not yet learnt from."""
+        """0, or on CSR in the first pass 1 where that had less loss on rows not yet learnt from."""
+        if not self.sparse or self.again:
+            return np.zeros(len(self.heads), int)
         return self.heads[:, LOST].argmin(axis=1)
+
+    def _rest(self, k, l2):
+        """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
+        t, head, (squares, visits) = (
+            self.at["t"][0],
+            self.heads[k],
+            self.records[:, k * RECORD + 2 : (k + 1) * RECORD].T,
+        )
+        share = visits.astype(np.float64) / t
+        prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
+        P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny
+        return (P + l2 * share * visits) / (P + l2 * visits)
 
     def model(self, W, A, b_avg, l1, l2):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64."""
@@ -74,9 +100,10 @@ class Auto:
         if t == 0:
             return out, np.zeros(K)
         if self.sparse:
-            records, best = self.records.reshape(len(W), K, RECORD), self._best()
-            out[:, :K] = records[:, np.arange(K), best]
-            return out, self.heads[np.arange(K), B.start + best]
+            out[:, :K] = self.records[:, 1::RECORD]
+            for k in np.flatnonzero(self._best()):
+                out[:, k] *= self._rest(k, l2)
+            return out, self.heads[:, B_AVG].copy()
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]
         U = W[:, :K].astype(np.float64)

@@ -144,6 +144,8 @@ def one_pass(run, plan, table, shuffle):
         run.whole = False
         state.prepare(plan, table.sparse)
         state.epoch += 1
+        if plan.auto and run.epochs:
+            state.auto.again = True
         alone = plan.plain or plan.auto
         run.gathered = None if alone else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):

@@ -11,6 +11,8 @@ ctypedef void (*losses_fn)(Py_ssize_t n, const double* p, const double* y, doubl
 ctypedef double (*both_fn)(double p, double y, double* value, const double* par) noexcept nogil
 
 # The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.
+# near(z, slope, s, y): the same to first order, from the slope at z, without another look at the loss.
+ctypedef double (*near_fn)(double z, double slope, double s, double y) noexcept nogil
 ctypedef double (*implicit_fn)(double z, double s, double y, const double* par) noexcept nogil
 ctypedef double (*conjugate_fn)(double u, double y, const double* par) noexcept nogil
 
@@ -20,6 +22,7 @@ cdef class Loss:
     cdef losses_fn many_fn      # may be NULL: then one by one
     cdef both_fn one_fn         # may be NULL: then slope_fn and value_fn
     cdef bint hinge             # the kernels have hinge_both in place of one_fn: of a row of 28 numbers a call is a sixth
+    cdef near_fn near_fn         # or NULL
     cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
     cdef conjugate_fn conjugate_fn  # may be NULL: unknown
     cdef double par[8]          # six parameters; Custom keeps two addresses behind them

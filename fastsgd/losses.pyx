@@ -202,6 +202,7 @@ cdef class LogLoss(Loss):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
         self.many_fn, self.one_fn = fastsgd_logistic, fastsgd_logistic_one
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
+        self.near_fn = log_loss_near
 
 
 cdef class ModifiedHuber(Loss):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastsgd._kernels import kernels
-from fastsgd.auto import Auto
+from fastsgd.auto import Auto, aligned
 
 # The fields of Scalars in _kernels/plan.pxd, in its order.
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
@@ -149,6 +149,8 @@ class State:
             raise ValueError(
                 f"X is {now}, and the rows before were {was}: learning_rate='auto' needs them all in one layout."
             )
+        if sparse:
+            self.auto.records = aligned(self.auto.records)
         self.optimizer = plan.optimizer
 
     def _new_slots(self, plan):

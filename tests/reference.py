@@ -293,55 +293,74 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     return W, b_avg - m @ W, t + 1, sums
 
 
-RULES = np.array([(0.7, 8.0), (0.25, 2.0)])  # (kappa, gamma) of the rules that run side by side on CSR
+KAPPA, GAMMA = 0.15, 1.5
+
+
+def near(loss, z, s, y):
+    """The implicit step; of the logistic loss, to first order: from z, or from 0 where the step leads past it."""
+    if loss.name != "log_loss":
+        return loss.implicit(z, s, y)
+    slope = loss.slope(z, y)
+    p = slope + y
+    return np.where(z * (z + s * (y - 0.5)) > 0, -slope / (1 + s * p * (1 - p)), (y - 0.5 - z / 4) / (1 + s / 4))
 
 
 def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
-    """The implicit step of a filter with a diagonal covariance, two of them side by side; the best, or its average.
+    """The implicit step of a filter with a diagonal covariance, averaged; in the first pass L2 is paid per visit.
 
-    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the rule of
-    each head: 0 or 1, or 2 or 3 for their averages.
+    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the candidate of
+    each head: 1 only after one pass, if it had less loss before the steps.
     """
-    d, K = X.shape[1], Y.shape[1]
-    W, A, b, b_avg = np.zeros((d, K, 2)), np.zeros((d, K, 2)), np.zeros((K, 2)), np.zeros((K, 2))
-    q, seen, H, bH = np.zeros(d), np.zeros(d), np.zeros((d, K)), np.zeros(K)
-    curvature, values, weight, lost, (kappa, gamma) = Curvature(loss, K), 0, 0.0, np.zeros((K, 4)), RULES.T
-    t, sums = 0, np.zeros((2, K))
+    (n, d), K = X.shape, Y.shape[1]
+    W, A, b, b_avg = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K)
+    squares, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)
+    curvature, values, weight, lost = Curvature(loss, K), 0, 0.0, np.zeros((K, 2))
+    t, sums, rows = 0, np.zeros((2, K)), n if s is None else (s > 0).sum()
+
+    def rest(j, k, h, mean_curve):
+        """By what the penalty that was not paid yet shrinks the averages."""
+        H = mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
+        return (H + seen[j] * l2) / (H + t * l2)
+
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
         if t == 1 and loss.residual and intercept:
-            b, b_avg = b + y[:, None], b_avg + y[:, None]
+            b, b_avg = b + y, b_avg + y
         weight, values = weight + si, values + len(j)
-        seen[j] += si * t / weight
-        jump = (q[j] > 0) & (x**2 > 16 * q[j]) & (seen[j] <= 16)  # so far its values were unusually small
-        before, part = q[j], np.where(jump, 0.5, np.where(q[j] > 0, 0.125, 1))
-        q[j] += (x**2 - q[j]) * part
-        less = np.sqrt(np.where(jump, before / q[j], 1))[:, None, None]
+        one = si * t / weight
+        jump = (x**2 * seen[j] > 16 * squares[j]) & (seen[j] + one <= 16)  # so far its values were unusually small
+        both = np.where(jump, (squares[j] + x**2 * seen[j]) / 2, squares[j])
+        less = np.where(jump, np.sqrt(squares[j] / np.where(jump, both, 1)), 1)[:, None]
         W[j], A[j] = W[j] * less, A[j] * less
+        squares[j], seen[j] = both + one * x**2, seen[j] + one
         for k in range(K):
-            z, z_avg = x @ W[j, k] + b[k], x @ A[j, k] + b_avg[k]
-            values_at = loss.value(np.r_[z, z_avg], y[k])
-            lost[k] += wi[k] * t**2 * values_at
-            sums[:, k] += wi[k] * values_at[0], wi[k]
-            h = curvature.h[k]
+            h, mean_curve = curvature.h[k], bH[k] / (t - 1) if t > 1 else curvature.h[k]
+            z, a = x @ W[j, k] + b[k], x * A[j, k]
+            candidates = np.array([a.sum(), a @ rest(j, k, h, mean_curve)]) + b_avg[k]
+            if t <= rows and l2 > 0 and (t * 0x9E3779B97F4A7C15 % 2**64) >> 62 == 0:  # one row in four
+                lost[k] += wi[k] * t**2 * loss.value(candidates, y[k])
+            sums[:, k] += wi[k] * loss.value(z, y[k]), wi[k]
             if loss.span != 1:
-                curve = curvature_of_head(curvature, z[0], y[k], wi[k], k)
-            P = np.outer(H[j, k] + t * l2, kappa) + h * (values / t) * np.outer(q[j], 1 / gamma)
-            size, b_size = x**2 @ (1 / P), intercept / (kappa * bH[k] + h / gamma)
-            a = c[k] * loss.implicit(z, c[k] * (size + b_size), y[k])
+                curve = curvature_of_head(curvature, z, y[k], wi[k], k)
+            P = KAPPA * mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
+            b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
+            size = x**2 @ (1 / P) + b_size
+            a = c[k] * near(loss, z, c[k] * size, y[k])
             if loss.span == 1:
-                curve = curvature_of_head(curvature, (z + a * (size + b_size))[0], y[k], wi[k], k)
-            times = np.minimum(t / seen[j], 0.1 * t + 1)[:, None] / P
-            W[j, k] = soft(W[j, k] + np.outer(x, a) / P, times * l1) / (1 + times * l2)
-            A[j, k] += (W[j, k] - A[j, k]) * np.minimum(3 / (seen[j] + 2), 1)[:, None]
-            H[j, k] += c[k] * curve * x**2
+                curve = curvature_of_head(curvature, z + a * size, y[k], wi[k], k)
+            off = np.minimum(t / seen[j], 0.1 * t + 1) * l1 / P
+            owed = one if t <= rows else t / seen[j]
+            W[j, k] = soft(W[j, k] + a * x / P, off) / (1 + owed * l2 / P)
+            A[j, k] += (W[j, k] - A[j, k]) * (1 - (1 - one / seen[j]) ** 3)
             bH[k] += c[k] * curve
             b[k] += a * b_size
             b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
-    rule = lost.argmin(axis=1)
-    W, b = np.concatenate([W, A], axis=2)[:, range(K), rule], np.concatenate([b, b_avg], axis=1)[range(K), rule]
-    return W, b, t + 1, sums, rule
+    rule = lost.argmin(axis=1) if passes == 1 else np.zeros(K, int)
+    j = np.flatnonzero(seen)
+    for k in np.flatnonzero(rule):
+        A[j, k] *= rest(j, k, curvature.h[k], bH[k] / t)
+    return A, b_avg, t + 1, sums, rule
 
 
 def curvature_of_head(curvature, z, y, s, k):

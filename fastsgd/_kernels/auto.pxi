@@ -12,14 +12,14 @@
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
 
-# Numbers of one head. On CSR the two rules have their own intercepts and averages, and their losses before each step.
+# Numbers of one head.
 cdef struct Head:
     double h, total         # the curvature in use, and the sum of what was measured
     double weight, far      # sums of weights and of |z - y|
     double owed             # dense: steps since the penalty was last paid
-    double curve            # CSR: sum of the curvatures, the intercept's own
-    double b[4]             # CSR: intercepts of the two rules, and their averages
-    double lost[4]
+    double curve            # CSR: sum of the curvatures
+    double b[2]             # CSR: intercept, and its average
+    double lost[2]          # CSR: losses of the two candidates before each step
 
 # What auto keeps beside weights and intercepts.
 cdef struct Pace:
@@ -27,7 +27,7 @@ cdef struct Pace:
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     Head* heads             # (K,)
     double* work
-    bint intercept
+    bint intercept, first   # CSR: whether this is the first pass
 
 
 cdef inline double falling(double t, double R, double c0) noexcept nogil:

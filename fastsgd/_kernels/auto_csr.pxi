@@ -1,70 +1,74 @@
-# learning_rate="auto" on CSR: a filter with a diagonal covariance, two of them side by side.
+# learning_rate="auto" on CSR: a filter with a diagonal covariance.
 #
-#     P_j = kappa (H_j + t l2) + h q_j n / gamma      H_j = sum c h_i x_ij^2, h_i the curvature at the row's margin;
-#                                                     q_j = the mean of the last x_ij^2; n = values in a row
+#     P_j = kappa h_t sum c x_ij^2 + h q_j n / gamma   h_t = the mean curvature so far; q_j = the mean x_ij^2; n = values in a row
 #     a = -slope(z + s a), s = sum x_j^2 / P_j + 1 / P_b
-#     w_j += a x_j / P_j, then the penalty, of as many steps as a visit of j stands for
+#     w_j += a x_j / P_j, then the penalty, a proximal step; A_j += (w_j - A_j) (1 - (1 - c / visits)^3)
 #
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
-# margin by about gamma. h_i is the slope's slope, or the slope squared where that is more (on the average they are equal at
-# the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
+# margin by about gamma. A row's curvature is the slope's slope, or the slope squared where that is more (on the average they
+# are equal at the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
 #
-# The two rules differ in kappa and gamma. Each one and its average (of the weights after each visit; later ones count more,
-# by v^2 at visit v) are candidates, and the one with the least loss on rows before they were learnt from (later rows count
-# more, by t^2) is the model.
+# In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
+# There are two candidates: that average, and the same with the rest of the penalty, worked out for each weight by itself,
+# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is the one with less loss on one in four of the
+# rows before they were learnt from (later rows count more, by t^2). From the second pass on a visit pays for as many rows as
+# it stands for, t / visits, and the average is the model: then it converges to the optimum of the objective.
 cdef extern from "auto.h":
-    void margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z,
-                        double* norm) noexcept nogil
-    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, float* P, double* z,
-                        double* norm) noexcept nogil
-    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z,
-                        double* norm) noexcept nogil
-    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
-    void margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, double c, double t,
-                        const double* kappa, const double* prior, double ridge, double* P, double* z,
-                        double* norm) noexcept nogil
-    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* P,
-                     const double* a, double curve, double l1, double l2) noexcept nogil
+    ctypedef struct Visit:
+        double c, t, curve, kappa, prior, l2
+        int first, judge
+    double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                          float* S, double* z) noexcept nogil
+    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
+                     double t, double l1) noexcept nogil
+    double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                          float* S, double* z) noexcept nogil
+    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
+                     double t, double l1) noexcept nogil
+    double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                          double* S, double* z) noexcept nogil
+    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
+                     double t, double l1) noexcept nogil
+    double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                          double* S, double* z) noexcept nogil
+    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
+                     double t, double l1) noexcept nogil
 
 cdef enum:
-    RECORD = 8      # numbers of a weight, see auto.h
-cdef double[2] KAPPA = [0.7, 0.25]
-cdef double[2] GAMMA = [8.0, 2.0]
+    RECORD = 4      # numbers of a weight, see auto.h
+cdef double KAPPA = 0.15, GAMMA = 1.5
 
 
-cdef inline void margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, double c,
-                         double t, const double* prior, double ridge, floating* P, double* z, double* norm) noexcept nogil:
-    """Count the visits; add up the margins of the rules and of their averages; P, and sum x^2 / P: see auto.h."""
+cdef inline bint drawn(double t) noexcept nogil:
+    """Whether the candidates are judged by row t: one in four, by a hash."""
+    return <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 62 == 0
+
+
+cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
+                           floating* S, double* z) noexcept nogil:
+    """Count the row; add up the margins of the weights and of the candidates; sum x^2 / P: see auto.h."""
     if floating is float and index is int32_t:
-        margins_f4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_f4_i32(x, ix, nnz, W, stride, g, S, z)
     elif floating is float:
-        margins_f4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_f4_i64(x, ix, nnz, W, stride, g, S, z)
     elif index is int32_t:
-        margins_d4_i32(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_d4_i32(x, ix, nnz, W, stride, g, S, z)
     else:
-        margins_d4_i64(x, ix, nnz, W, stride, c, t, KAPPA, prior, ridge, P, z, norm)
+        return margins_d4_i64(x, ix, nnz, W, stride, g, S, z)
 
 
-cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* P,
-                      const double* a, double curve, double l1, double l2) noexcept nogil:
-    """w <- S(w + a x / P, times l1 / P) / (1 + times l2 / P), times = the steps that a visit stands for."""
+cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
+                      double step, double t, double l1) noexcept nogil:
+    """The step, the penalty, and the average."""
     if floating is float and index is int32_t:
-        move_f4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_f4_i32(x, ix, nnz, W, stride, S, step, t, l1)
     elif floating is float:
-        move_f4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_f4_i64(x, ix, nnz, W, stride, S, step, t, l1)
     elif index is int32_t:
-        move_d4_i32(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_d4_i32(x, ix, nnz, W, stride, S, step, t, l1)
     else:
-        move_d4_i64(x, ix, nnz, W, stride, P, a, curve, l1, l2)
+        move_d4_i64(x, ix, nnz, W, stride, S, step, t, l1)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -76,15 +80,14 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, row_c, curve = 0, past, step
-    cdef double z[6]
-    cdef double ys[6]
-    cdef double value[6]
-    cdef double slope[6]
-    cdef double prior[2]
-    cdef double norm[2]
-    cdef double a[2]
-    cdef double b_size[2]
+    cdef double s, t, c, y, h, a, step, curve = 0, past, size, b_size
+    cdef double sums[3]
+    cdef double z[5]  # of w, of w plus and minus 1, and of the candidates
+    cdef double ys[5]
+    cdef double value[5]
+    cdef double slope[5]
+    cdef Visit g
+    g.kappa, g.l2, g.first = KAPPA, P.l2, C.first
     for i in range(O.n):
         if i < O.ahead:
             fetch_far(&L, values, indices, indptr, d, T, O.rows[O.n + i])
@@ -101,59 +104,62 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
         C.at.values += nnz
         t = C.at.t
         past = 1.0 - 1.0 / t
-        row_c = s * t / C.at.weight
         for k in range(K):
             head, w = C.heads + k, W + k * RECORD
             y = target(T, r, k)
-            s = weight(T, r, k, y)
             h = head.h
-            for e in range(2):
-                prior[e] = h * (C.at.values / t) / GAMMA[e]
+            g.c, g.t, g.curve = s * t / C.at.weight, t, head.curve / (t - 1.0) if t > 1 else h
+            g.prior = h * (C.at.values / t) / GAMMA
+            g.judge = g.first and P.l2 > 0 and drawn(t)
             if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
-                for e in range(4):
-                    head.b[e] = y
-            for e in range(4):
-                z[e] = head.b[e]
-            for e in range(6):
-                ys[e] = y
-            margins(x, ix, nnz, w, K * RECORD, row_c, t, prior, t * P.l2, <floating*> C.work, z, norm)
-            for e in range(4):
-                if not isfinite(z[e]):
-                    return 1
+                head.b[0] = head.b[1] = y
+            z[0], z[3], z[4] = head.b[0], head.b[1], head.b[1]
+            sums[0] = sums[1] = sums[2] = 0
+            size = margins(x, ix, nnz, w, K * RECORD, &g, <floating*> C.work, sums)
+            b_size = 1.0 / (KAPPA * head.curve + h / GAMMA) if C.intercept else 0.0
+            size += b_size
+            z[0] += sums[0]
+            z[3] += sums[1]
+            z[4] += sums[2]
+            if not (isfinite(z[0]) and isfinite(z[3])):
+                return 1
             if P.many is not NULL and P.span == 0:  # all that is asked of the loss at once
-                z[4], z[5] = z[0] + 1.0, z[0] - 1.0
-                P.many(6, z, ys, value, slope, P.loss_par)
-                curve = 0.5 * (slope[4] - slope[5])
+                z[1], z[2] = z[0] + 1.0, z[0] - 1.0
+                for e in range(5):
+                    ys[e] = y
+                P.many(5 if g.judge else 3, z, ys, value, slope, P.loss_par)
+                curve = 0.5 * (slope[1] - slope[2])
             else:
-                for e in range(4):
+                value[0] = P.value(z[0], y, P.loss_par)
+                for e in range(3, 5 if g.judge else 3):
                     value[e] = P.value(z[e], y, P.loss_par)
                 if P.span == 0:
                     slope[0] = P.slope(z[0], y, P.loss_par)
                     curve = measured(P, head, z[0], y)
-            for e in range(4):
-                head.lost[e] += s * t * t * value[e]
-            M.loss_sum[k] += s * value[0]
-            M.weight_sum[k] += s
-            c = share_of(head, s, z[0], y, t)
+            step = weight(T, r, k, y)
+            if g.judge:
+                head.lost[0] += step * t * t * value[3]
+                head.lost[1] += step * t * t * value[4]
+            M.loss_sum[k] += step * value[0]
+            M.weight_sum[k] += step
+            c = share_of(head, step, z[0], y, t)
             if P.span == 0:
                 curve = max(curve, min(h, slope[0] * slope[0]))
             elif P.span > 1.0:
                 curve = measured(P, head, z[0], y)
-                learn(P, head, curve, s)
-            for e in range(2):
-                b_size[e] = 1.0 / (KAPPA[e] * head.curve + h / GAMMA[e]) if C.intercept else 0.0
-                step = c * (norm[e] + b_size[e])
-                a[e] = c * implicit_step(P.implicit, P.slope, z[e], step, y, P.loss_par)
+                learn(P, head, curve, step)
+            if P.near is not NULL:
+                a = c * P.near(z[0], slope[0], c * size, y)
+            else:
+                a = c * implicit_step(P.implicit, P.slope, z[0], c * size, y, P.loss_par)
             if P.span == 1.0:
-                curve = measured(P, head, z[0] + a[0] * (norm[0] + b_size[0]), y)
-                learn(P, head, curve, s)
-            # of what is not known yet, as on a first row without an error, h says nothing
-            curve = c * max(curve, 0.04 * head.h) if P.span <= 1.0 or head.total > 0 else 0.0
-            head.curve += curve
-            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, curve, P.l1, P.l2)
-            for e in range(2):
-                head.b[e] += a[e] * b_size[e]
-                head.b[2 + e] += (head.b[e] - head.b[2 + e]) * (1.0 - past * past * past)
+                curve = measured(P, head, z[0] + a * size, y)
+                learn(P, head, curve, step)
+            if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
+                head.curve += c * max(curve, 0.04 * head.h)
+            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, t, P.l1)
+            head.b[0] += a * b_size
+            head.b[1] += (head.b[0] - head.b[1]) * (1.0 - past * past * past)
     return 0
 
 
@@ -218,8 +224,8 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     workspace(&M, state.W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
-    C.intercept = plan.par.intercept_decay > 0
-    cdef size_t room = 4 * longest * sizeof(floating) if sparse else (d + M.S) * sizeof(floating)
+    C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
+    cdef size_t room = (3 * longest + 12) * sizeof(floating) if sparse else (d + M.S) * sizeof(floating)
     C.work = <double*> malloc(room + 1)
     if C.work is NULL:
         free(M.of)

@@ -43,7 +43,8 @@ cdef class Plan:
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average
         self.par.noise = noise
-        self.par.implicit, self.par.curvature, self.par.span = loss.implicit_fn, loss.curvature, loss.span
+        self.par.implicit, self.par.near = loss.implicit_fn, loss.near_fn
+        self.par.curvature, self.par.span = loss.curvature, loss.span
         self.par.residual = loss.residual
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
         self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, l1, l2

@@ -29,7 +29,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         also takes soft labels: a float y in [0, 1] is then the probability of class 1.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
-        Strength of the penalty.
+        Strength of the penalty. With learning_rate="auto" on CSR the first pass may end with less of L2: see Notes.
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
@@ -125,7 +125,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     auto_rule_ : ndarray of shape (n_heads,)
-        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
+        With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full".
     n_features_in_, feature_names_in_
 
     Notes
@@ -149,12 +149,18 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     With `learning_rate="auto"` there is no step size to choose and X need not be scaled; it is made for one pass
     (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more. The steps are implicit: the slope is taken where
     the step leads to, so that none is too long. On dense data they are made in coordinates centred and scaled by the mean
-    and variance of the columns so far; on CSR each weight has its own precision, two rules run side by side, and the model is
-    that of the one whose loss on rows not yet learnt from is the least (`auto_rule_`). The weights are averaged. Without a
+    and variance of the columns so far; on CSR each weight has its own precision. The weights are averaged. Without a
     penalty, multiplying a column by a number changes no prediction; the penalty is, as ever, on `coef_`. With an L1 penalty
     few coefficients are exactly 0, as they are averages. It needs optimizer="sgd" and batch_size=1, starts from zero, and
     `eta` in `history_` is NaN. A row whose values are many thousand times those of all others, in most columns, sets
     their scale, and the other rows are hardly seen: remove such rows.
+
+    In the first pass over CSR, and in `partial_fit`, which takes its rows as new, learning_rate="auto" takes alpha as the
+    most that L2 may be. A weight pays it for the rows that have its feature, not for all rows, so that rare features are held
+    back less than by the objective; the loss on rows not yet learnt from then says whether the rest of the penalty is put on
+    too ("average, L2 in full" in `auto_rule_`). On text this gives the better predictions. From the second pass of
+    one `fit` on there are no such rows: L2 is paid in full, and training converges to the objective with that alpha. L1, and
+    everything on dense data, is paid in full from the start.
 
     References
     ----------

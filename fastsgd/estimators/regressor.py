@@ -26,7 +26,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         "tukey", "cauchy" and "welsch" (not convex); or an object, such as one of your own, ``losses.Custom(value, slope)``.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=1e-4
-        Strength of the penalty.
+        Strength of the penalty. With learning_rate="auto" on CSR the first pass may end with less of L2: see
+        the notes of `SGDClassifier`.
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
@@ -110,7 +111,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
     auto_rule_ : ndarray of shape (n_heads,)
-        With learning_rate="auto": the rule whose weights `coef_` are, of each class or target.
+        With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full".
     n_features_in_, feature_names_in_
 
     Notes

@@ -66,6 +66,7 @@ AUTO = Record(
         "heads": Array("float64", ("K", HEAD_WIDTH)),
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
+        "again": Value(bool),
     },
 )
 
