@@ -205,7 +205,7 @@ def test_a_row_out_of_its_domain_gets_no_curvature():
 def test_quasi_newton_learns_a_matrix():
     """After as many steps as there are dimensions the direction is Newton's, on a quadratic."""
     A, r = np.diag([1.0, 2.0, 30.0]), np.array([1.0, -1.0, 3.0])
-    guess = Diagonal(Problem(X[:, :3], Y, None, losses.get("squared_error"), 0.0, 0.0, False), np.ones(300))
+    guess = Diagonal(Problem(X[:, :3].copy(), Y, None, losses.get("squared_error"), 0.0, 0.0, False), np.ones(300))
     for e in np.eye(3):
         guess.learn(e, A @ e)
     np.testing.assert_allclose(guess.direction(r), np.linalg.solve(A, r))
@@ -256,7 +256,7 @@ def test_the_dual_starts_where_it_stopped():
     first = Report(0, 1e-6, 500)
     dual(p, np.zeros(6), 0.0, first)
     again = Report(0, 1e-5, 500)
-    dual(p, first.best.u, first.best.b, again, first.best.a())
+    dual(p, first.best.u, first.best.b, again, first.dual())
     assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
 
 
