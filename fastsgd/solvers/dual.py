@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from fastsgd._kernels import solve
+from fastsgd.solvers.polish import Polish
 from fastsgd.solvers.report import Step
 from fastsgd.sources.arrays import Table
 
@@ -18,6 +19,7 @@ SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoc
 STRONG = 2.0  # a row's curvature under L2 alone up to which it needs no help
 PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
+WORSE = 0.1  # than the best by this share: back to that
 
 
 def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
@@ -46,7 +48,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    c, since, anderson, epoch = FIRST, 0, Anderson(metric), 0
+    c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p)
+    lowest, best = np.inf, None
     strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
     if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre
         metric[:-1] = M[:] = 0.0
@@ -68,7 +71,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
         bound, z = p.least(a, u, b)
         F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
         estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
-        if report(Step(u, b, F, bound, estimate, partial(np.asarray, a.copy()))):
+        bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
+        if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown.copy()))):
             return None
         if epoch >= epochs:
             return u, b, a
@@ -78,7 +82,12 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
             c = min(2.0 * c, MOST)
         elif since >= 2 and moved < FAST * gap:
             c = max(0.5 * c, LEAST)
-        if c != old:
+        if lowest > F:
+            lowest, best = F, now
+        if lowest + WORSE * abs(lowest) < F and epoch > MEMORY:  # acceleration went astray
+            anderson.forget()
+            centre, since, c = best, 0, old
+        elif c != old:
             kappa, since = _kappa(c, size, found.variance, p.l2, M, n, p.intercept), 0
             anderson.forget()
             centre = now

@@ -6,7 +6,7 @@ from scipy.linalg import blas, cho_factor, cho_solve
 from fastsgd._kernels import solve
 
 ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
-FLAT = 0.1  # of the rows have any curvature: then a bound of it is taken
+FLAT = 4  # rows with any curvature for each column, fewer than which are too few: then a bound of it is taken
 FREE = 2e-4  # seconds that don't count: what Python takes for a pass
 MEMORY = 10  # steps that are remembered
 HOPELESS, ROUNDS = (
@@ -15,15 +15,11 @@ HOPELESS, ROUNDS = (
 )  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
 
 
-def _huber(near):
-    return near * 1.0 if near.mean() > FLAT else np.ones(len(near))
-
-
 # The curvature of a smooth loss from its slope g: without another exponential.
 CURVATURE = {
     "log_loss": lambda g, y, par: (g + y) * (1.0 - g - y),
     "squared_error": lambda g, y, par: np.ones_like(g),
-    "huber": lambda g, y, par: _huber(abs(g) < par["epsilon"]),
+    "huber": lambda g, y, par: (abs(g) < par["epsilon"]) * 1.0,
     "squared_hinge": lambda g, y, par: (g != 0) * 2.0,
     "modified_huber": lambda g, y, par: ((g != 0) & (abs(g) < 4.0)) * 2.0,
     "squared_epsilon_insensitive": lambda g, y, par: (g != 0) * 2.0,
@@ -34,7 +30,10 @@ CURVATURE = {
 
 def curvature(problem, g):
     """Second derivative of each row's loss where its slope is g."""
-    return CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+    h = CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+    if problem.loss.name == "huber" and np.count_nonzero(h) < FLAT * (problem.d + 1):
+        return np.ones(problem.n)
+    return h
 
 
 class Approximation:
