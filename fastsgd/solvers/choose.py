@@ -4,13 +4,17 @@ import numpy as np
 
 from fastsgd.solvers import dual, newton
 from fastsgd.solvers.hessian import Diagonal, pass_seconds
+from fastsgd.solvers.orthant import orthant
 
 HEAD_START = (
     2e-2  # seconds by which Newton's method may be the slower one: it is the surer one, and its result the closer
 )
 WIDEST = 5000  # columns of the largest Hessian that is kept
 EASY = 12  # passes that a trial without a Hessian has at least
-SHARES = {True: 1.0, False: 0.35}  # of the time of what would come after it, which it has: on sparse data, on dense
+SHARES = {
+    True: 1.0,
+    False: 0.35,
+}  # of the time of what would come after it, which it has: on sparse data or with L1, on dense
 DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
 
 
@@ -23,13 +27,13 @@ def fastest(problem):
 
 def trial(problem):
     """How many passes of the quasi-Newton method without a Hessian come first."""
-    if not newton.applies(problem) or (_hessian(problem) and newton.cheap(problem)):
+    if not newton.smooth(problem) or (_hessian(problem) and newton.cheap(problem)):
         return 0
-    one = pass_seconds(problem)
-    if problem.sparse and problem.loss.name != "squared_error" and dual.seconds(problem) < dual.PASSES * DEAR * one:
+    one, strong = pass_seconds(problem), problem.loss.name != "squared_error" and problem.l2 > 0
+    if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
         return 0
     other = min(dual.seconds(problem), newton.seconds(problem) if _hessian(problem) else np.inf)
-    return max(EASY, int(SHARES[problem.sparse] * other / one))
+    return max(EASY, int(SHARES[problem.sparse or problem.l1 > 0] * other / one))
 
 
 def _hessian(problem):
@@ -37,12 +41,11 @@ def _hessian(problem):
 
 
 def solve(problem, report, w=None, b=0.0, a=None, seed=0):
-    """Minimise until `report` says stop, from w, b in the user's units (None: from zero) and the dual point a.
-
-    Where dual ascent was to be faster, and has taken the time that Newton's method was to take, it was not.
-    """
+    """Minimise until `report` says stop, from w, b in the user's units (None: from zero) and the dual point a."""
     cold = w is None
     u, b = problem.inward(np.zeros(problem.d) if cold else w, b)
+    if newton.smooth(problem) and problem.l1 > 0:
+        return _in_turns(problem, u, b, report, a, seed)
     passes = trial(problem)
     if passes:
         first = Diagonal.at(problem.sample(newton.FEWEST, seed), u, b)
@@ -59,3 +62,16 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
     left = newton.newton(problem, u, b, report, cold, seed)
     if left is not None:
         dual.dual(problem, *left[:2], report, left[2](), seed)
+
+
+def _in_turns(problem, u, b, report, a, seed):
+    """With L1: the quasi-Newton method and dual ascent in turns, each twice as long as the last time."""
+    left, passes, epochs = (u, b, a), trial(problem), dual.PASSES
+    if passes == 0:
+        left = dual.dual(problem, *left[:2], report, a, seed, epochs)
+        passes = max(EASY, int(dual.seconds(problem) / pass_seconds(problem)))
+    while left is not None:
+        left = orthant(problem, *left[:2], report, passes, seed)
+        if left is not None:
+            left = dual.dual(problem, *left[:2], report, left[2], seed, epochs)
+        passes, epochs = 2 * passes, 2 * epochs

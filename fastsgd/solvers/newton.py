@@ -26,9 +26,14 @@ ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 CHEAPEST = 2, 5e-3  # passes, and seconds more, that a Hessian may take without a trial of a diagonal
 
 
+def smooth(problem):
+    """Whether the loss has curvatures."""
+    return problem.loss.name in CURVATURE
+
+
 def applies(problem):
     """Whether the problem has what Newton's method needs."""
-    return problem.l1 == 0 and problem.loss.name in CURVATURE
+    return problem.l1 == 0 and smooth(problem)
 
 
 def sample_rows(problem):
