@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 
 from fastsgd.solvers.hessian import Diagonal
-from fastsgd.solvers.newton import FEWEST, ROUNDING, SUFFICIENT
+from fastsgd.solvers.newton import FEWEST, SUFFICIENT
 from fastsgd.solvers.report import Step
 
+LEAST, EXACT = 1e-10, 1e-14  # a step, and a share of F, that may be rounding
 CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out, which takes half a pass
 
 
@@ -43,13 +44,14 @@ def orthant(problem, u, b, report, most, seed=0):
             moved = np.append(new - u, size * step_b if problem.intercept else [])
             loss, _, g_new, gradient_new = problem.slopes(new, b + size * step_b)
             passes, there, slope = passes + 1, loss + problem.penalty(new), float(r @ moved)
-            if there <= F - SUFFICIENT * slope:
+            if there <= F - SUFFICIENT * slope + EXACT * abs(F):
                 break
             bend = there - F + slope  # to the least of the parabola
             size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) and bend > 0 else 0.05
-            if size < 1e-10 or slope <= ROUNDING * abs(F) * 1e-3:
-                report(Step(u, b, F, bound, gap, partial(np.negative, g), stuck=gap <= report.tol * abs(F)))
-                return None if report.reason else (u, b, -g)
+            if size < LEAST:
+                bound = problem.least(-g)[0]
+                stuck = report(Step(u, b, F, bound, gap, partial(np.negative, g), stuck=gap <= report.tol * abs(F)))
+                return None if stuck else (u, b, -g)
         hessian.learn(moved, problem.full(gradient_new, new) - problem.full(gradient, u))
         u, b, F, g, gradient = new, b + size * step_b, there, g_new, gradient_new
 
