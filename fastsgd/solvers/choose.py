@@ -48,7 +48,7 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
         return _in_turns(problem, u, b, report, a, seed)
     passes = trial(problem)
     if passes:
-        first = Diagonal.at(problem.sample(newton.FEWEST, seed), u, b)
+        first = Diagonal.of(problem, u, b, seed)
         u, b, dual_point, over = newton.descend(problem, u, b, report, first, passes)
         if over:
             return

@@ -48,7 +48,7 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p)
+    c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p, seconds(p) / PASSES)
     lowest, best = np.inf, None
     strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
     if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre

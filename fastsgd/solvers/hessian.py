@@ -9,6 +9,7 @@ ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay i
 FLAT = 4  # rows with any curvature for each column, fewer than which are too few: then a bound of it is taken
 FREE = 2e-4  # seconds that don't count: what Python takes for a pass
 MEMORY = 10  # steps that are remembered
+FEW, FEWER = 2000, 200  # rows of a diagonal's sample at the most, and at the least
 HOPELESS, ROUNDS = (
     0.01,
     6,
@@ -176,6 +177,11 @@ class Hessian(Approximation):
 
 class Diagonal(Approximation):
     """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
+
+    @classmethod
+    def of(cls, problem, u, b, seed):
+        """From a few rows."""
+        return cls.at(problem.sample(min(FEW, max(FEWER, problem.n // 10)), seed), u, b)
 
     def __init__(self, sample, h):
         super().__init__(sample)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from fastsgd.solvers.hessian import Diagonal
-from fastsgd.solvers.newton import FEWEST, SUFFICIENT
+from fastsgd.solvers.newton import SUFFICIENT
 from fastsgd.solvers.report import Step
 
 LEAST, EXACT = 1e-10, 1e-14  # a step, and a share of F, that may be rounding
@@ -24,7 +24,7 @@ def orthant(problem, u, b, report, most, seed=0):
     ----------
     Andrew and Gao (2007), Scalable training of L1-regularized log-linear models.
     """
-    hessian = Diagonal.at(problem.sample(FEWEST, seed), u, b)
+    hessian = Diagonal.of(problem, u, b, seed)
     loss, _, g, gradient = problem.slopes(u, b)
     F, passes = loss + problem.penalty(u), 1
     while True:

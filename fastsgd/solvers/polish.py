@@ -1,7 +1,5 @@
 """A dual point made feasible: what a certificate lacks where a tiny L2 penalty makes the least residue of it dear."""
 
-from time import perf_counter
-
 import numpy as np
 
 from fastsgd.solvers.hessian import Hessian, gram_seconds
@@ -14,17 +12,18 @@ OFTEN = 1.5  # passes until it is tried again, over those until now
 
 
 class Polish:
-    """Tries it now and then, when it takes no longer than half of all until now."""
+    """Tries it now and then, when the matrix takes no longer than half of all passes until now, by the models of their time."""
 
-    def __init__(self, problem):
-        self.problem, self.next, self.started = problem, FIRST, perf_counter()
-        self.fits = problem.d <= WIDEST
+    def __init__(self, problem, one):
+        self.problem, self.next = problem, FIRST
+        if problem.d <= WIDEST:
+            self.next = max(FIRST, 2.0 * gram_seconds(problem, problem.n) / one)
+        else:
+            self.next = np.inf
 
     def __call__(self, passes, a, u, F, bound, tol):
         """A better (bound, a), or the same."""
-        if not self.fits or passes < self.next or F - bound <= tol * abs(F):
-            return bound, a
-        if gram_seconds(self.problem, self.problem.n) > 0.5 * (perf_counter() - self.started):
+        if passes < self.next or F - bound <= tol * abs(F):
             return bound, a
         self.next = OFTEN * passes
         made = polished(self.problem, a, u)
