@@ -226,8 +226,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     Notes
     -----
-    Smooth losses with L2 and not too many columns: a quasi-Newton method that starts from the Hessian of a sample of the
-    rows. All else: proximal-point dual coordinate ascent. Which one is to be faster is estimated beforehand. Softmax: L-BFGS.
+    Smooth losses: a quasi-Newton method that starts from the Hessian of a sample of the rows, or from a diagonal. All else,
+    and wide text: proximal-point dual coordinate ascent. Which is to be faster is estimated beforehand. Softmax: L-BFGS.
 
     References
     ----------

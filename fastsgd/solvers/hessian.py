@@ -190,7 +190,9 @@ class Diagonal(Approximation):
         self.diagonal = np.append(usual + self.l2, usual if sample.intercept else [])
 
     def solve(self, r):
-        return r / self.diagonal
+        """As long as the last step asks for (Nocedal and Wright, eq. 7.20)."""
+        s, q = self.pairs[-1] if self.pairs else (self.diagonal, self.diagonal**2)
+        return r / self.diagonal * (float(s @ q) / float(q @ (q / self.diagonal)))
 
     def worth(self, problem):
         return np.inf

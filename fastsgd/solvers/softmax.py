@@ -31,7 +31,12 @@ def softmax(heads, report):
         U, b = F.split(x.copy())
         heads.W[:], heads.b[:] = F.outward(U, b)
         fall = seen[-FALL] - value if len(seen) >= FALL else np.inf
-        bound = F.bound if np.array_equal(F.at, x) else -np.inf
+        if not np.array_equal(F.at, x):
+            F(x)
+        bound, aim = F.bound, heads.tol * abs(value)
+        if F.ideal <= aim < value - bound:  # but for the intercepts
+            F(np.append(U, b + F.step))
+            bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
             raise _Over
 
@@ -63,6 +68,10 @@ class Objective:
         The last x.
     bound : float
         That of it.
+    ideal : float
+        About the gap there with the best intercepts.
+    step : (K,)
+        To those, by Newton's method.
     """
 
     def __init__(self, table, K, l2, intercept):
@@ -104,14 +113,16 @@ class Objective:
         frame, n = self.frame, self.frame.n
         U, b = self.split(x)
         W, shift = self.outward(U, b)
-        loss, entropy, G, q = 0.0, 0.0, np.zeros((self.K, frame.d)), np.zeros(self.K)
+        loss, entropy, G, q, B = 0.0, 0.0, np.zeros((self.K, frame.d)), np.zeros(self.K), np.zeros((self.K, self.K))
         for X, y, c in self.parts():
             Z = np.ascontiguousarray((X @ W).T) if self.table.sparse else W.T @ X.T
             Z += shift[:, None]
             Z -= Z.max(axis=0)
             Q = np.exp(Z)
             total = Q.sum(axis=0)
-            Q *= c / total
+            Q /= total
+            B += (c * Q) @ Q.T
+            Q *= c
             log = c @ np.log(total)
             loss += float((log - np.vdot(y * c, Z)).sum())
             entropy += float((log - np.vdot(Q, Z)).sum())
@@ -121,8 +132,13 @@ class Objective:
         slope = q / n - self.y
         G = self.inward(G, slope * n)
         self.at, self.bound = x.copy(), self.least(G, q / n, entropy / n)
+        r = G.T + self.l2[:, None] * U
+        quadratic = np.divide(r**2, 2.0 * self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
+        self.ideal, self.step = float(quadratic.sum()), np.zeros(self.K)
+        if self.intercept and np.isfinite(B).all():
+            self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
         value = loss / n + 0.5 * float((self.l2[:, None] * U * U).sum())
-        return value, np.append(G.T + self.l2[:, None] * U, slope if self.intercept else np.zeros(self.K))
+        return value, np.append(r, slope if self.intercept else np.zeros(self.K))
 
     def least(self, G, q, entropy):
         """From mean x (q - y)', mean q and mean H(q)."""
