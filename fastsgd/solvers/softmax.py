@@ -8,6 +8,7 @@ from fastsgd.solvers.report import Step
 
 VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay in the cache
 FALL = 5  # iterations, over which the fall of F is what is left of it, about: for the estimate
+CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
 
 
@@ -34,7 +35,7 @@ def softmax(heads, report):
         if not np.array_equal(F.at, x):
             F(x)
         bound, aim = F.bound, heads.tol * abs(value)
-        if F.ideal <= aim < value - bound:  # but for the intercepts
+        if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
             F(np.append(U, b + F.step))
             bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
