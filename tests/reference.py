@@ -196,7 +196,7 @@ def dual_objective(X, y, loss, a, *, l1, l2, s=None, intercept=True):
     if intercept:
         up, down = s @ np.maximum(a, 0), s @ np.maximum(-a, 0)
         if max(up, down) > 0:
-            a = np.where((a > 0) == (up > down), a * min(up, down) / max(up, down), a)
+            a = np.where((a > 0) == (up > down), a * (min(up, down) / max(up, down)), a)
     v = X.T @ (s * a)
     if l2 == 0 and abs(v).max() > 0:
         a, v = (part * min(1.0, l1 / abs(v).max()) for part in (a, v))

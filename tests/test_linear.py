@@ -14,13 +14,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, losses
 from fastsgd._kernels import solve
 from fastsgd.estimators.base_linear import readable
-from fastsgd.solvers import choose
+from fastsgd.solvers import choose, softmax
 from fastsgd.solvers.dual import Anderson, dual
 from fastsgd.solvers.hessian import Diagonal, Hessian, curvature, gram
 from fastsgd.solvers.interior import PIECES, interior
 from fastsgd.solvers.newton import newton
+from fastsgd.solvers.orthant import orthant
+from fastsgd.solvers.polish import polished
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
+from fastsgd.sources.arrays import Table
 
 TIGHT = {"tol": 1e-10, "max_iter": 5000, "random_state": 0}
 X, Y, S = rows(300, 6)
@@ -127,6 +130,72 @@ def test_newton_and_dual_agree(layout, dtype, loss, monkeypatch):
     np.testing.assert_allclose(*found, atol=2e-4 * abs(found[0]).max())
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "squared_error", "huber", "poisson"])
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_both_methods_agree_with_l1(layout, loss, ratio):
+    regression = losses.get(loss).task == ("regressor",)
+    y = np.exp(np.clip(Y, -2, 2)) if loss == "poisson" else Y if regression else np.where(CODE == 1, 1.0, -1.0)
+    y = np.where(CODE == 1, 1.0, 0.0) if loss == "log_loss" else y
+    p = Problem(readable(LAYOUTS[layout](X + 0.0)), y, S, losses.get(loss), 0.03 * ratio, 0.03 * (1 - ratio), True)
+    reports = [Report(0, 1e-7, 3000), Report(0, 1e-7, 3000)]
+    assert orthant(p, np.zeros(6), 0.0, reports[0], 3000) is None
+    dual(p, np.zeros(6), 0.0, reports[1])
+    one, two = (p.outward(report.best.u, report.best.b)[0] for report in reports)
+    assert {report.reason for report in reports} == {"certified"}
+    np.testing.assert_allclose(one, two, atol=3e-3 * abs(two).max())
+    np.testing.assert_array_equal(one == 0, two == 0)
+
+
+def test_l1_on_text_is_certified_in_few_passes():
+    """Dual ascent alone takes more than a thousand."""
+    rng = np.random.default_rng(0)
+    A = sp.random(2000, 3000, 0.01, "csr", rng=rng)
+    y = A @ rng.standard_normal(3000) + 0.1 * rng.standard_normal(2000) > 0
+    est = LinearClassifier(penalty="l1", alpha=1e-3, tol=1e-3, random_state=0).fit(A, y)
+    assert est.stop_reason_ == "certified" and est.n_iter_ < 200 and 0 < np.count_nonzero(est.coef_) < 3000
+
+
+def test_hinge_on_raw_columns_is_certified():
+    """The least residue of the dual point is dear where the penalty of a column of large numbers is next to none."""
+    rng = np.random.default_rng(0)
+    A = (rng.standard_normal((3000, 20)) + 3.0 * (np.arange(20) % 2)) * 10.0 ** rng.uniform(-3, 4, 20)
+    y = (A / A.std(axis=0)) @ rng.standard_normal(20) + rng.logistic(size=3000) > 0
+    est = LinearClassifier("hinge", alpha=1 / 3000, random_state=0).fit(A, y)
+    assert est.stop_reason_ == "certified" and est.n_iter_ < 100
+
+
+@pytest.mark.parametrize("penalties", [(0.0, 1e-4), (0.01, 0.0), (0.01, 1e-4)])
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "epsilon_insensitive"])
+def test_a_polished_dual_point_is_feasible(loss, penalties):
+    y = {"hinge": np.where(CODE == 1, 1.0, -1.0), "log_loss": np.where(CODE == 1, 1.0, 0.0)}.get(loss, Y)
+    p = Problem(X, y, S, losses.get(loss), *penalties, True)
+    report = Report(0, 1e-6, 3000)
+    dual(p, np.zeros(6), 0.0, report)
+    a = report.dual() * 0.95
+    better = polished(p, a, report.best.u)
+    assert np.isfinite(p.loss.conjugate(-better, y)).all() and abs(p.mean(better)) < 1e-3 * p.mean(abs(better))
+    assert p.least(better)[0] <= report.best.objective
+    left = [abs(p.pull(p.weighted(dual_point))[0] - p.penalties[1] * report.best.u) for dual_point in (a, better)]
+    assert penalties[0] > 0 or left[1].max() < 0.5 * left[0].max()  # the mean of a x is what L2 asks for
+
+
+def test_the_bound_of_softmax_holds_at_any_point():
+    code, rng = labels(Y, 4), np.random.default_rng(0)
+    table = Table(X, code=code, negative=0.0, s=S)
+    best = LinearClassifier(alpha=1e-2, multi_class="multinomial", tol=1e-8, random_state=0).fit(X, code, S)
+    least = best.history_["objective"][-1]
+    F = softmax.Objective(table, 4, 1e-2, True)
+    at = np.append((best.coef_ * F.frame.scale).T, best.intercept_ + best.coef_ @ F.frame.centre)
+    for size in (0.0, 1e-4, 1e-2, 1.0):
+        value = F(at + size * rng.standard_normal(len(at)))[0]
+        assert F.bound <= least * (1 + 1e-9) <= value * (1 + 2e-9)
+    np.testing.assert_allclose(F(at)[0], least, rtol=1e-6)
+    step = 1e-5 * rng.standard_normal(len(at))
+    slope = (F(F.at + step)[0] - F(F.at - 2 * step)[0]) / 2
+    assert F.bound > -np.inf and abs(slope - F(at)[1] @ step) < 1e-7
+
+
 def test_it_needs_no_scaling():
     scale = 10.0 ** np.array([-6.0, 6, 0, 3, -3, 1])
     plain = LinearClassifier(penalty=None, **TIGHT | {"tol": 1e-6, "max_iter": 100}).fit(X, CODE)
@@ -184,7 +253,7 @@ def test_interior_points_end_where_dual_ascent_does(name, l1, l2, intercept):
     if reports[1].reason == "certified":
         np.testing.assert_allclose(reports[0].best.objective, reports[1].best.objective, rtol=2e-7)
         np.testing.assert_array_equal(reports[0].best.u == 0, reports[1].best.u == 0)
-    a = reports[0].proof()
+    a = reports[0].dual()
     np.testing.assert_allclose(p.least(a)[0], reports[0].bound)
 
 
@@ -249,7 +318,7 @@ def test_a_row_out_of_its_domain_gets_no_curvature():
 def test_quasi_newton_learns_a_matrix():
     """After as many steps as there are dimensions the direction is Newton's, on a quadratic."""
     A, r = np.diag([1.0, 2.0, 30.0]), np.array([1.0, -1.0, 3.0])
-    guess = Diagonal(Problem(X[:, :3], Y, None, losses.get("squared_error"), 0.0, 0.0, False), np.ones(300))
+    guess = Diagonal(Problem(X[:, :3].copy(), Y, None, losses.get("squared_error"), 0.0, 0.0, False), np.ones(300))
     for e in np.eye(3):
         guess.learn(e, A @ e)
     np.testing.assert_allclose(guess.direction(r), np.linalg.solve(A, r))
@@ -300,7 +369,7 @@ def test_the_dual_starts_where_it_stopped():
     first = Report(0, 1e-6, 500)
     dual(p, np.zeros(6), 0.0, first)
     again = Report(0, 1e-5, 500)
-    dual(p, first.best.u, first.best.b, again, first.best.a())
+    dual(p, first.best.u, first.best.b, again, first.dual())
     assert first.reason == again.reason == "certified" and 5 * len(again.passes) <= len(first.passes)
 
 

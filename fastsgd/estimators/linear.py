@@ -79,9 +79,9 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     Notes
     -----
-    Smooth losses with L2 and not too many columns: a quasi-Newton method that starts from the Hessian of a sample of the
-    rows. All else: proximal-point dual coordinate ascent, and interior points where that takes long and there are not too many
-    columns. Which one is to be faster is estimated beforehand. Softmax: L-BFGS.
+    Smooth losses: a quasi-Newton method that starts from the Hessian of a sample of the rows, or from a diagonal. All else,
+    and wide text: proximal-point dual coordinate ascent, and interior points where that takes long and there are not too many
+    columns. Which is to be faster is estimated beforehand. Softmax: L-BFGS.
 
     References
     ----------

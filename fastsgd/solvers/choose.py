@@ -3,12 +3,17 @@
 import numpy as np
 
 from fastsgd.solvers import dual, interior, newton
+from fastsgd.solvers.hessian import Diagonal, pass_seconds
+from fastsgd.solvers.orthant import orthant
 from fastsgd.solvers.problem import spread
 
 # Seconds by which Newton's method may be the slower one: it is the surer one, and its result the closer
 HEAD_START = 2e-2
 WIDEST = 5000  # columns of the largest Hessian that is kept
 LOOK = 2000  # rows of which a first intercept is taken
+EASY = 12  # passes that a trial without a Hessian has at least
+SPARSE, DENSE = 1.0, 0.35  # of the time of what would come after it, which it has: on sparse data or with L1, on dense
+DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
 
 
 def fastest(problem):
@@ -17,6 +22,18 @@ def fastest(problem):
     if "newton" in times:
         times["newton"] -= HEAD_START
     return min(times, key=times.get)
+
+
+def trial(problem):
+    """How many passes of the quasi-Newton method without a Hessian come first."""
+    others = _others(problem)
+    if not newton.smooth(problem) or ("newton" in others and newton.cheap(problem)):
+        return 0
+    one, strong = pass_seconds(problem), problem.loss.name != "squared_error" and problem.l2 > 0
+    if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
+        return 0
+    other = min(dual.seconds(problem), others.get("newton", np.inf))
+    return max(EASY, int((SPARSE if problem.sparse or problem.l1 > 0 else DENSE) * other / one))
 
 
 def _others(problem):
@@ -30,8 +47,20 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
 
     Where a method has taken the time that another was to take, that one takes over.
     """
-    cold, others, method = w is None, _others(problem), fastest(problem)
+    cold, others = w is None, _others(problem)
     u, b = problem.inward(np.zeros(problem.d) if cold else w, constant(problem) if cold else b)
+    if newton.smooth(problem) and problem.l1 > 0:
+        left = _in_turns(problem, u, b, report, a, seed, others.get("interior", np.inf))
+        if left is not None:
+            interior.interior(problem, *left, report)
+        return
+    passes = trial(problem)
+    if passes:
+        u, b, dual_point, over = newton.descend(problem, u, b, report, Diagonal.of(problem, u, b, seed), passes)
+        if over:
+            return
+        cold, a = False, dual_point()
+    method = fastest(problem)
     if method == "dual":
         time = min(others.values(), default=np.inf)
         left = dual.dual(problem, u, b, report, a, seed, dual.worth(time, problem))
@@ -47,6 +76,24 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
         interior.interior(problem, u, b, report)
     else:
         dual.dual(problem, u, b, report, a, seed)
+
+
+def _in_turns(problem, u, b, report, a, seed, time):
+    """With L1: the quasi-Newton method and dual ascent in turns, each twice as long as the last time, for so many seconds.
+
+    Returns None, or the (u, b) to go on from.
+    """
+    one, epoch = pass_seconds(problem), dual.seconds(problem) / dual.PASSES
+    left, passes, epochs = (u, b, a), trial(problem), dual.PASSES
+    if passes == 0:
+        left, time = dual.dual(problem, *left[:2], report, a, seed, epochs), time - epochs * epoch
+        passes = max(EASY, int(dual.seconds(problem) / one))
+    while left is not None and time > 0:
+        left, time = orthant(problem, *left[:2], report, passes, seed), time - passes * one
+        if left is not None and time > 0:
+            left, time = dual.dual(problem, *left[:2], report, left[2], seed, epochs), time - epochs * epoch
+        passes, epochs = 2 * passes, 2 * epochs
+    return None if left is None else left[:2]
 
 
 def constant(problem):

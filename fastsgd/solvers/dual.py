@@ -5,10 +5,13 @@ coordinate (a row) at a time, exactly, without a step size. After each epoch the
 Anderson's acceleration, to where it is heading.
 """
 
+from functools import partial
+
 import numpy as np
 
 from fastsgd._kernels import solve
 from fastsgd.solvers.hessian import FREE
+from fastsgd.solvers.polish import Polish
 from fastsgd.solvers.report import Step
 from fastsgd.sources.arrays import Table
 
@@ -17,6 +20,7 @@ SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoc
 STRONG = 2.0  # a row's curvature under L2 alone up to which it needs no help
 PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
+WORSE = 0.1  # than the best by this share: back to that
 
 
 def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
@@ -45,7 +49,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    c, since, anderson, epoch = FIRST, 0, Anderson(metric), 0
+    c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p, seconds(p) / PASSES)
+    lowest, best = np.inf, None
     strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
     if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre
         metric[:-1] = M[:] = 0.0
@@ -67,7 +72,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
         bound, z = p.least(a, u, b)
         F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
         estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
-        if report(Step(u, b, F, bound, estimate, lambda: a)):
+        bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
+        if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown.copy()))):
             return None
         if epoch >= epochs:
             return u, b, a
@@ -77,7 +83,12 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
             c = min(2.0 * c, MOST)
         elif since >= 2 and moved < FAST * gap:
             c = max(0.5 * c, LEAST)
-        if c != old:
+        if lowest > F:
+            lowest, best = F, now
+        if lowest + WORSE * abs(lowest) < F and epoch > MEMORY:  # acceleration went astray
+            anderson.forget()
+            centre, since, c = best, 0, old
+        elif c != old:
             kappa, since = _kappa(c, size, found.variance, p.l2, M, n, p.intercept), 0
             anderson.forget()
             centre = now
@@ -101,7 +112,7 @@ def _size(p, u, b):
 def seconds(problem):
     """What a certificate by dual ascent takes, about."""
     values = problem.measures.filled * problem.d if problem.sparse else problem.d
-    return PASSES * (problem.n * (values * (5e-9 if problem.sparse else 1e-9) + 8e-8) + FREE)
+    return PASSES * (problem.n * (values * 5e-9 + 1.6e-7 if problem.sparse else values * 1e-9 + 8e-8) + FREE)
 
 
 def worth(time, problem):

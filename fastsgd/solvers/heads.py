@@ -38,7 +38,7 @@ class Heads:
     W, b : (n_features, K) and (K,) float64
         In the user's units.
     duals : (K, n) float64, or None
-        With keep_duals: the dual points, or minus the slopes, to start from next time.
+        With keep_duals: the dual points of the best bounds, or minus the slopes, to start from next time.
     reports : list of Report
         Of each head; of softmax one for all.
     reason : str
@@ -108,7 +108,7 @@ class Heads:
         if best is not None and h in self.problems:
             self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
             if self.duals is not None:
-                self.duals[h] = report.proof()
+                self.duals[h] = report.dual()
 
     def _solve(self, h):
         if self.stopped is not None:

@@ -6,24 +6,21 @@ from scipy.linalg import blas, cho_factor, cho_solve
 from fastsgd._kernels import solve
 
 ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
-FLAT = 0.1  # of the rows have any curvature: then a bound of it is taken
+FLAT = 4  # rows with any curvature for each column, fewer than which are too few: then a bound of it is taken
 FREE = 2e-4  # seconds that don't count: what Python takes for a pass
 MEMORY = 10  # steps that are remembered
+FEW, FEWER = 2000, 200  # rows of a diagonal's sample at the most, and at the least
 HOPELESS, ROUNDS = (
     0.01,
     6,
 )  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
 
 
-def _huber(near):
-    return near * 1.0 if near.mean() > FLAT else np.ones(len(near))
-
-
 # The curvature of a smooth loss from its slope g: without another exponential.
 CURVATURE = {
     "log_loss": lambda g, y, par: (g + y) * (1.0 - g - y),
     "squared_error": lambda g, y, par: np.ones_like(g),
-    "huber": lambda g, y, par: _huber(abs(g) < par["epsilon"]),
+    "huber": lambda g, y, par: (abs(g) < par["epsilon"]) * 1.0,
     "squared_hinge": lambda g, y, par: (g != 0) * 2.0,
     "modified_huber": lambda g, y, par: ((g != 0) & (abs(g) < 4.0)) * 2.0,
     "squared_epsilon_insensitive": lambda g, y, par: (g != 0) * 2.0,
@@ -34,7 +31,15 @@ CURVATURE = {
 
 def curvature(problem, g):
     """Second derivative of each row's loss where its slope is g."""
+    if flat(problem, g):
+        return np.ones(problem.n)
     return CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+
+
+def flat(problem, g):
+    """Whether too few rows have any, so that a bound of it is taken."""
+    loss = problem.loss
+    return loss.name == "huber" and np.count_nonzero(abs(g) < loss.epsilon) < FLAT * (problem.d + 1)
 
 
 class Approximation:
@@ -45,18 +50,54 @@ class Approximation:
     Nocedal and Wright (2006), Numerical optimization, algorithm 7.4.
     """
 
+    close = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
     known = True  # whether it is one of curvatures, and not of their bound
 
-    def __init__(self):
-        self.pairs = []
+    def __init__(self, sample):
+        self.sample, self.pairs = sample, []
 
     @classmethod
     def at(cls, sample, u, b):
         """Of the curvatures at (u, b)."""
         g = sample.slopes(u, b)[2]
         made = cls(sample, curvature(sample, g))
-        made.known = sample.loss.name != "huber" or (abs(g) < sample.loss.epsilon).mean() > FLAT
+        made.known = not flat(sample, g)
         return made
+
+    def change(self, r, g):
+        """What is added to the sample's slopes g times its share, so that the gradient r becomes 0; and their conjugate then.
+
+        Rows where that leaves the domain of the loss's conjugate get none, and another step is taken. None: in vain.
+        """
+        raise NotImplementedError
+
+    def conjugate(self, g, change):
+        """Of slopes so changed; infinite outside its domain."""
+        return self.sample.loss.conjugate(g + change / self.sample.share, self.sample.y)
+
+    def least(self, problem, u, b, loss, z, g, gradient):
+        """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).
+
+        With a = -g - h t on the sample's rows, t the margins of the step there, and -g on the others, the mean of a x is
+        what the penalty asks for, or near to it; what is left of that is paid for.
+        """
+        sample, l2, (G, g_b) = self.sample, problem.penalties[1], gradient
+        g_s = g if sample is problem else g[sample.at]
+        found = self.change(problem.full(gradient, u), g_s)
+        if found is None:
+            return -np.inf, None
+        change, after = found
+        more, more_b, _ = sample.pull(sample.weighted(change))
+        v, v_b = G + more, (g_b + more_b) if problem.intercept else 0.0
+        if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # more than rounding
+            return -np.inf, None
+        conjugate = sample.mean(after)
+        if sample is not problem:  # of the other rows by Fenchel's equality
+            z_s = z[sample.at]
+            known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
+            conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
+        quadratic = np.divide(v**2, 2.0 * l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
+        return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
 
     def learn(self, s, q):
         """The gradient changed by q along the step s."""
@@ -85,11 +126,9 @@ class Hessian(Approximation):
         Curvatures.
     """
 
-    close = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
-
     def __init__(self, sample, h, H=None):
-        super().__init__()
-        self.sample, self.h = sample, h if sample.c is None else np.where(sample.c > 0, h, 0.0)
+        super().__init__(sample)
+        self.h = h if sample.c is None else np.where(sample.c > 0, h, 0.0)
         self.H = gram(sample, sample.weighted(self.h)) if H is None else H
         H = self.H.copy(order="F")
         diagonal = np.einsum("ii->i", H)
@@ -132,66 +171,59 @@ class Hessian(Approximation):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
         return decrement if self.known else np.inf, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
 
-    def least(self, problem, u, b, loss, z, g, gradient):
-        """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).
-
-        With a = -g - h t on the sample's rows, t the margins of the step there, and -g on the others, the mean of a x is
-        what the penalty asks for; what rounding leaves is paid for. Rows where a leaves the domain of the loss's conjugate
-        get no curvature, and another step is taken.
-        """
-        sample, l2, (G, g_b) = self.sample, problem.penalties[1], gradient
-        g_s = g if sample is problem else g[sample.at]
-        p = self.solve(-problem.full(gradient, u))
-        change = self.h * sample.margins(*problem.split(p))
-        after = sample.loss.conjugate(g_s + change / sample.share, sample.y)
-        less, rounds = self, 0
-        while len(bad := np.flatnonzero(~np.isfinite(after))):
-            rounds += 1
-            if len(bad) > HOPELESS * sample.n + 1 or rounds > ROUNDS:
-                return -np.inf, None
+    def change(self, r, g):
+        less = self
+        for _ in range(1 + ROUNDS):
+            change = less.h * self.sample.margins(*self.sample.split(less.solve(-r)))
+            after = self.conjugate(g, change)
+            bad = np.flatnonzero(~np.isfinite(after))
+            if not len(bad):
+                return change, after
+            if len(bad) > HOPELESS * self.sample.n + 1:
+                break
             less = less.without(bad)
-            p = less.solve(-problem.full(gradient, u))
-            change = less.h * sample.margins(*problem.split(p))
-            after = sample.loss.conjugate(g_s + change / sample.share, sample.y)
-        more, more_b, _ = sample.pull(sample.weighted(change))
-        v, v_b = G + more, (g_b + more_b) if problem.intercept else 0.0
-        if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # more than rounding
-            return -np.inf, None
-        conjugate = sample.mean(after)
-        if sample is not problem:  # of the other rows by Fenchel's equality
-            z_s = z[sample.at]
-            known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
-            conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
-        quadratic = np.divide(v**2, 2.0 * l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
-        return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
+        return None
 
 
 class Diagonal(Approximation):
     """The diagonal of such a matrix: enough for columns that have little to do with one another, and free."""
 
-    close = 1.2  # what is expected is nearly exact
+    @classmethod
+    def of(cls, problem, u, b, seed):
+        """From a few rows."""
+        return cls.at(problem.sample(min(FEW, max(FEWER, problem.n // 10)), seed), u, b)
 
-    def __init__(self, problem, h):
-        super().__init__()
-        usual = max(problem.mean(h), 1e-300)
-        self.l2 = problem.penalties[1]
-        self.diagonal = np.append(usual + self.l2, usual if problem.intercept else [])
+    def __init__(self, sample, h):
+        super().__init__(sample)
+        usual = max(sample.mean(h), 1e-300)
+        self.l2 = sample.penalties[1]
+        self.diagonal = np.append(usual + self.l2, usual if sample.intercept else [])
 
     def solve(self, r):
-        return r / self.diagonal
+        """As long as the last step asks for (Nocedal and Wright, eq. 7.20)."""
+        s, q = self.pairs[-1] if self.pairs else (self.diagonal, self.diagonal**2)
+        return r / self.diagonal * (float(s @ q) / float(q @ (q / self.diagonal)))
 
     def worth(self, problem):
         return np.inf
 
     def expected(self, decrement, r):
         """Both are the gap of minus the slopes, their mean being 0."""
-        gap = 0.5 * float(
-            np.divide(r[: len(self.l2)] ** 2, self.l2, out=np.full(len(self.l2), np.inf), where=self.l2 > 0).sum()
-        )
+        r = r[: len(self.l2)]
+        gap = 0.5 * float(np.divide(r**2, self.l2, out=np.full(len(r), np.inf), where=self.l2 > 0).sum())
         return gap, gap
 
+    def change(self, r, g):
+        """That of the intercept alone."""
+        h = curvature(self.sample, g)
+        usual = self.sample.mean(h)
+        change = h * (-r[-1] / usual if self.sample.intercept and usual > 0 else 0.0)
+        after = self.conjugate(g, change)
+        return (change, after) if np.isfinite(after).all() else None
+
     def least(self, problem, u, b, loss, z, g, gradient):
-        return problem.least(-g)[0], None
+        bound, change = super().least(problem, u, b, loss, z, g, gradient)
+        return (bound, change) if bound > -np.inf else (problem.least(-g)[0], None)
 
 
 # ---------------------------------------------------------------- the matrix, and what it takes

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.hessian import CURVATURE, FREE, Diagonal, Hessian, gram_seconds, pass_seconds, row_seconds
+from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, gram_seconds, pass_seconds, row_seconds
 from fastsgd.solvers.report import Step
 
 FEWEST, COARSE, FINE = 2000, 40, 100  # rows of a sample, of the first and of the last for each column: at least,
@@ -24,13 +24,17 @@ SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
 SHORT, LOST = 0.25, 5  # a step that short means that the Hessian is bad; it counts as so many passes
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
-TRY, WORTH = 2, 5e-3  # passes, and seconds more: a Hessian that takes longer makes a trial of a diagonal worthwhile,
-EASY = 12  # of so many passes
+CHEAPEST = 2, 5e-3  # passes, and seconds more, that a Hessian may take without a trial of a diagonal
+
+
+def smooth(problem):
+    """Whether the loss has curvatures."""
+    return problem.loss.name in CURVATURE
 
 
 def applies(problem):
     """Whether the problem has what Newton's method needs."""
-    return problem.l1 == 0 and problem.loss.name in CURVATURE
+    return problem.l1 == 0 and smooth(problem)
 
 
 def sample_rows(problem):
@@ -47,9 +51,13 @@ def sample_rows(problem):
 def seconds(problem):
     """What a certificate by Newton's method takes, about."""
     rows = sample_rows(problem)
-    hessian, passes = gram_seconds(problem, rows), 5 + 200 * problem.d / rows
-    passes += EASY if hessian > TRY * pass_seconds(problem) + WORTH else 0
-    return 2.0 * hessian + passes * pass_seconds(problem)
+    return 2.0 * gram_seconds(problem, rows) + (5 + 200 * problem.d / rows) * pass_seconds(problem)
+
+
+def cheap(problem):
+    """Whether its Hessian is."""
+    passes, more = CHEAPEST
+    return gram_seconds(problem, sample_rows(problem)) <= passes * pass_seconds(problem) + more
 
 
 def worth(time, problem):
@@ -71,11 +79,6 @@ def newton(problem, u, b, report, cold=True, seed=0, most=np.inf):
     learning.
     """
     rows, quadratic = sample_rows(problem), problem.loss.name == "squared_error"
-    if gram_seconds(problem, rows) > TRY * pass_seconds(problem) + WORTH:
-        u, b, _, over = descend(problem, u, b, report, Diagonal.at(problem.sample(FEWEST, seed), u, b), EASY)
-        if over:
-            return None
-        cold = False
     sample = problem if rows == problem.n else problem.sample(rows, seed)
     parts, hessian = [sample], None
     while cold and not quadratic and parts[0].n > GROWTH * max(FEWEST, COARSE * problem.d):

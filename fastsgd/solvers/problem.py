@@ -19,7 +19,8 @@ from fastsgd.sources import _scale
 # Of each column: mean and variance (on CSR 0 and the mean square); what is subtracted and divided by. Share of values that
 # are to be worked on.
 Measures = namedtuple("Measures", "mean variance centre scale filled")
-LOOK = 2048  # rows from which centre and size of the columns are taken: at least so many
+LOOK, GLANCE = 2048, 256  # rows from which centre and size of the columns are taken; for the share of zeros
+BLOCK = 1 << 14  # values that are taken at once, to stay in the cache
 
 
 class Problem:
@@ -63,11 +64,18 @@ class Problem:
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
             mean, variance, zeros = np.zeros(self.d), sums[:, 0] / self.n, np.ones(self.d)
         else:
-            some = self.X.take(spread(self.n, LOOK, 0), axis=0).astype(np.float64)
-            mean = some.mean(axis=0) if self.intercept else np.zeros(self.d)
-            zeros = 1.0 - np.count_nonzero(some, axis=0) / len(some)
-            some -= mean
-            variance = np.einsum("ij,ij->j", some, some) / len(some)
+            rows = spread(self.n, LOOK, 0)
+            zeros = (self.X[rows[:: len(rows) // GLANCE + 1]] == 0).mean(axis=0)
+            shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
+            mean, variance = np.zeros(self.d), np.zeros(self.d)
+            _scale.dense_moments(
+                self.X, rows, 0, len(rows), None, 1 + BLOCK // (1 + self.d), shift, np.zeros(1), mean, variance
+            )
+            variance /= len(rows)
+            if self.intercept:
+                mean += shift
+            else:
+                variance, mean = variance + mean**2, np.zeros(self.d)
             for j in np.flatnonzero(variance <= 1e-24 * mean**2):
                 column = self.X[:, j].astype(np.float64)
                 mean[j] = column.mean() if self.intercept else 0.0

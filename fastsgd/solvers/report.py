@@ -38,15 +38,15 @@ class Step:
 
 
 class Report:
-    """Called by a solver with each Step; True says stop. Keeps the best iterate and the best bound.
+    """Called by a solver with each Step; True says stop. Keeps the best iterate, and the best bound with its dual point.
 
     Attributes
     ----------
     head : int
     best : Step or None
     bound : float
-    proof : callable or None
-        Makes the dual point of that bound, or of the best iterate where there is no bound.
+    witness : Step or None
+        That whose dual point has this bound; None while that is not better than what was known.
     passes : list of (objective, gap, seconds)
         Of the best iterate after each pass; the gap is absolute.
     reason : str or None
@@ -58,12 +58,16 @@ class Report:
     def __init__(self, head, tol, max_iter, each=None, least=0.0, bound=-np.inf):
         self.head, self.least = head, least
         self.tol, self.max_iter, self.each = tol, max_iter, each
-        self.best, self.bound, self.proof, self.passes, self.reason = None, bound, None, [], None
-        self.started, self._small, self._proven = perf_counter(), 0, False
+        self.best, self.bound, self.witness, self.passes, self.reason = None, bound, None, [], None
+        self.started, self._small = perf_counter(), 0
 
     @property
     def gap(self):
         return np.inf if self.best is None else max(0.0, self.best.objective - self.bound)
+
+    def dual(self):
+        """The dual point (n,) of the best bound; where there is no bound, of the best iterate."""
+        return (self.witness or self.best).a()
 
     @property
     def relative_gap(self):
@@ -75,10 +79,7 @@ class Report:
         if self.best is None or step.objective <= self.best.objective:
             self.best = step
         if step.bound > self.bound:
-            self.proof, self._proven = step.a, True
-        elif step is self.best and not self._proven:
-            self.proof = step.a
-        self.bound = max(self.bound, step.bound)
+            self.bound, self.witness = step.bound, step
         self.passes.append((self.best.objective, self.gap, perf_counter() - self.started))
         aim = self.tol * abs(self.best.objective)
         if step.estimate <= 0.1 * aim:

@@ -1,17 +1,14 @@
-"""Softmax regression: L-BFGS of SciPy on the compiled loss and its slopes, in coordinates of one size."""
+"""Softmax regression: L-BFGS of SciPy, in coordinates of one size."""
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
-from fastsgd import engine
-from fastsgd._kernels.plan import Plan
-from fastsgd.schedules import Constant
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
 
-ROWS = 4096  # margins that are worked out at once
-CHECK = 5  # iterations between two certificates
+VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay in the cache
+FALL = 5  # iterations, over which the fall of F is what is left of it, about: for the estimate
+CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
 
 
@@ -26,89 +23,132 @@ def softmax(heads, report):
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    table, K, l2 = heads.table, heads.K, heads.l2
-    still = Constant().bind(eta0=1.0, alpha=0.0, power_t=0.0, loss=heads.loss, pass_rows=None, passes=1)
-    plan = Plan(heads.loss, still, l1=0.0, l2=l2, intercept_decay=float(heads.intercept))
-    frame = Problem(table.X, np.zeros(table.n_rows), table.s, heads.loss, 0.0, l2, heads.intercept)
-    d, l2 = frame.d, frame.penalties[1][:, None]
-    dtype, width = table.X.dtype, K if K == 1 else -(-K // 4) * 4
-
-    def value(x):
-        U, b = x[: d * K].reshape(d, K), x[d * K :]
-        W = np.zeros((d, width), dtype)
-        W[:, :K] = U / frame.scale[:, None]
-        loss, G, g = engine.slopes(table, plan, W, b - frame.centre @ (U / frame.scale[:, None]))
-        G = (G[:, :K] - np.outer(frame.centre, g)) / frame.scale[:, None] + l2 * U
-        F = float(loss.sum() + 0.5 * (l2 * U * U).sum())
-        return F, np.append(G, g if heads.intercept else np.zeros(K))
-
-    passes, last = 0, []
+    F = Objective(heads.table, heads.K, heads.l2, heads.intercept)
+    frame, seen = F.frame, []
 
     def each(intermediate_result):
-        nonlocal passes
-        passes += 1
-        x, F = intermediate_result.x, float(intermediate_result.fun)
-        last.append(F)
-        U, b = x[: d * K].reshape(d, K).copy(), x[d * K :].copy()
-        fall = (last[-CHECK] - F) if len(last) >= CHECK else np.inf
-        bound = -np.inf
-        if passes % CHECK == 0 or fall <= 0.1 * heads.tol * F:
-            bound = _least(frame, table, U, b, l2)
-        heads.W[:], heads.b[:] = U / frame.scale[:, None], b - frame.centre @ (U / frame.scale[:, None])
-        estimate = fall if fall > 0 and not heads.l2 else np.inf
-        if report(Step(U, b, F, bound, estimate)):
+        x, value = intermediate_result.x, float(intermediate_result.fun)
+        seen.append(value)
+        U, b = F.split(x.copy())
+        heads.W[:], heads.b[:] = F.outward(U, b)
+        fall = seen[-FALL] - value if len(seen) >= FALL else np.inf
+        if not np.array_equal(F.at, x):
+            F(x)
+        bound, aim = F.bound, heads.tol * abs(value)
+        if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
+            F(np.append(U, b + F.step))
+            bound = max(bound, F.bound)
+        if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
             raise _Over
 
-    U, b = heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W
-    x = np.append(U, b)
+    start = np.append(heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W)
+    never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
-        found = minimize(
-            value,
-            x,
-            jac=True,
-            method="L-BFGS-B",
-            callback=each,
-            options={"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0},
-        )
+        found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
     except _Over:
         return
-    U, b = found.x[: d * K].reshape(d, K), found.x[d * K :]
-    report(Step(U, b, float(found.fun), _least(frame, table, U, b, l2), stuck=True))
-    heads.W[:], heads.b[:] = U / frame.scale[:, None], b - frame.centre @ (U / frame.scale[:, None])
+    value, _ = F(found.x)
+    U, b = F.split(found.x)
+    report(Step(U, b, value, F.bound, stuck=True))
+    heads.W[:], heads.b[:] = F.outward(U, b)
 
 
-def _least(frame, table, U, b, l2):
-    """A lower bound: -mean sum_k q_k log q_k - |V|^2 / (2 l2), V = mean x (y - q)', q the softmax at the best intercept."""
-    n, K = table.n_rows, len(b)
-    y = table.y if table.y is not None else (table.code[:, None] == np.arange(K)) * 1.0
-    c = np.ones(n) if frame.c is None else frame.c
-    Z = np.empty((n, K))
-    W, b = U / frame.scale[:, None], b - frame.centre @ (U / frame.scale[:, None])
-    for lo in range(0, n, ROWS):
-        Z[lo : lo + ROWS] = frame.X[lo : lo + ROWS].astype(np.float64) @ W + b
-    shift, total = np.zeros(K), c @ y / n
-    for _ in range(30 if frame.intercept else 0):  # Newton: the mean of q is that of y
-        Q = _softmax(Z + shift)
-        left = c @ Q / n - total
-        if abs(left).max() <= 1e-14:
-            break
-        H = np.diag(c @ Q / n) - (Q * c[:, None]).T @ Q / n
-        shift -= np.linalg.lstsq(H, left, rcond=1e-12)[0]
-        if not np.isfinite(shift).all():
+class Objective:
+    """F and its gradient at x = (U, b), and a lower bound of min F from the same pass.
+
+    With q the softmax of each row, p a distribution for all, and 0 <= t <= 1 so that the mean of (1 - t) q + t p is that of
+    y, the dual objective there is at least ::
+
+        (1 - t) mean H(q) + t H(p) - |V|^2 / (2 l2),    V = mean x (y - (1 - t) q - t p)',   H(q) = -sum_k q_k log q_k
+
+    as the entropy H is concave.
+
+    Attributes
+    ----------
+    at : (d K + K,)
+        The last x.
+    bound : float
+        That of it.
+    ideal : float
+        About the gap there with the best intercepts.
+    step : (K,)
+        To those, by Newton's method.
+    """
+
+    def __init__(self, table, K, l2, intercept):
+        self.table, self.K, self.intercept = table, K, intercept
+        self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept)
+        self.l2 = self.frame.penalties[1]
+        n, d = table.X.shape
+        self.rows = max(64, VALUES // (K + (0 if table.sparse else d)))
+        self.at, self.bound = None, -np.inf
+        self.xy, self.x, self.y = np.zeros((K, d)), np.zeros((1, d)), np.zeros(K)
+        for X, y, c in self.parts():
+            y = y * c
+            self.xy, self.x, self.y = self.xy + y @ X, self.x + c @ X, self.y + y.sum(axis=1)
+        self.xy, self.x, self.y = self.inward(self.xy, self.y), self.inward(self.x, np.full(1, n)), self.y / n
+
+    def parts(self):
+        """Rows of X in float64, their targets (K, rows), and their weights (1, rows)."""
+        table, c = self.table, self.frame.c
+        for lo in range(0, table.n_rows, self.rows):
+            here = slice(lo, min(lo + self.rows, table.n_rows))
+            X = table.X[here].astype(np.float64, copy=False)
+            y = (table.code[here] == np.arange(self.K)[:, None]) * 1.0 if table.y is None else table.y[here].T
+            yield X, y, np.ones((1, X.shape[0])) if c is None else c[None, here]
+
+    def inward(self, G, g):
+        """Means of c x, of x in the coordinates of the problem: sums of it and of c, one for each row of G."""
+        return (G - np.outer(g, self.frame.centre)) / (self.frame.scale * self.frame.n)
+
+    def split(self, x):
+        d = self.frame.d
+        return x[: d * self.K].reshape(d, self.K), x[d * self.K :]
+
+    def outward(self, U, b):
+        """(W, b) in the user's units."""
+        W = U / self.frame.scale[:, None]
+        return W, b - self.frame.centre @ W
+
+    def __call__(self, x):
+        frame, n = self.frame, self.frame.n
+        U, b = self.split(x)
+        W, shift = self.outward(U, b)
+        loss, entropy, G, q, B = 0.0, 0.0, np.zeros((self.K, frame.d)), np.zeros(self.K), np.zeros((self.K, self.K))
+        for X, y, c in self.parts():
+            Z = np.ascontiguousarray((X @ W).T) if self.table.sparse else W.T @ X.T
+            Z += shift[:, None]
+            Z -= Z.max(axis=0)
+            Q = np.exp(Z)
+            total = Q.sum(axis=0)
+            Q /= total
+            B += (c * Q) @ Q.T
+            Q *= c
+            log = c @ np.log(total)
+            loss += float((log - np.vdot(y * c, Z)).sum())
+            entropy += float((log - np.vdot(Q, Z)).sum())
+            q += Q.sum(axis=1)
+            Q -= y * c
+            G += (X.T @ Q.T).T if self.table.sparse else Q @ X
+        slope = q / n - self.y
+        G = self.inward(G, slope * n)
+        self.at, self.bound = x.copy(), self.least(G, q / n, entropy / n)
+        r = G.T + self.l2[:, None] * U
+        quadratic = np.divide(r**2, 2.0 * self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
+        self.ideal, self.step = float(quadratic.sum()), np.zeros(self.K)
+        if self.intercept and np.isfinite(B).all():
+            self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
+        value = loss / n + 0.5 * float((self.l2[:, None] * U * U).sum())
+        return value, np.append(r, slope if self.intercept else np.zeros(self.K))
+
+    def least(self, G, q, entropy):
+        """From mean x (q - y)', mean q and mean H(q)."""
+        if not (self.l2 > 0).all() or not np.isfinite(entropy):
             return -np.inf
-    Q = _softmax(Z + shift)
-    if frame.intercept and abs(c @ Q / n - total).max() > 1e-10:
-        return -np.inf
-    R = c[:, None] * (y - Q)
-    V = np.zeros((frame.d, K))
-    for lo in range(0, n, ROWS):
-        V += frame.X[lo : lo + ROWS].astype(np.float64).T @ R[lo : lo + ROWS]
-    V = (V - np.outer(frame.centre, R.sum(axis=0) * frame.intercept)) / (frame.scale[:, None] * n)
-    if not (l2 > 0).all():
-        return -np.inf
-    entropy = -(c @ np.where(Q > 0, Q * np.log(np.maximum(Q, 1e-300)), 0.0).sum(axis=1)) / n
-    return float(entropy - (V * V / (2.0 * l2)).sum())
-
-
-def _softmax(Z):
-    return np.exp(Z - logsumexp(Z, axis=1, keepdims=True))
+        V, p, over = -G, self.y, np.maximum(q - self.y, 0.0)
+        if self.intercept and over.any():
+            t = float((over / q).max())
+            p = np.maximum(self.y - (1.0 - t) * q, 0.0) / t
+            V = self.xy - (1.0 - t) * (self.xy + G) - t * p[:, None] * self.x
+            entropy = (1.0 - t) * entropy - t * float((p * np.log(np.maximum(p, 1e-300))).sum())
+        return entropy - float((V * V / (2.0 * self.l2)).sum())

@@ -1,0 +1,76 @@
+"""Smooth losses with L1: a quasi-Newton method that stays in one orthant at a time."""
+
+from functools import partial
+
+import numpy as np
+
+from fastsgd.solvers.hessian import Diagonal
+from fastsgd.solvers.newton import SUFFICIENT
+from fastsgd.solvers.report import Step
+
+LEAST, EXACT = 1e-10, 1e-14  # a step, and a share of F, that may be rounding
+CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out, which takes half a pass
+
+
+def orthant(problem, u, b, report, most, seed=0):
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop; at most so many passes.
+
+    Returns
+    -------
+    None, or (u, b, a)
+        Where it was then, or got stuck; a is the dual point.
+
+    References
+    ----------
+    Andrew and Gao (2007), Scalable training of L1-regularized log-linear models.
+    """
+    hessian = Diagonal.of(problem, u, b, seed)
+    loss, _, g, gradient = problem.slopes(u, b)
+    F, passes = loss + problem.penalty(u), 1
+    while True:
+        r, gap, bound = descent(problem, u, gradient), expected(problem, u, gradient, F), -np.inf
+        if gap <= CLOSE * report.tol * abs(F):
+            bound = problem.least(-g)[0]
+        if report(Step(u, b, F, bound, gap, partial(np.negative, g))):
+            return None
+        if passes >= most:
+            return u, b, -g
+        p = hessian.direction(r)
+        p[p * r <= 0] = 0.0
+        (step, step_b), side, size = problem.split(p), np.where(u != 0, np.sign(u), np.sign(r[: problem.d])), 1.0
+        while True:
+            new = u + size * step
+            new[new * side <= 0] = 0.0
+            moved = np.append(new - u, size * step_b if problem.intercept else [])
+            loss, _, g_new, gradient_new = problem.slopes(new, b + size * step_b)
+            passes, there, slope = passes + 1, loss + problem.penalty(new), float(r @ moved)
+            if there <= F - SUFFICIENT * slope + EXACT * abs(F):
+                break
+            bend = there - F + slope  # to the least of the parabola
+            size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) and bend > 0 else 0.05
+            if size < LEAST:
+                bound = problem.least(-g)[0]
+                stuck = report(Step(u, b, F, bound, gap, partial(np.negative, g), stuck=gap <= report.tol * abs(F)))
+                return None if stuck else (u, b, -g)
+        hessian.learn(moved, problem.full(gradient_new, new) - problem.full(gradient, u))
+        u, b, F, g, gradient = new, b + size * step_b, there, g_new, gradient_new
+
+
+def descent(problem, u, gradient):
+    """Minus the subgradient of least size; the intercept last."""
+    l1 = problem.penalties[0]
+    r = -problem.full(gradient, u)
+    there = r[: problem.d]
+    at_zero = np.sign(there) * np.maximum(abs(there) - l1, 0.0)
+    there[:] = np.where(u != 0, there - l1 * np.sign(u), at_zero)
+    return r
+
+
+def expected(problem, u, gradient, F):
+    """About the gap of minus the slopes, once they are brought to where the dual objective is finite."""
+    (l1, l2), v = problem.penalties, -gradient[0]
+    over = np.maximum(abs(v) - l1, 0.0)
+    free = (l2 == 0) & (over > 0)
+    shrink = float((over[free] / abs(v[free])).max(initial=0.0))
+    quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(problem.d), where=l2 > 0)
+    return abs(problem.penalty(u) - float(v @ u) + float(quadratic.sum())) + shrink * abs(F)
