@@ -12,7 +12,6 @@ typedef int32_t i4 __attribute__((vector_size(16)));
 typedef int64_t l4 __attribute__((vector_size(32)));
 #define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
-    static inline double N##_sum(V a) { return ((double)a[0] + a[2]) + ((double)a[1] + a[3]); }              \
     static inline V N##_set(T a, T b, T c, T d) { return (V){a, b, c, d}; }                                  \
     static inline V N##_twice(V a) { return (V){a[0], a[1], a[0], a[1]}; }                                   \
     static inline V N##_sub(V a, V b) { return a - b; }                                                      \
@@ -31,7 +30,6 @@ typedef struct { float v[4]; } f4;
 typedef struct { double v[4]; } d4;
 #define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
-    static inline double N##_sum(V a) { return ((double)a.v[0] + a.v[2]) + ((double)a.v[1] + a.v[3]); }      \
     static inline V N##_set(T a, T b, T c, T d) { V v = {{a, b, c, d}}; return v; }                          \
     static inline V N##_twice(V a) { a.v[2] = a.v[0]; a.v[3] = a.v[1]; return a; }                           \
     static inline V N##_sub(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] -= b.v[l]; return a; }         \
