@@ -19,8 +19,6 @@ from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegress
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-RNG = np.random.default_rng(0)
-
 
 def flights(make, regression=False):
     """Rows to learn from and others, late or not, or the delay in minutes."""
@@ -37,12 +35,14 @@ def raw(flight_data):
 
 
 def tortured(flight_data):
+    rng = np.random.default_rng(0)
+
     def make(*parts):
         for X in (parts := raw(flight_data)(*parts)):
             X[:, 0] *= 1e6
             X[:, 1] *= 1e-6
             X[:, 2] = 7.7
-            X[:, 3] = RNG.random(len(X)) < 1e-3
+            X[:, 3] = rng.random(len(X)) < 1e-3
         return parts
 
     return make
@@ -51,17 +51,19 @@ def tortured(flight_data):
 def words(binary):
     """As text is."""
     X, y = text(20_000, 30_000)
-    w = RNG.standard_normal(X.shape[1])
-    return train_test_split(X, y == 1 if binary else X @ w + 0.3 * RNG.standard_normal(len(y)), random_state=0)
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(X.shape[1])
+    return train_test_split(X, y == 1 if binary else X @ w + 0.3 * rng.standard_normal(len(y)), random_state=0)
 
 
 def ratings():
     """A user and a thing in each row."""
     n, users, things = 200_000, 5000, 2000
-    u, i = (users * RNG.random(n) ** 3).astype(int), (things * RNG.random(n) ** 2).astype(int)
+    rng = np.random.default_rng(0)
+    u, i = (users * rng.random(n) ** 3).astype(int), (things * rng.random(n) ** 2).astype(int)
     one = np.ones(2 * n, np.float32)
     X = sp.csr_matrix((one, np.column_stack([u, users + i]).ravel(), np.arange(0, 2 * n + 1, 2)), (n, users + things))
-    y = X @ (0.6 * RNG.standard_normal(users + things)) + RNG.standard_normal(n) > 0
+    y = X @ (0.6 * rng.standard_normal(users + things)) + rng.standard_normal(n) > 0
     return train_test_split(X, y, random_state=0)
 
 

@@ -101,6 +101,8 @@ class Auto:
             return out, np.zeros(K)
         if self.sparse:
             out[:, :K] = self.records[:, 1::RECORD]
+            if l1 > 0:  # an average of weights that were not 0 once would never be
+                out[:, :K] *= self.records[:, ::RECORD] != 0
             for k in np.flatnonzero(self._best()):
                 out[:, k] *= self._rest(k, l2)
             return out, self.heads[:, B_AVG].copy()

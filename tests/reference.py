@@ -360,6 +360,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     j = np.flatnonzero(seen)
     for k in np.flatnonzero(rule):
         A[j, k] *= rest(j, k, curvature.h[k], bH[k] / t)
+    if l1 > 0:
+        A = A * (W != 0)
     return A, b_avg, t + 1, sums, rule
 
 

@@ -180,6 +180,9 @@ def test_the_first_pass_may_have_less_l2_and_twenty_have_all_of_it(dtype, penalt
     one, twenty = (SGDClassifier("log_loss", **AUTO | given | {"max_iter": n}).fit(X, y) for n in (1, 20))
     assert objective(twenty) <= objective(solved) * 1.01
     assert (twenty.auto_rule_ == "average").all()
+    if penalty == "l1":
+        zeros = [np.mean(est.coef_ == 0) for est in (one, twenty, solved)]
+        assert min(zeros) > 0.9 * max(zeros) > 0.5
     if penalty == "l2":
         assert log_loss(other, one.predict_proba(held)) < 0.98 * log_loss(other, solved.predict_proba(held))
 

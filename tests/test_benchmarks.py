@@ -88,6 +88,11 @@ def test_versus_plain():
     assert body[2] == "" and "one thread" in body[3]
 
 
+def test_one_pass():
+    head, _, row = run(str(FOLDER / "one_pass.py"), "ratings").splitlines()
+    assert head.count("|") == row.count("|") and float(row.split("|")[4]) < 1.02
+
+
 def test_versus_readers():
     head, _, *body = run(str(FOLDER / "versus_readers.py"), "--small", "--repeats", "1").splitlines()
     assert {line.count("|") for line in body[:-2]} == {head.count("|")} and "one thread" in body[-1]

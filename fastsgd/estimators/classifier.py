@@ -151,9 +151,9 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     the step leads to, so that none is too long. On dense data they are made in coordinates centred and scaled by the mean
     and variance of the columns so far; on CSR each weight has its own precision. The weights are averaged. Without a
     penalty, multiplying a column by a number changes no prediction; the penalty is, as ever, on `coef_`. With an L1 penalty
-    few coefficients are exactly 0, as they are averages. It needs optimizer="sgd" and batch_size=1, starts from zero, and
-    `eta` in `history_` is NaN. A row whose values are many thousand times those of all others, in most columns, sets
-    their scale, and the other rows are hardly seen: remove such rows.
+    a coefficient on CSR is 0 where the weight is 0 that was averaged last; on dense data few are exactly 0. It needs
+    optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. A row whose values are many thousand
+    times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such rows.
 
     In the first pass over CSR, and in `partial_fit`, which takes its rows as new, learning_rate="auto" takes alpha as the
     most that L2 may be. A weight pays it for the rows that have its feature, not for all rows, so that rare features are held
