@@ -119,6 +119,7 @@ class Hessian(Approximation):
 
     def __init__(self, sample, h, H=None):
         super().__init__(sample)
+        self.bounds = sample.loss.name == "huber" and bool(h.all())  # not curvatures, but what they are at most
         self.h = h if sample.c is None else np.where(sample.c > 0, h, 0.0)
         self.H = gram(sample, sample.weighted(self.h)) if H is None else H
         H = self.H.copy(order="F")
@@ -159,7 +160,8 @@ class Hessian(Approximation):
 
     def expected(self, decrement, r):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
-        return decrement, 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+        gap = 0.5 * decrement * (1.0 + 1.0 / self.sample.share)
+        return (np.inf if self.bounds else decrement), gap
 
     def change(self, r, g):
         less = self

@@ -22,6 +22,7 @@ PASSES = 20  # over a sample at the most
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
 SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
 SHORT, LOST = 0.25, 5  # a step that short means that the Hessian is bad; it counts as so many passes
+FLAT = 10  # passes of huber: where few rows are near their targets its curvature says little, and dual ascent is better
 ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
 CHEAPEST = 2, 5e-3  # passes, and seconds more, that a Hessian may take without a trial of a diagonal
 
@@ -81,7 +82,8 @@ def newton(problem, u, b, report, cold=True, seed=0):
         if cold and part is not problem:
             u, b, *_ = descend(part, u, b, Quiet(part), hessian or Hessian.at(part, u, b))
         hessian = Hessian.at(part, u, b)
-    *left, over = descend(problem, u, b, report, hessian)
+    most = FLAT if problem.loss.name == "huber" else np.inf
+    *left, over = descend(problem, u, b, report, hessian, most)
     return None if over else left
 
 
