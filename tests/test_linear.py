@@ -165,6 +165,16 @@ def test_hinge_on_raw_columns_is_certified():
     assert est.stop_reason_ == "certified" and est.n_iter_ < 100
 
 
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_huber_far_below_the_noise_is_certified(penalty):
+    """Next to absolute errors: hardly a row has any curvature."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((300, 8)) * 10.0 ** rng.uniform(-2, 2, 8)
+    y = 100.0 * (A / A.std(axis=0) @ rng.standard_normal(8) + rng.standard_normal(300))
+    est = LinearRegressor(losses.Huber(0.5), penalty=penalty, alpha=1e-2, tol=1e-3, random_state=0).fit(A, y)
+    assert est.stop_reason_ == "certified" and est.n_iter_ < 200
+
+
 @pytest.mark.parametrize("penalties", [(0.0, 1e-4), (0.01, 0.0), (0.01, 1e-4)])
 @pytest.mark.parametrize("loss", ["hinge", "log_loss", "epsilon_insensitive"])
 def test_a_polished_dual_point_is_feasible(loss, penalties):

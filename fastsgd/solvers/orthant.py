@@ -28,7 +28,7 @@ def orthant(problem, u, b, report, most, seed=0):
     loss, _, g, gradient = problem.slopes(u, b)
     F, passes = loss + problem.penalty(u), 1
     while True:
-        r, gap, bound = descent(problem, u, gradient), expected(problem, u, gradient, F), -np.inf
+        r, gap, bound = descent(problem, u, gradient), expected(problem, u, g, gradient, F), -np.inf
         if gap <= CLOSE * report.tol * abs(F):
             bound = problem.least(-g)[0]
         if report(Step(u, b, F, bound, gap, partial(np.negative, g))):
@@ -66,11 +66,12 @@ def descent(problem, u, gradient):
     return r
 
 
-def expected(problem, u, gradient, F):
+def expected(problem, u, g, gradient, F):
     """About the gap of minus the slopes, once they are brought to where the dual objective is finite."""
     (l1, l2), v = problem.penalties, -gradient[0]
     over = np.maximum(abs(v) - l1, 0.0)
     free = (l2 == 0) & (over > 0)
     shrink = float((over[free] / abs(v[free])).max(initial=0.0))
+    shrink += 2.0 * abs(gradient[1]) / max(problem.mean(abs(g)), 1e-300)
     quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(problem.d), where=l2 > 0)
     return abs(problem.penalty(u) - float(v @ u) + float(quadratic.sum())) + shrink * abs(F)
