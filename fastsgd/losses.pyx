@@ -175,7 +175,7 @@ cdef class Hinge(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
-        self.implicit_fn, self.conjugate_fn = hinge_implicit, hinge_conjugate
+        self.implicit_fn, self.conjugate_fn, self.hinge = hinge_implicit, hinge_conjugate, True
 
 
 cdef class Perceptron(Loss):
@@ -184,7 +184,7 @@ cdef class Perceptron(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 0.0
-        self.implicit_fn, self.conjugate_fn = hinge_implicit, hinge_conjugate
+        self.implicit_fn, self.conjugate_fn, self.hinge = hinge_implicit, hinge_conjugate, True
 
 
 cdef class LogLoss(Loss):

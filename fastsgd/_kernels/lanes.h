@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
+#define fastsgd_one_by_one() __asm__ volatile("")
 typedef float f4 __attribute__((vector_size(16), aligned(4)));
 typedef double d4 __attribute__((vector_size(32), aligned(8)));
 typedef int32_t i4 __attribute__((vector_size(16)));
@@ -21,8 +22,10 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
     static inline V N##_soft(V a, T t) { return (V)(((I)(a - t) & (a > t)) | ((I)(a + t) & (a < -t))); }     \
+    static inline T N##_sum(V a) { a += (V){a[2], a[3], a[0], a[1]}; return a[0] + a[1]; }                   \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }
 #else
+#define fastsgd_one_by_one()
 typedef struct { float v[4]; } f4;
 typedef struct { double v[4]; } d4;
 #define FASTSGD_LANES(T, V, N, I)                                                                            \
@@ -41,9 +44,30 @@ typedef struct { double v[4]; } d4;
         for (l = 0; l < 4; l++) a.v[l] = a.v[l] > t ? a.v[l] - t : a.v[l] < -t ? a.v[l] + t : 0;             \
         return a;                                                                                            \
     }                                                                                                        \
+    static inline T N##_sum(V a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }                           \
     static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }
 #endif
 FASTSGD_LANES(float, f4, f4, i4)
 FASTSGD_LANES(double, d4, d4, l4)
+
+/* x . w in 16 independent sums, so that no addition waits for the one before, and in fours; added up as vectors are. */
+#define FASTSGD_DOT(T, V, N)                                                                                 \
+    static inline T N##_dot(const T *x, const T *w, ptrdiff_t n) {                                           \
+        T lane[16] = {0}, rest = 0;                                                                          \
+        V few = N##_zero();                                                                                  \
+        ptrdiff_t k = 0;                                                                                     \
+        int i;                                                                                               \
+        for (; k + 16 <= n; k += 16)                                                                         \
+            for (i = 0; i < 16; i++) lane[i] += x[k + i] * w[k + i];                                         \
+        for (; k + 4 <= n; k += 4) few = N##_add(few, N##_mul(N##_load(x + k), N##_load(w + k)));            \
+        for (; k < n; k++) {                                                                                 \
+            rest += x[k] * w[k];                                                                             \
+            fastsgd_one_by_one();                                                                            \
+        }                                                                                                    \
+        for (i = 0; i < 16; i += 4) few = N##_add(few, N##_load(lane + i));                                  \
+        return rest + N##_sum(few);                                                                          \
+    }
+FASTSGD_DOT(float, f4, f4)
+FASTSGD_DOT(double, d4, d4)
 
 #endif

@@ -88,7 +88,7 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last
 cdef inline double soft_dot(const floating* x, const index* ix, Py_ssize_t n, const floating* g, floating tau) noexcept nogil:
     """x . w."""
     cdef Py_ssize_t k = 0
-    cdef floating lane[4]
+    cdef floating s
     cdef f4 a = f4_zero()
     cdef d4 b = d4_zero()
     while k + 4 <= n:
@@ -98,14 +98,14 @@ cdef inline double soft_dot(const floating* x, const index* ix, Py_ssize_t n, co
             b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), tau)))
         k += 4
     if floating is float:
-        f4_store(lane, a)
+        s = f4_sum(a)
     else:
-        d4_store(lane, b)
+        s = d4_sum(b)
     while k < n:
-        lane[0] += x[k] * soft(g[ix[k]], tau)
+        s += x[k] * soft(g[ix[k]], tau)
         one_by_one()
         k += 1
-    return (lane[0] + lane[1]) + (lane[2] + lane[3])
+    return s
 
 
 cdef inline floating had(floating g, floating q, floating u, floating tau, floating rate) noexcept nogil:

@@ -21,6 +21,7 @@ cdef struct Params:
     loss_fn slope
     losses_fn many          # both, for many predictions; or NULL
     both_fn one             # both, for one prediction; or NULL
+    bint hinge              # it is hinge_both
     int coupled             # many takes the heads of one row together
     const double* loss_par
     schedule_fn schedule

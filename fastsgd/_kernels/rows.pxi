@@ -8,23 +8,20 @@ import numpy as np
 
 from fastsgd._philox cimport LANES, philox
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
-from fastsgd.losses cimport implicit_step
+from fastsgd.losses cimport hinge_both, implicit_step
 
 cdef extern from *:
     """
     #if defined(__GNUC__) || defined(__clang__)
     #define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
     #define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
-    #define fastsgd_one_by_one() __asm__ volatile("")
     #else
     #define fastsgd_near(p) ((void)(p))
     #define fastsgd_far(p) ((void)(p))
-    #define fastsgd_one_by_one()
     #endif
     """
     void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
     void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
-    void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
 
 
 cdef inline floating root(floating x) noexcept nogil:
@@ -34,33 +31,8 @@ cdef inline floating root(floating x) noexcept nogil:
         return sqrt(x)
 
 
-cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
-    """x . w in 16 independent sums, so that no addition waits for the one before."""
-    cdef floating lane[16]
-    cdef floating few[4]
-    cdef floating s = 0
-    cdef Py_ssize_t k = 0, i
-    for i in range(16):
-        lane[i] = 0
-    for i in range(4):
-        few[i] = 0
-    while k + 16 <= n:
-        for i in range(16):
-            lane[i] += x[k + i] * w[k + i]
-        k += 16
-    while k + 4 <= n:
-        for i in range(4):
-            few[i] += x[k + i] * w[k + i]
-        k += 4
-    while k < n:
-        s += x[k] * w[k]
-        one_by_one()
-        k += 1
-    for i in range(16):
-        s += lane[i]
-    return s + ((few[0] + few[1]) + (few[2] + few[3]))
-
 cdef extern from "lanes.h":
+    void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
     ctypedef float f4
     ctypedef double d4
     f4 f4_zero() noexcept nogil
@@ -72,6 +44,8 @@ cdef extern from "lanes.h":
     void f4_store(float* w, f4 a) noexcept nogil
     f4 f4_set(float a, float b, float c, float e) noexcept nogil
     f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
+    float f4_sum(f4 a) noexcept nogil
+    float f4_dot(const float* x, const float* w, Py_ssize_t n) noexcept nogil
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
     d4 d4_mul(d4 a, d4 b) noexcept nogil
@@ -81,6 +55,8 @@ cdef extern from "lanes.h":
     void d4_store(double* w, d4 a) noexcept nogil
     d4 d4_set(double a, double b, double c, double e) noexcept nogil
     d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
+    double d4_sum(d4 a) noexcept nogil
+    double d4_dot(const double* x, const double* w, Py_ssize_t n) noexcept nogil
 
 # ---------------------------------------------------------------- tags
 cdef struct Dense:
@@ -153,10 +129,18 @@ cdef inline d4 at_d4(const double* w, const index* ix) noexcept nogil:
     return d4_set(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
 
 
+cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t n) noexcept nogil:
+    """x . w."""
+    if floating is float:
+        return f4_dot(x, w, n)
+    else:
+        return d4_dot(x, w, n)
+
+
 cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
     """x . w. On CSR vectors are put together from single loads: gather instructions stall behind the last row's stores."""
     cdef Py_ssize_t k = 0
-    cdef floating lane[4]
+    cdef floating s
     cdef f4 a = f4_zero()
     cdef d4 b = d4_zero()
     if Layout is Dense:
@@ -168,14 +152,14 @@ cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t
             b = d4_add(b, d4_mul(d4_load(x + k), at_d4(w, ix + k)))
         k += 4
     if floating is float:
-        f4_store(lane, a)
+        s = f4_sum(a)
     else:
-        d4_store(lane, b)
+        s = d4_sum(b)
     while k < nnz:
-        lane[0] += x[k] * w[ix[k]]
+        s += x[k] * w[ix[k]]
         one_by_one()
         k += 1
-    return (lane[0] + lane[1]) + (lane[2] + lane[3])
+    return s
 
 
 cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* w, floating c) noexcept nogil:

@@ -42,6 +42,8 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         if Layout is Csr:
             near(indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
+    if Layout is Dense:
+        near(values + end - 1)  # as rows begin within a line
 
 
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -123,7 +125,9 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            if P.one is not NULL:
+            if P.hinge:
+                slope = hinge_both(p, y, &value, P.loss_par)
+            elif P.one is not NULL:
                 slope = P.one(p, y, &value, P.loss_par)
             elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
