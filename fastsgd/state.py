@@ -11,6 +11,7 @@ from fastsgd.auto import Auto
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
 
 CARRY_ROWS = kernels.CARRY_ROWS
+COPIED = np.ndarray, Auto
 
 
 class Gathered:
@@ -107,7 +108,7 @@ class State:
     def copy(self):
         """An independent copy."""
         new = State.__new__(State)
-        new.__dict__ = {name: x.copy() if type(x) in (np.ndarray, Auto) else x for name, x in vars(self).items()}
+        new.__dict__ = {name: x.copy() if type(x) in COPIED else x for name, x in vars(self).items()}
         return new
 
     def restore(self, other):

@@ -17,6 +17,7 @@ from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints, watchers
+from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.base import Source
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
@@ -133,7 +134,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         W, b = state.model(plan)
         if state.std is not None:
             W, b = Scaling.of(state).outward(W, b)
-        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        if first_nonfinite(W.ravel()) >= 0 or first_nonfinite(b) >= 0:
             raise engine.Diverged(state.epoch)
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
         if state.auto is not None:
@@ -169,13 +170,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         keeper = Keeper(self, given, resume_from)
         return keeper, keeper.random_state
 
-    def _train(self, table, state, *, passes, partial=False, held_out=None, X=None, y=None, metadata=None, keeper=None):
+    def _train(self, table, state, *, passes, held_out=None, X=None, y=None, metadata=None, keeper=None):
         """Run the engine and keep what comes of it.
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
-        plan = self._partial_plan(table) if partial else self._plan(table, passes, False)
-        run = engine.Run(state, [] if partial else self._rules(held_out))
+        plan = self._plan(table, passes, False)
+        run = engine.Run(state, self._rules(held_out))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)
         if self.standardize:
@@ -185,16 +186,16 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         started = perf_counter()
         ruled = bool(run.rules)
         score = None if held_out is None else self._score(held_out, plan)
-        root = None if partial else self._root(state, plan, X, y, metadata)
-        hooks = [] if partial else self._hooks(root, plan, X, y, metadata)
-        if self.verbose and not partial:
+        root = self._root(state, plan, X, y, metadata)
+        hooks = self._hooks(root, plan, X, y, metadata)
+        if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
         def each(state, epochs):
             return any([bool(hook(state, epochs)) for hook in hooks])
 
-        told = [] if partial else watchers(self.callbacks)
-        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in told] + ([keeper.between] if keeper else [])
+        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
+        told += [keeper.between] if keeper else []
 
         def between(run, ending):
             for f in told:
@@ -203,7 +204,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
         try:
             with keeper or nullcontext():
                 epochs, self.stop_reason_ = self._best_of(
-                    1 if partial else self.n_init,
+                    self.n_init,
                     run,
                     plan,
                     table,
@@ -211,17 +212,16 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
                     shuffle=self.shuffle,
                     score=score,
                     watch=bool(hooks),
-                    max_seconds=None if partial else self.max_seconds,
+                    max_seconds=self.max_seconds,
                     each=each if hooks else None,
                     between=between if told else None,
                 )
             if keeper is not None and keeper.struck:
                 self.stop_reason_ = "interrupted"
-            self._settle(state, plan, in_place=partial)
+            self._settle(state, plan)
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
-        self.history_ = np.array(epochs, engine.HISTORY)
-        self.n_iter_ = max(1, len(epochs))
+        self._note(epochs)
         if root is not None:
             root.call_on_fit_task_end(
                 estimator=self,
@@ -230,15 +230,34 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
                 metadata=metadata,
                 reconstruction_attributes=lambda: self._publish(state, plan),
             )
+        self._interrupt()
+        self._warn(table, plan, epochs, ruled)
+        if self.verbose:
+            print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
+        return self
+
+    def _train_once(self, table, state):
+        """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts."""
+        plan = self._partial_plan(table)
+        if self.standardize:
+            self._standardise(table, state, plan)
+        try:
+            run = engine.Run(state)
+            epochs, self.stop_reason_ = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
+            self._settle(state, plan, in_place=True)
+        except engine.Diverged as error:
+            self._diverged(error, table, state, plan)
+        self._note(epochs)
+        self._interrupt()
+        return self
+
+    def _note(self, epochs):
+        self.history_ = np.array(epochs, engine.HISTORY)
+        self.n_iter_ = max(1, len(epochs))
+
+    def _interrupt(self):
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
-        if not partial:
-            self._warn(table, plan, epochs, ruled)
-            if self.verbose:
-                print(
-                    f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds."
-                )
-        return self
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
@@ -370,11 +389,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Parameters, BaseEstimator):
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
         epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else []
-        self.stop_reason_, self.history_, self.n_iter_ = (
-            "diverged",
-            np.array(epochs, engine.HISTORY),
-            max(1, len(epochs)),
-        )
+        self.stop_reason_ = "diverged"
+        self._note(epochs)
         try:
             self._settle(state, plan)
         except engine.Diverged:

@@ -400,4 +400,4 @@ class SGDClassifier(ClassifierParts, BaseSGD):
                 )
             state = self._resume(X)
         table = self._table(X, y, s, self._soft(y))
-        return self._train(table, state, passes=1, partial=True)
+        return self._train_once(table, state)

@@ -171,7 +171,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         self._check_changed()
         X, y, s = self._check_data(X, None, sample_weight, reset=first, once=True)
         state = self._new_state(X, 1, None, 1.0) if first else self._resume(X)
-        return self._train(self._table(X, y, s), state, passes=1, partial=True)
+        return self._train_once(self._table(X, y, s), state)
 
     _needs_y = _needs_classes = False
 

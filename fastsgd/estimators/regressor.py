@@ -303,4 +303,4 @@ class SGDRegressor(RegressorParts, BaseSGD):
             state = self._resume(X)
             if heads != len(state.b):
                 raise ValueError(f"y has {heads} targets, it had {len(state.b)} in the calls before.")
-        return self._train(table, state, passes=1, partial=True)
+        return self._train_once(table, state)

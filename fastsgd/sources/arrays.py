@@ -160,6 +160,7 @@ class Table:
         """
         block, buffer, call, read = sizes(self, dtype, heads)
         n, direct, place = self.n_rows, self.readable(dtype), start[2]
+        read = call if direct else read
         shuffle = shuffle and n > 1
         if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % call % read:
             raise ValueError(f"start={start} is no place where a kernel call on {n} rows begins.")
@@ -192,7 +193,7 @@ def _csr(X, dtype, index):
 
 
 def sizes(table, dtype, heads):
-    """(rows of a block, of a buffer, of a kernel call, and of what is read at once) for this table.
+    """(rows of a block, of a buffer, of a kernel call, and of what is converted at once) for this table.
 
     A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself. The order of
     the rows follows from the first three, which are the same whether or not a kernel reads X where it lies.
@@ -205,7 +206,7 @@ def sizes(table, dtype, heads):
     buffer = block * max(1, min(blocks, most // block))
     call = max(buffer, most // buffer * buffer)
     read = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
-    return block, buffer, call, call if table.readable(dtype) else read
+    return block, buffer, call, read
 
 
 def mean_loss(table, plan, W, b):
