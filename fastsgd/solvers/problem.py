@@ -84,7 +84,7 @@ class Problem:
         filled = np.diff(self.X.indptr).mean() / max(1, self.d) if self.sparse else 1.0 - (zeros * (zeros > 0.5)).mean()
         centre = np.where(zeros > 0.5, 0.0, mean)
         scale = np.sqrt(variance + (mean - centre) ** 2)
-        return Measures(mean, variance, centre, np.where(scale > 0, scale, 1.0), float(filled))
+        return Measures(mean, variance, centre, np.where(scale == 0, 1.0, scale), float(filled))
 
     @property
     def centre(self):
