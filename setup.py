@@ -33,7 +33,6 @@ setup(
             extension("fastsgd.losses", "-O3"),
             extension("fastsgd.schedules", "-O3"),
             extension("fastsgd.sources._check", *FAST),
-            extension("fastsgd.sources._footer", "-O3"),
             extension("fastsgd.sources._order", "-O3"),
             extension("fastsgd.sources._rows", "-O3"),
             extension("fastsgd.sources._scale", "-O3"),

@@ -13,7 +13,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from fastsgd.sources._footer import row_groups
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
@@ -26,8 +25,6 @@ from fastsgd.sources import _rows, _tokens, from_arrow, from_csv, from_parquet
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
-
-from fastsgd.sources.parquet import Footer  # noqa: E402
 
 N = 1000
 rng = np.random.default_rng(0)
@@ -213,58 +210,6 @@ def test_columns_that_do_not_fit_are_refused(columns, places):
     with pytest.raises(ValueError):
         _rows.fill(out, columns, places)
     assert not out.any()
-
-
-@pytest.mark.parametrize("n", [0, 1, 300, 1000])
-@pytest.mark.parametrize(
-    "options", [{}, {"write_statistics": False}, {"compression": "zstd", "write_page_index": True}]
-)
-def test_the_metadata_of_a_row_group_are_those_that_pyarrow_finds_among_all(options, n, tmp_path):
-    lists = pa.array([[{"index": i, "value": 0.5}] for i in range(N)])
-    table = WORDS.append_column("pairs", lists).replace_schema_metadata({"a": "b" * 300}).slice(0, n)
-    path = tmp_path / "t.parquet"
-    pq.write_table(table, path, row_group_size=50, **options)
-    expected = pq.read_metadata(path)
-    footer = Footer.of(path)
-    assert footer.rows.tolist() == [expected.row_group(g).num_rows for g in range(expected.num_row_groups)]
-    assert footer.metadata(path).schema.to_arrow_schema().equals(expected.schema.to_arrow_schema(), check_metadata=True)
-    for g in range(expected.num_row_groups):
-        alone = footer.metadata(path, g)
-        assert alone.num_row_groups == 1 and alone.row_group(0).to_dict() == expected.row_group(g).to_dict()
-
-
-@pytest.fixture(scope="module")
-def footer_text(tmp_path_factory):
-    path = tmp_path_factory.mktemp("footer") / "t.parquet"
-    pq.write_table(WORDS.slice(0, 60), path, row_group_size=20)
-    footer = Footer.of(path)
-    return path.read_bytes()[footer.begin : footer.end]
-
-
-@settings(max_examples=500)
-@given(data=st.data())
-def test_no_footer_makes_the_search_for_row_groups_leave_it(footer_text, data):
-    text = bytearray(footer_text)
-    for at in data.draw(st.lists(st.integers(0, len(text) - 1), max_size=4)):
-        text[at] = data.draw(st.integers(0, 255))
-    text = bytes(text[: data.draw(st.integers(0, len(text)))]) if data.draw(st.booleans()) else bytes(text)
-    text = data.draw(st.binary(max_size=40)) if data.draw(st.integers(0, 9)) == 0 else text
-    try:
-        listed, starts, rows = row_groups(text)
-    except ValueError:
-        return
-    assert 0 < listed < starts[0] and (np.diff(starts) > 0).all() and starts[-1] <= len(text)
-    assert len(rows) == len(starts) - 1 and (rows >= 0).all()
-
-
-def test_a_footer_of_structs_without_end_is_refused():
-    for text, why in (
-        (b"\x1c" * 1000, "too deep"),
-        (b"\x19\xf3" + b"\xff" * 8 + b"\x7f", "ends early"),
-        (b"\x00", "no row groups"),
-    ):
-        with pytest.raises(ValueError, match=why):
-            row_groups(text)
 
 
 def test_row_groups_larger_than_what_is_decoded_at_once(tmp_path):

@@ -1,13 +1,11 @@
 """Parquet files, a row group at a time. It imports pyarrow, and so is imported in functions alone."""
 
-import os
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fastsgd.sources._footer import row_groups
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
@@ -16,57 +14,12 @@ from fastsgd.sources.tables import TabularSource, row_bytes
 RELEASE = (
     8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
 )
-MAGIC = b"PAR1"
-NO_GROUP, ONE_GROUP = b"\x0c", b"\x1c"  # heads of lists of that many structs
 BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # decoded at once: so much, but no fewer or more rows than these
 
 
-class Footer(NamedTuple):
-    """Where in a file the parts of its footer are, so that the objects of one row group alone are in memory.
-
-    Attributes
-    ----------
-    begin, listed, end : int
-        The first byte, that of the list of row groups, and the first after the footer.
-    starts : int64 array
-        Of each row group, and the end of the last.
-    rows : int64 array
-    """
-
-    begin: int
-    listed: int
-    end: int
-    starts: np.ndarray
-    rows: np.ndarray
-
-    @classmethod
-    def of(cls, path):
-        with open(path, "rb") as file:
-            end = file.seek(0, os.SEEK_END) - 8
-            file.seek(max(0, end))
-            tail = file.read(8)
-            begin = end - int.from_bytes(tail[:4], "little")
-            if tail[4:] != MAGIC or begin < len(MAGIC):
-                pq.read_metadata(path)  # which says what is wrong
-                raise ValueError(f"{path} is not a Parquet file that can be read.")
-            file.seek(begin)
-            text = file.read(end - begin)
-        try:
-            listed, starts, rows = row_groups(text)
-        except ValueError as error:
-            raise ValueError(f"{path} can't be read: its footer is malformed, {error}.") from None
-        return cls(begin, begin + listed, end, begin + starts, rows)
-
-    def metadata(self, path, group=None):
-        """As pyarrow reads it of a file that has this row group, or none."""
-        spans = [(self.begin, self.listed), (self.starts[-1], self.end)]
-        if group is not None:
-            spans.insert(1, (self.starts[group], self.starts[group + 1]))
-        with open(path, "rb") as file:
-            parts = [file.read(hi - file.seek(lo)) for lo, hi in spans]
-        parts.insert(1, NO_GROUP if group is None else ONE_GROUP)
-        text = b"".join(parts)
-        return pq.read_metadata(pa.BufferReader(MAGIC + text + len(text).to_bytes(4, "little") + MAGIC))
+@lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups
+def _metadata(path, size, modified):
+    return pq.read_metadata(path)
 
 
 class ParquetSource(TabularSource):
@@ -74,13 +27,12 @@ class ParquetSource(TabularSource):
 
     def __init__(self, paths, options):
         self.files = files_of(paths, (".parquet", ".parq", ".pq"))
-        self.places, self.sizes, self.footers, schema = [], [], [], None  # of each block: file, row group
+        self.places, self.sizes, schema = [], [], None  # of each block: file, row group
         for number, file in enumerate(self.files):
             with named(file.path):
-                footer = Footer.of(file.unchanged())
-                own = footer.metadata(file.path).schema.to_arrow_schema()
-            groups = footer.rows.tolist()
-            self.footers.append(footer)
+                metadata = self._metadata(file)
+                groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+                own = metadata.schema.to_arrow_schema()
             self.places += [(number, g) for g, rows in enumerate(groups) if rows]
             self.sizes += [rows for rows in groups if rows]
             if schema is None:
@@ -90,6 +42,9 @@ class ParquetSource(TabularSource):
                 self.columns.check(own, file.path)
         self._settle(self.files[0].path)
 
+    def _metadata(self, file):
+        return _metadata(file.unchanged(), file.size, file.modified)
+
     def name(self, block):
         number, group = self.places[block]
         return f"{self.files[number].path}, row group {group}"
@@ -98,16 +53,15 @@ class ParquetSource(TabularSource):
         for b in range(len(self.places)) if block is None else [block]:
             number, group = self.places[b]
             with named(self.name(b)):
-                yield from ((self.name(b), batch) for batch in self._batches(number, group, names))
+                yield from ((self.name(b), batch) for batch in self._batches(self.files[number], group, names))
 
-    def _batches(self, number, group, names):
+    def _batches(self, file, group, names):
         width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
         rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS))
-        path = self.files[number].unchanged()
-        metadata = self.footers[number].metadata(path, group)
+        metadata = self._metadata(file)
         words = self._words(metadata, names)
-        with pq.ParquetFile(path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
-            yield from parquet.iter_batches(rows, row_groups=[0], columns=names, use_threads=False)
+        with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
+            yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
         if group % RELEASE == 0:
             pa.default_memory_pool().release_unused()
 
