@@ -8,7 +8,7 @@
 from libc.math cimport INFINITY, log
 
 cdef extern from "logistic.h":
-    double exp_minus "fastsgd_exp_minus"(double m) noexcept nogil  # exp(-m), 0 <= m <= 708
+    double quick_exp "fastsgd_exp"(double x) noexcept nogil  # |x| <= 708
 
 cdef enum:
     MOST = 60           # steps of Newton's method; 3 to 6 are usual
@@ -71,7 +71,7 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
         if s > 2.0 * far:
             t = max(t, log(s / far - 1.0))
     for i in range(MOST):
-        e = exp_minus(t if t < 708.0 else 708.0)
+        e = quick_exp(-t if t < 708.0 else -708.0)
         p = 1.0 / (1.0 + e)
         q = e * p
         slope, steep = (1.0 - y) * p - y * q, p * q

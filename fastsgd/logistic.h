@@ -11,27 +11,44 @@
 #define FASTSGD_CLONES
 #endif
 
-/* exp(-m), 0 <= m <= 708: 2^k times the Taylor series of exp on [-log(2)/2, log(2)/2], good to 1 ulp. Adding 1.5 * 2^52 rounds
-   to k, which is then in the lowest bits: quicker than conversions, and it needs a compiler that keeps to the order of sums. */
-static inline double fastsgd_exp_minus(double m) {
+/* v, computed as it is written: where the compiler was told that it may reorder sums, it makes one long chain of a short tree. */
+static inline double fastsgd_kept(double v) {
+#if defined(FASTSGD_REORDERED) && defined(__x86_64__)
+    __asm__("" : "+x"(v));
+#elif defined(FASTSGD_REORDERED) && defined(__aarch64__)
+    __asm__("" : "+w"(v));
+#elif defined(FASTSGD_REORDERED)
+    __asm__("" : "+m"(v));
+#endif
+    return v;
+}
+
+/* exp(x), |x| <= 708: 2^k times the Taylor series of exp on [-log(2)/2, log(2)/2], good to 1 ulp. Adding 1.5 * 2^52 rounds
+   to k, which is then in the lowest bits: quicker than conversions. */
+static inline double fastsgd_exp(double x) {
     const double shift = 6755399441055744.0;
     union { uint64_t i; double x; } shifted, two_k;
-    shifted.x = m * -1.4426950408889634074 + shift;
+    shifted.x = fastsgd_kept(x * 1.4426950408889634074 + shift);
     const double k = shifted.x - shift;
-    const double r = (-m - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    const double r2 = r * r, r4 = r2 * r2; /* Estrin's scheme: short chains */
-    const double a = (1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0));
-    const double b = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0));
-    const double c = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0));
+    const double r = fastsgd_kept(x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+    const double r2 = fastsgd_kept(r * r), r4 = fastsgd_kept(r2 * r2); /* Estrin's scheme: short chains */
+    const double a = fastsgd_kept((1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0)));
+    const double b = fastsgd_kept((1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0)));
+    const double c = fastsgd_kept((1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0)));
     const double d = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0);
-    const double s = (a + r4 * b) + r4 * r4 * (c + r4 * d);
+    const double s = fastsgd_kept(a + r4 * b) + r4 * r4 * fastsgd_kept(c + r4 * d);
     two_k.i = (shifted.i + 1023) << 52;
     return s * two_k.x;
 }
 
-/* log(1 + e), 0 <= e <= 1: 2 atanh(e / (2 + e)) by its series, good to 4 ulp. */
-static inline double fastsgd_log1p(double e) {
-    const double q = e / (2.0 + e), v = q * q;
+static inline double fastsgd_between(double low, double x, double high) {
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+/* log(1 + min(E, 1 / E)), E >= 0: 2 atanh(q) by its series, good to 4 ulp. */
+static inline double fastsgd_log1p(double E) {
+    const double q = (E < 1.0 ? E : 1.0) / ((1.0 + E) + (E > 1.0 ? E : 1.0)), v = q * q;
     const double v2 = v * v, v4 = v2 * v2, v8 = v4 * v4;
     const double a = (1.0 + v * (1.0 / 3.0)) + v2 * (1.0 / 5.0 + v * (1.0 / 7.0));
     const double b = (1.0 / 9.0 + v * (1.0 / 11.0)) + v2 * (1.0 / 13.0 + v * (1.0 / 15.0));
@@ -41,43 +58,23 @@ static inline double fastsgd_log1p(double e) {
     return 2.0 * q * s;
 }
 
-/* positive ? a : b, without a branch: the sign of a margin can't be foreseen. */
-static inline double fastsgd_choose(int positive, double a, double b) {
-    union { uint64_t i; double x; } ua, ub;
-    const uint64_t mask = -(uint64_t)positive;
-    ua.x = a;
-    ub.x = b;
-    ua.i = (ua.i & mask) | (ub.i & ~mask);
-    return ua.x;
-}
-
+/* log(1 + exp(p)) - y p: its slope, and the value put into `value`. */
 static inline double fastsgd_logistic_both(double p, double y, double *value) {
-    const double m = fabs(p), e = fastsgd_exp_minus(m < 708.0 ? m : 708.0);
-    const double up = fastsgd_choose(p > 0, 1.0, e), down = fastsgd_choose(p > 0, e, 1.0);
-    *value = (p > 0 ? p : 0.0) - y * p + fastsgd_log1p(e);
-    return ((1.0 - y) * up - y * down) / (1.0 + e);
-}
-
-/* The slope, and the value. */
-FASTSGD_CLONES
-static double fastsgd_logistic_one(double p, double y, double *value, const double *par) {
-    (void)par;
-    return fastsgd_logistic_both(p, y, value);
+    const double E = fastsgd_exp(fastsgd_between(-708.0, p, 708.0));
+    *value = (p > 0 ? p : 0.0) - y * p + fastsgd_log1p(E);
+    return ((1.0 - y) * E - y) / (1.0 + E);
 }
 
 FASTSGD_CLONES
 static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
                              double *restrict slope, const double *par) {
     (void)par;
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_between(-708.0, p[i], 708.0);
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp(slope[i]);
     for (ptrdiff_t i = 0; i < n; i++) { /* three loops: in one, the compiler finds branches, and does not vectorise */
-        const double m = fabs(p[i]);
-        slope[i] = m < 708.0 ? m : 708.0;
-    }
-    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp_minus(slope[i]);
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const double z = p[i], e = slope[i], up = z > 0 ? 1.0 : e, down = z > 0 ? e : 1.0;
-        value[i] = 0.5 * (z + fabs(z)) - y[i] * z + fastsgd_log1p(e);
-        slope[i] = ((1.0 - y[i]) * up - y[i] * down) / (1.0 + e);
+        const double E = slope[i];
+        value[i] = 0.5 * (p[i] + fabs(p[i])) - y[i] * p[i] + fastsgd_log1p(E);
+        slope[i] = ((1.0 - y[i]) * E - y[i]) / (1.0 + E);
     }
 }
 
@@ -89,10 +86,10 @@ static void fastsgd_softmax(ptrdiff_t n, const double *restrict p, const double 
     (void)par;
     for (ptrdiff_t i = 1; i < n; i++) top = p[i] > top ? p[i] : top;
     for (ptrdiff_t i = 0; i < n; i++) {
-        const double m = top - p[i];
-        slope[i] = m < 708.0 ? m : 708.0;
+        const double m = p[i] - top;
+        slope[i] = m > -708.0 ? m : -708.0;
     }
-    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp_minus(slope[i]);
+    for (ptrdiff_t i = 0; i < n; i++) slope[i] = fastsgd_exp(slope[i]);
     for (ptrdiff_t i = 0; i < n; i++) sum += slope[i];
     log_sum = log(sum);
     per_sum = 1.0 / sum;

@@ -7,8 +7,12 @@ ctypedef double (*loss_fn)(double p, double y, const double* par) noexcept nogil
 ctypedef void (*losses_fn)(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                            const double* par) noexcept nogil
 
-# The slope for one prediction, and the value put into `value`: quicker than each by itself where they share their terms.
-ctypedef double (*both_fn)(double p, double y, double* value, const double* par) noexcept nogil
+# The losses that are compiled into the kernels: of a row of 28 numbers a call is a sixth. CALLED: none of them.
+cdef enum:
+    CALLED, HINGE, LOGISTIC
+
+cdef extern from "logistic.h":
+    double logistic_both "fastsgd_logistic_both"(double p, double y, double* value) noexcept nogil
 
 # The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.
 # near(z, slope, s, y): the same to first order, from the slope at z, without another look at the loss.
@@ -20,8 +24,7 @@ cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
     cdef losses_fn many_fn      # may be NULL: then one by one
-    cdef both_fn one_fn         # may be NULL: then slope_fn and value_fn
-    cdef bint hinge             # the kernels have hinge_both in place of one_fn: of a row of 28 numbers a call is a sixth
+    cdef int inlined            # CALLED, HINGE (hinge_both) or LOGISTIC (logistic_both)
     cdef near_fn near_fn         # or NULL
     cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
     cdef conjugate_fn conjugate_fn  # may be NULL: unknown

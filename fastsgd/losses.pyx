@@ -13,7 +13,6 @@ include "implicit.pxi"
 cdef extern from "logistic.h":
     void fastsgd_logistic(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                           const double* par) noexcept nogil
-    double fastsgd_logistic_one(double p, double y, double* value, const double* par) noexcept nogil
     void fastsgd_softmax(Py_ssize_t n, const double* p, const double* y, double* value, double* slope,
                          const double* par) noexcept nogil
 
@@ -177,7 +176,7 @@ cdef class Hinge(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
-        self.implicit_fn, self.conjugate_fn, self.hinge = hinge_implicit, hinge_conjugate, True
+        self.implicit_fn, self.conjugate_fn, self.inlined = hinge_implicit, hinge_conjugate, HINGE
 
 
 cdef class Perceptron(Loss):
@@ -186,7 +185,7 @@ cdef class Perceptron(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 0.0
-        self.implicit_fn, self.conjugate_fn, self.hinge = hinge_implicit, hinge_conjugate, True
+        self.implicit_fn, self.conjugate_fn, self.inlined = hinge_implicit, hinge_conjugate, HINGE
 
 
 cdef class LogLoss(Loss):
@@ -200,7 +199,7 @@ cdef class LogLoss(Loss):
 
     def __init__(self):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
-        self.many_fn, self.one_fn = fastsgd_logistic, fastsgd_logistic_one
+        self.many_fn, self.inlined = fastsgd_logistic, LOGISTIC
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
         self.near_fn = log_loss_near
 

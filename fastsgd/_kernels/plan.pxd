@@ -1,4 +1,4 @@
-from fastsgd.losses cimport both_fn, implicit_fn, loss_fn, losses_fn, near_fn
+from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn, near_fn
 from fastsgd.schedules cimport schedule_fn
 
 # The update rules, see update.pxi.
@@ -20,8 +20,7 @@ cdef struct Params:
     loss_fn value
     loss_fn slope
     losses_fn many          # both, for many predictions; or NULL
-    both_fn one             # both, for one prediction; or NULL
-    bint hinge              # it is hinge_both
+    int inlined             # as Loss has it
     int coupled             # many takes the heads of one row together
     const double* loss_par
     schedule_fn schedule

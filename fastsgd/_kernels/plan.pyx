@@ -37,8 +37,7 @@ cdef class Plan:
         schedule.ready()
         self.loss, self.schedule, self.optimizer, self.batch_size = loss, schedule, optimizer, batch_size
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
-        self.par.many, self.par.one, self.par.coupled = loss.many_fn, loss.one_fn, loss.coupled
-        self.par.hinge = loss.hinge
+        self.par.many, self.par.inlined, self.par.coupled = loss.many_fn, loss.inlined, loss.coupled
         self.par.schedule, self.par.schedule_par = schedule.fn, schedule.par
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastsgd._philox cimport LANES, philox
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
-from fastsgd.losses cimport hinge_both, implicit_step
+from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_both
 
 cdef extern from *:
     """

@@ -125,10 +125,10 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
                 break
             y = target(T, r, 0)
             s = weight(T, r, 0, y)
-            if P.hinge:
+            if P.inlined == HINGE:
                 slope = hinge_both(p, y, &value, P.loss_par)
-            elif P.one is not NULL:
-                slope = P.one(p, y, &value, P.loss_par)
+            elif P.inlined == LOGISTIC:
+                slope = logistic_both(p, y, &value)
             elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
             else:
