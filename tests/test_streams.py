@@ -22,7 +22,7 @@ from fastsgd import (
 from fastsgd.sources import Rows, Source, arrays
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.scaling import moments
-from fastsgd.sources.stream import Stream, spread, whole
+from fastsgd.sources.stream import Space, Stream, spread, whole
 
 SMALL = 40_000  # bytes: a fraction of the rows below
 RNG = np.random.default_rng(0)
@@ -332,6 +332,32 @@ def test_blocks_that_are_read_into_the_buffer_are_those_that_are_copied_there(sh
         assert (source.filled > 6) == (name == "into" and buffer_rows != 1)
     assert np.array_equal(read["into"][0], read["copied"][0]) and read["into"][1] == read["copied"][1]
     assert sorted(read["into"][0]) == sorted(X[:, 0]) and read["into"][1][-1] == (None, 2000)
+
+
+def test_a_buffer_does_not_change_while_the_next_is_read():
+    """Nor where a block that is too large by its labels was read behind the rows of another buffer."""
+    sizes = [*([10] * 10 + [600]) * 2, *[10] * 10, 500]
+    source = Filling(X, np.array(["x" * 20] * 2000), sizes=sizes).buffered(10 * SMALL)
+    buffers = stream_of(source)._filled(None, 0, (Space(source), Space(source)), threading.Event())
+    held = np.empty((0, 10))
+    seen, found = held, []
+    for buffer in buffers:
+        assert np.array_equal(held, seen)
+        held = buffer.table.X
+        seen = held.copy()
+        found.append(seen)
+    assert len(found) > 3 and np.array_equal(np.concatenate(found), X)
+
+
+def test_column_numbers_may_be_narrower_in_later_blocks():
+    def block(n, index):
+        rows = sp.csr_matrix(np.ones((n, 100)))
+        rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
+        return Rows(rows, np.ones(n))
+
+    source = sources.from_batches(lambda: [block(1, np.int64), *(block(75, np.int32) for _ in range(3))])
+    tables = stream_of(source.buffered(10 * SMALL)).tables()
+    assert [table.n_rows for table in tables] == [1, 75, 75, 75]
 
 
 def test_a_walk_within_a_walk_has_buffers_of_its_own_and_the_next_has_those_of_the_last():

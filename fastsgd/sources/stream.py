@@ -251,28 +251,30 @@ class Space:
     def add(self, rows):
         X, size = rows.X, _size(rows)
         self.n, self.used = self.n + X.shape[0], self.used + size
-        if size > self.most or X.shape[0] > self.most_rows:
-            self.alone = X
-            self.oversize = size if size > self.most else self.oversize
+        self.oversize = size if size > self.most else self.oversize
+        self._allot(X.indices.dtype if sp.issparse(X) else X.shape[1])
+        if (X.nnz if sp.issparse(X) else X.shape[0]) > len(self.values) or X.shape[0] > self.most_rows:
+            self.alone = X  # no block that was read into the room of a space, which will be overwritten, comes here
         elif sp.issparse(X):
             self._add_csr(X)
         else:
-            self._allot(X.shape[1])
             to = self.values[self.n - X.shape[0] : self.n]
             if not np.may_share_memory(X, to):  # it may have been read into its room
                 to[...] = X
         ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
         self.parts.append((ends, rows.y, rows.weight))
 
-    def _allot(self, n_features):
-        if self.values is None:
-            rows = int(self.most // (n_features * self.dtype.itemsize + ROW_BYTES))
-            self.values = np.empty((rows, n_features), self.dtype)
+    def _allot(self, kind):
+        """Have the memory: for rows of so many features or, if it is a dtype, for values with column numbers of it."""
+        if self.values is not None:
+            return
+        if isinstance(kind, np.dtype):
+            room = int(self.most // (self.dtype.itemsize + kind.itemsize))
+            self.values, self.columns = np.empty(room, self.dtype), np.empty(room, kind)
+        else:
+            self.values = np.empty((int(self.most // (kind * self.dtype.itemsize + ROW_BYTES)), kind), self.dtype)
 
     def _add_csr(self, X):
-        if self.values is None:
-            room = int(self.most // (X.dtype.itemsize + X.indices.itemsize))
-            self.values, self.columns = np.empty(room, X.dtype), np.empty(room, X.indices.dtype)
         if X.indices.dtype.itemsize > self.columns.itemsize:
             raise ValueError(f"the column numbers of a block are {X.indices.dtype}, of those before int32.")
         to = slice(self.filled, self.filled + X.nnz)
