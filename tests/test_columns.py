@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 import fastsgd
 from fastsgd import SGDRegressor
 from fastsgd.sources import _rows, _tokens, from_arrow, from_csv, from_parquet
+from fastsgd.sources import rows as rows_module
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
@@ -667,9 +668,48 @@ def test_files_of_no_bytes_or_other_bytes(where, tmp_path):
 
 
 # ---------------------------------------------------------------- kernels
+def test_arrow_arrays_need_not_be_aligned(monkeypatch):
+    def table(lead):
+        def moved(numbers):
+            raw = np.empty(lead + numbers.nbytes, np.uint8)[lead:]
+            raw[:] = numbers.view(np.uint8)
+            return pa.py_buffer(raw)
+
+        vectors = pa.FixedSizeListArray.from_buffers(
+            pa.list_(pa.float32(), 2),
+            2,
+            [None],
+            children=[pa.Array.from_buffers(pa.float32(), 4, [None, moved(np.arange(4, dtype="f4"))])],
+        )
+        words = [None, moved(np.array([0, 1, 3], "i4")), pa.py_buffer(b"abb")]
+        target = [None, moved(np.array([0.5, 1.5]))]
+        return pa.table(
+            {
+                "v": vectors,
+                "s": pa.Array.from_buffers(pa.string(), 2, words),
+                "y": pa.Array.from_buffers(pa.float64(), 2, target),
+            }
+        )
+
+    given = []
+
+    def noting(call):
+        def noted(*args):
+            given.extend(arg for arg in args if isinstance(arg, np.ndarray))
+            return call(*args)
+
+        return noted
+
+    for name in ("hash_tokens", "csr_rows"):
+        monkeypatch.setattr(rows_module, name, noting(getattr(rows_module, name)))
+    plain, odd = (from_arrow(table(lead), target="y", n_hashed=8).read(0) for lead in (0, 1))
+    assert len(given) == 6 and all(a.flags.aligned for a in given)
+    assert (plain.X != odd.X).nnz == 0 and np.array_equal(plain.y, odd.y)
+
+
 def test_kernels_check_what_they_are_given():
     text = np.zeros(10, np.uint8)
-    for ends in ([0, 11], [-1, 5], [0, 6, 3, 10]):
+    for ends in ([0, 11], [-1, 5], [0, 6, 3, 10], [0, 5, -(2**31)]):  # the last difference overflows
         with pytest.raises(ValueError, match="offsets of strings"):
             _tokens.hash_tokens(b"a=", np.array(ends, np.int32), text, 8)
     dense, one = np.zeros((2, 1)), np.ones(3)

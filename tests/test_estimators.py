@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
+from fastsgd.estimators.validation import check_targets, check_weight
 
 ALL = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
 EVERY = pytest.mark.parametrize("cls", ALL)
@@ -175,6 +176,12 @@ def test_kinds_of_x(cls, kind):
     est = fit(cls, other, y)
     same(plain, est)
     np.testing.assert_allclose(plain.predict(X), est.predict(other), rtol=1e-12)
+
+
+def test_targets_and_weights_that_are_not_aligned_are_copied():
+    odd = np.frombuffer(b"x" + np.arange(4.0).tobytes(), "f8", offset=1)
+    for found in (check_targets(odd, losses.Huber()), check_weight(odd, 4)):
+        assert found.flags.aligned and np.array_equal(found, odd)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i8", "u2", "?"])

@@ -21,6 +21,7 @@ from fastsgd import (
 )
 from fastsgd.sources import Rows, Source, arrays
 from fastsgd.sources.arrays import START, Table
+from fastsgd.sources.blocks import sound
 from fastsgd.sources.scaling import moments
 from fastsgd.sources.stream import Space, Stream, spread, whole
 
@@ -694,6 +695,17 @@ def test_malformed_csr_is_refused_before_a_kernel_sees_it(change, words):
     source.read = lambda k: Rows(malformed(**change), np.ones(10)) if k == 7 else read(k)
     with pytest.raises(ValueError, match=f"Block 7 of the source: X is a malformed.*{words}|Block 7 .*{words}"):
         SGDRegressor(**STEADY).fit(source)
+
+
+def test_csr_that_is_not_aligned_is_copied():
+    whole = LAYOUTS["csr"]
+    odd = sp.csr_matrix(whole.shape)
+    odd.data, odd.indices, odd.indptr = (
+        np.frombuffer(b"x" + part.tobytes(), part.dtype, offset=1) for part in (whole.data, whole.indices, whole.indptr)
+    )
+    found = sound(Rows(odd), Blocks(whole), None).X
+    assert all(part.flags.aligned for part in (found.data, found.indices, found.indptr))
+    assert (found != whole).nnz == 0
 
 
 def test_csr_with_doubles_is_summed():

@@ -98,7 +98,7 @@ def _sound(X, name):
                 raise ValueError(f"{name}.{part} must be a one-dimensional integer array, found {a.ndim}-d {a.dtype}.")
         index = np.result_type(*parts.values())
         index = index if index in (np.int32, np.int64) and index.isnative else np.dtype(np.int64)
-        indptr, indices = (np.ascontiguousarray(a, dtype=index) for a in parts.values())
+        indptr, indices = (np.require(a, index, "CA") for a in parts.values())
         block = X.blocksize if X.format == "bsr" else (1, 1)
         major, minor = (X.shape[1], X.shape[0]) if X.format == "csc" else X.shape
         fault = _check.csr_fault(indptr, indices, minor // block[1], len(X.data))
@@ -142,7 +142,7 @@ def check_weight(sample_weight, n, name="sample_weight"):
         raise ValueError(f"{name}.shape == {s.shape}, expected {(n,)}!")
     if len(s) and s.min() < 0:
         raise ValueError(f"Negative values in data passed to `{name}`: {s.min():g} at position {int(s.argmin())}.")
-    return np.ascontiguousarray(s)
+    return np.require(s, requirements="CA")
 
 
 def check_lengths(X, y, names=("X", "y")):
@@ -168,7 +168,7 @@ def check_targets(y, loss, name="y"):
         raise ValueError(
             f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low:g}."
         )
-    return y
+    return np.require(y, requirements="A")
 
 
 def check_dense(y, name):

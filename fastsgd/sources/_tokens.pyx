@@ -59,10 +59,9 @@ def hash_tokens(bytes prefix, const offset[::1] ends, const uint8_t[::1] text, u
     cdef int32_t[::1] columns = column
     cdef int8_t[::1] signs = sign
     for i in range(n):
-        size = ends[i + 1] - ends[i]
-        longest = max(longest, size)
-        if size < 0:
+        if ends[i + 1] < ends[i]:  # their difference may overflow
             raise ValueError(f"offsets of strings must not decrease, they do after {i}")
+        longest = max(longest, <int64_t> (ends[i + 1] - ends[i]))
     cdef uint8_t[::1] token = np.empty(first + longest + 1, np.uint8)
     with nogil:
         memcpy(&token[0], given, first)
@@ -103,9 +102,9 @@ def csr_rows(const floating[:, ::1] dense, list pieces):
     kept = []  # so that the arrays outlive the loop
     for p in range(k):
         begins, token, value = pieces[p]
-        token, value = np.ascontiguousarray(token, np.int32), np.ascontiguousarray(value, dtype)
+        token, value = np.require(token, np.int32, "CA"), np.require(value, dtype, "CA")  # Arrow's need not be aligned
         if begins is not None:
-            begins = np.ascontiguousarray(begins, np.int64)
+            begins = np.require(begins, np.int64, "CA")
             if len(begins) != n + 1 or begins[0] != 0 or (np.diff(begins) < 0).any() or begins[n] != len(token):
                 raise ValueError("starts of a piece must go from 0 to its number of tokens")
         elif len(token) != n:

@@ -94,12 +94,13 @@ def _sound_csr(X, n_features):
         raise ValueError(
             f"X must have int32 or int64 indices and indptr, found {X.indices.dtype} and {X.indptr.dtype}."
         )
-    fault = _check.csr_fault(X.indptr, X.indices, n_features, len(X.data))
+    data, indices, indptr = (np.require(part, requirements="CA") for part in (X.data, X.indices, X.indptr))
+    fault = _check.csr_fault(indptr, indices, n_features, len(data))
     if fault is None and len(X.indptr) != X.shape[0] + 1:
         fault = f"indptr has {len(X.indptr)} entries, {X.shape[0]} rows need {X.shape[0] + 1}"
     if fault is not None:
         raise ValueError(f"X is a malformed CSR matrix: {fault}.")
-    X = csr(X.shape[0], n_features, X.data, X.indices, X.indptr)
+    X = csr(X.shape[0], n_features, data, indices, indptr)
     if not X.has_canonical_format:  # a kernel takes each feature of a row once
         X = X.copy()
         X.sum_duplicates()

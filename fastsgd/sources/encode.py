@@ -133,13 +133,13 @@ def spread(array):
 
 
 def text_buffers(strings):
-    """(offsets, bytes) of an array of strings."""
+    """(offsets, bytes) of an array of strings; Arrow allows offsets that are not aligned."""
     size = np.int32 if pa.types.is_string(strings.type) else np.int64
     _, ends, text = strings.buffers()
     if not len(strings):
         return np.zeros(1, size), np.zeros(0, np.uint8)
     ends = np.frombuffer(ends, size)[strings.offset : strings.offset + len(strings) + 1]
-    return ends, np.zeros(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
+    return np.require(ends, requirements="A"), np.zeros(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
 
 
 def lists(array):

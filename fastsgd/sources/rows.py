@@ -109,7 +109,7 @@ def _csr(columns, where, batch):
     dense = _dense(columns, where, batch)
     pieces = [_piece(columns, where, batch, *part) for part in columns.parts if part[0] not in DENSE]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
-    X.data, X.indices, X.indptr = csr_rows(np.ascontiguousarray(dense), pieces)
+    X.data, X.indices, X.indptr = csr_rows(np.require(dense, requirements="CA"), pieces)
     X.sum_duplicates()
     return X
 
