@@ -19,7 +19,7 @@ from fastsgd import (
     optimizers,
     sources,
 )
-from fastsgd.sources import Rows, Source, arrays
+from fastsgd.sources import Rows, Source, arrays, stream
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.blocks import sound
 from fastsgd.sources.scaling import moments
@@ -359,6 +359,14 @@ def test_column_numbers_may_be_narrower_in_later_blocks():
     source = sources.from_batches(lambda: [block(1, np.int64), *(block(75, np.int32) for _ in range(3))])
     tables = stream_of(source.buffered(10 * SMALL)).tables()
     assert [table.n_rows for table in tables] == [1, 75, 75, 75]
+
+
+def test_a_buffer_has_no_more_values_than_its_indptr_can_count(monkeypatch):
+    L = LAYOUTS["csr"]
+    monkeypatch.setitem(stream.LARGEST, L.indices.dtype, 500)
+    tables = [table.X.copy() for table in stream_of(Blocks(L).buffered("1MB")).tables()]
+    assert len(tables) > 2 and max(X.nnz for X in tables) <= 500
+    assert (sp.vstack(tables) != L).nnz == 0
 
 
 def test_a_walk_within_a_walk_has_buffers_of_its_own_and_the_next_has_those_of_the_last():

@@ -19,6 +19,7 @@ from fastsgd.sources.blocks import blocks, csr, sound
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
 SHARE = 1 / 4
 ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
+LARGEST = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}  # numbers in an indptr
 
 
 class Buffer(NamedTuple):
@@ -269,7 +270,7 @@ class Space:
         if self.values is not None:
             return
         if isinstance(kind, np.dtype):
-            room = int(self.most // (self.dtype.itemsize + kind.itemsize))
+            room = int(min(self.most // (self.dtype.itemsize + kind.itemsize), LARGEST[kind]))
             self.values, self.columns = np.empty(room, self.dtype), np.empty(room, kind)
         else:
             self.values = np.empty((int(self.most // (kind * self.dtype.itemsize + ROW_BYTES)), kind), self.dtype)
