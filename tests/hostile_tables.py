@@ -1,4 +1,4 @@
-"""Tampers with Parquet, IPC and CSV files and reads them: `python tests/hostile_tables.py 10000 [seed]`.
+"""Tampers with Parquet, IPC, CSV and .npy files and reads them: `python tests/hostile_tables.py 10000 [seed]`.
 
 Each must be read, or refused with a ValueError that names the file. The process must not crash.
 """
@@ -14,7 +14,7 @@ import pyarrow.csv as pc
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
-from fastsgd.sources import from_arrow, from_csv, from_parquet
+from fastsgd.sources import from_arrow, from_csv, from_npy, from_parquet
 
 N = 60
 
@@ -50,7 +50,8 @@ def files(folder):
                 file.write_table(table, max_chunksize=25)
             made.append((path, from_arrow))
     pc.write_csv(tables()[0], folder / "0.csv")
-    return [*made, (folder / "0.csv", from_csv)]
+    np.save(folder / "0.npy", np.random.default_rng(0).standard_normal((N, 3)))
+    return [*made, (folder / "0.csv", from_csv), (folder / "0.npy", lambda path, **_: from_npy(path))]
 
 
 def tampered(data, rng):

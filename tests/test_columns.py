@@ -649,12 +649,12 @@ def test_files_tampered_with_are_read_or_refused_by_name():
     """In a process of its own: a crash would end it."""
     script = Path(__file__).with_name("hostile_tables.py")
     root = Path(fastsgd.__file__).parents[1]
-    command = [sys.executable, "-W", "error", script, "450"]
+    command = [sys.executable, "-W", "error", script, "500"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
     )
     assert done.returncode == 0, done.stderr
-    for kind in ("arrow", "csv", "parquet"):
+    for kind in ("arrow", "csv", "npy", "parquet"):
         assert f"{kind}: " in done.stdout and "refused" in done.stdout
 
 

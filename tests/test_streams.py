@@ -853,7 +853,10 @@ def test_files_that_are_no_npy(tmp_path):
     (tmp_path / "text.npy").write_text("1,2\n")
     (tmp_path / "empty.npy").write_text("")
     np.savez(tmp_path / "many.npz", X=X)
-    for bad, words in (("text", "text.npy"), ("empty", "empty.npy"), ("objects", "objects.npy")):
+    whole = (tmp_path / "X.npy").read_bytes()
+    (tmp_path / "header.npy").write_bytes(whole.replace(b"}", b"{"))
+    (tmp_path / "shape.npy").write_bytes(whole.replace(b"(2000, 10)", b"(2000, -9)"))
+    for bad, words in [(bad, f"{bad}.npy") for bad in ("text", "empty", "objects", "header", "shape")]:
         with pytest.raises(ValueError, match=words):
             sources.from_npy(tmp_path / f"{bad}.npy")
     with pytest.raises(ValueError, match="archive"):

@@ -68,7 +68,9 @@ def _listed(paths):
 def _mapped(path, name, dimensions):
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of a damaged header, errors of Python's parser too, and what mmap and zipfile raise
         raise ValueError(f"{name}: {path} is not a .npy file that can be mapped ({error}).") from error
     if not isinstance(found, np.ndarray):
         raise ValueError(f"{name}: {path} is an archive of arrays (.npz), not a .npy file.")
