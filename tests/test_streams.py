@@ -876,6 +876,14 @@ def test_files_that_are_no_npy(tmp_path):
             SGDRegressor(**STEADY).fit(sources.from_npy(*stored(tmp_path, X=L, y=MARGIN).values()).buffered(memory))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("memory", [SMALL, "256MB"])
+def test_rows_without_features(method, memory):
+    source = Blocks(np.empty((2000, 0)), MARGIN).buffered(memory)
+    with pytest.raises(ValueError, match=r"0 feature"):
+        getattr(SGDRegressor(), method)(source)
+
+
 # ---------------------------------------------------------------- from_batches
 def batches(*parts, size=60):
     return lambda: (tuple(a[lo : lo + size] for a in parts) for lo in range(0, 2000, size))

@@ -109,6 +109,8 @@ def _arrays(est, source, rows, reset, names):
 
 def learn_features(est, source, n_features):
     """Set the attributes that say what X was."""
+    if not n_features:
+        raise ValueError("the rows of the source have 0 features, at least 1 is needed.")
     est.n_features_in_, est.reading_ = n_features, source.reading
     vars(est).pop("feature_names_in_", None)
     if source.feature_names is not None:
