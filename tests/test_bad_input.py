@@ -383,3 +383,9 @@ def test_starting_coefficients_of_a_wrong_shape(cls):
 
 if __name__ == "__main__":
     run_corpus()
+
+
+def test_class_weights_that_are_no_numbers():
+    for wrong in (object(), np.random.RandomState(0)):
+        with pytest.raises(ValueError, match="class_weight must have numbers"):
+            SGDClassifier(class_weight={0: wrong, 1: 1.0}).fit([[0.0], [1.0]], [0, 1])

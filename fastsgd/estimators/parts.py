@@ -104,7 +104,10 @@ class ClassifierParts(LinearClassifierMixin):
             mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
         y = self.classes_ if soft or counted else y
-        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        try:
+            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        except TypeError as error:
+            raise ValueError(f"class_weight must have numbers for the classes, found {self.class_weight}.") from error
         if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
             raise ValueError(f"class_weight must be finite, >= 0 and not all 0, found {self.class_weight}.")
         return weight
