@@ -5,8 +5,10 @@ from scipy.optimize import minimize
 
 from fastsgd._kernels import solve
 from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, Anderson
+from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
+from fastsgd.solvers.together import WIDEST, Together
 from fastsgd.sources.arrays import Table
 
 VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay in the cache
@@ -15,6 +17,7 @@ CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
 STRONG = 20.0  # the mean curvature of a row in its own dual, under L2 alone, up to which dual ascent comes first
 EPOCHS = 50  # of it, before L-BFGS takes over
+EASY, SHARE = 12, 2.0  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
 WIDE = 4  # numbers in all distributions, for each value of X, up to which they are kept
 
 
@@ -22,23 +25,29 @@ class _Over(Exception):
     pass
 
 
+class _Enough(Exception):
+    pass
+
+
 def softmax(heads, report):
-    """Minimise from heads.W, heads.b, and put the result there, until `report` says stop.
+    """Minimise from heads.W, heads.b until `report` says stop.
 
     References
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
     F = Objective(heads.table, heads.K, heads.l2, heads.intercept)
+    heads.problems[0] = F
     if F.strong and ascend(F, heads, report):
         return
+    newton = F.together(heads.loss)
+    most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
     frame, seen = F.frame, []
 
     def each(intermediate_result):
         x, value = intermediate_result.x, float(intermediate_result.fun)
         seen.append(value)
         U, b = F.split(x.copy())
-        heads.W[:], heads.b[:] = F.outward(U, b)
         fall = seen[-FALL] - value if len(seen) >= FALL else np.inf
         if not np.array_equal(F.at, x):
             F(x)
@@ -48,17 +57,21 @@ def softmax(heads, report):
             bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
             raise _Over
+        if len(seen) >= most:
+            raise _Enough(np.append(U, b))
 
     start = np.append(heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W)
     never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
+        value, _ = F(found.x)
+        U, b = F.split(found.x)
+        report(Step(U, b, value, F.bound, stuck=True))
     except _Over:
-        return
-    value, _ = F(found.x)
-    U, b = F.split(found.x)
-    report(Step(U, b, value, F.bound, stuck=True))
-    heads.W[:], heads.b[:] = F.outward(U, b)
+        pass
+    except _Enough as enough:
+        u, b = newton.split(enough.args[0])
+        descend(newton, u, b, report, newton.hessian(u, b))
 
 
 def ascend(F, heads, report):
@@ -96,8 +109,8 @@ def ascend(F, heads, report):
         loss, entropy, G, sums, _ = F.evaluate(W, b, P)
         value = loss / n + 0.5 * l2 * float((W * W).sum())
         bound = F.least(F.inward(G.T, sums - F.y * n), sums / n, entropy / n)
-        heads.W[:], heads.b[:] = W[:, :K], now
-        if report(Step(heads.W, now, value, bound)):
+        U = W[:, :K] * frame.scale[:, None]
+        if report(Step(U, now, value, bound)):
             return True
         since, old = since + 1, c
         if since >= 2 and moved > SLOW * gap:
@@ -165,6 +178,13 @@ class Objective:
             return False
         return 0.25 * float(frame.measures.variance.sum()) <= STRONG * l2 * frame.n
 
+    def together(self, loss):
+        """The problem for Newton's method, or None."""
+        room = self.frame.n * self.K <= WIDE * (self.frame.X.nnz if self.table.sparse else self.frame.X.size)
+        if self.frame.d * self.K > WIDEST or not room or not (self.l2 > 0).all():
+            return None
+        return Together(self.frame, self.targets(), loss)
+
     def targets(self):
         """Those of all rows, (n, K)."""
         if self.table.y is not None:
@@ -190,7 +210,7 @@ class Objective:
 
     def outward(self, U, b):
         """(W, b) in the user's units."""
-        W = U / self.frame.scale[:, None]
+        W = U.reshape(-1, self.K) / self.frame.scale[:, None]
         return W, b - self.frame.centre @ W
 
     def __call__(self, x):
