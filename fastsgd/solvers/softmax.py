@@ -17,7 +17,7 @@ CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
 STRONG = 20.0  # the mean curvature of a row in its own dual, under L2 alone, up to which dual ascent comes first
 EPOCHS = 50  # of it, before L-BFGS takes over
-EASY, SHARE = 12, 2.0  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
+EASY, SHARE = 12, 0.5  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
 WIDE = 4  # numbers in all distributions, for each value of X, up to which they are kept
 
 
