@@ -51,8 +51,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
     c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p, seconds(p) / PASSES)
     lowest, best = np.inf, None
-    strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
-    if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre
+    strong = p.sparse and p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
+    if strong:  # L2 alone makes text strongly convex enough: the intercept alone needs a centre
         metric[:-1] = M[:] = 0.0
     kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
     while True:
