@@ -99,12 +99,14 @@ def _in_turns(problem, u, b, report, a, seed, time):
 def constant(problem):
     """An intercept to start from, where that of zero may be far: as far as y is large."""
     loss = problem.loss
-    if not problem.intercept or loss.span == 0:
+    if not problem.intercept or (loss.span == 0 and loss.name != "squared_error"):
         return 0.0
     at = spread(problem.n, LOOK, 0)
     y = problem.y[at if problem.c is None else at[problem.c[at] > 0]]
     if not len(y):
         return 0.0
+    if loss.name == "squared_error":
+        return float(y.mean())
     if loss.span < np.inf:  # a log link
         return float(np.log(y.mean())) if y.mean() > 0 else 0.0
     return float(np.quantile(y, loss.get_params().get("quantile", 0.5)))

@@ -110,7 +110,7 @@ def ascend(F, heads, report):
         value = loss / n + 0.5 * l2 * float((W * W).sum())
         bound = F.least(F.inward(G.T, sums - F.y * n), sums / n, entropy / n)
         U = W[:, :K] * frame.scale[:, None]
-        if report(Step(U, now, value, bound)):
+        if report(Step(U, now + frame.centre @ W[:, :K], value, bound)):
             return True
         since, old = since + 1, c
         if since >= 2 and moved > SLOW * gap:
