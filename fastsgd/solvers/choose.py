@@ -12,7 +12,8 @@ HEAD_START = 2e-2
 WIDEST = 5000  # columns of the largest Hessian that is kept
 LOOK = 2000  # rows of which a first intercept is taken
 EASY = 12  # passes that a trial without a Hessian has at least
-SPARSE, DENSE = 1.0, 0.35  # of the time of what would come after it, which it has: on sparse data or with L1, on dense
+# Of the time of what would come after it, which a trial has; on dense rows without L1, if that is Newton's method, or dual ascent.
+SHARE, NEWTON, DUAL = 1.0, 0.35, 2.0
 DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
 
 
@@ -32,8 +33,9 @@ def trial(problem):
     one, strong = pass_seconds(problem), problem.loss.name != "squared_error" and problem.l2 > 0
     if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
         return 0
-    other = min(dual.seconds(problem), others.get("newton", np.inf))
-    return max(EASY, int((SPARSE if problem.sparse or problem.l1 > 0 else DENSE) * other / one))
+    by_newton, by_dual = (SHARE, SHARE) if problem.sparse or problem.l1 > 0 else (NEWTON, DUAL)
+    time = min(by_dual * dual.seconds(problem), by_newton * others.get("newton", np.inf))
+    return max(EASY, int(time / one))
 
 
 def _others(problem):

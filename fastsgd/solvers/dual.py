@@ -17,7 +17,7 @@ from fastsgd.sources.arrays import Table
 
 FIRST, LEAST, MOST = 0.3, 0.02, 10.0  # the mean curvature of a row in its own dual, by which kappa is chosen
 SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoch left: when kappa changes
-STRONG = 2.0  # a row's curvature under L2 alone up to which it needs no help
+STRONG = 25.0  # a sparse row's curvature under L2 alone up to which it needs no help
 PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
 WORSE = 0.1  # than the best by this share: back to that

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fastsgd._kernels import solve
-from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, Anderson
+from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, STRONG, Anderson
 from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
@@ -15,7 +15,6 @@ VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay i
 FALL = 5  # iterations, over which the fall of F is what is left of it, about: for the estimate
 CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
-STRONG = 20.0  # the mean curvature of a row in its own dual, under L2 alone, up to which dual ascent comes first
 EPOCHS = 50  # of it, before L-BFGS takes over
 EASY, SHARE = 12, 0.5  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
 WIDE = 4  # numbers in all distributions, for each value of X, up to which they are kept
