@@ -1,6 +1,7 @@
 """Softmax regression: dual coordinate ascent where L2 is strong, else L-BFGS of SciPy, in coordinates of one size."""
 
 import numpy as np
+from scipy import special
 from scipy.optimize import minimize
 
 from fastsgd._kernels import solve
@@ -84,17 +85,14 @@ def ascend(F, heads, report):
     """
     frame, K, l2 = F.frame, F.K, heads.l2
     n, d = frame.X.shape
-    W, b, P = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets()
+    W, b, P, pulled = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets(), np.zeros(K)
     if heads.W.any():  # from the slopes there
-        Z = frame.X @ heads.W + heads.b
-        P = np.exp(Z - Z.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
-        W[:, :K] = F.evaluate(W, b, P)[2] / -(l2 * n)
-        b[:K] = heads.b
+        P = special.softmax(frame.X @ heads.W + heads.b, axis=1)
+        _, _, G, sums, _ = F.evaluate(W, b, P)
+        W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
     elif F.intercept:
         b[:K] = np.log(np.maximum(F.y, 1.0 / n))
     c, since, centre, anderson, rows = FIRST, 0, b[:K].copy(), Anderson(1.0), Table(frame.X)
-    pulled = np.zeros(K)
     for epoch in range(EPOCHS):
         kappa, gap, seen = 1.0 / (n * c), 0.0, 0.0
         per_b = 1.0 / kappa if F.intercept else 0.0
@@ -121,6 +119,7 @@ def ascend(F, heads, report):
         else:
             since, centre = 0, now
             anderson.forget()
+    heads.keep(report)
     return False
 
 

@@ -122,7 +122,9 @@ def gram(problem, q, rows=None):
         X = np.column_stack([X, np.ones(len(X))]) if frame.intercept else X
         root = np.sqrt(1.0 if frame.c is None else frame.c[here, None])
         Q, X = q[here], X * root
-        H = blas.dsyrk(-1.0 / frame.n, (X[:, :, None] * Q[:, None, :]).reshape(len(X), -1).T, beta=1.0, c=H, overwrite_c=1)
+        H = blas.dsyrk(
+            -1.0 / frame.n, (X[:, :, None] * Q[:, None, :]).reshape(len(X), -1).T, beta=1.0, c=H, overwrite_c=1
+        )
         for k in range(K):
             H[k::K, k::K] += (X * (Q[:, k : k + 1] / frame.n)).T @ X
     if frame.intercept:  # the same for all classes changes nothing: there it is fixed
