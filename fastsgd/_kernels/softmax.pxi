@@ -39,7 +39,8 @@ cdef inline void margins_of(const floating* x, const index* ix, Py_ssize_t nnz, 
         d4_store(T.z + 4 * j, s)
 
 
-cdef inline void add_to(double* G, const floating* x, const index* ix, Py_ssize_t nnz, Together* T, const double* step) noexcept nogil:
+cdef inline void add_to(double* G, const floating* x, const index* ix, Py_ssize_t nnz, Together* T,
+                        const double* step) noexcept nogil:
     """G += x step'."""
     cdef Py_ssize_t k, j, wide = 4 * T.fours
     cdef double* g
@@ -138,7 +139,8 @@ cdef void ascend_together(const floating* values, const index* indices, const in
         add_to(T.W, values + lo, indices + lo, nnz, T, T.z)
 
 
-cdef void through_together(const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, Together* T) noexcept nogil:
+cdef void through_together(const floating* values, const index* indices, const index* indptr, Py_ssize_t rows,
+                           Together* T) noexcept nogil:
     cdef Py_ssize_t r, k, j, lo, nnz
     cdef double weight, total, y
     cdef const double* p

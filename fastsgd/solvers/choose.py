@@ -12,7 +12,8 @@ HEAD_START = 2e-2
 WIDEST = 5000  # columns of the largest Hessian that is kept
 LOOK = 2000  # rows of which a first intercept is taken
 EASY = 12  # passes that a trial without a Hessian has at least
-# Of the time of what would come after it, which a trial has; on dense rows without L1, if that is Newton's method, or dual ascent.
+# Of the time of what would come after it, which a trial has; on dense rows without L1 of that of Newton's method, and of dual
+# ascent, which takes longer there than on others.
 SHARE, NEWTON, DUAL = 1.0, 0.35, 2.0
 DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
 

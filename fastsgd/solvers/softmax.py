@@ -212,7 +212,7 @@ class Objective:
         return W, b - self.frame.centre @ W
 
     def __call__(self, x):
-        frame, n = self.frame, self.frame.n
+        n = self.frame.n
         U, b = self.split(x)
         W, shift = self.outward(U, b)
         loss, entropy, G, q, B = self._sparse(W, shift) if self.table.sparse else self._dense(W, shift)
