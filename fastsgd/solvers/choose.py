@@ -12,7 +12,9 @@ HEAD_START = 2e-2
 WIDEST = 5000  # columns of the largest Hessian that is kept
 LOOK = 2000  # rows of which a first intercept is taken
 EASY = 12  # passes that a trial without a Hessian has at least
-SPARSE, DENSE = 1.0, 0.35  # of the time of what would come after it, which it has: on sparse data or with L1, on dense
+# Of the time of what would come after it, which a trial has; on dense rows without L1 of that of Newton's method, and of dual
+# ascent, which takes longer there than on others.
+SHARE, NEWTON, DUAL = 1.0, 0.35, 2.0
 DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
 
 
@@ -32,8 +34,9 @@ def trial(problem):
     one, strong = pass_seconds(problem), problem.loss.name != "squared_error" and problem.l2 > 0
     if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
         return 0
-    other = min(dual.seconds(problem), others.get("newton", np.inf))
-    return max(EASY, int((SPARSE if problem.sparse or problem.l1 > 0 else DENSE) * other / one))
+    by_newton, by_dual = (SHARE, SHARE) if problem.sparse or problem.l1 > 0 else (NEWTON, DUAL)
+    time = min(by_dual * dual.seconds(problem), by_newton * others.get("newton", np.inf))
+    return max(EASY, int(time / one))
 
 
 def _others(problem):
@@ -99,12 +102,14 @@ def _in_turns(problem, u, b, report, a, seed, time):
 def constant(problem):
     """An intercept to start from, where that of zero may be far: as far as y is large."""
     loss = problem.loss
-    if not problem.intercept or loss.span == 0:
+    if not problem.intercept or (loss.span == 0 and loss.name != "squared_error"):
         return 0.0
     at = spread(problem.n, LOOK, 0)
     y = problem.y[at if problem.c is None else at[problem.c[at] > 0]]
     if not len(y):
         return 0.0
+    if loss.name == "squared_error":
+        return float(y.mean())
     if loss.span < np.inf:  # a log link
         return float(np.log(y.mean())) if y.mean() > 0 else 0.0
     return float(np.quantile(y, loss.get_params().get("quantile", 0.5)))

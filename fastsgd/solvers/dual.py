@@ -17,7 +17,7 @@ from fastsgd.sources.arrays import Table
 
 FIRST, LEAST, MOST = 0.3, 0.02, 10.0  # the mean curvature of a row in its own dual, by which kappa is chosen
 SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoch left: when kappa changes
-STRONG = 2.0  # a row's curvature under L2 alone up to which it needs no help
+STRONG = 25.0  # a sparse row's curvature under L2 alone up to which it needs no help
 PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
 WORSE = 0.1  # than the best by this share: back to that
@@ -51,8 +51,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
     c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p, seconds(p) / PASSES)
     lowest, best = np.inf, None
-    strong = p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
-    if strong:  # L2 alone makes it strongly convex enough: the intercept alone needs a centre
+    strong = p.sparse and p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
+    if strong:  # L2 alone makes text strongly convex enough: the intercept alone needs a centre
         metric[:-1] = M[:] = 0.0
     kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
     while True:

@@ -83,7 +83,11 @@ class Heads:
 
     def _run(self):
         if self.loss.coupled:
-            softmax.softmax(self, self._report(0))
+            report = self._report(0)
+            try:
+                softmax.softmax(self, report)
+            finally:
+                self.keep(report)
         elif self.n_jobs == 1 or self.K == 1:
             for h in range(self.K):
                 self._solve(h)
@@ -106,8 +110,9 @@ class Heads:
         """The best iterate of a head, in the user's units."""
         h, best = report.head, report.best
         if best is not None and h in self.problems:
-            self.W[:, h], self.b[h] = self.problems[h].outward(best.u, best.b)
-            if self.duals is not None:
+            of = slice(None) if self.loss.coupled else h
+            self.W[:, of], self.b[of] = self.problems[h].outward(best.u, best.b)
+            if self.duals is not None and not self.loss.coupled:
                 self.duals[h] = report.dual()
 
     def _solve(self, h):

@@ -234,8 +234,12 @@ def gram(problem, h):
     if by_values(problem):
         H = np.zeros((k, k))
         squares = solve.squares_csr if problem.sparse else solve.squares_dense
-        squares(*problem.arrays, problem.centre, inverse, root, H)
+        squares(*problem.arrays, problem.measures.kept, inverse, root, H)
         H /= n
+        if problem.intercept:  # of the rows less their centre
+            c, g, total = (problem.centre - problem.measures.kept) * inverse, H[:-1, -1].copy(), H[-1, -1]
+            H[:-1, :-1] -= np.outer(c, g - 0.5 * total * c) + np.outer(g - 0.5 * total * c, c)
+            H[:-1, -1] -= total * c
         return H
     H, rows = np.zeros((k, k), order="F"), max(64, ROWS_BYTES // (8 * k))
     part = np.empty((min(rows, n), k))

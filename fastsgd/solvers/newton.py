@@ -130,7 +130,8 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         if since >= worth and (decrement > SLOW * before or failed > 1 or since > LOST or (not worth and passes > 1)):
             hessian, since, failed, decrement = hessian.better(problem, u, b, passes), 0, 0, np.inf
         p, before = hessian.direction(r), decrement
-        size, F, z, new = _search(problem, u, b, p, z, F, float(r @ p))
+        search = _exact if problem.loss.name == "squared_error" else _search
+        size, F, z, new = search(problem, u, b, p, z, F, float(r @ p), g, gradient)
         if size == 0:
             stuck = (
                 hessian.known
@@ -153,7 +154,7 @@ def _dual(g, change):
 
 
 @np.errstate(over="ignore", invalid="ignore")  # too far: not less, and so not taken
-def _search(problem, u, b, p, z, F, slope):
+def _search(problem, u, b, p, z, F, slope, *_):
     """Backtracking along p: (size, F there, margins, (mean loss, slopes, gradient))."""
     size, (step, step_b) = 1.0, problem.split(p)
     loss, there, g, gradient = problem.slopes(u + step, b + step_b)
@@ -170,3 +171,18 @@ def _search(problem, u, b, p, z, F, slope):
         if new <= F - SUFFICIENT * size * slope:
             return size, new, z + size * t, (loss, g, problem.pull(problem.weighted(g))[:2])
     return 0.0, F, z, None
+
+
+def _exact(problem, u, b, p, z, F, slope, g, gradient):
+    """The least along p of a parabola, from the pass at its end: slopes and gradient change in proportion."""
+    step, step_b = problem.split(p)
+    loss, there, g_1, gradient_1 = problem.slopes(u + step, b + step_b)
+    bend = float(problem.full(gradient_1, u + step) @ p) + slope
+    size = slope / bend if bend > 0 else 0.0
+    g, z = g + size * (g_1 - g), z + size * (there - z)
+    loss = 0.5 * problem.mean(g, g)
+    new = loss + problem.penalty(u + size * step)
+    if not new < F:
+        return 0.0, F, z, None
+    gradient = tuple(old + size * (one - old) for old, one in zip(gradient, gradient_1, strict=True))
+    return size, new, z, (loss, g, gradient)

@@ -2,7 +2,7 @@
 
     F(w, b) = sum_i c_i loss(x_i.w + b, y_i) / n + l1 |w|_1 + l2 / 2 |w|_2^2,     sum_i c_i = n
 
-Dense columns are centred, where there is an intercept to take that up, and all are brought to one size, without a copy of
+Columns are centred, where there is an intercept to take that up, and all are brought to one size, without a copy of
 X: u = w scale, and b counts from the centre. The penalty of u_j is then l1 / scale_j |u_j| + l2 / scale_j^2 / 2 u_j^2, so
 the objective is the user's.
 """
@@ -16,10 +16,11 @@ import scipy.sparse as sp
 from fastsgd._kernels import solve
 from fastsgd.sources import _scale
 
-# Of each column: mean and variance (on CSR 0 and the mean square); what is subtracted and divided by. Share of values that
-# are to be worked on.
-Measures = namedtuple("Measures", "mean variance centre scale filled")
+# Of each column: mean and variance (on CSR 0 and the mean square), as dual ascent takes them; what is subtracted and divided
+# by in u and b; what is subtracted where zeros are to stay zeros. Share of values that are to be worked on.
+Measures = namedtuple("Measures", "mean variance centre scale kept filled")
 LOOK, GLANCE = 2048, 256  # rows from which centre and size of the columns are taken; for the share of zeros
+CONSTANT = 1e-12  # of its mean square, a variance that is none: a sparse column
 BLOCK = 1 << 14  # values that are taken at once, to stay in the cache
 
 
@@ -54,37 +55,43 @@ class Problem:
     def measures(self):
         """What is known of the columns. It changes nothing but the speed, so a sample's will do.
 
-        A column that does not vary there is read in whole. Columns that are mostly zeros are not centred: that would cost
-        the zeros, and their mean is not far from 0 beside their size.
+        A column that does not vary there is read in whole. Centring costs no zeros: margins and gradients are those of the
+        rows as they lie, put right afterwards.
         """
         if self.frame is not None:
             return self.frame.measures
         if self.sparse:
             sums = np.zeros((self.d, 2))
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
-            mean, variance, zeros = np.zeros(self.d), sums[:, 0] / self.n, np.ones(self.d)
+            return self._sparse_measures(*np.ascontiguousarray(sums.T / self.n))
+        rows = spread(self.n, LOOK, 0)
+        zeros = (self.X[rows[:: len(rows) // GLANCE + 1]] == 0).mean(axis=0)
+        shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
+        mean, variance = np.zeros(self.d), np.zeros(self.d)
+        _scale.dense_moments(
+            self.X, rows, 0, len(rows), None, 1 + BLOCK // (1 + self.d), shift, np.zeros(1), mean, variance
+        )
+        variance /= len(rows)
+        if self.intercept:
+            mean += shift
         else:
-            rows = spread(self.n, LOOK, 0)
-            zeros = (self.X[rows[:: len(rows) // GLANCE + 1]] == 0).mean(axis=0)
-            shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
-            mean, variance = np.zeros(self.d), np.zeros(self.d)
-            _scale.dense_moments(
-                self.X, rows, 0, len(rows), None, 1 + BLOCK // (1 + self.d), shift, np.zeros(1), mean, variance
-            )
-            variance /= len(rows)
-            if self.intercept:
-                mean += shift
-            else:
-                variance, mean = variance + mean**2, np.zeros(self.d)
-            for j in np.flatnonzero(variance <= 1e-24 * mean**2):
-                column = self.X[:, j].astype(np.float64)
-                mean[j] = column.mean() if self.intercept else 0.0
-                variance[j], zeros[j] = ((column - mean[j]) ** 2).mean(), (column == 0).mean()
+            variance, mean = variance + mean**2, np.zeros(self.d)
+        for j in np.flatnonzero(variance <= 1e-24 * mean**2):
+            column = self.X[:, j].astype(np.float64)
+            mean[j] = column.mean() if self.intercept else 0.0
+            variance[j], zeros[j] = ((column - mean[j]) ** 2).mean(), (column == 0).mean()
         variance[(variance <= 1e-28 * mean**2) & np.isfinite(variance)] = 0.0
-        filled = np.diff(self.X.indptr).mean() / max(1, self.d) if self.sparse else 1.0 - (zeros * (zeros > 0.5)).mean()
-        centre = np.where(zeros > 0.5, 0.0, mean)
-        scale = np.sqrt(variance + (mean - centre) ** 2)
-        return Measures(mean, variance, centre, np.where(scale == 0, 1.0, scale), float(filled))
+        filled = 1.0 - (zeros * (zeros > 0.5)).mean()
+        scale, kept = np.sqrt(variance), np.where(zeros > 0.5, 0.0, mean)
+        return Measures(mean, variance, mean, np.where(scale == 0, 1.0, scale), kept, float(filled))
+
+    def _sparse_measures(self, square, mean):
+        filled = np.diff(self.X.indptr).mean() / max(1, self.d)
+        centre = mean if self.intercept else np.zeros(self.d)
+        variance = square - centre**2
+        scale = np.sqrt(np.where(variance > CONSTANT * square, variance, square))
+        none = np.zeros(self.d)
+        return Measures(none, square, centre, np.where(scale == 0, 1.0, scale), none, float(filled))
 
     @property
     def centre(self):

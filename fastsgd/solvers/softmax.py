@@ -1,36 +1,53 @@
-"""Softmax regression: L-BFGS of SciPy, in coordinates of one size."""
+"""Softmax regression: dual coordinate ascent where L2 is strong, else L-BFGS of SciPy, in coordinates of one size."""
 
 import numpy as np
+from scipy import special
 from scipy.optimize import minimize
 
+from fastsgd._kernels import solve
+from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, STRONG, Anderson
+from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
+from fastsgd.solvers.together import WIDEST, Together
+from fastsgd.sources.arrays import Table
 
 VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay in the cache
 FALL = 5  # iterations, over which the fall of F is what is left of it, about: for the estimate
 CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
 MEMORY = 20
+EPOCHS = 50  # of it, before L-BFGS takes over
+EASY, SHARE = 12, 0.5  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
+WIDE = 4  # numbers in all distributions, for each value of X, up to which they are kept
 
 
 class _Over(Exception):
     pass
 
 
+class _Enough(Exception):
+    pass
+
+
 def softmax(heads, report):
-    """Minimise from heads.W, heads.b, and put the result there, until `report` says stop.
+    """Minimise from heads.W, heads.b until `report` says stop.
 
     References
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
     F = Objective(heads.table, heads.K, heads.l2, heads.intercept)
+    heads.problems[0] = F
+    if F.strong and ascend(F, heads, report):
+        return
+    newton = F.together(heads.loss)
+    most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
     frame, seen = F.frame, []
 
     def each(intermediate_result):
         x, value = intermediate_result.x, float(intermediate_result.fun)
         seen.append(value)
         U, b = F.split(x.copy())
-        heads.W[:], heads.b[:] = F.outward(U, b)
         fall = seen[-FALL] - value if len(seen) >= FALL else np.inf
         if not np.array_equal(F.at, x):
             F(x)
@@ -40,17 +57,70 @@ def softmax(heads, report):
             bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
             raise _Over
+        if len(seen) >= most:
+            raise _Enough(np.append(U, b))
 
     start = np.append(heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W)
     never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
+        value, _ = F(found.x)
+        U, b = F.split(found.x)
+        report(Step(U, b, value, F.bound, stuck=True))
     except _Over:
-        return
-    value, _ = F(found.x)
-    U, b = F.split(found.x)
-    report(Step(U, b, value, F.bound, stuck=True))
-    heads.W[:], heads.b[:] = F.outward(U, b)
+        pass
+    except _Enough as enough:
+        u, b = newton.split(enough.args[0])
+        descend(newton, u, b, report, newton.hessian(u, b))
+
+
+def ascend(F, heads, report):
+    """Dual coordinate ascent, a row at a time, from heads.W, heads.b; True when `report` said stop.
+
+    L2 makes the coefficients' part strongly convex; the intercepts have a centre, as in `dual`.
+
+    References
+    ----------
+    Yu, Huang and Lin (2011), Dual coordinate descent methods for logistic regression and maximum entropy models.
+    """
+    frame, K, l2 = F.frame, F.K, heads.l2
+    n, d = frame.X.shape
+    W, b, P, pulled = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets(), np.zeros(K)
+    if heads.W.any():  # from the slopes there
+        P = special.softmax(frame.X @ heads.W + heads.b, axis=1)
+        _, _, G, sums, _ = F.evaluate(W, b, P)
+        W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
+    elif F.intercept:
+        b[:K] = np.log(np.maximum(F.y, 1.0 / n))
+    c, since, centre, anderson, rows = FIRST, 0, b[:K].copy(), Anderson(1.0), Table(frame.X)
+    for epoch in range(EPOCHS):
+        kappa, gap, seen = 1.0 / (n * c), 0.0, 0.0
+        per_b = 1.0 / kappa if F.intercept else 0.0
+        b[:K] = centre + pulled * per_b
+        for part, order, _ in rows.chunks(frame.X.dtype, 1, True, heads.seed, epoch):
+            more, weight = solve.softmax_ascend_csr(*part.arrays(), order, W, b, frame.c, P, 1.0 / l2, per_b)
+            gap, seen = gap + more, seen + weight
+        gap, now = max(gap / seen, 0.0) if seen > 0 else 0.0, b[:K].copy()
+        pulled = (now - centre) * kappa if F.intercept else pulled
+        moved = 0.5 * kappa * float(((now - centre) ** 2).sum())
+        loss, entropy, G, sums, _ = F.evaluate(W, b, P)
+        value = loss / n + 0.5 * l2 * float((W * W).sum())
+        bound = F.least(F.inward(G.T, sums - F.y * n), sums / n, entropy / n)
+        U = W[:, :K] * frame.scale[:, None]
+        if report(Step(U, now + frame.centre @ W[:, :K], value, bound)):
+            return True
+        since, old = since + 1, c
+        if since >= 2 and moved > SLOW * gap:
+            c = min(2.0 * c, MOST)
+        elif since >= 2 and moved < FAST * gap:
+            c = max(0.5 * c, LEAST)
+        if c == old:
+            centre = anderson(centre, now)
+        else:
+            since, centre = 0, now
+            anderson.forget()
+    heads.keep(report)
+    return False
 
 
 class Objective:
@@ -87,6 +157,7 @@ class Objective:
             y = y * c
             self.xy, self.x, self.y = self.xy + y @ X, self.x + c @ X, self.y + y.sum(axis=1)
         self.xy, self.x, self.y = self.inward(self.xy, self.y), self.inward(self.x, np.full(1, n)), self.y / n
+        self.wide = -(-K // 4) * 4
 
     def parts(self):
         """Rows of X in float64, their targets (K, rows), and their weights (1, rows)."""
@@ -96,6 +167,36 @@ class Objective:
             X = table.X[here].astype(np.float64, copy=False)
             y = (table.code[here] == np.arange(self.K)[:, None]) * 1.0 if table.y is None else table.y[here].T
             yield X, y, np.ones((1, X.shape[0])) if c is None else c[None, here]
+
+    @property
+    def strong(self):
+        """Whether L2 is, for a row of the usual length; and the distributions of all rows don't take too much room."""
+        frame, l2 = self.frame, self.frame.l2
+        if not self.table.sparse or l2 == 0 or frame.n * self.K > WIDE * frame.X.nnz:
+            return False
+        return 0.25 * float(frame.measures.variance.sum()) <= STRONG * l2 * frame.n
+
+    def together(self, loss):
+        """The problem for Newton's method, or None."""
+        room = self.frame.n * self.K <= WIDE * (self.frame.X.nnz if self.table.sparse else self.frame.X.size)
+        if self.frame.d * self.K > WIDEST or not room or not (self.l2 > 0).all():
+            return None
+        return Together(self.frame, self.targets(), loss)
+
+    def targets(self):
+        """Those of all rows, (n, K)."""
+        if self.table.y is not None:
+            return self.table.y.copy()
+        return (self.table.code[:, None] == np.arange(self.K)) * 1.0
+
+    def evaluate(self, W, b, P=None, B=None):
+        """On CSR, one pass at W (d, wide): sums of (loss, entropy, x (p - y)', p, q q'), p = P or q."""
+        table, K = self.table, self.K
+        G, sums = np.zeros(W.shape), np.zeros(K)
+        loss, entropy = solve.softmax_pass_csr(
+            *self.frame.arrays, W, b, table.code, table.y, self.frame.c, P, G, sums, B
+        )
+        return loss, entropy, G[:, :K], sums, B
 
     def inward(self, G, g):
         """Means of c x, of x in the coordinates of the problem: sums of it and of c, one for each row of G."""
@@ -107,16 +208,38 @@ class Objective:
 
     def outward(self, U, b):
         """(W, b) in the user's units."""
-        W = U / self.frame.scale[:, None]
+        W = U.reshape(-1, self.K) / self.frame.scale[:, None]
         return W, b - self.frame.centre @ W
 
     def __call__(self, x):
-        frame, n = self.frame, self.frame.n
+        n = self.frame.n
         U, b = self.split(x)
         W, shift = self.outward(U, b)
-        loss, entropy, G, q, B = 0.0, 0.0, np.zeros((self.K, frame.d)), np.zeros(self.K), np.zeros((self.K, self.K))
+        loss, entropy, G, q, B = self._sparse(W, shift) if self.table.sparse else self._dense(W, shift)
+        slope = q / n - self.y
+        G = self.inward(G, slope * n)
+        self.at, self.bound = x.copy(), self.least(G, q / n, entropy / n)
+        r = G.T + self.l2[:, None] * U
+        quadratic = np.divide(r**2, 2.0 * self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
+        self.ideal, self.step = float(quadratic.sum()), np.zeros(self.K)
+        if self.intercept and np.isfinite(B).all():
+            self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
+        value = loss / n + 0.5 * float((self.l2[:, None] * U * U).sum())
+        return value, np.append(r, slope if self.intercept else np.zeros(self.K))
+
+    def _sparse(self, W, shift):
+        """Sums over all rows at W (d, K): loss, entropy, (q - y) x', q, q q'."""
+        at = np.zeros((self.frame.d, self.wide)), np.zeros(self.wide)
+        at[0][:, : self.K], at[1][: self.K] = W, shift
+        loss, entropy, G, q, B = self.evaluate(*at, B=np.zeros((self.K, self.K)))
+        return loss, entropy, G.T, q, B
+
+    def _dense(self, W, shift):
+        """The same."""
+        K = self.K
+        loss, entropy, G, q, B = 0.0, 0.0, np.zeros((K, self.frame.d)), np.zeros(K), np.zeros((K, K))
         for X, y, c in self.parts():
-            Z = np.ascontiguousarray((X @ W).T) if self.table.sparse else W.T @ X.T
+            Z = W.T @ X.T
             Z += shift[:, None]
             Z -= Z.max(axis=0)
             Q = np.exp(Z)
@@ -129,17 +252,8 @@ class Objective:
             entropy += float((log - np.vdot(Q, Z)).sum())
             q += Q.sum(axis=1)
             Q -= y * c
-            G += (X.T @ Q.T).T if self.table.sparse else Q @ X
-        slope = q / n - self.y
-        G = self.inward(G, slope * n)
-        self.at, self.bound = x.copy(), self.least(G, q / n, entropy / n)
-        r = G.T + self.l2[:, None] * U
-        quadratic = np.divide(r**2, 2.0 * self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
-        self.ideal, self.step = float(quadratic.sum()), np.zeros(self.K)
-        if self.intercept and np.isfinite(B).all():
-            self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
-        value = loss / n + 0.5 * float((self.l2[:, None] * U * U).sum())
-        return value, np.append(r, slope if self.intercept else np.zeros(self.K))
+            G += Q @ X
+        return loss, entropy, G, q, B
 
     def least(self, G, q, entropy):
         """From mean x (q - y)', mean q and mean H(q)."""

@@ -1,0 +1,276 @@
+# Softmax on CSR: the K margins of a row at once. Included by one .pyx per instruction set, after dual.pxi.
+from libc.math cimport fmax, fmin
+
+cdef extern from "logistic.h":
+    double exp_ "fastsgd_exp"(double x) noexcept nogil   # |x| <= 708
+
+cdef enum:
+    ROUNDS = 30             # of Newton's method for one row, at the most
+cdef double ENOUGH = 1e-7   # a change of a probability
+
+# Numbers of a class are in fours, so that K is rounded up.
+cdef struct Together:
+    Py_ssize_t K
+    Py_ssize_t fours
+    double* W               # (d, 4 fours)
+    double* b               # (4 fours,)
+    double* P               # (n, K) distributions, or NULL
+    const int32_t* code     # (n,) class of each row; NULL: see y
+    const double* y         # (n, K)
+    const double* c         # (n,) weights, or NULL for ones
+    double* z               # workspace: margins,
+    double* q               # softmax of them
+    double* G               # (d, 4 fours)
+    double* sums            # (K,) of the distributions
+    double* B               # (K, K) sum of c q q', or NULL
+    double loss
+    double entropy
+    double seen
+
+
+cdef inline void margins_of(const floating* x, const index* ix, Py_ssize_t nnz, Together* T) noexcept nogil:
+    """z = W' x + b."""
+    cdef Py_ssize_t k, j, wide = 4 * T.fours
+    cdef d4 s
+    for j in range(T.fours):
+        s = d4_load(T.b + 4 * j)
+        for k in range(nnz):
+            s = d4_plus(s, x[k], T.W + ix[k] * wide + 4 * j)
+        d4_store(T.z + 4 * j, s)
+
+
+cdef inline void add_to(double* G, const floating* x, const index* ix, Py_ssize_t nnz, Together* T,
+                        const double* step) noexcept nogil:
+    """G += x step'."""
+    cdef Py_ssize_t k, j, wide = 4 * T.fours
+    cdef double* g
+    for k in range(nnz):
+        g = G + ix[k] * wide
+        for j in range(T.fours):
+            d4_store(g + 4 * j, d4_plus(d4_load(g + 4 * j), x[k], step + 4 * j))
+
+
+cdef inline double softmax_of(Py_ssize_t K, const double* z, double* q) noexcept nogil:
+    """q = softmax(z); the logarithm of the sum of exp(z)."""
+    cdef Py_ssize_t k
+    cdef double top = z[0], total = 0
+    for k in range(1, K):
+        top = max(top, z[k])
+    for k in range(K):
+        q[k] = exp_(max(z[k] - top, -708.0))
+        total += q[k]
+    for k in range(K):
+        q[k] /= total
+    return top + log(total)
+
+
+cdef inline double entropy_of(Py_ssize_t K, const double* p) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double s = 0
+    for k in range(K):
+        if p[k] > 0:
+            s -= p[k] * log(p[k])
+    return s
+
+
+cdef inline void nearest(Py_ssize_t K, double total, double* z, double size, double* q, double* p) noexcept nogil:
+    """p = softmax(z + size (p before - p)), from q = softmax(z) and its `total`: Newton's method in log p."""
+    cdef Py_ssize_t k, rounds
+    cdef double up, down, by, change, worst
+    for k in range(K):
+        p[k] = z[k] + size * p[k]  # what log p + size p is to be, but for a constant
+        z[k] -= total
+    for rounds in range(ROUNDS):
+        up, down, worst = -1.0, 0.0, 0.0
+        for k in range(K):
+            by = q[k] / (1.0 + size * q[k])
+            up += q[k] - by * (z[k] + size * q[k] - p[k])
+            down += by
+        for k in range(K):
+            change = min((p[k] - z[k] - size * q[k] - up / down) / (1.0 + size * q[k]), 1.0)
+            worst = max(worst, q[k] * fabs(change))
+            z[k] += change
+            q[k] = exp_(fmax(-708.0, fmin(z[k], 708.0)))
+        if worst < ENOUGH:
+            break
+    total = 0
+    for k in range(K):
+        total += q[k]
+    for k in range(K):
+        p[k] = q[k] / total
+
+
+cdef void ascend_together(const floating* values, const index* indices, const index* indptr, Order O, double inverse, double per_b,
+                          double per_n, Together* T) noexcept nogil:
+    """Visit n rows: each distribution goes to the maximum of the dual along itself, and W and b follow."""
+    cdef Py_ssize_t v, r, k, lo, nnz, place
+    cdef Csr layout
+    cdef double size, weight, total
+    cdef double* p
+    for v in range(O.n):
+        if O.visit is not NULL and v + 3 < O.n:
+            fetch_row(&layout, values, indices, indptr, 0, O.rows[O.visit[v + 3]])
+        place = O.visit[v] if O.visit is not NULL else v
+        r = O.rows[place] if O.rows is not NULL else O.first + place
+        weight = T.c[r] if T.c is not NULL else 1.0
+        if weight == 0:
+            continue
+        lo, nnz, p = indptr[r], indptr[r + 1] - indptr[r], T.P + r * T.K
+        size = 0
+        for k in range(lo, lo + nnz):
+            size += <double> values[k] * values[k]
+        size = (size * inverse + per_b) * weight * per_n
+        margins_of(values + lo, indices + lo, nnz, T)
+        total = softmax_of(T.K, T.z, T.q)
+        if v % 8 == 0:
+            T.seen += weight
+            T.loss += weight * (total - entropy_of(T.K, p))
+            for k in range(T.K):
+                T.loss -= weight * p[k] * T.z[k]
+        for k in range(T.K):
+            T.sums[k] = p[k]
+        nearest(T.K, total, T.z, size, T.q, p)
+        for k in range(T.K):
+            T.z[k] = weight * per_n * (T.sums[k] - p[k])
+            T.b[k] += per_b * T.z[k]
+            T.z[k] *= inverse
+        for k in range(T.K, 4 * T.fours):
+            T.z[k] = 0
+        add_to(T.W, values + lo, indices + lo, nnz, T, T.z)
+
+
+cdef void through_together(const floating* values, const index* indices, const index* indptr, Py_ssize_t rows,
+                           Together* T) noexcept nogil:
+    cdef Py_ssize_t r, k, j, lo, nnz
+    cdef double weight, total, y
+    cdef const double* p
+    for r in range(rows):
+        weight = T.c[r] if T.c is not NULL else 1.0
+        if weight == 0:
+            continue
+        lo, nnz = indptr[r], indptr[r + 1] - indptr[r]
+        margins_of(values + lo, indices + lo, nnz, T)
+        total = softmax_of(T.K, T.z, T.q)
+        T.loss += weight * total
+        p = T.q if T.P is NULL else T.P + r * T.K
+        if T.P is NULL:
+            T.entropy += weight * total
+            for k in range(T.K):
+                T.entropy -= weight * T.q[k] * T.z[k]
+        else:
+            T.entropy += weight * entropy_of(T.K, p)
+        if T.B is not NULL:
+            for k in range(T.K):
+                for j in range(T.K):
+                    T.B[k * T.K + j] += weight * T.q[k] * T.q[j]
+        for k in range(T.K):
+            y = (T.code[r] == k) if T.code is not NULL else T.y[r * T.K + k]
+            T.loss -= weight * y * T.z[k]
+            T.sums[k] += weight * p[k]
+            T.z[k] = weight * (p[k] - y)
+        for k in range(T.K, 4 * T.fours):
+            T.z[k] = 0
+        add_to(T.G, values + lo, indices + lo, nnz, T, T.z)
+
+
+cdef fill(Together* T, Py_ssize_t rows, W, b, P, code, y, c, G, sums, B, work):
+    cdef double[:, ::1] Ws = W, Ps = P, Gs = G, Bs = B
+    cdef const double[:, ::1] ys = y
+    cdef const double[::1] cs = c
+    cdef const int32_t[::1] codes = code
+    cdef double[::1] bs = b, sum_ = sums, room = work
+    cdef Py_ssize_t K = sum_.shape[0], wide = Ws.shape[1]
+    for name, array, shape in (("b", b, (wide,)), ("P", P, (rows, K)), ("code", code, (rows,)), ("y", y, (rows, K)),
+                               ("c", c, (rows,)), ("G", G, (W.shape[0], wide)), ("B", B, (K, K)),
+                               ("work", work, (2 * wide,))):
+        if array is not None and tuple(array.shape) != tuple(shape):
+            raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if wide != (K + 3) // 4 * 4 or not K or not Ws.shape[0]:
+        raise ValueError(f"W has shape {W.shape}, there are {K} classes")
+    T.K, T.fours, T.W, T.b, T.sums, T.z, T.q = K, wide // 4, &Ws[0, 0], &bs[0], &sum_[0], &room[0], &room[wide]
+    T.P = &Ps[0, 0] if P is not None and rows else NULL
+    T.code = &codes[0] if code is not None and rows else NULL
+    T.y = &ys[0, 0] if y is not None and rows else NULL
+    T.c = &cs[0] if c is not None and rows else NULL
+    T.G, T.B = &Gs[0, 0] if G is not None else NULL, &Bs[0, 0] if B is not None else NULL
+    T.loss = T.entropy = T.seen = 0
+
+
+def softmax_pass_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, W, b, code, y, c, P, G, sums,
+                     B=None):
+    """One pass of softmax regression on CSR.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        X, (n, d).
+    W, b : (d, wide), (wide,) float64
+        Margins are X @ W + b; wide is K rounded up to a multiple of 4.
+    code, y : (n,) int32 or None, (n, K) or None
+        Targets: one of the two.
+    c : (n,) or None
+    P : (n, K) or None
+        Distributions that are taken instead of q = softmax(margins), but for the loss.
+    G : (d, wide)
+        The sum of c x (q - y)' is added to it.
+    sums : (K,)
+        That of c q is.
+    B : (K, K) or None
+        That of c q q' is.
+
+    Returns
+    -------
+    (float, float)
+        The sum of c times the loss, and of c times the entropy.
+    """
+    cdef Together T
+    cdef Py_ssize_t rows = indptr.shape[0] - 1
+    if (code is None) == (y is None):
+        raise ValueError("a pass needs one of code and y")
+    fill(&T, rows, W, b, P, code, y, c, G, sums, B, np.empty(2 * W.shape[1]))
+    if rows:
+        with nogil:
+            through_together(&data[0] if data.shape[0] else NULL, &indices[0] if indices.shape[0] else NULL, &indptr[0], rows, &T)
+    return T.loss, T.entropy
+
+
+def softmax_ascend_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, W, b, c, P,
+                       double inverse, double per_b):
+    """Some rows of an epoch of dual coordinate ascent for softmax regression: W, b and P are changed in place.
+
+    Parameters
+    ----------
+    order : (rows, visit, first, n, buffer_rows)
+        As the other kernels take it.
+    W, b, c, P
+        As in `softmax_pass_csr`.
+    inverse, per_b : float
+        1 / l2, and what moves the intercepts.
+
+    Returns
+    -------
+    (gap, seen) : floats
+        The subproblem's duality gap over every eighth row, and their weight.
+    """
+    cdef const int64_t[::1] listed = order[0]
+    cdef const int32_t[::1] visit = order[1]
+    cdef Py_ssize_t buffer_rows = order[4], left = order[3], rows = indptr.shape[0] - 1
+    cdef const floating* x = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef Together T
+    cdef Order O
+    fill(&T, rows, W, b, P, None, None, c, None, np.empty(P.shape[1]), None, np.empty(2 * W.shape[1]))
+    O.rows = &listed[0] if listed is not None else NULL
+    O.visit = &visit[0] if visit is not None else NULL
+    O.first, O.ahead = order[2], 0
+    with nogil:
+        while left > 0:
+            O.n = min(buffer_rows, left) if O.visit is not NULL else left
+            left -= O.n
+            ascend_together(x, ix, &indptr[0], O, inverse, per_b, 1.0 / rows, &T)
+            O.first += O.n
+            if O.rows is not NULL:
+                O.rows += O.n
+            if O.visit is not NULL:
+                O.visit += O.n
+    return T.loss, T.seen
