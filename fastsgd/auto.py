@@ -10,9 +10,10 @@ import numpy as np
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-B_AVG, LOST, HEAD_WIDTH = 7, slice(8, 10), 10
+B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
+SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 RECORD, GAMMA = 4, 1.5  # as in _kernels/auto_csr.pxi
-RULES = np.array(["average", "average, L2 in full"])
+RULES = "average", "average, L2 in full"
 
 
 def aligned(x):
@@ -37,7 +38,7 @@ class Auto:
         Of which layout it is.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 10) float64
+    heads : (K, 31) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
@@ -74,13 +75,23 @@ class Auto:
     @property
     def rules(self):
         """What each head's model is: (K,) of str."""
-        return RULES[self._best()]
+        best = zip(*self._best(), strict=True)
+        return np.array(["constant" if s == 0 else RULES[r] if s == 1 else f"{RULES[r]}, times {s:g}" for r, s in best])
 
     def _best(self):
-        """0, or on CSR in the first pass 1 where that had less loss on rows not yet learnt from."""
-        if not self.sparse or self.again:
-            return np.zeros(len(self.heads), int)
-        return self.heads[:, LOST].argmin(axis=1)
+        """Candidate and share of each head, as judged by rows not yet learnt from: (K,) int, (K,) float64.
+
+        Those of least loss; or the constant, where they were not better than it by more than the spread of the difference.
+        """
+        heads = np.arange(len(self.heads))
+        if self.again:
+            return 0 * heads, np.ones(len(heads))
+        lost = np.nan_to_num(self.heads[:, LOST], nan=np.inf)
+        best = lost.argmin(axis=1)
+        share = np.where(
+            lost[heads, best] + self.heads[heads, SPREAD.start + best] < 0, SHARES[best % len(SHARES)], 0.0
+        )
+        return best // len(SHARES), share
 
     def _rest(self, k, l2):
         """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
@@ -94,22 +105,29 @@ class Auto:
         P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny
         return (P + l2 * share * visits) / (P + l2 * visits)
 
+    def _shared(self, W, b, share):
+        """That share of a model, the rest being the best constant."""
+        W[:, : len(b)] *= share.astype(W.dtype)
+        return W, share * b + (1.0 - share) * self.heads[:, FLAT]
+
     def model(self, W, A, b_avg, l1, l2):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64."""
         K, t, out = len(self.heads), self.at["t"][0], np.zeros_like(W)
         if t == 0:
             return out, np.zeros(K)
+        rest, share = self._best()
         if self.sparse:
             out[:, :K] = self.records[:, 1::RECORD]
             if l1 > 0:  # an average of weights that were not 0 once would never be
                 out[:, :K] *= self.records[:, ::RECORD] != 0
-            for k in np.flatnonzero(self._best()):
+            for k in np.flatnonzero(rest):
                 out[:, k] *= self._rest(k, l2)
-            return out, self.heads[:, B_AVG].copy()
+            return self._shared(out, self.heads[:, B_AVG], share)
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]
         U = W[:, :K].astype(np.float64)
         U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * l1) / (1.0 + owed * r**2 * l2)
         coef = (A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / t) ** 3)) * r
         out[:, :K] = coef
-        return out, b_avg - mean @ coef
+        W, b = self._shared(out, b_avg, share)
+        return W, b - mean @ W[:, :K].astype(float)

@@ -25,7 +25,8 @@ cdef class Loss:
     takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
     bound of the slope's own slope (where there is none, a number of its usual size); `span`, over what distance of margins
     learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean |p - y|;
-    `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept;
+    `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `affine`, whether the
+    slope is affine in y, so that the best constant follows from the mean of y;
     `coupled`, whether it takes all the heads of a row together.
     """
     name = None
@@ -35,7 +36,7 @@ cdef class Loss:
     lower, strict = -np.inf, False
     convex, smooth, curvature = True, False, 1.0
     span = 0.0
-    residual = False
+    residual = affine = False
     coupled = False
 
     cdef int ready(self) except -1:
@@ -196,6 +197,7 @@ cdef class LogLoss(Loss):
     """
     name, task, negative = "log_loss", ("classifier",), 0.0
     smooth, curvature = True, 0.25
+    affine = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
@@ -228,7 +230,7 @@ cdef class SquaredError(Loss):
     """(p - y)^2 / 2: least squares."""
     name, task = "squared_error", ("regressor", "classifier")
     smooth = True
-    residual = True
+    residual = affine = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
@@ -303,6 +305,7 @@ cdef class Poisson(Loss):
     name, task, lower = "poisson", ("regressor",), 0.0
     smooth = True
     span = 1.0
+    affine = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
@@ -321,6 +324,7 @@ cdef class Gamma(Loss):
     name, task, lower, strict = "gamma", ("regressor",), 0.0, True
     smooth = True
     span = 1.0
+    affine = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope

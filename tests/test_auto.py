@@ -1,10 +1,10 @@
-"""learning_rate="auto": the kernels give what tests/reference.py gives; and nothing needs tuning or scaling."""
+"""learning_rate="auto": the kernels give what tests/reference_auto.py gives; and nothing needs tuning or scaling."""
 
 import pickle
 
 import numpy as np
 import pytest
-import reference
+import reference_auto
 import scipy.sparse as sp
 from fastsgd._kernels.plan import Plan
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
@@ -42,7 +42,7 @@ def train(X, loss, *, l1, l2, intercept, passes=2, **table):
 
 
 def expected(layout, X, Y, loss, passes=2, **given):
-    run = reference.auto_dense if layout == "dense" else reference.auto_csr
+    run = reference_auto.auto_dense if layout == "dense" else reference_auto.auto_csr
     return run(X, Y, loss, passes=passes, **given)[:4]
 
 
@@ -65,12 +65,23 @@ def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, interc
 @pytest.mark.parametrize("heads", [1, 5])
 @pytest.mark.parametrize("name", ["log_loss", "hinge", "squared_error", "quantile", "poisson"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_after_one_pass_each_head_has_the_better_candidate(dtype, name, heads, penalty):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_after_one_pass_each_head_has_its_best_candidate(layout, dtype, name, heads, penalty):
     loss, (X, s) = losses.get(name), rows(120)
     l1, l2 = penalties.weights(penalty, 0.03, 0.4)
     given = dict(l1=l1, l2=l2, intercept=True, s=s, passes=1)
     Y = targets(loss, X, heads)
-    agree(train(lay_out(X, "csr32", dtype), loss, y=Y, **given), expected("csr32", X, Y, loss, **given), DTYPES[dtype])
+    agree(train(lay_out(X, layout, dtype), loss, y=Y, **given), expected(layout, X, Y, loss, **given), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("name", ["log_loss", "quantile", "gamma"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_of_many_rows_some_judge(layout, name, heads):
+    loss, (X, s) = losses.get(name), rows(1500)
+    Y = RNG.permutation(targets(loss, X, heads))  # noise, so that the constant is near
+    given = dict(l1=0.0, l2=0.03, intercept=True, s=s, passes=1)
+    agree(train(lay_out(X, layout), loss, y=Y, **given), expected(layout, X, Y, loss, **given), 1e-9)
 
 
 @pytest.mark.parametrize("heads", [1, 5])
@@ -122,7 +133,7 @@ def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
 @types
 @sides
 def test_calls_of_partial_fit_are_one_fit(layout, dtype):
-    X, y = problem(layout, dtype)
+    X, y = problem(layout, dtype, n=1500)
     s = np.random.default_rng(0).uniform(0.1, 5, len(y)) * (np.arange(len(y)) % 7 > 0)
     params = AUTO | {"loss": "log_loss", "shuffle": False, "class_weight": {0: 1.0, 1: 3.0}}
     whole, parts = SGDClassifier(**params).fit(X, y, sample_weight=s), SGDClassifier(**params)

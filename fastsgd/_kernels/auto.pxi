@@ -7,10 +7,17 @@
 #     A += (u - A) (1 - (1 - 1 / t)^3)                        the average, of weights t^2
 #
 # Before the first row b is 0, or y where the loss is one of y - z: then a shift of all y is one of b, and no more.
-# The model is A / sqrt(v). h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and
-# average are brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
+#     b += u . (the way that the means have moved) / sqrt(v)   so that the model stays where it is
+#
+# The model is a share of A / sqrt(v), the rest being the best constant: 1, 3/4, 1/2, 1/4 or 0, whichever would have lost least
+# on the rows before they were learnt from (later rows count more, by t^2), see `judge` and auto.py; from the second pass on it
+# is all of A. h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
+# brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
+    SHARES = 5                # of the model, the rest being of the best constant
+    EARLY = 1024              # rows at the start that are all judged
+cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
 
 # Numbers of one head.
 cdef struct Head:
@@ -19,7 +26,10 @@ cdef struct Head:
     double owed             # dense: steps since the penalty was last paid
     double curve            # CSR: sum of the curvatures
     double b[2]             # CSR: intercept, and its average
-    double lost[2]          # CSR: losses of the two candidates before each step
+    double flat[2]          # the mean of y (affine losses) or the last constant; and the best constant
+    double usual            # mean loss before a step
+    double lost[10]         # of each share of each candidate: losses before the steps, less those of the constant
+    double spread[10]       # the root of the sum of the squares of the same
 
 # What auto keeps beside weights and intercepts.
 cdef struct Pace:
@@ -27,7 +37,7 @@ cdef struct Pace:
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     Head* heads             # (K,)
     double* work
-    bint intercept, first   # CSR: whether this is the first pass
+    bint intercept, first   # the latter: whether this is the first pass
 
 
 cdef inline double falling(double t, double R, double c0) noexcept nogil:
@@ -66,6 +76,65 @@ cdef inline double paid(double u, double owed, double r, double l1, double l2) n
     if l1 > 0:
         u = u - most if u > most else u + most if u < -most else 0.0
     return u / (1.0 + owed * r * r * l2)
+
+
+cdef inline double judged(const Head* H, double value, double t) noexcept nogil:
+    """How often row t counts in the judgement: one in four, drawn by a hash, four times; early and unusual ones once."""
+    if t <= EARLY or value > 4.0 * H.usual:
+        return 1.0
+    return 4.0 if <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 62 == 0 else 0.0
+
+
+cdef inline double length(double a, double b) noexcept nogil:
+    """sqrt(a^2 + b^2), of numbers that are not negative."""
+    cdef double most = max(a, b), least = min(a, b)
+    return most * sqrt(1.0 + (least / most) * (least / most)) if most > 0 else 0.0
+
+
+cdef void judge(const Params* P, Head* H, double z0, double z1, double y, double s) noexcept nogil:
+    """Add the losses of two candidates' margins to those before, for each share of them."""
+    cdef double z[2 * SHARES]
+    cdef double ys[2 * SHARES]
+    cdef double value[2 * SHARES]
+    cdef double slope[2 * SHARES]
+    cdef double flat = H.flat[1], more
+    cdef int i
+    if s == 0:
+        return
+    for i in range(SHARES):
+        z[i], z[SHARES + i] = flat + SHARE[i] * (z0 - flat), flat + SHARE[i] * (z1 - flat)
+    if P.many is not NULL:
+        for i in range(2 * SHARES):
+            ys[i] = y
+        P.many(2 * SHARES, z, ys, value, slope, P.loss_par)
+    else:
+        for i in range(2 * SHARES):
+            value[i] = P.value(z[i], y, P.loss_par)
+    for i in range(2 * SHARES):
+        more = s * (value[i] - value[SHARES - 1]) if isfinite(value[i]) else INFINITY
+        H.lost[i] += more
+        H.spread[i] = length(H.spread[i], fabs(more))
+
+
+cdef inline void learn_constant(const Params* P, Head* H, double y, double s, double c, double t) noexcept nogil:
+    """Count a row of weight s, which is c times the mean weight, in the mean of y; or learn the best constant from it."""
+    cdef double g, past = 1.0 - 1.0 / t
+    if P.affine:
+        if H.weight > 0:
+            H.flat[0] += (y - H.flat[0]) * s / H.weight
+    else:
+        if t == 1 and P.residual:
+            H.flat[0] = H.flat[1] = y
+        g = 2.0 * c / (t * H.h)
+        H.flat[0] += g * implicit_step(P.implicit, P.slope, H.flat[0], g, y, P.loss_par)
+        H.flat[1] += (H.flat[0] - H.flat[1]) * (1.0 - past * past * past)
+
+
+cdef inline void find_constant(const Params* P, Head* H, double t) noexcept nogil:
+    """The best constant of the mean of y: a proximal step so long that it is nearly there."""
+    cdef double s = t / H.h
+    if P.affine and t > 1:
+        H.flat[1] += s * implicit_step(P.implicit, P.slope, H.flat[1], s, H.flat[0], P.loss_par)
 
 
 cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
@@ -145,11 +214,13 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
     cdef const int32_t* none = NULL
     cdef Py_ssize_t K = 1 if Heads is One else T.K, S = 1 if Heads is One else M.S, i, r, k
     cdef floating* z = xh + d
+    cdef floating* za = z + M.S
     cdef double* y = M.of + K
     cdef double* value = M.of + 2 * K
     cdef const floating* x
     cdef Head* head
-    cdef double s, t, norm, c, g, gs, a, size, past
+    cdef double s, t, norm, c, g, gs, a, size, past, times, mean = 0, part, moved
+    cdef bint any
     for i in range(O.n):
         if i < O.ahead:
             fetch_far(&L, values, none, none, d, T, O.rows[O.n + i])
@@ -164,7 +235,8 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
         C.at.t += 1
         C.at.weight += s
         t = C.at.t
-        norm = standardised(x, d, C, s, s / C.at.weight if C.intercept else 0.0, xh)
+        part = s / C.at.weight if C.intercept else 0.0
+        norm = standardised(x, d, C, s, part, xh)
         if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / t:
             scales(d, C, ridge_of(C, K, P.l2))
             norm = standardised_again(x, d, C, xh)
@@ -181,6 +253,14 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
                 M.of[k] = z[k] + M.b[k]
         if slopes(P, T, r, K, M.of):
             return 1
+        if C.first:
+            any = False
+            for k in range(K):
+                any = any or judged(C.heads + k, value[k], t) > 0
+            if Heads is One and any:
+                mean = dot(&L, xh, none, d, A)
+            elif any:
+                dots(&L, xh, none, d, A, S, za)
         gs = falling(t, C.at.rho / t, 0.5)
         past = 1.0 - 1.0 / t
         for k in range(K):
@@ -188,7 +268,20 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
             s = weight(T, r, k, y[k])
             M.loss_sum[k] += s * value[k]
             M.weight_sum[k] += s
+            if C.first:
+                times = judged(head, value[k], t)
+                if times > 0:
+                    if Heads is Many:
+                        mean = za[k]
+                    if C.intercept:
+                        find_constant(P, head, t)
+                    judge(P, head, mean + M.b_avg[k], mean + M.b_avg[k], y[k], times * s * t * t)
             c = share_of(head, s, M.of[k], y[k], t)
+            if C.first:
+                if C.intercept:
+                    learn_constant(P, head, y[k], s, c, t)
+                if head.weight > 0:
+                    head.usual += (value[k] - head.usual) * s / head.weight
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)
             g = gs / head.h
@@ -198,7 +291,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
             head.owed += g
             z[k] = <floating> (c * g * a)
             if C.intercept:
-                M.b[k] += c * g * a
+                moved = (M.of[k] - M.b[k]) * part / (1.0 - part) if part < 1.0 else 0.0
+                M.b[k] += c * g * a + moved
+                M.b_avg[k] += moved
             M.b_avg[k] += (M.b[k] - M.b_avg[k]) * (1.0 - past * past * past)
         if Heads is One:
             add(&L, xh, none, d, W, z[0])

@@ -11,27 +11,35 @@
 #
 # In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
 # There are two candidates: that average, and the same with the rest of the penalty, worked out for each weight by itself,
-# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is the one with less loss on one in four of the
-# rows before they were learnt from (later rows count more, by t^2). From the second pass on a visit pays for as many rows as
-# it stands for, t / visits, and the average is the model: then it converges to the optimum of the objective.
+# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is a share of one of them, see `judge` in
+# auto.pxi. From the second pass on a visit pays for as many rows as it stands for, t / visits, and the average is the model:
+# then it converges to the optimum of the objective.
 cdef extern from "auto.h":
     ctypedef struct Visit:
         double c, t, curve, kappa, prior, l2
-        int first, judge
+        int first
     double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                           float* S, double* z) noexcept nogil
+    void candidates_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                           double* z) noexcept nogil
     void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
                      double t, double l1) noexcept nogil
     double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                           float* S, double* z) noexcept nogil
+    void candidates_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                           double* z) noexcept nogil
     void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
                      double t, double l1) noexcept nogil
     double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                           double* S, double* z) noexcept nogil
+    void candidates_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                           double* z) noexcept nogil
     void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
                      double t, double l1) noexcept nogil
     double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                           double* S, double* z) noexcept nogil
+    void candidates_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                           double* z) noexcept nogil
     void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
                      double t, double l1) noexcept nogil
 
@@ -40,14 +48,9 @@ cdef enum:
 cdef double KAPPA = 0.15, GAMMA = 1.5
 
 
-cdef inline bint drawn(double t) noexcept nogil:
-    """Whether the candidates are judged by row t: one in four, by a hash."""
-    return <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 62 == 0
-
-
 cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
                            floating* S, double* z) noexcept nogil:
-    """Count the row; add up the margins of the weights and of the candidates; sum x^2 / P: see auto.h."""
+    """Count the row; add up the margin; sum x^2 / P: see auto.h."""
     if floating is float and index is int32_t:
         return margins_f4_i32(x, ix, nnz, W, stride, g, S, z)
     elif floating is float:
@@ -56,6 +59,19 @@ cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, f
         return margins_d4_i32(x, ix, nnz, W, stride, g, S, z)
     else:
         return margins_d4_i64(x, ix, nnz, W, stride, g, S, z)
+
+
+cdef inline void candidates(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
+                            double* z) noexcept nogil:
+    """Add up the margins of the average, and of the average with the rest of the penalty."""
+    if floating is float and index is int32_t:
+        candidates_f4_i32(x, ix, nnz, W, stride, g, z)
+    elif floating is float:
+        candidates_f4_i64(x, ix, nnz, W, stride, g, z)
+    elif index is int32_t:
+        candidates_d4_i32(x, ix, nnz, W, stride, g, z)
+    else:
+        candidates_d4_i64(x, ix, nnz, W, stride, g, z)
 
 
 cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
@@ -80,12 +96,12 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef const index* ix
     cdef floating* w
     cdef Head* head
-    cdef double s, t, c, y, h, a, step, curve = 0, past, size, b_size
-    cdef double sums[3]
-    cdef double z[5]  # of w, of w plus and minus 1, and of the candidates
-    cdef double ys[5]
-    cdef double value[5]
-    cdef double slope[5]
+    cdef double s, t, c, y, h, a, step, curve = 0, past, size, b_size, times
+    cdef double z[3]  # of w, and of w plus and minus 1
+    cdef double averaged[2]
+    cdef double ys[3]
+    cdef double value[3]
+    cdef double slope[3]
     cdef Visit g
     g.kappa, g.l2, g.first = KAPPA, P.l2, C.first
     for i in range(O.n):
@@ -110,39 +126,43 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             h = head.h
             g.c, g.t, g.curve = s * t / C.at.weight, t, head.curve / (t - 1.0) if t > 1 else h
             g.prior = h * (C.at.values / t) / GAMMA
-            g.judge = g.first and P.l2 > 0 and drawn(t)
             if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
                 head.b[0] = head.b[1] = y
-            z[0], z[3], z[4] = head.b[0], head.b[1], head.b[1]
-            sums[0] = sums[1] = sums[2] = 0
-            size = margins(x, ix, nnz, w, K * RECORD, &g, <floating*> C.work, sums)
+            z[0] = head.b[0]
+            size = margins(x, ix, nnz, w, K * RECORD, &g, <floating*> C.work, z)
             b_size = 1.0 / (KAPPA * head.curve + h / GAMMA) if C.intercept else 0.0
             size += b_size
-            z[0] += sums[0]
-            z[3] += sums[1]
-            z[4] += sums[2]
-            if not (isfinite(z[0]) and isfinite(z[3])):
+            if not isfinite(z[0]):
                 return 1
             if P.many is not NULL and P.span == 0:  # all that is asked of the loss at once
                 z[1], z[2] = z[0] + 1.0, z[0] - 1.0
-                for e in range(5):
+                for e in range(3):
                     ys[e] = y
-                P.many(5 if g.judge else 3, z, ys, value, slope, P.loss_par)
+                P.many(3, z, ys, value, slope, P.loss_par)
                 curve = 0.5 * (slope[1] - slope[2])
             else:
                 value[0] = P.value(z[0], y, P.loss_par)
-                for e in range(3, 5 if g.judge else 3):
-                    value[e] = P.value(z[e], y, P.loss_par)
                 if P.span == 0:
                     slope[0] = P.slope(z[0], y, P.loss_par)
                     curve = measured(P, head, z[0], y)
             step = weight(T, r, k, y)
-            if g.judge:
-                head.lost[0] += step * t * t * value[3]
-                head.lost[1] += step * t * t * value[4]
+            times = judged(head, value[0], t) if C.first else 0.0
+            if times > 0:
+                averaged[0] = averaged[1] = head.b[1]
+                candidates(x, ix, nnz, w, K * RECORD, &g, averaged)
+                if P.l2 == 0:
+                    averaged[1] = averaged[0]
+                if C.intercept:
+                    find_constant(P, head, t)
+                judge(P, head, averaged[0], averaged[1], y, times * step * t * t)
             M.loss_sum[k] += step * value[0]
             M.weight_sum[k] += step
             c = share_of(head, step, z[0], y, t)
+            if C.first:
+                if C.intercept:
+                    learn_constant(P, head, y, step, c, t)
+                if head.weight > 0:
+                    head.usual += (value[0] - head.usual) * step / head.weight
             if P.span == 0:
                 curve = max(curve, min(h, slope[0] * slope[0]))
             elif P.span > 1.0:
@@ -225,7 +245,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
-    cdef size_t room = (3 * longest + 12) * sizeof(floating) if sparse else (d + M.S) * sizeof(floating)
+    cdef size_t room = (3 * longest + 12) * sizeof(floating) if sparse else (d + 2 * M.S) * sizeof(floating)
     C.work = <double*> malloc(room + 1)
     if C.work is NULL:
         free(M.of)

@@ -35,7 +35,7 @@ cdef struct Params:
     implicit_fn implicit    # or NULL
     near_fn near            # or NULL
     double curvature, span  # as Loss has them
-    bint residual           # the loss is one of y - p
+    bint residual, affine   # as Loss has them
 
 # The scalars of the state, one record of State.scalars.
 cdef packed struct Scalars:

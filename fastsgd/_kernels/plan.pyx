@@ -44,7 +44,7 @@ cdef class Plan:
         self.par.noise = noise
         self.par.implicit, self.par.near = loss.implicit_fn, loss.near_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
-        self.par.residual = loss.residual
+        self.par.residual, self.par.affine = loss.residual, loss.affine
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
         self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, l1, l2
         numbers = () if optimizer is None else optimizer.numbers()

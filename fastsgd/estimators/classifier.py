@@ -125,7 +125,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     auto_rule_ : ndarray of shape (n_heads,)
-        With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full".
+        With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
+        ", times 0.75", 0.5 or 0.25 behind it; or "constant".
     n_features_in_, feature_names_in_
 
     Notes
@@ -155,12 +156,13 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. A row whose values are many thousand
     times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such rows.
 
-    In the first pass over CSR, and in `partial_fit`, which takes its rows as new, learning_rate="auto" takes alpha as the
-    most that L2 may be. A weight pays it for the rows that have its feature, not for all rows, so that rare features are held
-    back less than by the objective; the loss on rows not yet learnt from then says whether the rest of the penalty is put on
-    too ("average, L2 in full" in `auto_rule_`). On text this gives the better predictions. From the second pass of
-    one `fit` on there are no such rows: L2 is paid in full, and training converges to the objective with that alpha. L1, and
-    everything on dense data, is paid in full from the start.
+    After one pass, and in `partial_fit`, which takes its rows as new, the model is what was of use on rows not yet learnt
+    from: the average, or 3/4, 1/2 or 1/4 of it, the rest being the best constant, or only that. So noise is not learnt by
+    heart, as far as such rows can tell: they can't where later rows are unlike them, as when rows are sorted by target. On CSR
+    alpha is then the most that L2 may be. A weight pays it for the rows that have its feature, so that rare features are
+    held back less than by the objective; the same rows say whether the rest of it is put on too ("L2 in full" in `auto_rule_`).
+    From the second pass of one `fit` on there are no such rows: the model is all of the average, L2 is paid in full, and
+    training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
 
     References
     ----------
