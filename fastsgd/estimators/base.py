@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from fastsgd import engine
+from fastsgd import engine, optimizers
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -250,8 +250,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"{kept} Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-                f"{'' if self.standardize else ', set standardize=True or scale X with StandardScaler'}; "
+                f"{kept} {self._remedy(scaled=', set standardize=True or scale X with StandardScaler')}; "
                 f"{self._largest(table)}.",
                 ConvergenceWarning,
                 stacklevel=CALLER,
@@ -283,14 +282,25 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan)
-        lower = f"a lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        advice = f"Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True, or {lower}"
-        if self.standardize:
-            advice = f"It may take {lower}"
+        scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice}; {self._largest(table)}. "
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
             "The estimator holds the last finite model."
         ) from None
+
+    def _remedy(self, scaled):
+        """What helps with this schedule where steps were too long; with `scaled` where scaling the columns helps, too."""
+        rate = self._schedule(optimizers.get(self.optimizer))
+        if rate.auto:
+            return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
+        if rate.name == "optimal":
+            said = (
+                "Take learning_rate='invscaling' and a low eta0 (the step sizes of 'optimal' follow from "
+                f"{'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
+            )
+        else:
+            said = f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        return said + ("" if self.standardize else scaled)
 
     def _largest(self, table):
         """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
