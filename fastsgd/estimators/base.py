@@ -45,13 +45,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         run = engine.Run(state, self._rules(held_out))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)
+        score = None if held_out is None else self._score(held_out, plan)
         if self.standardize:
             self._standardise(table, state, plan)
             if held_out is not None:
                 held_out[3].scaling = table.scaling
         started = perf_counter()
         ruled = bool(run.rules)
-        score = None if held_out is None else self._score(held_out, plan)
         root = self._root(state, plan, X, y, metadata)
         hooks = self._hooks(root, plan, X, y, metadata)
         if self.verbose:
@@ -212,10 +212,16 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         if isinstance(X_val, Source) and self.validation_scoring is not None:
             y_val, s_val = streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
-        if weights and callable(self.validation_scoring) and not _takes_weights(scorer):
+        if weights and not _takes_weights(scorer):
             raise ValueError(
-                "the validation rows have weights, and the function given as validation_scoring has no parameter "
-                "sample_weight: give it one, (estimator, X, y, sample_weight=None)."
+                f"the validation rows have weights, and validation_scoring={self.validation_scoring!r} takes none: give a "
+                "function that has the parameter sample_weight, (estimator, X, y, sample_weight=None); it may ignore them."
+            )
+        asked = np.atleast_1d(getattr(scorer, "_response_method", "predict"))
+        if hasattr(self, "classes_") and not any(hasattr(self, name) for name in asked):
+            raise ValueError(
+                f"validation_scoring={self.validation_scoring!r} needs {' or '.join(asked)}, which {type(self).__name__} has "
+                f"not with loss={self.loss!r}."
             )
 
         def score(state):
@@ -323,5 +329,5 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
 
 def _takes_weights(scorer):
-    found = signature(scorer).parameters
+    found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
