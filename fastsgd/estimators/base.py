@@ -15,7 +15,15 @@ from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
 from fastsgd.estimators.parameters import Parameters
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints, watchers
+from fastsgd.estimators.progress import (
+    CALLER,
+    CallbackSupportMixin,
+    Progress,
+    announced,
+    callables,
+    checkpoints,
+    watchers,
+)
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
@@ -52,8 +60,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                 held_out[3].scaling = table.scaling
         started = perf_counter()
         ruled = bool(run.rules)
-        root = self._root(state, plan, X, y, metadata)
-        hooks = self._hooks(root, plan, X, y, metadata)
+        theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._publish(state, plan))
+        hooks = self._hooks(theirs, plan)
         if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
@@ -91,14 +99,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             self._keep(run, plan)
             raise
         self._note(epochs)
-        if root is not None:
-            root.call_on_fit_task_end(
-                estimator=self,
-                X=X,
-                y=y,
-                metadata=metadata,
-                reconstruction_attributes=lambda: self._publish(state, plan),
-            )
+        if theirs is not None:
+            theirs[1]()
         self._interrupt()
         self._warn(table, plan, epochs, ruled)
         if self.verbose:
@@ -167,30 +169,14 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         state.restore(best[1])
         return best[2:]
 
-    def _root(self, state, plan, X, y, metadata):
-        if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
-            return None
-        root = self._init_callback_context(max_subtasks=self.max_iter * self.n_init)
-        return root.call_on_fit_task_begin(
-            estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
-        )
-
-    def _hooks(self, root, plan, X, y, metadata):
+    def _hooks(self, theirs, plan):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         hooks = [
             lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
             for f in callables(self.callbacks)
         ]
-        if root is not None:
-
-            def task(state, epochs):
-                kwargs = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-                kwargs["reconstruction_attributes"] = lambda: self._publish(state, plan)
-                return (
-                    root.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
-                )
-
-            hooks.append(task)
+        if theirs is not None:
+            hooks.append(lambda state, _: theirs[0](lambda: self._publish(state, plan)))
         return hooks
 
     def _progress(self, run, plan):
