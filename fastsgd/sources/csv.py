@@ -8,7 +8,7 @@ import pyarrow.csv as pc
 from fastsgd.sources import encode
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
-from fastsgd.sources.files import files_of
+from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
@@ -105,14 +105,15 @@ class CsvSource(TabularSource):
         self._settle(first)
         self.reading |= text.reading
 
-    def name(self, block):
-        return self.text.files[0].path if len(self.text.files) == 1 else ""
-
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
         for file in self.text.files:
+            row = 0
             with self.text.opened(file, types, names) as reader:
-                yield from ((file.path, batch) for batch in reader if len(batch))
+                for batch in reader:
+                    if len(batch):
+                        yield from_row(file.path, row), batch
+                    row += len(batch)
 
     def describe(self):
         files = [file.describe() for file in self.text.files]

@@ -57,6 +57,11 @@ def described(path):
     return {"name": os.path.basename(path), "size": size, "crc32 of its ends": crc}
 
 
+def from_row(where, row):
+    """What to call the rows from that one on, in errors."""
+    return f"{where}, from row {row}" if row else where
+
+
 def files_of(paths, endings=("",)):
     """The files that are meant by a path, a folder, a pattern with * or ?, or a list of these.
 
