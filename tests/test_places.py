@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor
-from fastsgd.sources import from_arrow, from_csv, from_npy, from_parquet, from_svmlight
+from fastsgd.sources import from_arrow, from_batches, from_csv, from_npy, from_parquet, from_svmlight
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.csv as pc  # noqa: E402
@@ -82,3 +82,39 @@ def test_the_row_of_a_later_block_is_counted_from_where_that_begins(tmp_path):
     ) as caught:
         SGDRegressor().fit(from_csv(tmp_path, target="y", block_bytes=1000))
     assert sum(map(int, re.findall(r"(?:row|first at) (\d+)", str(caught.value)))) == 799
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", r"x.csv is empty, without even a header"),
+        ("a;b;y\n1;2;0\n", r"x.csv has a single column, 'a;b;y': is it delimiter=';'\?"),
+        ("a,b,y\n1,2,0\n".encode("utf-16"), "x.csv is UTF-16. Convert the file to UTF-8"),
+    ],
+)
+def test_what_a_csv_file_is_in_place_of_one(text, words, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=words):
+        from_csv(path, target="y")
+
+
+def test_a_csv_file_that_lacks_a_column_of_the_first(tmp_path):
+    (tmp_path / "1.csv").write_text("a,b,y\n1,2,0\n")
+    (tmp_path / "2.csv").write_text("a,y\n1,1\n")
+    with pytest.raises(ValueError, match=r"2.csv .*'b'.*All files must have the columns of the first"):
+        SGDClassifier().fit(from_csv(tmp_path, target="y"))
+
+
+def test_a_batch_with_other_columns_than_the_first():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "word": ["x", "y"]})
+    for names, words in ((["b", "a"], r"batch 1 has the columns \['b', 'a'\], the first has \['a', 'b'\]"),):
+        source = from_batches(lambda names=names: iter([(table[["a", "b"]], [0, 1]), (table[names], [0, 1])]))
+        with pytest.raises(ValueError, match=words):
+            SGDClassifier().fit(source)
+    with pytest.raises(ValueError, match=r"batch 0: could not convert string to float: 'x'"):
+        from_batches(lambda: iter([(table, [0, 1])]))
+    once = iter([(table[["a", "b"]], [0, 1])])
+    with pytest.raises(ValueError, match="the source has no rows; each of its passes must begin anew"):
+        SGDClassifier().fit(from_batches(lambda: once))

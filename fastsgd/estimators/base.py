@@ -213,7 +213,11 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         def score(state):
             est = self._fitted_copy(state, plan)
             vars(est).pop("feature_names_in_", None)  # X_val was compared with them when it still had them
-            return float(scorer(est, X_val, y_val, **weights))
+            found = scorer(est, X_val, y_val, **weights)
+            try:
+                return float(found)
+            except TypeError:
+                raise ValueError(f"validation_scoring must give a number, it gave {found!r}.") from None
 
         return score
 

@@ -40,7 +40,7 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
-        "callbacks": ["array-like", callable, None],
+        "callbacks": "no_validation",  # by `listed`
         "verbose": ["verbose"],
     }
 

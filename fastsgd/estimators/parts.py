@@ -127,9 +127,9 @@ class ClassifierParts(LinearClassifierMixin):
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
             return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
+        X = check_X(self, X, reset=reset, name=names[0])
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
         y = self._check_y(y, names[1])
         check_lengths(X, y, names)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
@@ -252,9 +252,9 @@ class RegressorParts(RegressorMixin):
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
             return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
+        X = check_X(self, X, reset=reset, name=names[0])
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
         y = self._check_y(y, names[1])
         check_lengths(X, y, names)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"

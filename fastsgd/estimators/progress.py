@@ -83,13 +83,15 @@ def listed(given, between=True):
     """The parameter `callbacks` as a list, checked; without `between`, callables are all it may hold."""
 
     def is_one(one):
-        return callable(one) or (between and (_is_checkpoint(one) or hasattr(one, "between")))
+        ours = _is_checkpoint(one) or hasattr(one, "between")
+        return (between or not ours) and (callable(one) or ours) and not (ours and isinstance(one, type))
 
     given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     for one in given:
         if not is_one(one):
+            more = "" if between else ", and not checkpoints, which only the SGD estimators write"
             raise ValueError(
-                f"callbacks must be callables f(progress), found {one!r}; scikit-learn's go to set_callbacks."
+                f"callbacks must be callables f(progress){more}, found {one!r}; scikit-learn's go to set_callbacks."
             )
     return given
 

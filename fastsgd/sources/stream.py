@@ -329,7 +329,7 @@ def whole(source, n_features=None, check=lambda rows: rows):
                     return None
                 space.add(rows)
     if not space.n:
-        raise ValueError("the source has no rows.")
+        raise ValueError("the source has no rows; each of its passes must begin anew.")
     return None if space.oversize else space.rows(n_features or source.n_features)
 
 
