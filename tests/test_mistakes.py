@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastsgd import Checkpoint, LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd import Checkpoint, LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, sources
 
 pd = pytest.importorskip("pandas")
 
@@ -97,3 +97,15 @@ def test_checkpoints_where_there_are_none():
 def test_warm_start_with_another_number_of_columns():
     with pytest.raises(ValueError, match=r"coef_init does not match .*\(1, 3\), expected \(1, 2\).*warm_start=True"):
         SGDClassifier(warm_start=True).fit(X, Y).fit(X[:, :2], Y)
+
+
+@every
+def test_targets_or_weights_beside_those_of_a_source(cls):
+    if cls is SGDOneClassSVM:
+        return  # has no score
+    source = sources.from_batches(lambda: iter([(X, Y)]))
+    est = cls(random_state=0).fit(source)
+    assert est.score(source) == pytest.approx(est.score(X, Y))
+    for how, words in (({"y": Y}, "y must be None"), ({"sample_weight": np.ones(60)}, "its own weights")):
+        with pytest.raises(ValueError, match=f"X is a source, which has .*{words}"):
+            est.score(source, **how)

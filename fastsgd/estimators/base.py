@@ -195,8 +195,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                 f"validation_scoring must be None, 'loss', a name of sklearn.metrics.get_scorer_names() or a callable "
                 f"(estimator, X, y), got {self.validation_scoring!r}."
             ) from error
-        if isinstance(X_val, Source) and self.validation_scoring is not None:
-            y_val, s_val = streams.all_targets(X_val)
+        if isinstance(X_val, Source):  # `score` takes it by blocks
+            y_val, s_val = (None, None) if self.validation_scoring is None else streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
         if weights and not _takes_weights(scorer):
             raise ValueError(

@@ -201,7 +201,10 @@ class ClassifierParts(LinearClassifierMixin):
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
-        return streams.accuracy(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
+        if isinstance(X, Source):
+            streams.check_own(y, sample_weight)
+            return streams.accuracy(self, X)
+        return super().score(X, y, sample_weight)
 
     @needs_probabilities
     @by_blocks
@@ -279,7 +282,10 @@ class RegressorParts(RegressorMixin):
 
     def score(self, X, y=None, sample_weight=None):
         """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
-        return streams.r2(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
+        if isinstance(X, Source):
+            streams.check_own(y, sample_weight)
+            return streams.r2(self, X)
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -54,14 +54,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
         the number of features or targets is not known otherwise.
     """
     name = names[0]
-    if y is not None:
-        raise ValueError(
-            f"{name} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
-        )
-    if sample_weight is not None:
-        raise ValueError(
-            f"{name} is a source, which has its own weights: give them to the source, not as sample_weight."
-        )
+    check_own(y, sample_weight, names)
     if not reset:
         compare_names(est, source)
     found = None
@@ -94,6 +87,18 @@ def take(est, source, y, sample_weight, *, reset, names, once):
             stacklevel=CALLER,
         )
     return source, found, None
+
+
+def check_own(y, sample_weight, names=("X", "y")):
+    """Refuse targets or weights beside those of a source."""
+    if y is not None:
+        raise ValueError(
+            f"{names[0]} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
+        )
+    if sample_weight is not None:
+        raise ValueError(
+            f"{names[0]} is a source, which has its own weights: give them to the source, not as sample_weight."
+        )
 
 
 def _arrays(est, source, rows, reset, names):
