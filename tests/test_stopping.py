@@ -235,6 +235,21 @@ def test_rules_in_a_grid_search():
     assert len(by_name.cv_results_["params"]) == 3
 
 
+def test_a_score_that_is_not_defined_is_no_improvement():
+    X, y, _ = data()
+    est = SGDRegressor(validation_scoring=lambda est, X, y: np.nan, n_iter_no_change=4).fit(X, y, X_val=X, y_val=y)
+    assert est.stop_reason_ == "validation" and est.n_iter_ == 4 and np.isnan(est.history_["validation_score"]).all()
+    scores = iter([0.5, np.nan, 0.7, np.nan, np.nan, np.nan])
+    seen = []
+    est.set_params(
+        validation_scoring=lambda est, X, y: next(scores),
+        n_iter_no_change=3,
+        callbacks=lambda at: seen.append(at.estimator.coef_),
+    )
+    est.fit(X, y, X_val=X, y_val=y)
+    assert est.n_iter_ == 6 and np.array_equal(est.coef_, seen[2])
+
+
 def test_a_rule_of_ones_own():
     class Enough(stopping.Stopping):
         name, needs = "enough", "loss"
