@@ -74,7 +74,7 @@ def test_keys_as_targets_weights_and_categories(clicks):
     assert source.feature_names == ["year=2024", "year=2025"] and sum(rows.X.nnz for rows in source.blocks()) == 60
 
 
-def test_the_keys_above_a_folder_are_columns_where_they_are_named(clicks):
+def test_the_keys_above_a_folder_are_columns_where_they_are_named(clicks, monkeypatch):
     one = clicks / "country=DE"
     assert from_parquet(one).feature_names is None or "country" not in from_parquet(one).reading["columns"]
     assert from_parquet(clicks, columns=["a", "run"]).read(0).X[0, 1] == 7
@@ -84,6 +84,10 @@ def test_the_keys_above_a_folder_are_columns_where_they_are_named(clicks):
     for path in (one, file):  # as they were in training, by the names of the columns
         found = reg.predict(from_parquet(path, **reg.reading_))
         assert np.isin(found, reg.predict(train)).all()
+    monkeypatch.chdir(one)
+    assert from_parquet(".", categorical="one-hot", columns=["country"]).feature_names == ["country=DE"]
+    with pytest.raises(ValueError, match="columns must be a list of column names, got 3"):
+        from_parquet(clicks, columns=3)
     with pytest.raises(ValueError, match="there is no column 'city' in"):
         from_parquet(clicks, columns=["a", "city"])
 

@@ -27,7 +27,7 @@ def with_keys(files, schema, asked):
     found = []
     for file in files:
         below = Path(file.path).relative_to(file.base).parent
-        above = {name: value for name, value in _keys(Path(file.base)) if name in asked}
+        above = {name: value for name, value in _keys(Path(file.base).absolute()) if name in asked}
         found.append(above | dict(_keys(below)))
     fields = [
         pa.field(name, _type([keys.get(name) for keys in found]))

@@ -30,7 +30,9 @@ class ParquetSource(TabularSource):
         self.files = files_of(paths, (".parquet", ".parq", ".pq"))
         self.places, self.sizes, schema = [], [], None  # of each block: file, row group
         asked = [options.get(name) for name in ("columns", "target", "weight")]
-        asked = [name for names in asked for name in ([names] if isinstance(names, str) else names or ())]
+        asked = [
+            name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
+        ]
         for number, file in enumerate(self.files):
             with named(file.path):
                 metadata = self._metadata(file)
