@@ -87,7 +87,7 @@ class Objective(Stopping):
         super().__init__(tol, patience)
 
     def holds(self, value):
-        stays, self.improved = value > self.best - self.tol, value < self.best
+        stays, self.improved = not value <= self.best - self.tol, value < self.best  # NaN is no improvement
         self.best = min(self.best, value)
         return stays
 

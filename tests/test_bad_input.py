@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.metrics import get_scorer, make_scorer, max_error
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
@@ -295,10 +296,33 @@ def test_as_many_targets_are_validated_as_are_trained(y, y_val):
         SGDRegressor(validation_scoring="loss").fit(X, y, X_val=X, y_val=y_val)
 
 
+def strange(progress):
+    raise AssertionError("an epoch was done")
+
+
+def test_a_scorer_of_probabilities_is_told_before_the_first_epoch():
+    with pytest.raises(ValueError, match=r"validation_scoring='neg_log_loss' needs predict_proba.*loss='hinge'"):
+        SGDClassifier(validation_scoring="neg_log_loss", callbacks=strange).fit(X, Y, X_val=X, y_val=Y)
+    for name, loss in (("roc_auc", "hinge"), ("neg_log_loss", "log_loss"), ("neg_brier_score", "modified_huber")):
+        est = SGDClassifier(loss=loss, validation_scoring=name, max_iter=2, tol=None).fit(X, Y, X_val=X, y_val=Y)
+        assert est.history_["validation_score"][-1] == pytest.approx(get_scorer(name)(est, X, Y))
+
+
 def test_a_scorer_that_takes_no_weights_is_told_from_one_that_does():
     given = {"X_val": X, "y_val": Y, "sample_weight_val": np.ones(N)}
-    with pytest.raises(ValueError, match="validation_scoring has no parameter sample_weight"):
+    with pytest.raises(ValueError, match=r"validation_scoring=<function.* takes none: .*the parameter sample_weight"):
         SGDClassifier(validation_scoring=lambda est, X, y: est.score(X, y)).fit(X, Y, **given)
+    for scorer in ("neg_max_error", make_scorer(max_error, greater_is_better=False)):
+        for how in ({"early_stopping": True}, {}):
+            est = SGDRegressor(validation_scoring=scorer, callbacks=strange, **how)
+            weights = {"sample_weight": np.ones(N)} if how else given
+            with pytest.raises(
+                ValueError, match=r"the validation rows have weights, and validation_scoring=.* takes none"
+            ):
+                est.fit(X, Y, **weights)
+            assert not hasattr(est, "coef_")
+    plain = SGDRegressor(validation_scoring="neg_max_error", max_iter=2, tol=None).fit(X, Y, X_val=X, y_val=Y)
+    assert plain.history_["validation_score"][-1] == pytest.approx(-abs(plain.predict(X) - Y).max())
     for scorer in (lambda est, X, y, sample_weight=None: est.score(X, y), lambda est, X, y, **how: est.score(X, y)):
         est = SGDClassifier(validation_scoring=scorer, max_iter=2, tol=None).fit(X, Y, **given)
         assert est.history_["validation_score"][-1] == est.score(X, Y)

@@ -64,6 +64,18 @@ def test_the_whole_way(here, capsys):
     assert Path("h.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_predictions_have_the_name_that_was_given_and_labels_that_of_the_data(here, capsys):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    assert main(["predict", "test.parquet", "--model", "m", "--output", "found"]) == 0
+    assert np.load("found").shape == (1000,) and not Path("found.npy").exists()
+    FRAME[:0].to_parquet("none.parquet")
+    assert main(["predict", "none.parquet", "--model", "m", "--output", "p.npy"]) == 1
+    assert "error: the source has no rows" in capsys.readouterr().err and not Path("p.npy").exists()
+    FRAME[:9].assign(late="perhaps").to_parquet("other.parquet")
+    assert main(["evaluate", "other.parquet", "--model", "m", "--target", "late"]) == 1
+    assert "the data has the label 'perhaps', which was not in training" in capsys.readouterr().err
+
+
 def test_it_is_what_the_estimator_does(here):
     main([*TRAIN, "--loss", "hinge", "--alpha", "1e-3", "--learning-rate", "optimal", "--tol", "none", "--model", "m"])
     est = SGDClassifier("hinge", alpha=1e-3, max_iter=1, tol=None, random_state=0)
@@ -215,6 +227,9 @@ def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
         (["convert", "X.npy", "--output", "x.parquet"], "convert takes CSV and svmlight files"),
         (["train", "all.svm", "--model", "nowhere/m"], "--model: no file can be written to nowhere/m"),
         (["convert", "all.csv", "--output", "nowhere/a.parquet"], "--output: no file can be written"),
+        (["predict", "test.parquet", "--model", "m", "--output", "nowhere/p.npy"], "--output: no file can be written"),
+        (["predict", "test.parquet", "--model", "m", "--output", "."], "--output: no file can be written to ."),
+        ([*TRAIN, "--checkpoint", "."], "--checkpoint: no file can be written to ."),
         (["convert", "all.csv", "--output", "a.parquet", "--dtype", "float64"], "csv files have no --dtype"),
         (["train", "all.csv", "--target", "late", "--column-types", "float"], "must be of the form name:type"),
         (["plot", "all.json"], "must be what `train --json` prints"),

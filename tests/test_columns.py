@@ -442,9 +442,7 @@ def test_nan_is_filled_as_nulls_are_or_named(tmp_path):
     with pytest.raises(ValueError, match=r"a\.parquet, row group 0\): X contains NaN \(at row 1 .*, column 0 'a'\)"):
         SGDRegressor().fit(source)
     table = pa.table({"a": [1.0, 1e300], "y": [1.0, 2.0]})
-    with pytest.raises(
-        ValueError, match=r"the table, from row 0\): X contains infinity, or a number too large for float32"
-    ):
+    with pytest.raises(ValueError, match=r"\(the table\): X contains infinity, or a number too large for float32"):
         SGDRegressor().fit(from_arrow(table, target="y"))
 
 

@@ -1,5 +1,7 @@
 """LinearClassifier and LinearRegressor: scikit-learn's conventions, its coefficients, and what is kept of a fit."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -519,3 +521,83 @@ def test_numbers_that_overflow():
         LinearRegressor().fit(X, Y * 1e200)
     with pytest.raises(ValueError, match="X is too large in column 2"):
         LinearClassifier().fit(X * [1, 1, 1e200, 1, 1, 1], CODE)
+
+
+# ---------------------------------------------------------------- scikit-learn's callbacks
+class Seen:
+    """What scikit-learn's protocol tells, in order: (hook, task, fitted copy)."""
+
+    def __init__(self, last=None):
+        self.calls, self.last = [], last
+
+    def setup(self, estimator, context):
+        self.calls.append(("setup", context.task_name, None))
+
+    def teardown(self, estimator, context):
+        self.calls.append(("teardown", context.task_name, None))
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.calls.append(("begin", context.task_name, fitted_estimator))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.calls.append(("end", context.task_name, fitted_estimator))
+        return context.task_name == "epoch" and context.task_id == self.last
+
+
+@pytest.fixture
+def callback():
+    return pytest.importorskip("sklearn.callback")
+
+
+@pytest.mark.parametrize("params", [{}, {"n_jobs": 3}, {"multi_class": "multinomial"}], ids=str)
+def test_scikit_learns_callbacks_see_every_pass(params, callback):
+    seen, y = Seen(), labels(Y, 3)
+    est = LinearClassifier(random_state=0, **params).set_callbacks(seen).fit(X, y)
+    hooks = [name for name, *_ in seen.calls]
+    assert hooks == ["setup", "begin", *["begin", "end"] * len(est.history_), "end", "teardown"]
+    np.testing.assert_array_equal(seen.calls[-2][2].predict_proba(X), est.predict_proba(X))
+    plain = LinearClassifier(random_state=0, **params).fit(X, y)
+    np.testing.assert_array_equal(plain.coef_, est.coef_)
+
+
+def test_scikit_learns_callbacks_may_stop_the_fit_and_are_torn_down(callback):
+    est = LinearRegressor("huber", tol=1e-12).set_callbacks(Seen(last=1)).fit(X, Y)
+    assert est.stop_reason_ == "callback" and est.n_iter_ == 2
+    for error in (KeyboardInterrupt, ZeroDivisionError):
+
+        def fails(progress, error=error):
+            raise error
+
+        seen = Seen()
+        with pytest.raises(error):
+            LinearRegressor(callbacks=fails).set_callbacks(seen).fit(X, Y)
+        assert seen.calls[-1][0] == "teardown"
+    assert LinearRegressor().set_callbacks(Seen()).set_callbacks().fit(X, Y).stop_reason_ == "certified"
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.0, 1.0, len(Y))], ids=["", "weights"])
+def test_scoring_monitor_and_progress_bar(weight, callback, capsys):
+    pytest.importorskip("rich")
+    monitor = callback.ScoringMonitor(scoring="r2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rich's own
+        est = LinearRegressor().set_callbacks(monitor, callback.ProgressBar()).fit(X, Y, weight)
+    log = monitor.get_logs()
+    scores = [row["r2"] for row in (log[0] if isinstance(log, list) else log).data if row["task_name"] == "epoch"]
+    assert len(scores) == len(est.history_) and scores[-1] == pytest.approx(est.score(X, Y, weight))
+    assert "LinearRegressor" in capsys.readouterr().out
+
+
+def test_a_warning_is_of_the_users_line():
+    with pytest.warns(ConvergenceWarning, match="max_iter=1") as caught:
+        LinearRegressor("huber", max_iter=1, tol=1e-12).fit(X, Y)
+    assert caught[0].filename == __file__
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+    est = LinearClassifier(random_state=0).fit(X, labels(Y, 3))
+    before = est.predict(X)
+    for how in ({"X": X[:, :2], "y": CODE, "sample_weight": np.zeros(len(X))}, {"X": X * 1e200, "y": CODE}):
+        with pytest.raises(ValueError, match=r"all zero|too large"):
+            est.fit(**how)
+        np.testing.assert_array_equal(est.predict(X), before)

@@ -1,5 +1,6 @@
 """stopping=: each rule ends the fit where its docstring says, by numbers worked out here; and what divergence does."""
 
+import re
 import warnings
 from itertools import pairwise
 from types import SimpleNamespace
@@ -234,6 +235,21 @@ def test_rules_in_a_grid_search():
     assert len(by_name.cv_results_["params"]) == 3
 
 
+def test_a_score_that_is_not_defined_is_no_improvement():
+    X, y, _ = data()
+    est = SGDRegressor(validation_scoring=lambda est, X, y: np.nan, n_iter_no_change=4).fit(X, y, X_val=X, y_val=y)
+    assert est.stop_reason_ == "validation" and est.n_iter_ == 4 and np.isnan(est.history_["validation_score"]).all()
+    scores = iter([0.5, np.nan, 0.7, np.nan, np.nan, np.nan])
+    seen = []
+    est.set_params(
+        validation_scoring=lambda est, X, y: next(scores),
+        n_iter_no_change=3,
+        callbacks=lambda at: seen.append(at.estimator.coef_),
+    )
+    est.fit(X, y, X_val=X, y_val=y)
+    assert est.n_iter_ == 6 and np.array_equal(est.coef_, seen[2])
+
+
 def test_a_rule_of_ones_own():
     class Enough(stopping.Stopping):
         name, needs = "enough", "loss"
@@ -335,6 +351,32 @@ def test_a_loss_that_comes_back_is_no_divergence():
             est.fit(X, y)
         assert est.stop_reason_ != "diverged" and est.history_["objective"].max() > 1e6
         assert (est.predict(X) == 0).all() and est.history_["objective"][-1] < 1000
+
+
+@pytest.mark.parametrize(
+    ("est", "advice"),
+    [
+        (SGDRegressor(), r"Lower eta0 \(it is 0.01"),
+        (SGDRegressor(learning_rate="optimal"), r"Take learning_rate='invscaling'.* follow from alpha=0.0001 alone"),
+        (SGDRegressor(learning_rate="optimal", optimizer=optimizers.SGD(momentum=0.9), eta0=5.0), "Lower eta0"),
+        (SGDOneClassSVM(nu=0.25), r"Take learning_rate='invscaling'.* follow from nu=0.25 alone"),
+        (SGDRegressor(learning_rate="auto"), "Divide y, or the columns of X, by their size"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_the_advice_is_for_the_schedule_at_hand(est, advice):
+    X, y = dollars()
+    y = y * (1e200 if est.learning_rate == "auto" else 1.0)
+    for size in (1.0,) if est.learning_rate == "auto" else (1e7, 1e200):  # a warning, and an error
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ConvergenceWarning)
+            try:
+                clone(est).fit(X * size, y)
+            except ValueError as error:
+                told.append(error)
+        words = str(getattr(told[-1], "message", told[-1]))
+        assert re.search(advice, words) and ("eta0 (it is" in words) == advice.startswith("Lower")
+        assert ("standardize=True" in words) == (est.learning_rate != "auto")
 
 
 def test_large_targets_are_no_divergence():

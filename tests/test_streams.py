@@ -872,7 +872,7 @@ def test_files_that_are_no_npy(tmp_path):
     L = X.copy()
     L[1500, 4] = np.nan
     for memory in (SMALL, "256MB"):
-        with pytest.raises(ValueError, match=r"NaN.*1500, column 4|NaN.*row 1500"):
+        with pytest.raises(ValueError, match=r"X.npy, .*, from row 1500\): X contains NaN \(at row 0 of .*, column 4"):
             SGDRegressor(**STEADY).fit(sources.from_npy(*stored(tmp_path, X=L, y=MARGIN).values()).buffered(memory))
 
 

@@ -121,6 +121,7 @@ def train(
     if resume and checkpoint is None:
         raise ValueError("--resume needs --checkpoint, the file to go on from.")
     if checkpoint is not None:
+        check_folder(checkpoint, "--checkpoint")
         if os.path.exists(checkpoint) and not resume:
             raise ValueError(f"{checkpoint} is there already: go on from it with --resume, or remove it.")
         est.set_params(callbacks=[bar, fastsgd.Checkpoint(checkpoint, every_seconds=every_seconds)])
@@ -222,12 +223,15 @@ def predict(
     reading,
 ):
     """Predict each row of files, in their order."""
+    if output is not None:
+        check_folder(output, "--output")
     est, source = _fitted(model, data, reading)
     if not hasattr(est, method):
         raise ValueError(f"--method: a {type(est).__name__} with loss={est.loss!r} has no {method}.")
     if output is not None:
-        parts = list(sources.predict_batches(est, source, method))
-        np.save(output, np.concatenate(parts))
+        found = getattr(est, method)(source)
+        with open(output, "wb") as file:  # by its name, np.save would add .npy to another
+            np.save(file, found)
         return
     for part in sources.predict_batches(est, source, method):
         lines = part.reshape(len(part), -1).tolist()

@@ -36,7 +36,7 @@ def _classification(est, blocks):
         place = np.searchsorted(est.classes_, rows.y).clip(max=len(est.classes_) - 1)
         if odd := [y for y, c in zip(rows.y, est.classes_[place], strict=True) if y != c][:1]:
             raise ValueError(
-                f"the data has the label {odd[0]!r}, which was not in training: {est.classes_.tolist()[:10]}."
+                f"the data has the label {np.asarray(odd[0]).item()!r}, which was not in training: {est.classes_.tolist()[:10]}."
             )
         n, total = n + len(weight), total + weight.sum()
         z = est.decision_function(rows)

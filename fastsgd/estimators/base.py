@@ -10,12 +10,20 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from fastsgd import engine
+from fastsgd import engine, optimizers
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
 from fastsgd.estimators.parameters import Parameters
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, callables, checkpoints, watchers
+from fastsgd.estimators.progress import (
+    CALLER,
+    CallbackSupportMixin,
+    Progress,
+    announced,
+    callables,
+    checkpoints,
+    watchers,
+)
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
@@ -45,15 +53,15 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         run = engine.Run(state, self._rules(held_out))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)
+        score = None if held_out is None else self._score(held_out, plan)
         if self.standardize:
             self._standardise(table, state, plan)
             if held_out is not None:
                 held_out[3].scaling = table.scaling
         started = perf_counter()
         ruled = bool(run.rules)
-        score = None if held_out is None else self._score(held_out, plan)
-        root = self._root(state, plan, X, y, metadata)
-        hooks = self._hooks(root, plan, X, y, metadata)
+        theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._publish(state, plan))
+        hooks = self._hooks(theirs, plan)
         if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
@@ -91,14 +99,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             self._keep(run, plan)
             raise
         self._note(epochs)
-        if root is not None:
-            root.call_on_fit_task_end(
-                estimator=self,
-                X=X,
-                y=y,
-                metadata=metadata,
-                reconstruction_attributes=lambda: self._publish(state, plan),
-            )
+        if theirs is not None:
+            theirs[1]()
         self._interrupt()
         self._warn(table, plan, epochs, ruled)
         if self.verbose:
@@ -167,30 +169,14 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         state.restore(best[1])
         return best[2:]
 
-    def _root(self, state, plan, X, y, metadata):
-        if not getattr(self, "_skl_callbacks", None) and not hasattr(self, "_parent_callback_ctx"):
-            return None
-        root = self._init_callback_context(max_subtasks=self.max_iter * self.n_init)
-        return root.call_on_fit_task_begin(
-            estimator=self, X=X, y=y, metadata=metadata, reconstruction_attributes=lambda: self._publish(state, plan)
-        )
-
-    def _hooks(self, root, plan, X, y, metadata):
+    def _hooks(self, theirs, plan):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         hooks = [
             lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
             for f in callables(self.callbacks)
         ]
-        if root is not None:
-
-            def task(state, epochs):
-                kwargs = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-                kwargs["reconstruction_attributes"] = lambda: self._publish(state, plan)
-                return (
-                    root.subcontext(task_name="epoch").call_on_fit_task_begin(**kwargs).call_on_fit_task_end(**kwargs)
-                )
-
-            hooks.append(task)
+        if theirs is not None:
+            hooks.append(lambda state, _: theirs[0](lambda: self._publish(state, plan)))
         return hooks
 
     def _progress(self, run, plan):
@@ -209,19 +195,29 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                 f"validation_scoring must be None, 'loss', a name of sklearn.metrics.get_scorer_names() or a callable "
                 f"(estimator, X, y), got {self.validation_scoring!r}."
             ) from error
-        if isinstance(X_val, Source) and self.validation_scoring is not None:
-            y_val, s_val = streams.all_targets(X_val)
+        if isinstance(X_val, Source):  # `score` takes it by blocks
+            y_val, s_val = (None, None) if self.validation_scoring is None else streams.all_targets(X_val)
         weights = {} if s_val is None else {"sample_weight": s_val}
-        if weights and callable(self.validation_scoring) and not _takes_weights(scorer):
+        if weights and not _takes_weights(scorer):
             raise ValueError(
-                "the validation rows have weights, and the function given as validation_scoring has no parameter "
-                "sample_weight: give it one, (estimator, X, y, sample_weight=None)."
+                f"the validation rows have weights, and validation_scoring={self.validation_scoring!r} takes none: give a "
+                "function that has the parameter sample_weight, (estimator, X, y, sample_weight=None); it may ignore them."
+            )
+        asked = np.atleast_1d(getattr(scorer, "_response_method", "predict"))
+        if hasattr(self, "classes_") and not any(hasattr(self, name) for name in asked):
+            raise ValueError(
+                f"validation_scoring={self.validation_scoring!r} needs {' or '.join(asked)}, which {type(self).__name__} has "
+                f"not with loss={self.loss!r}."
             )
 
         def score(state):
             est = self._fitted_copy(state, plan)
             vars(est).pop("feature_names_in_", None)  # X_val was compared with them when it still had them
-            return float(scorer(est, X_val, y_val, **weights))
+            found = scorer(est, X_val, y_val, **weights)
+            try:
+                return float(found)
+            except TypeError:
+                raise ValueError(f"validation_scoring must give a number, it gave {found!r}.") from None
 
         return score
 
@@ -250,8 +246,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             self.stop_reason_ = "diverged"
             warnings.warn(
                 "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"{kept} Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-                f"{'' if self.standardize else ', set standardize=True or scale X with StandardScaler'}; "
+                f"{kept} {self._remedy(scaled=', set standardize=True or scale X with StandardScaler')}; "
                 f"{self._largest(table)}.",
                 ConvergenceWarning,
                 stacklevel=CALLER,
@@ -283,14 +278,25 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan)
-        lower = f"a lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        advice = f"Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True, or {lower}"
-        if self.standardize:
-            advice = f"It may take {lower}"
+        scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. {advice}; {self._largest(table)}. "
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
             "The estimator holds the last finite model."
         ) from None
+
+    def _remedy(self, scaled):
+        """What helps with this schedule where steps were too long; with `scaled` where scaling the columns helps, too."""
+        rate = self._schedule(optimizers.get(self.optimizer))
+        if rate.auto:
+            return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
+        if rate.name == "optimal":
+            said = (
+                "Take learning_rate='invscaling' and a low eta0 (the step sizes of 'optimal' follow from "
+                f"{'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
+            )
+        else:
+            said = f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        return said + ("" if self.standardize else scaled)
 
     def _largest(self, table):
         """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
@@ -313,5 +319,5 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
 
 def _takes_weights(scorer):
-    found = signature(scorer).parameters
+    found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())

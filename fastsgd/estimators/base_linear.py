@@ -1,6 +1,7 @@
 """What LinearClassifier and LinearRegressor share: parameters to heads, heads to fitted attributes."""
 
 import copy
+import threading
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
@@ -15,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.files import ModelFiles
-from fastsgd.estimators.progress import Progress, listed
+from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -24,7 +25,7 @@ COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap"
 FULL = 0.5  # share of values from which on a sparse matrix is made an array
 
 
-class BaseLinear(ModelFiles, BaseEstimator):
+class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
     _streams = False
@@ -39,7 +40,7 @@ class BaseLinear(ModelFiles, BaseEstimator):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "warm_start": ["boolean"],
-        "callbacks": ["array-like", callable, None],
+        "callbacks": "no_validation",  # by `listed`
         "verbose": ["verbose"],
     }
 
@@ -52,19 +53,22 @@ class BaseLinear(ModelFiles, BaseEstimator):
     def _heads_loss(self):
         return self._loss()
 
-    def _solve(self, table, K):
-        """Fit to a table of K heads."""
+    def _solve(self, table, K, X, y, sample_weight):
+        """Fit to a table of K heads; the others are for scikit-learn's callbacks."""
         l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
         table = replace(table, X=readable(table.X))
         if table.s is not None and not table.s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         hooks = listed(self.callbacks, between=False)
+        theirs, one = None, threading.Lock()  # with n_jobs, several heads end a pass at once
 
         def each(heads, report):
-            if self.verbose:
-                self._print(heads, report)
-            progress = Progress(lambda: self._fitted_copy(heads), heads.history, COLUMNS)
-            return any([bool(hook(progress)) for hook in hooks])
+            with one:
+                if self.verbose:
+                    self._print(heads, report)
+                progress = Progress(lambda: self._fitted_copy(heads), heads.history, COLUMNS)
+                stop = [bool(hook(progress)) for hook in hooks]
+                return any(stop) | (theirs is not None and theirs[0](lambda: self._model(heads)))
 
         heads = Heads(
             table,
@@ -75,13 +79,17 @@ class BaseLinear(ModelFiles, BaseEstimator):
             self.fit_intercept,
             self.tol,
             self.max_iter,
-            each if hooks or self.verbose else None,
+            each if hooks or self.verbose or getattr(self, "_skl_callbacks", None) else None,
             self._start(table.X.shape, K),
             int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
             effective_n_jobs(self.n_jobs),
             self.warm_start,
         )
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        theirs = announced(self, None, X, y, metadata, lambda: self._model(heads))
         self._settle(heads.run())
+        if theirs is not None:
+            theirs[1]()
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         if self.stop_reason_ == "max_iter":
@@ -89,7 +97,7 @@ class BaseLinear(ModelFiles, BaseEstimator):
                 f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
                 "Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=CALLER - 1,  # one call nearer to `fit` than SGD warns
             )
         return self
 
@@ -108,14 +116,16 @@ class BaseLinear(ModelFiles, BaseEstimator):
 
     def _settle(self, heads):
         """The fitted attributes."""
-        dtype = heads.table.X.dtype
-        found = self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.astype(dtype))
-        for name, value in found.items():
+        for name, value in self._model(heads).items():
             setattr(self, name, value)
         self._duals = heads.duals
         self.dual_gap_, self.history_ = heads.gap, np.array(heads.history, COLUMNS)
         self.n_iter_ = max([1, *(len(report.passes) for report in heads.reports)])
         self.stop_reason_ = heads.reason
+
+    def _model(self, heads):
+        dtype = heads.table.X.dtype
+        return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.astype(dtype))
 
     def _fitted_copy(self, heads):
         est = copy.copy(self)

@@ -72,12 +72,13 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; the name of a
-        scikit-learn scorer; or a callable (estimator, X, y), which with weights is also given sample_weight.
+        scikit-learn scorer; or a callable (estimator, X, y). With weights it is given sample_weight, and one that takes none
+        is a ValueError.
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
         Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit. A
-        `fastsgd.Checkpoint` writes to a file what is done so far.
+        `fastsgd.Checkpoint` writes to a file what is done so far. Those of `sklearn.callback` go to `set_callbacks`.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as
         in scikit-learn; else 1.

@@ -43,6 +43,7 @@ class Fitted:
             if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
                 raise ValueError(
                     f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
+                    f"{' With warm_start=True it is coef_, if none is given.' if self.warm_start else ''}"
                 )
             _finite(coef, "coef_init")
             state.W[:, :heads] = coef.reshape(heads, -1).T

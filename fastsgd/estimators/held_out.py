@@ -32,7 +32,13 @@ def split(X, fraction, random_state, labels=None, weight=None):
     splitter = (ShuffleSplit if labels is None else StratifiedShuffleSplit)(
         1, test_size=fraction, random_state=random_state
     )
-    train, val = next(splitter.split(np.zeros((n, 1)), labels))
+    try:
+        train, val = next(splitter.split(np.zeros((n, 1)), labels))
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True splits {fraction:.3g} of the {n} rows off, which can't be done: {error} Give the validation "
+            "rows as X_val and y_val, or disable early_stopping."
+        ) from error
     if weight is not None and not np.any(weight[val]):
         raise ValueError("The sample weights for validation set are all zero, consider using a different random state.")
     if not len(train) or not len(val):

@@ -5,6 +5,8 @@ from sklearn.utils._param_validation import StrOptions
 from fastsgd import losses, penalties
 from fastsgd.estimators.base_linear import BaseLinear
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
+from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.whole import or_unchanged
 
 CLASSIFIER = ("log_loss", "hinge", "squared_hinge", "modified_huber")
 REGRESSOR = (
@@ -53,7 +55,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
     warm_start : bool, default=False
         `fit` starts from the last coefficients and dual points, if their shapes agree: along a path of alphas.
     callbacks : callable or list of callables, default=None
-        Called after each pass with one argument (epoch, history, estimator); True stops the fit.
+        Called after each pass with one argument (epoch, history, estimator); True stops the fit. Those of scikit-learn's
+        protocol (`sklearn.callback`) go to `set_callbacks`.
     verbose : int, default=0
         1 prints a line a pass.
 
@@ -156,6 +159,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
             return losses.MULTICLASS[self.multi_class]()
         return super()._heads_loss()
 
+    @or_unchanged
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
@@ -181,7 +186,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         self._check_params()
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         soft = self._learn_classes(y)
-        return self._solve(self._table(X, y, s, soft), len(self._heads()))
+        return self._solve(self._table(X, y, s, soft), len(self._heads()), X, y, sample_weight)
 
 
 class LinearRegressor(RegressorParts, BaseLinear):
@@ -260,6 +265,8 @@ class LinearRegressor(RegressorParts, BaseLinear):
         self.callbacks = callbacks
         self.verbose = verbose
 
+    @or_unchanged
+    @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Solve it.
 
@@ -285,4 +292,4 @@ class LinearRegressor(RegressorParts, BaseLinear):
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         self._y_ndim = y.ndim
         table = self._table(X, y, s)
-        return self._solve(table, table.y.shape[1])
+        return self._solve(table, table.y.shape[1], X, y, sample_weight)

@@ -130,9 +130,9 @@ class ClassifierParts(LinearClassifierMixin):
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
             return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
+        X = check_X(self, X, reset=reset, name=names[0])
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
         y = self._check_y(y, names[1])
         check_lengths(X, y, names)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
@@ -204,7 +204,10 @@ class ClassifierParts(LinearClassifierMixin):
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
-        return streams.accuracy(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
+        if isinstance(X, Source):
+            streams.check_own(y, sample_weight)
+            return streams.accuracy(self, X)
+        return super().score(X, y, sample_weight)
 
     @needs_probabilities
     @by_blocks
@@ -255,9 +258,9 @@ class RegressorParts(RegressorMixin):
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         if isinstance(X, Source):
             return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
+        X = check_X(self, X, reset=reset, name=names[0])
         if y is None:
             raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        X = check_X(self, X, reset=reset, name=names[0])
         y = self._check_y(y, names[1])
         check_lengths(X, y, names)
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
@@ -282,7 +285,10 @@ class RegressorParts(RegressorMixin):
 
     def score(self, X, y=None, sample_weight=None):
         """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
-        return streams.r2(self, X) if isinstance(X, Source) else super().score(X, y, sample_weight)
+        if isinstance(X, Source):
+            streams.check_own(y, sample_weight)
+            return streams.r2(self, X)
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

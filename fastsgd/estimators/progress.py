@@ -49,17 +49,50 @@ class Progress:
         return self._fitted()
 
 
+def announced(est, epochs, X, y, metadata, attributes):
+    """Tell scikit-learn's callbacks of a fit that begins; None where there are none.
+
+    Parameters
+    ----------
+    est : estimator
+    epochs : int or None
+        At the most; None where that is not known.
+    X, y, metadata
+        What they are given, as they ask for it.
+    attributes : callable
+        Gives the fitted attributes of the moment, from which a fitted copy is made for them.
+
+    Returns
+    -------
+    (callable, callable) or None
+        epoch(attributes) -> stop, for the end of each epoch; and end().
+    """
+    if not getattr(est, "_skl_callbacks", None) and not hasattr(est, "_parent_callback_ctx"):
+        return None
+    what = {"estimator": est, "X": X, "y": y, "metadata": metadata, "reconstruction_attributes": attributes}
+    root = est._init_callback_context(max_subtasks=epochs).call_on_fit_task_begin(**what)
+
+    def epoch(attributes):
+        then = what | {"reconstruction_attributes": attributes}
+        return root.subcontext(task_name="epoch").call_on_fit_task_begin(**then).call_on_fit_task_end(**then)
+
+    return epoch, lambda: root.call_on_fit_task_end(**what)
+
+
 def listed(given, between=True):
     """The parameter `callbacks` as a list, checked; without `between`, callables are all it may hold."""
 
     def is_one(one):
-        return callable(one) or (between and (_is_checkpoint(one) or hasattr(one, "between")))
+        ours = _is_checkpoint(one) or hasattr(one, "between")
+        return (between or not ours) and (callable(one) or ours) and not (ours and isinstance(one, type))
 
     given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     for one in given:
         if not is_one(one):
-            others = "; scikit-learn's go to set_callbacks" if between else ""
-            raise ValueError(f"callbacks must be callables f(progress), found {one!r}{others}.")
+            more = "" if between else ", and not checkpoints, which only the SGD estimators write"
+            raise ValueError(
+                f"callbacks must be callables f(progress){more}, found {one!r}; scikit-learn's go to set_callbacks."
+            )
     return given
 
 

@@ -1,7 +1,7 @@
 """A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
 
-import functools
 import warnings
+from functools import partial, wraps
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.blocks import blocks, compare_names, predict_batches
+from fastsgd.sources.blocks import blocks, compare_names, naming, predict_batches, sound_labels
 from fastsgd.sources.stream import Stream, whole
 
 
@@ -54,20 +54,13 @@ def take(est, source, y, sample_weight, *, reset, names, once):
         the number of features or targets is not known otherwise.
     """
     name = names[0]
-    if y is not None:
-        raise ValueError(
-            f"{name} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
-        )
-    if sample_weight is not None:
-        raise ValueError(
-            f"{name} is a source, which has its own weights: give them to the source, not as sample_weight."
-        )
+    check_own(y, sample_weight, names)
     if not reset:
         compare_names(est, source)
     found = None
     if reset and not source.n_features:
         found = survey(est, source, once)
-    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_)
+    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_, partial(_look, est))
     if rows is not None:
         return _arrays(est, source, rows, reset, names)
     if source.once and not once:
@@ -96,15 +89,33 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     return source, found, None
 
 
+def check_own(y, sample_weight, names=("X", "y")):
+    """Refuse targets or weights beside those of a source."""
+    if y is not None:
+        raise ValueError(
+            f"{names[0]} is a source, which has its own targets: {names[1]} must be None, got {type(y).__name__}."
+        )
+    if sample_weight is not None:
+        raise ValueError(
+            f"{names[0]} is a source, which has its own weights: give them to the source, not as sample_weight."
+        )
+
+
 def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
     if rows.y is None and est._needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
-    X = rows.X if reset or source.mapped is not None else rows  # which have been checked, and their names compared
+    X = rows.X if reset else rows  # which have been checked, and their names compared
     found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:
         learn_features(est, source, rows.X.shape[1])
     return found
+
+
+def _look(est, rows):
+    """The Rows of a block, whose X has been checked, and now what else is used."""
+    sound_labels(rows.y if est._needs_y else None, rows.weight)
+    return rows
 
 
 def learn_features(est, source, n_features):
@@ -126,12 +137,11 @@ def survey(est, source, once):
         return Targets(source.n_rows, _columns(est, source) if est._needs_y and not est._needs_classes else ())
     n, weighed, shape, tally = 0, False, (), Tally(est)
     for number, (y, weight) in enumerate(source.targets()):
-        try:
+        with naming(source, number):
             if y is None:
                 raise ValueError("it has no y, which is needed here.")
+            sound_labels(y, weight)
             y, weight = est._check_y(y), check_weight(weight, len(y), "weight")
-        except ValueError as error:
-            raise ValueError(f"Block {number} of the source: {error}") from error
         n, shape = n + len(y), y.shape[1:]
         weighed |= len(y) > 0 and (weight is None or bool(weight.any()))
         if classes and len(y):
@@ -202,6 +212,7 @@ def stream(est, source, targets, make):
     """The Stream of an estimator over a source; make(X, y, weight) is the Table of a buffer."""
 
     def check(rows):
+        _look(est, rows)
         if est._needs_y and not est._needs_classes and rows.y is not None and rows.y.shape[1:] != targets.shape[1:]:
             raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
         return Rows(*est._check_data(rows, rows.y, rows.weight))
@@ -213,7 +224,7 @@ def stream(est, source, targets, make):
 def by_blocks(method):
     """Have a method of X take a source too: what it gives for each block, joined, without X in memory."""
 
-    @functools.wraps(method)
+    @wraps(method)
     def over(self, X):
         if not isinstance(X, Source):
             return method(self, X)

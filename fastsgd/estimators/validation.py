@@ -1,5 +1,8 @@
 """What users pass in, checked once: every bad input is a ValueError that names the argument, what was found, what to do."""
 
+from contextlib import contextmanager
+from os import PathLike
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
@@ -29,6 +32,14 @@ def check_X(est, X, *, reset=False, name="X"):
     """
     if type(X) is Rows:  # of a block of a source, which has been checked
         return X.X
+    if isinstance(X, str | PathLike):
+        raise ValueError(
+            f"{name} is a path, {str(X)!r}: give a source of it, such as fastsgd.sources.from_csv(path, target=...)."
+        )
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array, of which {X.mask.sum()} values are masked: fill them, or leave out those rows."
+        )
     if reset:
         vars(est).pop("reading_", None)  # of a source
     if sp.issparse(X):
@@ -36,9 +47,18 @@ def check_X(est, X, *, reset=False, name="X"):
     elif _plain(est, X, reset):
         _finite(X, name)
         return X
-    X = validate_data(
-        est, X, reset=reset, accept_sparse="csr", accept_large_sparse=True, ensure_all_finite=False, dtype="numeric"
-    )
+    how = {"accept_sparse": "csr", "accept_large_sparse": True, "ensure_all_finite": False, "dtype": "numeric"}
+    try:
+        X = validate_data(est, X, reset=reset, **how)
+    except (ValueError, TypeError) as error:
+        if words := _words(X):
+            raise ValueError(
+                f"{name} has columns that are not numbers: {words}. Encode them (sklearn.preprocessing.OneHotEncoder), leave "
+                "them out, or give the table as fastsgd.sources.from_arrow(table, target=...), which hashes words."
+            ) from error
+        if name != "X" and isinstance(error, ValueError):
+            raise ValueError(f"{name}: {error}") from error
+        raise
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
     _finite(X, name)
@@ -46,6 +66,13 @@ def check_X(est, X, *, reset=False, name="X"):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def _words(X):
+    """The columns of a pandas table that can't be numbers, with their dtypes, in words; of anything else ""."""
+    dtypes = getattr(getattr(X, "dtypes", None), "items", tuple)()
+    odd = [f"{column!r} ({dtype})" for column, dtype in dtypes if getattr(dtype, "kind", "O") not in "fiub"]
+    return ", ".join(odd[:5]) + (", ..." if len(odd) > 5 else "")
 
 
 def _plain(est, X, reset):
@@ -132,7 +159,7 @@ def check_weight(sample_weight, n, name="sample_weight"):
         return None
     if sp.issparse(sample_weight):
         raise ValueError(f"{name} must be a dense array, got {type(sample_weight).__name__}.")
-    with np.errstate(invalid="ignore"):  # its sum of inf and -inf
+    with np.errstate(invalid="ignore"), _numbers(name):  # its sum of inf and -inf
         s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if s.ndim == 0:
         s = np.full(n, s)
@@ -143,6 +170,17 @@ def check_weight(sample_weight, n, name="sample_weight"):
     if len(s) and s.min() < 0:
         raise ValueError(f"Negative values in data passed to `{name}`: {s.min():g} at position {int(s.argmin())}.")
     return np.require(s, requirements="CA")
+
+
+@contextmanager
+def _numbers(name):
+    """What can't be made a number is said to be in this argument."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if name in str(error) or "convert" not in str(error):
+            raise
+        raise ValueError(f"{name} must hold numbers: {error}.") from error
 
 
 def check_lengths(X, y, names=("X", "y")):
@@ -159,7 +197,9 @@ def check_targets(y, loss, name="y"):
     plain = type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.flags.carray
     if not (plain and y.size and _check.first_nonfinite(y) < 0):
         check_dense(y, name)
-        with np.errstate(invalid="ignore"):  # its sum of inf and -inf
+        if getattr(getattr(y, "dtype", None), "kind", "f") in "mM":
+            raise ValueError(f"{name} holds dates or times ({y.dtype}): make them numbers, in a unit of your choice.")
+        with np.errstate(invalid="ignore"), _numbers(name):  # its sum of inf and -inf
             y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
     if y.ndim == 0 or y.ndim > 2:
         raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
@@ -184,6 +224,12 @@ def check_labels(y, name="y"):
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")
+    if y.dtype == object and not all(isinstance(label, str) for label in y):
+        kinds = sorted({type(label).__name__ for label in y})
+        raise ValueError(
+            f"{name} is an array of Python objects that are not all words, found {', '.join(kinds[:5])}: make them of one kind "
+            "(y.astype(int), y.astype(str)), and leave out rows without a label. Unknown label type."
+        )
     return y
 
 

@@ -12,7 +12,8 @@ def or_unchanged(method):
         try:
             return method(self, *args, **kwargs)
         except BaseException:
-            if vars(self).get("_published") is before.get("_published"):  # made anew whenever coef_ is
+            # coef_ may be changed where it is, and then _published is new
+            if all(vars(self).get(name) is before.get(name) for name in ("_published", "coef_")):
                 vars(self).clear()
                 vars(self).update(before)
             raise

@@ -9,7 +9,7 @@ import pyarrow.ipc as ipc
 
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
-from fastsgd.sources.files import files_of
+from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once
 
 
@@ -39,13 +39,13 @@ class TableSource(TabularSource):
         self._settle(self.where)
 
     def name(self, block):
-        return f"{self.where}, from row {block * self.step}"
+        return from_row(self.where, block * self.step)
 
     def scan(self, names, block=None):
         part = self.table.select(names)
         part = part if block is None else part.slice(block * self.step, self.step)
         for batch in part.to_batches(max_chunksize=self.step):
-            yield self.where, batch
+            yield self.where if block is None else self.name(block), batch
 
     def describe(self):
         sums = 0
@@ -81,11 +81,12 @@ class StreamSource(TabularSource):
     def _scan(self, names):
         with named(self.where):
             reader = self._reader()
-            step = rows_at_once(reader.schema, self.columns.needed)
+            step, row = rows_at_once(reader.schema, self.columns.needed), 0
             for batch in reader:
                 batch = batch.select(names)
                 for lo in range(0, len(batch), step):
-                    yield self.where, batch.slice(lo, step)
+                    yield from_row(self.where, row + lo), batch.slice(lo, step)
+                row += len(batch)
 
     def describe(self):
         return {"format": "stream", **self.columns.describe()}
@@ -152,8 +153,8 @@ class FileSource(TabularSource):
         self._settle(self.files[0].path)
 
     def name(self, block):
-        number, batch, *_ = self.places[block]
-        return f"{self.files[number].path}, batch {batch}"
+        number, batch, lo, _ = self.places[block]
+        return from_row(f"{self.files[number].path}, batch {batch}", lo)
 
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:

@@ -1,5 +1,7 @@
 """Batches that a user's callable makes."""
 
+from itertools import count
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -27,12 +29,23 @@ class Batches(Source):
         X = _parts(first)[0]
         names = getattr(X, "columns", None)
         self.feature_names = None if names is None else [str(name) for name in names]
-        X = _rows(first).X
+        X = self._rows(0, first).X
         self.sparse, self.dtype = sp.issparse(X), X.dtype
         self.n_features = X.shape[1] if n_features is None else int(n_features)
 
     def blocks(self):
-        return map(_rows, self._make())
+        return map(self._rows, count(), self._make())
+
+    def _rows(self, number, batch):
+        names = getattr(_parts(batch)[0], "columns", None)
+        if names is not None and (names := [str(name) for name in names]) != self.feature_names:
+            raise ValueError(
+                f"batch {number} has the columns {names[:10]}, the first has {(self.feature_names or [])[:10]}."
+            )
+        try:
+            return _rows(batch)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"batch {number}: {error}") from error
 
     def describe(self):
         return {
@@ -70,35 +83,37 @@ def _rows(batch):
 def from_batches(make, n_features=None):
     """A source of the batches that a callable makes: whatever can be read in Python.
 
-    Parameters
-    ----------
-    make : callable
-        ``make()`` returns an iterator of X, (X, y) or (X, y, weight), and a fresh one at each call. Each epoch reads it to
-        its end once, in a thread, one batch at a time; so do measuring the objective and counting the classes. All X are
-        arrays (or DataFrames), or all are sparse matrices, and have the dtype of the first, float32, or else float64.
-    n_features : int or None, default=None
-        None: those of the first batch, for which make() is called once. Sparse batches may have fewer.
+        Parameters
+        ----------
+        make : callable
+            ``make()`` returns an iterator of X, (X, y) or (X, y, weight), and a fresh one at each call. Each epoch reads it to
+            its end once, in a thread, one batch at a time; so do measuring the objective and counting the classes. All X are
+            arrays (or DataFrames), or all are sparse matrices, and have the dtype of the first, float32, or else float64.
+        n_features : int or None, default=None
+            None: those of the first batch, for which make() is called once. Sparse batches may have fewer.
 
-    Returns
-    -------
-    Source
-        Its rows come in their order and are shuffled within a buffer alone (`Source.buffered`). Where the buffer does not
-        hold them all, rows sorted by label train badly, and `fit` warns.
+        Returns
+        -------
+        Source
+            Its rows come in their order and are shuffled within a buffer alone (`Source.buffered`). Where the buffer does not
+            hold them all, rows sorted by label train badly, and `fit` warns.
 
-    Raises
-    ------
-    ValueError
-        `make` is not callable, or gives nothing.
+        Raises
+        ------
+        ValueError
+            `make` is not callable, or gives nothing.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastsgd import SGDRegressor, sources
-    >>> def halves():
-    ...     for part in (np.arange(50.0), np.arange(50.0, 100.0)):
-    ...         yield part[:, None] / 100, 2 * part / 100
-    >>> reg = SGDRegressor(random_state=0, tol=None, max_iter=50, eta0=0.5).fit(sources.from_batches(halves))
-    >>> reg.coef_.round(1)
-    array([2.])
+        Examples
+        --------
+        >>> from itertools import count
+
+    import numpy as np
+        >>> from fastsgd import SGDRegressor, sources
+        >>> def halves():
+        ...     for part in (np.arange(50.0), np.arange(50.0, 100.0)):
+        ...         yield part[:, None] / 100, 2 * part / 100
+        >>> reg = SGDRegressor(random_state=0, tol=None, max_iter=50, eta0=0.5).fit(sources.from_batches(halves))
+        >>> reg.coef_.round(1)
+        array([2.])
     """
     return Batches(make, n_features)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 
 import numpy as np
@@ -37,12 +37,9 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
     """
 
     def checked(number, rows):
-        try:
+        with naming(source, number):
             rows = sound(rows, source, n_features)
             return rows if check is None else check(rows)
-        except ValueError as error:
-            name = source.name(number)
-            raise ValueError(f"Block {number} of the source{name and f' ({name})'}: {error}") from error
 
     def read(number):
         if room is None or source.sizes is None or source.sparse or source.readers > 1:
@@ -55,6 +52,16 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
     else:
         numbers = range(source.n_blocks) if order is None else order.tolist()
         yield from in_order(lambda number: checked(number, read(number)), numbers[first:], source.readers)
+
+
+@contextmanager
+def naming(source, number):
+    """A ValueError from within says in which block it is, and in which file, where that is known."""
+    try:
+        yield
+    except ValueError as error:
+        name = source.name(number)
+        raise ValueError(f"Block {number} of the source{name and f' ({name})'}: {error}") from error
 
 
 def sound(rows, source, n_features):
@@ -87,6 +94,19 @@ def sound(rows, source, n_features):
             shape = getattr(part, "shape", type(part).__name__)
             raise ValueError(f"{name} must be an array of the {X.shape[0]} rows that X has, found {shape}.")
     return Rows(X, y, weight)
+
+
+def sound_labels(y, weight):
+    """ValueError where a target or a weight is not finite, or a weight negative: with the row, which no later look knows."""
+    for name, part in (("y", y), ("weight", weight)):
+        if not isinstance(part, np.ndarray) or part.dtype.kind != "f":
+            continue
+        bad = ~np.isfinite(part) | (part < 0 if name == "weight" else False)
+        if bad.any():
+            row = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+            what = np.ravel(part[row])[np.ravel(bad[row])][0]
+            said = "NaN" if np.isnan(what) else "infinity" if np.isinf(what) else f"{what:g}, which is negative"
+            raise ValueError(f"{name} contains {said} (at row {row} of the block).")
 
 
 def _sound_csr(X, n_features):

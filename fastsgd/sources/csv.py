@@ -8,7 +8,7 @@ import pyarrow.csv as pc
 from fastsgd.sources import encode
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
-from fastsgd.sources.files import files_of
+from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
@@ -17,6 +17,7 @@ ADVICE = {  # by what pyarrow says
     "conversion error": ". The types of columns follow from the first block_bytes={}; give that of this one in column_types.",
     "straddl": ". A row must fit in block_bytes={}: raise it.",
     "columns, got": ". Is delimiter that of the file?",
+    "include_columns": ". All files must have the columns of the first.",
 }
 
 
@@ -34,6 +35,8 @@ class Text:
 
     def __init__(self, paths, delimiter=None, column_names=None, column_types=None, block_bytes=1 << 22):
         self.files, own = files_of(paths, CSV + TSV), delimiter
+        if empty := [file.path for file in self.files if not file.size]:
+            raise ValueError(f"{empty[0]} is empty, without even a header: remove it.")
         if delimiter is None:
             delimiter = "\t" if self.files[0].path.endswith(TSV) else ","
         if not isinstance(delimiter, str) or len(delimiter) != 1:
@@ -62,9 +65,14 @@ class Text:
     def schema(self, types):
         """That of the first file, by its first bytes and these types."""
         first = self.files[0]
+        with open(first.path, "rb") as file:
+            if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+                raise ValueError(f"{first.path} is UTF-16. Convert the file to UTF-8.")
         with self.opened(first, types | self.given) as reader:
             schema = reader.schema
             names = schema.names
+        if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in names[0]), None)):
+            raise ValueError(f"{first.path} has a single column, {names[0]!r}: is it delimiter={other!r}?")
         if unknown := set(self.given) - set(names):
             raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first.path}.")
         return schema
@@ -105,14 +113,15 @@ class CsvSource(TabularSource):
         self._settle(first)
         self.reading |= text.reading
 
-    def name(self, block):
-        return self.text.files[0].path if len(self.text.files) == 1 else ""
-
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
         for file in self.text.files:
+            row = 0
             with self.text.opened(file, types, names) as reader:
-                yield from ((file.path, batch) for batch in reader if len(batch))
+                for batch in reader:
+                    if len(batch):
+                        yield from_row(file.path, row), batch
+                    row += len(batch)
 
     def describe(self):
         files = [file.describe() for file in self.text.files]

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import stat
 import zlib
 from pathlib import Path
@@ -15,12 +16,14 @@ class File:
     Attributes
     ----------
     path : str
+    base : str
+        The folder that was given, or that of the file or pattern, as far as it has no `*`.
     size, modified : int
         Bytes; nanoseconds since 1970.
     """
 
-    def __init__(self, path):
-        self.path = os.fspath(path)
+    def __init__(self, path, base):
+        self.path, self.base = path, base
         if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe says that it has no bytes
             raise ValueError(
                 f"{self.path} is not a file on disk, which can be read more than once: write it to one first."
@@ -57,6 +60,11 @@ def described(path):
     return {"name": os.path.basename(path), "size": size, "crc32 of its ends": crc}
 
 
+def from_row(where, row):
+    """What to call the rows from that one on, in errors."""
+    return f"{where}, from row {row}" if row else where
+
+
 def files_of(paths, endings=("",)):
     """The files that are meant by a path, a folder, a pattern with * or ?, or a list of these.
 
@@ -85,7 +93,9 @@ def files_of(paths, endings=("",)):
         if not isinstance(path, str | os.PathLike):
             raise ValueError(f"paths must be a path or a list of paths, found {type(path).__name__}.")
         name = os.fspath(path)
+        base = name if os.path.isdir(name) else os.path.dirname(name)
         if not os.path.exists(name) and glob.has_magic(name):
+            base = os.path.dirname(re.split(r"[*?[]", name)[0])
             matched = sorted(glob.glob(name, recursive=True))
             some = [match for match in matched if os.path.isfile(match)]
             some = some or [file for match in matched for file in _in_folder(match, endings)]
@@ -93,7 +103,7 @@ def files_of(paths, endings=("",)):
             some = _in_folder(name, endings)
         if not some:
             raise ValueError(f"paths: there are no files{' ' if endings[0] else ''}{' or '.join(endings)} in {name!r}.")
-        found += map(File, some)
+        found += [File(file, base) for file in some]
     if not found:
         raise ValueError("paths: the list is empty.")
     return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.files import described, files_of
+from fastsgd.sources.files import described, files_of, from_row
 
 BLOCK_BYTES = 1 << 22  # of X: what is read together, so that a disk reads at its full rate
 
@@ -44,17 +44,20 @@ class Npy(Source):
 
     def read(self, block):
         k, lo = self._blocks[block]
-        part = slice(lo, lo + self.block_rows)
-        y, weight = (None if a is None else np.asarray(a[part]) for a in (self._y[k], self._weight[k]))
-        return Rows(np.ascontiguousarray(self._X[k][part], self.dtype), y, weight)
+        X = self._X[k][lo : lo + self.block_rows]
+        return Rows(np.ascontiguousarray(X, self.dtype), *self._labels(block))
 
     def name(self, block):
         k, lo = self._blocks[block]
-        return f"{self._paths['X'][k]}, from row {lo}"
+        return from_row(", ".join(paths[k] for paths in self._paths.values() if paths), lo)
 
     def targets(self):
-        for y, weight in zip(self._y, self._weight, strict=True):
-            yield None if y is None else np.asarray(y), None if weight is None else np.asarray(weight)
+        return map(self._labels, range(self.n_blocks))
+
+    def _labels(self, block):
+        k, lo = self._blocks[block]
+        part = slice(lo, lo + self.block_rows)
+        return tuple(None if a is None else np.asarray(a[part]) for a in (self._y[k], self._weight[k]))
 
     def describe(self):
         files = {name: [described(path) for path in paths] for name, paths in self._paths.items()}

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
+from fastsgd.sources.hive import constants, with_keys
 from fastsgd.sources.tables import TabularSource, row_bytes
 
 RELEASE = (
@@ -28,6 +29,10 @@ class ParquetSource(TabularSource):
     def __init__(self, paths, options):
         self.files = files_of(paths, (".parquet", ".parq", ".pq"))
         self.places, self.sizes, schema = [], [], None  # of each block: file, row group
+        asked = [options.get(name) for name in ("columns", "target", "weight")]
+        asked = [
+            name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
+        ]
         for number, file in enumerate(self.files):
             with named(file.path):
                 metadata = self._metadata(file)
@@ -36,10 +41,11 @@ class ParquetSource(TabularSource):
             self.places += [(number, g) for g, rows in enumerate(groups) if rows]
             self.sizes += [rows for rows in groups if rows]
             if schema is None:
-                schema = own
+                schema, self.keys = with_keys(self.files, own, asked)
                 self.columns = Columns(schema, file.path, **options)
             else:
-                self.columns.check(own, file.path)
+                keys = self.keys[number]
+                self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
         self._settle(self.files[0].path)
 
     def _metadata(self, file):
@@ -53,9 +59,20 @@ class ParquetSource(TabularSource):
         for b in range(len(self.places)) if block is None else [block]:
             number, group = self.places[b]
             with named(self.name(b)):
-                yield from ((self.name(b), batch) for batch in self._batches(self.files[number], group, names))
+                yield from ((self.name(b), batch) for batch in self._batches(number, group, names))
 
-    def _batches(self, file, group, names):
+    def _batches(self, number, group, names):
+        """Record batches of a row group; where there are keys, of what is stored and of these."""
+        file, keys = self.files[number], self.keys[number]
+        stored = [name for name in names if name not in keys]
+        if not stored:
+            rows = self._metadata(file).row_group(group).num_rows
+            yield constants(keys, names, None, rows)
+            return
+        for batch in self._stored(file, group, stored):
+            yield constants(keys, names, batch, len(batch)) if len(stored) < len(names) else batch
+
+    def _stored(self, file, group, names):
         width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
         rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS))
         metadata = self._metadata(file)
@@ -76,4 +93,8 @@ class ParquetSource(TabularSource):
         ]
 
     def describe(self):
-        return {"format": "parquet", "files": [file.describe() for file in self.files], **self.columns.describe()}
+        files = [
+            file.describe() | {name: value.as_py() for name, value in keys.items()}
+            for file, keys in zip(self.files, self.keys, strict=True)
+        ]
+        return {"format": "parquet", "files": files, **self.columns.describe()}

@@ -10,6 +10,7 @@ from fastsgd.sources._rows import fill
 from fastsgd.sources._tokens import csr_rows, hash_tokens
 from fastsgd.sources.base import Rows
 from fastsgd.sources.columns import DENSE
+from fastsgd.sources.files import from_row
 
 FILL_BYTES = 1 << 22  # of row-major values whose columns are converted to their type at once
 
@@ -18,7 +19,7 @@ def rows_of(columns, batches, n=None, name=None, out=None):
     """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name; X in `out`, if it
     is given and rows are dense."""
     made, labels, X, done = [], [], None if columns.sparse else out, 0
-    for where, batch in batches:
+    for where, batch in placed(batches):
         m = len(batch)
         if n is not None and done + m > n:
             raise ValueError(f"{where} has more than the {n} rows that it announces.")
@@ -39,6 +40,14 @@ def rows_of(columns, batches, n=None, name=None, out=None):
         stack = sp.vstack if columns.sparse else np.concatenate
         X = made[0] if len(made) == 1 else stack(made)
     return Rows(X, *joined(labels))
+
+
+def placed(batches):
+    """The (where, batch) of a block, each `where` with the row of the block at which it begins."""
+    done = 0
+    for where, batch in batches:
+        yield from_row(where, done), batch
+        done += len(batch)
 
 
 def joined(labels):

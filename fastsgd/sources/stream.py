@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.base import Rows
-from fastsgd.sources.blocks import blocks, csr, sound
+from fastsgd.sources.blocks import blocks, csr
 
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
 SHARE = 1 / 4
@@ -143,7 +143,7 @@ class Stream:
     def _windows(self, order, first):
         """Rows that lie in mapped memory: where they lie, and so without a copy or a thread."""
         if self.mapped is None:
-            self.mapped = self.make(*self.check(sound(self.source.mapped, self.source, self.n_features)))
+            self.mapped = self.make(*in_place(self.source, self.n_features, self.check))
         if order is None:
             yield Buffer(replace(self.mapped, scaling=self.scaling), 0, None)
             return
@@ -307,8 +307,15 @@ def _size(rows):
     return X + rows.X.shape[0] * ROW_BYTES + sum(0 if part is None else part.nbytes for part in rows[1:])
 
 
-def whole(source, n_features=None):
-    """All Rows of a source in order, where a buffer holds them; else None."""
+def in_place(source, n_features, check):
+    """All Rows of a source that has them in mapped memory, looked at block by block, so that errors name the place."""
+    for _ in blocks(source, n_features, check):
+        pass
+    return check(Rows(*(None if part is None else np.asarray(part) for part in source.mapped)))
+
+
+def whole(source, n_features=None, check=lambda rows: rows):
+    """All Rows of a source in order, where a buffer holds them; else None. `check` is as that of a Stream."""
     if source.n_rows is not None and source.n_features and not source.sparse and source.n_rows > window_rows(source):
         return None
     if source.n_values is not None and source.n_rows is not None:  # with 32-bit indices, at least
@@ -316,16 +323,16 @@ def whole(source, n_features=None):
         if size > SHARE * source.max_memory:
             return None
     if source.mapped is not None:
-        return source.mapped
+        return in_place(source, n_features, check)
     space = Space(source)
-    with closing(blocks(source, n_features or source.n_features)) as read:
+    with closing(blocks(source, n_features or source.n_features, check)) as read:
         for rows in read:
             if rows.X.shape[0]:
                 if not space.fits(rows):
                     return None
                 space.add(rows)
     if not space.n:
-        raise ValueError("the source has no rows.")
+        raise ValueError("the source has no rows; each of its passes must begin anew.")
     return None if space.oversize else space.rows(n_features or source.n_features)
 
 

@@ -1,10 +1,12 @@
 """What sources of record batches have in common. It imports pyarrow, and so is imported in functions alone."""
 
+from itertools import count
+
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
-from fastsgd.sources.rows import joined, labelled, rows_of
+from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
 BLOCK_BYTES = 1 << 22  # rows that are read at once where the format leaves the choice
 
@@ -17,7 +19,20 @@ class TabularSource(Source):
         """(where, record batch) of those columns, of one block or of all in order."""
         raise NotImplementedError
 
+    def _in_turn(self, names):
+        """As `scan` of all rows, which come in order only; what each part is called is kept for `name`."""
+
+        def kept(number, part):
+            self._places[number] = part[0]
+            return part
+
+        return map(kept, count(), self.scan(names))
+
+    def name(self, block):
+        return self._places.get(block, "")
+
     def _settle(self, where):
+        self._places = {}  # of the blocks of a source without `sizes`
         if self.columns.learnable:
             if self.once:
                 raise ValueError(
@@ -41,16 +56,16 @@ class TabularSource(Source):
     def blocks(self):
         if self.n_blocks is not None:
             return super().blocks()
-        return (rows_of(self.columns, [part]) for part in self.scan(self.columns.needed))
+        return (rows_of(self.columns, [part]) for part in self._in_turn(self.columns.needed))
 
     def targets(self):
         labels = self.columns.labels
         if self.n_blocks is None:
-            return (labelled(self.columns, *part) for part in self.scan(labels or self.columns.needed[:1]))
+            return (labelled(self.columns, *part) for part in self._in_turn(labels or self.columns.needed[:1]))
         if not labels:
             return ((None, None) for _ in range(self.n_blocks))
         return (
-            tuple(joined([labelled(self.columns, *part) for part in self.scan(labels, block)]))
+            tuple(joined([labelled(self.columns, *part) for part in placed(self.scan(labels, block))]))
             for block in range(self.n_blocks)
         )
 

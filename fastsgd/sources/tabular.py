@@ -8,7 +8,9 @@ def from_parquet(paths, **options):
 
     A block is a row group, read in full when it is its turn, so that memory is that of a row group: 65,536 rows are a good
     size (`pyarrow.parquet.write_table(..., row_group_size=65536, use_dictionary=False)` for columns of numbers). Only
-    the columns that are used are read. The names of folders are not columns.
+    the columns that are used are read. Folders named ``key=value`` below the path (Hive partitions) are columns, as pyarrow makes
+    them: int32 where all values are such integers, else strings. In a pattern they are from the first `*` on; keys before
+    that are columns where `columns`, `target` or `weight` names them.
 
     Parameters
     ----------
@@ -97,9 +99,9 @@ def from_arrow(data, **options):
     Parameters
     ----------
     data : path or list of them, or an object with `__arrow_c_stream__`
-        - IPC files (.arrow, .feather, .ipc), as `paths` of `from_parquet`. They are mapped to memory, and must not be cut
-          while they are used. Where they are not compressed and the only features are a fixed-size list of `dtype`, X
-          is not copied.
+        - IPC files (.arrow, .feather, .ipc), as `paths` of `from_parquet`, but the names of folders are not columns. They
+          are mapped to memory, and must not be cut while they are used. Where they are not compressed and the only features
+          are a fixed-size list of `dtype`, X is not copied.
         - A table in memory: of pyarrow, polars, pandas.
         - A stream, such as a query of duckdb: its rows come in order only, and each pass asks for the stream anew.
         - A `pyarrow.RecordBatchReader`: for one pass, which `partial_fit` and `predict` make, and `fit` where a buffer
@@ -140,7 +142,7 @@ def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, blo
     Parameters
     ----------
     paths : str, path, or list of them
-        As in `from_parquet`; of folders, .csv and .tsv, and these compressed.
+        As in `from_parquet`; of folders, .csv and .tsv, and these compressed. The names of folders are not columns.
     delimiter : str, default=None
         One character. None: a tab in .tsv files, else a comma.
     column_names : list of str, default=None

@@ -1,0 +1,120 @@
+"""What is wrong in one of many files is said with the file, the row, and the column."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor
+from fastsgd.sources import from_arrow, from_batches, from_csv, from_npy, from_parquet, from_svmlight
+
+pa = pytest.importorskip("pyarrow")
+import pyarrow.csv as pc  # noqa: E402
+import pyarrow.ipc as ipc  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+
+def write_arrow(table, path):
+    with ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize(
+    "est", [SGDRegressor(), SGDClassifier(), LinearRegressor()], ids=lambda est: type(est).__name__
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("part", ["X", "y", "weight"])
+@pytest.mark.parametrize("kind", ["npy", "parquet", "arrow", "csv", "svmlight"])
+def test_what_is_not_finite_is_found_by_its_file_and_row(kind, part, value, est, tmp_path):
+    if kind == "svmlight" and part == "weight":
+        return  # which it has none of
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        data = {"X": rng.standard_normal((40, 3)), "y": np.arange(40) % 2.0, "weight": np.ones(40)}
+        if k == 1:
+            data[part][(7, 2) if part == "X" else 7] = value
+        table = pa.table({"y": data["y"], "weight": data["weight"], **dict(zip("abc", data["X"].T, strict=True))})
+        path = tmp_path / f"{k}.{kind}"
+        if kind == "npy":
+            for name, array in data.items():
+                np.save(tmp_path / f"{name}{k}.npy", array)
+        elif kind == "svmlight":
+            rows = zip(data["y"], data["X"], strict=True)
+            path.write_text("".join(f"{y} 1:{a} 2:{b} 3:{c}\n" for y, (a, b, c) in rows))
+        else:
+            {"parquet": pq.write_table, "arrow": write_arrow, "csv": pc.write_csv}[kind](table, path)
+    name = f"{part}1.npy" if kind == "npy" else f"1.{kind}"
+    where = r":8:" if kind == "svmlight" else r".*(\bat (row )?7\b|Row #9:)"
+    column = {"svmlight": "nan|inf", "npy": "column 2"}.get(kind, "'c'") if part == "X" else ""
+    for memory in (3000, "256MB"):  # in several buffers, and in one
+        if memory == 3000 and isinstance(est, LinearRegressor):
+            continue
+        if kind == "npy":
+            source = from_npy(*(str(tmp_path / f"{name}?.npy") for name in ("X", "y", "weight")))
+        elif kind == "svmlight":
+            source = from_svmlight(tmp_path)
+        else:
+            make = {"parquet": from_parquet, "arrow": from_arrow, "csv": from_csv}[kind]
+            source = make(tmp_path, target="y", weight="weight")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of rows that come in order only
+            with pytest.raises(ValueError, match=re.escape(name) + where) as caught:
+                clone(est).set_params(max_iter=2).fit(source.buffered(memory))
+        assert re.search(column, str(caught.value))
+
+
+def test_the_row_of_a_later_block_is_counted_from_where_that_begins(tmp_path):
+    lines = ["a,b,y"] + ["1,2,0", "3,4,1"] * 500
+    lines[800] = "inf,2,0"
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    source = from_csv(tmp_path, target="y", block_bytes=1000)
+    with pytest.raises(
+        ValueError, match=r"x.csv, from row \d+\): X contains infinity.*\(at row \d+ of the block"
+    ) as caught:
+        SGDRegressor().fit(source)
+    assert sum(map(int, re.findall(r"row (\d+)", str(caught.value)))) == 799
+    lines[800] = "1,,0"
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    with pytest.raises(
+        ValueError, match=r"column 'b' of .*x.csv, from row \d+: 1 of .* null, the first at \d+"
+    ) as caught:
+        SGDRegressor().fit(from_csv(tmp_path, target="y", block_bytes=1000))
+    assert sum(map(int, re.findall(r"(?:row|first at) (\d+)", str(caught.value)))) == 799
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", r"x.csv is empty, without even a header"),
+        ("a;b;y\n1;2;0\n", r"x.csv has a single column, 'a;b;y': is it delimiter=';'\?"),
+        ("a,b,y\n1,2,0\n".encode("utf-16"), "x.csv is UTF-16. Convert the file to UTF-8"),
+    ],
+)
+def test_what_a_csv_file_is_in_place_of_one(text, words, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=words):
+        from_csv(path, target="y")
+
+
+def test_a_csv_file_that_lacks_a_column_of_the_first(tmp_path):
+    (tmp_path / "1.csv").write_text("a,b,y\n1,2,0\n")
+    (tmp_path / "2.csv").write_text("a,y\n1,1\n")
+    with pytest.raises(ValueError, match=r"2.csv .*'b'.*All files must have the columns of the first"):
+        SGDClassifier().fit(from_csv(tmp_path, target="y"))
+
+
+def test_a_batch_with_other_columns_than_the_first():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "word": ["x", "y"]})
+    for names, words in ((["b", "a"], r"batch 1 has the columns \['b', 'a'\], the first has \['a', 'b'\]"),):
+        source = from_batches(lambda names=names: iter([(table[["a", "b"]], [0, 1]), (table[names], [0, 1])]))
+        with pytest.raises(ValueError, match=words):
+            SGDClassifier().fit(source)
+    with pytest.raises(ValueError, match=r"batch 0: could not convert string to float: 'x'"):
+        from_batches(lambda: iter([(table, [0, 1])]))
+    once = iter([(table[["a", "b"]], [0, 1])])
+    with pytest.raises(ValueError, match="the source has no rows; each of its passes must begin anew"):
+        SGDClassifier().fit(from_batches(lambda: once))
