@@ -72,8 +72,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; the name of a
-        scikit-learn scorer; or a callable (estimator, X, y). With weights it is given sample_weight, and one that takes none
-        is a ValueError.
+        scikit-learn scorer; or a callable (estimator, X, y). With weights it must take sample_weight too.
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
