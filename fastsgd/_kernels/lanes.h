@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
+#define FASTSGD_APART __attribute__((noinline))
+#define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
+#define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
 #define fastsgd_one_by_one() __asm__ volatile("")
 typedef float f4 __attribute__((vector_size(16), aligned(4)));
 typedef double d4 __attribute__((vector_size(32), aligned(8)));
@@ -25,6 +28,9 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline T N##_sum(V a) { a += (V){a[2], a[3], a[0], a[1]}; return a[0] + a[1]; }                   \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }
 #else
+#define FASTSGD_APART
+#define fastsgd_near(p) ((void)(p))
+#define fastsgd_far(p) ((void)(p))
 #define fastsgd_one_by_one()
 typedef struct { float v[4]; } f4;
 typedef struct { double v[4]; } d4;
@@ -69,5 +75,26 @@ FASTSGD_LANES(double, d4, d4, l4)
     }
 FASTSGD_DOT(float, f4, f4)
 FASTSGD_DOT(double, d4, d4)
+
+/* x . w. Meanwhile the row `soon` is brought to the first cache, and `next` to the second, line by line: were a wide row asked
+   for at once, its lines would wait in a queue, and the row at hand behind them. A function by itself, so that the kernel
+   around it has its registers for narrow rows. */
+#define FASTSGD_DOT_AND_FETCH(T, N)                                                                          \
+    FASTSGD_APART static T N##_dot_and_fetch(const T *x, const T *w, ptrdiff_t n, const T *soon, const T *next) { \
+        T lane[16] = {0}, total = 0;                                                                         \
+        ptrdiff_t k = 0;                                                                                     \
+        int i;                                                                                               \
+        for (; k + 16 <= n; k += 16) {                                                                       \
+            for (i = 0; i < 16; i += 64 / (int)sizeof(T)) {                                                  \
+                fastsgd_near(soon + k + i);                                                                  \
+                fastsgd_far(next + k + i);                                                                   \
+            }                                                                                                \
+            for (i = 0; i < 16; i++) lane[i] += x[k + i] * w[k + i];                                         \
+        }                                                                                                    \
+        for (i = 0; i < 16; i++) total += lane[i];                                                           \
+        return total + N##_dot(x + k, w + k, n - k);                                                         \
+    }
+FASTSGD_DOT_AND_FETCH(float, f4)
+FASTSGD_DOT_AND_FETCH(double, d4)
 
 #endif

@@ -10,20 +10,6 @@ from fastsgd._philox cimport LANES, philox
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
 from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_both
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
-    #define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
-    #else
-    #define fastsgd_near(p) ((void)(p))
-    #define fastsgd_far(p) ((void)(p))
-    #endif
-    """
-    void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
-    void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
-
-
 cdef inline floating root(floating x) noexcept nogil:
     if floating is float:
         return sqrtf(x)
@@ -32,6 +18,8 @@ cdef inline floating root(floating x) noexcept nogil:
 
 
 cdef extern from "lanes.h":
+    void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
+    void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
     void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
     ctypedef float f4
     ctypedef double d4
@@ -46,6 +34,7 @@ cdef extern from "lanes.h":
     f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
     float f4_sum(f4 a) noexcept nogil
     float f4_dot(const float* x, const float* w, Py_ssize_t n) noexcept nogil
+    float f4_dot_and_fetch(const float* x, const float* w, Py_ssize_t n, const float* soon, const float* next) noexcept nogil
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
     d4 d4_mul(d4 a, d4 b) noexcept nogil
@@ -57,6 +46,7 @@ cdef extern from "lanes.h":
     d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
     double d4_sum(d4 a) noexcept nogil
     double d4_dot(const double* x, const double* w, Py_ssize_t n) noexcept nogil
+    double d4_dot_and_fetch(const double* x, const double* w, Py_ssize_t n, const double* soon, const double* next) noexcept nogil
 
 # ---------------------------------------------------------------- tags
 cdef struct Dense:
@@ -67,12 +57,19 @@ cdef struct One:
     char _
 cdef struct Many:
     char _
+cdef struct Narrow:
+    char _
+cdef struct Wide:
+    char _
 ctypedef fused Layout:
     Dense
     Csr
 ctypedef fused Heads:
     One
     Many
+ctypedef fused Width:  # of dense rows of one head: Wide ones are fetched line by line. All else is Narrow
+    Narrow
+    Wide
 ctypedef fused index:
     int32_t
     int64_t

@@ -1,6 +1,7 @@
 # Over the rows of a block.
 cdef enum:
     BLOCK = 32  # rows that lie together, at the most
+    WIDE = 256  # values in a dense row that is fetched line by line
 
 
 cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double eta, double norm) noexcept nogil:
@@ -46,14 +47,15 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         near(values + end - 1)  # as rows begin within a line
 
 
+cdef inline const void* place_of_target(const Targets* T, Py_ssize_t r) noexcept nogil:
+    return <const void*> (T.y + r * T.K) if T.y is not NULL else <const void*> (T.code + r)
+
+
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                            const Targets* T, Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
-    if T.y is not NULL:
-        far(T.y + r * T.K)
-    else:
-        far(T.code + r)
+    far(place_of_target(T, r))
     while k < end:
         far(values + k)
         if Layout is Csr:
@@ -61,7 +63,23 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
         k += 64 // <Py_ssize_t> sizeof(floating)
 
 
-cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+cdef inline floating wide_dot(const floating* x, const floating* w, Py_ssize_t d, const floating* values, const Order* O,
+                              Py_ssize_t v, const Targets* T) noexcept nogil:
+    """x . w for a wide dense row, the v-th. Meanwhile the row after it, and one of the next buffer, are brought into the caches."""
+    cdef const floating* soon = x
+    cdef const floating* next = x
+    if O.visit is not NULL and v + 1 < O.n:
+        soon = values + O.rows[O.visit[v + 1]] * d
+    if v < O.ahead:
+        next = values + O.rows[O.n + v] * d
+        far(place_of_target(T, O.rows[O.n + v]))
+    if floating is float:
+        return f4_dot_and_fetch(x, w, d, soon, next)
+    else:
+        return d4_dot_and_fetch(x, w, d, soon, next)
+
+
+cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                Order O, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
                const Params* P, floating* z) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
@@ -78,11 +96,11 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
     cdef double least = least_scale(A)
     cdef int fault = 0
     for v in range(O.n):
-        if v < O.ahead:
+        if Width is Narrow and v < O.ahead:
             fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
             if Layout is Csr and v + BLOCK < O.ahead:
                 near(indptr + O.rows[O.n + v + BLOCK])
-        if O.visit is not NULL and v + 3 < O.n:
+        if Width is Narrow and O.visit is not NULL and v + 3 < O.n:
             fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
@@ -117,6 +135,8 @@ cdef int sweep(Layout* L, Heads* H, const floating* values, const index* indices
         if Heads is One:
             if Layout is Csr and Q is not NULL:
                 p = soft_dot(x, ix, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
+            elif Width is Wide:
+                p = wide_dot(x, W, d, values, &O, v, T)
             else:
                 p = dot(L, x, ix, nnz, W)
             p = now.scale * p + M.b[0]
@@ -213,6 +233,8 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     """Buffer by buffer."""
     cdef One one
     cdef Many many
+    cdef Narrow narrow
+    cdef Wide wide
     cdef Py_ssize_t left = O.n, i
     cdef int fault = 0
     if O.visit is NULL:
@@ -224,10 +246,12 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
         O.n = min(buffer_rows, left)
         left -= O.n
         O.ahead = min(buffer_rows, left)
-        if T.K == 1:
-            fault = sweep(L, &one, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        if Layout is Dense and T.K == 1 and d >= WIDE and O.visit is not NULL:
+            fault = sweep(L, &one, &wide, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        elif T.K == 1:
+            fault = sweep(L, &one, &narrow, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
         else:
-            fault = sweep(L, &many, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+            fault = sweep(L, &many, &narrow, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
         O.first += O.n
         if O.rows is not NULL:
             O.rows += O.n
