@@ -12,7 +12,7 @@ cdef enum:
     CALLED, HINGE, LOGISTIC
 
 cdef extern from "logistic.h":
-    double logistic_both "fastsgd_logistic_both"(double p, double y, double* value) noexcept nogil
+    double logistic_slope "fastsgd_logistic_slope"(double p, double y, double* one_plus_e) noexcept nogil
 
 # The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.
 # near(z, slope, s, y): the same to first order, from the slope at z, without another look at the loss.
@@ -24,7 +24,7 @@ cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
     cdef losses_fn many_fn      # may be NULL: then one by one
-    cdef int inlined            # CALLED, HINGE (hinge_both) or LOGISTIC (logistic_both)
+    cdef int inlined            # CALLED, HINGE (hinge_both) or LOGISTIC (logistic_slope)
     cdef near_fn near_fn         # or NULL
     cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
     cdef conjugate_fn conjugate_fn  # may be NULL: unknown

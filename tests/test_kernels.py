@@ -53,7 +53,7 @@ def bind(name, loss, eta0=ETA0, alpha=ALPHA, pass_rows=49):
     return schedules.get(name).bind(eta0=eta0, alpha=alpha, power_t=0.5, loss=loss, pass_rows=pass_rows, passes=PASSES)
 
 
-def train(X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, W=None, b=None, **table):
+def train(X, loss, schedule, *, passes=PASSES, shuffle=False, l1=0.0, l2=0.0, W=None, b=None, **table):
     """fastsgd's W, b, t and sums of all passes."""
     names = "average", "intercept_decay", "nu", "optimizer", "batch_size"
     plan = Plan(loss, schedule, l1=l1, l2=l2, **{name: table.pop(name) for name in names if name in table})
@@ -64,7 +64,7 @@ def train(X, loss, schedule, *, passes=PASSES, l1=0.0, l2=0.0, W=None, b=None, *
     total = np.zeros((2, heads))
     for _ in range(passes):
         run = engine.Run(state)
-        for _ in engine.one_pass(run, plan, table, shuffle=False):
+        for _ in engine.one_pass(run, plan, table, shuffle):
             pass
         total += run.sums
     W, b = state.model(plan)
@@ -102,6 +102,38 @@ def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, averag
     if layout != "dense" and penalty == "elasticnet":
         rtol = max(rtol, 1e-5)  # a weight that reaches 0 between two rows: right to second order in alpha * eta
     agree(ours, expected(name, penalty, heads, average), rtol)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
+@pytest.mark.parametrize("d", [6, 28, 45, 70, 300])
+@pytest.mark.parametrize("name", ["log_loss", "hinge", "huber"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+def test_shuffled_rows_are_those_rows_in_that_order(layout, dtype, name, d, penalty, monkeypatch):
+    """Over several buffers and calls: short and long dense rows have kernels of their own."""
+    for size, value in dict(BLOCK_ROWS=4, BUFFER_BYTES=1, BUFFER_BLOCKS=3, CALL_ROWS=36).items():
+        monkeypatch.setattr(arrays, size, value)
+    loss, (X, s) = losses.get(name), rows(90, d)
+    s[:30] = 1
+    l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
+    Y, data, seen = targets(loss, X, 1), lay_out(X, layout, dtype), []
+    for epoch in range(PASSES):
+        for _, (listed, visit, _, m, buffer), _ in Table(data).chunks(data.dtype, 1, True, 0, epoch):
+            seen.extend(listed[visit + np.arange(m) // buffer * buffer])
+    assert sorted(seen) == sorted([*range(90)] * PASSES) and seen != [*range(90)] * PASSES
+    eta = bind("invscaling" if penalty == "elasticnet" else "optimal", loss)
+    right = reference.sgd(X[seen], Y[seen], loss, eta, l1=l1, l2=l2, s=s[seen], average=20)
+    ours = train(data, loss, eta, l1=l1, l2=l2, y=Y, s=s, average=20, shuffle=True)
+    agree(ours, right, 1e-3 if layout != "dense" and penalty == "elasticnet" else DTYPES[dtype])
+
+
+def test_rows_whose_products_with_each_other_overflow():
+    """Two float32 rows of 1e20 have a product of 1e40; their margins, at a step that fits them, are small."""
+    loss, (X, s) = losses.LogLoss(), rows(60, 6)
+    Y, huge = targets(loss, X, 1), (1e20 * X).astype("f4")
+    run = partial(train, loss=loss, y=Y, s=s, shuffle=True, intercept_decay=0.0)
+    W, *rest = run(huge, schedule=bind("constant", loss, eta0=ETA0 * 1e-40))
+    agree([1e20 * W, *rest], run(X.astype("f4"), schedule=bind("constant", loss)), 1e-4)
 
 
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])

@@ -20,7 +20,7 @@ cdef struct Params:
     loss_fn value
     loss_fn slope
     losses_fn many          # both, for many predictions; or NULL
-    int inlined             # as Loss has it
+    int inlined             # as Loss has it; CALLED where the step is made from the value
     int coupled             # many takes the heads of one row together
     const double* loss_par
     schedule_fn schedule

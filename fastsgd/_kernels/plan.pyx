@@ -1,5 +1,5 @@
 """Plan: the model in the form a kernel reads, C function pointers and numbers."""
-from fastsgd.losses cimport Loss
+from fastsgd.losses cimport CALLED, Loss
 from fastsgd.schedules cimport Schedule
 
 # The update rules by name.
@@ -37,7 +37,8 @@ cdef class Plan:
         schedule.ready()
         self.loss, self.schedule, self.optimizer, self.batch_size = loss, schedule, optimizer, batch_size
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
-        self.par.many, self.par.inlined, self.par.coupled = loss.many_fn, loss.inlined, loss.coupled
+        self.par.many, self.par.coupled = loss.many_fn, loss.coupled
+        self.par.inlined = CALLED if schedule.pa else loss.inlined
         self.par.schedule, self.par.schedule_par = schedule.fn, schedule.par
         self.par.l1, self.par.l2 = l1, l2
         self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average

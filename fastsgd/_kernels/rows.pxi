@@ -8,7 +8,7 @@ import numpy as np
 
 from fastsgd._philox cimport LANES, philox
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
-from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_both
+from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_slope
 
 cdef inline floating root(floating x) noexcept nogil:
     if floating is float:
@@ -34,6 +34,7 @@ cdef extern from "lanes.h":
     f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
     float f4_sum(f4 a) noexcept nogil
     float f4_dot(const float* x, const float* w, Py_ssize_t n) noexcept nogil
+    float f4_two_dots(const float* x, const float* w, const float* v, Py_ssize_t n, double* second) noexcept nogil
     float f4_dot_and_fetch(const float* x, const float* w, Py_ssize_t n, const float* soon, const float* next) noexcept nogil
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
@@ -46,6 +47,7 @@ cdef extern from "lanes.h":
     d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
     double d4_sum(d4 a) noexcept nogil
     double d4_dot(const double* x, const double* w, Py_ssize_t n) noexcept nogil
+    double d4_two_dots(const double* x, const double* w, const double* v, Py_ssize_t n, double* second) noexcept nogil
     double d4_dot_and_fetch(const double* x, const double* w, Py_ssize_t n, const double* soon, const double* next) noexcept nogil
 
 # ---------------------------------------------------------------- tags
@@ -61,15 +63,18 @@ cdef struct Narrow:
     char _
 cdef struct Wide:
     char _
+cdef struct Ahead:
+    char _
 ctypedef fused Layout:
     Dense
     Csr
 ctypedef fused Heads:
     One
     Many
-ctypedef fused Width:  # of dense rows of one head: Wide ones are fetched line by line. All else is Narrow
-    Narrow
-    Wide
+ctypedef fused Margin:  # how that of a dense row of one head is made; all else is Narrow
+    Narrow              # x . w
+    Wide                # x . w, and meanwhile the next row is fetched line by line
+    Ahead               # during the row before, but for what its step adds
 ctypedef fused index:
     int32_t
     int64_t
@@ -132,6 +137,14 @@ cdef inline floating lanes_dot(const floating* x, const floating* w, Py_ssize_t 
         return f4_dot(x, w, n)
     else:
         return d4_dot(x, w, n)
+
+
+cdef inline double two_dots(const floating* x, const floating* w, const floating* v, Py_ssize_t n, double* second) noexcept nogil:
+    """x . w, and x . v as the second."""
+    if floating is float:
+        return f4_two_dots(x, w, v, n, second)
+    else:
+        return d4_two_dots(x, w, v, n, second)
 
 
 cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:

@@ -2,17 +2,19 @@
 cdef enum:
     BLOCK = 32  # rows that lie together, at the most
     WIDE = 256  # values in a dense row that is fetched line by line
+    SHORT = 256  # bytes in a dense row, at the most, that is multiplied by the row before it
 
 
-cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double eta, double norm) noexcept nogil:
-    """The number by which x is added to w: -eta * slope, or the passive-aggressive step."""
+cdef inline double step_of(const Params* P, double value, double slope, double p, double y, double s, double eta,
+                           double norm) noexcept nogil:
+    """The number by which x is added to w: -s * eta * slope, or s times the passive-aggressive step."""
     if P.pa == 0:
-        return -eta * min(max(slope, -1e12), 1e12)
+        return (-s * eta) * (slope if P.inlined else min(max(slope, -1e12), 1e12))  # theirs are within [-1, 1]
     if P.pa == 1:
         value = min(P.schedule_par[0], value / norm)
     else:
         value = value / (norm + 0.5 / P.schedule_par[0])
-    return value * y if P.pa_sign else (value if y >= p else -value)
+    return s * (value * y if P.pa_sign else (value if y >= p else -value))
 
 
 cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssize_t K, double* of) noexcept nogil:
@@ -79,7 +81,7 @@ cdef inline floating wide_dot(const floating* x, const floating* w, Py_ssize_t d
         return d4_dot_and_fetch(x, w, d, soon, next)
 
 
-cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                Order O, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
                const Params* P, floating* z) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
@@ -94,13 +96,15 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
     cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef double u0, inv0
     cdef double least = least_scale(A)
+    cdef double xw = 0, xx = 0, one_plus_e = 1, product = 1
+    cdef Py_ssize_t ahead = -1  # Margin is Ahead: the v whose x . w is known already
     cdef int fault = 0
     for v in range(O.n):
-        if Width is Narrow and v < O.ahead:
+        if Margin is not Wide and v < O.ahead:
             fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
             if Layout is Csr and v + BLOCK < O.ahead:
                 near(indptr + O.rows[O.n + v + BLOCK])
-        if Width is Narrow and O.visit is not NULL and v + 3 < O.n:
+        if Margin is not Wide and O.visit is not NULL and v + 3 < O.n:
             fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
@@ -124,7 +128,7 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
                 if Q is not NULL:
                     settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
             rescale(L, H, W, Q, A, d, S, last, &now, now.scale, P)
-            inv = 1
+            inv, ahead = 1, -1
         if Layout is Csr:
             if Heads is Many and Q is not NULL:
                 for k in range(nnz):
@@ -135,11 +139,20 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
         if Heads is One:
             if Layout is Csr and Q is not NULL:
                 p = soft_dot(x, ix, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
-            elif Width is Wide:
+            elif Margin is Wide:
                 p = wide_dot(x, W, d, values, &O, v, T)
+            elif Margin is Ahead:
+                if ahead != v:
+                    xw = dot(L, x, ix, nnz, W)
+                p = xw
+                if v + 1 < O.n:
+                    xw = two_dots(values + O.rows[O.visit[v + 1]] * d, W, x, d, &xx)
+                    ahead = v + 1
             else:
                 p = dot(L, x, ix, nnz, W)
             p = now.scale * p + M.b[0]
+            if Margin is Ahead and not isfinite(p):  # it may be xx that was not
+                p = now.scale * dot(L, x, ix, nnz, W) + M.b[0]
             if not isfinite(p):
                 fault = 1
                 break
@@ -148,13 +161,21 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
             if P.inlined == HINGE:
                 slope = hinge_both(p, y, &value, P.loss_par)
             elif P.inlined == LOGISTIC:
-                slope = logistic_both(p, y, &value)
+                slope = logistic_slope(p, y, &one_plus_e)
+                value = max(p, 0.0) - y * p
+                if s != 1:
+                    value += log(one_plus_e)
+                else:  # a sum of logarithms is the logarithm of a product
+                    product *= one_plus_e
+                    if product > 1e300:
+                        M.loss_sum[0] += log(product)
+                        product = 1
             elif P.many is not NULL:
                 P.many(1, &p, &y, &value, &slope, P.loss_par)
             else:
                 slope = P.slope(p, y, P.loss_par)
                 value = P.value(p, y, P.loss_par)
-            step = s * step_of(P, value, slope, p, y, eta, norm)
+            step = step_of(P, value, slope, p, y, s, eta, norm)
             M.loss_sum[0] += s * value
             M.weight_sum[0] += s
         else:
@@ -167,7 +188,7 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
             n_live = 0
             for h in range(K):
                 s = weight(T, r, h, M.of[K + h])
-                step = s * step_of(P, M.of[2 * K + h], M.of[3 * K + h], M.of[h], M.of[K + h], eta, norm)
+                step = step_of(P, M.of[2 * K + h], M.of[3 * K + h], M.of[h], M.of[K + h], s, eta, norm)
                 M.loss_sum[h] += s * M.of[2 * K + h]
                 M.weight_sum[h] += s
                 M.b[h] += (step - eta * P.nu) * P.intercept_decay
@@ -181,10 +202,12 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
             now.scale *= decay
             if now.scale < least:  # decay itself is: eta * l2 is 1 or nearly so
                 rescale(L, H, W, Q, A, d, S, last, &now, now.scale / decay if decay > 0 else 1.0, P)
-                inv0 = 1
+                inv0, ahead = 1, -1
             inv = 1.0 / now.scale
         now.u += eta * P.l1
 
+        if Margin is Ahead:
+            xw += step * inv * xx  # (w + c x) . x' = w . x' + c x . x'
         if Heads is One:
             if step != 0 and A is not NULL and now.avg_a != 0:
                 add(L, x, ix, nnz, A, <floating> (-now.avg_a * step * inv))
@@ -223,6 +246,8 @@ cdef int sweep(Layout* L, Heads* H, Width* B, const floating* values, const inde
             for h in range(K):
                 M.b_avg[h] += (M.b[h] - M.b_avg[h]) / now.avg_n
         now.t += 1
+    if Heads is One:
+        M.loss_sum[0] += log(product)
     M.at[0] = now
     return fault
 
@@ -235,7 +260,9 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     cdef Many many
     cdef Narrow narrow
     cdef Wide wide
+    cdef Ahead ahead
     cdef Py_ssize_t left = O.n, i
+    cdef bint short_row = d * <Py_ssize_t> sizeof(floating) <= SHORT
     cdef int fault = 0
     if O.visit is NULL:
         buffer_rows = O.n
@@ -248,6 +275,8 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
         O.ahead = min(buffer_rows, left)
         if Layout is Dense and T.K == 1 and d >= WIDE and O.visit is not NULL:
             fault = sweep(L, &one, &wide, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        elif Layout is Dense and T.K == 1 and O.visit is not NULL and Q is NULL and P.inlined == LOGISTIC and short_row:
+            fault = sweep(L, &one, &ahead, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
         elif T.K == 1:
             fault = sweep(L, &one, &narrow, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
         else:
