@@ -107,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--columns", type=int, default=50)
+    parser.add_argument("--formats", default="", help="only those whose name holds this, as in 'Parquet'")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--small", action="store_true", help="a hundredth of the rows: a smoke test, not a measurement")
     args = parser.parse_args()
@@ -120,6 +121,8 @@ def main():
     )
     with tempfile.TemporaryDirectory() as folder:
         for name, (path, source, alone, copies) in write(X, Path(folder)).items():
+            if args.formats not in name:
+                continue
             runs = alone, partial(through, source, copies), partial(trained, source)
             alone, read, train = (X.nbytes / 1e6 / seconds for seconds in interleaved(args.repeats, *runs))
             cells = f"{path.stat().st_size / 1e6:.0f}", *(f"{speed:,.0f}" for speed in (alone, read, train))

@@ -7,9 +7,6 @@
 # conjugate(u, y) = sup over z of u z - value(z, y), infinite where u is beyond every slope.
 from libc.math cimport INFINITY, log
 
-cdef extern from "logistic.h":
-    double quick_exp "fastsgd_exp"(double x) noexcept nogil  # |x| <= 708
-
 cdef enum:
     MOST = 60           # steps of Newton's method; 3 to 6 are usual
 cdef double NEAR = 1e-13  # the last step of Newton's method: after it the error is about its square, of a change t - z

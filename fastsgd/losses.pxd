@@ -12,6 +12,7 @@ cdef enum:
     CALLED, HINGE, LOGISTIC
 
 cdef extern from "logistic.h":
+    double quick_exp "fastsgd_exp"(double x) noexcept nogil  # |x| <= 708
     double logistic_slope "fastsgd_logistic_slope"(double p, double y, double* one_plus_e) noexcept nogil
 
 # The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.

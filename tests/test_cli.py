@@ -233,10 +233,14 @@ def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
         (["convert", "all.csv", "--output", "a.parquet", "--dtype", "float64"], "csv files have no --dtype"),
         (["train", "all.csv", "--target", "late", "--column-types", "float"], "must be of the form name:type"),
         (["plot", "all.json"], "must be what `train --json` prints"),
+        (["train", "all.csv", "--target", "delay", "--columns", "a"], "To predict a number: --task regression."),
+        (["evaluate", "empty.csv", "--model", "m", "--target", "late"], "there are no rows in empty.csv"),
     ],
 )
 def test_errors_are_a_line(here, command, said, capsys):
     Path("all.json").write_text("{}")
+    Path("empty.csv").write_text("a,b,late\n")
+    SGDClassifier().fit(FRAME[["a", "b"]], FRAME["late"]).save("m")
     assert main(command) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: ") and said in err and "Traceback" not in err

@@ -304,6 +304,17 @@ def test_links_and_modes(tmp_path):
     assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
+def test_what_is_no_path_is_named():
+    est = SGDClassifier()
+    for argument, call in (
+        ("path", lambda: est.fit(X, LABELS).save(None)),
+        ("path", lambda: fastsgd.load(3)),
+        ("resume_from", lambda: est.fit(X, LABELS, resume_from=True)),
+    ):
+        with pytest.raises(TypeError, match=f"^{argument} must be a str or path-like, got"):
+            call()
+
+
 # ---------------------------------------------------------------- the tables are complete
 def test_every_field_and_every_estimator_has_a_rule():
     assert set(tables.STATE.table) == {field.name for field in dataclasses.fields(State)}

@@ -1,8 +1,7 @@
 # Softmax on CSR: the K margins of a row at once. Included by one .pyx per instruction set, after dual.pxi.
 from libc.math cimport fmax, fmin
 
-cdef extern from "logistic.h":
-    double exp_ "fastsgd_exp"(double x) noexcept nogil   # |x| <= 708
+from fastsgd.losses cimport quick_exp
 
 cdef enum:
     ROUNDS = 30             # of Newton's method for one row, at the most
@@ -57,7 +56,7 @@ cdef inline double softmax_of(Py_ssize_t K, const double* z, double* q) noexcept
     for k in range(1, K):
         top = max(top, z[k])
     for k in range(K):
-        q[k] = exp_(max(z[k] - top, -708.0))
+        q[k] = quick_exp(max(z[k] - top, -708.0))
         total += q[k]
     for k in range(K):
         q[k] /= total
@@ -90,7 +89,7 @@ cdef inline void nearest(Py_ssize_t K, double total, double* z, double size, dou
             change = min((p[k] - z[k] - size * q[k] - up / down) / (1.0 + size * q[k]), 1.0)
             worst = max(worst, q[k] * fabs(change))
             z[k] += change
-            q[k] = exp_(fmax(-708.0, fmin(z[k], 708.0)))
+            q[k] = quick_exp(fmax(-708.0, fmin(z[k], 708.0)))
         if worst < ENOUGH:
             break
     total = 0

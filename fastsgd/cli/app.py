@@ -133,6 +133,10 @@ def train(
     except KeyboardInterrupt:
         _interrupted(est, model, checkpoint)
         raise
+    except ValueError as error:
+        if "Unknown label type" not in str(error):  # scikit-learn's words
+            raise
+        raise ValueError(f"{error} To predict a number: --task regression.") from None
     est.set_params(callbacks=None)
     if model is not None:
         est.save(model)
@@ -244,6 +248,8 @@ def evaluate(data: Data, model: Model, as_json: Json = False, *, reading):
     """Score a model on files that have targets."""
     est, source = _fitted(model, data, reading, labelled=True)
     found = evaluation(est, source)
+    if not found["rows"]:
+        raise ValueError(f"there are no rows in {', '.join(data)} to score the model on.")
     if as_json:
         print(as_text(found))
     else:

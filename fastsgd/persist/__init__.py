@@ -54,7 +54,7 @@ def save(est, path):
     if model is None or type(est) is not model.cls:
         raise ValueError(f"est must be one of {', '.join(BY_NAME)}, found {type(est).__name__}; joblib.dump takes any.")
     check_is_fitted(est, model.fitted)
-    path = os.path.realpath(os.fsdecode(path))  # of a link, the file it points to
+    path = os.path.realpath(files.path_of("path", path))  # of a link, the file it points to
     if not os.path.isdir(folder := os.path.dirname(path)):
         raise FileNotFoundError(f"there is no folder {folder!r} to write {path!r} in.")
     if os.path.isdir(path):
@@ -125,7 +125,7 @@ def load(path, **code):
     >>> again.predict([[3.0]]) == reg.predict([[3.0]])
     array([ True])
     """
-    with files.reading(os.fspath(path), "model file", (FORMAT, VERSION[0]), KEYS) as (head, arrays):
+    with files.reading(files.path_of("path", path), "model file", (FORMAT, VERSION[0]), KEYS) as (head, arrays):
         return _estimator(head, arrays, code)
 
 

@@ -160,10 +160,11 @@ class Keeper:
         if est.n_init > 1:
             raise ValueError(f"A checkpoint is of one training, and n_init={est.n_init} are several: set n_init=1.")
         self.est, self.struck = est, False
+        resume_from = None if resume_from is None else files.path_of("resume_from", resume_from)
         self.saved = None if resume_from is None else Saved.newest(os.path.realpath(resume_from))
         if resume_from is not None and self.saved is None and not any(c.same_path(resume_from) for c in checkpoints):
             raise FileNotFoundError(
-                f"resume_from={os.fspath(resume_from)!r}: there is no such file. With Checkpoint of this path in callbacks, the "
+                f"resume_from={resume_from!r}: there is no such file. With Checkpoint of this path in callbacks, the "
                 "fit starts from the beginning where there is none yet."
             )
         if self.saved is None:

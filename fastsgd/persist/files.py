@@ -26,6 +26,14 @@ class Refused(ValueError):
     """The file is sound, but can't be used as it was asked to be."""
 
 
+def path_of(argument, path):
+    """That path as text; a TypeError that names the argument where it is none."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{argument} must be a str or path-like, got {path!r}.") from None
+
+
 # ---------------------------------------------------------------- writing
 def write(path, head, arrays, temporary, previous=None):
     """Write a file beside `path` and have it take that place, once it is on disk: there is never half a file there.
