@@ -122,7 +122,8 @@ class Run:
     def next_pass(self, epochs, rules, best, good):
         """The decisions at the end of a pass, and to the first row of the next."""
         self.epochs, self.rules, self.best = epochs, rules, best
-        self.good = self.state.copy() if good else self.good
+        if good:
+            self.good.restore(self.state)
         self.before, self.start, self.done, self.gathered = None, START, 0, None
         self.sums = np.zeros_like(self.sums)
 

@@ -112,8 +112,13 @@ class State:
         return new
 
     def restore(self, other):
-        """Become a copy of another state."""
-        vars(self).update(vars(other.copy()))
+        """Become a copy of another state, in the memory there is where it fits: new memory costs more than the copy."""
+        for name, x in vars(other).items():
+            own = vars(self).get(name)
+            if isinstance(x, np.ndarray) and isinstance(own, np.ndarray) and (x.shape, x.dtype) == (own.shape, own.dtype):
+                own[...] = x
+            else:
+                setattr(self, name, x.copy() if isinstance(x, COPIED) else x)
 
     def prepare(self, plan, sparse):
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
