@@ -115,7 +115,8 @@ class State:
         """Become a copy of another state, in the memory there is where it fits: new memory costs more than the copy."""
         for name, x in vars(other).items():
             own = vars(self).get(name)
-            if isinstance(x, np.ndarray) and isinstance(own, np.ndarray) and (x.shape, x.dtype) == (own.shape, own.dtype):
+            both = isinstance(x, np.ndarray) and isinstance(own, np.ndarray)
+            if both and own.shape == x.shape and own.dtype == x.dtype:
                 own[...] = x
             else:
                 setattr(self, name, x.copy() if isinstance(x, COPIED) else x)
