@@ -1,4 +1,5 @@
-/* Value and slope of the logistic losses for many predictions at once, in a form that compilers vectorise; no parameters. */
+/* Value and slope of the logistic losses: for many predictions at once, in a form that compilers vectorise, and for the one that
+   a row waits for. No parameters. */
 #ifndef FASTSGD_LOGISTIC_H
 #define FASTSGD_LOGISTIC_H
 #include <math.h>
@@ -58,8 +59,8 @@ static inline double fastsgd_log1p(double E) {
     return 2.0 * q * s;
 }
 
-/* The slope of log(1 + exp(p)) - y p, which is max(p, 0) - y p + log(one_plus_e), 1 < one_plus_e <= 2. After the exp, an
-   addition and a division: a row waits for them. */
+/* The slope of log(1 + exp(p)) - y p, which is max(p, 0) - y p + log(one_plus_e), 1 <= one_plus_e <= 2. After the exp,
+   an addition and a division are all that is left. */
 static inline double fastsgd_logistic_slope(double p, double y, double *one_plus_e) {
     const double m = -fabs(p), e = fastsgd_exp(m > -708.0 ? m : -708.0);
     const double a = p > 0 ? -y : 1.0 - y, b = p > 0 ? 1.0 - y : -y;

@@ -45,6 +45,8 @@ def save(est, path):
     Raises
     ------
     NotFittedError
+    TypeError
+        `path` is no path.
     ValueError
         The estimator holds what a file can't.
     OSError
@@ -108,6 +110,8 @@ def load(path, **code):
 
     Raises
     ------
+    TypeError
+        `path` is no path.
     ValueError
         It is not such a file, or damaged; or a parameter that is code is not given.
     OSError
