@@ -16,13 +16,18 @@ cdef inline floating shrunk(floating z, floating q, floating u, floating inv) no
 
 cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u,
                                 floating inv, floating scale) noexcept nogil:
-    """w += c x, then the penalty, along a dense row."""
+    """w += c x, then the penalty, along a dense row.
+
+    As |q| <= u, `shrunk` is soft(w - q / scale, u / scale), and what it takes away, times scale, is -q from then on.
+    """
     cdef Py_ssize_t k
-    cdef floating z
+    cdef floating g, part, most = u * inv, least = -most
     for k in range(n):
-        z = w[k] + c * x[k]
-        w[k] = shrunk(z, q[k], u, inv)
-        q[k] += scale * (w[k] - z)
+        g = w[k] + c * x[k] - q[k] * inv
+        part = g if g > least else least
+        part = part if part < most else most
+        w[k] = g - part
+        q[k] = -scale * part
 
 
 cdef inline floating share(floating a, floating b) noexcept nogil:
