@@ -111,19 +111,29 @@ FASTSGD_DOT(double, d4, d4)
 FASTSGD_TWO_DOTS(float, f4, f4)
 FASTSGD_TWO_DOTS(double, d4, d4)
 
-/* x . w. Meanwhile the row `soon` is brought to the first cache, and `next` to the second, line by line: were a wide row asked
-   for at once, its lines would wait in a queue, and the row at hand behind them. A function by itself, so that the kernel
-   around it has its registers for narrow rows. */
+/* n numbers of the row `soon` to the first cache, and of `next` to the second. */
+#define FASTSGD_FETCH(T, N)                                                                                  \
+    static inline void N##_fetch(const T *soon, const T *next, ptrdiff_t n) {                                \
+        ptrdiff_t i;                                                                                         \
+        for (i = 0; i < n; i += 64 / (int)sizeof(T)) {                                                       \
+            fastsgd_near(soon + i);                                                                          \
+            fastsgd_far(next + i);                                                                           \
+        }                                                                                                    \
+    }
+FASTSGD_FETCH(float, f4)
+FASTSGD_FETCH(double, d4)
+
+/* x . w. Meanwhile the rows `soon` and `next` are fetched, `each` numbers with 16 of x: were a wide row asked for at once, its
+   lines would wait in a queue, and the row at hand behind them. A function by itself, so that the kernel around it has its
+   registers for narrow rows. */
 #define FASTSGD_DOT_AND_FETCH(T, N)                                                                          \
-    FASTSGD_APART static T N##_dot_and_fetch(const T *x, const T *w, ptrdiff_t n, const T *soon, const T *next) { \
+    FASTSGD_APART static T N##_dot_and_fetch(const T *x, const T *w, ptrdiff_t n, const T *soon, const T *next, \
+                                             ptrdiff_t each) {                                               \
         T lane[16] = {0}, total = 0;                                                                         \
         ptrdiff_t k = 0;                                                                                     \
         int i;                                                                                               \
-        for (; k + 16 <= n; k += 16) {                                                                       \
-            for (i = 0; i < 16; i += 64 / (int)sizeof(T)) {                                                  \
-                fastsgd_near(soon + k + i);                                                                  \
-                fastsgd_far(next + k + i);                                                                   \
-            }                                                                                                \
+        for (; k + 16 <= n; k += 16, soon += each, next += each) {                                           \
+            N##_fetch(soon, next, each);                                                                     \
             for (i = 0; i < 16; i++) lane[i] += x[k + i] * w[k + i];                                         \
         }                                                                                                    \
         for (i = 0; i < 16; i++) total += lane[i];                                                           \

@@ -35,7 +35,9 @@ cdef extern from "lanes.h":
     float f4_sum(f4 a) noexcept nogil
     float f4_dot(const float* x, const float* w, Py_ssize_t n) noexcept nogil
     float f4_two_dots(const float* x, const float* w, const float* v, Py_ssize_t n, double* second) noexcept nogil
-    float f4_dot_and_fetch(const float* x, const float* w, Py_ssize_t n, const float* soon, const float* next) noexcept nogil
+    void f4_fetch(const float* soon, const float* next, Py_ssize_t n) noexcept nogil
+    float f4_dot_and_fetch(const float* x, const float* w, Py_ssize_t n, const float* soon, const float* next,
+                           Py_ssize_t each) noexcept nogil
     d4 d4_zero() noexcept nogil
     d4 d4_add(d4 a, d4 b) noexcept nogil
     d4 d4_mul(d4 a, d4 b) noexcept nogil
@@ -48,7 +50,9 @@ cdef extern from "lanes.h":
     double d4_sum(d4 a) noexcept nogil
     double d4_dot(const double* x, const double* w, Py_ssize_t n) noexcept nogil
     double d4_two_dots(const double* x, const double* w, const double* v, Py_ssize_t n, double* second) noexcept nogil
-    double d4_dot_and_fetch(const double* x, const double* w, Py_ssize_t n, const double* soon, const double* next) noexcept nogil
+    void d4_fetch(const double* soon, const double* next, Py_ssize_t n) noexcept nogil
+    double d4_dot_and_fetch(const double* x, const double* w, Py_ssize_t n, const double* soon, const double* next,
+                            Py_ssize_t each) noexcept nogil
 
 # ---------------------------------------------------------------- tags
 cdef struct Dense:

@@ -65,20 +65,44 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
         k += 64 // <Py_ssize_t> sizeof(floating)
 
 
+cdef inline const floating* soon(const floating* x, const floating* values, Py_ssize_t d, const Order* O,
+                                 Py_ssize_t v) noexcept nogil:
+    """The dense row after the v-th, x; or x."""
+    return values + O.rows[O.visit[v + 1]] * d if v + 1 < O.n else x
+
+
+cdef inline const floating* later(const floating* x, const floating* values, Py_ssize_t d, const Order* O,
+                                  Py_ssize_t v) noexcept nogil:
+    """The v-th dense row of the next buffer; or x."""
+    return values + O.rows[O.n + v] * d if v < O.ahead else x
+
+
 cdef inline floating wide_dot(const floating* x, const floating* w, Py_ssize_t d, const floating* values, const Order* O,
-                              Py_ssize_t v, const Targets* T) noexcept nogil:
-    """x . w for a wide dense row, the v-th. Meanwhile the row after it, and one of the next buffer, are brought into the caches."""
-    cdef const floating* soon = x
-    cdef const floating* next = x
-    if O.visit is not NULL and v + 1 < O.n:
-        soon = values + O.rows[O.visit[v + 1]] * d
+                              Py_ssize_t v, const Targets* T, Py_ssize_t each) noexcept nogil:
+    """x . w for a wide dense row, the v-th. Meanwhile the row after it, and one of the next buffer, are brought into the
+    caches: `each` numbers with 16 of x, all or half of them."""
     if v < O.ahead:
-        next = values + O.rows[O.n + v] * d
         far(place_of_target(T, O.rows[O.n + v]))
     if floating is float:
-        return f4_dot_and_fetch(x, w, d, soon, next)
+        return f4_dot_and_fetch(x, w, d, soon(x, values, d, O, v), later(x, values, d, O, v), each)
     else:
-        return d4_dot_and_fetch(x, w, d, soon, next)
+        return d4_dot_and_fetch(x, w, d, soon(x, values, d, O, v), later(x, values, d, O, v), each)
+
+
+cdef inline void wide_shrink(const floating* x, Py_ssize_t d, floating* w, floating* q, floating c, floating u, floating inv,
+                             floating scale, const floating* values, const Order* O, Py_ssize_t v) noexcept nogil:
+    """As add_and_shrink. Meanwhile the other half of the rows."""
+    cdef Py_ssize_t k = 0, half = d // 16 * 8
+    cdef const floating* near_row = soon(x, values, d, O, v) + half
+    cdef const floating* far_row = later(x, values, d, O, v) + half
+    while k + 16 <= d:
+        if floating is float:
+            f4_fetch(near_row + k // 2, far_row + k // 2, 8)
+        else:
+            d4_fetch(near_row + k // 2, far_row + k // 2, 8)
+        add_and_shrink(x + k, 16, w + k, q + k, c, u, inv, scale)
+        k += 16
+    add_and_shrink(x + k, d - k, w + k, q + k, c, u, inv, scale)
 
 
 cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -140,7 +164,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
             if Layout is Csr and Q is not NULL:
                 p = soft_dot(x, ix, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
             elif Margin is Wide:
-                p = wide_dot(x, W, d, values, &O, v, T)
+                p = wide_dot(x, W, d, values, &O, v, T, 16 if Q is NULL else 8)
             elif Margin is Ahead:
                 if ahead != v:
                     xw = dot(L, x, ix, nnz, W)
@@ -212,7 +236,10 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
             if step != 0 and A is not NULL and now.avg_a != 0:
                 add(L, x, ix, nnz, A, <floating> (-now.avg_a * step * inv))
             if Layout is Dense:
-                if Q is not NULL:
+                if Q is not NULL and Margin is Wide:
+                    wide_shrink(x, d, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale,
+                                values, &O, v)
+                elif Q is not NULL:
                     add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale)
                 elif step != 0:
                     add(L, x, ix, nnz, W, <floating> (step * inv))
