@@ -225,7 +225,7 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
         if i < O.ahead:
             fetch_far(&L, values, none, none, d, T, O.rows[O.n + i])
         if O.visit is not NULL and i + 3 < O.n:
-            fetch_near(&L, values, none, none, d, O.rows[O.visit[i + 3]])
+            fetch_near(&L, values, none, none, d, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i
         r = O.rows[r] if O.rows is not NULL else O.first + r
         s = T.s[r] if T.s is not NULL else 1.0

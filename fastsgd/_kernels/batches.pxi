@@ -32,7 +32,7 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
         if i[0] < O.ahead:
             fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + i[0]])
         if O.visit is not NULL and i[0] + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, O.rows[O.visit[i[0] + 3]])
+            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[i[0] + 3]])
         r = O.visit[i[0]] if O.visit is not NULL else i[0]
         r = O.rows[r] if O.rows is not NULL else O.first + r
         i[0] += 1

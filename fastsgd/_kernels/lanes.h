@@ -6,9 +6,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FASTSGD_APART __attribute__((noinline))
-#define fastsgd_near(p) __builtin_prefetch(p, 0, 3)
-#define fastsgd_far(p) __builtin_prefetch(p, 0, 2)
 #define fastsgd_one_by_one() __asm__ volatile("")
+/* gcc takes a function that only prefetches for one without effect, and leaves out the calls of it. */
+#define fastsgd_near(p) do { __builtin_prefetch(p, 0, 3); fastsgd_one_by_one(); } while (0)
+#define fastsgd_far(p) do { __builtin_prefetch(p, 0, 2); fastsgd_one_by_one(); } while (0)
 typedef float f4 __attribute__((vector_size(16), aligned(4)));
 typedef double d4 __attribute__((vector_size(32), aligned(8)));
 typedef int32_t i4 __attribute__((vector_size(16)));

@@ -36,10 +36,17 @@ cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssiz
     return 0
 
 
+cdef inline const void* place_of_target(const Targets* T, Py_ssize_t r) noexcept nogil:
+    return <const void*> (T.y + r * T.K) if T.y is not NULL else <const void*> (T.code + r)
+
+
 cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                            Py_ssize_t r) noexcept nogil:
+                            const Targets* T, Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+    near(place_of_target(T, r))
+    if T.s is not NULL:
+        near(T.s + r)
     while k < end:
         near(values + k)
         if Layout is Csr:
@@ -49,15 +56,13 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         near(values + end - 1)  # as rows begin within a line
 
 
-cdef inline const void* place_of_target(const Targets* T, Py_ssize_t r) noexcept nogil:
-    return <const void*> (T.y + r * T.K) if T.y is not NULL else <const void*> (T.code + r)
-
-
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                            const Targets* T, Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
     far(place_of_target(T, r))
+    if T.s is not NULL:
+        far(T.s + r)
     while k < end:
         far(values + k)
         if Layout is Csr:
@@ -129,7 +134,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
             if Layout is Csr and v + BLOCK < O.ahead:
                 near(indptr + O.rows[O.n + v + BLOCK])
         if Margin is not Wide and O.visit is not NULL and v + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
+            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
