@@ -222,8 +222,7 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
     cdef double s, t, norm, c, g, gs, a, size, past, times, mean = 0, part, moved
     cdef bint any
     for i in range(O.n):
-        if i < O.ahead:
-            fetch_far(&L, values, none, none, d, T, O.rows[O.n + i])
+        fetch_next(&L, values, none, none, d, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
             fetch_near(&L, values, none, none, d, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i

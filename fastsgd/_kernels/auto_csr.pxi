@@ -105,8 +105,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef Visit g
     g.kappa, g.l2, g.first = KAPPA, P.l2, C.first
     for i in range(O.n):
-        if i < O.ahead:
-            fetch_far(&L, values, indices, indptr, d, T, O.rows[O.n + i])
+        fetch_next(&L, values, indices, indptr, d, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
             fetch_near(&L, values, indices, indptr, d, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i
@@ -189,13 +188,12 @@ cdef int run_auto(Layout* L, const floating* values, const index* indices, const
     """Buffer by buffer."""
     cdef One one
     cdef Many many
-    cdef Py_ssize_t left = O.n, i
+    cdef Py_ssize_t left = O.n
     cdef int fault = 0
     if O.visit is NULL:
         buffer_rows = O.n
     else:
-        for i in range(min(buffer_rows, O.n)):
-            fetch_far(L, values, indices, indptr, d, T, O.rows[i])
+        O.far = fetch_first(L, values, indices, indptr, d, T, &O, min(buffer_rows, O.n))
     while left > 0 and not fault:
         O.n = min(buffer_rows, left)
         left -= O.n

@@ -29,8 +29,7 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
     """List the next rows, of this step and at most a tile, in B.rows; how many they are. `i` goes on."""
     cdef Py_ssize_t n = 0, r
     while i[0] < O.n and n < min(B.tile, B.size - B.filled):
-        if i[0] < O.ahead:
-            fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + i[0]])
+        fetch_next(L, values, indices, indptr, d, T, O, i[0])
         if O.visit is not NULL and i[0] + 3 < O.n:
             fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[i[0] + 3]])
         r = O.visit[i[0]] if O.visit is not NULL else i[0]

@@ -152,6 +152,8 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
             N.c = N.cs[0]
             enter(d * S, w, mp, ap, &N)
         left = O.n
+        if O.visit is not NULL:
+            O.far = fetch_first(L, values, indices, indptr, d, &T, &O, min(buffer_rows, O.n))
         while not fault:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left
             left -= O.n

@@ -113,6 +113,7 @@ cdef struct Order:
     Py_ssize_t first
     Py_ssize_t n
     Py_ssize_t ahead        # so many rows follow in `rows` that are next
+    bint far                # they are brought to the second cache
 
 
 cdef inline double target(const Targets* T, Py_ssize_t r, Py_ssize_t h) noexcept nogil:

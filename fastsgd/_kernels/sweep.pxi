@@ -2,6 +2,7 @@
 cdef enum:
     BLOCK = 32  # rows that lie together, at the most
     WIDE = 256  # values in a dense row that is fetched line by line
+    FAR = 50  # values in a CSR row, in the mean and at the most, that is fetched a buffer ahead
     SHORT = 256  # bytes in a dense row, at the most, that is multiplied by the row before it
 
 
@@ -44,9 +45,6 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
                             const Targets* T, Py_ssize_t r) noexcept nogil:
     cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
     cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
-    near(place_of_target(T, r))
-    if T.s is not NULL:
-        near(T.s + r)
     while k < end:
         near(values + k)
         if Layout is Csr:
@@ -54,6 +52,9 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         k += 64 // <Py_ssize_t> sizeof(floating)
     if Layout is Dense:
         near(values + end - 1)  # as rows begin within a line
+    near(place_of_target(T, r))
+    if T.s is not NULL:
+        near(T.s + r)
 
 
 cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
@@ -68,6 +69,30 @@ cdef inline void fetch_far(Layout* L, const floating* values, const index* indic
         if Layout is Csr:
             far(indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
+
+
+cdef bint fetch_first(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                      const Targets* T, const Order* O, Py_ssize_t n) noexcept nogil:
+    """Bring the first n rows to the second cache, if that helps: not where CSR rows are long."""
+    cdef Py_ssize_t i, count = 0
+    if Layout is Csr:
+        for i in range(n):
+            count += indptr[O.rows[i] + 1] - indptr[O.rows[i]]
+        if count > FAR * n:
+            return 0
+    for i in range(n):
+        fetch_far(L, values, indices, indptr, d, T, O.rows[i])
+    return 1
+
+
+cdef inline void fetch_next(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                            const Targets* T, const Order* O, Py_ssize_t v) noexcept nogil:
+    """During the v-th row, bring the v-th of the next buffer to the second cache, or at least where it lies."""
+    if v < O.ahead:
+        if Layout is Csr and v + BLOCK < O.ahead:
+            near(indptr + O.rows[O.n + v + BLOCK])
+        if O.far:
+            fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
 
 
 cdef inline const floating* soon(const floating* x, const floating* values, Py_ssize_t d, const Order* O,
@@ -129,12 +154,10 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
     cdef Py_ssize_t ahead = -1  # Margin is Ahead: the v whose x . w is known already
     cdef int fault = 0
     for v in range(O.n):
-        if Margin is not Wide and v < O.ahead:
-            fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
-            if Layout is Csr and v + BLOCK < O.ahead:
-                near(indptr + O.rows[O.n + v + BLOCK])
-        if Margin is not Wide and O.visit is not NULL and v + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
+        if Margin is not Wide:
+            fetch_next(L, values, indices, indptr, d, T, &O, v)
+            if O.visit is not NULL and v + 3 < O.n:
+                fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
@@ -293,14 +316,13 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     cdef Narrow narrow
     cdef Wide wide
     cdef Ahead ahead
-    cdef Py_ssize_t left = O.n, i
+    cdef Py_ssize_t left = O.n
     cdef bint short_row = d * <Py_ssize_t> sizeof(floating) <= SHORT
     cdef int fault = 0
     if O.visit is NULL:
         buffer_rows = O.n
     else:
-        for i in range(min(buffer_rows, O.n)):
-            fetch_far(L, values, indices, indptr, d, T, O.rows[i])
+        O.far = fetch_first(L, values, indices, indptr, d, T, &O, min(buffer_rows, O.n))
     while left > 0 and not fault:
         O.n = min(buffer_rows, left)
         left -= O.n
