@@ -1,5 +1,5 @@
-/* Value and slope of the logistic losses: for many predictions at once, in a form that compilers vectorise, and for the one that
-   a row waits for. No parameters. */
+/* Value and slope of the logistic losses: for many predictions at once, in a form that compilers vectorise, and for the
+   one that a row waits for. No parameters. */
 #ifndef FASTSGD_LOGISTIC_H
 #define FASTSGD_LOGISTIC_H
 #include <math.h>

@@ -283,6 +283,18 @@ def test_float32_is_kept(cls):
     np.testing.assert_allclose(est.coef_, wide.coef_, rtol=1e-3, atol=1e-3 * abs(wide.coef_).max())
 
 
+def test_a_long_fit_with_l1_in_float32_keeps_its_digits():
+    """All the L1 that 200,000 steps have brought is a thousand times a weight: it must not be what weights are rounded to."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2_000, 10))
+    y = X @ np.linspace(-2, 2, 10)
+    est = SGDRegressor(
+        penalty="l1", alpha=0.5, max_iter=100, tol=None, shuffle=False, learning_rate="constant", eta0=0.01
+    )
+    right = est.fit(X, y).coef_
+    np.testing.assert_allclose(est.fit(X.astype(np.float32), y).coef_, right, rtol=0, atol=3e-5 * abs(right).max())
+
+
 @pytest.mark.sklearn19
 @EVERY
 def test_sparsify(cls):

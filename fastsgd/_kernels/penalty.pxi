@@ -16,18 +16,16 @@ cdef inline floating shrunk(floating z, floating q, floating u, floating inv) no
 
 cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u,
                                 floating inv, floating scale) noexcept nogil:
-    """w += c x, then the penalty, along a dense row.
-
-    As |q| <= u, `shrunk` is soft(w - q / scale, u / scale), and what it takes away, times scale, is -q from then on.
-    """
+    """w += c x, then the penalty, along a dense row: `shrunk` takes off what of z is within [q - u, q + u] / scale."""
     cdef Py_ssize_t k
-    cdef floating g, part, most = u * inv, least = -most
+    cdef floating z, part, low, high, most = u * inv
     for k in range(n):
-        g = w[k] + c * x[k] - q[k] * inv
-        part = g if g > least else least
-        part = part if part < most else most
-        w[k] = g - part
-        q[k] = -scale * part
+        z = w[k] + c * x[k]
+        low, high = q[k] * inv - most, q[k] * inv + most
+        part = z if z > low else low
+        part = part if part < high else high
+        w[k] = z - part
+        q[k] -= scale * part
 
 
 cdef inline floating share(floating a, floating b) noexcept nogil:
@@ -37,16 +35,6 @@ cdef inline floating share(floating a, floating b) noexcept nogil:
     """
     cdef floating part = a * (2 + a) * (6 + b * (6 + b)) / (b * (2 + b) * (6 + a * (6 + a)))
     return part if part < 1 else <floating> 1
-
-
-cdef inline void pay(Py_ssize_t n, floating* w, floating* q, floating u, floating inv, floating scale) noexcept nogil:
-    """n weights pay what is due: L1 alone."""
-    cdef Py_ssize_t k
-    cdef floating z
-    for k in range(n):
-        z = w[k]
-        w[k] = shrunk(z, q[k], u, inv)
-        q[k] += scale * (w[k] - z)
 
 
 cdef inline void pay_both(Py_ssize_t n, floating* w, floating* q, const floating* u0, const floating* inv0, floating u,
@@ -76,7 +64,7 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last
     cdef Py_ssize_t h
     cdef floating u0, inv0
     if last is NULL:
-        pay(K, w, q, u, inv, scale)
+        add_and_shrink(w, K, w, q, 0, u, inv, scale)
     else:
         u0, inv0 = last[0], last[1]
         for h in range(K):
