@@ -1,6 +1,7 @@
 """Synthetic data, and the way times are compared."""
 
 import os
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -55,6 +56,7 @@ DATA = {
     "narrow": (dense, 500_000, 28, 2),
     "wide": (dense, 50_000, 1_000, 2),
     "text": (text, 200_000, 47_000, 2),
+    "short": (partial(text, a_row=6), 2_000_000, 47_000, 2),
     "images": (images, 60_000, 784, 10),
     "many": (text, 36_000, 65_536, 527),
 }

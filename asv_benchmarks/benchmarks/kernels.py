@@ -25,7 +25,7 @@ class _Pass:
 
 
 class Epoch(_Pass):
-    params = [DATA, DTYPES, ["hinge", "log_loss"], ["l2", "elasticnet"], HEADS]
+    params = [[*DATA, "short"], DTYPES, ["hinge", "log_loss"], ["l2", "elasticnet"], HEADS]
 
     def time_epoch(self, *_):
         self.epoch()
