@@ -1,5 +1,6 @@
 """What is wrong in one of many files is said with the file, the row, and the column."""
 
+import gzip
 import re
 import warnings
 
@@ -100,10 +101,14 @@ def test_what_a_csv_file_is_in_place_of_one(text, words, tmp_path):
 
 
 def test_a_csv_file_that_lacks_a_column_of_the_first(tmp_path):
+    """It is said before anything is read, not after the hours that the files before it take."""
     (tmp_path / "1.csv").write_text("a,b,y\n1,2,0\n")
-    (tmp_path / "2.csv").write_text("a,y\n1,1\n")
-    with pytest.raises(ValueError, match=r"2.csv .*'b'.*All files must have the columns of the first"):
-        SGDClassifier().fit(from_csv(tmp_path, target="y"))
+    (tmp_path / "2.csv").write_text('\ufeff\n"y","b",a\n1,2,0\n', encoding="utf-8")
+    with gzip.open(tmp_path / "3.csv.gz", "wt") as file:
+        file.write("a,y\n1,1\n")
+    assert from_csv(tmp_path, target="y", columns=["a"]).n_features == 1
+    with pytest.raises(ValueError, match=r"3.csv.gz has no column \['b'\]. All files must"):
+        from_csv(tmp_path, target="y")
 
 
 def test_a_batch_with_other_columns_than_the_first():

@@ -163,7 +163,7 @@ def test_several_csv_files_in_other_orders(tmp_path):
     (tmp_path / "2.csv").write_text("b,a\n4,3\n")
     assert whole(from_csv(tmp_path))[0].tolist() == [[1, 2], [3, 4]]
     (tmp_path / "2.csv").write_text("b,c\n4,3\n")
-    with pytest.raises(ValueError, match=r"2.csv can't be read: .*'a'"):
+    with pytest.raises(ValueError, match=r"2.csv has no column \['a'\]"):
         whole(from_csv(tmp_path))
 
 

@@ -1,6 +1,8 @@
 """CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
 
+import csv
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -17,7 +19,6 @@ ADVICE = {  # by what pyarrow says
     "conversion error": ". The types of columns follow from the first block_bytes={}; give that of this one in column_types.",
     "straddl": ". A row must fit in block_bytes={}: raise it.",
     "columns, got": ". Is delimiter that of the file?",
-    "include_columns": ". All files must have the columns of the first.",
 }
 
 
@@ -77,6 +78,16 @@ class Text:
             raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first.path}.")
         return schema
 
+    def header(self, file):
+        """The names in its first row."""
+        with self._named(file.path), pa.input_stream(file.unchanged(), compression="detect") as raw:
+            text = TextIOWrapper(raw, "utf-8-sig", "replace", newline="")
+            lines = iter(lambda: text.readline(self.block_bytes), "")
+            try:
+                return next(filter(None, csv.reader(lines, delimiter=self.delimiter)), [])
+            except csv.Error as error:
+                raise ValueError(f"{file.path} can't be read: {error}.") from error
+
     @contextmanager
     def _named(self, path):
         """As `encode.named`, with what to do about it."""
@@ -110,6 +121,9 @@ class CsvSource(TabularSource):
                 )
         self.types = schema
         self.columns = Columns(schema, first, **options)
+        for file in text.files[1:] if text.names is None else ():
+            if lacks := sorted(set(self.columns.needed).difference(text.header(file))):
+                raise ValueError(f"{file.path} has no column {lacks}. All files must have the columns of the first.")
         self._settle(first)
         self.reading |= text.reading
 
