@@ -21,7 +21,7 @@ cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, fl
     cdef floating z, part, low, high, most = u * inv
     for k in range(n):
         z = w[k] + c * x[k]
-        low, high = q[k] * inv - most, q[k] * inv + most
+        low, high = q[k] * inv - most, q[k] * inv + most  # soft(z - q inv, most) is shorter, and loses the digits of z
         part = z if z > low else low
         part = part if part < high else high
         w[k] = z - part
