@@ -21,9 +21,11 @@ def extension(name, *flags, language="c"):
         args.append("-std=c++17" if GCC_LIKE else "/std:c++17")
     return Extension(
         name,
-        [name.replace(".", "/") + ".pyx"],
+        [f"src/{name.replace('.', '/')}.pyx"],
         extra_compile_args=args,
-        depends=[f"fastsgd/{name}.h" for name in ("_kernels/lanes", "_kernels/auto", "logistic", "sources/decimal")],
+        depends=[
+            f"src/fastsgd/{name}.h" for name in ("_kernels/lanes", "_kernels/auto", "logistic", "sources/decimal")
+        ],
         language=language,
     )
 
@@ -52,5 +54,7 @@ setup(
             "cdivision": True,
             "freethreading_compatible": True,
         },
-    )
+        include_path=["src"],
+    ),
+    options={"build_ext": {"parallel": True}},
 )
