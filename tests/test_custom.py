@@ -305,7 +305,6 @@ def raising(p, y):
         ((huber, huber_slope, (math.nan,)), "params must be a tuple of numbers"),
         ((huber, huber_slope, range(7)), "params must hold at most 6 numbers, got 7"),
     ],
-    ids=str,
 )
 def test_mistakes_are_said_when_the_loss_is_made(args, words):
     with pytest.raises(ValueError, match=words):

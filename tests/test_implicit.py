@@ -14,7 +14,7 @@ MARGINS = np.r_[-(10.0 ** np.arange(-3, 7)), 0.0, 10.0 ** np.arange(-3, 7), np.l
 SIZES = np.r_[0.0, 1e-300, 1e-12, np.logspace(-6, 6, 25), 1e12]
 custom = losses.Custom(lambda p, y: np.log(np.cosh(p - y)), lambda p, y: np.tanh(p - y))
 hinge = losses.Custom(lambda p, y: max(0.0, 1.0 - p * y), lambda p, y: -y if p * y <= 1.0 else 0.0)
-convex = pytest.mark.parametrize("loss", [*CONVEX, custom, hinge], ids=repr)
+convex = pytest.mark.parametrize("loss", [*CONVEX, custom, hinge], ids=[*map(repr, CONVEX), "custom", "custom hinge"])
 conjugates = pytest.mark.parametrize("loss", CONVEX, ids=repr)
 
 
@@ -85,7 +85,7 @@ def test_the_conjugate_is_finite_at_an_implicit_step(loss):
     assert np.isfinite(loss.conjugate(-loss.implicit(z, s, y), y)).all()
 
 
-@pytest.mark.parametrize("name", set(LOSSES) - {"poisson", "gamma", "hinge", "perceptron", "quantile"})
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"poisson", "gamma", "hinge", "perceptron", "quantile"}))
 def test_curvature_bounds_the_slope_of_the_slope(name):
     loss = losses.get(name)
     if name in ("epsilon_insensitive", "tukey", "welsch"):

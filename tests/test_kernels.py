@@ -191,7 +191,7 @@ def test_codes_are_one_against_the_rest(layout):
         np.testing.assert_array_equal(mine, right)
 
 
-@pytest.mark.parametrize("name", set(schedules.SCHEDULES) - {"auto"})
+@pytest.mark.parametrize("name", sorted(set(schedules.SCHEDULES) - {"auto"}))
 @pytest.mark.parametrize("layout", ["dense", "csr32"])
 def test_every_schedule(layout, name):
     loss = losses.EpsilonInsensitive() if name.startswith("pa") else losses.SquaredError()
