@@ -80,6 +80,14 @@ def test_versus_sklearn(rows, first):
     assert body[1] == "" and "scikit-learn" in body[2]
 
 
+def test_versus_sklearn_with_default_parameters():
+    table = "--defaults", "--small", "--repeats", "1", "--rows", "dense 200 x 10 hinge"
+    head, _, row, blank, last = run(str(FOLDER / "versus_sklearn.py"), *table).splitlines()
+    cells = row.strip("| ").split(" | ")
+    assert head.count("|") == row.count("|") and cells[0] == "dense 200 x 10" and float(cells[6]) > 0
+    assert all(int(epochs) > 1 for epochs in cells[7].split(" / ")) and not blank and "scikit-learn" in last
+
+
 def test_versus_plain():
     head, _, *body = run(
         str(FOLDER / "versus_plain.py"), "--small", "--repeats", "1", "--cases", "adagrad"

@@ -42,6 +42,14 @@ def text(n, d, classes=2, a_row=69):
     return X, np.where(noisy, rng.permutation(code), code)
 
 
+def unsorted_text(n, d, classes=2):
+    """As `text`, in float64, the values of a row in any order, as TfidfVectorizer leaves them."""
+    X, y = text(n, d, classes)
+    row = np.repeat(np.arange(n), np.diff(X.indptr))
+    order = np.lexsort((np.random.default_rng(0).random(len(row)), row))
+    return sp.csr_matrix((X.data[order].astype(float), X.indices[order], X.indptr), X.shape), y
+
+
 def images(n, d, classes=10):
     """Values in [0, 1], half of them zeros; a pattern for each class, with noise."""
     rng = np.random.default_rng(0)
