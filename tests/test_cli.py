@@ -43,6 +43,19 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_row_far_on_the_wrong_side_counts_its_margin_in_the_log_loss(here, capsys):
+    """And not the logarithm of a probability that float32 rounds to 0."""
+    X = np.array([[50.0], [-50.0], [1.0], [-1.0]], np.float32)
+    clf = SGDClassifier("log_loss", random_state=0).fit(X, [1, 0, 1, 0])
+    clf.coef_, clf.intercept_ = np.ones((1, 1), np.float32), np.zeros(1, np.float32)
+    clf.save("m")
+    np.save("X.npy", X)
+    np.save("y.npy", [1, 1, 1, 0])
+    assert main(["evaluate", "X.npy", "--target", "y.npy", "--model", "m", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["log_loss"] == pytest.approx((50 + 2 * np.log1p(np.exp(-1))) / 4, rel=1e-6)
+
+
 TRAIN = ["train", "train.parquet", "--target", "late", "--columns", "a", "--columns", "b", "--columns", "word"]
 
 

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 from data import LAYOUTS, labels, rows
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import make_scorer, mean_pinball_loss
@@ -16,7 +17,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
+from fastsgd import (
+    LinearClassifier,
+    SGDClassifier,
+    SGDOneClassSVM,
+    SGDRegressor,
+    losses,
+    optimizers,
+    schedules,
+    sources,
+)
 from fastsgd.estimators.validation import check_targets, check_weight
 
 ALL = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
@@ -467,12 +477,57 @@ def test_probabilities_sum_to_one(loss, classes):
     assert p.shape == (200, classes) and (p >= 0).all()
     np.testing.assert_allclose(p.sum(axis=1), 1)
     with np.errstate(divide="ignore"):
-        np.testing.assert_array_equal(est.predict_log_proba(X), np.log(p))
+        np.testing.assert_allclose(est.predict_log_proba(X), np.log(p), rtol=1e-12, atol=1e-15)
     for name in ("predict_proba", "predict_log_proba"):
         assert not hasattr(SGDClassifier(loss="hinge"), name)
         with pytest.raises(AttributeError, match=f"{name}.*loss='hinge'.*CalibratedClassifierCV"):
             getattr(SGDClassifier(loss="hinge"), name)
         assert getattr(SGDClassifier, name).__doc__  # of the class it is a function like any other
+
+
+FAR = np.array([-1000.0, -100.0, -40.0, -17.0, -1.0, 0.0, 1.0, 17.0, 40.0, 100.0, 1000.0])
+
+
+def with_margins(cls, loss, classes, dtype):
+    """A classifier whose margins are those of its one column, each class one less than the class before it; and rows."""
+    X, y, _ = rows()
+    est = cls(loss).fit(X[:, :1].astype(dtype), labels(y, classes))
+    est.coef_ = np.ones(est.coef_.shape, dtype)
+    est.intercept_ = -np.arange(len(est.coef_)).astype(dtype)
+    return est, FAR[:, None].astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
+def test_probabilities_of_two_classes_keep_their_digits_far_from_the_border(cls, dtype):
+    est, far = with_margins(cls, "log_loss", 2, dtype)
+    logs = np.column_stack([-np.logaddexp(0, FAR), -np.logaddexp(0, -FAR)])
+    p = est.predict_proba(far)
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(est.predict_log_proba(far), logs, rtol=1e-13)
+    np.testing.assert_allclose(p, np.exp(logs), rtol=1e-12)
+    np.testing.assert_array_equal(est.predict_proba(sources.from_batches(lambda: iter([far[:4], far[4:]]))), p)
+    np.testing.assert_array_equal(est.predict_proba(sp.csr_matrix(far)), p)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
+def test_probabilities_of_several_classes_do_not_become_uniform_far_from_all_of_them(cls, dtype):
+    est, far = with_margins(cls, "log_loss", 3, dtype)
+    each = -np.logaddexp(0, -(FAR[:, None] - np.arange(3)))
+    logs = each - logsumexp(each, axis=1, keepdims=True)
+    np.testing.assert_allclose(est.predict_log_proba(far), logs, rtol=1e-12)
+    np.testing.assert_allclose(est.predict_proba(far), np.exp(logs), rtol=1e-12)
+    assert est.predict_proba(far)[0].max() > 0.6
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
+def test_modified_huber_gives_probabilities_of_0_and_1_and_uniform_ones_where_all_are_0(cls):
+    est, far = with_margins(cls, "modified_huber", 2, "f4")
+    np.testing.assert_array_equal(est.predict_proba(far)[:4], np.tile([1.0, 0.0], (4, 1)))
+    assert est.predict_log_proba(far)[0].tolist() == [0.0, -np.inf]
+    several, far = with_margins(cls, "modified_huber", 3, "f4")
+    np.testing.assert_array_equal(several.predict_proba(far)[0], np.full(3, 1 / 3))
 
 
 @EVERY

@@ -58,13 +58,17 @@ def test_classifiers(loss, together, classes, dtype):
         close(out["scores"], est.decision_function(X))
 
 
-@pytest.mark.parametrize("factor", [1.0, 100.0])
-def test_probabilities_far_from_every_class(factor):
-    """They are quotients of tails of the logistic function, which the Sigmoid of runtimes cuts off."""
-    est = SGDClassifier("log_loss", **SHORT).fit(X.astype(float), PLACE)
-    est.coef_ = est.coef_ * factor
-    est.intercept_ = np.full(3, -50.0)
-    close(run(est)["probabilities"], est.predict_proba(X))
+@DTYPES
+@pytest.mark.parametrize("shift", [-1000.0, -50.0, -17.0, 17.0, 50.0])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_far_from_every_class(classes, shift, dtype):
+    """They are tails of the logistic function, which the Sigmoid of runtimes cuts off, and quotients of such tails."""
+    est = SGDClassifier("log_loss", **SHORT).fit(X.astype(dtype), np.minimum(PLACE, classes - 1))
+    est.intercept_ = np.full(len(est.coef_), shift, dtype)
+    found, wanted = run(est)["probabilities"], est.predict_proba(X.astype(dtype))
+    assert found.shape == wanted.shape and found.dtype == np.float32
+    # a margin of 1000 has six digits behind it in float32; below 1e-37 a float32 has fewer
+    np.testing.assert_allclose(found, wanted, rtol=1e-5 if abs(shift) < 100 else 1e-3, atol=1e-37)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,9 @@ def _classification(est, blocks):
         found = (z > 0).astype(int) if two else z.argmax(axis=1)
         right += weight @ (found == place)
         if proba:
-            p = est.predict_proba(rows)[np.arange(len(place)), place]
-            lost -= weight @ np.log(np.maximum(p, np.finfo(np.float64).tiny))
+            log_p = est.predict_log_proba(rows)[np.arange(len(place)), place]
+            # of modified_huber a probability may be 0
+            lost -= weight @ np.where(np.isneginf(log_p), np.log(np.finfo(np.float64).tiny), log_p)
         if two:
             margins, truths, weights = [*margins, z], [*truths, place == 1], [*weights, weight]
     found = {"rows": n, "accuracy": _share(right, total)}

@@ -4,7 +4,7 @@ from functools import update_wrapper
 from types import MethodType
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import log_expit, log_softmax
 from sklearn.base import RegressorMixin
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
@@ -212,7 +212,7 @@ class ClassifierParts(LinearClassifierMixin):
     @needs_probabilities
     @by_blocks
     def predict_proba(self, X):
-        """Probability of each class: (n_samples, n_classes).
+        """Probability of each class: (n_samples, n_classes), float64.
 
         With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
         margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
@@ -224,23 +224,33 @@ class ClassifierParts(LinearClassifierMixin):
         AttributeError
             For the other losses.
         """
-        z = self.decision_function(X)
-        if self._heads_loss().coupled:
-            return softmax(z, axis=1)
-        p = expit(z) if self._loss().name == "log_loss" else (np.clip(z, -1, 1) + 1) / 2
-        if p.ndim == 1:
-            return np.column_stack([1 - p, p])
+        z = np.asarray(self.decision_function(X), np.float64)
+        if self._by_margin():
+            return np.exp(self._log_probabilities(z))
+        p = (1.0 + np.clip(z, -1.0, 1.0)) / 2.0
+        if z.ndim == 1:
+            return np.column_stack([(1.0 - np.clip(z, -1.0, 1.0)) / 2.0, p])
         total = p.sum(axis=1, keepdims=True)
         return np.where(total > 0, p, 1.0) / np.where(total > 0, total, p.shape[1])
 
     @needs_probabilities
     @by_blocks
     def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`; finite for multi_class="multinomial"."""
-        check_is_fitted(self)
-        if self._heads_loss().coupled:
-            return log_softmax(self.decision_function(X), axis=1)
-        return np.log(self.predict_proba(X))
+        """Logarithm of `predict_proba`; with "log_loss" from the margins, and so finite where a probability is 0."""
+        if self._by_margin():
+            return self._log_probabilities(np.asarray(self.decision_function(X), np.float64))
+        with np.errstate(divide="ignore"):  # a probability of modified_huber may be 0
+            return np.log(self.predict_proba(X))
+
+    def _by_margin(self):
+        """Whether log-probabilities follow from the margins, however far from 0 these are."""
+        return self._loss().name == "log_loss"
+
+    def _log_probabilities(self, z):
+        """Those of margins; several classes are normalised as logarithms, since all their probabilities may round to 0."""
+        if z.ndim == 1:
+            return log_expit(np.column_stack([-z, z]))
+        return log_softmax(z if self._heads_loss().coupled else log_expit(z), axis=1)
 
 
 class RegressorParts(RegressorMixin):

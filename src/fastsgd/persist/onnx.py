@@ -156,25 +156,33 @@ def _probabilities(graph, est, scores, two):
     """As `predict_proba`."""
     if est._heads_loss().coupled:
         return graph.node("Softmax", scores, axis=1)
-    one = graph.number(1.0)
+    one, other = graph.number(1.0), graph.node("Neg", scores)
     if est._loss().name == "log_loss":
-        p = _logistic(graph, scores, one)
-    else:
-        clipped = graph.node("Clip", scores, graph.number(-1.0), one)
-        p = graph.node("Div", graph.node("Add", clipped, one), graph.number(2.0))
+        if two:
+            parts = [_log_logistic(graph, z, one) for z in (other, scores)]
+            return graph.node("Exp", graph.node("Concat", *parts, axis=1))
+        # the logistic functions, normalised: all of them may round to 0
+        return graph.node("Softmax", _log_logistic(graph, scores, one), axis=1)
     if two:
-        return graph.node("Concat", graph.node("Sub", one, p), p, axis=1)
+        return graph.node("Concat", _clipped(graph, other, one), _clipped(graph, scores, one), axis=1)
+    p = _clipped(graph, scores, one)
     total = graph.node("ReduceSum", p, graph.array([1]), keepdims=1)
     some = graph.node("Greater", total, graph.number(0.0))
     over = graph.node("Where", some, total, graph.number(len(est.classes_)))
     return graph.node("Div", graph.node("Where", some, p, one), over)
 
 
-def _logistic(graph, z, one):
-    """exp(min(z, 0) - log(1 + exp(-|z|))): runtimes cut the tail of Sigmoid off, and several classes divide by it."""
+def _clipped(graph, z, one):
+    """(clip(z, -1, 1) + 1) / 2."""
+    clipped = graph.node("Clip", z, graph.number(-1.0), one)
+    return graph.node("Div", graph.node("Add", clipped, one), graph.number(2.0))
+
+
+def _log_logistic(graph, z, one):
+    """min(z, 0) - log(1 + exp(-|z|)): runtimes cut the tail of Sigmoid off."""
     tail = graph.node("Exp", graph.node("Neg", graph.node("Abs", z)))
     low = graph.node("Min", z, graph.number(0.0))
-    return graph.node("Exp", graph.node("Sub", low, graph.node("Log", graph.node("Add", one, tail))))
+    return graph.node("Sub", low, graph.node("Log", graph.node("Add", one, tail)))
 
 
 def _regressor(graph, est, scores):
