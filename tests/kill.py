@@ -85,7 +85,7 @@ def killed(params, X, y, seconds, kills, rnd, **how):
                 _, status = os.waitpid(pid, 0)
                 if os.WIFSIGNALED(status):
                     count["kills"] += 1
-                    count["writing"] += os.path.exists(path + ".tmp")
+                    count["writing"] += any(name.startswith(".run.") for name in os.listdir(folder))
                 elif status:
                     raise RuntimeError("a fit failed: see above")
             with open(result, "rb") as file:

@@ -2,9 +2,11 @@
 
 import builtins
 import errno
+import functools
 import itertools
 import os
 import random
+import stat
 import subprocess
 import sys
 import warnings
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 
 import fastsgd
 from fastsgd import Checkpoint, SGDRegressor, engine
-from fastsgd.persist import checkpoint, data, files, runs
+from fastsgd.persist import checkpoint, data, disk, runs
 from fastsgd.sources.arrays import Table
 from fastsgd.state import Gathered
 
@@ -63,9 +65,34 @@ def test_a_new_fit_replaces_the_old_file(tmp_path):
 
 def test_a_folder_stays_where_it_is(tmp_path):
     (tmp_path / "runs").mkdir()
-    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*runs' is none"):
+    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*runs' is none: it is a folder"):
         fit(tmp_path / "runs")
-    assert os.listdir(tmp_path) == ["runs"]
+    (tmp_path / "run.previous").mkdir()
+    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*run.previous' is none: it is a folder"):
+        fit(tmp_path / "run")
+    assert sorted(os.listdir(tmp_path)) == ["run.previous", "runs"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and modes as POSIX has them")
+def test_a_pipe_is_neither_waited_for_nor_replaced(tmp_path):
+    path = tmp_path / "run"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"path must be that of a file, and '.*run' is none: it is a named pipe"):
+        fit(path)
+    with pytest.raises(ValueError, match=r"run is not a checkpoint of fastsgd, or is damaged: it is a named pipe"):
+        resumed(path)
+    path.rename(tmp_path / "run.previous")
+    with pytest.raises(ValueError, match=r"run.previous is not a checkpoint of fastsgd, .* it is a named pipe"):
+        resumed(path)
+    assert os.listdir(tmp_path) == ["run.previous"] and not (tmp_path / "run.previous").is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and modes as POSIX has them")
+def test_a_checkpoint_keeps_the_mode_of_the_one_before(tmp_path):
+    fit(tmp_path / "run", 60)
+    (tmp_path / "run").chmod(0o600)
+    fit(tmp_path / "run")
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("run", "run.previous")} == {0o600}
 
 
 def test_every_rows_counts_over_the_epochs(tmp_path, monkeypatch):
@@ -119,8 +146,8 @@ class Failing:
     def __init__(self, monkeypatch, at, code, lasting):
         self.count, self.at, self.code, self.lasting = itertools.count(), at, code, lasting
         for name in ("fsync", "replace"):
-            monkeypatch.setattr(files.os, name, self.failing(getattr(os, name)))
-        monkeypatch.setattr(files, "open", self.open, raising=False)
+            monkeypatch.setattr(disk.os, name, self.failing(getattr(os, name)))
+        monkeypatch.setattr(disk, "open", self.open, raising=False)
 
     def failing(self, function):
         def call(*args):
@@ -131,10 +158,10 @@ class Failing:
 
         return call
 
-    def open(self, name, mode):
+    def open(self, name, mode, **how):
         if mode == "rb":
-            return builtins.open(name, mode)
-        file = self.failing(builtins.open)(name, mode)
+            return builtins.open(name, mode, **how)
+        file = self.failing(functools.partial(builtins.open, **how))(name, mode)
         return Written(file, self.failing(file.write))
 
 
@@ -143,13 +170,7 @@ class Written:
 
     def __init__(self, file, write):
         self.file, self.write = file, write
-        self.flush, self.fileno = file.flush, file.fileno
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
+        self.flush, self.fileno, self.close = file.flush, file.fileno, file.close
 
 
 @pytest.mark.parametrize("lasting", [False, True])
@@ -173,7 +194,7 @@ def test_any_call_may_fail(code, lasting, tmp_path, monkeypatch):
             Failing(patch, at, code, lasting)
             assert fit(path).coef_.tobytes() == RIGHT
         assert len(said) == 1 and os.strerror(code) in str(said[0].message)
-        assert not [name for name in os.listdir(folder) if "tmp" in name]
+        assert set(os.listdir(folder)) <= {"run", "run.previous"}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             saved = checkpoint.Saved.newest(str(path))
@@ -206,9 +227,10 @@ print([str(w.message) for w in said])
 
 
 def test_what_a_kill_has_left_is_cleared_away(tmp_path):
-    (tmp_path / "run.tmp").write_bytes(b"half a file")
+    (tmp_path / ".run.fastsgd-0").write_bytes(b"half a file")
+    (tmp_path / "run.tmp").write_bytes(b"of the user")
     fit(tmp_path / "run")
-    assert sorted(os.listdir(tmp_path)) == ["run", "run.previous"]
+    assert sorted(os.listdir(tmp_path)) == ["run", "run.previous", "run.tmp"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="fork and kill as POSIX has them")

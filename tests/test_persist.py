@@ -3,7 +3,12 @@
 import dataclasses
 import os
 import pickle
+import socket
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import hostile
 import joblib
@@ -296,12 +301,109 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="links and modes as POSIX has them")
 def test_links_and_modes(tmp_path):
-    est = fitted(SGDClassifier())
-    (tmp_path / "link").symlink_to(tmp_path / "model")
+    est, model = fitted(SGDClassifier()), tmp_path / "model"
+    (tmp_path / "link").symlink_to(model)
     est.save(tmp_path / "link")
-    assert (tmp_path / "link").is_symlink() and not (tmp_path / "model").is_symlink()
+    assert (tmp_path / "link").is_symlink() and not model.is_symlink()
     (tmp_path / "plain").write_bytes(b"")
-    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    assert stat.S_IMODE(model.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    for mode in (0o600, 0o640, 0o666, 0o755):
+        model.chmod(mode)
+        est.partial_fit(X, LABELS).save(tmp_path / "link")
+        assert stat.S_IMODE(model.stat().st_mode) == mode and fastsgd.load(model).t_ == est.t_
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with pytest.raises(OSError, match="symbolic links"):
+        est.save(tmp_path / "round")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_of_a_file_stays(tmp_path):
+    est, model = fitted(SGDClassifier()), tmp_path / "model"
+    est.save(model)
+    os.chown(model, 12345, 54321)
+    model.chmod(0o640)
+    est.save(model)
+    found = model.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 54321, 0o640)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+def test_another_group_is_given_no_more_than_everyone(tmp_path, monkeypatch):
+    est, model = fitted(SGDClassifier()), tmp_path / "model"
+    est.save(model)
+    model.chmod(0o664)
+    theirs = os.stat_result([*model.stat()[:5], model.stat().st_gid + 1, *model.stat()[6:]])
+    monkeypatch.setattr(os, "fchown", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    own = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **how: theirs if str(path) == str(model) else own(path, **how))
+    est.save(model)
+    monkeypatch.undo()
+    assert stat.S_IMODE(model.stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes, devices and sockets as POSIX has them")
+def test_what_is_no_file_is_neither_written_nor_waited_for(tmp_path):
+    est = fitted(SGDClassifier())
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as bound:
+        here = os.open(tmp_path, os.O_RDONLY)  # the path of a socket is short
+        bound.bind(f"/proc/self/fd/{here}/socket" if os.path.isdir("/proc/self/fd") else str(tmp_path / "socket"))
+        os.close(here)
+        for name, what in (("pipe", "named pipe"), ("link", "named pipe"), ("null", "device"), ("socket", "socket")):
+            with pytest.raises(OSError, match=f"{name}' is a {what}, and a file can't take its place: name a file"):
+                est.save(tmp_path / name)
+            with pytest.raises(ValueError, match=f"{name} is not a model file .*: it is a {what}"):
+                fastsgd.load(tmp_path / name)
+    with pytest.raises(ValueError, match=r"is not a model file .*: it is a folder"):
+        fastsgd.load(tmp_path)
+    with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
+        est.save(f"{tmp_path}/none/")
+    assert sorted(os.listdir(tmp_path)) == ["link", "null", "pipe", "socket"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes what is write-protected")
+def test_a_write_protected_file_stays(tmp_path):
+    est, model = fitted(SGDClassifier()), tmp_path / "model"
+    est.save(model)
+    model.chmod(0o400)
+    with pytest.raises(PermissionError, match="model' is write-protected"):
+        est.save(model)
+    model.chmod(0o600)
+    est.save(model)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks and kills as POSIX has them")
+def test_what_a_kill_leaves_is_cleared_away_and_what_another_process_writes_is_not(tmp_path):
+    path = str(tmp_path / ("ü" * 120))
+    code = f"""
+import sys
+from fastsgd.persist import disk
+with disk.replacing({path!r}) as file:
+    file.write(b"half a file")
+    file.flush()
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+    est = fitted(SGDClassifier())
+    command, pipes = [sys.executable, "-c", code], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=Path(fastsgd.__file__).parents[1], **pipes) as other:
+        assert other.stdout.readline() == b"begun\n"
+        est.save(path)
+        hidden = set(os.listdir(tmp_path)) - {os.path.basename(path)}
+        assert len(hidden) == 1 and (tmp_path / hidden.pop()).read_bytes() == b"half a file"
+        other.kill()
+    est.save(path)
+    assert os.listdir(tmp_path) == [os.path.basename(path)] and fastsgd.load(path).t_ == est.t_
+
+
+def test_threads_that_save_to_one_path_leave_one_whole_file(tmp_path):
+    one, other = fitted(SGDClassifier()), fitted(SGDClassifier())
+    other.partial_fit(X, LABELS)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda i: (one, other)[i % 2].save(tmp_path / "model"), range(40)))
+    assert os.listdir(tmp_path) == ["model"] and fastsgd.load(tmp_path / "model").t_ in (one.t_, other.t_)
 
 
 def test_what_is_no_path_is_named():

@@ -5,16 +5,14 @@ features, versions of the libraries, and the scalars of the state. Its tensors a
 `_state.W` and so on, and a CRC-32 of all of it. `rules.py` and `tables.py` say what each must be.
 """
 
-import os
 import platform
-import secrets
 
 import numpy as np
 import scipy
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd.persist import files
+from fastsgd.persist import disk, files
 from fastsgd.persist.checkpoint import Checkpoint
 from fastsgd.persist.files import Refused
 from fastsgd.persist.onnx import to_onnx
@@ -33,7 +31,7 @@ def save(est, path):
     The file holds all of the training state: what `load` returns predicts, and goes on with `partial_fit`, bit for bit
     as this estimator. (Of LinearClassifier and LinearRegressor it does not hold the duals, a number for each row of X:
     with warm_start=True a `fit` then starts from the coefficients alone.) It is written beside the old one, if there is
-    one, and then takes its place: there is never half a file.
+    one, and then takes its place, with its mode and owner: there is never half a file.
 
     Parameters
     ----------
@@ -50,19 +48,15 @@ def save(est, path):
     ValueError
         The estimator holds what a file can't.
     OSError
-        The file can't be written.
+        The file can't be written; or the path is that of a folder, a pipe or a device.
     """
     model = BY_NAME.get(type(est).__name__)
     if model is None or type(est) is not model.cls:
         raise ValueError(f"est must be one of {', '.join(BY_NAME)}, found {type(est).__name__}; joblib.dump takes any.")
     check_is_fitted(est, model.fitted)
-    path = os.path.realpath(files.path_of("path", path))  # of a link, the file it points to
-    if not os.path.isdir(folder := os.path.dirname(path)):
-        raise FileNotFoundError(f"there is no folder {folder!r} to write {path!r} in.")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path!r} is a folder: name a file in it.")
+    path = disk.place(files.path_of("path", path))
     try:
-        files.write(path, *_parts(est, model), f"{path}.{secrets.token_hex(4)}.tmp")
+        files.write(path, *_parts(est, model))
     except ValueError as error:
         raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
 

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastsgd import optimizers
-from fastsgd.persist import files
+from fastsgd.persist import disk, files
 from fastsgd.persist.data import describe
 from fastsgd.persist.rules import Parts
 from fastsgd.persist.runs import RUN, check
@@ -29,7 +29,7 @@ from fastsgd.stopping import STOPPING
 FORMAT, VERSION = "fastsgd checkpoint", (1, 0)
 KEYS = {"class", "params", "data", "random", "run", "versions"}
 FREE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # parameters that may differ
-PREVIOUS, TEMPORARY = ".previous", ".tmp"  # behind the path
+PREVIOUS = ".previous"  # behind the path
 
 
 @dataclass
@@ -290,12 +290,11 @@ class Writer:
 
     def __init__(self, checkpoint):
         self.every_seconds, self.every_rows = checkpoint.every_seconds, checkpoint.every_rows
-        self.path, self.warned, self.last_rows = os.path.realpath(checkpoint.path), set(), None
-        folder = os.path.dirname(self.path)
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"Checkpoint: there is no folder {folder!r} to write {self.path!r} in.")
-        if os.path.exists(self.path) and not os.path.isfile(self.path):  # a folder would be moved to .previous
-            raise ValueError(f"Checkpoint: path must be that of a file, and {self.path!r} is none. Name a file in it.")
+        path = os.fsdecode(checkpoint.path)
+        for one in (path, os.path.realpath(path) + PREVIOUS):  # a folder would be moved to .previous
+            if (what := disk.no_file(one)) is not None:
+                raise ValueError(f"Checkpoint: path must be that of a file, and {one!r} is none: it is {what}.")
+        self.path, self.warned, self.last_rows = disk.place(path, "Checkpoint: "), set(), None
 
     def start(self, rows):
         self.seconds, self.rows = perf_counter(), rows
@@ -307,11 +306,8 @@ class Writer:
         return after_time or (self.every_rows is not None and rows - self.rows >= self.every_rows)
 
     def write(self, content, rows):
-        temporary = self.path + TEMPORARY
         try:
-            if os.path.lexists(temporary):  # what a kill has left
-                os.remove(temporary)
-            files.write(self.path, *content(), temporary, self.path + PREVIOUS)
+            files.write(self.path, *content(), self.path + PREVIOUS)
             self.last_rows = rows
         except (OSError, ValueError) as error:
             cause = getattr(error, "errno", None) or str(error)

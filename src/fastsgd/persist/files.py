@@ -5,12 +5,12 @@
 
 import json
 import os
-import stat
 import zlib
 from contextlib import contextmanager
 
 import numpy as np
 
+from fastsgd.persist import disk
 from fastsgd.persist.rules import Array, Parts
 from fastsgd.persist.values import brief, expect
 
@@ -35,17 +35,16 @@ def path_of(argument, path):
 
 
 # ---------------------------------------------------------------- writing
-def write(path, head, arrays, temporary, previous=None):
-    """Write a file beside `path` and have it take that place, once it is on disk: there is never half a file there.
+def write(path, head, arrays, previous=None):
+    """Write a file, which takes the place of the one at `path` once it is on disk: there is never half a file there.
 
     Parameters
     ----------
     path : str
+        As `disk.place` returns it.
     head : dict
         Of what JSON has.
     arrays : dict of str to ndarray
-    temporary : str
-        Its name until then, in the same folder; nothing by that name is left, whatever happens, but by a kill.
     previous : str, default=None
         Where the file goes that was there.
 
@@ -62,23 +61,8 @@ def write(path, head, arrays, temporary, previous=None):
     _check_values(text, sum(array.nbytes for array in arrays.values()))
     sums = {name: array_checksum(name, array) for name, array in arrays.items()}
     arrays = arrays | {CHECKSUM: np.array([checksum(text, sums)], np.uint32)}
-    moved = False
-    try:
-        with open(temporary, "xb") as file:
-            _write_safetensors(file, text, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and os.path.exists(path):
-            os.replace(path, previous)
-            moved = True
-        os.replace(temporary, path)
-        moved = False
-        _sync_folder(os.path.dirname(path))
-    finally:
-        if moved:
-            os.replace(previous, path)
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with disk.replacing(path, previous) as file:
+        _write_safetensors(file, text, arrays)
 
 
 def _write_safetensors(file, text, arrays):
@@ -95,16 +79,6 @@ def _write_safetensors(file, text, arrays):
     for name in names:
         array = np.ascontiguousarray(arrays[name], arrays[name].dtype.newbyteorder("<"))
         file.write(array.reshape(-1).view(np.uint8))
-
-
-def _sync_folder(folder):
-    """Have the new name on disk too, where folders can be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def array_checksum(name, a):
@@ -196,17 +170,17 @@ def all_taken(parts, what):
 
 def _check_header(path):
     """That the header lies within the file and is no larger than any that is written; how many bytes follow it."""
+    what = disk.no_file(path)
+    if what is not None:  # to open a pipe is to wait for who writes to it
+        raise ValueError(f"it is {what}")
     with open(path, "rb") as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise ValueError("it is not a file on disk")
-        start = file.read(8)
+        size, start = os.fstat(file.fileno()).st_size, file.read(8)
     length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > info.st_size - 8:
-        raise ValueError(f"its header has {length} bytes, the file {info.st_size}")
+    if len(start) < 8 or length > size - 8:
+        raise ValueError(f"its header has {length} bytes, the file {size}")
     if length > MAX_HEADER:
         raise ValueError(f"its header has {length} bytes, the limit is {MAX_HEADER}")
-    return info.st_size - 8 - length
+    return size - 8 - length
 
 
 def _check_format(head, name, newest, keys):
