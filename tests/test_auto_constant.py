@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor, losses
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 sides = pytest.mark.parametrize("layout", ["dense", "csr"])
+pytestmark = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")
 types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
@@ -96,6 +98,22 @@ def test_what_is_left_is_the_constant(layout):
         assert est.intercept_ == pytest.approx(link(y.mean()), abs=0.05 * y.std())
     without = fitted("squared_error", X, NOISE["squared_error"](rng, 200), fit_intercept=False)
     assert not without.coef_.any() and without.intercept_ == 0
+
+
+@sides
+def test_a_model_without_columns_is_said(layout):
+    """By `fit`; not by `partial_fit`, which may have seen too little yet."""
+    rng = np.random.default_rng(0)
+    X, y = normal(rng, 200, 300), rng.standard_normal((200, 2))
+    X = sp.csr_matrix(X) if layout == "csr" else X
+    for targets, said in (
+        (y[:, 0], "The model is a constant"),
+        (y, "The models of 2 of 2 classes or targets are a constant"),
+    ):
+        with pytest.warns(ConvergenceWarning, match=said):
+            SGDRegressor(**AUTO).fit(X, targets)
+    assert SGDRegressor(**AUTO).partial_fit(X, y).auto_rule_.tolist() == ["constant"] * 2
+    assert SGDRegressor(**AUTO | {"max_iter": 2}).fit(X, y).auto_rule_.tolist() == ["average"] * 2
 
 
 @types

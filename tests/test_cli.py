@@ -317,3 +317,20 @@ def test_a_pipe_that_is_closed(here):
     env = {"PYTHONPATH": str(Path(fastsgd.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, shell=True, capture_output=True, text=True, env=env)
     assert done.stdout.strip() in ("yes", "no") and done.stderr == ""
+
+
+def test_where_auto_has_learnt_nothing_it_says_so(here, capsys):
+    """A warning on stderr; and what each class or target has become is in the summary, in JSON and in `info`."""
+    np.save("noise.npy", np.random.default_rng(5).standard_normal((N, 2)))
+    for y, rule in (("noise.npy", "constant"), ("y.npy", "average")):
+        assert main(["train", "X.npy", "--target", y, "--task", "regression", "--model", "m"]) == 0
+        printed = capsys.readouterr()
+        assert f"what auto has learnt: {rule}" in printed.out
+        assert ("The models of 2 of 2 classes or targets are a constant" in printed.err) == (rule == "constant")
+        assert main(["info", "m"]) == 0
+        assert rule in capsys.readouterr().out
+        for command in (["info", "m", "--json"], ["train", "X.npy", "--target", y, "--task", "regression", "--json"]):
+            assert main(command) == 0
+            assert set(json.loads(capsys.readouterr().out)["auto_rule"]) == {rule}
+    assert main(["train", "X.npy", "--target", "y.npy", "--task", "regression", "--eta0", "0.01"]) == 0
+    assert "what auto has learnt" not in capsys.readouterr().out

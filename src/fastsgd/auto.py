@@ -78,6 +78,20 @@ class Auto:
         best = zip(*self._best(), strict=True)
         return np.array(["constant" if s == 0 else RULES[r] if s == 1 else f"{RULES[r]}, times {s:g}" for r, s in best])
 
+    @property
+    def warning(self):
+        """In words for the user, which heads have learnt nothing but a constant; None if all have."""
+        flat, heads = np.flatnonzero(self.rules == "constant"), len(self.heads)
+        if not len(flat):
+            return None
+        which = "The model is" if heads == 1 else f"The models of {len(flat)} of {heads} classes or targets are"
+        return (
+            f"{which} a constant (auto_rule_): on rows not yet learnt from, the columns were of no use to learning_rate='auto'. "
+            "If they should be: give more rows; with columns of small values, whose coefficients are large, lower alpha or "
+            "set standardize=True; take the logarithm of columns of which a few values are far larger than the others. "
+            "With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+        )
+
     def _best(self):
         """Candidate and share of each head, as judged by rows not yet learnt from: (K,) int, (K,) float64.
 

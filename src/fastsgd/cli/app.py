@@ -18,7 +18,7 @@ from fastsgd import engine, sources
 from fastsgd.cli.data import READING, TO_CONVERT, Data, check_folder, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
-from fastsgd.cli.show import ERR, OUT, Bar, number, table
+from fastsgd.cli.show import ERR, OUT, Bar, auto_rule, in_short, number, table
 
 app = typer.Typer(
     add_completion=False,
@@ -171,6 +171,7 @@ def _report(est, source, model, quiet, as_json):
         "features": est.n_features_in_,
         "epochs": est.n_iter_,
         "stop_reason": est.stop_reason_,
+        "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"][-1]),
         "history": history(est.history_),
     }
@@ -183,6 +184,8 @@ def _report(est, source, model, quiet, as_json):
         table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
         kept = f"the model is in {model}" if model else "the model is not kept: no --model was given"
         OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
+        if found["auto_rule"]:
+            OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
 
 
 def as_text(found):
@@ -274,6 +277,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
         "dtype": str(coef.dtype),
         "epochs": int(est.n_iter_),
         "stop_reason": est.stop_reason_,
+        "auto_rule": auto_rule(est),
         "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
         "history": history(est.history_),
     }
@@ -281,6 +285,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
         print(as_text(found))
         return
     last = found.pop("history")
+    found["auto_rule"] = in_short(found["auto_rule"])
     table(model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None])
     if last:
         OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))

@@ -76,3 +76,15 @@ def number(value):
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def auto_rule(est):
+    """What learning_rate="auto" made of each class or target; None with another schedule."""
+    return est.auto_rule_.tolist() if hasattr(est, "auto_rule_") else None
+
+
+def in_short(rules):
+    """The different ones of a list of str, with how often each occurs if there are several; None for None."""
+    if rules is None or len(rules) == 1:
+        return rules and rules[0]
+    return "; ".join(f"{rule} ({rules.count(rule)} of {len(rules)})" for rule in dict.fromkeys(rules))

@@ -257,6 +257,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                 ConvergenceWarning,
                 stacklevel=CALLER,
             )
+        if self._state.auto is not None and (found := self._state.auto.warning):
+            warnings.warn(found, ConvergenceWarning, stacklevel=CALLER)
 
     def _worse_than_nothing(self, table, plan, epochs):
         """Whether the model's loss is a million times that of zero weights; looked into only where the last epoch's was high."""

@@ -126,7 +126,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
-        ", times 0.75", 0.5 or 0.25 behind it; or "constant".
+        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns.
     n_features_in_, feature_names_in_
 
     Notes

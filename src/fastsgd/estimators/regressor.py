@@ -113,7 +113,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         With standardize=True: mean and standard deviation of each column.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; the same
-        followed by ", times 0.75", 0.5 or 0.25; or "constant".
+        followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns.
     n_features_in_, feature_names_in_
 
     Notes
