@@ -282,3 +282,16 @@ def test_wide_sparse_rows_that_never_come_back_are_penalised():
     once = est.coef_[0]
     est.partial_fit(X[1:], y[1:])
     assert est.coef_[0] == pytest.approx(once - 0.1 * 0.005 * 99) and est.coef_[1] > 0.9
+
+
+@pytest.mark.parametrize("alpha", [1e-8, 4e-6, 1e-5])
+def test_a_weak_elastic_net_of_several_classes_keeps_its_digits_in_float32(alpha):
+    """Between two visits 1 / scale grows by less than the last digit of float32."""
+    X, y, _ = rows(400, 12)
+    X, y = X * (np.random.default_rng(1).random(X.shape) < 0.3), labels(y, 4)
+    params = dict(alpha=alpha, l1_ratio=0.2, eta0=0.08, learning_rate="invscaling")
+    single, double = (
+        feed(make(SGDClassifier, "elasticnet").set_params(**params), sp.csr_matrix(X, dtype=dtype), y)
+        for dtype in ("f4", "f8")
+    )
+    np.testing.assert_allclose(single.coef_, double.coef_, rtol=1e-3, atol=1e-4)

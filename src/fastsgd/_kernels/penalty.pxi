@@ -52,7 +52,7 @@ cdef inline void pay_both(Py_ssize_t n, floating* w, floating* q, const floating
         z = shrunk(w[k], q[k], u0[k], inv0[k])
         sign = (<floating> 1 if z > 0 else <floating> 0) - (<floating> 1 if z < 0 else <floating> 0)
         size = sign * z
-        received = u0[k] + (u - u0[k]) * share(size * scale0 * per_r, inv * scale0 - one)
+        received = u0[k] + (u - u0[k]) * share(size * scale0 * per_r, (inv - inv0[k]) * scale0)
         q[k] = (one - sign * sign) * (q[k] + (z - w[k]) * scale0) - sign * received
         size -= r * (inv - inv0[k])
         w[k] = sign * (size if size > 0 else <floating> 0)
