@@ -167,7 +167,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Not copied where it is C-ordered float32 or float64, or CSR.
+            Not copied where it is C-ordered float32 or float64, or CSR: it must not change during the call.
         y : array-like of shape (n_samples,)
             Labels; with loss="log_loss" also probabilities of class 1, with "multinomial" a distribution in each row.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -273,7 +273,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Not copied where it is C-ordered float32 or float64, or CSR.
+            Not copied where it is C-ordered float32 or float64, or CSR: it must not change during the call.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), default=None
 

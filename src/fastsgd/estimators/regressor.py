@@ -226,9 +226,10 @@ class SGDRegressor(RegressorParts, BaseSGD):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
-            Not copied where it is C-ordered float32 or float64, or CSR. A source (`fastsgd.sources`) has its own y and
-            weights; one that a buffer does not hold is read anew in each epoch, and a second time where a stopping rule
-            needs the objective (tol=None, or X_val, saves that), and its classes are counted before.
+            Not copied where it is C-ordered float32 or float64, or CSR: it must not change during the call. A source
+            (`fastsgd.sources`) has its own y and weights; one that a buffer does not hold is read anew in each epoch, and a
+            second time where a stopping rule needs the objective (tol=None, or X_val, saves that), and its classes are counted
+            before.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         coef_init : ndarray of shape (n_features,) or (n_targets, n_features), default=None
         intercept_init : ndarray of shape (1,) or (n_targets,), default=None

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.blocks import blocks, compare_names, naming, predict_batches, sound_labels
+from fastsgd.sources.blocks import Checked, blocks, compare_names, naming, predict_batches, sound_labels
 from fastsgd.sources.stream import Stream, whole
 
 
@@ -105,7 +105,7 @@ def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
     if rows.y is None and est._needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
-    X = rows.X if reset else rows  # which have been checked, and their names compared
+    X = rows.X if reset else Checked(*rows)  # whose names have been compared
     found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:
         learn_features(est, source, rows.X.shape[1])

@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
-
-FLOATS = (np.float32, np.float64)
+from fastsgd.sources.blocks import Checked
+from fastsgd.sources.sparse import FLOATS, sound_csr
 
 
 def check_X(est, X, *, reset=False, name="X"):
@@ -30,8 +30,10 @@ def check_X(est, X, *, reset=False, name="X"):
     ValueError
         Wrong shape, not numeric, NaN or infinite, or a malformed sparse structure.
     """
-    if type(X) is Rows:  # of a block of a source, which has been checked
+    if type(X) is Checked:  # of a block of a source
         return X.X
+    if isinstance(X, Rows):  # which a user made
+        X = X.X
     if isinstance(X, str | PathLike):
         raise ValueError(
             f"{name} is a path, {str(X)!r}: give a source of it, such as fastsgd.sources.from_csv(path, target=...)."
@@ -42,8 +44,9 @@ def check_X(est, X, *, reset=False, name="X"):
         )
     if reset:
         vars(est).pop("reading_", None)  # of a source
-    if sp.issparse(X):
-        X = _sound(X, name)
+    sparse = sp.issparse(X)
+    if sparse:
+        X = sound_csr(X, name)
     elif _plain(est, X, reset):
         _finite(X, name)
         return X
@@ -61,10 +64,9 @@ def check_X(est, X, *, reset=False, name="X"):
         raise
     if X.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
+    if sp.issparse(X) and not sparse:  # of a table with sparse columns
+        X = sound_csr(X, name)
     _finite(X, name)
-    if sp.issparse(X) and not X.has_canonical_format:  # a kernel takes each feature of a row once
-        X = X.copy()
-        X.sum_duplicates()
     return X
 
 
@@ -89,7 +91,7 @@ def _plain(est, X, reset):
 
 
 def _finite(X, name):
-    values = X.data if sp.issparse(X) else X
+    values = X.data[: X.nnz] if sp.issparse(X) else X
     if values.dtype.kind != "f":
         return
     if values.dtype not in FLOATS:
@@ -110,47 +112,6 @@ def _finite(X, name):
             f"Input {name} contains {what} (at row {row}, column {column}). Remove such rows, or impute them "
             "(sklearn.impute)."
         )
-
-
-def _sound(X, name):
-    """X, its structure checked; CSR parts are brought to one native index type where they are not of one."""
-    if X.format in ("csr", "csc", "bsr"):
-        if not isinstance(X.data, np.ndarray) or X.data.ndim != (3 if X.format == "bsr" else 1):
-            raise ValueError(
-                f"{name}.data is no array, or has {np.ndim(X.data)} dimensions: {name} is not a sound {X.format} matrix."
-            )
-        parts = {part: np.asarray(getattr(X, part)) for part in ("indptr", "indices")}
-        for part, a in parts.items():
-            if a.ndim != 1 or a.dtype.kind not in "iu":
-                raise ValueError(f"{name}.{part} must be a one-dimensional integer array, found {a.ndim}-d {a.dtype}.")
-        index = np.result_type(*parts.values())
-        index = index if index in (np.int32, np.int64) and index.isnative else np.dtype(np.int64)
-        indptr, indices = (np.require(a, index, "CA") for a in parts.values())
-        block = X.blocksize if X.format == "bsr" else (1, 1)
-        major, minor = (X.shape[1], X.shape[0]) if X.format == "csc" else X.shape
-        fault = _check.csr_fault(indptr, indices, minor // block[1], len(X.data))
-        if fault is None and len(indptr) != major // block[0] + 1:
-            fault = f"indptr has {len(indptr)} entries, a matrix of shape {X.shape} needs {major // block[0] + 1}"
-        if fault is not None:
-            raise ValueError(
-                f"{name} is a malformed {X.format.upper()} matrix: {fault}. Build it anew from its (data, indices, indptr)."
-            )
-        if X.format == "csr" and (parts["indptr"].dtype != index or parts["indices"].dtype != index):
-            whole, X = X, X.copy() if X.data.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
-            X.indptr, X.indices, X.data = indptr, indices, whole.data
-        if not X.data.dtype.isnative:
-            X = X.astype(X.dtype.newbyteorder("="))
-    elif X.format == "coo":
-        for axis, (coords, size) in enumerate(zip(X.coords, X.shape, strict=True)):
-            if len(coords) != len(X.data):
-                raise ValueError(
-                    f"{name} is a malformed COO matrix: {len(coords)} coordinates for {len(X.data)} values."
-                )
-            if len(coords) and not (coords.min() >= 0 and coords.max() < size):
-                raise ValueError(
-                    f"{name} is a malformed COO matrix: coordinates of axis {axis} must be in [0, {size})."
-                )
-    return X
 
 
 def check_weight(sample_weight, n, name="sample_weight"):

@@ -14,7 +14,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    X : C-ordered ndarray or canonical CSR matrix of shape (n, n_features)
+    X : C-ordered ndarray or CSR matrix of shape (n, n_features)
         float32 or float64, as `Source.dtype` says; CSR with int32 or int64 indices.
     y : (n,) or (n, n_targets) ndarray, or None
         Labels or targets, as they are in the data.

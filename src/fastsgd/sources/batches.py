@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.sparse import sound_csr
 
 
 class Batches(Source):
@@ -69,13 +70,11 @@ def _rows(batch):
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"a batch must be (X, y) or (X, y, weight), got {len(parts)} parts.")
     X, y, weight = (*parts, None, None)[:3]
-    X = X if sp.issparse(X) else np.asarray(X)
+    X = sound_csr(X) if sp.issparse(X) else np.asarray(X)
     dtype = X.dtype if X.dtype == np.float32 else np.dtype(np.float64)
     if X.ndim != 2:
         raise ValueError(f"X of a batch must have two dimensions, got shape {X.shape}.")
-    X = sp.csr_matrix(X, dtype=dtype) if sp.issparse(X) else np.ascontiguousarray(X, dtype)
-    if sp.issparse(X) and X.indices.dtype != X.indptr.dtype:
-        X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    X = X.astype(dtype, copy=False) if sp.issparse(X) else np.ascontiguousarray(X, dtype)
     y = None if y is None else np.asarray(y)
     return Rows(X, y, None if weight is None else np.asarray(weight, np.float64))
 

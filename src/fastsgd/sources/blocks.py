@@ -10,6 +10,13 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
+from fastsgd.sources.sparse import INDEX, sound_csr
+
+
+class Checked(Rows):
+    """Rows that `sound` has looked at; those that a user makes are not."""
+
+    __slots__ = ()
 
 
 def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
@@ -78,7 +85,7 @@ def sound(rows, source, n_features):
         )
         raise ValueError(f"X has {X.shape[1]} features, expected {n_features}.{more}")
     X = _sound_csr(X, n_features or X.shape[1]) if source.sparse else np.require(np.asarray(X), requirements=["C", "A"])
-    at = _check.first_nonfinite(X.data if source.sparse else X.reshape(-1))
+    at = _check.first_nonfinite(X.data[: X.nnz] if source.sparse else X.reshape(-1))
     if at >= 0:
         row, column = (
             (np.searchsorted(X.indptr, at, "right") - 1, X.indices[at]) if source.sparse else divmod(at, X.shape[1])
@@ -93,7 +100,7 @@ def sound(rows, source, n_features):
         if part is not None and (not isinstance(part, np.ndarray) or not part.ndim or len(part) != X.shape[0]):
             shape = getattr(part, "shape", type(part).__name__)
             raise ValueError(f"{name} must be an array of the {X.shape[0]} rows that X has, found {shape}.")
-    return Rows(X, y, weight)
+    return Checked(X, y, weight)
 
 
 def sound_labels(y, weight):
@@ -110,21 +117,12 @@ def sound_labels(y, weight):
 
 
 def _sound_csr(X, n_features):
-    if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
+    if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in INDEX:
         raise ValueError(
             f"X must have int32 or int64 indices and indptr, found {X.indices.dtype} and {X.indptr.dtype}."
         )
-    data, indices, indptr = (np.require(part, requirements="CA") for part in (X.data, X.indices, X.indptr))
-    fault = _check.csr_fault(indptr, indices, n_features, len(data))
-    if fault is None and len(X.indptr) != X.shape[0] + 1:
-        fault = f"indptr has {len(X.indptr)} entries, {X.shape[0]} rows need {X.shape[0] + 1}"
-    if fault is not None:
-        raise ValueError(f"X is a malformed CSR matrix: {fault}.")
-    X = csr(X.shape[0], n_features, data, indices, indptr)
-    if not X.has_canonical_format:  # a kernel takes each feature of a row once
-        X = X.copy()
-        X.sum_duplicates()
-    return X
+    X = sound_csr(X)
+    return csr(X.shape[0], n_features, np.require(X.data, requirements="CA"), X.indices, X.indptr)
 
 
 def csr(n, n_features, data, indices, indptr):

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.base import Rows
-from fastsgd.sources.blocks import blocks, csr
+from fastsgd.sources.blocks import Checked, blocks, csr
 
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
 SHARE = 1 / 4
@@ -311,7 +311,7 @@ def in_place(source, n_features, check):
     """All Rows of a source that has them in mapped memory, looked at block by block, so that errors name the place."""
     for _ in blocks(source, n_features, check):
         pass
-    return check(Rows(*(None if part is None else np.asarray(part) for part in source.mapped)))
+    return check(Checked(*(None if part is None else np.asarray(part) for part in source.mapped)))
 
 
 def whole(source, n_features=None, check=lambda rows: rows):
