@@ -1,5 +1,6 @@
 """The command `fastsgd`: what it prints and writes, and its exit codes."""
 
+import errno
 import json
 import os
 import subprocess
@@ -77,10 +78,8 @@ def test_the_whole_way(here, capsys):
     assert Path("h.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_predictions_have_the_name_that_was_given_and_labels_that_of_the_data(here, capsys):
+def test_no_rows_and_labels_that_were_not_in_training(here, capsys):
     assert main([*TRAIN, "--model", "m", "-q"]) == 0
-    assert main(["predict", "test.parquet", "--model", "m", "--output", "found"]) == 0
-    assert np.load("found").shape == (1000,) and not Path("found.npy").exists()
     FRAME[:0].to_parquet("none.parquet")
     assert main(["predict", "none.parquet", "--model", "m", "--output", "p.npy"]) == 1
     assert "error: the source has no rows" in capsys.readouterr().err and not Path("p.npy").exists()
@@ -183,7 +182,143 @@ def test_progress_knows_the_rows_that_were_counted(here):
     assert [fields["completed"] for fields in seen] == sorted(fields["completed"] for fields in seen)
 
 
+# ---------------------------------------------------------------- what is written
+@pytest.mark.parametrize("ending", [".npy", ".csv", ".parquet", ".CSV"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_predictions_are_what_the_ending_says(here, ending, method):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    assert main(["predict", "all.csv", "--model", "m", "--method", method, "--output", "p" + ending]) == 0
+    found = getattr(fastsgd.load("m"), method)(sources.from_csv("all.csv", columns=["a", "b", "word"]))
+    if ending == ".npy":
+        assert np.array_equal(np.load("p.npy"), found)
+        return
+    read = pd.read_parquet("p.parquet") if ending == ".parquet" else pd.read_csv("p" + ending)
+    names = {
+        "predict": ["prediction"],
+        "predict_proba": ["probability_no", "probability_yes"],
+        "decision_function": ["decision"],
+    }
+    assert read.columns.tolist() == names[method] and (read.to_numpy() == found.reshape(len(found), -1)).all()
+
+
+def test_predictions_of_several_targets_in_blocks_of_any_size(here):
+    X = FRAME[["a", "b"]].to_numpy()
+    SGDRegressor().fit(X, np.column_stack([FRAME["delay"], -FRAME["delay"]])).save("m")
+    pa.parquet.write_table(pa.table({"0": X[:, 0], "1": X[:, 1]}), "X.parquet", row_group_size=7)
+    for ending in ("csv", "parquet"):
+        assert main(["predict", "X.parquet", "--model", "m", "--output", f"p.{ending}"]) == 0
+    expected = fastsgd.load("m").predict(X)
+    assert pd.read_parquet("p.parquet").columns.tolist() == ["prediction_0", "prediction_1"]
+    for read in (pd.read_parquet("p.parquet"), pd.read_csv("p.csv")):
+        np.testing.assert_allclose(read.to_numpy(), expected)
+    assert pa.parquet.ParquetFile("p.parquet").num_row_groups == 1
+
+
+def test_an_ending_that_says_nothing_is_refused_before_the_rows_are_read(here, capsys):
+    SGDClassifier().fit(FRAME[["a", "b"]], FRAME["late"]).save("m")
+    for name in ("p", "p.txt", "p.npz", "p.parquet.gz"):
+        assert main(["predict", "nowhere.csv", "--model", "m", "--output", name]) == 2
+        assert f"--output: {name} must end in .npy, .csv, .parquet" in capsys.readouterr().err
+    assert main(["plot", "m", "--output", "h"]) == 2
+    assert "--output: h must end in " in capsys.readouterr().err
+
+
+OVER = {
+    "train.parquet": [
+        [*TRAIN, "--model", "{}"],
+        [*TRAIN, "--checkpoint", "{}", "--resume"],
+        ["train", "*.parquet", *TRAIN[2:], "--model", "{}"],
+        ["train", ".", "--format", "parquet", *TRAIN[2:], "--model", "{}"],
+        ["predict", "train.parquet", "--model", "m", "--output", "{}"],
+    ],
+    "test.parquet": [[*TRAIN, "--valid", "test.parquet", "--model", "{}"]],
+    "y.npy": [
+        ["train", "X.npy", "--target", "y.npy", "--task", "regression", "--model", "{}"],
+        ["train", "X.npy", "--target", "X.npy", "--valid", "X.npy", "--valid-target", "y.npy", "--model", "{}"],
+        ["train", "X.npy", "--target", "X.npy", "--weight", "y.npy", "--model", "{}"],
+    ],
+    "m.npy": [["predict", "test.parquet", "--model", "m.npy", "--output", "{}"]],
+    "all.csv": [["convert", "all.csv", "--output", "{}"], ["predict", "all.csv", "--model", "m", "--output", "{}"]],
+    "m.png": [["plot", "m.png", "--output", "{}"], ["plot", "m", "m.png", "--output", "{}"]],
+}
+
+
+@pytest.mark.parametrize("path, command", [(path, command) for path, commands in OVER.items() for command in commands])
+def test_what_is_read_is_never_written_over(here, path, command, capsys):
+    est = SGDClassifier().fit(FRAME[["a", "b"]], FRAME["late"])
+    for model in ("m", "m.npy", "m.png"):
+        est.save(model)
+    suffix = Path(path).suffix
+    Path(f"symbolic{suffix}").symlink_to(path)
+    Path(f"hard{suffix}").hardlink_to(path)
+    before = Path(path).read_bytes()
+    names = path, f"../{here.name}/./{path}", str(here / path), f"symbolic{suffix}", f"hard{suffix}"
+    for to in names:
+        assert main([word.format(to) for word in command]) == 2
+        said = capsys.readouterr().err
+        assert f"{to} is read here (" in said and "would be lost. Name another file." in said and "--" in said
+        assert Path(path).read_bytes() == before
+
+
+def test_two_outputs_are_two_files(here, capsys):
+    for model, checkpoint in (("m", "./m"), ("m", "m"), ("ck.previous", "ck")):
+        assert main([*TRAIN, "--model", model, "--checkpoint", checkpoint]) == 2
+        assert "is the file of --" in capsys.readouterr().err
+    assert not Path("m").exists()
+
+
+@pytest.mark.parametrize("name", ["p.npy", "p.csv", "p.parquet", "all.arrow", "h.png"])
+def test_a_full_disk_leaves_the_old_file_and_no_half_one(here, name, capsys):
+    resource = pytest.importorskip("resource")
+    assert main([*TRAIN, "--model", "m", "-q"]) == main(["plot", "m", "--output", "other.png"]) == 0
+    Path(name).write_text("old")
+    before = sorted(os.listdir())
+    command = ["predict", "all.csv", "--model", "m", "--method", "predict_proba", "--output", name]
+    if not name.startswith("p."):
+        command = ["convert", "all.csv", "--output", name] if name == "all.arrow" else ["plot", "m", "--output", name]
+    capsys.readouterr()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert main(command) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.strerror(errno.EFBIG) in capsys.readouterr().err
+    assert Path(name).read_text() == "old" and sorted(os.listdir()) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has such a device")
+def test_stdout_that_is_full_is_an_error(here):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    env = os.environ | {"PYTHONPATH": ROOT}
+    with open("/dev/full", "w") as full:
+        run = [sys.executable, "-m", "fastsgd", "predict", "test.parquet", "--model", "m"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    assert done.returncode == 1 and done.stderr == "error: [Errno 28] No space left on device\n"
+
+
 # ---------------------------------------------------------------- Ctrl-C
+def test_ctrl_c_in_predict_leaves_the_old_file(here, monkeypatch, capsys):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    Path("p.csv").write_text("old")
+    before, predict = sorted(os.listdir()), SGDClassifier.predict
+    calls = []
+
+    def interrupted(self, X):
+        calls.append(0)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return predict(self, X)
+
+    monkeypatch.setattr(SGDClassifier, "predict", interrupted)
+    assert main(["predict", "train.parquet", "--model", "m", "--output", "p.csv"]) == 130
+    assert Path("p.csv").read_text() == "old" and sorted(os.listdir()) == before
+    capsys.readouterr()
+    calls.clear()
+    assert main(["predict", "train.parquet", "--model", "m"]) == 130
+    assert len(capsys.readouterr().out.split()) == 500  # of two row groups
+
+
 def interrupt_after(monkeypatch, calls):
     done = []
 

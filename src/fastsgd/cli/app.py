@@ -1,8 +1,6 @@
 """The commands, and what becomes of errors."""
 
 import functools
-import json
-import math
 import os
 import shlex
 import sys
@@ -14,11 +12,12 @@ import numpy as np
 import typer
 
 import fastsgd
-from fastsgd import engine, sources
-from fastsgd.cli.data import READING, TO_CONVERT, Data, check_folder, open_source
+from fastsgd import sources
+from fastsgd.cli.data import READING, TO_CONVERT, Data, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
-from fastsgd.cli.show import ERR, OUT, Bar, auto_rule, in_short, number, table
+from fastsgd.cli.outputs import NotUnderstood, check_ending, check_places, write_predictions
+from fastsgd.cli.show import ERR, OUT, Bar, as_text, auto_rule, history, in_short, number, table
 
 app = typer.Typer(
     add_completion=False,
@@ -52,23 +51,37 @@ def command(function):
     @functools.wraps(function)
     def guarded(*args, **kwargs):
         try:
-            return function(*args, **kwargs)
+            function(*args, **kwargs)
+            sys.stdout.flush()
         except KeyboardInterrupt:
+            _give_up_stdout()
             ERR.print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # whoever read stdout has seen enough; nothing is left to be flushed into it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # whoever read stdout has seen enough
+            _give_up_stdout()
             raise typer.Exit(1) from None
+        except NotUnderstood as error:
+            ERR.print(f"error: {error}", style="red", markup=False)
+            raise typer.Exit(2) from None
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             how = f': pip install "fastsgd[{EXTRAS[package]}]"' if package in EXTRAS else ""
             ERR.print(f"error: {error}{how}", style="red", markup=False)
             raise typer.Exit(1) from None
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
+            _give_up_stdout()
             ERR.print(f"error: {error or type(error).__name__}", style="red", markup=False)
             raise typer.Exit(1) from None
 
     return app.command()(guarded)
+
+
+def _give_up_stdout():
+    """Write out what is waiting; if that fails, have the interpreter not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.callback(invoke_without_command=True)
@@ -110,18 +123,20 @@ def train(
     made over the rows.
     """
     est = estimator(params, task)
+    previous = None if checkpoint is None else os.path.realpath(checkpoint) + ".previous"
+    check_places(
+        {"--model": model, "--checkpoint": checkpoint, "the one before of --checkpoint": previous},
+        _read(data, reading) | {"--valid": valid or [], "--valid-target": _npy(valid_target)},
+    )
     source, held_out = open_source(data, reading), None
     if valid:
         held_out = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
     how = {} if held_out is None else {"X_val": held_out}
-    if model is not None:
-        check_folder(model, "--model")
     bar = Bar(est.max_iter, source, quiet or as_json)
     est.set_params(callbacks=[bar])
     if resume and checkpoint is None:
         raise ValueError("--resume needs --checkpoint, the file to go on from.")
     if checkpoint is not None:
-        check_folder(checkpoint, "--checkpoint")
         if os.path.exists(checkpoint) and not resume:
             raise ValueError(f"{checkpoint} is there already: go on from it with --resume, or remove it.")
         est.set_params(callbacks=[bar, fastsgd.Checkpoint(checkpoint, every_seconds=every_seconds)])
@@ -141,6 +156,15 @@ def train(
     if model is not None:
         est.save(model)
     _report(est, source, model, quiet, as_json)
+
+
+def _read(data, reading):
+    """The files that are read, as `check_places` takes them: the data and, of .npy files, those of targets and weights."""
+    return {"the data": data} | {f"--{name}": _npy(reading.get(name)) for name in ("target", "weight")}
+
+
+def _npy(path):
+    return [path] if path is not None and path.endswith(".npy") else []
 
 
 def _of_valid(reading, target):
@@ -188,28 +212,6 @@ def _report(est, source, model, quiet, as_json):
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
 
 
-def as_text(found):
-    """JSON, in which what is no finite number is null."""
-
-    def plain(value):
-        if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [plain(one) for one in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(plain(found), allow_nan=False)
-
-
-def history(rows):
-    """`history_` as JSON has it: None for what was not worked out."""
-    names = rows.dtype.names
-    return [
-        {name: None if value != value else value for name, value in zip(names, row, strict=True)}
-        for row in rows.tolist()
-    ]
-
-
 # ---------------------------------------------------------------- use
 def _fitted(model, data, reading, labelled=False):
     """The model, and the source read as it was in training, but for what is given."""
@@ -223,7 +225,10 @@ def predict(
     data: Data,
     model: Model,
     output: Annotated[
-        str | None, typer.Option(help="A .npy file; by default a line for each row on stdout.", show_default=False)
+        str | None,
+        typer.Option(
+            help="A .npy, .csv or .parquet file; by default a line for each row on stdout.", show_default=False
+        ),
     ] = None,
     method: Annotated[Method, typer.Option(help="What to predict.")] = "predict",
     *,
@@ -231,14 +236,13 @@ def predict(
 ):
     """Predict each row of files, in their order."""
     if output is not None:
-        check_folder(output, "--output")
+        check_places({"--output": output}, _read(data, reading) | {"--model": [model]})
+        check_ending(output)
     est, source = _fitted(model, data, reading)
     if not hasattr(est, method):
         raise ValueError(f"--method: a {type(est).__name__} with loss={est.loss!r} has no {method}.")
     if output is not None:
-        found = getattr(est, method)(source)
-        with open(output, "wb") as file:  # by its name, np.save would add .npy to another
-            np.save(file, found)
+        write_predictions(output, est, source, method)
         return
     for part in sources.predict_batches(est, source, method):
         lines = part.reshape(len(part), -1).tolist()
@@ -303,6 +307,7 @@ def convert(
     """Convert CSV or svmlight files, which are slow to read, to a Parquet or Arrow file, with all their columns."""
     from fastsgd.cli.convert import convert
 
+    check_places({"--output": output}, _read(data, reading))
     rows = convert(data, output, reading)
     ERR.print(f"{output}: {rows:,} rows", markup=False)
 
@@ -324,28 +329,7 @@ def plot(
     log: Annotated[bool, typer.Option("--log", help="A logarithmic vertical axis.")] = False,
 ):
     """Draw how trainings went."""
-    import matplotlib
+    from fastsgd.cli.draw import draw
 
-    matplotlib.use("Agg")
-    from fastsgd.inspection import plot_history
-
-    runs = {path: _history_of(path) for path in history}
-    axes = plot_history(runs if len(runs) > 1 else next(iter(runs.values())), x=x, y=y, log=log)
-    axes[0].figure.savefig(output, dpi=150)
+    draw(history, output, x=x, y=y, log=log)
     ERR.print(f"{output} is written", markup=False)
-
-
-def _history_of(path):
-    """`history_` of a model file, or of the JSON that `train --json` prints."""
-    with open(path, "rb") as file:
-        start = file.read(1)
-    if start != b"{":
-        return fastsgd.load(path).history_
-    with open(path, encoding="utf-8") as file:
-        rows = json.load(file).get("history")
-    names = engine.HISTORY.names
-    if not isinstance(rows, list) or not rows or any(type(row) is not dict or set(row) != set(names) for row in rows):
-        raise ValueError(f"{path} must be what `train --json` prints, with a history of {', '.join(names)}.")
-    return np.array(
-        [tuple(np.nan if row[name] is None else row[name] for name in names) for row in rows], engine.HISTORY
-    )

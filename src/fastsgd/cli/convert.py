@@ -1,9 +1,9 @@
 """From text, which is slow to read, to Parquet or Arrow files."""
 
-import os
-from pathlib import Path
+from contextlib import contextmanager
 
-from fastsgd.cli.data import OF_CSV, Format, check_folder, format_of, open_source, parsed
+from fastsgd.cli.data import OF_CSV, Format, format_of, open_source, parsed
+from fastsgd.persist import disk
 
 GROUP_ROWS = 65536  # of a row group or record batch: what is read as one block
 FEATURES, TARGET = "features", "target"
@@ -18,51 +18,44 @@ def convert(paths, output, reading):
     if kind not in (Format.csv, Format.svmlight) or to not in (Format.parquet, Format.arrow):
         raise ValueError(f"convert takes CSV and svmlight files to Parquet or Arrow, not {kind} to {to}.")
     schema, batches = (_csv if kind == Format.csv else _svmlight)(paths, reading)
-    check_folder(output, "--output")
-    temporary, rows = f"{output}.tmp", 0
-    try:
-        with _writer(temporary, schema, to) as write:
-            for batch in _regrouped(batches):
-                write(batch)
-                rows += len(batch)
-        os.replace(temporary, output)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return rows
+    with disk.replacing(disk.place(output)) as file, table_writer(file, schema, to) as write:
+        return write(batches)
 
 
-def _writer(path, schema, to):
-    from contextlib import contextmanager
-
+@contextmanager
+def table_writer(file, schema, to):
+    """A function that writes batches or tables to an open file, in groups of GROUP_ROWS rows; it gives their number."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    @contextmanager
-    def parquet():
+    if to == Format.parquet:
         # dictionaries make columns of floats larger and slower, and columns of words smaller and faster
         words = [field.name for field in schema if pa.types.is_string(field.type)]
-        with pq.ParquetWriter(path, schema, use_dictionary=words) as writer:
-            yield lambda batch: writer.write_table(batch, row_group_size=GROUP_ROWS)
+        made = pq.ParquetWriter(file, schema, use_dictionary=words)
+    else:
+        made = pa.ipc.new_file(file, schema)
 
-    @contextmanager
-    def arrow():
-        with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            yield lambda batch: writer.write_table(batch, max_chunksize=GROUP_ROWS)
+    def write(batches):
+        rows = 0
+        for table in _regrouped(batches):
+            made.write_table(table, GROUP_ROWS)
+            rows += len(table)
+        return rows
 
-    return parquet() if to == Format.parquet else arrow()
+    with made:
+        yield write
 
 
 def _regrouped(batches):
-    """Tables of GROUP_ROWS rows."""
+    """Batches or tables as tables of GROUP_ROWS rows."""
     import pyarrow as pa
 
     waiting, rows = [], 0
     for batch in batches:
-        waiting, rows = [*waiting, batch], rows + len(batch)
+        waiting += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+        rows += len(batch)
         while rows >= GROUP_ROWS:
-            whole = (
-                pa.Table.from_batches(waiting) if not isinstance(waiting[0], pa.Table) else pa.concat_tables(waiting)
-            )
+            whole = pa.Table.from_batches(waiting)
             yield whole.slice(0, GROUP_ROWS).combine_chunks()
             waiting, rows = whole.slice(GROUP_ROWS).to_batches(), rows - GROUP_ROWS
     if rows:

@@ -2,7 +2,6 @@
 
 import glob
 import inspect
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -109,13 +108,6 @@ def parsed(reading):
             raise ValueError("--column-types must be of the form name:type, such as zip:string.")
         given["column_types"] = {name: dtype for name, _, dtype in pairs}
     return given
-
-
-def check_folder(path, flag):
-    """A ValueError where no file can be written to that path, before it took a night to make it."""
-    folder = os.path.dirname(os.path.realpath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise ValueError(f"{flag}: no file can be written to {path}. Name a file in a folder that is there.")
 
 
 def format_of(paths):

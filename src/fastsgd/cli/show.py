@@ -1,5 +1,6 @@
 """What the command prints beside its results: the progress of a training, and tables."""
 
+import json
 import math
 import time
 
@@ -88,3 +89,25 @@ def in_short(rules):
     if rules is None or len(rules) == 1:
         return rules and rules[0]
     return "; ".join(f"{rule} ({rules.count(rule)} of {len(rules)})" for rule in dict.fromkeys(rules))
+
+
+def as_text(found):
+    """JSON, in which what is no finite number is null."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {name: plain(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [plain(one) for one in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(found), allow_nan=False)
+
+
+def history(rows):
+    """`history_` as JSON has it: None for what was not worked out."""
+    names = rows.dtype.names
+    return [
+        {name: None if value != value else value for name, value in zip(names, row, strict=True)}
+        for row in rows.tolist()
+    ]
