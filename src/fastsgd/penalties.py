@@ -33,6 +33,6 @@ def weights(penalty, alpha, l1_ratio):
 
 
 def value(coef, l1, l2):
-    """l1 * |w|_1 + l2 / 2 * |w|_2^2 of all the weights, summed in float64."""
+    """l1 * |w|_1 + l2 / 2 * |w|_2^2 of all the weights, summed in float64; a part of strength 0 is 0, whatever they are."""
     w = coef.ravel().astype("f8", copy=False)
-    return l1 * float(abs(w).sum()) + 0.5 * l2 * float(w @ w)
+    return (l1 * float(abs(w).sum()) if l1 else 0.0) + (0.5 * l2 * float(w @ w) if l2 else 0.0)

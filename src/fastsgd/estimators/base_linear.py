@@ -99,6 +99,13 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=CALLER - 1,  # one call nearer to `fit` than SGD warns
             )
+        elif any(report.lost for report in heads.reports):
+            warnings.warn(
+                f"Rounding allowed no more: dual_gap_ is {self.dual_gap_:.3g}, which is above tol={self.tol:g}. "
+                f"{'Pass X in float64, or s' if table.X.dtype == np.float32 else 'S'}tandardise the columns of X.",
+                ConvergenceWarning,
+                stacklevel=CALLER - 1,
+            )
         return self
 
     def _start(self, shape, K):
@@ -125,7 +132,7 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
 
     def _model(self, heads):
         dtype = heads.table.X.dtype
-        return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.astype(dtype))
+        return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.copy())
 
     def _fitted_copy(self, heads):
         est = copy.copy(self)

@@ -20,6 +20,7 @@ SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoc
 STRONG = 25.0  # a sparse row's curvature under L2 alone up to which it needs no help
 PASSES = 12  # of a usual problem, for the estimate of the time
 MEMORY = 5  # of Anderson's acceleration
+TINY = 1e-300  # what kappa M is at least, so that it is not 0 beside an L2 of 0
 WORSE = 0.1  # than the best by this share: back to that
 
 
@@ -56,7 +57,7 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
         metric[:-1] = M[:] = 0.0
     kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
     while True:
-        K, per_b = kappa * M, 1.0 / (kappa * M_b)
+        K, per_b = np.maximum(kappa * M, TINY), 1.0 / (kappa * M_b)
         at[:], per[:] = v + K * centre[:-1], 1.0 / (p.l2 + K)
         b, gap, seen = centre[-1] + v_b * per_b, 0.0, 0.0
         for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
@@ -66,12 +67,12 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
         v, v_b = at - K * centre[:-1], (b - centre[-1]) / per_b if p.intercept else 0.0
         w = np.sign(at) * np.maximum(abs(at) - most, 0.0) * per
         now = np.append(w, b)
-        moved = 0.5 * kappa * float(metric @ (now - centre) ** 2)
+        moved = 0.5 * kappa * _square(metric, now - centre)
         gap = max(gap / seen, 0.0) if seen > 0 else 0.0
         u, b = p.inward(w, b - found.mean @ w)
         bound, z = p.least(a, u, b)
         F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
-        estimate = gap + np.sqrt(2.0 * moved * kappa * float(metric @ now**2))
+        estimate = gap + np.sqrt(2.0 * moved * kappa * _square(metric, now))
         bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
         if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown.copy()))):
             return None
@@ -130,6 +131,13 @@ def _start(p, a, mean):
     return a.copy(), (G - mean * total) / p.n, total / p.n
 
 
+@np.errstate(over="ignore", invalid="ignore")  # too far: no estimate then
+def _square(metric, x):
+    """The squared length of x."""
+    return float(metric @ x**2)
+
+
+@np.errstate(divide="ignore")  # kappa that is too small
 def _kappa(c, size, e, l2, M, n, intercept):
     """kappa for which the mean curvature of a row, size (sum e_j / (l2 + kappa M_j) + 1 / (kappa M_b)) / n, is c."""
     if not M.any():

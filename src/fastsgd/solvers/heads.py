@@ -7,12 +7,16 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from fastsgd.solvers import softmax
-from fastsgd.solvers.choose import solve
+from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
-LOOK = 10_000  # rows from which that loss is taken
-ROUNDING = 1e-13  # of the loss of zero weights: a gap that is as good as none
+LOOK = 10_000  # rows from which the loss of zero weights is taken
+# A gap that is as good as none, as a share of that loss; of losses of y - p, the loss of predictions so far from y, as a share
+# of it. The same for a model that was rounded to so many bytes: nobody is told of such a gap.
+ROUNDING, RESIDUAL = 1e-13, 1e-12
+SLACK = {8: 1e-10, 4: 1e-6}
+TINY = 1e-150  # numbers whose squares lose their digits
 
 
 class Heads:
@@ -39,6 +43,8 @@ class Heads:
         In the user's units.
     duals : (K, n) float64, or None
         With keep_duals: the dual points of the best bounds, or minus the slopes, to start from next time.
+    offsets : (K,)
+        What is taken from y before it is solved, and put on the intercept: losses of y - p lose no digits to it then.
     reports : list of Report
         Of each head; of softmax one for all.
     reason : str
@@ -70,6 +76,7 @@ class Heads:
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
         self.duals = np.zeros((K, n)) if keep_duals else None
+        self.offsets = np.zeros(K)
         self.problems, self.reports, self.stopped = {}, [], None
 
     def run(self):
@@ -86,6 +93,7 @@ class Heads:
             report = self._report(0)
             try:
                 softmax.softmax(self, report)
+                self.end(report)
             finally:
                 self.keep(report)
         elif self.n_jobs == 1 or self.K == 1:
@@ -111,9 +119,24 @@ class Heads:
         h, best = report.head, report.best
         if best is not None and h in self.problems:
             of = slice(None) if self.loss.coupled else h
-            self.W[:, of], self.b[of] = self.problems[h].outward(best.u, best.b)
+            self.W[:, of], b = self.problems[h].rounded(best.u, best.b)
+            self.b[of] = b + self.offsets[of]
             if self.duals is not None and not self.loss.coupled:
                 self.duals[h] = report.dual()
+
+    def end(self, report):
+        """Look at the model that the user gets: rounded to the dtype of X."""
+        self.keep(report)
+        of = slice(None) if self.loss.coupled else report.head
+        W, b = self.W[:, of], self.b[of]
+        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            column = np.flatnonzero(~np.isfinite(W.reshape(len(W), -1)).all(axis=1))
+            where = f"The coefficient of column {column[0]} of X" if len(column) else "The intercept"
+            raise ValueError(
+                f"{where} is beyond the largest number of {self.table.X.dtype}. Bring y and that column to a size near 1"
+                f"{', or pass X in float64' if self.table.X.dtype == np.float32 else ''}."
+            )
+        report.returned(self.problems[report.head].value(W, b - self.offsets[of]))
 
     def _solve(self, h):
         if self.stopped is not None:
@@ -124,16 +147,21 @@ class Heads:
         first = self.problems.get(0)
         same = first is not None and weight is None
         problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
-        zero = ROUNDING * _usual(problem)
-        report = self._report(
-            h, zero, -np.inf if self.loss.name in ("poisson", "gamma") else 0.0
-        )  # no other is negative
+        _check_sizes(problem)
+        if self.intercept and self.loss.residual:
+            self.offsets[h] = constant(problem)
+            problem.y = y - self.offsets[h]
+        bound = -np.inf if self.loss.name in ("poisson", "gamma") else 0.0  # no other is negative
+        report = self._report(h, _none(problem, ROUNDING, RESIDUAL), bound)
+        slack = SLACK[self.table.X.dtype.itemsize]
+        report.slack = _none(problem, slack, slack, RESIDUAL * abs(self.offsets[h]))
         self.problems[h] = problem
-        begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h]}
+        begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h] - self.offsets[h]}
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
             solve(problem, report, **begin, seed=self.seed)
+            self.end(report)
         finally:
             self.keep(report)
 
@@ -156,16 +184,27 @@ class Heads:
         ]
 
 
-def _usual(problem):
-    """The loss of zero weights, about; ValueError where numbers are too large to go on."""
+def _check_sizes(problem):
+    """ValueError where numbers are too large or too small to go on."""
     with np.errstate(over="ignore", invalid="ignore"):  # in `scale`, too
-        usual = float(abs(problem.loss.value(0.0, problem.y[:: problem.n // LOOK + 1])).mean())
-        large = np.flatnonzero(~np.isfinite(problem.scale))
+        usual = abs(problem.loss.value(0.0, problem.y)).mean()
+        large = np.flatnonzero(~np.isfinite(problem.measures.scale))
     if not np.isfinite(usual):
         raise ValueError(f"y is too large: loss={problem.loss.name!r} overflows. Divide y by its size.")
+    if problem.loss.residual and 0 < abs(problem.y).max(initial=0.0) < TINY:
+        raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(problem.y).max():.0e}.")
     if len(large):
         raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
-    return usual
+
+
+def _none(problem, share, residual, more=0.0):
+    """A gap as good as none: a share of the loss of zero weights; or the loss of residuals of that share of y, and more."""
+    y = problem.y[:: problem.n // LOOK + 1]
+    if problem.loss.residual:
+        away = residual * abs(y) + more
+        free = problem.loss.epsilon if "insensitive" in problem.loss.name else 0.0
+        return float(problem.loss.value(away + free, 0.0).mean())
+    return share * float(abs(problem.loss.value(0.0, y)).mean())
 
 
 @cache

@@ -100,8 +100,12 @@ class Approximation:
         return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
 
     def learn(self, s, q):
-        """The gradient changed by q along the step s."""
-        if float(s @ q) > 0:
+        """The gradient changed by q along the step s. Their common size changes nothing: at 1 for q, no product underflows."""
+        size = abs(q).max(initial=0.0)
+        if not 0 < size < np.inf:
+            return
+        s, q = s / size, q / size
+        if 0 < float(s @ q) < np.inf:
             self.pairs = [*self.pairs, (s, q)][-MEMORY:]
 
     def direction(self, r):
@@ -201,8 +205,11 @@ class Diagonal(Approximation):
 
     def solve(self, r):
         """As long as the last step asks for (Nocedal and Wright, eq. 7.20)."""
-        s, q = self.pairs[-1] if self.pairs else (self.diagonal, self.diagonal**2)
-        return r / self.diagonal * (float(s @ q) / float(q @ (q / self.diagonal)))
+        p = r / self.diagonal
+        if not self.pairs:
+            return p
+        s, q = self.pairs[-1]
+        return p * (float(s @ q) / float(q @ (q / self.diagonal)))
 
     def worth(self, problem):
         return np.inf
@@ -230,7 +237,7 @@ class Diagonal(Approximation):
 def gram(problem, h):
     """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
     n, k = problem.n, problem.d + problem.intercept
-    root, inverse = np.sqrt(h), 1.0 / problem.scale
+    root, inverse = np.sqrt(h), problem.inverse
     if by_values(problem):
         H = np.zeros((k, k))
         squares = solve.squares_csr if problem.sparse else solve.squares_dense

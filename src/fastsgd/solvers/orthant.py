@@ -66,6 +66,7 @@ def descent(problem, u, gradient):
     return r
 
 
+@np.errstate(over="ignore", invalid="ignore")  # too far: no estimate then
 def expected(problem, u, g, gradient, F):
     """About the gap of minus the slopes, once they are brought to where the dual objective is finite."""
     (l1, l2), v = problem.penalties, -gradient[0]

@@ -13,14 +13,18 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from fastsgd import penalties
 from fastsgd._kernels import solve
 from fastsgd.sources import _scale
 
 # Of each column: mean and variance (on CSR 0 and the mean square), as dual ascent takes them; what is subtracted and divided
-# by in u and b; what is subtracted where zeros are to stay zeros. Share of values that are to be worked on.
+# by in u and b (0: the column does not vary); what is subtracted where zeros are to stay zeros. Share of values that are to be
+# worked on.
 Measures = namedtuple("Measures", "mean variance centre scale kept filled")
 LOOK, GLANCE = 2048, 256  # rows from which centre and size of the columns are taken; for the share of zeros
-CONSTANT = 1e-12  # of its mean square, a variance that is none: a sparse column
+ROUNDED = 1e-12  # of its mean square, a variance of a sparse column that may be but rounding
+CONSTANT = 1e-14  # of its mean, a standard deviation that is but rounding
+TINY = 1e-290  # a mean square that may have lost digits, or all
 BLOCK = 1 << 14  # values that are taken at once, to stay in the cache
 
 
@@ -76,44 +80,78 @@ class Problem:
             mean += shift
         else:
             variance, mean = variance + mean**2, np.zeros(self.d)
-        for j in np.flatnonzero(variance <= 1e-24 * mean**2):
+        scale = np.sqrt(variance)
+        for j in np.flatnonzero((scale <= 1e-12 * abs(mean)) | (variance < TINY)):
             column = self.X[:, j].astype(np.float64)
             mean[j] = column.mean() if self.intercept else 0.0
-            variance[j], zeros[j] = ((column - mean[j]) ** 2).mean(), (column == 0).mean()
-        variance[(variance <= 1e-28 * mean**2) & np.isfinite(variance)] = 0.0
+            scale[j], zeros[j] = root_mean_square(column - mean[j]), (column == 0).mean()
+            if scale[j] <= CONSTANT * abs(mean[j]):
+                scale[j] = 0.0
+            variance[j] = scale[j] ** 2
         filled = 1.0 - (zeros * (zeros > 0.5)).mean()
-        scale, kept = np.sqrt(variance), np.where(zeros > 0.5, 0.0, mean)
-        return Measures(mean, variance, mean, np.where(scale == 0, 1.0, scale), kept, float(filled))
+        return Measures(mean, variance, mean, scale, np.where(zeros > 0.5, 0.0, mean), float(filled))
 
     def _sparse_measures(self, square, mean):
         filled = np.diff(self.X.indptr).mean() / max(1, self.d)
-        centre = mean if self.intercept else np.zeros(self.d)
+        none, centre = np.zeros(self.d), mean if self.intercept else np.zeros(self.d)
         variance = square - centre**2
-        scale = np.sqrt(np.where(variance > CONSTANT * square, variance, square))
-        none = np.zeros(self.d)
-        return Measures(none, square, centre, np.where(scale == 0, 1.0, scale), none, float(filled))
+        scale = np.sqrt(np.where(variance > ROUNDED * square, variance, square))
+        if self.intercept and (variance <= ROUNDED * square).any():  # such columns have hardly a zero
+            sums = np.zeros((self.d, 2))
+            _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, centre, sums)
+            scale[(variance <= ROUNDED * square) & (sums[:, 0] <= CONSTANT**2 * square * self.n)] = 0.0
+        for j in self._tiny(square):
+            scale[j] = root_mean_square(self.X.data[self.X.indices == j], self.n)
+        return Measures(none, square, centre, scale, none, float(filled))
+
+    def _tiny(self, square):
+        """The columns of CSR whose squares have lost digits, or all."""
+        if (square >= TINY).all():
+            return ()
+        return np.unique(self.X.indices[(self.X.data != 0) & (square < TINY)[self.X.indices]])
 
     @property
     def centre(self):
         return self.measures.centre
 
-    @property
+    @cached_property
     def scale(self):
-        return self.measures.scale
+        """What w is multiplied by to give u: 1 where `inverse` is 0."""
+        return np.divide(1.0, self.inverse, out=np.ones(self.d), where=self.inverse > 0)
+
+    @cached_property
+    def inverse(self):
+        """What u is multiplied by to give w; 0 where w is 0.
+
+        It is where the column says nothing that the intercept does not, and where its penalty, in the units of u, is
+        beyond the largest number.
+        """
+        scale = self.measures.scale
+        inverse = np.divide(1.0, scale, out=np.zeros(self.d), where=scale > 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse[~np.isfinite(self.l1 * inverse + self.l2 * inverse * inverse)] = 0.0
+        return inverse
 
     @cached_property
     def penalties(self):
         """(l1, l2) of each u_j."""
-        return self.l1 / self.scale, self.l2 / self.scale**2
+        each = np.where(self.inverse > 0, self.inverse, 1.0)
+        return self.l1 * each, self.l2 * each * each
 
     def inward(self, w, b):
         """(u, b) of the user's w and b."""
-        return w * self.scale, b + self.centre @ w
+        return (np.where(self.inverse > 0, w.T * self.scale, 0.0)).T, b + self.centre @ w
 
     def outward(self, u, b):
         """(w, b) in the user's units."""
-        w = u / self.scale
+        w = (u.T * self.inverse).T
         return w, b - self.centre @ w
+
+    def rounded(self, u, b):
+        """(w, b) in the user's units, w in float64 but rounded to the dtype of X; the intercept takes up what that shifts."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            w = (u.T * self.inverse).T.astype(self.X.dtype).astype(np.float64)
+            return w, b - self.centre @ w
 
     def sample(self, m, seed):
         """About m rows spread over all, as a problem in the same coordinates."""
@@ -137,7 +175,7 @@ class Problem:
         return (solve.pass_csr if self.sparse else solve.pass_dense)(*self.arrays, *args, **more)
 
     def _pulled(self, G, total):
-        return (G - self.centre * total) / (self.scale * self.n), (total / self.n if self.intercept else 0.0)
+        return (G - self.centre * total) * self.inverse / self.n, (total / self.n if self.intercept else 0.0)
 
     def margins(self, u, b):
         """z = x.w + b of each row."""
@@ -168,6 +206,13 @@ class Problem:
         return *self._pulled(G, total), z
 
     # ------------------------------------------------------------ the objective and its dual
+    def value(self, w, b):
+        """F of the user's w and b, from a pass of its own."""
+        z, a = np.empty(self.n), np.empty(self.n)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, _ = self._pass(np.ascontiguousarray(w), b, z, 1, a, None, self.loss, self.y, self.c)
+            return loss / self.n + penalties.value(w, self.l1, self.l2)
+
     def weighted(self, a):
         return a if self.c is None else self.c * a
 
@@ -177,6 +222,7 @@ class Problem:
             return float(self.weighted(values) @ times) / self.n
         return float(values.sum() if self.c is None else self.c @ values) / self.n
 
+    @np.errstate(over="ignore", invalid="ignore")  # too far
     def penalty(self, u):
         l1, l2 = self.penalties
         return float(l1 @ abs(u) + 0.5 * (l2 * u) @ u)
@@ -218,6 +264,14 @@ class Problem:
         over = np.maximum(abs(v) - l1, 0.0)
         quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(self.d), where=l2 > 0)
         return -self.mean(conjugate) - float(quadratic.sum()), z
+
+
+def root_mean_square(values, n=None):
+    """Of n values, of which the others are 0; where squares have lost their digits, too."""
+    size = abs(values).max(initial=0.0)
+    if size == 0:
+        return 0.0
+    return float(size * np.sqrt(((values / size) ** 2).sum() / (n or len(values))))
 
 
 def spread(n, m, seed):

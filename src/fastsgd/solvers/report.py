@@ -45,6 +45,8 @@ class Report:
     head : int
     best : Step or None
     bound : float
+    slack : float
+        An absolute gap that a model in the user's precision may have without a word.
     witness : Step or None
         That whose dual point has this bound; None while that is not better than what was known.
     passes : list of (objective, gap, seconds)
@@ -59,11 +61,18 @@ class Report:
         self.head, self.least = head, least
         self.tol, self.max_iter, self.each = tol, max_iter, each
         self.best, self.bound, self.witness, self.passes, self.reason = None, bound, None, [], None
+        self.slack = least
         self.started, self._small = perf_counter(), 0
 
     @property
     def gap(self):
-        return np.inf if self.best is None else max(0.0, self.best.objective - self.bound)
+        known = self.best is not None and self.best.objective < np.inf
+        return max(0.0, self.best.objective - self.bound) if known else np.inf
+
+    @property
+    def lost(self):
+        """Whether rounding ended it before the gap was what it was to be."""
+        return self.reason == "precision" and self.gap > max(self.tol * abs(self.best.objective), self.slack)
 
     def dual(self):
         """The dual point (n,) of the best bound; where there is no bound, of the best iterate."""
@@ -71,11 +80,13 @@ class Report:
 
     @property
     def relative_gap(self):
-        if self.gap == 0.0 or self.best is None:
-            return 0.0 if self.best is not None else np.inf
+        if self.gap == 0.0 or self.gap == np.inf:
+            return self.gap
         return float(self.gap / abs(self.best.objective)) if self.best.objective else np.inf
 
     def __call__(self, step):
+        if np.isnan(step.objective):
+            step.objective = np.inf
         if self.best is None or step.objective <= self.best.objective:
             self.best = step
         if step.bound > self.bound:
@@ -86,7 +97,7 @@ class Report:
             self._small = self._small or len(self.passes)
         else:
             self._small = 0
-        if self.gap <= aim:
+        if self.gap <= aim < np.inf:
             self.reason = "certified"
         elif self._small and (step.stuck or len(self.passes) >= self._small + max(PATIENCE, self._small)):
             self.reason = "estimated"
@@ -97,3 +108,13 @@ class Report:
         if self.reason is None and len(self.passes) >= self.max_iter:
             self.reason = "max_iter"
         return self.reason is not None
+
+    def returned(self, objective):
+        """The objective of the best iterate once it is rounded to what the user gets: the gap and the reason are of that."""
+        aim = self.tol * abs(objective)
+        before, (_, _, seconds) = self.best.objective, self.passes[-1]
+        self.best.objective = objective if np.isfinite(objective) else np.inf
+        self.passes[-1] = (self.best.objective, self.gap, seconds)
+        lost = {"certified": self.gap > aim, "estimated": objective - before > aim}
+        if lost.get(self.reason):
+            self.reason = "precision"

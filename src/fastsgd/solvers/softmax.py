@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import minimize
 
+from fastsgd import penalties
 from fastsgd._kernels import solve
 from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, STRONG, Anderson
 from fastsgd.solvers.newton import descend
@@ -42,31 +43,34 @@ def softmax(heads, report):
         return
     newton = F.together(heads.loss)
     most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
-    frame, seen = F.frame, []
+    seen = []
+
+    def fall():
+        """What is left of F, about."""
+        return seen[-FALL] - seen[-1] if len(seen) >= FALL and not heads.l2 else np.inf
 
     def each(intermediate_result):
         x, value = intermediate_result.x, float(intermediate_result.fun)
         seen.append(value)
         U, b = F.split(x.copy())
-        fall = seen[-FALL] - value if len(seen) >= FALL else np.inf
         if not np.array_equal(F.at, x):
             F(x)
         bound, aim = F.bound, heads.tol * abs(value)
         if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
             F(np.append(U, b + F.step))
             bound = max(bound, F.bound)
-        if report(Step(U, b, value, bound, fall if fall > 0 and not heads.l2 else np.inf)):
+        if report(Step(U, b, value, bound, fall())):
             raise _Over
         if len(seen) >= most:
             raise _Enough(np.append(U, b))
 
-    start = np.append(heads.W * frame.scale[:, None], heads.b + frame.centre @ heads.W)
+    start = np.append(*F.frame.inward(heads.W, heads.b))
     never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
         value, _ = F(found.x)
         U, b = F.split(found.x)
-        report(Step(U, b, value, F.bound, stuck=True))
+        report(Step(U, b, value, F.bound, fall(), stuck=True))
     except _Over:
         pass
     except _Enough as enough:
@@ -106,8 +110,7 @@ def ascend(F, heads, report):
         loss, entropy, G, sums, _ = F.evaluate(W, b, P)
         value = loss / n + 0.5 * l2 * float((W * W).sum())
         bound = F.least(F.inward(G.T, sums - F.y * n), sums / n, entropy / n)
-        U = W[:, :K] * frame.scale[:, None]
-        if report(Step(U, now + frame.centre @ W[:, :K], value, bound)):
+        if report(Step(*frame.inward(W[:, :K], now), value, bound)):
             return True
         since, old = since + 1, c
         if since >= 2 and moved > SLOW * gap:
@@ -200,16 +203,24 @@ class Objective:
 
     def inward(self, G, g):
         """Means of c x, of x in the coordinates of the problem: sums of it and of c, one for each row of G."""
-        return (G - np.outer(g, self.frame.centre)) / (self.frame.scale * self.frame.n)
+        return (G - np.outer(g, self.frame.centre)) * self.frame.inverse / self.frame.n
 
     def split(self, x):
         d = self.frame.d
         return x[: d * self.K].reshape(d, self.K), x[d * self.K :]
 
+    def rounded(self, U, b):
+        """(W, b) as the user gets them."""
+        return self.frame.rounded(U.reshape(-1, self.K), b)
+
     def outward(self, U, b):
         """(W, b) in the user's units."""
-        W = U.reshape(-1, self.K) / self.frame.scale[:, None]
-        return W, b - self.frame.centre @ W
+        return self.frame.outward(U.reshape(-1, self.K), b)
+
+    def value(self, W, b):
+        """F of the user's W and b."""
+        loss = (self._sparse if self.table.sparse else self._dense)(W, b)[0]
+        return loss / self.frame.n + penalties.value(W, 0.0, self.frame.l2)
 
     def __call__(self, x):
         n = self.frame.n

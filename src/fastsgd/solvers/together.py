@@ -43,13 +43,13 @@ class Together:
         return float(self.weighted(values).sum()) / self.n
 
     def margins(self, u, b):
-        W = u.reshape(-1, self.K) / self.frame.scale[:, None]
-        return self.frame.X @ W + (b - self.frame.centre @ W)
+        W, b = self.frame.outward(u.reshape(-1, self.K), b)
+        return self.frame.X @ W + b
 
     def pull(self, a):
         """(mean of x a', mean of a)."""
         sums = a.sum(axis=0)
-        G = (self.frame.X.T @ a - np.outer(self.frame.centre, sums)) / (self.frame.scale[:, None] * self.n)
+        G = (self.frame.X.T @ a - np.outer(self.frame.centre, sums)) * (self.frame.inverse[:, None] / self.n)
         return G.ravel(), sums / self.n if self.intercept else np.zeros(self.K)
 
     def slopes(self, u, b):
@@ -118,7 +118,7 @@ def gram(problem, q, rows=None):
     for lo in range(0, len(at), few):
         here = slice(lo, lo + few) if rows is None else at[lo : lo + few]
         X = frame.X[here].toarray() if sp.issparse(frame.X) else frame.X[here]
-        X = (X - frame.centre) / frame.scale
+        X = (X - frame.centre) * frame.inverse
         X = np.column_stack([X, np.ones(len(X))]) if frame.intercept else X
         root = np.sqrt(1.0 if frame.c is None else frame.c[here, None])
         Q, X = q[here], X * root
