@@ -6,16 +6,21 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from fastsgd import penalties
 from fastsgd.solvers import softmax
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
-LOOK = 10_000  # rows from which the loss of zero weights is taken
+LOG_LINKS = "poisson", "gamma"  # losses that may be negative, and whose curvature has no bound
+LOOK = 2000  # rows from which the loss of zero weights is taken
 # A gap that is as good as none, as a share of that loss; of losses of y - p, the loss of predictions so far from y, as a share
 # of it. The same for a model that was rounded to so many bytes: nobody is told of such a gap.
 ROUNDING, RESIDUAL = 1e-13, 1e-12
 SLACK = {8: 1e-10, 4: 1e-6}
+# Of what may separate the objective from the least one, the share that rounding may move it without being looked at, as it is
+# known from a sample how large the columns are; rounding of a margin, as a share of its parts, over all steps.
+SURE, DRIFT = 1e-2, 1e-14
 TINY = 1e-150  # numbers whose squares lose their digits
 
 
@@ -136,7 +141,10 @@ class Heads:
                 f"{where} is beyond the largest number of {self.table.X.dtype}. Bring y and that column to a size near 1"
                 f"{', or pass X in float64' if self.table.X.dtype == np.float32 else ''}."
             )
-        report.returned(self.problems[report.head].value(W, b - self.offsets[of]))
+        problem, best = self.problems[report.head], report.best
+        moved = np.inf if self.loss.coupled else _moved(problem, best, W, b)
+        if moved > SURE * self.tol * abs(best.objective):
+            report.returned(problem.value(W, b - self.offsets[of]))
 
     def _solve(self, h):
         if self.stopped is not None:
@@ -151,7 +159,7 @@ class Heads:
         if self.intercept and self.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        bound = -np.inf if self.loss.name in ("poisson", "gamma") else 0.0  # no other is negative
+        bound = -np.inf if self.loss.name in LOG_LINKS else 0.0
         report = self._report(h, _none(problem, ROUNDING, RESIDUAL), bound)
         slack = SLACK[self.table.X.dtype.itemsize]
         report.slack = _none(problem, slack, slack, RESIDUAL * abs(self.offsets[h]))
@@ -186,15 +194,33 @@ class Heads:
 
 def _check_sizes(problem):
     """ValueError where numbers are too large or too small to go on."""
+    ends = np.array([problem.y.min(), problem.y.max()])
     with np.errstate(over="ignore", invalid="ignore"):  # in `scale`, too
-        usual = abs(problem.loss.value(0.0, problem.y)).mean()
+        usual = problem.loss.value(0.0, ends) * problem.n
         large = np.flatnonzero(~np.isfinite(problem.measures.scale))
-    if not np.isfinite(usual):
+    if not np.isfinite(usual).all():
         raise ValueError(f"y is too large: loss={problem.loss.name!r} overflows. Divide y by its size.")
-    if problem.loss.residual and 0 < abs(problem.y).max(initial=0.0) < TINY:
-        raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(problem.y).max():.0e}.")
+    if problem.loss.residual and 0 < abs(ends).max() < TINY:
+        raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(ends).max():.0e}.")
     if len(large):
         raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
+
+
+@np.errstate(over="ignore", invalid="ignore")  # then nothing is known
+def _moved(problem, step, w, b):
+    """How far rounding to (w, b), and on the way there, may have moved the objective: a bound, but for the scale of the columns.
+
+    A loss that is nowhere negative and whose slope's slope is at most L has slopes with a mean square of at most 2 L loss.
+    """
+    loss = problem.loss
+    if loss.name in LOG_LINKS:
+        return np.inf
+    scale, exact = problem.scale, problem.outward(step.u, step.b)[0]
+    away = abs(w - exact) @ scale + DRIFT * (abs(w) @ (scale + abs(problem.centre)) + abs(b))
+    slope, bend = (np.sqrt(2.0 * loss.curvature * step.objective), loss.curvature) if loss.smooth else (1.0, 0.0)
+    penalty = abs(penalties.value(w, problem.l1, problem.l2) - problem.penalty(step.u))
+    moved = slope * away + 0.5 * bend * away**2 + penalty
+    return moved if moved >= 0 else np.inf
 
 
 def _none(problem, share, residual, more=0.0):
