@@ -212,8 +212,6 @@ def test_integers_and_booleans_are_categories_if_asked(tmp_path):
         X = whole(source)[0]
         assert X.shape == (4, 2**20)
         tokens = [["i=7", "b=true"], ["i=-1", "b=false"], ["b=true"], ["i=7"]]
-        if source.n_blocks is None:  # pandas writes booleans with a capital
-            tokens = [[t.replace("true", "True").replace("false", "False") for t in row] for row in tokens]
         np.testing.assert_array_equal(X, hashed([[(t, 1) for t in row] for row in tokens]))
 
 

@@ -147,7 +147,7 @@ def test_tabs_in_tsv_files(name, tmp_path):
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     source = from_csv(tmp_path)
     assert whole(source)[0].tolist() == [[1, 2]] and source.feature_names == ["a", "b,c"]
-    with pytest.raises(ValueError, match="Is delimiter that of the file"):
+    with pytest.raises(ValueError, match="Is delimiter=',' that of the file"):
         from_csv(tmp_path, delimiter=",")
 
 
@@ -163,14 +163,14 @@ def test_several_csv_files_in_other_orders(tmp_path):
     (tmp_path / "2.csv").write_text("b,a\n4,3\n")
     assert whole(from_csv(tmp_path))[0].tolist() == [[1, 2], [3, 4]]
     (tmp_path / "2.csv").write_text("b,c\n4,3\n")
-    with pytest.raises(ValueError, match=r"2.csv has no column \['a'\]"):
+    with pytest.raises(ValueError, match=r"2.csv has no column 'a', it has 'b', 'c'\."):
         whole(from_csv(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("a,b\n1,2\n3\n", "Expected 2 columns.*Is delimiter that of the file"),
+        ("a,b\n1,2\n3\n", "Expected 2 columns.*Is delimiter=',' that of the file"),
         (
             "a,b\n" + "1,2\n" * 5000 + "x,2\n",
             "invalid value 'x'.*block_bytes=4096; give that of this one in column_types",
@@ -300,7 +300,7 @@ def test_hash_of_any_text(texts, prefix, n):
         ({"target": 0}, "target must be a list of column names, got 0"),
         ({"interactions": ["f4:f8"]}, "interactions must be a list of column names, got 'f4:f8'"),
         ({"categorical_features": ["z"]}, "categorical_features: there is no column"),
-        ({"categorical_features": ["f4"]}, "column 'f4' is of type float"),
+        ({"categorical_features": ["m"]}, "categorical_features: there is no column 'm'"),
         ({"categories": {"f4": ["a"]}}, "categories are given for"),
         ({"interactions": [("f4",)]}, "interactions must be pairs"),
         ({"interactions": [("f4", "z")]}, "interactions must be pairs"),

@@ -18,6 +18,7 @@ from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
 from fastsgd.cli.outputs import NotUnderstood, check_ending, check_places, write_predictions
 from fastsgd.cli.show import ERR, OUT, Bar, as_text, auto_rule, history, in_short, number, table
+from fastsgd.cli.words import in_flags
 
 app = typer.Typer(
     add_completion=False,
@@ -37,7 +38,9 @@ def run(args=None):
     """Run the command; its exit code."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.showwarning = lambda message, *_: ERR.print(f"warning: {message}", style="yellow", markup=False)
+        warnings.showwarning = lambda message, *_: ERR.print(
+            f"warning: {in_flags(str(message))}", style="yellow", markup=False
+        )
         try:
             app(args, prog_name="fastsgd")
         except SystemExit as done:
@@ -70,7 +73,7 @@ def command(function):
             raise typer.Exit(1) from None
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             _give_up_stdout()
-            ERR.print(f"error: {error or type(error).__name__}", style="red", markup=False)
+            ERR.print(f"error: {in_flags(str(error)) or type(error).__name__}", style="red", markup=False)
             raise typer.Exit(1) from None
 
     return app.command()(guarded)

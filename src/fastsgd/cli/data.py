@@ -10,6 +10,7 @@ import typer
 
 from fastsgd import sources
 from fastsgd.cli.options import flag, literal
+from fastsgd.sources.reading import merged
 
 
 class Format(StrEnum):
@@ -49,6 +50,7 @@ READING = {
     "delimiter": _reading(str, "Of CSV files; by default a tab in .tsv files, else a comma."),
     "column_names": _reading(list[str], "A column of CSV files without a header; repeat it, for all of them in order."),
     "column_types": _reading(list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it."),
+    "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once."),
     "fill_null": _reading(float, "What stands for missing numbers and NaN. By default they are an error."),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them."),
     "zero_based": _reading(str, 'Whether indices of svmlight files begin at 0: "auto", "true" or "false".'),
@@ -56,7 +58,7 @@ READING = {
     "dtype": _reading(str, '"float32" or "float64", of the values.'),
     "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
 }
-OF_CSV = "delimiter", "column_names", "column_types"
+OF_CSV = "delimiter", "column_names", "column_types", "block_bytes"
 TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
@@ -79,16 +81,16 @@ def open_source(paths, reading, labelled=True, like=None):
     make = getattr(sources, f"from_{kind}")
     accepted = set(inspect.signature(make).parameters)
     if "options" in accepted:
-        from fastsgd.sources.columns import Columns
+        from fastsgd.sources.tables import OPTIONS
 
-        accepted |= set(inspect.signature(Columns).parameters)
+        accepted |= set(OPTIONS)
     if kind == Format.npy:
         given = {NPY.get(name, name): value for name, value in given.items()}
     if labelled and kind != Format.svmlight and not {"target", "y_path"} & set(given):
         raise ValueError("--target must name the column (of .npy files, the file) that is to be predicted.")
     for name in sorted(given.keys() - accepted):
         raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
-    given = {name: value for name, value in (like or {}).items() if name in accepted} | given
+    given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given)
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source if max_memory is None else source.buffered(max_memory=max_memory)
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from fastsgd.sources.blocks import blocks as checked
-from fastsgd.sources.blocks import compare_names
+from fastsgd.sources.reading import as_in_fit
 
 
 def evaluation(est, source):
@@ -13,7 +13,7 @@ def evaluation(est, source):
     Of classifiers: rows, accuracy, with probabilities the log-loss, and with two classes the area under the ROC curve. Of
     regressors: rows, r2, mean absolute error, root of the mean squared error.
     """
-    compare_names(est, source)
+    source = as_in_fit(est, source)
     score = _classification if hasattr(est, "classes_") else _regression
     return score(est, _rows(est, source))
 

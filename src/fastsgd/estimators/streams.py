@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.blocks import Checked, blocks, compare_names, naming, predict_batches, sound_labels
+from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches, sound_labels
+from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, whole
 
 
@@ -55,8 +56,8 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     """
     name = names[0]
     check_own(y, sample_weight, names)
-    if not reset:
-        compare_names(est, source)
+    if not reset or (est.warm_start and getattr(est, "reading_", None)):
+        source = as_in_fit(est, source)
     found = None
     if reset and not source.n_features:
         found = survey(est, source, once)
@@ -240,7 +241,7 @@ def by_blocks(method):
 def _scored(est, source):
     """(y, prediction, weight) of the blocks."""
     check_is_fitted(est)
-    compare_names(est, source)
+    source = as_in_fit(est, source)
     for rows in blocks(source, est.n_features_in_):
         if rows.y is None:
             raise ValueError("the source has no y, which is needed to score.")

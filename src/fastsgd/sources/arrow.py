@@ -10,13 +10,13 @@ import pyarrow.ipc as ipc
 from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of, from_row
-from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once
+from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
 
 
 def source_of(data, options):
     """The source of what `from_arrow` was given."""
     if isinstance(data, str | os.PathLike | list | tuple):
-        return FileSource(data, options)
+        return FileSource(files_of(data, (".arrow", ".feather", ".ipc")), options)
     if isinstance(data, pa.RecordBatch):
         data = pa.Table.from_batches([data])
     if not hasattr(data, "__arrow_c_stream__"):
@@ -36,7 +36,10 @@ class TableSource(TabularSource):
         self.columns = Columns(table.schema, self.where, **options)
         self.step = rows_at_once(table.schema, self.columns.needed)
         self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
-        self._settle(self.where)
+        self._settle(self.where, options)
+
+    def again(self, options):
+        return TableSource(self.table, options)
 
     def name(self, block):
         return from_row(self.where, block * self.step)
@@ -61,11 +64,15 @@ class TableSource(TabularSource):
 class StreamSource(TabularSource):
     """Record batches that come one after another; a RecordBatchReader once only."""
 
-    def __init__(self, stream, options):
-        self.stream, self.where, self.used = stream, "the stream", False
+    def __init__(self, stream, options, used=None):
+        self.stream, self.where = stream, "the stream"
+        self.used = [] if used is None else used  # one for all sources of the stream
         self.once = isinstance(stream, pa.RecordBatchReader)
         self.columns = Columns(self._reader().schema, self.where, **options)
-        self._settle(self.where)
+        self._settle(self.where, options)
+
+    def again(self, options):
+        return StreamSource(self.stream, options, self.used)
 
     def _reader(self):
         return self.stream if self.once else pa.RecordBatchReader.from_stream(self.stream)
@@ -75,7 +82,7 @@ class StreamSource(TabularSource):
             raise ValueError(
                 "the record batch reader can be read once, and it has been. Make a new one, or give a table or files."
             )
-        self.used = True
+        self.used.append(True)
         return self._scan(names)
 
     def _scan(self, names):
@@ -131,16 +138,18 @@ def _view(file, names, batch):
 class FileSource(TabularSource):
     """IPC files, mapped to memory: in slices of their batches, or, if these are compressed, batch by batch."""
 
-    def __init__(self, paths, options):
-        self.files = files_of(paths, (".arrow", ".feather", ".ipc"))
-        self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
-        for number, file in enumerate(self.files):
+    def __init__(self, files, options):
+        self.files, schemas = files, []
+        for file in files:
             with named(file.path):
-                schema = _schema(file)
-            if number == 0:
-                self.columns = Columns(schema, file.path, **options)
-                step = rows_at_once(schema, self.columns.needed)
-            else:
+                schemas.append(_schema(file))
+        with named(files[0].path):
+            schema = typed(schemas)
+        self.columns = Columns(schema, files[0].path, **options)
+        step = rows_at_once(schema, self.columns.needed)
+        self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
+        for number, (file, schema) in enumerate(zip(files, schemas, strict=True)):
+            if number:
                 self.columns.check(schema, file.path)
             with named(file.path):
                 rows = _batch_rows(file, schema)
@@ -150,7 +159,10 @@ class FileSource(TabularSource):
                 for lo in range(0, n, max(1, size)):
                     self.places.append((number, b, lo, plain))
                     self.sizes.append(min(size, n - lo))
-        self._settle(self.files[0].path)
+        self._settle(self.files[0].path, options)
+
+    def again(self, options):
+        return FileSource(self.files, options)
 
     def name(self, block):
         number, batch, lo, _ = self.places[block]

@@ -103,6 +103,23 @@ class Source:
         new.buffer_rows, new.readers = buffer_rows, readers
         return new
 
+    def like(self, reading):
+        """The same rows as the features that `reading` says: `Source.reading` of the data of a fit, `est.reading_`.
+
+        Estimators ask for it. What was not given when the source was made is as in the reading.
+
+        Raises
+        ------
+        ValueError
+            An argument that was given contradicts the reading, a column is not there, or is of another kind.
+        """
+        return self
+
+    def _bounded_as(self, other):
+        """This source, with the bounds on memory of another."""
+        self.max_memory, self.buffer_rows, self.readers = other.max_memory, other.buffer_rows, other.readers
+        return self
+
     @property
     def shape(self):
         """(n_rows, n_features), as far as they are known."""

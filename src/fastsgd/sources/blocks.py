@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
+from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.sparse import INDEX, sound_csr
 
 
@@ -180,16 +181,8 @@ def predict_batches(estimator, source, method="predict"):
     >>> [p.tolist() for p in sources.predict_batches(clf, source)]
     [[0, 1], [1, 0]]
     """
-    compare_names(estimator, source)
+    source = as_in_fit(estimator, source)
     with closing(blocks(source, estimator.n_features_in_)) as read:
         for rows in read:
             if rows.X.shape[0]:
                 yield getattr(estimator, method)(rows)
-
-
-def compare_names(estimator, source):
-    """ValueError where the features of a source have other names than those of `fit`."""
-    names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
-    if names is not None and own is not None and list(names) != list(own):
-        odd = next((pair for pair in zip(own, names, strict=False) if pair[0] != pair[1]), (len(own), len(names)))
-        raise ValueError(f"the source has other features than those of fit: {odd[1]!r} in place of {odd[0]!r}.")

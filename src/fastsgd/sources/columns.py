@@ -5,6 +5,7 @@ of (index, value) name, one column for each category, and last the space that ha
 so is imported in functions alone.
 """
 
+import json
 import math
 from collections import Counter
 
@@ -13,10 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastsgd.sources import encode
+from fastsgd.sources.reading import offer
+from fastsgd.sources.spelling import KINDS, SPELLING, can_be, is_text, spelled, spelling_of
 
 ENCODINGS = "hash", "one-hot", "error"
 DENSE = "number", "vector", "product"  # kinds of parts whose values are all stored
-INDEX = "__index_level_"  # what pandas calls a column that was an index
+INDEX = "__index_level_"  # what pandas calls a column that was an index without a name
+SPELLINGS = "text", *KINDS  # kinds of categories
+WORDS = {
+    "number": "a number",
+    "text": "text",
+    "numeral": "a category that numbers name",
+    "boolean": "a category, true or false",
+    "time": "a category that days or times name",
+}
+OWN = "own"  # in place of `kinds`: those of these data, where what was trained before they were kept is used
 
 
 class Columns:
@@ -40,6 +52,7 @@ class Columns:
         categorical="hash",
         categorical_features=(),
         categories=None,
+        kinds=None,
         n_hashed=2**20,
         alternate_sign=True,
         interactions=(),
@@ -63,15 +76,18 @@ class Columns:
         if not isinstance(weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {weight!r}.")
         self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
-        self.as_category = set(_names("categorical_features", categorical_features))
+        self.categorical_features = sorted(set(_names("categorical_features", categorical_features)))
+        self.given_kinds = _checked_kinds(kinds)
+        self.as_category = {*self.categorical_features, *self.trained(SPELLINGS)}
         self.pairs = [tuple(_names("interactions", pair)) for pair in interactions]
         with encode.named(where):
             self.features = self._features(schema, where, columns)
         self.needed = list(dict.fromkeys(self.features + self.labels))
-        self.kinds = {name: self._kind(schema, name, where) for name in self.needed}
         self.types = {name: str(schema.field(name).type) for name in self.needed}
+        self.kinds = {name: self._kind(schema, name, where) for name in self.needed}
+        self.spellings = {name: self._spelling(schema.field(name), where) for name in self._of("category")}
         self._check_kinds(schema, where, categorical)
-        self.categories = {name: pa.array(map(str, found), pa.string()) for name, found in (categories or {}).items()}
+        self.categories = {name: self._spelled(name, found) for name, found in (categories or {}).items()}
         if unknown := [name for name in self.categories if self.kinds.get(name) not in ("category", "tokens")]:
             raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
         self.widths = {name: encode.width_of(schema.field(name), n_features) for name in self._of("pairs")}
@@ -84,15 +100,18 @@ class Columns:
     def _features(self, schema, where, columns):
         there = Counter(schema.names)
         if columns is None:
-            found = [name for name in there if name not in self.labels and not name.startswith(INDEX)]
+            indices = _indices(schema)
+            found = [
+                name for name in there if name not in self.labels and name not in indices and not name.startswith(INDEX)
+            ]
         else:
             found = _names("columns", columns)
         asked = [("columns", found), ("target", self.targets), ("weight", self.labels)]
-        for argument, names in [*asked, ("categorical_features", self.as_category)]:
+        for argument, names in [*asked, ("categorical_features", self.categorical_features)]:
             for name in names:
                 if name not in there:
                     raise ValueError(
-                        f"{argument}: there is no column {name!r} in {where}; it has {_some(schema.names)}."
+                        f"{argument}: there is no column {name!r} in {where}; it has {offer(name, schema.names)}"
                     )
                 if there[name] > 1:
                     raise ValueError(f"{where} has several columns {name!r}. Rename them.")
@@ -100,25 +119,69 @@ class Columns:
             raise ValueError(f"{where} has no columns that are features.")
         if both := set(found) & set(self.labels):
             raise ValueError(f"columns: {sorted(both)} can't be features and target or weight at once.")
-        if lost := self.as_category - set(found):
-            raise ValueError(f"categorical_features: {sorted(lost)} is not among the features.")
+        if lost := [name for name in self.categorical_features if name not in found]:
+            raise ValueError(f"categorical_features: {lost[0]!r} is not among the features, {offer(lost[0], found)}")
         for pair in self.pairs:
             if len(pair) != 2 or not set(pair) <= set(found):
-                raise ValueError(f"interactions must be pairs of columns that are features, got {pair!r}.")
+                lost = next((name for name in pair if name not in found), pair[0])
+                raise ValueError(
+                    f"interactions must be pairs of columns that are features, got {pair!r}; these are {offer(lost, found)}"
+                )
         return found
 
     def _kind(self, schema, name, where):
         """What becomes of a column of this schema."""
         dtype = schema.field(name).type
         kind = encode.kind_of(dtype, name in self.as_category)
+        if kind == "null":
+            kind = "category" if name in self.as_category else "number"
+        elif kind is None and spelling_of(dtype) and not self.trained():
+            raise ValueError(
+                f"{where}: column {name!r} is of type {dtype}. Leave it out (columns=), or take it as a category "
+                f"(categorical_features=[{name!r}])."
+            )
+        if name in self.features and self.trained():
+            self._check_trained(name, kind, dtype, where)
+            return "number" if self.given_kinds.get(name, "number") == "number" else kind
         if kind is None:
             raise ValueError(
                 f"{where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of "
                 f"{'fixed size of numbers' if encode.is_list(dtype) else 'them'}. Leave it out (columns=), or cast it."
             )
-        if kind == "null":
-            return "category" if name in self.as_category else "number"
         return kind
+
+    def trained(self, kinds=None):
+        """The columns that were of those kinds in training; by default, whether that is known."""
+        known = isinstance(self.given_kinds, dict)
+        if kinds is None:
+            return known
+        return [name for name, kind in self.given_kinds.items() if kind in kinds] if known else []
+
+    def _check_trained(self, name, kind, dtype, where):
+        """That a column is of the kind that it was in training, or can be read as that."""
+        was = self.given_kinds.get(name, "number")
+        if was == "number":
+            same = kind == "number" or (kind == "category" and spelling_of(dtype) in ("numeral", "boolean", "text"))
+        elif was in SPELLINGS:
+            same = kind == "category" and can_be(was, dtype)
+        else:
+            same = kind == was
+        if not same:
+            words = WORDS.get(was, f"a column of {was}s")
+            raise ValueError(
+                f"{where}: column {name!r} is of type {dtype}, in training it was {words}. Cast it to that, as it was then."
+            )
+
+    def _spelling(self, field, where):
+        """As what a column of categories is spelled."""
+        if self.trained():
+            return self.given_kinds.get(field.name, "text")
+        asked = (field.metadata or {}).get(SPELLING, b"").decode("ascii", "replace")
+        return asked if asked in SPELLINGS and is_text(field.type) else spelling_of(field.type) or "text"
+
+    def _spelled(self, name, categories):
+        """Categories that were given, as those of the column are."""
+        return spelled(pa.array(map(str, categories), pa.string()), self.spellings.get(name, "text"))
 
     def _check_kinds(self, schema, where, categorical):
         for name in self.features:
@@ -149,11 +212,15 @@ class Columns:
         for name in self.needed:
             if there[name] != 1:
                 raise ValueError(
-                    f"{where} must have one column {name!r}, as the first file has; it has {_some(names)}."
+                    f"{where} must have one column {name!r}, as the first file has; it has {offer(name, names)}"
                 )
             dtype = schema.field(name).type
             kind = encode.kind_of(dtype, name in self.as_category)
             same = kind in (self.kinds[name], "null")
+            if name in self.spellings:
+                same = same and can_be(self.spellings[name], dtype)
+            elif self.trained() and name in self.features and self.kinds[name] == "number":
+                same = same or spelling_of(dtype) in ("numeral", "boolean", "text")
             if not same or (kind == "vector" and dtype.list_size != self.schema.field(name).type.list_size):
                 raise ValueError(
                     f"{where}: column {name!r} is of type {dtype}, in the first file it is {self.types[name]}."
@@ -166,7 +233,7 @@ class Columns:
         for where, batch in batches:
             with encode.named(where):
                 for name, before in seen.items():
-                    seen[name] = self._learnt(batch.column(name), self.kinds[name], before)
+                    seen[name] = self._learnt(self.of(batch, name), name, before)
         for name, found in seen.items():
             if self.kinds[name] == "pairs":
                 self.widths[name] = 1 + (found or 0)
@@ -174,13 +241,17 @@ class Columns:
                 found = pa.array([], pa.string()) if found is None else found
                 self.categories[name] = found.take(pc.array_sort_indices(found))
 
-    @staticmethod
-    def _learnt(array, kind, before):
+    def of(self, batch, name):
+        """A column of a batch; of the type of the schema where there are nulls alone."""
+        array = batch.column(name)
+        return array.cast(self.schema.field(name).type) if pa.types.is_null(array.type) else array
+
+    def _learnt(self, array, name, before):
         """The largest index, or the categories, of a column, and of what was found before."""
-        if kind == "pairs":
+        if self.kinds[name] == "pairs":
             return max(before or 0, pc.max(encode.lists(array)[1].field(0)).as_py() or 0)
-        array = encode.lists(array)[1] if kind == "tokens" else array
-        strings, codes = encode.words(array)
+        array = encode.lists(array)[1] if self.kinds[name] == "tokens" else array
+        strings, codes = encode.words(array, self.spellings.get(name))
         strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
         strings = strings.cast(pa.large_string()).drop_null()
         strings = pc.unique(strings if before is None else pa.concat_arrays([before, strings]))
@@ -244,7 +315,8 @@ class Columns:
 
     def describe(self):
         """All that says which features and targets these are, in JSON values."""
-        return self.reading() | {
+        said = {name: value for name, value in self.reading().items() if name != "kinds"}  # which follow from the types
+        return said | {
             "columns": {name: self.types[name] for name in self.features},
             "target": self.target if isinstance(self.target, str | None) else list(self.target),
             "weight": self.weight,
@@ -253,10 +325,12 @@ class Columns:
 
     def reading(self):
         """The arguments that make the same features of other data."""
+        kinds = {name: self.spellings.get(name, self.kinds[name]) for name in self.features}
+        known = {"kinds": {name: kind for name, kind in kinds.items() if kind != "number"}}
         return {
             "columns": list(self.features),
             "categorical": "one-hot" if self.one_hot else "hash",
-            "categorical_features": sorted(self.as_category),
+            "categorical_features": self.categorical_features,
             "categories": {name: found.to_pylist() for name, found in self.categories.items()},
             "n_hashed": self.n_hashed,
             "alternate_sign": self.alternate_sign,
@@ -264,6 +338,7 @@ class Columns:
             "fill_null": self.fill,
             "n_features": max(self.widths.values(), default=None),
             "dtype": self.dtype.name,
+            **({} if self.given_kinds == OWN else known),
         }
 
 
@@ -273,5 +348,21 @@ def _names(argument, names):
     return list(names)
 
 
-def _some(names):
-    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+def _checked_kinds(kinds):
+    if kinds is None or kinds == OWN:
+        return kinds
+    known = "number", "vector", "pairs", "tokens", *SPELLINGS
+    if not isinstance(kinds, dict) or any(kind not in known for kind in kinds.values()):
+        raise ValueError(
+            f"kinds must be a dict of columns to one of {', '.join(known)}, as reading_ has it, got {kinds!r}."
+        )
+    return kinds
+
+
+def _indices(schema):
+    """The columns that pandas says were an index."""
+    try:
+        said = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    return [name for name in said if isinstance(name, str)] if isinstance(said, list) else ()

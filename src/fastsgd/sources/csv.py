@@ -1,25 +1,36 @@
 """CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
 
 import csv
+import re
+import warnings
 from contextlib import contextmanager
 from io import TextIOWrapper
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 
 from fastsgd.sources import encode
-from fastsgd.sources.columns import Columns
+from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of, from_row
+from fastsgd.sources.reading import offer
+from fastsgd.sources.spelling import SPELLING, spelling_of
 from fastsgd.sources.tables import TabularSource
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
 ADVICE = {  # by what pyarrow says
-    "conversion error": ". The types of columns follow from the first block_bytes={}; give that of this one in column_types.",
-    "straddl": ". A row must fit in block_bytes={}: raise it.",
-    "columns, got": ". Is delimiter that of the file?",
+    "straddl": ". A row must fit in block_bytes={0}: raise it, or look for a quote that is never closed.",
+    "columns, got": ". Is {1} that of the file?",
 }
+TYPES = "The types of columns follow from the first block_bytes={}; give that of this one in column_types."
+TRAINED = "In training it was a number: mend that row, or leave it out."
+CELL = re.compile(
+    r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.*?): invalid value '(.*)'", re.DOTALL
+)
+CODE = r"^[+-]?0[0-9]+$"  # what may be more than a number: leading zeros
 
 
 class Text:
@@ -44,6 +55,7 @@ class Text:
             raise ValueError(f"delimiter must be one character or None, got {delimiter!r}.")
         if not isinstance(block_bytes, int) or not 1 <= block_bytes < 2**31:
             raise ValueError(f"block_bytes must be an integer from 1 to 2**31 - 1, got {block_bytes!r}.")
+        self.sample = self.files[0]  # whose types all are read as
         self.delimiter, self.names, self.block_bytes = delimiter, column_names, block_bytes
         self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
         types = {name: str(dtype) for name, dtype in self.given.items()} or None
@@ -51,36 +63,58 @@ class Text:
         self.reading = {name: value for name, value in said.items() if value is not None}
 
     @contextmanager
-    def opened(self, file, types=None, columns=()):
-        """A reader of record batches of those columns, all if there are none; errors, also from within, name the file."""
-        with self._named(file.path):
+    def opened(self, file, types=None, columns=(), advice=TYPES):
+        """A reader of record batches of those columns, all if there are none; errors, also from within, name the file, and
+        say what to do about a cell that is of another type."""
+        with self._named(file, advice):
             raw = pa.input_stream(file.unchanged(), compression="detect")
             with pc.open_csv(
                 raw,
                 pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),
-                pc.ParseOptions(delimiter=self.delimiter),
+                # Else a block ends at any newline; this is as fast with a single thread.
+                pc.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
                 pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
             ) as reader:
                 yield reader
 
     def schema(self, types):
-        """That of the first file, by its first bytes and these types."""
+        """That of the first file with rows, by its first bytes and these types."""
         first = self.files[0]
         with open(first.path, "rb") as file:
             if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
                 raise ValueError(f"{first.path} is UTF-16. Convert the file to UTF-8.")
-        with self.opened(first, types | self.given) as reader:
-            schema = reader.schema
+        schema = None
+        for file in self.files:
+            with self.opened(file, types | self.given) as reader:
+                schema = schema or reader.schema
+                if any(len(batch) for batch in reader):
+                    schema, self.sample = reader.schema, file
+                    break
+        with named(self.sample.path):
             names = schema.names
         if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in names[0]), None)):
             raise ValueError(f"{first.path} has a single column, {names[0]!r}: is it delimiter={other!r}?")
-        if unknown := set(self.given) - set(names):
-            raise ValueError(f"column_types: there is no column {sorted(unknown)} in {first.path}.")
+        if unknown := [name for name in self.given if name not in names]:
+            raise ValueError(
+                f"column_types: there is no column {unknown[0]!r} in {first.path}; it has {offer(unknown[0], names)}"
+            )
         return schema
+
+    def codes(self, names):
+        """Of some columns of integers, those with leading zeros in the first block, and such a cell of each."""
+        with self.opened(self.sample, dict.fromkeys(names, pa.string()), names) as reader:
+            batch = next((batch for batch in reader if len(batch)), None)
+        found = {}
+        for name in names if batch is not None else ():
+            cells = batch.column(name)
+            some = cells.filter(compute.match_substring_regex(cells, CODE))
+            if len(some):
+                found[name] = some[0].as_py()
+        return found
 
     def header(self, file):
         """The names in its first row."""
-        with self._named(file.path), pa.input_stream(file.unchanged(), compression="detect") as raw:
+        with self._named(file), pa.input_stream(file.unchanged(), compression="detect") as raw:
             text = TextIOWrapper(raw, "utf-8-sig", "replace", newline="")
             lines = iter(lambda: text.readline(self.block_bytes), "")
             try:
@@ -89,14 +123,26 @@ class Text:
                 raise ValueError(f"{file.path} can't be read: {error}.") from error
 
     @contextmanager
-    def _named(self, path):
+    def _named(self, file, advice=TYPES):
         """As `encode.named`, with what to do about it."""
         try:
-            with named(path):
+            with named(file.path):
                 yield
         except ValueError as error:
+            if cell := CELL.search(str(error)):
+                raise ValueError(f"{self._cell(file, *cell.groups())} {advice.format(self.block_bytes)}") from error
             words = next((words for sign, words in ADVICE.items() if sign in str(error)), "")
-            raise ValueError(f"{error}{words.format(self.block_bytes)}") from error
+            raise ValueError(f"{error}{words.format(self.block_bytes, f'delimiter={self.delimiter!r}')}") from error
+
+    def _cell(self, file, column, row, dtype, cell):
+        """In words, that one is not of the type of its column."""
+        names = self.names or self.header(file)
+        name = names[int(column)] if int(column) < len(names) else f"#{column}"
+        where = f"row {row}" + (", counting the header" if self.names is None else "") if row else "a row"
+        what = {"double": "number", "float": "number", "int64": "whole number", "bool": "true or false"}.get(
+            dtype, dtype
+        )
+        return f"{file.path}: column {name!r} is read as {what}, and has in {where}, the invalid value {cell!r}."
 
 
 class CsvSource(TabularSource):
@@ -104,34 +150,36 @@ class CsvSource(TabularSource):
 
     def __init__(self, text, options):
         self.text, first = text, text.files[0].path
-        schema = text.schema(dict.fromkeys(options.get("categorical_features") or (), pa.string()))
+        schema, kinds = text.schema({}), options.get("kinds")
+        schema = (
+            _trained(schema, text, options, kinds) if isinstance(kinds, dict) else _untrained(schema, text, options)
+        )
+        self.advice = TRAINED if isinstance(kinds, dict) else TYPES
         for field in schema:
             if pa.types.is_binary(field.type) and field.name in (options.get("columns") or schema.names):
                 raise ValueError(
                     f"{first}: column {field.name!r} has text that is not UTF-8. Convert the file to UTF-8."
                 )
-        labels = options.get("target") or ()
-        labels = [labels] if isinstance(labels, str) else labels
-        value = pa.from_numpy_dtype(options.get("dtype", "f4"))
-        for i, field in enumerate(schema):  # integers of the first piece need not be integers later
-            plain = encode.kind_of(field.type) in ("number", "null") and not pa.types.is_boolean(field.type)
-            if plain and field.name not in labels and field.name not in text.given:
-                schema = schema.set(
-                    i, pa.field(field.name, pa.float64() if field.name == options.get("weight") else value)
-                )
         self.types = schema
         self.columns = Columns(schema, first, **options)
-        for file in text.files[1:] if text.names is None else ():
-            if lacks := sorted(set(self.columns.needed).difference(text.header(file))):
-                raise ValueError(f"{file.path} has no column {lacks}. All files must have the columns of the first.")
-        self._settle(first)
+        for file in text.files if text.names is None else ():
+            names = schema.names if file is text.sample else text.header(file)
+            if lacks := [name for name in self.columns.needed if name not in names]:
+                raise ValueError(
+                    f"{file.path} has no column {lacks[0]!r}, it has {offer(lacks[0], names)} All files must have the "
+                    "columns of the first."
+                )
+        self._settle(first, options)
         self.reading |= text.reading
+
+    def again(self, options):
+        return CsvSource(self.text, options)
 
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
         for file in self.text.files:
             row = 0
-            with self.text.opened(file, types, names) as reader:
+            with self.text.opened(file, types, names, self.advice) as reader:
                 for batch in reader:
                     if len(batch):
                         yield from_row(file.path, row), batch
@@ -140,6 +188,73 @@ class CsvSource(TabularSource):
     def describe(self):
         files = [file.describe() for file in self.text.files]
         return {"format": "csv", "files": files, "delimiter": self.text.delimiter, **self.columns.describe()}
+
+
+def _labels(options):
+    target = options.get("target") or ()
+    return [target] if isinstance(target, str) else list(target) if np.iterable(target) else []
+
+
+def _wide(schema, text, options, numbers):
+    """The schema, those columns of numbers as features are: integers of the first piece need not be integers later."""
+    value = pa.from_numpy_dtype(options.get("dtype", "f4"))
+    types = {name: pa.float64() if name == options.get("weight") else value for name in numbers}
+    return _retyped(schema, {name: dtype for name, dtype in types.items() if name not in text.given})
+
+
+def _retyped(schema, types):
+    """The schema with other types of some columns."""
+    return pa.schema([field.with_type(types.get(field.name, field.type)) for field in schema])
+
+
+def _trained(schema, text, options, kinds):
+    """How columns are read whose kinds are known: categories as text, and as numbers what was a number."""
+    labels = _labels(options)
+    features = [field for field in schema if field.name not in labels]
+    words = {f.name: pa.string() for f in features if kinds.get(f.name) in SPELLINGS and f.name not in text.given}
+    numbers = [f.name for f in features if f.name not in kinds and not pa.types.is_boolean(f.type)]
+    return _wide(_retyped(schema, words), text, options, numbers)
+
+
+def _untrained(schema, text, options):
+    """How columns are read by the types of the first piece; those that are to be categories as text, so that none is lost."""
+    labels = _labels(options)
+    asked = options.get("categorical_features") or ()
+    asked = set(asked) if isinstance(asked, list | tuple | set) else set()
+    numbers = [
+        field.name
+        for field in schema
+        if encode.kind_of(field.type) in ("number", "null")
+        and not pa.types.is_boolean(field.type)
+        and field.name not in asked
+        and field.name not in labels
+    ]
+    known, codes = options.get("kinds") is None, {}
+    if known:
+        used = options.get("columns")
+        used = set(used) | set(labels) | asked if isinstance(used, list | tuple) else set(schema.names)
+        whole = [f.name for f in schema if pa.types.is_integer(f.type) and f.name in used]
+        whole = [name for name in whole if name not in text.given and name != options.get("weight")]
+        codes = text.codes(whole) if whole and len(set(schema.names)) == len(schema) else {}
+        _warn_of_codes({name: cell for name, cell in codes.items() if name not in asked}, text, labels)
+    fields = []
+    for field in schema:
+        if field.name in asked and field.name not in text.given:
+            spelling = "text" if field.name in codes else spelling_of(field.type) or "text"
+            field = pa.field(field.name, pa.string(), metadata={SPELLING: spelling} if known else None)
+        fields.append(field)
+    return _wide(pa.schema(fields), text, options, numbers)
+
+
+def _warn_of_codes(codes, text, labels=()):
+    for name, cell in codes.items():
+        how = "" if name in labels else f"name it in categorical_features ({name!r}), or "
+        warnings.warn(
+            f"{text.sample.path}: column {name!r} has numbers with leading zeros, such as {cell!r}, which is read as "
+            f"{int(cell)}. If they are codes, {how}give its type in column_types as string; int64 says that they are numbers.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _type(name, dtype):

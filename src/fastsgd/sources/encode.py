@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastsgd.sources.spelling import is_text, spelled, spelling_of
+
 LONGEST = 256  # characters of a label for which all labels of a block get the room
 
 
@@ -23,20 +25,18 @@ def named(what):
 def kind_of(dtype, category=False):
     """What becomes of a column of that Arrow type: "number", "vector", "category", "tokens", "pairs", "null", or None.
 
-    With `category`, integers and booleans are categories.
+    With `category`, numbers, booleans and dates are categories.
     """
     t = pa.types
-    if t.is_dictionary(dtype):
-        return kind_of(dtype.value_type, True)
-    if t.is_string(dtype) or t.is_large_string(dtype) or t.is_string_view(dtype):
+    if is_text(dtype) or (category and spelling_of(dtype)):
         return "category"
-    if t.is_integer(dtype) or t.is_boolean(dtype):
-        return "category" if category else "number"
+    if t.is_dictionary(dtype):
+        return "category" if spelling_of(dtype) or t.is_null(dtype.value_type) else None
     if t.is_null(dtype):
         return "null"
     if category:
         return None
-    if t.is_floating(dtype) or t.is_decimal(dtype):
+    if t.is_integer(dtype) or t.is_boolean(dtype) or t.is_floating(dtype) or t.is_decimal(dtype):
         return "number"
     if t.is_map(dtype):
         return "pairs" if t.is_integer(dtype.key_type) and kind_of(dtype.item_type) == "number" else None
@@ -47,7 +47,8 @@ def kind_of(dtype, category=False):
         if t.is_struct(inner) and inner.num_fields == 2:
             index, value = inner.field(0).type, inner.field(1).type
             return "pairs" if t.is_integer(index) and kind_of(value) == "number" else None
-        return "tokens" if kind_of(inner, True) == "category" and not t.is_boolean(inner) else None
+        plain = inner.value_type if t.is_dictionary(inner) else inner
+        return "tokens" if is_text(plain) or t.is_integer(plain) else None
     return None
 
 
@@ -67,7 +68,11 @@ def no_nulls(array, where, fill=None):
 
 
 def numbers(array, where, fill=None):
-    """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible."""
+    """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible; also of their text."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if is_text(array.type):
+        array = _parsed(array, where)
     if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
         array = array.cast(pa.float64())
     elif fill is not None and array.null_count and not pa.types.is_floating(array.type):
@@ -76,6 +81,22 @@ def numbers(array, where, fill=None):
     if fill is not None and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
         found = np.where(absent, found.dtype.type(fill), found)
     return found
+
+
+def _parsed(array, where):
+    """The numbers that strings say."""
+    try:
+        return array.cast(pa.large_string()).cast(pa.float64())
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(array.to_pylist()):
+            try:
+                pa.array([cell], pa.large_string()).cast(pa.float64())
+            except pa.ArrowInvalid:
+                raise ValueError(
+                    f"{where}: found {cell!r} in row {row}, and the column was one of numbers in training. Mend that row, or "
+                    "leave it out."
+                ) from None
+        raise
 
 
 def vectors(array, where, fill=None):
@@ -94,7 +115,7 @@ def labels(array, where):
     """A column of targets as an array of shape (n,): strings, or numbers as they are."""
     t = pa.types
     if kind_of(array.type) == "category":
-        array = array if t.is_dictionary(array.type) else as_string(array).dictionary_encode()
+        array = array if t.is_dictionary(array.type) else spelled(array).dictionary_encode()
         if array.dictionary.null_count:
             array = array.dictionary_decode().dictionary_encode()
         words = array.dictionary.to_pylist()
@@ -108,25 +129,21 @@ def labels(array, where):
     return numbers(array, where)
 
 
-def as_string(array):
-    """A column of strings, integers or booleans as strings with offsets."""
-    return array if pa.types.is_string(array.type) else array.cast(pa.large_string())
-
-
-def words(array):
-    """A column of categories as (strings, which of them each row has; None if row i has string i)."""
-    if not pa.types.is_dictionary(array.type) and kind_of(array.type) != "category":  # integers: fewer strings
-        array = array.dictionary_encode()
+def words(array, spelling=None):
+    """A column of categories as (strings, which of them each row has; None if row i has string i), spelled as that kind."""
+    plain = is_text(array.type) and spelling in ("text", None)
     if not pa.types.is_dictionary(array.type):
-        return as_string(array), None
+        if plain:
+            return spelled(array), None
+        array = array.dictionary_encode()  # fewer are spelled
     codes = array.indices
     codes = (pc.fill_null(codes.cast(pa.int64()), -1) if codes.null_count else codes).to_numpy()
-    return as_string(array.dictionary), codes
+    return spelled(array.dictionary, spelling), codes
 
 
-def spread(array):
+def spread(array, spelling=None):
     """A column of categories as one string for each row."""
-    strings, codes = words(array)
+    strings, codes = words(array, spelling)
     if codes is None:
         return strings
     return strings.take(pa.array(codes.astype(np.int64), mask=codes < 0))

@@ -9,7 +9,7 @@ import pyarrow as pa
 NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def with_keys(files, schema, asked):
+def with_keys(files, schema, asked, words=()):
     """The schema of files with the keys of their folders, and of each file the values {name: scalar} of these.
 
     They are those that pyarrow.dataset makes with partitioning="hive": int32 where all values are such integers, else
@@ -23,6 +23,8 @@ def with_keys(files, schema, asked):
         Of the files.
     asked : list of str
         Names of columns that are used for certain.
+    words : list of str
+        Names of columns that are strings, whatever their values.
     """
     found = []
     for file in files:
@@ -30,7 +32,7 @@ def with_keys(files, schema, asked):
         above = {name: value for name, value in _keys(Path(file.base).absolute()) if name in asked}
         found.append(above | dict(_keys(below)))
     fields = [
-        pa.field(name, _type([keys.get(name) for keys in found]))
+        pa.field(name, pa.string() if name in words else _type([keys.get(name) for keys in found]))
         for name in dict.fromkeys(name for keys in found for name in keys)
         if name not in schema.names
     ]

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fastsgd.sources.columns import Columns
+from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
 from fastsgd.sources.hive import constants, with_keys
-from fastsgd.sources.tables import TabularSource, row_bytes
+from fastsgd.sources.tables import TabularSource, row_bytes, typed
 
 RELEASE = (
     8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
@@ -23,30 +23,35 @@ def _metadata(path, size, modified):
     return pq.read_metadata(path)
 
 
+def source_of(paths, options):
+    """The source of what `from_parquet` was given."""
+    return ParquetSource(files_of(paths, (".parquet", ".parq", ".pq")), options)
+
+
 class ParquetSource(TabularSource):
     """The row groups of some files: see `from_parquet`."""
 
-    def __init__(self, paths, options):
-        self.files = files_of(paths, (".parquet", ".parq", ".pq"))
-        self.places, self.sizes, schema = [], [], None  # of each block: file, row group
-        asked = [options.get(name) for name in ("columns", "target", "weight")]
-        asked = [
-            name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
-        ]
-        for number, file in enumerate(self.files):
+    def __init__(self, files, options):
+        self.files, self.places, self.sizes, schemas = files, [], [], []  # a place: file, row group
+        for number, file in enumerate(files):
             with named(file.path):
                 metadata = self._metadata(file)
                 groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
-                own = metadata.schema.to_arrow_schema()
+                schemas.append(metadata.schema.to_arrow_schema())
             self.places += [(number, g) for g, rows in enumerate(groups) if rows]
             self.sizes += [rows for rows in groups if rows]
-            if schema is None:
-                schema, self.keys = with_keys(self.files, own, asked)
-                self.columns = Columns(schema, file.path, **options)
-            else:
-                keys = self.keys[number]
-                self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
-        self._settle(self.files[0].path)
+        kinds = options.get("kinds")
+        words = [name for name, kind in kinds.items() if kind in SPELLINGS] if isinstance(kinds, dict) else ()
+        with named(files[0].path):
+            schema = typed(schemas)
+        schema, self.keys = with_keys(files, schema, _asked(options), words)
+        self.columns = Columns(schema, files[0].path, **options)
+        for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
+            self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
+        self._settle(files[0].path, options)
+
+    def again(self, options):
+        return ParquetSource(self.files, options)
 
     def _metadata(self, file):
         return _metadata(file.unchanged(), file.size, file.modified)
@@ -98,3 +103,11 @@ class ParquetSource(TabularSource):
             for file, keys in zip(self.files, self.keys, strict=True)
         ]
         return {"format": "parquet", "files": files, **self.columns.describe()}
+
+
+def _asked(options):
+    """The columns that are named, for certain."""
+    asked = [options.get(name) for name in ("columns", "target", "weight")]
+    return [
+        name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
+    ]

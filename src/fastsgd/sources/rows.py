@@ -67,10 +67,10 @@ def labelled(columns, where, batch):
 def _labelled(columns, where, batch):
     y = weight = None
     if columns.targets:
-        y = [encode.labels(batch.column(name), f"target {name!r} of {where}") for name in columns.targets]
+        y = [encode.labels(columns.of(batch, name), f"target {name!r} of {where}") for name in columns.targets]
         y = y[0] if isinstance(columns.target, str) else np.column_stack(y)
     if columns.weight is not None:
-        weight = encode.numbers(batch.column(columns.weight), f"weight {columns.weight!r} of {where}").astype(
+        weight = encode.numbers(columns.of(batch, columns.weight), f"weight {columns.weight!r} of {where}").astype(
             np.float64
         )
     return y, weight
@@ -78,7 +78,7 @@ def _labelled(columns, where, batch):
 
 def _number(columns, where, batch, name, of=encode.numbers):
     try:
-        return of(batch.column(name), f"column {name!r} of {where}", columns.fill)
+        return of(columns.of(batch, name), f"column {name!r} of {where}", columns.fill)
     except ValueError as error:
         if "null" not in str(error) or columns.fill is not None:
             raise
@@ -126,30 +126,30 @@ def _csr(columns, where, batch):
 def _piece(columns, where, batch, kind, name, at, width):
     """(starts, columns, values) of a part, as `csr_rows` takes them."""
     if kind == "pairs":
-        starts, index, values = encode.pairs(batch.column(name), f"column {name!r} of {where}", width)
+        starts, index, values = encode.pairs(columns.of(batch, name), f"column {name!r} of {where}", width)
         return starts, index + np.int32(at), values
     if kind == "category":
-        return None, *_coded(columns, batch.column(name), name, name, at)
+        return None, *_coded(columns, columns.of(batch, name), name, name, at)
     if kind == "tokens":
-        starts, inner = encode.lists(batch.column(name))
+        starts, inner = encode.lists(columns.of(batch, name))
         return starts, *_coded(columns, inner, name, name, at)
     title = ":".join(name)
     if kind == "scaled":
         word, number = sorted(name, key=lambda part: columns.kinds[part] != "category")
-        column, sign = _coded(columns, batch.column(word), word, title, at)
+        column, sign = _coded(columns, columns.of(batch, word), word, title, at)
         return None, column, sign * _number(columns, where, batch, number).astype(columns.dtype)
     if columns.one_hot:
-        (a, ones), (b, _) = (_coded(columns, batch.column(part), part, part, 0) for part in name)
+        (a, ones), (b, _) = (_coded(columns, columns.of(batch, part), part, part, 0) for part in name)
         column = a.astype(np.int64) * len(columns.categories[name[1]]) + b + at
         return None, np.where((a < 0) | (b < 0), -1, column), ones
-    text = [encode.spread(batch.column(part)).cast(pa.large_string()) for part in name]
+    text = [encode.spread(columns.of(batch, part), columns.spellings[part]).cast(pa.large_string()) for part in name]
     both = pc.binary_join_element_wise(*text, pa.scalar(":", pa.large_string()))
     return None, *_coded(columns, both, None, title, at)
 
 
 def _coded(columns, array, name, title, at):
     """Column and value of each category of an array: -1 for nulls, and for what is not among the categories."""
-    strings, codes = encode.words(array)
+    strings, codes = encode.words(array, columns.spellings.get(name))
     if columns.one_hot:
         known = columns.categories[name].cast(strings.type)
         column = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()

@@ -1,5 +1,6 @@
 """svmlight text, also called libsvm: a row is ``label index:value index:value ...``."""
 
+import copy
 import os
 import re
 import threading
@@ -85,6 +86,24 @@ class Svmlight(Source):
     def reading(self):
         self._know()
         return {"n_features": self.n_features, "zero_based": self._base == 0, "dtype": self.dtype.name}
+
+    def like(self, reading):
+        """Indices counted from where they were, and as many features."""
+        if "zero_based" not in reading:
+            return self
+        base, n = int(not reading["zero_based"]), reading["n_features"]
+        if not isinstance(self._zero_based, str) and self._base != base:
+            raise ValueError(
+                f"zero_based={bool(self._zero_based)}, in training it was {base == 0}: leave it out, or train anew."
+            )
+        if self._given is not None and self._given > n:
+            raise ValueError(f"n_features={self._given}, in training it was {n}: leave it out, or train anew.")
+        if self._base == base and self.n_features is not None and (self.n_features <= n or self._given is not None):
+            return self
+        new = copy.copy(self)
+        new._zero_based, new._base, new._given, new.n_features = base == 0, base, n, n
+        new.n_rows = new.n_values = None
+        return new
 
     def survey(self):
         """Go over all lines to find `n_rows`, `n_features`, and whether indices are counted from 0, where that is not known."""

@@ -1,23 +1,44 @@
 """What sources of record batches have in common. It imports pyarrow, and so is imported in functions alone."""
 
+import inspect
 from itertools import count
 
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
+from fastsgd.sources.columns import OWN, Columns
+from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
+OPTIONS = [name for name in inspect.signature(Columns).parameters if name not in ("schema", "where")]
 BLOCK_BYTES = 1 << 22  # rows that are read at once where the format leaves the choice
 
 
 class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
-    order, gives `scan`, and ends its constructor with `_settle`."""
+    order, gives `scan`, and ends its constructor, of what is read and the options, with `_settle`."""
 
-    def scan(self, names, block=None):
-        """(where, record batch) of those columns, of one block or of all in order."""
+    read_as = None  # the reading to which it was brought
+
+    def again(self, options):
+        """A source of the same data with other options."""
         raise NotImplementedError
+
+    def like(self, reading):
+        if "columns" not in reading:  # it was no table
+            return self
+        if self.read_as == reading or (all(self.reading.get(k) == reading.get(k) for k in OPTIONS)):
+            return self
+        options = merged(reading, self.options)
+        options = {name: value for name, value in options.items() if name in OPTIONS}
+        options.setdefault("kinds", OWN)
+        try:
+            new = self.again(options)._bounded_as(self)
+        except ValueError as error:
+            raise ValueError(f"the source can't be read as the data of fit were. {error}") from error
+        new.read_as = reading
+        return new
 
     def _in_turn(self, names):
         """As `scan` of all rows, which come in order only; what each part is called is kept for `name`."""
@@ -31,7 +52,8 @@ class TabularSource(Source):
     def name(self, block):
         return self._places.get(block, "")
 
-    def _settle(self, where):
+    def _settle(self, where, options):
+        self.options = options
         self._places = {}  # of the blocks of a source without `sizes`
         if self.columns.learnable:
             if self.once:
@@ -79,3 +101,14 @@ def rows_at_once(schema, names, most=65536):
 def row_bytes(dtype):
     """About how many bytes a value of that type has as features."""
     return 4 * dtype.list_size if pa.types.is_fixed_size_list(dtype) else 4 if encode.kind_of(dtype) == "number" else 16
+
+
+def typed(schemas):
+    """The first of some schemas; columns that are nulls alone there are of the type that they have in the first other."""
+    fields = []
+    for field in schemas[0]:
+        if pa.types.is_null(field.type):
+            named = (schema.field(field.name) for schema in schemas[1:] if schema.names.count(field.name) == 1)
+            field = next((other for other in named if not pa.types.is_null(other.type)), field)
+        fields.append(field)
+    return pa.schema(fields, schemas[0].metadata)

@@ -1,7 +1,5 @@
 """Tables as sources: Parquet, Arrow and CSV. pyarrow is imported when one is made."""
 
-import inspect
-
 
 def from_parquet(paths, **options):
     """Rows of Parquet files.
@@ -88,9 +86,9 @@ def from_parquet(paths, **options):
     ([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0], [4.0, 1.0, 0.0]], [1, 0, 1])
     """
     _ready("from_parquet", options)
-    from fastsgd.sources.parquet import ParquetSource
+    from fastsgd.sources.parquet import source_of
 
-    return ParquetSource(paths, options)
+    return source_of(paths, options)
 
 
 def from_arrow(data, **options):
@@ -189,9 +187,8 @@ def _ready(name, options):
         import pyarrow  # noqa: F401
     except ImportError:
         raise ImportError(f'{name} needs the package pyarrow: pip install "fastsgd[parquet]".') from None
-    from fastsgd.sources.columns import Columns
+    from fastsgd.sources.tables import OPTIONS
 
-    known = [option for option in inspect.signature(Columns).parameters if option not in ("schema", "where")]
     for option in options:
-        if option not in known:
-            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; it takes {', '.join(known)}.")
+        if option not in OPTIONS:
+            raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; it takes {', '.join(OPTIONS)}.")

@@ -1,0 +1,60 @@
+"""What the library says of its arguments, in the words of the command line."""
+
+import ast
+import re
+
+from fastsgd.cli.data import READING
+from fastsgd.cli.options import parameters
+
+OTHERS = {
+    "X_val": "--valid",
+    "y_val": "--valid-target",
+    "resume_from": "--resume",
+}  # arguments with flags of other names
+BUFFERED = re.compile(r" \(`buffered`\)|`buffered`")
+VALUE = r"""'[^']*'|"[^"]*"|\[[^\]]*\]|\{[^}]*\}|[-+\w]+(?:\.\w+)*"""
+
+
+def in_flags(text):
+    """A message that names arguments, with the flags in their place.
+
+    >>> in_flags("n_hashed=100, in training it was 1024. Leave columns='a' out (columns=), or give n_features.")
+    '--n-hashed 100, in training it was 1024. Leave --columns a out (--columns), or give --n-features.'
+    >>> in_flags("shuffle=False silences this; '/data/n_hashed=3/columns: a' and /data/target=1/x.csv are paths.")
+    "--no-shuffle silences this; '/data/n_hashed=3/columns: a' and /data/target=1/x.csv are paths."
+    """
+    kinds = {name: kind for name, (kind, _) in parameters().items()} | dict.fromkeys(READING, str)
+    kinds |= dict.fromkeys(OTHERS, str)
+    names = "|".join(sorted(kinds, key=len, reverse=True))
+    own = "|".join(name for name in kinds if "_" in name)  # which are no words of English
+    pattern = re.compile(
+        rf"""(?P<quoted>(?<![\w=])'[^']*'(?!\w)|(?<![\w=])"[^"]*")"""
+        rf"""|(?<![\w/.-])(?P<given>{names})=(?P<value>{VALUE})?"""
+        rf"""|(?:^|(?<=[.:] ))(?P<first>{names})(?=: | must )"""
+        rf"""|(?<![\w/.=-])(?P<bare>{own})(?![\w/=]|\.\w)"""
+    )
+
+    def put(found):
+        if found["quoted"]:
+            return found["quoted"]
+        name = found["given"] or found["first"] or found["bare"]
+        flag = OTHERS.get(name, f"--{name.replace('_', '-')}")
+        return flag if found["value"] is None else _with(flag, found["value"], kinds[name])
+
+    text = BUFFERED.sub(lambda found: "" if found[0][0] == " " else "--max-memory", text)
+    return pattern.sub(put, text)
+
+
+def _with(flag, value, kind):
+    """A flag and its value, as they are typed."""
+    try:
+        value = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return f"{flag} {value.removeprefix('np.')}"
+    if kind is bool:
+        return flag if value else flag.replace("--", "--no-", 1)
+    if isinstance(value, dict):
+        value = [f"{key}:{one}" for key, one in value.items()]
+    if isinstance(value, list | tuple):
+        return " ".join(f"{flag} {':'.join(one) if isinstance(one, list | tuple) else one}" for one in value) or flag
+    return f"{flag} {str(value).lower() if value is None or isinstance(value, bool) else value}"

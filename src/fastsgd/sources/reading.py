@@ -1,0 +1,111 @@
+"""How the data of a fit were read, and other data brought to the same."""
+
+import difflib
+
+OFFERED = 3  # of the names that are nearest to one that is not there
+LISTED = 10  # names of a longer list
+
+
+def as_in_fit(estimator, source):
+    """The source, read as that of `fit` was.
+
+    Raises
+    ------
+    ValueError
+        It can't be, or its features have other names; the first difference is named.
+    """
+    reading = getattr(estimator, "reading_", None)
+    if reading:
+        source = source.like(reading)
+        wide, found = estimator.n_features_in_, source.n_features
+        if "columns" in reading and "columns" in source.reading and found != wide:
+            raise ValueError(f"the source has {found} features where the data of fit had {wide}: its columns differ.")
+    names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
+    if names is not None and own is not None and list(names) != list(own):
+        odd = next((pair for pair in zip(own, names, strict=False) if pair[0] != pair[1]), None)
+        words = f"{len(names)} in place of {len(own)}" if odd is None else f"{odd[1]!r} in place of {odd[0]!r}"
+        raise ValueError(f"the source has other features than those of fit: {words}.")
+    return source
+
+
+def merged(reading, given):
+    """The arguments given, and for all others what the reading says.
+
+    Parameters
+    ----------
+    reading : dict
+        As `Source.reading` of a table.
+    given : dict
+        Arguments of `from_parquet` and the like, as far as they were given.
+
+    Raises
+    ------
+    ValueError
+        One that was given contradicts the reading.
+    """
+    found = {**reading, **given}
+    kinds = reading.get("kinds")
+    words = kinds is None or any(kind not in ("number", "vector", "pairs") for kind in kinds.values())
+    hashed = words and reading.get("categorical") == "hash"
+    matters = {
+        "categorical": words and given.get("categorical") != "error",
+        "n_hashed": hashed,
+        "alternate_sign": hashed,
+    }
+    for name, own in reading.items():
+        if name not in given or name == "dtype":
+            continue
+        value = given[name]
+        if name in ("columns", "interactions") and _as_set(value) == _as_set(own):
+            found[name] = own  # in the order of the reading
+        elif name == "categorical_features" and _as_set(value) <= _as_set(own) | _as_set(kinds or ()):
+            found[name] = own
+        elif name == "categories":
+            _same_categories(own, value)
+            found[name] = own
+        elif name == "n_features" and (own is None or value is None):
+            found[name] = own
+        elif name == "fill_null" and own is None:
+            pass  # in training there was nothing to fill
+        elif not matters.get(name, True):
+            found[name] = own
+        elif name not in ("delimiter", "column_names", "column_types") and not _same(value, own):
+            raise ValueError(f"{name}={_brief(value)}, in training it was {_brief(own)}: leave it out, or train anew.")
+    return found
+
+
+def _as_set(value):
+    """The names, or pairs of names, of an argument."""
+    try:
+        return {tuple(one) if isinstance(one, list) else one for one in value}
+    except TypeError:
+        return {repr(value)}
+
+
+def _same(a, b):
+    return a == b or (isinstance(a, list | tuple) and isinstance(b, list | tuple) and list(a) == list(b))
+
+
+def _same_categories(own, given):
+    for name, values in (given or {}).items():
+        values = list(map(str, values))
+        if name in own and values != own[name]:
+            odd = next((value for value in values if value not in own[name]), None)
+            what = "are others than in training" if odd is None else f"have {odd!r}, which was none in training"
+            raise ValueError(f"categories: those of {name!r} {what}. Leave them out, or train anew.")
+
+
+def _brief(value):
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def offer(wanted, names):
+    """The names that there are, in words: of many the nearest to the wanted one, or the first."""
+    names = list(dict.fromkeys(names))
+    by_small = {name.lower(): name for name in reversed(names)}
+    near = [by_small[name] for name in difflib.get_close_matches(wanted.lower(), by_small, OFFERED)]
+    listed = ", ".join(map(repr, names[:LISTED])) or "none"
+    if len(names) > LISTED:
+        listed = f"{len(names)} columns" if near else f"{listed} and {len(names) - LISTED} others"
+    return f"{listed}. Is it {' or '.join(map(repr, near))}?" if near else f"{listed}."
