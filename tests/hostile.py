@@ -20,6 +20,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import safetensors.numpy
 import scipy.sparse as sp
 from sklearn.base import clone
@@ -27,7 +28,7 @@ from sklearn.base import clone
 import fastsgd
 from fastsgd import losses, optimizers, schedules, stopping
 from fastsgd.persist.checkpoint import Keeper, Saved
-from fastsgd.persist.files import array_checksum, checksum
+from fastsgd.persist.files import PLAIN_BYTES, array_checksum, checksum
 from fastsgd.sources import arrays
 
 RNG = np.random.default_rng(0)
@@ -59,6 +60,7 @@ VALUES = (
         10**400,
     ),
     *("", "x", "é\x00\ud800", "losses.Custom", "optimizers.Optimizer", "posix.system", "W", "float64", "str", "object"),
+    *({"list of strings": 1}, {"list of integers": 0}, {"list of pairs": [["a"], [1]]}, {"list of floats": -1}),
     *([], [[]], {}, {"tuple": []}, {"dict": [[1, 2]]}, {"dict": [[[], 2]]}, {"float": "nan"}, {"float": "inf"}),
     *({"code": "f"}, {"object": ["losses.Huber", {"epsilon": "x"}]}, {"object": ["optimizers.Adam", {}]}),
     *({"RandomState": [[0] * 624, 10**6, 0, 0.0]}, {"RandomState": [[0] * 624, 624, 1, 0.5]}, [0] * 700),
@@ -81,6 +83,12 @@ def models():
     yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
 
 
+def named():
+    """One whose lists are in arrays: names of features, labels, weights of the classes."""
+    est = fastsgd.SGDClassifier(class_weight={"ja": 2.0, "nein": 1.0})
+    return est, pd.DataFrame(X, columns=["größe", "", "x" * PLAIN_BYTES]), LABELS
+
+
 def solved():
     """Fitted estimators that have no state."""
     clf, reg = fastsgd.LinearClassifier, fastsgd.LinearRegressor
@@ -96,7 +104,7 @@ def files():
     out = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for est, data, y in (*models(), *solved()):
+        for est, data, y in (*models(), *solved(), named()):
             est.set_params(max_iter=3)
             if hasattr(est, "partial_fit"):
                 est.set_params(eta0=0.01)

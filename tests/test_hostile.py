@@ -73,7 +73,7 @@ def changed(which, *path, to=None, drop=False):
     "path, to, match",
     [
         (("format",), "numpy", "its format must be 'fastsgd model', found 'numpy'"),
-        (("version",), [2, 0], r"its format is of version 2, and this fastsgd reads 1: upgrade fastsgd\."),
+        (("version",), [3, 0], r"its format is of version 3, and this fastsgd reads 2: upgrade fastsgd\."),
         (("version",), "1.0", "its version must be two integers"),
         (("class",), "Popen", "its class must be one of .*, found 'Popen'"),
         (("class",), "SGDRegressor", "SGDRegressor has no parameter"),
@@ -142,10 +142,71 @@ def test_json_that_is_deep_or_long(somewhere, monkeypatch):
     refused(somewhere, hostile.join("9" * 5000, arrays), "damaged")
     blob = changed(0, "fitted", "classes_", "values", to=["a", "b" * 1000, "c"])
     monkeypatch.setattr(rules, "WIDEST", 10000)
+    monkeypatch.setattr(rules, "WIDEST_OF_LETTER", 4)
     refused(somewhere, blob, "a label so long")
     refused(somewhere, hostile.join("{}", {str(i): np.zeros(0) for i in range(200)}), "its format must be")
     head, _ = hostile.split(FILES[0])
     refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(200)}), "it has 201 arrays")
+
+
+NAMED = FILES[-1]
+
+
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        ({"feature_names_in_": {"list of strings": 2}}, "must be 3 strings|more values than its JSON takes"),
+        ({"feature_names_in_": {"list of strings": 10**9}}, "must be of those .* that are left"),
+        ({"feature_names_in_": {"list of strings": -1}}, "must be of those .* that are left"),
+        ({"feature_names_in_": {"list of strings": True}}, "must be of type int"),
+        ({"feature_names_in_": {"list of floats": 3}}, "must be of those .* that are left"),
+        ({"feature_names_in_": {"list of bytes": 3}}, "more values than its JSON takes"),
+        ({"feature_names_in_": ["a", "b", "c"]}, "its lists have .* more values than its JSON takes"),
+        ({"feature_names_in_": {"list of pairs": [["a", "b", "c"], ["a", "b"]]}}, "two lists of one length"),
+        ({"feature_names_in_": {"list of pairs": "ab"}}, "list of pairs must be of type list"),
+        ({"feature_names_in_": {"list of pairs": ["ab", "cd"]}}, "two lists of one length"),
+        ({"lists.ends": np.array([3, 2, 1])}, "must rise to"),
+        ({"lists.ends": np.array([-1, 5, 9])}, "must rise to"),
+        ({"lists.ends": np.arange(2**10)}, "must rise to"),
+        ({"lists.ends": np.zeros(0, "i8")}, "must rise to"),
+        ({"lists.ends": np.zeros(3)}, "must be of dtype int64"),
+        ({"lists.strings": np.array(np.zeros((2, 2)), "u1")}, "must have the shape"),
+        ({"lists.strings": None}, "lists.strings is missing"),
+        ({"lists.floats": np.array([np.inf, 1.0])}, "finite"),
+        ({"lists.ends": None}, "beside what SGDClassifier consists of|must be"),
+    ],
+)
+def test_changed_lists(change, match, somewhere):
+    head, arrays = hostile.split(NAMED)
+    assert head["version"] == [2, 0] and head["fitted"]["feature_names_in_"] == {"list of strings": 3}
+    for name, to in change.items():
+        if name in arrays:
+            arrays[name] = to
+        else:
+            head["fitted"][name] = to
+    refused(somewhere, hostile.join(head, {name: a for name, a in arrays.items() if a is not None}), match)
+
+
+def test_lists_that_are_no_text(somewhere):
+    head, arrays = hostile.split(NAMED)
+    arrays["lists.strings"] = np.full(len(arrays["lists.strings"]), 0xFF, np.uint8)
+    refused(somewhere, hostile.join(head, arrays), "damaged: .*utf-8")
+
+
+def test_a_list_is_taken_once(somewhere):
+    """However often the JSON points to it: what is made of a file is a multiple of its size."""
+    head, arrays = hostile.split(NAMED)
+    many = 2**20
+    del head["params"]["class_weight"], head["fitted"]["classes_"]
+    names = {"lists.strings": np.zeros(many, np.uint8), "lists.ends": np.arange(1, many + 1)}
+    head["fitted"]["feature_names_in_"] = [{"list of strings": many}] * 100
+    tracemalloc.start()
+    blob = hostile.join(head, arrays | names)
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    refused(somewhere, blob, "must be of those 0 that are left")
+    assert tracemalloc.get_traced_memory()[1] - before < 20 * len(blob)
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("path", [("_state.centred",), ("_state.penalty",), ("_state.at", "since"), ("_state.seed",)])

@@ -22,6 +22,7 @@ from sklearn.exceptions import NotFittedError
 import fastsgd
 from fastsgd import (
     LinearClassifier,
+    LinearRegressor,
     SGDClassifier,
     SGDOneClassSVM,
     SGDRegressor,
@@ -265,10 +266,86 @@ def test_what_can_not_be_saved(tmp_path):
             est.save(path)
     with pytest.raises(ValueError, match="nesterov must be a bool"):
         fitted(SGDClassifier()).set_params(optimizer=optimizers.SGD(0.5, nesterov=1)).save(path)
-    names = [f"{i:0{files.MAX_HEADER // 4}d}" for i in range(3)]
-    with pytest.raises(ValueError, match="names, labels and parameters take"):
-        fitted(SGDClassifier(), pd.DataFrame(X, columns=names)).save(path)
+    est = fitted(SGDClassifier())
+    est.stop_reason_ = "x" * (files.MAX_HEADER // 2)
+    with pytest.raises(ValueError, match=r"parameters and single words take .* bytes, the limit is"):
+        est.save(path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "est, wrong",
+    [
+        (SGDClassifier(), {"alpha": 0}),
+        (SGDClassifier(), {"alpha": -1.0}),
+        (SGDClassifier(), {"loss": "squared"}),
+        (SGDClassifier(), {"learning_rate": "auto", "optimizer": "adam"}),
+        (SGDClassifier(), {"multi_class": "multinomial"}),
+        (SGDClassifier(), {"learning_rate": "pa1", "loss": "log_loss"}),
+        (SGDRegressor(), {"learning_rate": "optimal", "alpha": 0}),
+        (SGDRegressor(), {"loss": losses.Custom(lambda p, y: 0.0, lambda p, y: 0.0), "learning_rate": "pa2"}),
+        (SGDOneClassSVM(), {"nu": 2.0}),
+        (LinearClassifier(), {"multi_class": "multinomial", "loss": "hinge"}),
+        (LinearRegressor(), {"penalty": "l3"}),
+    ],
+)
+def test_what_load_would_refuse_is_not_written_over_a_good_file(est, wrong, tmp_path):
+    est, path = fitted(clone(est), y=LABELS if hasattr(est, "class_weight") else TARGET), tmp_path / "model"
+    est.save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"can't be saved to .*model: "):
+        est.set_params(**wrong).save(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model"]
+    fastsgd.load(path)
+
+
+# ---------------------------------------------------------------- long lists
+WORD = "größe \U0001f600 \ud800 "  # of one, two, three and four bytes, one of them half a pair
+MANY = 20_000
+
+
+@pytest.mark.parametrize("est", [SGDClassifier(), LinearRegressor()], ids=lambda est: type(est).__name__)
+def test_names_beyond_the_limit_of_json(est, tmp_path):
+    """More of them than values that the JSON may have, and three that are larger than all of it may be."""
+    rows = sp.random(40, MANY, 0.01, format="csr", dtype="f4", random_state=0)
+    est = fitted(clone(est), rows, LABELS if isinstance(est, SGDClassifier) else TARGET)
+    names = [f"{WORD}{i}" for i in range(MANY - 3)]
+    est.feature_names_in_ = np.array(names + [letter * files.MAX_HEADER for letter in "aé\0"], dtype=object)
+    est.reading_ = {"columns": names, "kinds": dict.fromkeys(names, "number"), "categories": {"a": names, "b": []}}
+    est.save(tmp_path / "model")
+    again = fastsgd.load(tmp_path / "model")
+    assert again.reading_ == est.reading_ and again.feature_names_in_.tolist() == est.feature_names_in_.tolist()
+    assert same(again.coef_, est.coef_)
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(MANY) * 2**40,
+        np.arange(MANY) - 7.0,
+        np.array(sorted(f"{i:030d}ß" for i in range(MANY))),
+        np.array(sorted(f"{i:0900d}" for i in range(MANY)), dtype=object),
+        np.arange(2**64 - MANY, 2**64, dtype=np.uint64),
+    ],
+    ids=lambda labels: f"{labels.dtype} {type(labels[0]).__name__}",
+)
+def test_labels_beyond_the_limit_of_json(labels, tmp_path):
+    weight = None if labels.dtype in (object, np.uint64) else dict.fromkeys(labels.tolist(), 1.5)
+    est = SGDClassifier(random_state=0, class_weight=weight)
+    est.partial_fit(X[:2], labels[:2], classes=labels)
+    est.save(tmp_path / "model")
+    again = fastsgd.load(tmp_path / "model")
+    assert again.classes_.dtype == est.classes_.dtype and again.classes_.tolist() == labels.tolist()
+    assert again.class_weight == est.class_weight and same(again._class_weight, est._class_weight)
+
+
+def test_a_file_without_long_lists_is_one_that_older_versions_read(tmp_path):
+    for i, (est, data, y) in enumerate(MODELS):
+        clone(est).set_params(max_iter=3).fit(data, y).save(tmp_path / str(i))
+        head, arrays = hostile.split((tmp_path / str(i)).read_bytes())
+        assert head["version"] == [1, 0] and not any(name.startswith("lists.") for name in arrays)
 
 
 # ---------------------------------------------------------------- the file on disk

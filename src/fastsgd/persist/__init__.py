@@ -21,7 +21,7 @@ from fastsgd.persist.tables import BY_NAME
 from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
 __all__ = ["Checkpoint", "load", "save", "to_onnx"]
-FORMAT, VERSION = "fastsgd model", (1, 0)  # the first number grows when older versions can't read the file
+FORMAT = "fastsgd model"
 KEYS = {"class", "params", "fitted", "versions"}
 
 
@@ -56,7 +56,9 @@ def save(est, path):
     check_is_fitted(est, model.fitted)
     path = disk.place(files.path_of("path", path))
     try:
-        files.write(path, *_parts(est, model))
+        head, arrays = _parts(est, model)
+        _check(est, head, arrays)
+        files.write(path, head, arrays)
     except ValueError as error:
         raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
 
@@ -69,10 +71,8 @@ def _parts(est, model):
     for name, rule in model.table.items():
         rule.put(name, getattr(est, name, None), parts)
     model.put(est, parts)
-    est._validate_params()
     head = {
         "format": FORMAT,
-        "version": VERSION,
         "class": type(est).__name__,
         "params": {name: pack_or_name(value) for name, value in est.get_params(deep=False).items()},
         "fitted": parts.values,
@@ -83,6 +83,12 @@ def _parts(est, model):
         },
     }
     return head, parts.arrays
+
+
+def _check(est, head, arrays):
+    """That `load` will take what is to be written: the same rules make an estimator of it, without a copy of an array."""
+    code = {name: getattr(est, name) for name in _absent(head["params"])}
+    _estimator(head | {"fitted": dict(head["fitted"])}, {name: files.Held(a) for name, a in arrays.items()}, code)
 
 
 def load(path, **code):
@@ -123,7 +129,7 @@ def load(path, **code):
     >>> again.predict([[3.0]]) == reg.predict([[3.0]])
     array([ True])
     """
-    with files.reading(files.path_of("path", path), "model file", (FORMAT, VERSION[0]), KEYS) as (head, arrays):
+    with files.reading(files.path_of("path", path), "model file", FORMAT, KEYS) as (head, arrays):
         return _estimator(head, arrays, code)
 
 
@@ -147,7 +153,7 @@ def _estimator(head, arrays, code):
 def _unfitted(cls, params, code):
     """The estimator with those parameters, which it checks itself."""
     params, known = expect(params, dict, "params"), cls().get_params(deep=False)
-    absent = [name for name, value in params.items() if type(value) is dict and set(value) == {"code"}]
+    absent = _absent(params)
     for name in sorted(params.keys() - known.keys()):
         raise ValueError(f"{cls.__name__} has no parameter {brief(name)}")
     for name in absent:
@@ -161,3 +167,8 @@ def _unfitted(cls, params, code):
     est = cls(**{name: code[name] if name in absent else unpack(value) for name, value in params.items()})
     est._check_params()
     return est
+
+
+def _absent(params):
+    """The parameters that are code."""
+    return [name for name, value in params.items() if type(value) is dict and set(value) == {"code"}]

@@ -26,7 +26,7 @@ from fastsgd.persist.runs import RUN, check
 from fastsgd.persist.values import Code, brief, expect, pack, pack_or_name, unpack
 from fastsgd.stopping import STOPPING
 
-FORMAT, VERSION = "fastsgd checkpoint", (1, 0)
+FORMAT = "fastsgd checkpoint"
 KEYS = {"class", "params", "data", "random", "run", "versions"}
 FREE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # parameters that may differ
 PREVIOUS = ".previous"  # behind the path
@@ -96,7 +96,7 @@ class Saved:
 
     @classmethod
     def read(cls, path):
-        with files.reading(path, "checkpoint", (FORMAT, VERSION[0]), KEYS) as (head, arrays):
+        with files.reading(path, "checkpoint", FORMAT, KEYS) as (head, arrays):
             for key in ("params", "data"):
                 expect(head[key], dict, key)
             random_state = unpack(head["random"])
@@ -194,7 +194,6 @@ class Keeper:
             data[what] = _listed(getattr(est, name, None))
         self.head = {
             "format": FORMAT,
-            "version": VERSION,
             "class": type(est).__name__,
             "params": {name: pack_or_name(value) for name, value in est.get_params(deep=False).items()},
             "data": data,

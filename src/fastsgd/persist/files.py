@@ -10,14 +10,17 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastsgd.persist import disk
+from fastsgd.persist import disk, lists
 from fastsgd.persist.rules import Array, Parts
 from fastsgd.persist.values import brief, expect
 
+# The first number grows when older versions can't read the file: those of 0.1 know no lists in arrays.
+PLAIN, LISTED = [1, 0], [2, 0]
+PLAIN_BYTES = 1 << 16  # of JSON, beyond which its lists are in arrays
 MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
 FREE_VALUES, VALUE_BYTES = 10_000, 4  # values that the JSON may have: so many, and one for so many bytes of arrays
 # safetensors' names, of the dtypes used
-DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "I64": "int64", "U32": "uint32"}
+DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "I64": "int64", "U32": "uint32", "U8": "uint8"}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 CHECKSUM = "crc32"
 
@@ -43,7 +46,7 @@ def write(path, head, arrays, previous=None):
     path : str
         As `disk.place` returns it.
     head : dict
-        Of what JSON has.
+        Of what JSON has; the version is written here.
     arrays : dict of str to ndarray
     previous : str, default=None
         Where the file goes that was there.
@@ -55,9 +58,12 @@ def write(path, head, arrays, previous=None):
     OSError
         It can't be written; the old file is where it was.
     """
-    text = json.dumps(head, allow_nan=False)
+    text = json.dumps(head | {"version": PLAIN}, allow_nan=False)
+    if len(text) > PLAIN_BYTES:
+        head, its_lists = lists.stow(head)
+        text, arrays = json.dumps(head | {"version": LISTED}, allow_nan=False), arrays | its_lists
     if len(text) > MAX_HEADER // 2:  # it is escaped once more
-        raise ValueError(f"names, labels and parameters take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
+        raise ValueError(f"parameters and single words take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
     _check_values(text, sum(array.nbytes for array in arrays.values()))
     sums = {name: array_checksum(name, array) for name, array in arrays.items()}
     arrays = arrays | {CHECKSUM: np.array([checksum(text, sums)], np.uint32)}
@@ -116,6 +122,13 @@ class Stored:
         return array
 
 
+class Held:
+    """An array in memory, to be read as if it were in a file."""
+
+    def __init__(self, array):
+        self.dtype, self.shape, self.read = array.dtype.name, array.shape, lambda: array
+
+
 @contextmanager
 def reading(path, kind, form, keys):
     """The JSON and the arrays of a file, which are all to be read within the context; what is wrong is a ValueError then.
@@ -125,8 +138,8 @@ def reading(path, kind, form, keys):
     path : str
     kind : str
         In words.
-    form : (str, int)
-        Its format, and the version that can be read.
+    form : str
+        Its format.
     keys : set of str
         The keys of the JSON beside format and version.
 
@@ -146,12 +159,13 @@ def reading(path, kind, form, keys):
             text = metadata["fastsgd"]
             _check_values(text, array_bytes)
             head = expect(json.loads(text), dict, "the metadata")
-            _check_format(head, *form, keys)
+            _check_format(head, form, keys)
             if len(file.keys()) > MAX_ARRAYS:
                 raise ValueError(f"it has {len(file.keys())} arrays, the limit is {MAX_ARRAYS}")
             arrays = {name: Stored(file, name) for name in file.keys()}  # noqa: SIM118, not a dict
             found = Array("uint32", (1,)).take(CHECKSUM, Parts({}, arrays))
-            yield head, dict(arrays)
+            left = dict(arrays)
+            yield lists.restore(head, left), left
             if found[0] != checksum(text, {name: array.checksum for name, array in arrays.items()}):
                 raise ValueError("its checksum is not that of its content")
     except (ValueError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
@@ -183,16 +197,16 @@ def _check_header(path):
     return size - 8 - length
 
 
-def _check_format(head, name, newest, keys):
+def _check_format(head, name, keys):
     """The format and its version, and the keys."""
     if head.get("format") != name:
         raise ValueError(f"its format must be {name!r}, found {brief(head.get('format'))}")
     version = head.get("version")
     if type(version) is not list or len(version) != 2 or any(type(v) is not int or v < 0 for v in version):
         raise ValueError(f"its version must be two integers, found {brief(version)}")
-    if version[0] > newest:
+    if version[0] > LISTED[0]:
         raise Refused(
-            f"its format is of version {brief(version[0])}, and this fastsgd reads {newest}: upgrade fastsgd."
+            f"its format is of version {brief(version[0])}, and this fastsgd reads {LISTED[0]}: upgrade fastsgd."
         )
     keys = {"format", "version", *keys}
     if set(head) != keys:

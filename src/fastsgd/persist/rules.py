@@ -15,7 +15,8 @@ from fastsgd.persist.values import Code, brief, expect, pack, unpack
 
 FLOATS = ("float32", "float64")
 LABELS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", *FLOATS)
-WIDEST = 1 << 27  # bytes of labels as an array of strings of one width, which one long label makes large
+# Of labels as an array of strings of one width, which one long label makes large: bytes, and bytes for each of their letters
+WIDEST, WIDEST_OF_LETTER = 1 << 27, 16
 
 
 class Sizes(dict):
@@ -275,8 +276,12 @@ class Labels:
             raise ValueError(f"{name} is of dtype {dtype}, but has values {brief(values)}")
         if len(values) < 2 or not all(a < b for a, b in pairwise(values)):
             raise ValueError(f"{name} must be at least two, sorted, each once, found {brief(values)}")
-        if dtype == "str" and 4 * len(values) * max(map(len, values)) > WIDEST:
-            raise ValueError(f"{name} has a label so long that they take more than {WIDEST} bytes as an array")
+        letters = [len(value) for value in values] if dtype == "str" else [0]
+        limit = max(WIDEST, WIDEST_OF_LETTER * sum(letters))
+        if 4 * len(values) * max(letters) > limit:
+            raise ValueError(
+                f"{name} has a label so long that they take more than {limit} bytes as an array: give y as one of dtype object"
+            )
         out = np.array(values, dtype=dtype)
         if out.tolist() != values:
             raise ValueError(f"{name} must be of dtype {dtype}, found {brief(values)}")
