@@ -91,7 +91,7 @@ class Weights:
         if self.name == "sgd":
             mu, nesterov = n["momentum"], n["nesterov"]
             if not mu:
-                self.w = soft(max(0.0, 1 - eta * l2) * w - eta * g, eta * l1)
+                self.w = soft((1 - eta * l2) * w - eta * g, eta * l1)
                 return
             g = g + l2 * w
             self.m = m = mu * m + g

@@ -9,6 +9,7 @@ import reference
 from data import LAYOUTS, labels, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from test_kernels import bind, lay_out, train
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
@@ -91,6 +92,64 @@ def test_a_step_whose_rows_come_in_calls_with_and_without_a_closed_form(name, mo
     for rate in (schedules.Step(factor=0.05, every=0.08), schedules.Cosine(warmup=0.9)):
         params = dict(alpha=2.0, eta0=0.45, learning_rate=rate, batch_size=7, max_iter=2)
         close(make(name, **params).fit(LAYOUTS["csr"](X), y), make(name, **params).fit(X, y))
+
+
+# ---------------------------------------------------------------- long steps
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["one", "several", "multinomial", "crammer_singer"])
+@pytest.mark.parametrize("size", [7, "full"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_step_is_along_the_gradient_however_large_eta_times_alpha_is(layout, size, kind, dtype):
+    """eta0 alpha is 1.8: the weights are multiplied by -0.8, as the formula has it."""
+    X, y, _ = rows(42)
+    params = dict(eta0=0.9, alpha=2.0, batch_size=size, shuffle=False, random_state=0)
+    params |= dict(learning_rate="constant", fit_intercept=False)
+    Y = np.eye(3)[labels(y, 3)]
+    if kind in ("one", "several"):
+        Y = y[:, None] if kind == "one" else np.c_[y, -y, 2 * y]
+        est, slope = SGDRegressor(**params), lambda P, Y: P - Y
+        target = y if kind == "one" else Y
+    else:
+        target = labels(y, 3)
+        est = SGDClassifier(multi_class=kind, loss="log_loss" if kind == "multinomial" else "hinge", **params)
+
+        def slope(P, Y):
+            if kind == "multinomial":
+                return softmax(P, axis=1) - Y
+            wrong = (1 - Y) * (P - (P * Y).sum(axis=1, keepdims=True) + 1 > 0)
+            return wrong - Y * wrong.sum(axis=1, keepdims=True)
+
+    W, n = np.zeros((6, Y.shape[1])), 42 if size == "full" else size
+    for _ in range(2):
+        est.partial_fit(LAYOUTS[layout](X.astype(dtype)), target, **more)
+        for lo in range(0, 42, n):
+            x = X[lo : lo + n]
+            W = W - 0.9 * (x.T @ slope(x @ W, Y[lo : lo + n]) / n + 2.0 * W)
+    np.testing.assert_allclose(np.atleast_2d(est.coef_).T, W, rtol=1e-9 if dtype is np.float64 else 1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradient_descent_below_two_over_l_reaches_the_optimum(layout):
+    X, y, _ = rows()
+    alpha = 2.0
+    H = X.T @ X / len(X) + alpha * np.eye(6)
+    eta0 = 1.9 / np.linalg.eigvalsh(H)[-1]
+    est = SGDRegressor(alpha=alpha, eta0=eta0, batch_size="full", learning_rate="constant", fit_intercept=False)
+    est.set_params(tol=1e-12, max_iter=5000).fit(LAYOUTS[layout](X), y)
+    assert eta0 * alpha > 0.3 and est.stop_reason_ == "objective"
+    np.testing.assert_allclose(est.coef_, np.linalg.solve(H, X.T @ y / len(y)), atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", [10, "full"])
+def test_large_slopes_are_not_clipped(size, layout):
+    X, y, _ = rows(20)
+    est = SGDRegressor(eta0=1.0, penalty=None, fit_intercept=False, learning_rate="constant", shuffle=False)
+    est.set_params(batch_size=size, max_iter=2, tol=None).partial_fit(LAYOUTS[layout](X), 1e14 * y)
+    w, n = np.zeros(6), 20 if size == "full" else size
+    for lo in range(0, 20, n):
+        w = w - X[lo : lo + n].T @ (X[lo : lo + n] @ w - 1e14 * y[lo : lo + n]) / n
+    np.testing.assert_allclose(est.coef_, w, rtol=1e-9)
 
 
 # ---------------------------------------------------------------- weights

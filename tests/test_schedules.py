@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from fastsgd._kernels.plan import Plan
 from fastsgd.schedules import SCHEDULES
 from sklearn.base import clone
 
@@ -161,3 +162,13 @@ def test_get():
     assert schedules.get("cosine") == schedules.Cosine()
     with pytest.raises(ValueError, match="learning_rate must be one of"):
         schedules.get("cosinus")
+
+
+@every
+def test_one_that_does_not_know_a_fit_has_no_step_size(schedule):
+    with pytest.raises(ValueError, match=r"does not know the numbers of a fit: call bind\("):
+        schedule(1.0)
+    with pytest.raises(ValueError, match="does not know the numbers of a fit"):
+        Plan(losses.Hinge(), schedule, l1=0.0, l2=0.0)
+    again = bind(pickle.loads(pickle.dumps(bind(schedule))))
+    assert np.isnan(again(1.0)) if schedule.auto else again(1.0) > 0

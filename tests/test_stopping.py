@@ -214,6 +214,48 @@ def test_a_fit_that_was_not_over_is_told():
         SGDRegressor(**FULL, stopping=[], max_iter=3).fit(X, y)
 
 
+# ---------------------------------------------------------------- what is returned
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_the_best_objective_seen_is_what_is_returned(name, layout, average):
+    X, y, _ = data()
+    params = dict(optimizer=name, batch_size=10, average=average, random_state=0, n_iter_no_change=20)
+    seen = []
+    est = SGDRegressor(**params, callbacks=lambda p: seen.append((p.estimator.coef_, p.estimator.t_)))
+    est.fit(LAYOUTS[layout](X), y)
+    best = np.argmin(est.history_["objective"])
+    assert est.n_iter_ == len(est.history_) == len(seen) and est.stop_reason_ == "objective"
+    np.testing.assert_array_equal(est.coef_, seen[best][0])
+    assert est.t_ == seen[best][1], "partial_fit goes on from there"
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
+def test_it_is_so_however_the_fit_ends(cls):
+    X, y, _ = data()
+    y = labels(y, 3) if cls is SGDClassifier else y
+    for more in (dict(max_iter=7), dict(callbacks=lambda p: p.epoch == 7), dict(learning_rate="adaptive")):
+        params = dict(learning_rate="constant", eta0=0.3, tol=1e-9, random_state=1) | more
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            est = cls(**params).fit(X, y)
+            best = np.argmin(est.history_["objective"]) + 1
+            short = cls(**params | dict(max_iter=best)).fit(X, y)
+        np.testing.assert_array_equal(est.coef_, short.coef_)
+
+
+@pytest.mark.parametrize("stopping", [[], "gradient", "parameters"])
+def test_where_no_rule_watches_the_objective_the_last_weights_are(stopping):
+    X, y, _ = data()
+    seen = []
+    est = SGDRegressor(learning_rate="constant", eta0=0.2, stopping=stopping, tol=1e-9, max_iter=9, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        est.set_params(callbacks=lambda p: seen.append(p.estimator.coef_)).fit(X, y)
+    assert np.argmin(est.history_["objective"]) < 8
+    np.testing.assert_array_equal(est.coef_, seen[-1])
+
+
 # ---------------------------------------------------------------- as objects
 def test_rules_are_not_changed_by_a_fit():
     X, y, _ = data()
@@ -307,15 +349,22 @@ def test_a_fit_that_runs_away_is_ended_at_its_last_good_weights(layout):
     assert len(est.history_) == est.n_iter_ and est.history_["loss"][-1] > 1e6
 
 
-def test_the_weights_kept_are_those_of_the_last_good_epoch():
+@pytest.mark.parametrize("rule", ["objective", stopping.ParameterChange(1e-9)])
+def test_the_weights_kept_are_those_of_the_best_or_last_good_epoch(rule):
     X, y, _ = data()
     rising = schedules.Cosine(warmup=0.9, passes=100)  # until no step is small enough
-    est = SGDRegressor(learning_rate=rising, eta0=2.0, tol=1e-30, n_iter_no_change=50, random_state=0)
+    est = SGDRegressor(learning_rate=rising, eta0=2.0, tol=1e-30, n_iter_no_change=50, random_state=0, stopping=rule)
     with pytest.warns(ConvergenceWarning, match=r"diverged.*The weights are those before it did"):
         est.fit(X, y)
-    last = np.flatnonzero(est.history_["objective"] < 1e6)[-1] + 1
-    assert 2 < last < len(est.history_)
-    short = SGDRegressor(learning_rate=rising, eta0=2.0, tol=None, max_iter=last, random_state=0).fit(X, y)
+    if rule == "objective":
+        last = np.argmin(est.history_["objective"]) + 1
+    else:
+        last = np.flatnonzero(est.history_["loss"] < 1e6 * (1 + np.mean(y**2) / 2))[-1] + 1
+    assert last < len(est.history_)
+    short = SGDRegressor(learning_rate=rising, eta0=2.0, tol=None, max_iter=last, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # they may be bad already
+        short.fit(X, y)
     np.testing.assert_array_equal(est.coef_, short.coef_)
 
 

@@ -12,7 +12,7 @@ from data import LAYOUTS, labels, rows
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses
 from fastsgd.sources.arrays import Table
 
 EVERY = pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
@@ -52,7 +52,7 @@ def test_objective_is_that_of_the_model_returned(classes, layout, penalty, avera
     given = dict(l1=factor * share, l2=factor * (1 - share), s=s, **weights)
     coef = np.atleast_2d(est.coef_).T
     value = reference.objective(X, Y, losses.get(est.loss, 0.3), coef, est.intercept_, **given).mean()
-    assert est.history_["objective"][-1] == pytest.approx(value, rel=1e-12)
+    assert est.history_["objective"].min() == pytest.approx(value, rel=1e-12)
 
 
 def test_objective_of_the_one_class_machine():
@@ -61,7 +61,7 @@ def test_objective_of_the_one_class_machine():
     given = dict(l2=0.3, nu=0.3, s=s)
     Y = np.ones((200, 1))
     value = reference.objective(X, Y, losses.Hinge(), est.coef_[:, None], 1 - est.offset_, **given)[0]
-    assert est.history_["objective"][-1] == pytest.approx(value, rel=1e-12)
+    assert est.history_["objective"].min() == pytest.approx(value, rel=1e-12)
 
 
 @EVERY
@@ -183,6 +183,19 @@ def test_the_best_weights_are_returned(cls, classes, layout, average):
     assert len(est.history_) == est.n_iter_ >= np.argmax(est.history_["validation_score"]) + 1
 
 
+@pytest.mark.parametrize("scoring", [None, "loss"])
+@BOTH
+def test_the_best_weights_on_a_validation_set_are_returned_without_tol_too(cls, scoring):
+    X, y, X_val, y_val = split(cls)
+    seen = []
+    params = dict(learning_rate="constant", eta0=0.2, alpha=0.001, random_state=1, validation_scoring=scoring)
+    est = cls(tol=None, max_iter=12, callbacks=lambda p: seen.append(p.estimator.coef_), **params)
+    est.fit(X, y, X_val=X_val, y_val=y_val)
+    scores = est.history_["validation_score"]
+    assert est.n_iter_ == 12 and est.stop_reason_ == "max_iter" and np.argmax(scores) < 11
+    np.testing.assert_array_equal(est.coef_, seen[np.argmax(scores)])
+
+
 @BOTH
 def test_early_stopping_splits_off_rows_of_its_own(cls):
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
@@ -265,6 +278,28 @@ def test_a_callback_sees_the_model_of_its_epoch(cls):
     for epochs, _, coef, _ in seen:
         np.testing.assert_array_equal(coef, cls(max_iter=epochs, tol=None, random_state=0).fit(X, y).coef_)
     assert np.isfinite(est.history_["objective"]).all(), "worked out for the callback"
+
+
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier, LinearRegressor])
+@pytest.mark.parametrize("answer", [1, 2.5, "stop", [0], np.int64(1), np.array([True, True]), False, np.False_, None])
+def test_what_a_callback_returns_is_ignored_unless_it_is_true(cls, answer):
+    X, y, *_ = split(cls if cls is not LinearClassifier else SGDClassifier)
+    given = {} if "Linear" in cls.__name__ else dict(tol=None, max_iter=3)
+    est = cls(callbacks=lambda progress: answer, random_state=0, **given).fit(X, y)
+    assert est.stop_reason_ != "callback"
+    np.testing.assert_array_equal(est.coef_, cls(random_state=0, **given).fit(X, y).coef_)
+    for true in (True, np.True_):
+        assert cls(callbacks=lambda progress, true=true: true, **given).fit(X, y).stop_reason_ == "callback"
+
+
+def test_the_history_that_a_callback_sees_is_no_copy_and_stays_as_it_is():
+    X, y, *_ = split(SGDRegressor)
+    seen = []
+    est = SGDRegressor(callbacks=lambda p: seen.append(p.history), tol=None, max_iter=100, random_state=0).fit(X, y)
+    assert [len(history) for history in seen] == list(range(1, 101))
+    for history in (seen[0], seen[20], seen[99]):
+        assert not history.flags.writeable and history.tobytes() == est.history_[: len(history)].tobytes()
+    assert np.shares_memory(seen[98], seen[99]) and est.history_.flags.writeable
 
 
 def test_an_error_in_a_callback_reaches_the_user():

@@ -1,23 +1,20 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
-import copy
-from collections import namedtuple
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
+from itertools import pairwise
+from math import isfinite
 from time import perf_counter
 
 import numpy as np
 
 from fastsgd import penalties
+from fastsgd.history import Epoch, History
+from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START, mean_loss
 from fastsgd.state import Gathered, State
 
-# One row of `history_`. loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had
-# not been seen). Of the model at the end of the epoch, that would be returned: objective, gradient_norm, and change, how
-# far the parameters moved, as a share of their norm; NaN where nothing asked for them. Of several heads, means.
-Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
-HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
 BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
+MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
@@ -84,10 +81,13 @@ class Run:
     state : State
     rules : list of Stopping
         As they stand after the epochs that are over.
-    epochs : list of Epoch
+    epochs : History
         Those.
-    good, best : State or None
-        What a loss beyond return goes back to, and the state of the best validation score.
+    good : State or None
+        What is gone back to: the state of the epoch that was best by the rule that keeps the best one (`kept`); until there
+        is one, or without such a rule, of the last epoch that was not beyond return, or else of the start.
+    began : ((n_features, S), (K,)) or None
+        The model at the start, where it was not of zeros.
     before : ((n_features, S), (K,)) or None
         The model at the start of the pass, where a rule asks how far it moves.
     seconds : float
@@ -104,9 +104,9 @@ class Run:
 
     state: State
     rules: list = ()
-    epochs: list = field(default_factory=list)
+    epochs: History = field(default_factory=History)
     good: State | None = None
-    best: State | None = None
+    began: tuple | None = None
     before: tuple | None = None
     seconds: float = 0.0
     start: tuple | None = START
@@ -119,13 +119,35 @@ class Run:
         if self.sums is None:
             self.sums = np.zeros((2, len(self.state.b)))
 
-    def next_pass(self, epochs, rules, best, good):
+    def from_here(self, plan):
+        """Keep the model of the start, to compare the end with."""
+        if self.good is None and (self.state.W.any() or self.state.b.any()):
+            self.began = self.state.model(plan)
+
+    @property
+    def kept(self):
+        """The rule whose best epoch `good` is, if there is such a rule and an epoch."""
+        rule = keeping(self.rules)
+        return rule if rule is not None and rule.best < np.inf else None
+
+    def back_to_best(self):
+        """As at the end of an interrupted pass: by its validation score, as far as it is known, the best state is returned."""
+        if self.kept is not None and self.kept.needs == "validation_score":
+            self.state.restore(self.good)
+
+    def next_pass(self, epochs, rules, better):
         """The decisions at the end of a pass, and to the first row of the next."""
-        self.epochs, self.rules, self.best = epochs, rules, best
-        if good:
+        self.epochs, self.rules = epochs, rules
+        if better:
             self.good.restore(self.state)
         self.before, self.start, self.done, self.gathered = None, START, 0, None
         self.sums = np.zeros_like(self.sums)
+
+
+def keeping(rules):
+    """The one of these rules whose best epoch is returned, validation first; or None."""
+    found = [rule for rule in rules if rule.keeps]
+    return max(found, key=lambda rule: rule.needs == "validation_score") if found else None
 
 
 def one_pass(run, plan, table, shuffle):
@@ -253,7 +275,8 @@ def train(
     """
     state, started = run.state, perf_counter() - run.seconds
     run.good = state.copy() if run.good is None else run.good
-    epochs, best, reason, fate = run.epochs, run.best, None, "good"
+    needs = {rule.needs for rule in run.rules} | ({"objective"} if watch else set())
+    epochs, reason, fate, better = run.epochs, None, "good", False
 
     def over():
         return max_seconds is not None and perf_counter() - started > max_seconds
@@ -265,19 +288,21 @@ def train(
 
     try:
         while reason is None:
-            if run.before is None and any(rule.needs == "change" for rule in run.rules):
+            better = False
+            if "change" in needs and run.before is None:
                 run.before = state.model(plan)
             reason = _walk(run, plan, table, shuffle, over, after_a_call)
-            measured = _measured(run, plan, table, score, watch)
-            epochs = [*run.epochs, _epoch(run, plan, started, **measured)]
-            fate = _fate(epochs, plan, table, state) if run.rules else "good"
-            if fate == "diverged":
+            epoch = _epoch(run, plan, table, score, needs, started)
+            epochs, rules = run.epochs.plus(epoch), [rule.copy() for rule in run.rules]
+            fired = [rule for rule in rules if rule.over(epoch)]
+            fate = _fate(epochs, plan, table, state, needs, any(rule.ends for rule in rules))
+            if fate == "diverged" and run.epochs:
                 reason = fate
                 break
-            rules = [copy.copy(rule) for rule in run.rules]
-            fired = [rule for rule in rules if rule.over(epochs[-1])]
-            if any(rule.name == "validation" and rule.improved for rule in rules):
-                best = state.copy()
+            if fate == "diverged":
+                raise Diverged(state.epoch)
+            best = keeping(rules)
+            better = best is not None and best.improved
             cut = fired and _can_cut(state, plan)
             if each is not None and each(state, epochs):
                 reason = "callback"
@@ -291,14 +316,14 @@ def train(
                 run.whole = False
                 if cut:
                     _cut(state, fired)
-                run.next_pass(epochs, rules, best, fate == "good")
+                run.next_pass(epochs, rules, better or (run.kept is None and fate == "good"))
                 run.whole = True
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(epochs) == len(run.epochs):
-            epochs = [*epochs, _epoch(run, plan, started)]
+            epochs = run.epochs.plus(_epoch(run, plan, table, None, frozenset(), started))
     except Diverged as error:
-        fate = reason = "diverged"
+        epochs, fate, reason = run.epochs, "diverged", "diverged"
         if not epochs:
             state.restore(run.good)
             raise Diverged(*error.args, epochs) from None
@@ -307,10 +332,10 @@ def train(
             after_a_call(ending=True)
         except KeyboardInterrupt:
             reason = "interrupted"
-    if fate == "diverged":
+    if reason == "diverged" or (reason != "interrupted" and not better and run.kept is not None):
         state.restore(run.good)
-    if best is not None:
-        state.restore(best)
+    elif not better:
+        run.back_to_best()
     return epochs, reason
 
 
@@ -332,52 +357,57 @@ def _walk(run, plan, table, shuffle, over, after_a_call):
     return None if run.start is None else "max_seconds"
 
 
-def _measured(run, plan, table, score, watch):
-    """What the rules, the user's eyes and the validation set ask for, by columns of the history."""
-    state, before, needs, found = run.state, run.before, {rule.needs for rule in run.rules}, {}
-    if "gradient_norm" in needs:
-        found["objective"], found["gradient_norm"] = measure(table, plan, *state.model(plan))
-    elif watch or "objective" in needs:
-        found["objective"] = objective(table, plan, *state.model(plan))
-    if before is not None:
-        W, b = state.model(plan)
-        moved = np.linalg.norm(W - before[0]) ** 2 + np.linalg.norm(b - before[1]) ** 2
-        size = np.linalg.norm(W) ** 2 + np.linalg.norm(b) ** 2
-        found["change"] = float(np.sqrt(moved / size)) if size > 0 else 0.0
-    if score is not None:
-        found["validation_score"] = score(state)
-    return found
-
-
 def progressive(run, plan):
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
     return sum(lost / weight if weight > 0 else 0.0 for lost, weight in run.sums.T.tolist()) / heads(plan, run.state.b)
 
 
-def _epoch(run, plan, started, **measured):
-    state, loss = run.state, progressive(run, plan)
-    eta = float(plan.eta(max(1.0, state.at["t"][0] - 1)) * state.at["eta_factor"][0])
-    columns = map(measured.get, ("objective", "validation_score", "gradient_norm", "change"), repeat(np.nan))
-    objective, score, norm, change = columns
-    return Epoch(len(run.epochs) + 1, loss, objective, score, eta, norm, change, perf_counter() - started)
+def _epoch(run, plan, table, score, needs, started):
+    """What there is to be told of the pass: what the rules, the user's eyes and the validation set ask for."""
+    state, objective_, norm, change, scored = run.state, np.nan, np.nan, np.nan, np.nan
+    if not needs.isdisjoint((*MEASURED, "change")):
+        W, b = state.model(plan)
+        if "gradient_norm" in needs:
+            objective_, norm = measure(table, plan, W, b)
+        elif "objective" in needs:
+            objective_ = objective(table, plan, W, b)
+        if run.before is not None:
+            moved = np.linalg.norm(W - run.before[0]) ** 2 + np.linalg.norm(b - run.before[1]) ** 2
+            size = np.linalg.norm(W) ** 2 + np.linalg.norm(b) ** 2
+            change = float(np.sqrt(moved / size)) if size > 0 else 0.0
+    if score is not None:
+        scored = score(state)
+    t, factor = state.at["t"].item(), state.at["eta_factor"].item()
+    eta, number = plan.eta(max(1.0, t - 1)) * factor, len(run.epochs) + 1
+    return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
 
 
-def _fate(epochs, plan, table, state):
+def _fate(epochs, plan, table, state, needs, ruled):
     """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in
-    each epoch or is as far again. Losses of bounded slopes come back from there when the steps fall.
+    each epoch or is as far again, or where weights or objective are not finite. Without a rule, only what is not finite
+    ends a training. Losses of bounded slopes come back from far beyond when the steps fall.
     """
-    losses = [np.nanmax([epoch.loss, epoch.objective]) for epoch in epochs[-LASTING:]]
-    if losses[-1] < BEYOND_RETURN:
-        return "good"
-    if not np.isfinite(losses[-1]):
+    last = epochs[-1]
+    unknown = needs.isdisjoint(MEASURED)
+    if not isfinite(last.loss) or (overflowed(state) if unknown else not isfinite(last.objective)):
         return "diverged"
+    top = last.loss if unknown else max(last.loss, last.objective)
+    if top < BEYOND_RETURN or not ruled:
+        return "good"
     far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
-    if losses[-1] < far:
+    rows = epochs.view()[-LASTING:]
+    losses = np.fmax(rows["loss"], rows["objective"]).tolist()
+    if top < far:
         return "good"
     if len(losses) < LASTING or min(losses) < far:
         return "high"
     doubling = all(2 * a < b for a, b in pairwise(losses))
-    return "diverged" if doubling or losses[-1] > BEYOND_RETURN * far else "high"
+    return "diverged" if doubling or top > BEYOND_RETURN * far else "high"
+
+
+def overflowed(state):
+    """Whether a weight or an intercept is not finite."""
+    return first_nonfinite(state.W.ravel()) >= 0 or first_nonfinite(state.b) >= 0
 
 
 def _can_cut(state, plan):

@@ -76,6 +76,10 @@ cdef class Schedule:
     cdef int ready(self) except -1:
         if self.fn is NULL:
             raise TypeError(f"{type(self).__name__} has no function; use one of {sorted(SCHEDULES)}, by name or as an object.")
+        if not self.bound:
+            raise ValueError(
+                f"{self!r} does not know the numbers of a fit: call bind(eta0=..., ...), which returns a copy that does."
+            )
         return 0
 
     def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes, batch_size=1):
@@ -99,10 +103,10 @@ cdef class Schedule:
         Schedule
         """
         cdef Schedule bound = type(self).__new__(type(self))
-        self.ready()
         for name in self.params:
             setattr(bound, name, getattr(self, name))
-        bound.fn, bound.batch_size = self.fn, batch_size
+        bound.fn, bound.bound, bound.batch_size = self.fn, True, batch_size
+        bound.ready()
         bound._set(eta0, alpha, power_t, loss, pass_rows, passes)
         return bound
 
@@ -119,7 +123,7 @@ cdef class Schedule:
         return float(max(1.0, np.ceil(rows / self.batch_size)))
 
     def __call__(self, t):
-        """The step size at step t (array of any shape, counted from 1), of a bound schedule."""
+        """The step size at step t (array of any shape, counted from 1), of a bound schedule; of another a ValueError."""
         cdef Py_ssize_t i
         self.ready()
         t = np.asarray(t, np.float64)

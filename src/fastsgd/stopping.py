@@ -3,16 +3,19 @@
 A rule says by `needs` what has to be measured, and by `over` whether to stop. To add one, write its class here.
 """
 
-import copy
+import sys
 from numbers import Integral, Real
 
 import numpy as np
+
+FOREVER = sys.maxsize  # epochs: the patience of a rule that ends nothing, but has the best weights returned
 
 
 class Stopping:
     """Base of every rule.
 
-    Class attributes: `name`, which goes to `stop_reason_`; `needs`, the column of `history_` it looks at.
+    Class attributes: `name`, which goes to `stop_reason_`; `needs`, the column of `history_` it looks at; `keeps`, whether
+    the weights of its best epoch are returned.
 
     Parameters
     ----------
@@ -23,6 +26,7 @@ class Stopping:
 
     name = None
     needs = None
+    keeps = False
 
     def __init__(self, tol, patience):
         if not (isinstance(tol, Real) and tol >= 0):
@@ -31,9 +35,20 @@ class Stopping:
             raise ValueError(f"{type(self).__name__}: patience must be an integer >= 1, got {patience!r}.")
         self.tol, self.patience = tol, patience
 
+    @property
+    def ends(self):
+        """Whether it ever ends a training."""
+        return self.patience < FOREVER
+
+    def copy(self):
+        """An independent copy."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
     def fresh(self):
         """A copy at the start of a fit."""
-        new = copy.copy(self)
+        new = self.copy()
         new.best, new.waited, new.improved = np.inf, 0, False
         return new
 
@@ -75,13 +90,15 @@ class Stopping:
 class Objective(Stopping):
     """The objective has not fallen by more than `tol` below its least value for `patience` epochs in a row.
 
+    The weights of its least value are returned.
+
     >>> from types import SimpleNamespace
     >>> rule = Objective(tol=0.1, patience=2).fresh()
     >>> [rule.over(SimpleNamespace(objective=v)) for v in (1.0, 0.5, 0.45, 0.44)]
     [False, False, False, True]
     """
 
-    name, needs = "objective", "objective"
+    name, needs, keeps = "objective", "objective", True
 
     def __init__(self, tol=1e-3, patience=5):
         super().__init__(tol, patience)

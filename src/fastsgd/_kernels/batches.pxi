@@ -96,7 +96,7 @@ cdef bint gather_slopes(Layout* L, Heads* H, const floating* values, const index
         moves = 0
         for h in range(K):
             s = weight(T, B.rows[e], h, M.of[(n + e) * K + h])
-            step = s * min(max(M.of[(3 * n + e) * K + h], -1e12), 1e12)
+            step = s * M.of[(3 * n + e) * K + h]  # not clipped: steps that are too long are to overflow
             M.loss_sum[h] += s * M.of[(2 * n + e) * K + h]
             M.weight_sum[h] += s
             B.gb[h] += step

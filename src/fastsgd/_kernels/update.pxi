@@ -8,8 +8,8 @@ cdef extern from "<math.h>" nogil:
 
 
 cdef void sgd(Py_ssize_t n, const floating* g, floating* w, const Rule* R) noexcept nogil:
-    """w <- (1 - eta l2) w - eta g."""
-    cdef floating eta = <floating> (R.eta * R.mean), keep = <floating> max(0.0, 1.0 - R.eta * R.l2)
+    """w <- (1 - eta l2) w - eta g. The factor may be negative: then steps are too long, and it is for the user to be told."""
+    cdef floating eta = <floating> (R.eta * R.mean), keep = <floating> (1.0 - R.eta * R.l2)
     cdef floating most = <floating> (R.eta * R.l1)
     cdef Py_ssize_t k
     if most == 0:

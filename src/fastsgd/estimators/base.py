@@ -22,8 +22,10 @@ from fastsgd.estimators.progress import (
     announced,
     callables,
     checkpoints,
+    stops,
     watchers,
 )
+from fastsgd.history import History
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
@@ -59,14 +61,14 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             if held_out is not None:
                 held_out[3].scaling = table.scaling
         started = perf_counter()
-        ruled = bool(run.rules)
+        ruled = any(rule.ends for rule in run.rules)
         theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._publish(state, plan))
         hooks = self._hooks(theirs, plan)
         if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
 
         def each(state, epochs):
-            return any([bool(hook(state, epochs)) for hook in hooks])
+            return any([stops(hook(state, epochs)) for hook in hooks])
 
         told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
         told += [keeper.between] if keeper else []
@@ -126,7 +128,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         return self
 
     def _note(self, epochs):
-        self.history_ = np.array(epochs, engine.HISTORY)
+        self.history_ = epochs.copy()
         self.n_iter_ = max(1, len(epochs))
 
     def _interrupt(self):
@@ -137,8 +139,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
         if not run.whole or not (run.done or run.epochs):
             return
-        if run.best is not None:
-            run.state.restore(run.best)
+        run.back_to_best()
         with suppress(engine.Diverged):
             self._settle(run.state, plan, in_place=in_place)
             self.stop_reason_ = "error"
@@ -172,7 +173,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
     def _hooks(self, theirs, plan):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
         hooks = [
-            lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), epochs))
+            lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), len(epochs), epochs.view))
             for f in callables(self.callbacks)
         ]
         if theirs is not None:
@@ -181,7 +182,11 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
     def _progress(self, run, plan):
         return Progress(
-            lambda: self._fitted_copy(run.state, plan), run.epochs, rows=run.done, loss=engine.progressive(run, plan)
+            lambda: self._fitted_copy(run.state, plan),
+            len(run.epochs),
+            run.epochs.view,
+            rows=run.done,
+            loss=engine.progressive(run, plan),
         )
 
     def _score(self, held_out, plan):
@@ -270,7 +275,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
-        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else []
+        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
         self.stop_reason_ = "diverged"
         self._note(epochs)
         try:

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.files import ModelFiles
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed
+from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -66,9 +66,10 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
             with one:
                 if self.verbose:
                     self._print(heads, report)
-                progress = Progress(lambda: self._fitted_copy(heads), heads.history, COLUMNS)
-                stop = [bool(hook(progress)) for hook in hooks]
-                return any(stop) | (theirs is not None and theirs[0](lambda: self._model(heads)))
+                history = heads.history
+                progress = Progress(lambda: self._fitted_copy(heads), len(history), lambda: np.array(history, COLUMNS))
+                stop = [stops(hook(progress)) for hook in hooks]
+                return any(stop) | (theirs is not None and stops(theirs[0](lambda: self._model(heads))))
 
         heads = Heads(
             table,

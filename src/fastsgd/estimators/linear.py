@@ -55,8 +55,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
     warm_start : bool, default=False
         `fit` starts from the last coefficients and dual points, if their shapes agree: along a path of alphas.
     callbacks : callable or list of callables, default=None
-        Called after each pass with one argument (epoch, history, estimator); True stops the fit. Those of scikit-learn's
-        protocol (`sklearn.callback`) go to `set_callbacks`.
+        Called after each pass with one argument (epoch, history, estimator); True stops the fit, any other value is
+        ignored. Those of scikit-learn's protocol (`sklearn.callback`) go to `set_callbacks`.
     verbose : int, default=0
         1 prints a line a pass.
 

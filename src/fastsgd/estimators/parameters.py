@@ -142,8 +142,10 @@ class Parameters:
     def _rules(self, held_out):
         """The stopping rules of this fit."""
         if self.stopping is None:
+            if self.tol is None:
+                return [] if held_out is None else stopping.get("validation", 0.0, stopping.FOREVER)
             name = "objective" if held_out is None else "validation"
-            return [] if self.tol is None else stopping.get(name, self.tol, self.n_iter_no_change)
+            return stopping.get(name, self.tol, self.n_iter_no_change)
         rules = stopping.get(self.stopping, self.tol, self.n_iter_no_change)
         if held_out is None and any(rule.needs == "validation_score" for rule in rules):
             raise ValueError("stopping by the validation score needs early_stopping=True, or X_val and y_val in fit.")

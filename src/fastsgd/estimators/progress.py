@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from fastsgd import engine
-
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
@@ -31,18 +29,17 @@ class Progress:
     loss : float
         Their mean loss, each before its own step; NaN at the end of an epoch.
     history : structured array
-        As `history_`, so far.
+        As `history_`, so far; read-only, without a copy.
     estimator : estimator
         A fitted copy, as `fit` would return it now; made when asked for.
     """
 
-    def __init__(self, fitted, epochs, columns=engine.HISTORY, rows=0, loss=np.nan):
-        self.epoch, self._fitted, self._epochs, self._columns = len(epochs), fitted, epochs, columns
-        self.rows, self.loss = rows, loss
+    def __init__(self, fitted, epoch, history, rows=0, loss=np.nan):
+        self.epoch, self._fitted, self._history, self.rows, self.loss = epoch, fitted, history, rows, loss
 
     @property
     def history(self):
-        return np.array(self._epochs, self._columns)
+        return self._history()
 
     @property
     def estimator(self):
@@ -104,6 +101,11 @@ def callables(given):
 def watchers(given):
     """The methods that are called after each kernel call."""
     return [one.between for one in listed(given) if hasattr(one, "between") and not _is_checkpoint(one)]
+
+
+def stops(answer):
+    """Whether what a callback returned ends the fit: True does, and nothing else. Many functions return a number to nobody."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def checkpoints(given):

@@ -35,7 +35,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         Epochs at the most.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
-        n_iter_no_change epochs in a row. None: never; and then the last weights are returned, not the best.
+        n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
+        the last epoch are returned, or of the best score where there is a validation set.
     shuffle : bool, default=True
         A new order of the rows in each epoch.
     verbose : int, default=0
@@ -70,7 +71,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
-        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit. A
+        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit,
+        any other value is ignored. A
         `fastsgd.Checkpoint` writes to a file what is done so far.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as

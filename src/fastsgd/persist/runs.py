@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastsgd import engine
+from fastsgd import engine, history
 from fastsgd.auto import Auto
 from fastsgd.persist.rules import Array, History, Maybe, Record, Value
 from fastsgd.persist.tables import STATE
@@ -28,13 +28,14 @@ class Each:
 
 
 class Epochs(History):
-    """The list of engine.Epoch of which `history_` is made."""
+    """The history.History of which `history_` is made."""
 
     def put(self, name, value, parts):
-        super().put(name, np.array(value, self.dtype), parts)
+        super().put(name, value.view(), parts)
 
     def take(self, name, parts):
-        return [engine.Epoch(*row) for row in super().take(name, parts).tolist()]
+        rows = super().take(name, parts)
+        return history.History(rows, len(rows)) if len(rows) else history.History()
 
 
 class Counters:
@@ -90,9 +91,9 @@ RUN = Record(
     {
         "state": STATE,
         "rules": Counters(),
-        "epochs": Epochs(engine.HISTORY),
+        "epochs": Epochs(history.HISTORY),
         "good": Maybe(STATE),
-        "best": Maybe(STATE),
+        "began": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
         "before": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
         "seconds": Value(float, 0.0),
         "start": Maybe(Each(Value(int, 0, 2**62), Value(int, 0, 2**31 - 2), Value(int, 0, 2**62))),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastsgd import engine
+from fastsgd import history
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
 from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.estimators.base_linear import COLUMNS
@@ -153,7 +153,7 @@ def _sgd(cls, table, **sizes):
     return Model(cls, {**FITTED, **table}, "_state", sizes, _put_sgd, _take_sgd)
 
 
-SGD = {"history_": History(engine.HISTORY), "_state": STATE, "coef_": Coef()}
+SGD = {"history_": History(history.HISTORY), "_state": STATE, "coef_": Coef()}
 INTERCEPT = Array("float", ("K",))
 SOLVED = {
     "history_": History(COLUMNS),
