@@ -120,6 +120,7 @@ def test_a_step_is_along_the_gradient_however_large_eta_times_alpha_is(layout, s
             return wrong - Y * wrong.sum(axis=1, keepdims=True)
 
     W, n = np.zeros((6, Y.shape[1])), 42 if size == "full" else size
+    more = {} if kind in ("one", "several") else dict(classes=range(3))
     for _ in range(2):
         est.partial_fit(LAYOUTS[layout](X.astype(dtype)), target, **more)
         for lo in range(0, 42, n):

@@ -52,7 +52,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
         """
         plan = self._plan(table, passes, False)
-        run = engine.Run(state, self._rules(held_out))
+        run = engine.Run(state, self._rules(held_out, getattr(table, "rows", None) is not None))
         if keeper is not None:
             run = keeper.begin(run, plan, table, held_out)
         score = None if held_out is None else self._score(held_out, plan)

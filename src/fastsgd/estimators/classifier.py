@@ -38,7 +38,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
-        the last epoch are returned, or of the best score where there is a validation set.
+        the last epoch are returned, or of the best score on X_val.
     shuffle : bool, default=True
         A new order of the rows in each epoch.
     verbose : int, default=0

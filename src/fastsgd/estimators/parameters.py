@@ -139,11 +139,12 @@ class Parameters:
         if missing:
             raise ValueError(f"optimizer={self.optimizer!r} searches along the line, and needs {', '.join(missing)}.")
 
-    def _rules(self, held_out):
-        """The stopping rules of this fit."""
+    def _rules(self, held_out, split_off=False):
+        """The stopping rules of this fit; whether the validation rows were split off those given to it."""
         if self.stopping is None:
             if self.tol is None:
-                return [] if held_out is None else stopping.get("validation", 0.0, stopping.FOREVER)
+                # of rows that were split off the last weights are returned, as by scikit-learn
+                return [] if held_out is None or split_off else stopping.get("validation", 0.0, stopping.FOREVER)
             name = "objective" if held_out is None else "validation"
             return stopping.get(name, self.tol, self.n_iter_no_change)
         rules = stopping.get(self.stopping, self.tol, self.n_iter_no_change)
