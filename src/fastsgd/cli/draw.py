@@ -6,8 +6,8 @@ import os
 import numpy as np
 
 import fastsgd
-from fastsgd import engine
 from fastsgd.cli.outputs import NotUnderstood, check_places
+from fastsgd.history import HISTORY
 from fastsgd.persist import disk
 
 
@@ -40,9 +40,7 @@ def _history_of(path):
         return fastsgd.load(path).history_
     with open(path, encoding="utf-8") as file:
         rows = json.load(file).get("history")
-    names = engine.HISTORY.names
+    names = HISTORY.names
     if not isinstance(rows, list) or not rows or any(type(row) is not dict or set(row) != set(names) for row in rows):
         raise ValueError(f"{path} must be what `train --json` prints, with a history of {', '.join(names)}.")
-    return np.array(
-        [tuple(np.nan if row[name] is None else row[name] for name in names) for row in rows], engine.HISTORY
-    )
+    return np.array([tuple(np.nan if row[name] is None else row[name] for name in names) for row in rows], HISTORY)
