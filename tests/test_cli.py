@@ -104,6 +104,86 @@ def test_categories_are_those_of_training(here, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["accuracy"] > 0.9
 
 
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--columns", "a", "--columns", "word"], "--columns a --columns word, in training it was"),
+        (["--n-hashed", "64"], "--n-hashed 64, in training it was 1048576: leave it out"),
+        (["--interactions", "a:word"], "--interactions a:word, in training it was"),
+        (["--categorical", "one-hot"], "--categorical one-hot, in training it was 'hash'"),
+        (["--categorical-features", "a"], "--categorical-features a, in training it was"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_flag_that_contradicts_the_model_is_refused(here, command, flags, said, capsys):
+    assert main([*TRAIN, "--model", "m"]) == 0
+    assert main([command, "test.parquet", "--model", "m", "--target", "late", *flags]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_other_files_are_read_as_those_of_training(here, capsys):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    FRAME[["d", "late", "word", "b", "a"]].to_csv("turned.csv", index=False)
+    for command in ("predict", "evaluate"):
+        printed = []
+        for path in ("all.csv", "turned.csv"):
+            assert main([command, path, "--model", "m", "--target", "late"]) == 0
+            printed.append(capsys.readouterr().out)
+        assert printed[0] == printed[1]
+    text = Path("all.csv").read_text().splitlines()
+    text[2000] = "stray," + text[2000].partition(",")[2]
+    Path("stray.csv").write_text("\n".join(text))
+    for command in ("predict", "evaluate"):
+        assert main([command, "stray.csv", "--model", "m", "--target", "late"]) == 1
+        said = capsys.readouterr().err
+        assert "stray.csv: column 'a' is read as number, and has in row 2001, counting the header, the inv" in said
+        assert "'stray'. In training it was a number" in said
+    FRAME.drop(columns="word").to_csv("lacks.csv", index=False)
+    assert main(["predict", "lacks.csv", "--model", "m"]) == 1
+    assert "--columns: there is no column 'word' in lacks.csv; it has 'a', 'b'" in capsys.readouterr().err
+    assert main([*TRAIN, "--valid", "lacks.csv"]) == 1
+    assert "--columns: there is no column 'word' in lacks.csv" in capsys.readouterr().err
+
+
+def test_svmlight_is_counted_from_where_it_was_in_training(here, capsys):
+    assert main(["train", "all.svm", "--model", "m", "-q"]) == 0 and fastsgd.load("m").reading_["zero_based"] is True
+    X = FRAME[["a", "b", "c", "d"]].to_numpy(copy=True)
+    X[:, 0] = 0
+    dump_svmlight_file(X, FRAME["late"] == "yes", "one.svm")
+    np.save("one.npy", X)
+    for data in ("one.svm", "one.npy"):
+        assert main(["predict", data, "--model", "m", "--output", f"{data}.npy"]) == 0
+    assert np.array_equal(np.load("one.svm.npy"), np.load("one.npy.npy"))
+    assert main(["predict", "one.svm", "--model", "m", "--zero-based", "false"]) == 1
+    assert "--zero-based false, in training it was True" in capsys.readouterr().err
+
+
+def test_remedies_are_flags(here, capsys):
+    FRAME.assign(zip="01234", gone=np.nan, day=pd.Timestamp("2024-02-29"), text="a\nb").to_parquet("odd.parquet")
+    pd.read_parquet("odd.parquet").drop(columns=["gone", "day"]).to_csv("odd.csv", index=False)
+    train = ["train", "odd.parquet", "--target", "late", "--model", "m", "-q", "--columns", "a"]
+    assert main([*train, "--columns", "gone"]) == 1
+    assert "Set --fill-null 0.0 (or the column's mean)" in capsys.readouterr().err
+    assert main([*train, "--columns", "gone", "--fill-null", "0.0"]) == 0
+    assert main([*train, "--columns", "day"]) == 1
+    said = capsys.readouterr().err
+    assert "Leave it out (--columns), or take it as a category (--categorical-features day)" in said
+    assert main([*train, "--columns", "day", "--categorical-features", "day"]) == 0
+    assert main([*train, "--columns", "word", "--categorical", "error"]) == 1
+    assert "Leave it out (--columns), or set --categorical hash or 'one-hot'" in capsys.readouterr().err
+    assert main(["train", "odd.csv", "--target", "late", "--columns", "zip", "--model", "m", "-q"]) == 0
+    said = capsys.readouterr().err
+    assert "column 'zip' has numbers with leading zeros, such as '01234'" in said
+    assert "name it in --categorical-features ('zip'), or give its type in --column-types as string" in said
+    for flags in (["--categorical-features", "zip"], ["--column-types", "zip:string"], ["--column-types", "zip:int64"]):
+        assert main(["train", "odd.csv", "--target", "late", "--columns", "zip", "--model", "m", "-q", *flags]) == 0
+        assert "leading zeros" not in capsys.readouterr().err
+    assert main(["train", "odd.csv", "--target", "late", "--block-bytes", "10"]) == 1
+    assert "must fit in --block-bytes 10: raise it" in capsys.readouterr().err
+    assert main(["train", "all.svm", "--alpha", "-1"]) == 1
+    assert "--alpha" in capsys.readouterr().err
+
+
 def test_numbers(here, capsys):
     assert main(["train", "X.npy", "--target", "y.npy", "--loss", "squared_error", "--model", "m", "--quiet"]) == 0
     assert isinstance(fastsgd.load("m"), SGDRegressor)

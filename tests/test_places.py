@@ -47,7 +47,7 @@ def test_what_is_not_finite_is_found_by_its_file_and_row(kind, part, value, est,
         else:
             {"parquet": pq.write_table, "arrow": write_arrow, "csv": pc.write_csv}[kind](table, path)
     name = f"{part}1.npy" if kind == "npy" else f"1.{kind}"
-    where = r":8:" if kind == "svmlight" else r".*(\bat (row )?7\b|Row #9:)"
+    where = r":8:" if kind == "svmlight" else r".*(\bat (row )?7\b|row 9,)"
     column = {"svmlight": "nan|inf", "npy": "column 2"}.get(kind, "'c'") if part == "X" else ""
     for memory in (3000, "256MB"):  # in several buffers, and in one
         if memory == 3000 and isinstance(est, LinearRegressor):
@@ -107,14 +107,14 @@ def test_a_csv_file_that_lacks_a_column_of_the_first(tmp_path):
     with gzip.open(tmp_path / "3.csv.gz", "wt") as file:
         file.write("a,y\n1,1\n")
     assert from_csv(tmp_path, target="y", columns=["a"]).n_features == 1
-    with pytest.raises(ValueError, match=r"3.csv.gz has no column \['b'\]. All files must"):
+    with pytest.raises(ValueError, match=r"3.csv.gz has no column 'b', it has .* All files must"):
         from_csv(tmp_path, target="y")
 
 
 def test_a_batch_with_other_columns_than_the_first():
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "word": ["x", "y"]})
-    for names, words in ((["b", "a"], r"batch 1 has the columns \['b', 'a'\], the first has \['a', 'b'\]"),):
+    for names, words in ((["b", "a"], "batch 1 has other columns than the first: 'b' in place of 'a'"),):
         source = from_batches(lambda names=names: iter([(table[["a", "b"]], [0, 1]), (table[names], [0, 1])]))
         with pytest.raises(ValueError, match=words):
             SGDClassifier().fit(source)

@@ -11,8 +11,9 @@ OTHERS = {
     "y_val": "--valid-target",
     "resume_from": "--resume",
 }  # arguments with flags of other names
+NO_WORDS = "alpha", "eta0", "tol"  # of English, as all with an underscore
 BUFFERED = re.compile(r" \(`buffered`\)|`buffered`")
-VALUE = r"""'[^']*'|"[^"]*"|\[[^\]]*\]|\{[^}]*\}|[-+\w]+(?:\.\w+)*"""
+VALUE = r"""'[^']*'|"[^"]*"|\[(?:[^][]|\[[^]]*\])*\]|\{[^}]*\}|[-+\w]+(?:\.\w+)*"""
 
 
 def in_flags(text):
@@ -26,9 +27,10 @@ def in_flags(text):
     kinds = {name: kind for name, (kind, _) in parameters().items()} | dict.fromkeys(READING, str)
     kinds |= dict.fromkeys(OTHERS, str)
     names = "|".join(sorted(kinds, key=len, reverse=True))
-    own = "|".join(name for name in kinds if "_" in name)  # which are no words of English
+    own = "|".join(name for name in kinds if "_" in name or name in NO_WORDS)
     pattern = re.compile(
-        rf"""(?P<quoted>(?<![\w=])'[^']*'(?!\w)|(?<![\w=])"[^"]*")"""
+        rf"""The '(?P<theirs>{names})' parameter of \w+(?= must )"""  # as scikit-learn has it
+        rf"""|(?P<quoted>(?<![\w=])'[^']*'(?!\w)|(?<![\w=])"[^"]*")"""
         rf"""|(?<![\w/.-])(?P<given>{names})=(?P<value>{VALUE})?"""
         rf"""|(?:^|(?<=[.:] ))(?P<first>{names})(?=: | must )"""
         rf"""|(?<![\w/.=-])(?P<bare>{own})(?![\w/=]|\.\w)"""
@@ -37,7 +39,7 @@ def in_flags(text):
     def put(found):
         if found["quoted"]:
             return found["quoted"]
-        name = found["given"] or found["first"] or found["bare"]
+        name = found["theirs"] or found["given"] or found["first"] or found["bare"]
         flag = OTHERS.get(name, f"--{name.replace('_', '-')}")
         return flag if found["value"] is None else _with(flag, found["value"], kinds[name])
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.reading import difference
 from fastsgd.sources.sparse import sound_csr
 
 
@@ -41,7 +42,7 @@ class Batches(Source):
         names = getattr(_parts(batch)[0], "columns", None)
         if names is not None and (names := [str(name) for name in names]) != self.feature_names:
             raise ValueError(
-                f"batch {number} has the columns {names[:10]}, the first has {(self.feature_names or [])[:10]}."
+                f"batch {number} has other columns than the first: {difference(names, self.feature_names or [])}."
             )
         try:
             return _rows(batch)

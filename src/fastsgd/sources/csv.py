@@ -23,6 +23,7 @@ CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
 ADVICE = {  # by what pyarrow says
     "straddl": ". A row must fit in block_bytes={0}: raise it, or look for a quote that is never closed.",
+    "or block: cannot infer": ". The header must fit in block_bytes={0}: raise it.",
     "columns, got": ". Is {1} that of the file?",
 }
 TYPES = "The types of columns follow from the first block_bytes={}; give that of this one in column_types."

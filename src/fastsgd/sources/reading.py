@@ -22,10 +22,14 @@ def as_in_fit(estimator, source):
             raise ValueError(f"the source has {found} features where the data of fit had {wide}: its columns differ.")
     names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
     if names is not None and own is not None and list(names) != list(own):
-        odd = next((pair for pair in zip(own, names, strict=False) if pair[0] != pair[1]), None)
-        words = f"{len(names)} in place of {len(own)}" if odd is None else f"{odd[1]!r} in place of {odd[0]!r}"
-        raise ValueError(f"the source has other features than those of fit: {words}.")
+        raise ValueError(f"the source has other features than those of fit: {difference(names, own)}.")
     return source
+
+
+def difference(names, own):
+    """The first of some names that is not as it should be, in words."""
+    odd = next((pair for pair in zip(names, own, strict=False) if pair[0] != pair[1]), (len(names), len(own)))
+    return f"{odd[0]!r} in place of {odd[1]!r}"
 
 
 def merged(reading, given):
