@@ -198,7 +198,7 @@ def test_the_bound_of_softmax_holds_at_any_point():
     best = LinearClassifier(alpha=1e-2, multi_class="multinomial", tol=1e-8, random_state=0).fit(X, code, S)
     least = best.history_["objective"][-1]
     F = softmax.Objective(table, 4, 1e-2, True)
-    at = np.append((best.coef_ * F.frame.scale).T, best.intercept_ + best.coef_ @ F.frame.centre)
+    at = F.join(*F.frame.inward(best.coef_.T, best.intercept_))
     for size in (0.0, 1e-4, 1e-2, 1.0):
         value = F(at + size * rng.standard_normal(len(at)))[0]
         assert F.bound <= least * (1 + 1e-9) <= value * (1 + 2e-9)

@@ -114,6 +114,26 @@ def test_a_constant_column_costs_softmax_no_certificate(penalty):
     assert est.stop_reason_ == ("certified" if penalty else "estimated")
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-30, 1e5])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_softmax_is_certified_whatever_the_unit_of_a_column(size, layout):
+    A, y = np.column_stack([X[:, 0] * size, X[:, 1:]]), np.digitize(Y + RNG.logistic(size=400), [-1.0, 1.0])
+    est = LinearClassifier(multi_class="multinomial", alpha=1e-3, random_state=0).fit(LAYOUTS[layout](A), y)
+    assert est.stop_reason_ == "certified" and est.history_["objective"][-1] < 0.95 * np.log(3)
+
+
+def test_softmax_of_separable_classes_ends_near_zero():
+    y = np.digitize(X[:, 0], [-0.5, 0.5])
+    A = X[abs(abs(X[:, 0]) - 0.5) > 0.1]
+    y = y[abs(abs(X[:, 0]) - 0.5) > 0.1]
+    est = LinearClassifier(multi_class="multinomial", penalty=None, random_state=0, max_iter=5000).fit(A, y)
+    assert (
+        est.stop_reason_ in ("precision", "estimated")
+        and est.history_["objective"][-1] < 1e-6
+        and est.score(A, y) == 1.0
+    )
+
+
 @pytest.mark.parametrize("size", [1e-200, 1e-150, 1e-30, 1e30, 1e150])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_column_in_any_unit_is_learnt(size, layout):

@@ -95,7 +95,9 @@ class Heads:
 
     def _run(self):
         if self.loss.coupled:
-            report = self._report(0)
+            usual = np.log(self.K)  # the loss of zero weights; no other is negative
+            report = self._report(0, ROUNDING * usual, 0.0)
+            report.slack = SLACK[self.table.X.dtype.itemsize] * usual
             try:
                 softmax.softmax(self, report)
                 self.end(report)

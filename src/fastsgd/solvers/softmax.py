@@ -1,5 +1,7 @@
 """Softmax regression: dual coordinate ascent where L2 is strong, else L-BFGS of SciPy, in coordinates of one size."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import special
 from scipy.optimize import minimize
@@ -45,9 +47,12 @@ def softmax(heads, report):
     most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
     seen = []
 
-    def fall():
-        """What is left of F, about."""
-        return seen[-FALL] - seen[-1] if len(seen) >= FALL and not heads.l2 else np.inf
+    def left(x=None, slope=None):
+        """What is left of F, about: what the last iterations brought; at its end, what the slopes promise at most near x."""
+        if heads.l2:
+            return np.inf
+        fall = seen[-FALL] - seen[-1] if len(seen) >= FALL else np.inf
+        return fall if x is None else min(fall, float(abs(slope) @ (1.0 + abs(x))))
 
     def each(intermediate_result):
         x, value = intermediate_result.x, float(intermediate_result.fun)
@@ -57,25 +62,28 @@ def softmax(heads, report):
             F(x)
         bound, aim = F.bound, heads.tol * abs(value)
         if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
-            F(np.append(U, b + F.step))
+            F(F.join(U, b + F.step))
             bound = max(bound, F.bound)
-        if report(Step(U, b, value, bound, fall())):
+        if report(Step(U, b, value, bound, left())):
             raise _Over
         if len(seen) >= most:
-            raise _Enough(np.append(U, b))
+            raise _Enough
 
-    start = np.append(*F.frame.inward(heads.W, heads.b))
+    start = F.join(*F.frame.inward(heads.W, heads.b))
     never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
-        value, _ = F(found.x)
-        U, b = F.split(found.x)
-        report(Step(U, b, value, F.bound, fall(), stuck=True))
+        value, slope = F(found.x)
+        end = Step(*F.split(found.x), value, F.bound, left(found.x, slope), stuck=newton is None)
+        if report(end):
+            return
     except _Over:
-        pass
-    except _Enough as enough:
-        u, b = newton.split(enough.args[0])
-        descend(newton, u, b, report, newton.hessian(u, b))
+        return
+    except _Enough:
+        end = report.best
+    *_, over = descend(newton, end.u.ravel(), end.b, report, newton.hessian(end.u.ravel(), end.b))
+    if not over:
+        report(replace(report.best, stuck=True))
 
 
 def ascend(F, heads, report):
@@ -127,7 +135,7 @@ def ascend(F, heads, report):
 
 
 class Objective:
-    """F and its gradient at x = (U, b), and a lower bound of min F from the same pass.
+    """F and its gradient at x = (U / unit, b), and a lower bound of min F from the same pass.
 
     With q the softmax of each row, p a distribution for all, and 0 <= t <= 1 so that the mean of (1 - t) q + t p is that of
     y, the dual objective there is at least ::
@@ -152,6 +160,7 @@ class Objective:
         self.table, self.K, self.intercept = table, K, intercept
         self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept)
         self.l2 = self.frame.penalties[1]
+        self.unit = 0.5 / np.sqrt(0.25 + self.l2)  # of x in U: the curvature is of one size, however strong L2 is
         n, d = table.X.shape
         self.rows = max(64, VALUES // (K + (0 if table.sparse else d)))
         self.at, self.bound = None, -np.inf
@@ -206,8 +215,13 @@ class Objective:
         return (G - np.outer(g, self.frame.centre)) * self.frame.inverse / self.frame.n
 
     def split(self, x):
+        """(U, b) of x."""
         d = self.frame.d
-        return x[: d * self.K].reshape(d, self.K), x[d * self.K :]
+        return x[: d * self.K].reshape(d, self.K) * self.unit[:, None], x[d * self.K :]
+
+    def join(self, U, b):
+        """x of (U, b)."""
+        return np.append(U / self.unit[:, None], b)
 
     def rounded(self, U, b):
         """(W, b) as the user gets them."""
@@ -222,6 +236,7 @@ class Objective:
         loss = (self._sparse if self.table.sparse else self._dense)(W, b)[0]
         return loss / self.frame.n + penalties.value(W, 0.0, self.frame.l2)
 
+    @np.errstate(over="ignore", invalid="ignore")  # too far
     def __call__(self, x):
         n = self.frame.n
         U, b = self.split(x)
@@ -236,7 +251,7 @@ class Objective:
         if self.intercept and np.isfinite(B).all():
             self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
         value = loss / n + 0.5 * float((self.l2[:, None] * U * U).sum())
-        return value, np.append(r, slope if self.intercept else np.zeros(self.K))
+        return value, np.append(r * self.unit[:, None], slope if self.intercept else np.zeros(self.K))
 
     def _sparse(self, W, shift):
         """Sums over all rows at W (d, K): loss, entropy, (q - y) x', q, q q'."""
