@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,71 @@ def test_progress_knows_the_rows_that_were_counted(here):
     SGDClassifier("log_loss", max_iter=3, tol=None, random_state=0, callbacks=[bar]).fit(source)
     assert seen[-1]["completed"] == seen[-1]["total"] == 3 * N and seen[-1]["epoch"] == 3
     assert [fields["completed"] for fields in seen] == sorted(fields["completed"] for fields in seen)
+
+
+# ---------------------------------------------------------------- what stands in place of "auto"
+@pytest.fixture
+def three(here):
+    """Three classes, on columns of very different scale; their log-loss with the best constant is 1.1."""
+    g = np.random.default_rng(0)
+    X = g.standard_normal((1500, 4))
+    np.save("X.npy", X * [1e-3, 1.0, 30.0, 1e3])
+    np.save("y.npy", (X[:, :3] * 3 + g.gumbel(size=(1500, 3))).argmax(axis=1))
+    return ["train", "X.npy", "--target", "y.npy", "--model", "m", "--json"]
+
+
+@pytest.mark.parametrize("together", ["multinomial", "crammer_singer"])
+def test_classes_trained_together_learn_without_a_step_size_to_tune_and_it_is_said_how(three, together, capsys):
+    assert main([*three, "--multi-class", together]) == 0
+    said = capsys.readouterr()
+    assert (
+        "note: --learning-rate auto does not go with --multi-class; in its place: --learning-rate constant" in said.err
+    )
+    assert "--optimizer adagrad, --eta0 0.1, --standardize" in said.err
+    assert json.loads(said.out)["learning_rate"] == "constant"
+    est = fastsgd.load("m")
+    assert est.score(np.load("X.npy"), np.load("y.npy")) > 0.8 and est.multi_class == together
+    assert main([*three, "--multi-class", together, "--no-standardize", "--eta0", "0.01", "--average", "true"]) in (
+        0,
+        1,
+    )
+    assert "in its place: --learning-rate optimal, --optimizer sgd, --eta0 0.01" in capsys.readouterr().err
+
+
+def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
+    for flag in (["--multi-class", "ovr"], ["--average", "false"], ["--batch-size", "1"], []):
+        assert main([*three, *flag]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["learning_rate"] == "auto" and "note" not in said.err
+    assert main([*three, "--optimizer", "adam"]) == 0
+    assert "--learning-rate auto does not go with --optimizer; in its place: --learning-rate" in capsys.readouterr().err
+    assert main([*three, "--multi-class", "multinomial", "--learning-rate", "auto"]) == 1
+    assert "error: --learning-rate auto needs --multi-class ovr" in capsys.readouterr().err
+
+
+def test_a_training_that_diverges_is_an_error_and_the_old_model_stays(three, capsys):
+    assert main(three) == 0
+    before = Path("m").read_bytes()
+    steps = ["--learning-rate", "constant", "--eta0", "1e9", "--loss", "squared_error", "--task", "classification"]
+    assert main([*three, *steps]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["stop_reason"] == "diverged"
+    assert "warning: The fit diverged" in said.err and "error: the training diverged" in said.err
+    assert Path("m").read_bytes() == before and fastsgd.load("m.diverged").stop_reason_ == "diverged"
+
+
+def test_valid_keeps_the_best_weights_whatever_tol_is(here):
+    steps = ["--learning-rate", "constant", "--eta0", "0.5", "--max-iter", "8", "--loss", "log_loss"]
+    for tol in ([], ["--tol", "none"], ["--tol", "1e-3", "--n-iter-no-change", "100"]):
+        command = ["train", "train.parquet", *TRAIN[2:], *steps, *tol, "--valid", "test.parquet", "--model", "m", "-q"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert main(command) == 0
+        est = fastsgd.load("m")
+        scores = est.history_["validation_score"]
+        test = sources.from_parquet("test.parquet", target="late", columns=["a", "b", "word"])
+        assert scores.argmax() < len(scores) - 1  # the last is another one
+        assert abs(est.score(test) - scores.max()) < 1e-12
 
 
 # ---------------------------------------------------------------- what is written

@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Linear and logistic models by stochastic gradient descent, on files of any size.",
 )
 INTERRUPTED = 130
+DIVERGED = ".diverged"  # behind the name of a model that may be worse than none: an old one stays
 EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}  # package to the extra that brings it
 Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
@@ -123,14 +124,19 @@ def train(
     """Train a model on files, in bounded memory.
 
     Where --learning-rate is not given it is "auto", which has nothing to tune and needs no scaled columns, and one pass is
-    made over the rows.
+    made over the rows. What stands in its place where it does not go with another flag is said. A training that diverges
+    is an error, and its model is written to another file, with .diverged behind the name.
     """
-    est = estimator(params, task)
-    previous = None if checkpoint is None else os.path.realpath(checkpoint) + ".previous"
-    check_places(
-        {"--model": model, "--checkpoint": checkpoint, "the one before of --checkpoint": previous},
-        _read(data, reading) | {"--valid": valid or [], "--valid-target": _npy(valid_target)},
-    )
+    est, said = estimator(params, task)
+    est._check_params()
+    if said is not None:
+        ERR.print(f"note: {said}", markup=False)
+    written = {"--model": model, "--checkpoint": checkpoint}
+    written |= {
+        "what diverges of --model": model and model + DIVERGED,
+        "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
+    }
+    check_places(written, _read(data, reading) | {"--valid": valid or [], "--valid-target": _npy(valid_target)})
     source, held_out = open_source(data, reading), None
     if valid:
         held_out = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
@@ -156,9 +162,13 @@ def train(
             raise
         raise ValueError(f"{error} To predict a number: --task regression.") from None
     est.set_params(callbacks=None)
+    diverged = est.stop_reason_ == "diverged"
+    model = model and model + DIVERGED * diverged
     if model is not None:
         est.save(model)
     _report(est, source, model, quiet, as_json)
+    if diverged:
+        raise ValueError("the training diverged: a warning above says how far, and what helps.")
 
 
 def _read(data, reading):
@@ -197,6 +207,7 @@ def _report(est, source, model, quiet, as_json):
         "rows": source.n_rows,
         "features": est.n_features_in_,
         "epochs": est.n_iter_,
+        "learning_rate": str(est.learning_rate),
         "stop_reason": est.stop_reason_,
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"][-1]),
