@@ -1,5 +1,7 @@
 """What pytest has to know before it collects."""
 
+import signal
+
 import pytest
 import sklearn
 
@@ -15,3 +17,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not BEHAVES_AS_1_9 and item.get_closest_marker("sklearn19"):
             item.add_marker(pytest.mark.skip(reason="compares with scikit-learn 1.9"))
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT raises KeyboardInterrupt, as in a terminal; a shell that runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -381,7 +381,7 @@ def test_a_fit_that_diverged(tmp_path):
 
 # ---------------------------------------------------------------- Ctrl-C
 @pytest.mark.parametrize("early", [False, True])
-def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch):
+def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch, ctrl_c):
     est, sweep, count = SGDRegressor(early_stopping=early, **FEW), arrays.Table.sweep, itertools.count()
 
     def struck(table, *args):
@@ -400,7 +400,7 @@ def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch)
     assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == whole
 
 
-def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch):
+def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch, ctrl_c):
     est, sweep, count = SGDRegressor(**FEW), arrays.Table.sweep, itertools.count()
 
     def struck(table, *args):

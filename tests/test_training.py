@@ -321,7 +321,7 @@ def signal_strike(progress):
 
 @pytest.mark.parametrize("how", [strike, signal_strike])
 @EVERY
-def test_ctrl_c_leaves_a_fitted_estimator(cls, how):
+def test_ctrl_c_leaves_a_fitted_estimator(cls, how, ctrl_c):
     X, y, *_ = split(cls)
     est = cls(callbacks=how, tol=None, max_iter=100, random_state=0)
     with pytest.raises(KeyboardInterrupt):
@@ -333,13 +333,13 @@ def test_ctrl_c_leaves_a_fitted_estimator(cls, how):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_ctrl_c_at_any_moment(layout):
+def test_ctrl_c_at_any_moment(layout, ctrl_c):
     X, y, _ = rows(2000)
     X = LAYOUTS[layout](X)
     for wait in (0.02, 0.05, 0.08):
         timer = threading.Timer(wait, _thread.interrupt_main)
         start = lambda progress, timer=timer: timer.start() if progress.epoch == 1 else None  # noqa: E731
-        est = SGDRegressor(tol=None, max_iter=10**9, average=True, penalty="l1", callbacks=start)
+        est = SGDRegressor(tol=None, max_iter=10**9, average=True, penalty="l1", callbacks=start, max_seconds=60)
         with pytest.raises(KeyboardInterrupt):
             est.fit(X, y)
         timer.join()

@@ -135,6 +135,11 @@ class Run:
         if self.kept is not None and self.kept.needs == "validation_score":
             self.state.restore(self.good)
 
+    @property
+    def begun(self):
+        """Whether a kernel call of this pass has changed the state, be it a moment ago."""
+        return bool(self.sums.any())
+
     def next_pass(self, epochs, rules, better):
         """The decisions at the end of a pass, and to the first row of the next."""
         self.epochs, self.rules = epochs, rules

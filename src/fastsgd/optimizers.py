@@ -314,11 +314,10 @@ class FTRL(Optimizer):
     def closed(self, l1, l2, average):
         return not (average and (l1 or l2))
 
-    def start(self, plan, W, b, t):
-        """The z of weights W and intercepts b, where n is 0."""
-        l1, l2 = self.lambda1 + (t - 1) * plan.l1, self.lambda2 + (t - 1) * plan.l2
-        rate = self.beta / plan.eta(t)
-        return -W * (rate + l2) - np.sign(W) * l1, -b * rate
+    def z(self, plan, w, n, t, penalised=True):
+        """The z of weights w, or of intercepts, which have no penalty, before step t."""
+        l1, l2 = (self.lambda1 + (t - 1) * plan.l1, self.lambda2 + (t - 1) * plan.l2) if penalised else (0.0, 0.0)
+        return -w * ((self.beta + np.sqrt(n)) / plan.eta(t) + l2) - np.sign(w) * l1
 
 
 OPTIMIZERS = {

@@ -12,6 +12,7 @@ SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n
 
 CARRY_ROWS = kernels.CARRY_ROWS
 COPIED = np.ndarray, Auto
+CHANGING = "W", "b", "b_avg", "A", "Q", "last", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
 
 class Gathered:
@@ -107,8 +108,11 @@ class State:
 
     def copy(self):
         """An independent copy."""
-        new = State.__new__(State)
-        new.__dict__ = {name: x.copy() if isinstance(x, COPIED) else x for name, x in vars(self).items()}
+        new, parts = State.__new__(State), vars(self).copy()
+        for name in CHANGING:
+            if parts.get(name) is not None:
+                parts[name] = parts[name].copy()
+        new.__dict__ = parts
         return new
 
     def restore(self, other):
@@ -121,6 +125,50 @@ class State:
             else:
                 setattr(self, name, x.copy() if isinstance(x, COPIED) else x)
 
+    @property
+    def t(self):
+        """The number of the next step, from 1."""
+        return float(self.at["t"][0] if self.auto is None else self.auto.at["t"][0] + 1)
+
+    def put(self, plan, W, b):
+        """Weights (n_features, K) and intercepts (K,) that a user gives take the place of the model's; NaN: none given.
+
+        Such a weight is its own average, and owes no penalty; its slots stay, but those of which it is a function. Where
+        all weights are given, averages and L1 begin anew.
+        """
+        if self.auto is not None and not plan.auto:
+            self._leave_auto(plan)
+        if self.auto is not None:
+            raise ValueError(
+                "learning_rate='auto' can't go on from coefficients that it did not find itself: leave coef_ and intercept_ "
+                "as they are, or call set_params with another learning_rate, which goes on from them."
+            )
+        at, dtype, some, given = self.at[0], self.W.dtype, ~np.isnan(W), ~np.isnan(b)
+        if some.all():
+            self._begin_anew(plan)
+        if self.Q is not None:
+            self._settle(plan)
+            not_zero = some & (W != 0)
+            self.Q[:, : len(b)][not_zero] = (-at["u"] * np.sign(W[not_zero])).astype(dtype)
+        own = (W / at["scale"]).astype(dtype)[some]
+        self.W[:, : len(b)][some] = own
+        if self.A is not None:
+            self.A[:, : len(b)][some] = at["avg_n"] * W[some] - at["avg_a"] * own
+        self.b[given] = self.b_avg[given] = b[given]
+        if self.mb is not None and self.optimizer.name == "ftrl":
+            z = self.optimizer.z(plan, np.nan_to_num(W), self.v[:, : len(b)], at["t"])
+            self.m[:, : len(b)][some] = z[some]
+            self.mb[:] = self.optimizer.z(plan, self.b, self.vb, at["t"], penalised=False)
+
+    def _begin_anew(self, plan):
+        """Averages and L1 as before the first step; the weights are worth nothing afterwards."""
+        if plan.average and self.at["avg_n"][0] > 0:
+            self.b = self.b_avg.copy()
+        if self.A is not None:
+            self.A[:] = 0
+        self.Q, self.last, self.soft, self.owing = None, None, False, False
+        self.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
+
     def prepare(self, plan, sparse):
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
         if getattr(self.optimizer, "line_search", False) and not plan.line_search:
@@ -130,9 +178,8 @@ class State:
         if plan.auto:
             self._prepare_auto(plan, sparse)
             return
-        if self.auto is not None:  # another schedule goes on from the model
-            self.W, self.b = self.model(plan)
-            self.auto, self.A = None, np.zeros_like(self.W) if plan.average else None
+        if self.auto is not None:
+            self._leave_auto(plan)
         if plan.plain:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
@@ -159,13 +206,20 @@ class State:
             self.auto.records = aligned(self.auto.records)
         self.optimizer = plan.optimizer
 
+    def _leave_auto(self, plan):
+        """Another schedule goes on from the model."""
+        self.W, self.b = self.model(plan)
+        self.auto, self.A = None, np.zeros_like(self.W) if plan.average else None
+
     def _new_slots(self, plan):
         self.at["since"] = self.at["t"] - 1
         self.mb, self.vb = np.zeros_like(self.b), np.zeros_like(self.b)
         self.m, self.v = (np.zeros_like(self.W) if name in plan.slots else None for name in ("m", "v"))
         if plan.slots and plan.optimizer.name == "ftrl":
             # the z whose weights these are
-            self.m[:], self.mb[:] = plan.optimizer.start(plan, self.W, self.b, self.at["t"][0])
+            t = self.at["t"][0]
+            self.m[:] = plan.optimizer.z(plan, self.W, self.v, t)
+            self.mb[:] = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
 
     def _fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from."""

@@ -30,7 +30,7 @@ from fastsgd.sources.base import Source
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
@@ -79,7 +79,7 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
         try:
             with keeper or nullcontext():
-                epochs, self.stop_reason_ = self._best_of(
+                epochs, reason = self._best_of(
                     self.n_init,
                     run,
                     plan,
@@ -93,14 +93,13 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
                     between=between if told else None,
                 )
             if keeper is not None and keeper.struck:
-                self.stop_reason_ = "interrupted"
-            self._settle(state, plan)
+                reason = "interrupted"
+            self._settle(state, plan, **_noted(epochs, reason))
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
             self._keep(run, plan)
             raise
-        self._note(epochs)
         if theirs is not None:
             theirs[1]()
         self._interrupt()
@@ -109,27 +108,27 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
 
-    def _train_once(self, table, state):
-        """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts."""
+    def _train_once(self, table, start=None):
+        """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts.
+
+        The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step.
+        """
         plan = self._partial_plan(table)
-        if self.standardize:
-            self._standardise(table, state, plan)
-        run = engine.Run(state)
+        start = self._resume(plan) if start is None else start
+        run = engine.Run(start.copy(), good=None if self.standardize else start)
         try:
-            epochs, self.stop_reason_ = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
-            self._settle(state, plan, in_place=True)
+            if self.standardize:
+                self._standardise(table, run.state, plan)
+            epochs, reason = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
+            state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
+            self._settle(state, plan, in_place=True, **_noted(epochs, reason))
         except engine.Diverged as error:
-            self._diverged(error, table, state, plan)
-        except BaseException:  # of a source
+            self._diverged(error, table, run.state, plan)
+        except BaseException:  # of a source, a signal's handler, no memory
             self._keep(run, plan, in_place=True)
             raise
-        self._note(epochs)
         self._interrupt()
         return self
-
-    def _note(self, epochs):
-        self.history_ = epochs.copy()
-        self.n_iter_ = max(1, len(epochs))
 
     def _interrupt(self):
         if self.stop_reason_ == "interrupted":
@@ -137,13 +136,11 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 
     def _keep(self, run, plan, in_place=False):
         """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
-        if not run.whole or not (run.done or run.epochs):
+        if not (run.done or run.epochs or run.begun):
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._settle(run.state, plan, in_place=in_place)
-            self.stop_reason_ = "error"
-            self._note(run.epochs)
+            self._settle(run.state, plan, in_place=in_place, **_noted(run.epochs, "error"))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
@@ -276,15 +273,14 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
     def _diverged(self, error, table, state, plan):
         """Keep the last good model, say which columns are to blame, raise."""
         epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
-        self.stop_reason_ = "diverged"
-        self._note(epochs)
+        found = _noted(epochs, "diverged")
         try:
-            self._settle(state, plan)
+            self._settle(state, plan, **found)
         except engine.Diverged:
             zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
-            self._settle(state, plan)
+            self._settle(state, plan, **found)
         scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
@@ -328,3 +324,8 @@ class BaseSGD(CallbackSupportMixin, ModelFiles, Fitted, Parameters, BaseEstimato
 def _takes_weights(scorer):
     found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
+
+
+def _noted(epochs, reason):
+    """What a training leaves beside the model."""
+    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}

@@ -332,7 +332,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         """
         self._check_params()
         keeper, random_state = self._keeper(resume_from)
-        before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
+        before = self._to_start_from() if self.warm_start else (None, None)
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         soft = self._learn_classes(y)
         table = self._table(X, y, s, soft)
@@ -394,10 +394,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         if first:
             self.classes_ = labels
             self._class_weight = self._weigh(labels)
-            state = self._new_state(X, len(self._heads()), None, None)
-        else:
-            if self.class_weight != "balanced":
-                self._class_weight = self._weigh(self.classes_)
-            state = self._resume(X)
-        table = self._table(X, y, s, self._soft(y))
-        return self._train_once(table, state)
+            state = self._new_state(X, len(self._heads()), *self._to_start_from())
+        elif self.class_weight != "balanced":
+            self._class_weight = self._weigh(self.classes_)
+        return self._train_once(self._table(X, y, s, self._soft(y)), state if first else None)

@@ -1,5 +1,7 @@
 """Fitted estimators as files."""
 
+import copy
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model._base import SparseCoefMixin
@@ -20,6 +22,10 @@ class ModelFiles(SparseCoefMixin):
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
         self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
         return self
+
+    def _snapshot(self):
+        """A copy that holds still, whatever another thread does to the estimator."""
+        return copy.copy(self)
 
     def save(self, path):
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.

@@ -1,7 +1,9 @@
 """From the state of a training to the fitted attributes, and back."""
 
 import copy
-from operator import is_
+import time
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -37,34 +39,44 @@ class Fitted:
 
     def _put_in(self, state, heads, coef_init, intercept_init):
         """What the user gives to start from into the state."""
-        dtype, d = state.W.dtype, len(state.W)
         if coef_init is not None:
-            coef = np.asarray(coef_init.toarray() if hasattr(coef_init, "toarray") else coef_init, dtype)
-            if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
-                raise ValueError(
-                    f"Provided coef_init does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
-                    f"{' With warm_start=True it is coef_, if none is given.' if self.warm_start else ''}"
-                )
-            _finite(coef, "coef_init")
-            state.W[:, :heads] = coef.reshape(heads, -1).T
+            state.W[:, :heads] = self._coef(state, heads, coef_init, "coef_init").T
         if intercept_init is not None:
-            b = np.asarray(intercept_init, np.float64)
-            if b.size != heads or (heads > 1 and b.shape != (heads,)):
-                raise ValueError(
-                    f"Provided {self._intercept_name}init does not match dataset: its shape is {b.shape}, expected {(heads,)}."
-                )
-            _finite(b, f"{self._intercept_name}init")
-            state.b[:] = b.ravel()
+            state.b[:] = self._intercept(heads, intercept_init, f"{self._intercept_name}init")
 
-    def _resume(self, X):
-        """The state that partial_fit goes on from: the last one, unless the user has put other coefficients in its place.
+    def _coef(self, state, heads, given, name):
+        """Coefficients that a user gives, checked: (heads, n_features) of the state's dtype."""
+        dtype, d = state.W.dtype, len(state.W)
+        coef = np.asarray(given.toarray() if hasattr(given, "toarray") else given, dtype)
+        if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
+            raise ValueError(
+                f"Provided {name} does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
+                f"{' With warm_start=True it is coef_, if none is given.' if name != 'coef_' and self.warm_start else ''}"
+            )
+        _finite(coef, name)
+        return coef.reshape(heads, d)
 
-        What the state holds beside them is in its own units, so that switching `standardize` is such a case too.
+    def _intercept(self, heads, given, name):
+        """Intercepts that a user gives, checked: (heads,) float64."""
+        b = np.asarray(given, np.float64)
+        if b.size != heads or (heads > 1 and b.shape != (heads,)):
+            raise ValueError(f"Provided {name} does not match dataset: its shape is {b.shape}, expected {(heads,)}.")
+        _finite(b, name)
+        return b.reshape(heads)
+
+    def _to_start_from(self):
+        """(coefficients, intercepts) that the user or a fit has put into the attributes, None where there are none."""
+        own = vars(self)
+        return own.get("coef_"), None if own.get(self._intercept_name) is None else self._raw_intercept()
+
+    def _resume(self, plan):
+        """The state that partial_fit goes on from: the last one, with what the user has since put into the attributes.
+
+        It is not changed. What it holds beside the weights is in its own units, so that after a switch of `standardize`
+        only the coefficients and the clock are taken over.
         """
         state = self._state
-        if not state.W.flags.writeable:  # of a mapped file, as joblib hands large arrays to its workers
-            state = state.copy()
-        if self.standardize != (state.std is not None) or not self._as_published():
+        if self.standardize != (state.std is not None) or self._published is None:
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.epoch = state.at.copy(), state.epoch
@@ -72,6 +84,27 @@ class Fitted:
             if self.standardize and state.std is not None:
                 inward(fresh, state.mean, state.std, state.centred)
             return fresh
+        return state if self._as_published() else self._edited(plan)
+
+    def _edited(self, plan):
+        """A copy of the state with the weights and intercepts in which the attributes are not as training has put them."""
+        state, heads = self._state.copy(), len(self._state.b)
+        was = [np.frombuffer(x, state.W.dtype).astype(np.float64) for x in self._published]
+        coef = self._coef(state, heads, self.coef_, "coef_").astype(np.float64)
+        moved = coef - was[0].reshape(coef.shape)
+        W = np.where(moved != 0, coef, np.nan).T
+        attribute = np.asarray(getattr(self, self._intercept_name)).astype(state.W.dtype).ravel()
+        b = self._intercept(heads, self._raw_intercept(), self._intercept_name)
+        b = np.where(attribute != was[1], b, np.nan)
+        if np.isnan(W).all() and np.isnan(b).all():  # the same values in other arrays
+            return self._state
+        if state.std is not None:
+            W *= state.std[:, None]
+            if state.centred:
+                state.b += moved @ state.mean
+                state.b_avg += moved @ state.mean
+                b += coef @ state.mean
+        state.put(plan, W, b)
         return state
 
     def _standardise(self, table, state, plan):
@@ -96,29 +129,40 @@ class Fitted:
             recentre(state, centred)
         table.scaling = Scaling.of(state)
 
-    def _read_back(self):
-        return self.coef_, getattr(self, self._intercept_name)
-
     _intercept_name = "intercept_"
 
     def _raw_intercept(self):
         return self.intercept_
 
+    def _read_back(self):
+        """The bytes of the attributes, to be told later whether the user has put other values there; None: not an array."""
+        return _bytes(self.coef_), _bytes(getattr(self, self._intercept_name))
+
     def _as_published(self):
         """Whether coefficients and intercepts are those that training has put there."""
-        return all(map(is_, self._read_back(), self._published))
+        return self._published is not None and self._read_back() == self._published
 
     def __getstate__(self):
-        state = {name: value for name, value in super().__getstate__().items() if name != "_checked"}
-        # in words, as joblib makes two arrays of one that is in two places
-        if "_published" in state:
-            state["_published"] = self._as_published()
-        return state
+        """The attributes at one moment: what another thread changes meanwhile is not of it."""
+        for _ in range(3):
+            state = super().__getstate__().copy()
+            state.pop("_checked", None)
+            if "_published" not in state:
+                return state
+            for name in {"coef_", self._intercept_name} & state.keys():
+                state[name] = copy.copy(state[name])
+            published = state["_published"]
+            state["_published"] = tuple(_bytes(state[name]) for name in ("coef_", self._intercept_name)) == published
+            if state["_published"]:
+                return state
+            time.sleep(1e-3)  # a thread that publishes is done by then; else the user has put something there
+        return state | {"_published": published}
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if "_published" in state:
-            self._published = self._read_back() if state["_published"] else (None, None)
+        published = state.get("_published")
+        if isinstance(published, bool):  # False: of an older version, which did not say what training had put there
+            self._published = self._read_back() if published else None
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
@@ -132,27 +176,36 @@ class Fitted:
             found["auto_rule_"] = state.auto.rules
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
 
-    def _settle(self, state, plan, in_place=False):
-        values = self._publish(state, plan)
-        for name in {"mean_", "scale_", "auto_rule_"} - set(values):
-            vars(self).pop(name, None)
-        for name, value in values.items():
-            old = vars(self).get(name)
-            if (
-                in_place
-                and type(old) is np.ndarray
-                and old.flags.writeable
-                and (old.shape, old.dtype) == (value.shape, value.dtype)
-            ):
+    def _settle(self, state, plan, in_place=False, **also):
+        """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.
+
+        in_place : the arrays that the last call published get the new values
+        """
+        values, own = self._publish(state, plan), vars(self)
+        also["_published"] = values["coef_"].tobytes(), values[self._intercept_name].tobytes()
+        also["_state"], also["t_"] = state, state.t
+        for name in {"mean_", "scale_", "auto_rule_"} - values.keys():
+            own.pop(name, None)
+        for name, value in values.items() if in_place else ():
+            old = own.get(name)
+            if type(old) is np.ndarray and old.flags.writeable and (old.shape, old.dtype) == (value.shape, value.dtype):
                 old[...] = value
-            else:
-                setattr(self, name, value)
-        self._state, self._published = state, self._read_back()
-        self.t_ = float(state.at["t"][0])
+                values[name] = old
+        own.update(values | also)
+
+    def _snapshot(self):
+        est = super()._snapshot()
+        if est._published and not est._as_published() and est.standardize == (est._state.std is not None):
+            with suppress(
+                ValueError
+            ):  # of values that no model can have, which whoever takes the copy says in its own words
+                est._state = est._edited(est._plan(SimpleNamespace(sparse=False), 1, True))
+                est._published = est._read_back()
+        return est
 
     def _fitted_copy(self, state, plan):
         est = copy.copy(self)
-        est._settle(state, plan)
+        est._settle(state.copy(), plan)
         return est
 
     def _restart(self, first, rng):
@@ -168,3 +221,7 @@ class Fitted:
 def _finite(values, name):
     if not np.isfinite(values).all():
         raise ValueError(f"Provided {name} contains NaN or infinity: there is nothing to start from.")
+
+
+def _bytes(values):
+    return values.tobytes() if isinstance(values, np.ndarray) else None

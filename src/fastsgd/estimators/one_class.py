@@ -155,14 +155,14 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         """
         self._check_params()
         keeper, _ = self._keeper(resume_from)
-        if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
-            offset_init = self.offset_ if offset_init is None else offset_init
+        coef, b = self._to_start_from() if self.warm_start else (None, None)
+        coef = coef if coef_init is None else coef_init
         X, y, s = self._check_data(X, None, sample_weight, reset=True)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        b = 1.0 if offset_init is None else 1.0 - np.asarray(offset_init, np.float64)
-        state = self._new_state(X, 1, coef_init, b)
+        if offset_init is not None:
+            b = 1.0 - np.asarray(offset_init, np.float64)
+        state = self._new_state(X, 1, coef, 1.0 if b is None else b)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         how = {"X": X, "metadata": metadata, "keeper": keeper}
         return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
@@ -173,7 +173,8 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         first = not hasattr(self, "_state")
         self._check_changed()
         X, y, s = self._check_data(X, None, sample_weight, reset=first, once=True)
-        state = self._new_state(X, 1, None, 1.0) if first else self._resume(X)
+        coef, b = self._to_start_from() if first else (None, None)
+        state = self._new_state(X, 1, coef, 1.0 if b is None else b) if first else None
         return self._train_once(self._table(X, y, s), state)
 
     _needs_y = _needs_classes = False

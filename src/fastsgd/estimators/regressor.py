@@ -260,7 +260,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         """
         self._check_params()
         keeper, random_state = self._keeper(resume_from)
-        before = (self.coef_, self.intercept_) if self.warm_start and hasattr(self, "coef_") else (None, None)
+        before = self._to_start_from() if self.warm_start else (None, None)
         X, y, s = self._check_data(X, y, sample_weight, reset=True)
         self._y_ndim = y.ndim
         table = self._table(X, y, s)
@@ -313,9 +313,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         heads = 1 if y.ndim == 1 else y.shape[1]
         if first:
             self._y_ndim = y.ndim
-            state = self._new_state(X, heads, None, None)
-        else:
-            state = self._resume(X)
-            if heads != len(state.b):
-                raise ValueError(f"y has {heads} targets, it had {len(state.b)} in the calls before.")
-        return self._train_once(table, state)
+            state = self._new_state(X, heads, *self._to_start_from())
+        elif heads != len(self._state.b):
+            raise ValueError(f"y has {heads} targets, it had {len(self._state.b)} in the calls before.")
+        return self._train_once(table, state if first else None)

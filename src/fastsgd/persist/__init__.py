@@ -56,7 +56,7 @@ def save(est, path):
     check_is_fitted(est, model.fitted)
     path = disk.place(files.path_of("path", path))
     try:
-        head, arrays = _parts(est, model)
+        head, arrays = _parts(est._snapshot(), model)
         _check(est, head, arrays)
         files.write(path, head, arrays)
     except ValueError as error:

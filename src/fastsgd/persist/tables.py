@@ -116,8 +116,8 @@ def _put_sgd(est, parts):
 def _take_sgd(est, parts):
     """What follows from the state."""
     published = Value(bool).take("published", parts)
-    est._published = est._read_back() if published else (None, None)
-    est.t_ = float(est._state.at["t"][0])
+    est._published = est._read_back() if published else None
+    est.t_ = est._state.t
     if est._state.std is not None:
         est.mean_, est.scale_ = est._state.mean.copy(), est._state.std.copy()
     if est._state.auto is not None:

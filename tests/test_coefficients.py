@@ -1,0 +1,333 @@
+"""`coef_` and `intercept_` are what training goes on from, whoever put them there; and never behind the state."""
+
+import copy
+import pickle
+import sys
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from data import LAYOUTS, labels, rows
+from sklearn.base import clone
+
+import fastsgd
+from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+
+CLASSES = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
+EVERY = pytest.mark.parametrize("cls", CLASSES)
+LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
+ONCE = dict(max_iter=1, tol=None, shuffle=False, random_state=0, learning_rate="constant", eta0=0.01)
+WITH_STATE = [
+    {},
+    {"average": True},
+    {"penalty": "l1"},
+    {"penalty": "elasticnet", "average": 50},
+    {"penalty": "elasticnet", "l1_ratio": 0.5},
+    {"standardize": True},
+    {"standardize": True, "average": True, "penalty": "l1"},
+    {"optimizer": "momentum"},
+    {"optimizer": "nesterov", "batch_size": 7},
+    {"optimizer": "adagrad", "average": True},
+    {"optimizer": "rmsprop"},
+    {"optimizer": "adamw"},
+    {"optimizer": "ftrl", "eta0": 0.5},
+    {"optimizer": "ftrl", "eta0": 0.5, "penalty": "l1", "standardize": True},
+]
+STATES = pytest.mark.parametrize("params", WITH_STATE, ids=str)
+
+
+def make(cls, **params):
+    if cls is SGDOneClassSVM:
+        params = {name: value for name, value in params.items() if name not in ("penalty", "l1_ratio")}
+    else:
+        params = {"alpha": 1e-3, **params}
+    return cls(**{**ONCE, **params})
+
+
+def data(cls, layout="dense", classes=3):
+    X, y, _ = rows()
+    return LAYOUTS[layout](X), labels(y, classes) if cls is SGDClassifier else y
+
+
+def feed(est, X, y):
+    classes = {"classes": np.unique(y)} if isinstance(est, SGDClassifier) else {}
+    return est.partial_fit(X, y, **classes)
+
+
+def intercept(est):
+    return "offset_" if isinstance(est, SGDOneClassSVM) else "intercept_"
+
+
+def same(a, b, rtol=1e-9):
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(getattr(a, intercept(a)), getattr(b, intercept(b)), rtol=rtol, atol=1e-12)
+    assert a.t_ == b.t_
+
+
+@LAYOUT
+@EVERY
+def test_a_new_estimator_starts_from_what_was_put_into_it(cls, layout):
+    X, y = data(cls, layout)
+    shape = (3, 6) if cls is SGDClassifier else (6,)
+    coef = np.linspace(-1, 1, np.prod(shape)).reshape(shape)
+    b = np.linspace(0.5, 1, 3 if cls is SGDClassifier else 1)
+    init = {"offset_init" if cls is SGDOneClassSVM else "intercept_init": b}
+    right = make(cls).fit(X, y, coef_init=coef, **init)
+    for warm in (False, True):
+        est = make(cls, warm_start=warm)
+        est.coef_ = coef.copy()
+        setattr(est, intercept(est), b.copy())
+        same(est.fit(X, y) if warm else feed(est, X, y), right)
+    alone = make(cls, warm_start=True)
+    alone.coef_ = coef.copy()
+    same(alone.fit(X, y), make(cls).fit(X, y, coef_init=coef))
+    bad = make(cls)
+    bad.coef_ = coef[..., :-1]
+    with pytest.raises(ValueError, match=r"coef_init does not match dataset.*\(\d, 6\)"):
+        feed(bad, X, y)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
+@LAYOUT
+@EVERY
+def test_one_weight_edited_in_place(cls, layout, penalty):
+    """As if training had begun from those coefficients; the step sizes are constant."""
+    X, y = data(cls, layout)
+    est = feed(make(cls, penalty=penalty), X, y)
+    est.coef_[..., 2] = 0.5
+    getattr(est, intercept(est))[...] += 0.25
+    right = make(cls, penalty=penalty).fit(
+        X,
+        y,
+        coef_init=est.coef_.copy(),
+        **{"offset_init" if cls is SGDOneClassSVM else "intercept_init": getattr(est, intercept(est)).copy()},
+    )
+    feed(est, X, y)
+    # how much L1 a weight has received is not in the coefficients
+    np.testing.assert_allclose(est.coef_, right.coef_, atol=1e-9 if penalty in (None, "l2") else 0.3)
+    assert est.t_ == 401.0
+
+
+@STATES
+@LAYOUT
+@EVERY
+def test_an_edit_of_a_weight_leaves_the_others_and_their_state(cls, layout, params):
+    """The edited feature is in no row, so that nothing but the edit moves its weight."""
+    X, y = rows()[0], data(cls)[1]
+    X[:, 2] = 0
+    X = LAYOUTS[layout](X)
+    est, plain = (feed(make(cls, **params), X, y) for _ in range(2))
+    edit = np.arange(6) == 2
+    est.coef_[..., 2] = 0.75
+    once = clone_of(est).partial_fit(X[:1], y[:1])
+    np.testing.assert_allclose(once.coef_[..., 2], 0.75, rtol=0.05)
+    for _ in range(2):
+        feed(est, X, y), feed(plain, X, y)
+        np.testing.assert_allclose(est.coef_[..., ~edit], plain.coef_[..., ~edit], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(getattr(est, intercept(est)), getattr(plain, intercept(est)), rtol=1e-6, atol=1e-9)
+        assert est.t_ == plain.t_
+
+
+def clone_of(est):
+    return pickle.loads(pickle.dumps(est))
+
+
+@STATES
+@LAYOUT
+@EVERY
+def test_sparsify_and_equal_values_change_nothing_of_the_state(cls, layout, params):
+    X, y = data(cls, layout)
+    plain, sparse, dense, equal = (feed(make(cls, **params), X, y) for _ in range(4))
+    sparse.sparsify()
+    dense.sparsify().densify()
+    equal.coef_ = equal.coef_.tolist()
+    for est in (plain, sparse, dense, equal):
+        feed(est, X, y)
+    for est in (sparse, dense, equal):
+        assert est.coef_.tobytes() == plain.coef_.tobytes() and est.t_ == plain.t_
+        assert getattr(est, intercept(est)).tobytes() == getattr(plain, intercept(est)).tobytes()
+
+
+@LAYOUT
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+def test_sparsify_keeps_what_auto_has_learnt(cls, layout):
+    X, y = data(cls, layout)
+    plain, sparse = (feed(make(cls, learning_rate="auto"), X, y) for _ in range(2))
+    feed(plain, X, y), feed(sparse.sparsify(), X, y)
+    assert sparse.coef_.tobytes() == plain.coef_.tobytes()
+
+
+@pytest.mark.parametrize("average", [False, True])
+@EVERY
+def test_an_edited_weight_and_intercept_are_their_own_average(cls, average):
+    X, y = data(cls)
+    est = feed(make(cls, average=average), X, y)
+    before = est.coef_.copy()
+    est.coef_[..., 0] = 9.0
+    setattr(est, intercept(est), getattr(est, intercept(est)) + 5.0)
+    wanted = getattr(est, intercept(est)).copy()
+    est.partial_fit(X, y, sample_weight=np.zeros(len(y)))
+    np.testing.assert_allclose(est.coef_[..., 0], 9.0, rtol=1e-12)
+    np.testing.assert_allclose(est.coef_[..., 1:], before[..., 1:], rtol=1e-12)
+    np.testing.assert_allclose(getattr(est, intercept(est)), wanted, rtol=1e-12)
+
+
+@STATES
+@LAYOUT
+@EVERY
+def test_an_edit_goes_through_files_and_pickles(cls, layout, params, tmp_path):
+    X, y = data(cls, layout)
+    est = feed(make(cls, **params), X, y)
+    est.coef_[..., 2] = 0.5
+    est.save(tmp_path / "m")
+    for other in (clone_of(est), copy.deepcopy(est), copy.copy(est), fastsgd.load(tmp_path / "m")):
+        assert other.coef_.tobytes() == est.coef_.tobytes()
+        same(feed(other, X, y), feed(clone_of(est), X, y))
+    assert (est.coef_[..., 2] == 0.5).all()
+
+
+def test_a_copy_goes_its_own_way():
+    X, y = data(SGDRegressor)
+    est = feed(make(SGDRegressor), X, y)
+    other, kept = copy.copy(est), est.coef_.copy()
+    feed(other, X, y)
+    assert (est.coef_ == kept).all() and est.t_ == 201.0
+    same(feed(est, X, y), other)
+
+
+def test_coefficients_that_are_not_finite_are_refused():
+    X, y = data(SGDRegressor)
+    est = feed(make(SGDRegressor), X, y)
+    est.coef_[1] = np.nan
+    with pytest.raises(ValueError, match="coef_ contains NaN"):
+        feed(est, X, y)
+    est.coef_ = np.ones(5)
+    with pytest.raises(ValueError, match=r"coef_ does not match dataset: its shape is \(5,\)"):
+        feed(est, X, y)
+
+
+# ---------------------------------------------------------------- errors at any moment
+class Strike(Exception):
+    pass
+
+
+def struck(call, at):
+    """Whether an exception, raised before the at-th line of the package that the call runs, came out of it."""
+    left = at
+
+    def trace(frame, event, arg):
+        nonlocal left
+        if "fastsgd" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise Strike
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except Strike:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def in_step(est):
+    """Whether attributes and state are of the same moment."""
+    right = est._publish(est._state, est._plan(type("T", (), {"sparse": False, "n_rows": 1}), 1, True))
+    return est.t_ == est._state.t and all(
+        np.allclose(getattr(est, name), right[name], rtol=1e-12, atol=0) for name in ("coef_", intercept(est))
+    )
+
+
+@pytest.mark.parametrize(
+    "params", [{"average": True, "penalty": "l1"}, {"standardize": True}, {"optimizer": "adam"}], ids=str
+)
+@EVERY
+def test_an_exception_at_any_moment_of_partial_fit_leaves_all_in_step(cls, params):
+    """As of a signal's handler: wherever it strikes, coef_, intercept_ and t_ are those of the state, and it can go on."""
+    X, y = data(cls)
+    start = feed(make(cls, **params), X[:50], y[:50])
+    right = clone_of(start).partial_fit(X[50:60], y[50:60])
+    ends, at = set(), 0
+    while True:
+        at += 3
+        est = clone_of(start)
+        if not struck(lambda est=est: est.partial_fit(X[50:60], y[50:60]), at):
+            break
+        assert in_step(est), at
+        ends.add(est.t_)
+        same(est, start if est.t_ == start.t_ else right)
+        assert est.partial_fit(X[50:60], y[50:60]).t_ in (61.0, 71.0)
+    assert ends == {51.0, 61.0}
+
+
+def test_a_first_call_that_is_struck_leaves_nothing_or_all():
+    X, y = data(SGDRegressor)
+    for at in range(1, 2000, 7):
+        est = make(SGDRegressor)
+        if not struck(lambda est=est: est.partial_fit(X, y), at):
+            break
+        assert not hasattr(est, "coef_") or in_step(est)
+        feed(est, X, y)
+    else:
+        pytest.fail("it never came to an end")
+
+
+# ---------------------------------------------------------------- other threads, and callbacks
+def test_a_model_saved_while_another_thread_trains_can_be_loaded(tmp_path):
+    X, y = data(SGDRegressor)
+    est, over = feed(make(SGDRegressor, average=True, penalty="l1"), X, y), threading.Event()
+
+    def train():
+        while not over.is_set():
+            est.partial_fit(X, y)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    try:
+        for number in range(20):
+            est.save(tmp_path / "m")
+            loaded = fastsgd.load(tmp_path / "m")
+            assert in_step(loaded) and in_step(clone_of(est)), number
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("cls", [SGDRegressor, LinearRegressor])
+def test_a_callback_can_not_fit_the_estimator_that_is_being_fitted(cls, method):
+    X, y = data(SGDRegressor)
+    if not hasattr(cls, method):
+        method = "fit"
+    est = cls(callbacks=lambda progress: getattr(est, method)(X, y) is None)
+    with pytest.raises(RuntimeError, match=f"{method} was called on this .* while it is being fitted.*clone"):
+        est.fit(X, y)
+    copies = []
+    est.set_params(
+        callbacks=lambda progress: copies.append(clone(progress.estimator).set_params(callbacks=None).fit(X, y))
+    )
+    assert np.isfinite(est.fit(X, y).coef_).all() and copies
+
+
+def test_the_estimator_that_a_callback_keeps_stays_as_it_was():
+    X, y = data(SGDRegressor)
+    kept = []
+    SGDRegressor(random_state=0, max_iter=3, tol=None, callbacks=lambda progress: kept.append(progress.estimator)).fit(
+        X, y
+    )
+    assert [est.t_ for est in kept] == [201.0, 401.0, 601.0] and all(map(in_step, kept))
+    same(kept[0].partial_fit(X, y), kept[1])
+
+
+def test_coefficients_of_sparse_matrices_can_be_put_in():
+    X, y = data(SGDRegressor)
+    est, other = (feed(make(SGDRegressor), X, y) for _ in range(2))
+    est.coef_, other.coef_ = sp.csr_matrix(np.eye(1, 6)), np.eye(1, 6)[0]
+    same(feed(est, X, y), feed(other, X, y))
