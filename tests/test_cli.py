@@ -227,6 +227,18 @@ def test_convert_and_train_csv_of_other_kinds(here, capsys):
     assert capsys.readouterr().out.split() == ["no", "yes"] * 50
 
 
+def test_convert_says_which_numbers_have_leading_zeros(here, capsys):
+    Path("a.csv").write_text("y,zip\n1,00501\n0,12345\n")
+    assert main(["convert", "a.csv", "--output", "a.parquet"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "column 'zip' has numbers with leading zeros, such as '00501'" in said and "--column-types as string" in said
+    assert main(["convert", "a.csv", "--output", "a.parquet", "--column-types", "zip:string"]) == 0
+    assert "leading" not in capsys.readouterr().err and pd.read_parquet("a.parquet")["zip"].tolist() == [
+        "00501",
+        "12345",
+    ]
+
+
 def test_convert_says_which_type_is_missing(here, capsys):
     Path("a.csv").write_text("y,a\n" + "1,200\n" * 10**6 + "0,2.5\n")
     assert main(["convert", "a.csv", "--output", "a.parquet"]) == 1

@@ -2,9 +2,9 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -42,23 +42,20 @@ def test_a_broken_link_is_found(tmp_path):
     assert broken(page) == ["#b", "c.png"]
 
 
-@pytest.mark.parametrize("rows", [200, 40_000])
-def test_the_first_example_of_large_data(rows, tmp_path, monkeypatch):
-    pq = pytest.importorskip("pyarrow.parquet")
-    pa, rng = pytest.importorskip("pyarrow"), np.random.default_rng(0)
+@pytest.mark.parametrize("max_memory", ["2GB", "1MB"])
+def test_the_first_example_of_large_data(max_memory, tmp_path, monkeypatch):
+    """As it is written, and then from the shell, as it is written too."""
+    pytest.importorskip("pyarrow"), pytest.importorskip("typer")
+    from fastsgd.cli import main
+
     monkeypatch.chdir(tmp_path)
-    for name in ("2026-01/a.parquet", "2026-02/a.parquet", "held-out.parquet"):
-        a, site = rng.standard_normal(rows), rng.choice(["x", "y"], rows)
-        Path("clicks", name).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"a": a, "site": site, "clicked": a > 0}), f"clicks/{name}", row_group_size=2000)
-    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/large-data.md").read_text("utf-8"), re.DOTALL)[0]
-    found = {}
-    exec(example.replace('"2GB"', '"1MB"'), found)
-    assert found["clf"].score(found["train"]) > 0.95 and sorted(os.listdir()) == [
-        "clicks",
-        "clicks.model",
-        "run.checkpoint",
-    ]
+    page, found = (ROOT / "docs/large-data.md").read_text("utf-8"), {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:2]:
+        exec(example.replace('"2GB"', f'"{max_memory}"'), found)
+    assert found["clf"].score(found["train"]) > 0.7
+    assert sorted(os.listdir()) == ["clicks", "clicks.model", "held-out.parquet", "run.checkpoint"]
+    for command in re.findall(r"^    fastsgd (.*clicks\.model)$", page, re.MULTILINE):
+        assert main(shlex.split(command)) == 0
 
 
 def test_images_are_used_and_small():

@@ -63,8 +63,9 @@ def _regrouped(batches):
 
 
 def _csv(paths, reading):
+    import pyarrow as pa
 
-    from fastsgd.sources.csv import Text
+    from fastsgd.sources.csv import Text, warn_of_codes
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
     if more := sorted(set(given) - set(OF_CSV)):
@@ -76,6 +77,8 @@ def _csv(paths, reading):
         raise ValueError(
             f"{text.files[0].path} has several columns of one name: {', '.join(schema.names)}. Rename them."
         )
+    codes = text.codes([name for name, kind in types.items() if pa.types.is_integer(kind) and name not in text.given])
+    warn_of_codes(codes, text, labels=types)
 
     def batches():
         for file in text.files:

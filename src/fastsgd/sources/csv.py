@@ -103,6 +103,8 @@ class Text:
 
     def codes(self, names):
         """Of some columns of integers, those with leading zeros in the first block, and such a cell of each."""
+        if not names:
+            return {}
         with self.opened(self.sample, dict.fromkeys(names, pa.string()), names) as reader:
             batch = next((batch for batch in reader if len(batch)), None)
         found = {}
@@ -237,7 +239,7 @@ def _untrained(schema, text, options):
         whole = [f.name for f in schema if pa.types.is_integer(f.type) and f.name in used]
         whole = [name for name in whole if name not in text.given and name != options.get("weight")]
         codes = text.codes(whole) if whole and len(set(schema.names)) == len(schema) else {}
-        _warn_of_codes({name: cell for name, cell in codes.items() if name not in asked}, text, labels)
+        warn_of_codes({name: cell for name, cell in codes.items() if name not in asked}, text, labels)
     fields = []
     for field in schema:
         if field.name in asked and field.name not in text.given:
@@ -247,14 +249,15 @@ def _untrained(schema, text, options):
     return _wide(pa.schema(fields), text, options, numbers)
 
 
-def _warn_of_codes(codes, text, labels=()):
+def warn_of_codes(codes, text, labels=(), stacklevel=5):
+    """Say which columns of integers have leading zeros; what are labels can't be categories."""
     for name, cell in codes.items():
         how = "" if name in labels else f"name it in categorical_features ({name!r}), or "
         warnings.warn(
             f"{text.sample.path}: column {name!r} has numbers with leading zeros, such as {cell!r}, which is read as "
             f"{int(cell)}. If they are codes, {how}give its type in column_types as string; int64 says that they are numbers.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
 
 

@@ -21,7 +21,8 @@ def from_parquet(paths, **options):
     weight : str, default=None
         The column of sample weights.
     columns : list of str, default=None
-        The columns that are features, in this order. None takes all others, but not the index that pandas wrote.
+        The columns that are features, in this order. None takes all others, but not the index that pandas wrote, be it
+        named or not.
     categorical : {"hash", "one-hot", "error"}, default="hash"
         What to do with columns of strings or dictionaries, and of lists of strings or integers:
 
@@ -34,10 +35,15 @@ def from_parquet(paths, **options):
         A null, and what is not among the categories, is a row of zeros. What is several times in a list counts several
         times.
     categorical_features : list of str, default=()
-        Columns of integers or booleans that are categories too: 7 as "7", True as "true".
+        Columns of numbers, booleans, dates or times that are categories too. They are spelled by their value, whatever the
+        format: 7 and 7.0 as "7", True as "true", a date as "2024-02-29", a time as "2024-02-29 10:00:00".
     categories : dict of str to list, default=None
         With "one-hot", the categories of columns. `categories=train.categories` gives a second source the features of the
-        first, which is what a validation set must have.
+        first.
+    kinds : dict of str to str, default=None
+        What columns were in training, as `reading_` of an estimator says, where they were not numbers: "text", "numeral",
+        "boolean" or "time" (categories, and how they are spelled), "tokens", "vector" or "pairs". Then a column that is
+        of another kind is read as that, or refused. None: as the types of the columns are.
     n_hashed : int, default=2**20
         Columns that all hashed tokens share.
     alternate_sign : bool, default=True
@@ -105,8 +111,8 @@ def from_arrow(data, **options):
         - A `pyarrow.RecordBatchReader`: for one pass, which `partial_fit` and `predict` make, and `fit` where a buffer
           holds all rows. A second is a ValueError.
     **options
-        target, weight, columns, categorical, categorical_features, categories, n_hashed, alternate_sign, interactions,
-        fill_null, n_features, dtype: as in `from_parquet`.
+        target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
+        interactions, fill_null, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------
@@ -136,6 +142,7 @@ def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, blo
     """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
 
     Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields and words such as NA are nulls.
+    Values in quotes may hold newlines. Columns that are to be categories are read as text, so that "007" stays what it is.
 
     Parameters
     ----------
@@ -146,13 +153,14 @@ def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, blo
     column_names : list of str, default=None
         Names of the columns of files without a header.
     column_types : dict of str to Arrow type or its name, default=None
-        For example `{"zip": "string"}`. The types of other columns come from the first `block_bytes` of the first file,
-        where numbers are features of `dtype`. What does not fit them later is an error.
+        For example `{"zip": "string"}`. The types of other columns come from the first `block_bytes` of the first file with
+        rows, where numbers are features of `dtype`. What does not fit them later is an error, which names the cell. A
+        warning names columns of numbers with leading zeros there, which may be codes.
     block_bytes : int, default=4194304
         Text that is read at once. A row must fit in.
     **options
-        target, weight, columns, categorical, categorical_features, categories, n_hashed, alternate_sign, interactions,
-        fill_null, n_features, dtype: as in `from_parquet`.
+        target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
+        interactions, fill_null, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------
