@@ -1,10 +1,11 @@
 """Tampers with Parquet, IPC, CSV and .npy files and reads them: `python tests/hostile_tables.py 10000 [seed]`.
 
-Each must be read, or refused with a ValueError that names the file. The process must not crash.
+Each must be read, also as the sound file was, or refused with a ValueError that names the file. The process must not crash.
 """
 
 import sys
 import tempfile
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -74,8 +75,8 @@ def tampered(data, rng):
     return bytes(data)
 
 
-def read(path, reader):
-    """Read all; what came of it.
+def read(path, reader, reading=None):
+    """Read all, as it is or as a reading says; what came of it.
 
     Raises
     ------
@@ -84,6 +85,7 @@ def read(path, reader):
     """
     try:
         source = reader(path, target="y", n_hashed=64)
+        source = source if reading is None else source.like(reading)
         for rows in source.blocks():
             assert rows.X.shape[1] == source.n_features
             if source.sparse:
@@ -99,18 +101,23 @@ def run(times, seed=0):
     """So many files; how many were read, and refused."""
     rng, seen = np.random.default_rng(seed), Counter()
     with tempfile.TemporaryDirectory() as folder:
-        originals = [(path, reader, path.read_bytes()) for path, reader in files(Path(folder))]
-        for path, reader, _ in originals:
-            assert read(path, reader) == "read", path
+        originals = [
+            (path, reader, path.read_bytes(), reader(path, target="y", n_hashed=64).reading)
+            for path, reader in files(Path(folder))
+        ]
+        for path, reader, _, reading in originals:
+            assert read(path, reader, reading) == "read", path
         for number in range(times):
-            path, reader, data = originals[number % len(originals)]
+            path, reader, data, reading = originals[number % len(originals)]
             path = path.with_stem(f"{path.stem}-{number}")
             path.write_bytes(tampered(data, rng))
             seen[path.suffix[1:], read(path, reader)] += 1
+            read(path, reader, reading)
             path.unlink()
     return seen
 
 
 if __name__ == "__main__":
+    warnings.filterwarnings("ignore", ".*has numbers with leading zeros")
     for (kind, outcome), count in sorted(run(*map(int, sys.argv[1:])).items()):
         print(f"{kind}: {count} {outcome}")

@@ -151,11 +151,17 @@ def test_arrays_have_no_columns_to_compare(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"columns": ["a", "w"]}, r"columns=\['a', 'w'\], in training it was \['a', 'b', 'w'\]"),
-        ({"columns": ["a", "b", "w", "c"]}, r"columns=\['a', 'b', 'w', 'c'\], in training"),
+        (
+            {"columns": ["a", "w"]},
+            r"columns=\['a', 'w'\], in training it was \['a', 'b', 'w'\] \('b' is missing\): leave",
+        ),
+        ({"columns": ["a", "b", "w", "c"]}, r"columns=\['a', 'b', 'w', 'c'\], in training .* \('c' is new\)"),
         ({"n_hashed": 64}, "n_hashed=64, in training it was 1048576"),
         ({"alternate_sign": False}, "alternate_sign=False, in training it was True"),
-        ({"interactions": [("a", "b")]}, r"interactions=\[\('a', 'b'\)\], in training it was \[\]"),
+        (
+            {"interactions": [("a", "b")]},
+            r"interactions=\[\('a', 'b'\)\], in training it was \[\] \(\('a', 'b'\) is new\)",
+        ),
         ({"categorical": "one-hot"}, "categorical='one-hot', in training it was 'hash'"),
         ({"categorical_features": ["b"]}, r"categorical_features=\['b'\], in training"),
         ({"fill_null": 1.0}, r"fill_null=1.0, in training it was 0.0"),

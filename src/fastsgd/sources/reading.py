@@ -74,7 +74,9 @@ def merged(reading, given):
         elif not matters.get(name, True):
             found[name] = own
         elif name not in ("delimiter", "column_names", "column_types") and not _same(value, own):
-            raise ValueError(f"{name}={_brief(value)}, in training it was {_brief(own)}: leave it out, or train anew.")
+            raise ValueError(
+                f"{name}={_brief(value)}, in training it was {_brief(own)}{_odd(value, own)}: leave it out, or train anew."
+            )
     return found
 
 
@@ -97,6 +99,20 @@ def _same_categories(own, given):
             odd = next((value for value in values if value not in own[name]), None)
             what = "are others than in training" if odd is None else f"have {odd!r}, which was none in training"
             raise ValueError(f"categories: those of {name!r} {what}. Leave them out, or train anew.")
+
+
+def _odd(value, own):
+    """The first difference of two lists or dicts, in words."""
+    if isinstance(value, dict) and isinstance(own, dict):
+        odd = next((key for key in [*own, *value] if own.get(key) != value.get(key)), None)
+        return f" ({odd!r})"
+    if not isinstance(value, list | tuple) or not isinstance(own, list | tuple):
+        return ""
+    there, before = _as_set(value), _as_set(own)
+    for one in own:
+        if not _as_set([one]) <= there:
+            return f" ({one!r} is missing)"
+    return next((f" ({one!r} is new)" for one in value if not _as_set([one]) <= before), "")
 
 
 def _brief(value):
