@@ -293,6 +293,18 @@ def test_float32_is_kept(cls):
     np.testing.assert_allclose(est.coef_, wide.coef_, rtol=1e-3, atol=1e-3 * abs(wide.coef_).max())
 
 
+@pytest.mark.parametrize("more", [{}, {"learning_rate": "auto"}, {"standardize": True}], ids=str)
+def test_an_offset_of_y_is_not_lost_in_float32(more):
+    """intercept_ is float64, as in scikit-learn: the objective in history_ is that of the model, and so is the score."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 3)).astype(np.float32)
+    y = 1e7 + X @ [1.0, 2.0, 0.5] + 0.1 * rng.standard_normal(2000)
+    est = SGDRegressor(random_state=0, **more).fit(X, y)
+    table = sources.from_batches(lambda: [(X[:1000], y[:1000]), (X[1000:], y[1000:])])
+    assert est.intercept_.dtype == np.float64 and est.coef_.dtype == np.float32
+    assert est.score(X, y) > 0.99 and est.score(table) == pytest.approx(est.score(X, y), abs=1e-6)
+
+
 def test_a_long_fit_with_l1_in_float32_keeps_its_digits():
     """All the L1 that 200,000 steps have brought is a thousand times a weight: it must not be what weights are rounded to."""
     rng = np.random.default_rng(0)

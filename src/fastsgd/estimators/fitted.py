@@ -174,7 +174,7 @@ class Fitted:
         found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
         if state.auto is not None:
             found["auto_rule_"] = state.auto.rules
-        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b.astype(W.dtype)) | found
+        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b) | found
 
     def _settle(self, state, plan, in_place=False, **also):
         """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.

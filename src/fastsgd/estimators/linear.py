@@ -63,13 +63,15 @@ class LinearClassifier(ClassifierParts, BaseLinear):
     Attributes
     ----------
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Of the dtype of X.
+    intercept_ : float64 ndarray of shape (1,) or (n_classes,)
     classes_ : ndarray of shape (n_classes,)
     dual_gap_ : float
-        (F - D) / F, D a lower bound of the least objective: of the class where it is largest.
+        (F - D) / F, F the objective of the model that is returned, D a lower bound of the least one: of the class where it is
+        largest.
     stop_reason_ : str
         "certified": dual_gap_ <= tol. "estimated": by an estimate that proves nothing, where no bound is to be had.
-        "precision": rounding allowed no more. "max_iter", "callback" or "interrupted".
+        "precision": rounding allowed no more; a warning says so where that matters. "max_iter", "callback" or "interrupted".
     n_iter_ : int
         Passes of the class that took most.
     history_ : structured array
@@ -210,7 +212,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-    intercept_ : ndarray of shape (1,) or (n_targets,)
+    intercept_ : float64 ndarray of shape (1,) or (n_targets,)
     dual_gap_, stop_reason_, n_iter_, history_, n_features_in_, feature_names_in_
         As in `LinearClassifier`.
 
