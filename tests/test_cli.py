@@ -264,6 +264,7 @@ def test_a_validation_set_and_a_checkpoint_of_what_no_buffer_holds(here):
     assert np.array_equal(fastsgd.load("m").coef_, coef)
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory")
 def test_progress_knows_the_rows_that_were_counted(here):
     from fastsgd.cli.show import Bar
 

@@ -42,6 +42,7 @@ def test_a_broken_link_is_found(tmp_path):
     assert broken(page) == ["#b", "c.png"]
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory")
 @pytest.mark.parametrize("max_memory", ["2GB", "1MB"])
 def test_the_first_example_of_large_data(max_memory, tmp_path, monkeypatch):
     """As it is written, and then from the shell, as it is written too."""

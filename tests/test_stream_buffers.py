@@ -9,6 +9,7 @@ from sklearn.base import clone
 from streamed import (
     LABELS,
     LAYOUTS,
+    RNG,
     SMALL,
     STEADY,
     WEIGHT,
@@ -25,8 +26,9 @@ from fastsgd import (
     SGDClassifier,
     sources,
 )
-from fastsgd.sources import Rows, arrays, stream
-from fastsgd.sources.stream import Space, spread
+from fastsgd.sources import Rows, arrays
+from fastsgd.sources.space import LARGEST, Space
+from fastsgd.sources.stream import spread
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -44,6 +46,7 @@ def test_each_epoch_visits_each_row_once_and_goes_on_from_any_place(in_order, sh
         assert in_order or len(source.read_blocks) == source.n_blocks - then[0]
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory")
 @pytest.mark.parametrize("readers", [2, 5])
 def test_the_order_does_not_depend_on_the_readers(readers):
     order = visited(numbered(2000), 5, 1)[0]
@@ -152,7 +155,7 @@ def test_column_numbers_may_be_narrower_in_later_blocks():
 
 def test_a_buffer_has_no_more_values_than_its_indptr_can_count(monkeypatch):
     L = LAYOUTS["csr"]
-    monkeypatch.setitem(stream.LARGEST, L.indices.dtype, 500)
+    monkeypatch.setitem(LARGEST, L.indices.dtype, 500)
     tables = [table.X.copy() for table in stream_of(Blocks(L).buffered("1MB")).tables()]
     assert len(tables) > 2 and max(X.nnz for X in tables) <= 500
     assert (sp.vstack(tables) != L).nnz == 0
@@ -182,6 +185,59 @@ def test_rows_that_come_in_order_are_shuffled_within_the_buffer_and_fit_says_so(
 def test_buffer_rows():
     sizes = [table.n_rows for table in stream_of(numbered(2000, rows=50).buffered(buffer_rows=170)).tables()]
     assert sum(sizes) == 2000 and set(sizes) == {100, 150}  # no small one at the end, which would have the last word
+
+
+def held(source, seed=0, shuffle=True):
+    """Blocks in each buffer of a pass."""
+    order = spread(source.n_blocks, seed, 0) if shuffle and source.n_blocks is not None else None
+    ends = [buffer.after for buffer in stream_of(source)._buffers(order, 0)]
+    return np.diff([0, *ends[:-1], source.n_blocks or source.n_counted])
+
+
+@pytest.mark.parametrize("kind", ["csr", "dense", "sizes", "in order", "mapped"])
+@pytest.mark.parametrize("n_blocks", [13, 21, 22, 41, 45, 90, 101])
+def test_no_buffer_of_a_pass_is_nearly_empty(kind, n_blocks, tmp_path):
+    """Nor the last one, which would have the last word."""
+    n, rows = 20 * n_blocks, RNG.permutation([19, 20, 21] * n_blocks)[:n_blocks].tolist()
+    dense = RNG.standard_normal((n, 5))
+    values = sp.random(n, 200, 0.05, format="csr", random_state=0)
+    source = {
+        "csr": lambda: Blocks(values, rows=20),
+        "dense": lambda: Blocks(dense, rows=20),
+        "sizes": lambda: Filling(np.ones((sum(rows), 5)), None, None, sizes=rows),
+        "in order": lambda: Blocks(values, rows=20, in_order=True),
+        "mapped": lambda: mapped(tmp_path, dense),
+    }[kind]().buffered(20 * 4 * (152 if kind in ("csr", "in order") else 72) * 10.5)
+    if kind == "in order":
+        source.survey()
+    for seed in range(5):
+        sizes = held(source, seed)
+        assert sizes.sum() == n_blocks
+        if n_blocks > 20:
+            assert sizes.max() >= 7 and sizes.min() >= 0.6 * sizes.max(), sizes
+        else:
+            assert sizes.min() >= 6
+
+
+def mapped(tmp_path, dense):
+    np.save(tmp_path / "X.npy", dense)
+    source = sources.from_npy(tmp_path / "X.npy")
+    source.block_rows = 20
+    source._blocks = [(0, lo) for lo in range(0, len(dense), 20)]
+    source.n_blocks = len(source._blocks)
+    return source
+
+
+def test_buffers_of_few_blocks_are_said_once_a_fit():
+    clf = SGDClassifier(max_iter=3, tol=None, random_state=0)
+    words = r"max_memory=40000 bytes, a buffer holds 2 of the source's blocks.*10 or more.*Raise max_memory to about 0\.\d+ MB"
+    for fit in (clf.fit, lambda source: clone(clf).partial_fit(source, classes=np.unique(LABELS))):
+        with pytest.warns(UserWarning, match=words) as caught:
+            fit(Blocks(X, LABELS))
+        assert len(caught) == 1
+    clf.fit(Blocks(X, LABELS, rows=5))  # holds more
+    clone(clf).set_params(shuffle=False).fit(Blocks(X, LABELS))
+    clf.fit(Blocks(X, LABELS).buffered("1MB"))  # holds them all
 
 
 def test_a_block_larger_than_the_buffer_is_read_and_its_size_is_said():

@@ -74,6 +74,7 @@ def test_from_npy_of_several_files(tmp_path):
         sources.from_npy(tmp_path / "Z*.npy")
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory")
 def test_a_mapped_file_is_shuffled_in_windows_where_it_lies(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "CALL_ROWS", 64)
     L = np.arange(2000.0)[:, None] + [[0.0] * 9 + [0.5]]

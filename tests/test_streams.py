@@ -264,6 +264,7 @@ def test_a_source_as_validation_set(scoring, trained_on):
     assert found.stop_reason_ == expected.stop_reason_
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory")
 def test_names_of_a_validation_set_are_those_of_the_source():
     source, held = Blocks(X, LABELS), Blocks(X, LABELS)
     source.feature_names = held.feature_names = [f"f{j}" for j in range(10)]

@@ -151,7 +151,7 @@ def survey(est, source, once):
         raise ValueError("the source has no rows.")
     if not weighed:
         raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-    source.n_rows = n
+    source.n_rows, source.n_counted = n, number + 1
     if not source.n_features:
         source.survey()
     found = Targets(n, shape)
@@ -218,7 +218,7 @@ def stream(est, source, targets, make):
             raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
         return Rows(*est._check_data(rows, rows.y, rows.weight))
 
-    return Stream(source, est.n_features_in_, check, make, targets.n_rows)
+    return Stream(source, est.n_features_in_, check, make, targets.n_rows, tells=True)
 
 
 # ---------------------------------------------------------------- prediction

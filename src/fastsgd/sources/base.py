@@ -49,6 +49,10 @@ class Source:
         Whether rows can be read once only.
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
+    n_counted : int or None
+        How many blocks there are, of a source without n_blocks whose y, or X, has been read to its end.
+    reuses : bool
+        Whether X of a block may be overwritten when the next one is read; y and weight may not.
     sizes : list of int, or None
         Rows of each block, of a source whose `read(block, out)` puts X into the array `out` of so many rows, if it is dense.
     mapped : Rows or None
@@ -62,7 +66,8 @@ class Source:
     sparse = False
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
-    once = False
+    n_counted = None
+    once = reuses = False
     sizes = mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
@@ -144,8 +149,9 @@ class Source:
     def survey(self):
         """Find n_rows and n_features where they are not known, in a pass over the blocks."""
         n = width = 0
-        for rows in self.blocks():
+        for number, rows in enumerate(self.blocks()):
             n, width = n + rows.X.shape[0], max(width, rows.X.shape[1])
+            self.n_counted = number + 1
         self.n_rows, self.n_features = n, self.n_features or width
 
     def describe(self):

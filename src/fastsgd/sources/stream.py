@@ -9,25 +9,33 @@ from typing import NamedTuple
 from warnings import warn
 
 import numpy as np
-import scipy.sparse as sp
 
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
-from fastsgd.sources.base import Rows
-from fastsgd.sources.blocks import Checked, blocks, csr
+from fastsgd.sources.blocks import Checked, blocks
+from fastsgd.sources.space import ROW_BYTES, SHARE, Space
 
-# Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
-SHARE = 1 / 4
-ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
-LARGEST = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}  # numbers in an indptr
+FEW_BLOCKS = 10  # of which a buffer should hold more: see docs/large-data.md
+LAST_BUFFERS = 4  # of a pass, which share its last blocks: none is more than a quarter smaller than those before
 
 
 class Buffer(NamedTuple):
-    """Rows in memory, with how many blocks of the epoch went before them, and with them; None where they are the last."""
+    """Rows in memory.
+
+    Attributes
+    ----------
+    table : Table
+    first, after : int, int or None
+        How many blocks of the epoch went before them, and with them; None where they are the last.
+    room, size : int
+        How many blocks there was room for, 0 where all that were left fit; and the bytes of those that are in it.
+    """
 
     table: Table
     first: int
     after: int | None
+    room: int = 0
+    size: float = 0
 
 
 @dataclass
@@ -58,6 +66,7 @@ class Stream:
     scaling: object = None
     mapped: Table | None = None  # all rows, where they lie in memory that is mapped
     spaces: tuple | None = None
+    tells: bool = False  # of buffers that hold few blocks
     warned: bool = False
     empty = False
 
@@ -68,6 +77,8 @@ class Stream:
     def describe(self):
         """What the rows and their order depend on, as `Source.describe`."""
         bounds = {"max_memory": self.source.max_memory, "buffer_rows": self.source.buffer_rows}
+        if self.source.n_blocks is None:
+            bounds["blocks"] = self.source.n_counted
         return {**self.source.describe(), **bounds}
 
     def tables(self):
@@ -94,40 +105,49 @@ class Stream:
 
     def _buffers(self, order, first):
         if self.source.mapped is not None:
-            yield from self._windows(order, first)
+            for buffer in self._windows(order, first):
+                self._warn_of_few(buffer)
+                yield buffer
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
         self.spaces = None  # so that a walk within this one has its own
         with closing(ahead(self._filled(order, first, spaces, stop), stop)) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
+                if order is not None:
+                    self._warn_of_few(buffer)
                 yield buffer
         self.spaces = spaces
 
     def _filled(self, order, first, spaces, stop):
-        """The buffers, in these spaces by turns. A block whose size is known is read into its space."""
-        turns, before = cycle(spaces), first
-        space, ends = next(turns), set(_ends(self.source).tolist())
+        """The buffers, in these spaces alternately. A block whose size is known is read into its space."""
+        source, turns, before = self.source, cycle(spaces), first
+        total, sizes = source.n_blocks or source.n_counted, None if source.sparse else source.sizes
+        sizes = sizes if order is None or sizes is None else np.asarray(sizes)[order]
+        rows_before = None if sizes is None else np.append(0, np.cumsum(sizes))
+        end, room = _known_end(source, rows_before, before)
+        space = next(turns)
         space.clear()
-        sizes = [] if self.sparse or self.source.sizes is None else np.asarray(self.source.sizes)
-        sizes = sizes if order is None or not len(sizes) else sizes[order]
-        read = blocks(self.source, self.n_features, self.check, order, first, lambda n: space.room(n, self.n_features))
+        read = blocks(source, self.n_features, self.check, order, first, lambda n: space.room(n, self.n_features))
         for at in count(first):
-            n = sizes[at] if at < len(sizes) else 0
-            if space.n and n and (at in ends or not space.has_room(n)):
-                yield self._buffer(space, before, at)
-                space, before = next(turns), at
+            if space.n and at == end:
+                yield self._buffer(space, before, at, room)
+                space, before, (end, room) = next(turns), at, _known_end(source, rows_before, at)
                 space.clear()
             rows = next(read, None)
             if rows is None or stop.is_set():
                 break
             n = rows.X.shape[0]
-            if space.n and n and (at in ends or not space.fits(rows)):
-                yield self._buffer(space, before, at)
-                space, before = next(turns), at
-                space.clear()
+            while space.n and n and not space.fits(rows):  # those of its blocks that are too many go to the next
+                end = before + evenly(at - before, None if total is None else total - before)
+                end = max(end, space.parts[0][0] + 1)  # the first blocks may have no rows
+                yield self._buffer(space, before, end, at - before)
+                full, space, before = space, next(turns), end
+                end, room = _known_end(source, rows_before, before)
+                rows = space.spare(rows)
+                space.take_over(full, before, self.n_features)
             if n:
-                space.add(rows)
+                space.add(rows, at)
         if stop.is_set():
             return
         if space.n:
@@ -135,25 +155,43 @@ class Stream:
         elif first == 0:
             raise ValueError("the source has no rows; each of its passes must begin anew.")
 
-    def _buffer(self, space, first, after):
-        table = self.make(*space.rows(self.n_features))
+    def _buffer(self, space, first, after, room=0):
+        table = self.make(*space.rows(self.n_features, after))
         table.scaling = self.scaling
-        return Buffer(table, first, after)
+        return Buffer(table, first, after, room, space.used)
 
     def _windows(self, order, first):
         """Rows that lie in mapped memory: where they lie, and so without a copy or a thread."""
+        source = self.source
         if self.mapped is None:
-            self.mapped = self.make(*in_place(self.source, self.n_features, self.check))
+            self.mapped = self.make(*in_place(source, self.n_features, self.check))
         if order is None:
             yield Buffer(replace(self.mapped, scaling=self.scaling), 0, None)
             return
-        n, block = self.source.n_rows, self.source.block_rows
-        for end in [*_ends(self.source).tolist(), len(order)]:
-            if end > first:
-                rows = _order.rows_of(order[first:end], block, n)
-                after = end if end < len(order) else None
-                yield Buffer(replace(self.mapped, rows=rows, scaling=self.scaling), first, after)
-                first = end
+        n, block = source.n_rows, source.block_rows
+        rows_before, size = np.arange(len(order) + 1) * block, self.mapped.X[:1].nbytes
+        while first < len(order):
+            end, room = _known_end(source, rows_before, first)
+            rows = _order.rows_of(order[first:end], block, n)
+            table = replace(self.mapped, rows=rows, scaling=self.scaling)
+            yield Buffer(table, first, end, room, len(rows) * size)
+            first = end or len(order)
+
+    def _warn_of_few(self, buffer):
+        if not self.tells or self.warned or not 0 < buffer.room < FEW_BLOCKS:
+            return
+        self.warned = True
+        bounds = f"max_memory={self.source.max_memory} bytes"
+        if self.source.buffer_rows is not None:
+            bounds += f" and buffer_rows={self.source.buffer_rows}"
+        wanted = FEW_BLOCKS * buffer.size / ((buffer.after - buffer.first) * SHARE)
+        warn(
+            f"with {bounds}, a buffer holds {buffer.room} of the source's blocks, and it takes {FEW_BLOCKS} or more to shuffle "
+            "rows well: sorted by label or time they train badly, and the last buffer of an epoch counts for more. Raise "
+            f"max_memory to about {wanted / 1e6:.3g} MB (`buffered`), or write the data in smaller blocks (row groups of "
+            "Parquet, record batches of Arrow).",
+            stacklevel=2,
+        )
 
     def _warn(self, oversize):
         if oversize and not self.warned:
@@ -200,111 +238,24 @@ def window_rows(source):
     return int(min(max(1, SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
 
 
-def _ends(source):
-    """After how many blocks of an epoch its buffers end, at the latest: evenly, as a small one at the end would give its
-    few blocks the last word. Without any where the size of blocks is not known before."""
-    if source.sparse or source.n_blocks is None or source.n_rows is None:
-        return np.empty(0, np.int64)
-    blocks = max(1, int(window_rows(source) // max(1.0, source.n_rows / max(1, source.n_blocks))))
-    buffers = -(-source.n_blocks // blocks)
-    return np.arange(1, buffers) * source.n_blocks // buffers
+def evenly(most, left):
+    """How many blocks a buffer takes that has room for `most`, where so many are left of the pass, or an unknown number.
 
-
-class Space:
-    """Memory for the rows of one buffer, asked for once. What is not written takes none.
-
-    Attributes
-    ----------
-    n : int
-        Rows in it.
-    oversize : int
-        Bytes of a block that was larger, or 0.
+    The last ones get about equally many, as a small one at the end would give its few blocks the last word. It follows
+    from where the buffer begins, so that a fit that goes on from there fills the same ones.
     """
-
-    def __init__(self, source):
-        self.most, self.most_rows, self.dtype = SHARE * source.max_memory, source.buffer_rows or np.inf, source.dtype
-        self.values = self.columns = None
-        self.oversize = 0
-        self.clear()
-
-    def clear(self):
-        self.n = self.used = self.filled = 0
-        self.parts, self.alone = [], None
-
-    def has_room(self, n):
-        """Whether n rows may be had in it beside those that there are."""
-        return not self.n or (self.alone is None and self.n + n <= min(self.most_rows, len(self.values)))
-
-    def room(self, n, n_features):
-        """The array for X of the n rows of dense values that come next, or None where they don't fit."""
-        self._allot(n_features)
-        return self.values[self.n : self.n + n] if n <= self.most_rows and self.n + n <= len(self.values) else None
-
-    def fits(self, rows):
-        """Whether there is room for these too."""
-        return not self.n or (
-            self.alone is None
-            and self.n + rows.X.shape[0] <= self.most_rows
-            and self.used + _size(rows) <= self.most
-            and (not sp.issparse(rows.X) or self.filled + rows.X.nnz <= len(self.values))
-        )
-
-    def add(self, rows):
-        X, size = rows.X, _size(rows)
-        self.n, self.used = self.n + X.shape[0], self.used + size
-        self.oversize = size if size > self.most else self.oversize
-        self._allot(X.indices.dtype if sp.issparse(X) else X.shape[1])
-        if (X.nnz if sp.issparse(X) else X.shape[0]) > len(self.values) or X.shape[0] > self.most_rows:
-            self.alone = X  # no block that was read into the room of a space, which will be overwritten, comes here
-        elif sp.issparse(X):
-            self._add_csr(X)
-        else:
-            to = self.values[self.n - X.shape[0] : self.n]
-            if not np.may_share_memory(X, to):  # it may have been read into its room
-                to[...] = X
-        ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
-        self.parts.append((ends, rows.y, rows.weight))
-
-    def _allot(self, kind):
-        """Have the memory: for rows of so many features or, if it is a dtype, for values with column numbers of it."""
-        if self.values is not None:
-            return
-        if isinstance(kind, np.dtype):
-            room = int(min(self.most // (self.dtype.itemsize + kind.itemsize), LARGEST[kind]))
-            self.values, self.columns = np.empty(room, self.dtype), np.empty(room, kind)
-        else:
-            self.values = np.empty((int(self.most // (kind * self.dtype.itemsize + ROW_BYTES)), kind), self.dtype)
-
-    def _add_csr(self, X):
-        if X.indices.dtype.itemsize > self.columns.itemsize:
-            raise ValueError(f"the column numbers of a block are {X.indices.dtype}, of those before int32.")
-        to = slice(self.filled, self.filled + X.nnz)
-        self.values[to], self.columns[to] = X.data[: X.nnz], X.indices[: X.nnz]
-        self.filled += X.nnz
-
-    def rows(self, n_features=None):
-        """The Rows in it: X of these very arrays; as wide as the widest block where n_features is None."""
-        ends, ys, weights = zip(*self.parts, strict=True)
-        if self.alone is not None:
-            X = self.alone
-        elif self.columns is None:
-            X = self.values[: self.n]
-        else:
-            ends = np.concatenate([[0], *ends]).astype(self.columns.dtype)
-            columns = self.columns[: self.filled]
-            X = csr(self.n, n_features or int(columns.max(initial=-1)) + 1, self.values[: self.filled], columns, ends)
-        y = None if ys[0] is None else np.concatenate(ys)
-        if any(weight is not None for weight in weights):
-            sizes = [len(part) for part in (ys if y is not None else weights)]
-            filled = [np.ones(n) if weight is None else weight for n, weight in zip(sizes, weights, strict=True)]
-            return Rows(X, y, np.concatenate(filled))
-        return Rows(X, y)
+    return most if left is None or left <= most or left > LAST_BUFFERS * most else left // -(-left // most)
 
 
-def _size(rows):
-    """Bytes of a block in a buffer."""
-    X = rows.X.data.nbytes + rows.X.indices.nbytes if sp.issparse(rows.X) else rows.X.nbytes
-    return X + rows.X.shape[0] * ROW_BYTES + sum(0 if part is None else part.nbytes for part in rows[1:])
+def _known_end(source, rows_before, first):
+    """(after which block a buffer ends that begins at this one, for how many it has room), of dense blocks of known size;
+    (None, 0) where all that are left fit, or where it is not known before they are read."""
+    if rows_before is None or first >= len(rows_before) - 1:
+        return None, 0
+    left = len(rows_before) - 1 - first
+    room = int(np.searchsorted(rows_before, rows_before[first] + window_rows(source), side="right")) - 1 - first
+    room = max(1, room)
+    return (None, 0) if rows_before[first + room] == rows_before[-1] else (first + evenly(room, left), room)
 
 
 def in_place(source, n_features, check):

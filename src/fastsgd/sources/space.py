@@ -1,0 +1,133 @@
+"""Memory for the rows of a buffer."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastsgd.sources.base import Rows
+from fastsgd.sources.blocks import csr
+
+# Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
+SHARE = 1 / 4
+ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
+LARGEST = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}  # numbers in an indptr
+
+
+class Space:
+    """Memory for the rows of one buffer, asked for once. What is not written takes none.
+
+    Attributes
+    ----------
+    n : int
+        Rows in it.
+    oversize : int
+        Bytes of a block that was larger, or 0.
+    parts : list of (int, int, array or None, array or None, array or None)
+        Of each block its number, its rows, where they end among the values of CSR, y and weight.
+    """
+
+    def __init__(self, source):
+        self.reuses = source.reuses
+        self.most, self.most_rows, self.dtype = SHARE * source.max_memory, source.buffer_rows or np.inf, source.dtype
+        self.values = self.columns = None
+        self.oversize = 0
+        self.clear()
+
+    def clear(self):
+        self.n = self.used = self.filled = 0
+        self.parts, self.alone = [], None
+
+    def room(self, n, n_features):
+        """The array for X of the n rows of dense values that come next, or None where they don't fit."""
+        self._allot(n_features)
+        return self.values[self.n : self.n + n] if n <= self.most_rows and self.n + n <= len(self.values) else None
+
+    def fits(self, rows):
+        """Whether there is room for these too."""
+        return not self.n or (
+            self.alone is None
+            and self.n + rows.X.shape[0] <= self.most_rows
+            and self.used + _size(rows) <= self.most
+            and (not sp.issparse(rows.X) or self.filled + rows.X.nnz <= len(self.values))
+        )
+
+    def add(self, rows, number=0):
+        X, size = rows.X, _size(rows)
+        self.n, self.used = self.n + X.shape[0], self.used + size
+        self.oversize = size if size > self.most else self.oversize
+        self._allot(X.indices.dtype if sp.issparse(X) else X.shape[1])
+        if (X.nnz if sp.issparse(X) else X.shape[0]) > len(self.values) or X.shape[0] > self.most_rows:
+            # No block that was read into the room of a space, which will be overwritten, comes here.
+            self.alone = X.copy() if self.reuses else X
+        elif sp.issparse(X):
+            self._add_csr(X)
+        else:
+            to = self.values[self.n - X.shape[0] : self.n]
+            if not np.may_share_memory(X, to):  # it may have been read into its room
+                to[...] = X
+        ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
+        self.parts.append((number, X.shape[0], ends, rows.y, rows.weight))
+
+    def spare(self, rows):
+        """These Rows, not in memory of this space."""
+        if sp.issparse(rows.X) or self.values is None or not np.may_share_memory(rows.X, self.values):
+            return rows
+        return rows._replace(X=rows.X.copy())
+
+    def take_over(self, other, first, n_features):
+        """Have the blocks of another space, from that number on, in place of what was here. The other is not changed."""
+        self.clear()
+        lo = start = 0
+        for number, n, ends, y, weight in other.parts:
+            if number >= first:
+                if ends is None:
+                    X = other.values[lo : lo + n]
+                else:
+                    to, kind = slice(start, ends[-1]), (other if self.columns is None else self).columns.dtype
+                    kind = kind if n_features - 1 <= LARGEST[kind] else other.columns.dtype
+                    indptr = (np.append(start, ends) - start).astype(kind)
+                    X = csr(n, n_features, other.values[to], other.columns[to].astype(kind, copy=False), indptr)
+                self.add(Rows(X, y, weight), number)
+            lo, start = lo + n, start if ends is None else ends[-1]
+
+    def _allot(self, kind):
+        """Have the memory: for rows of so many features or, if it is a dtype, for values with column numbers of it."""
+        if self.values is not None:
+            return
+        if isinstance(kind, np.dtype):
+            room = int(min(self.most // (self.dtype.itemsize + kind.itemsize), LARGEST[kind]))
+            self.values, self.columns = np.empty(room, self.dtype), np.empty(room, kind)
+        else:
+            self.values = np.empty((int(self.most // (kind * self.dtype.itemsize + ROW_BYTES)), kind), self.dtype)
+
+    def _add_csr(self, X):
+        if X.indices.dtype.itemsize > self.columns.itemsize:
+            raise ValueError(f"the column numbers of a block are {X.indices.dtype}, of those before int32.")
+        to = slice(self.filled, self.filled + X.nnz)
+        self.values[to], self.columns[to] = X.data[: X.nnz], X.indices[: X.nnz]
+        self.filled += X.nnz
+
+    def rows(self, n_features=None, after=None):
+        """The Rows in it, of the blocks before number `after`: X of these very arrays; as wide as the widest block where
+        n_features is None."""
+        parts = [part for part in self.parts if after is None or part[0] < after]
+        _, sizes, ends, ys, weights = zip(*parts, strict=True)
+        n = sum(sizes)
+        if self.alone is not None:
+            X = self.alone
+        elif self.columns is None:
+            X = self.values[:n]
+        else:
+            ends = np.concatenate([[0], *ends]).astype(self.columns.dtype)
+            columns = self.columns[: ends[-1]]
+            X = csr(n, n_features or int(columns.max(initial=-1)) + 1, self.values[: ends[-1]], columns, ends)
+        y = None if ys[0] is None else np.concatenate(ys)
+        if any(weight is not None for weight in weights):
+            filled = [np.ones(n) if weight is None else weight for n, weight in zip(sizes, weights, strict=True)]
+            return Rows(X, y, np.concatenate(filled))
+        return Rows(X, y)
+
+
+def _size(rows):
+    """Bytes of a block in a buffer."""
+    X = rows.X.data.nbytes + rows.X.indices.nbytes if sp.issparse(rows.X) else rows.X.nbytes
+    return X + rows.X.shape[0] * ROW_BYTES + sum(0 if part is None else part.nbytes for part in rows[1:])
