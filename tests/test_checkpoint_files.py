@@ -73,6 +73,28 @@ def test_a_folder_stays_where_it_is(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["run.previous", "runs"]
 
 
+@pytest.mark.parametrize("name", ["run", "run.previous"])
+def test_a_file_that_is_no_checkpoint_is_not_replaced(name, tmp_path):
+    path = tmp_path / "run"
+    SGDRegressor(**FEW).fit(X, TARGET).save(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    for other in (before, b"a,b\n1,2\n"):
+        (tmp_path / name).write_bytes(other)
+        with pytest.raises(
+            ValueError, match=rf"{name}' is there and is no checkpoint\. Name another path, or remove it"
+        ):
+            fit(path)
+        assert (tmp_path / name).read_bytes() == other and os.listdir(tmp_path) == [name]
+    (tmp_path / name).write_bytes(b"")
+    fit(path, 60)
+    fit(path, 60)
+    whole = path.read_bytes()
+    path.write_bytes(b"damaged")  # and gone on from: the one before is taken
+    with pytest.warns(UserWarning, match="The fit goes on from"):
+        fit(path, resume_from=path)
+    assert path.read_bytes()[:100] == whole[:100]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes and modes as POSIX has them")
 def test_a_pipe_is_neither_waited_for_nor_replaced(tmp_path):
     path = tmp_path / "run"

@@ -514,6 +514,36 @@ def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
     assert fastsgd.load("m").stop_reason_ == "interrupted"
 
 
+def test_an_error_on_the_way_keeps_the_rows_before_it_beside_the_old_model(here, capsys):
+    command = ["train", "bad.parquet", *TRAIN[2:], "--max-memory", "40KB", "--no-shuffle", "--model", "m"]
+    FRAME[:2000].to_parquet("bad.parquet", row_group_size=250)
+    assert main(command) == 0
+    before, good = Path("m").read_bytes(), fastsgd.load("m")
+    FRAME[:2000].assign(a=np.where(np.arange(2000) < 1999, FRAME["a"][:2000], np.inf)).to_parquet(
+        "bad.parquet", row_group_size=250
+    )
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "m.error holds the model of this moment." in said and "bad.parquet" in said.rpartition("error: ")[2]
+    assert Path("m").read_bytes() == before
+    kept = fastsgd.load("m.error")
+    assert kept.stop_reason_ == "error" and 0 < kept.t_ < good.t_
+
+
+def test_a_model_that_can_not_be_written_is_in_the_checkpoint(here, monkeypatch, capsys):
+    def fail(self, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command = [*TRAIN, "--model", "m", "--checkpoint", "ck"]
+    with monkeypatch.context() as patch:
+        patch.setattr(SGDClassifier, "save", fail)
+        patch.setattr(sys, "argv", ["fastsgd", *command])
+        assert main(command) == 1
+    said = capsys.readouterr().err
+    assert os.strerror(errno.ENOSPC) in said and "ck is written. To go on:" in said and "--resume" in said
+    assert main([*command, "--resume"]) == 0 and fastsgd.load("m").n_iter_ == 1
+
+
 # ---------------------------------------------------------------- errors
 @pytest.mark.parametrize(
     "command, said",

@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Linear and logistic models by stochastic gradient descent, on files of any size.",
 )
 INTERRUPTED = 130
-DIVERGED = ".diverged"  # behind the name of a model that may be worse than none: an old one stays
+DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that an old one is not to be replaced by
 EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}  # package to the extra that brings it
 Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
@@ -134,6 +134,7 @@ def train(
     written = {"--model": model, "--checkpoint": checkpoint}
     written |= {
         "what diverges of --model": model and model + DIVERGED,
+        "what an error leaves of --model": model and model + UNFINISHED,
         "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
     }
     check_places(written, _read(data, reading) | {"--valid": valid or [], "--valid-target": _npy(valid_target)})
@@ -157,7 +158,9 @@ def train(
     except KeyboardInterrupt:
         _interrupted(est, model, checkpoint)
         raise
-    except ValueError as error:
+    except (ValueError, OSError) as error:
+        if getattr(est, "stop_reason_", None) == "error":  # on the way: it is fitted to the rows before
+            _interrupted(est, model and model + UNFINISHED, None)
         if "Unknown label type" not in str(error):  # scikit-learn's words
             raise
         raise ValueError(f"{error} To predict a number: --task regression.") from None
@@ -165,7 +168,11 @@ def train(
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged
     if model is not None:
-        est.save(model)
+        try:
+            est.save(model)
+        except OSError:
+            _interrupted(est, None, checkpoint)
+            raise
     _report(est, source, model, quiet, as_json)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")

@@ -30,6 +30,7 @@ FORMAT = "fastsgd checkpoint"
 KEYS = {"class", "params", "data", "random", "run", "versions"}
 FREE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # parameters that may differ
 PREVIOUS = ".previous"  # behind the path
+START_BYTES = 200  # of a file, in which its format is
 
 
 @dataclass
@@ -174,6 +175,11 @@ class Keeper:
             self.random = self.saved.head["random"]
             self.random_state = est.random_state if self.random is None else self.saved.random_state
         self.writers = [Writer(checkpoint) for checkpoint in checkpoints]
+        for checkpoint, writer in zip(checkpoints, self.writers, strict=True):
+            if resume_from is None or not checkpoint.same_path(
+                resume_from
+            ):  # which may be damaged, and then is replaced
+                writer.check_old()
 
     def begin(self, run, plan, table, held_out):
         """The run to go on with: this new one, or else that of the file, with the same State object.
@@ -294,6 +300,16 @@ class Writer:
             if (what := disk.no_file(one)) is not None:
                 raise ValueError(f"Checkpoint: path must be that of a file, and {one!r} is none: it is {what}.")
         self.path, self.warned, self.last_rows = disk.place(path, "Checkpoint: "), set(), None
+
+    def check_old(self):
+        """A ValueError if a file is there that is no checkpoint: two checkpoints later it would be lost."""
+        for path in (self.path, self.path + PREVIOUS):
+            if os.path.exists(path) and os.path.getsize(path):
+                with open(path, "rb") as file:
+                    if FORMAT.encode() not in file.read(START_BYTES):
+                        raise ValueError(
+                            f"Checkpoint: {path!r} is there and is no checkpoint. Name another path, or remove it."
+                        )
 
     def start(self, rows):
         self.seconds, self.rows = perf_counter(), rows
