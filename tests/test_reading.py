@@ -367,8 +367,9 @@ def test_numbers_with_leading_zeros_are_warned_of(tmp_path):
     assert from_csv(path, target="y", columns=["n"]).feature_names == ["n"]
 
 
-def test_a_header_alone_says_nothing_of_types(tmp_path):
-    (tmp_path / "1.csv").write_text("w,a,y\n")
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_header_alone_says_nothing_of_types(end, tmp_path):
+    (tmp_path / "1.csv").write_text(f"w,a,y{end}")
     (tmp_path / "2.csv").write_text("y,a,w\n1,2.5,x\n0,3,y\n")
     source = from_csv(tmp_path, target="y", categorical="one-hot")
     assert source.feature_names == ["a", "w=x", "w=y"] and sum(len(rows.y) for rows in source.blocks()) == 2

@@ -26,6 +26,7 @@ ADVICE = {  # by what pyarrow says
     "or block: cannot infer": ". The header must fit in block_bytes={0}: raise it.",
     "columns, got": ". Is {1} that of the file?",
 }
+SMALL_BYTES = 1 << 14  # of a file that is read at once
 TYPES = "The types of columns follow from the first block_bytes={}; give that of this one in column_types."
 TRAINED = "In training it was a number: mend that row, or leave it out."
 CELL = re.compile(
@@ -69,6 +70,9 @@ class Text:
         say what to do about a cell that is of another type."""
         with self._named(file, advice):
             raw = pa.input_stream(file.unchanged(), compression="detect")
+            if file.size < SMALL_BYTES:  # it may be a header alone, which pyarrow sees if its line ends
+                text = raw.read()
+                raw = pa.BufferReader(text if re.search(rb"[\r\n]", text) else text + b"\n")
             with pc.open_csv(
                 raw,
                 pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),

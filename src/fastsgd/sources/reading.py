@@ -74,10 +74,15 @@ def merged(reading, given):
         elif not matters.get(name, True):
             found[name] = own
         elif name not in ("delimiter", "column_names", "column_types") and not _same(value, own):
-            raise ValueError(
-                f"{name}={_brief(value)}, in training it was {_brief(own)}{_odd(value, own)}: leave it out, or train anew."
-            )
+            raise contradiction(name, value, own)
     return found
+
+
+def contradiction(name, value, own):
+    """The ValueError where an argument is another than in training."""
+    return ValueError(
+        f"{name}={_brief(value)}, in training it was {_brief(own)}{_odd(value, own)}: leave it out, or train anew."
+    )
 
 
 def _as_set(value):

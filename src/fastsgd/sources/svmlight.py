@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of
+from fastsgd.sources.reading import contradiction
 
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
@@ -93,16 +94,13 @@ class Svmlight(Source):
             return self
         base, n = int(not reading["zero_based"]), reading["n_features"]
         if not isinstance(self._zero_based, str) and self._base != base:
-            raise ValueError(
-                f"zero_based={bool(self._zero_based)}, in training it was {base == 0}: leave it out, or train anew."
-            )
-        if self._given is not None and self._given > n:
-            raise ValueError(f"n_features={self._given}, in training it was {n}: leave it out, or train anew.")
+            raise contradiction("zero_based", not self._base, not base)
+        if (self._given or 0) > n:
+            raise contradiction("n_features", self._given, n)
         if self._base == base and self.n_features is not None and (self.n_features <= n or self._given is not None):
             return self
         new = copy.copy(self)
-        new._zero_based, new._base, new._given, new.n_features = base == 0, base, n, n
-        new.n_rows = new.n_values = None
+        vars(new).update(_zero_based=base == 0, _base=base, _given=n, n_features=n, n_rows=None, n_values=None)
         return new
 
     def survey(self):
@@ -201,8 +199,9 @@ class Svmlight(Source):
             byte = [token.start() for token in re.finditer(rb"(?<![^ \t])[0-9]+:", text)][place]
         token = re.match(rb"[^ \t#]*", text[byte:].removesuffix(b"\r"))[0]
         shown = repr((token if len(token) <= 40 else token[:37] + b"...").decode("utf-8", "backslashreplace"))
+        values = f"{self.dtype}; dtype=np.float64 holds more" if self.dtype == np.float32 else str(self.dtype)
         expected = EXPECTED[name].format(
-            dtype="float64, in which labels are" if self._is_label(text, byte) else _overflow_words(self.dtype),
+            dtype="float64, in which labels are" if self._is_label(text, byte) else values,
             n_features=self._given,
             last=(self._given or 0) - (self._base == 0),
         )
@@ -318,10 +317,6 @@ def _opened(file):
 
     with pa.input_stream(file.path, compression=file.codec) as stream:
         yield read
-
-
-def _overflow_words(dtype):
-    return f"{dtype}; dtype=np.float64 holds more" if dtype == np.float32 else str(dtype)
 
 
 def _codec(path):
