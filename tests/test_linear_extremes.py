@@ -63,6 +63,15 @@ def test_an_offset_of_y_without_an_intercept_is_what_the_columns_make_of_it():
     np.testing.assert_allclose(est.coef_, [1.0, 2.0, 0.5, 1e7], rtol=1e-6)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("degree", [5, 10, 16])
+def test_an_exact_fit_on_columns_that_are_nearly_dependent_ends_soon_and_without_a_warning(degree, intercept):
+    A = np.vander(np.linspace(0.0, 1.0, 500), degree + 1)[:, :-1]
+    est = LinearRegressor(penalty=None, fit_intercept=intercept, random_state=0).fit(A, A.sum(axis=1))
+    assert est.stop_reason_ == "precision" and est.n_iter_ < 100
+    np.testing.assert_allclose(est.predict(A), A.sum(axis=1), atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [1e-100, 1e-9, 1e12, 1e100])
 def test_the_unit_of_y_changes_nothing_but_units(size):
     est = LinearRegressor(alpha=1e-3, **TIGHT).fit(X, size * Y)

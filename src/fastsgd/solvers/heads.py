@@ -16,8 +16,8 @@ LOG_LINKS = "poisson", "gamma"  # losses that may be negative, and whose curvatu
 LOOK = 2000  # rows from which the loss of zero weights is taken
 # A gap that is as good as none, as a share of that loss; of losses of y - p, the loss of predictions so far from y, as a share
 # of it. The same for a model that was rounded to so many bytes: nobody is told of such a gap.
-ROUNDING, RESIDUAL = 1e-13, 1e-12
-SLACK = {8: 1e-10, 4: 1e-6}
+ROUNDING, RESIDUAL = 1e-13, 1e-10
+SLACK, DIGITS = {8: 1e-10, 4: 1e-6}, 1e-12  # the latter is a share of the offset of y
 # Of what may separate the objective from the least one, the share that rounding may move it without being looked at, as it is
 # known from a sample how large the columns are; rounding of a margin, as a share of its parts, over all steps.
 SURE, DRIFT = 1e-2, 1e-14
@@ -162,9 +162,9 @@ class Heads:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
         bound = -np.inf if self.loss.name in LOG_LINKS else 0.0
-        report = self._report(h, _none(problem, ROUNDING, RESIDUAL), bound)
+        report = self._report(h, _none(problem, ROUNDING, RESIDUAL, 0.0), bound)
         slack = SLACK[self.table.X.dtype.itemsize]
-        report.slack = _none(problem, slack, slack, RESIDUAL * abs(self.offsets[h]))
+        report.slack = _none(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h] - self.offsets[h]}
         if self.start is not None and self.start[2] is not None:
@@ -225,11 +225,12 @@ def _moved(problem, step, w, b):
     return moved if moved >= 0 else np.inf
 
 
-def _none(problem, share, residual, more=0.0):
-    """A gap as good as none: a share of the loss of zero weights; or the loss of residuals of that share of y, and more."""
+def _none(problem, share, residual, offset):
+    """A gap as good as none: a share of the loss of zero weights; or of residuals of that share of y, less what all y share."""
     y = problem.y[:: problem.n // LOOK + 1]
     if problem.loss.residual:
-        away = residual * abs(y) + more
+        mean = float(y.mean())
+        away = residual * abs(y - mean) + DIGITS * (offset + abs(mean))
         free = problem.loss.epsilon if "insensitive" in problem.loss.name else 0.0
         return float(problem.loss.value(away + free, 0.0).mean())
     return share * float(abs(problem.loss.value(0.0, y)).mean())

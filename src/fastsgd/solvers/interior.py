@@ -178,13 +178,17 @@ def interior(problem, u, b, report):
         rows = Smooth(p, z)
     l1 = np.minimum(p.penalties[0], rows.most(F))
     sides = Pieces([(0.0, 0.0, -1.0, 1.0)] if p.l1 > 0 else [], l1, u, size)
-    number, done = rows.number() + sides.number(), False
+    number, done, least = rows.number() + sides.number(), False, np.inf
+    exact = (
+        number == 0 and p.loss.name == "squared_error"
+    )  # a step is then one to the least: rounding alone brings more
     while True:
         a, F, at = rows.a.sum(axis=0), p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), u
         if p.l1 > 0:  # zeros are only neared: they are taken where that is better
             sparse = np.where(sides.zero(size), 0.0, u)
             F_sparse = p.mean(p.loss.both(p.margins(sparse, b), p.y)[0]) + p.penalty(sparse)
             F, at = min((F_sparse, sparse), (F, u), key=itemgetter(0))
+        done, least = done or (exact and least <= F), min(F, least)
         force = _force(p, a, l1 * sides.a.sum(axis=0), u)
         products = rows.products() + sides.products()
         estimate = products + rows.error(z) + float(abs(force) @ abs(np.append(u, b)[: len(force)]))
