@@ -11,6 +11,7 @@ from fastsgd.auto import Auto, aligned
 SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
 
 CARRY_ROWS = kernels.CARRY_ROWS
+SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
 COPIED = np.ndarray, Auto
 CHANGING = "W", "b", "b_avg", "A", "Q", "last", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
@@ -99,6 +100,13 @@ class State:
     centred: bool = False
     auto: Auto | None = None
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0)], SCALARS))
+
+    def __post_init__(self):
+        """In files of 0.1.0, what a weight of zero has received under L1 and L2 is in Q; see _kernels/penalty.pxi."""
+        if self.soft and self.penalty[1] and self.Q is not None and self.Q.shape == self.W.shape:
+            zeros = self.W == 0
+            self.W[zeros] = np.ldexp(-self.Q[zeros], SMALL[self.W.dtype.itemsize])
+            self.Q[zeros] = 0
 
     @classmethod
     def zeros(cls, n_features, heads, dtype, seed):

@@ -1,8 +1,12 @@
 /* Four numbers at once: in a vector register where the compiler has vector types, else in an array. */
 #ifndef FASTSGD_LANES_H
 #define FASTSGD_LANES_H
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* What a step with L1 and L2 is on CSR, see `step_and_pay` in penalty.pxi. */
+enum { U0, TAU0, RATE, U, INV, SCALE, TAU, STEP, SMALL_STEP, SMALL_U, TWICE_SMALL_U0, SMALL, PER_SMALL };
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FASTSGD_APART __attribute__((noinline))
@@ -17,6 +21,7 @@ typedef int64_t l4 __attribute__((vector_size(32)));
 #define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { return (V){0, 0, 0, 0}; }                                              \
     static inline V N##_set(T a, T b, T c, T d) { return (V){a, b, c, d}; }                                  \
+    static inline V N##_all(T a) { return (V){a, a, a, a}; }                                                 \
     static inline V N##_twice(V a) { return (V){a[0], a[1], a[0], a[1]}; }                                   \
     static inline V N##_sub(V a, V b) { return a - b; }                                                      \
     static inline V N##_mul(V a, V b) { return a * b; }                                                      \
@@ -25,9 +30,43 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
-    static inline V N##_soft(V a, T t) { return (V)(((I)(a - t) & (a > t)) | ((I)(a + t) & (a < -t))); }     \
     static inline T N##_sum(V a) { a += (V){a[2], a[3], a[0], a[1]}; return a[0] + a[1]; }                   \
-    static inline void N##_store(T *w, V a) { *(V *)w = a; }
+    static inline void N##_store(T *w, V a) { *(V *)w = a; }                                                \
+    static inline V N##_signed(V a, V b) { return (V)((I)a | ((I)b & N##_SIGN)); }                           \
+    static inline V N##_abs(V a) { return (V)((I)a & ~N##_SIGN); }                                           \
+    static inline V N##_within(V size, T t, V a, V b) { I m = size <= t; return (V)(((I)a & m) | ((I)b & ~m)); } \
+    static inline int N##_any_within(V size, T low, T high) { return N##_any((size > low) & (size < high)); } \
+    static inline V N##_move(V g, V x, const T *R, int *stays) {                                            \
+        V size = N##_abs(g), now;                                                                            \
+        I alive = size > R[TAU0], same;                                                                      \
+        now = g + x * (V)(((I)N##_all(R[STEP]) & alive) | ((I)N##_all(R[SMALL_STEP]) & ~alive));             \
+        size = N##_abs(now);                                                                                 \
+        same = (((I)now ^ (I)g) >= 0) & (size > R[TAU]);                                                     \
+        *stays = !N##_any(~((same & alive) | ((size <= R[SMALL_U]) & ~alive)));                              \
+        return now;                                                                                          \
+    }
+#define f4_SIGN ((i4){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN})
+#define d4_SIGN ((l4){INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN})
+#if defined(__AVX2__)
+#include <immintrin.h>
+static inline f4 f4_max(f4 a, f4 b) { return (f4)_mm_max_ps((__m128)a, (__m128)b); }
+static inline f4 f4_min(f4 a, f4 b) { return (f4)_mm_min_ps((__m128)a, (__m128)b); }
+static inline f4 f4_root(f4 a) { return (f4)_mm_sqrt_ps((__m128)a); }
+static inline int f4_any(i4 m) { return _mm_movemask_ps((__m128)m); }
+static inline d4 d4_max(d4 a, d4 b) { return (d4)_mm256_max_pd((__m256d)a, (__m256d)b); }
+static inline d4 d4_min(d4 a, d4 b) { return (d4)_mm256_min_pd((__m256d)a, (__m256d)b); }
+static inline d4 d4_root(d4 a) { return (d4)_mm256_sqrt_pd((__m256d)a); }
+static inline int d4_any(l4 m) { return _mm256_movemask_pd((__m256d)m); }
+#else
+#define FASTSGD_MORE_LANES(T, V, N, I, ROOT)                                                                 \
+    static inline V N##_max(V a, V b) { I m = a > b; return (V)(((I)a & m) | ((I)b & ~m)); }                 \
+    static inline V N##_min(V a, V b) { I m = a < b; return (V)(((I)a & m) | ((I)b & ~m)); }                 \
+    static inline V N##_root(V a) { return (V){ROOT(a[0]), ROOT(a[1]), ROOT(a[2]), ROOT(a[3])}; }            \
+    static inline int N##_any(I m) { return (m[0] | m[1] | m[2] | m[3]) != 0; }
+FASTSGD_MORE_LANES(float, f4, f4, i4, sqrtf)
+FASTSGD_MORE_LANES(double, d4, d4, l4, sqrt)
+#endif
+#define FASTSGD_LANE(a, i) (a)[i]
 #else
 #define FASTSGD_APART
 #define fastsgd_near(p) ((void)(p))
@@ -38,6 +77,7 @@ typedef struct { double v[4]; } d4;
 #define FASTSGD_LANES(T, V, N, I)                                                                            \
     static inline V N##_zero(void) { V a = {{0, 0, 0, 0}}; return a; }                                       \
     static inline V N##_set(T a, T b, T c, T d) { V v = {{a, b, c, d}}; return v; }                          \
+    static inline V N##_all(T a) { V v = {{a, a, a, a}}; return v; }                                         \
     static inline V N##_twice(V a) { a.v[2] = a.v[0]; a.v[3] = a.v[1]; return a; }                           \
     static inline V N##_sub(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] -= b.v[l]; return a; }         \
     static inline V N##_mul(V a, V b) { int l; for (l = 0; l < 4; l++) a.v[l] *= b.v[l]; return a; }         \
@@ -46,16 +86,54 @@ typedef struct { double v[4]; } d4;
     static inline V N##_plus(V a, T x, const T *w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w[l]; return a; } \
     static inline V N##_times(V a, T x, V w) { int l; for (l = 0; l < 4; l++) a.v[l] += x * w.v[l]; return a; } \
     static inline V N##_load(const T *w) { V a; int l; for (l = 0; l < 4; l++) a.v[l] = w[l]; return a; }    \
-    static inline V N##_soft(V a, T t) {                                                                     \
-        int l;                                                                                               \
-        for (l = 0; l < 4; l++) a.v[l] = a.v[l] > t ? a.v[l] - t : a.v[l] < -t ? a.v[l] + t : 0;             \
-        return a;                                                                                            \
-    }                                                                                                        \
     static inline T N##_sum(V a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }                           \
-    static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }
+    static inline void N##_store(T *w, V a) { int l; for (l = 0; l < 4; l++) w[l] = a.v[l]; }                \
+    static inline V N##_max(V a, V b) { int l; for (l = 0; l < 4; l++) if (b.v[l] > a.v[l]) a.v[l] = b.v[l]; return a; } \
+    static inline V N##_min(V a, V b) { int l; for (l = 0; l < 4; l++) if (b.v[l] < a.v[l]) a.v[l] = b.v[l]; return a; } \
+    static inline V N##_root(V a) { int l; for (l = 0; l < 4; l++) a.v[l] = (T)sqrt(a.v[l]); return a; }     \
+    static inline V N##_signed(V a, V b) { int l; for (l = 0; l < 4; l++) if (b.v[l] < 0) a.v[l] = -a.v[l]; return a; } \
+    static inline V N##_abs(V a) { int l; for (l = 0; l < 4; l++) if (a.v[l] < 0) a.v[l] = -a.v[l]; return a; } \
+    static inline V N##_within(V size, T t, V a, V b) { int l; for (l = 0; l < 4; l++) if (size.v[l] <= t) b.v[l] = a.v[l]; return b; } \
+    static inline int N##_any_within(V size, T low, T high) {                                                \
+        int l, any = 0;                                                                                      \
+        for (l = 0; l < 4; l++) any |= size.v[l] > low && size.v[l] < high;                                  \
+        return any;                                                                                          \
+    }                                                                                                        \
+    static inline V N##_move(V g, V x, const T *R, int *stays) { (void)x, (void)R; *stays = 0; return g; }
+#define FASTSGD_LANE(a, i) (a).v[i]
 #endif
 FASTSGD_LANES(float, f4, f4, i4)
 FASTSGD_LANES(double, d4, d4, l4)
+
+/* L1 and L2 on CSR, see penalty.pxi: four numbers after a step, from those before it and the values of the row. `move` is
+   for those that stay what they are, weights or zeros, and says whether all four do: then nothing is paid. Of those that have
+   become zeros between two visits (|g| < tau0) log(tau0 / |g|) is 4 atanh(s) by its series. */
+#define FASTSGD_PAY(T, V, N)                                                                                 \
+    static inline V N##_soft(V a, V t, V minus_t) { return N##_sub(a, N##_max(N##_min(a, t), minus_t)); }    \
+    FASTSGD_APART static V N##_pay(V g, V x, const T *R) {                                                   \
+        V size = N##_abs(g), none = N##_zero(), got = N##_all(R[U0]), q, z, w;                               \
+        if (N##_any_within(size, R[TWICE_SMALL_U0], R[TAU0])) {                                              \
+            V a = N##_root(N##_all(R[TAU0])), b = N##_root(size), s = N##_div(N##_sub(a, b), N##_add(a, b)), v; \
+            s = N##_max(s, none);                                                                            \
+            v = N##_mul(s, s);                                                                               \
+            w = N##_add(N##_all((T)(4.0 / 7)), N##_mul(v, N##_all((T)(4.0 / 9))));                           \
+            w = N##_add(N##_all((T)0.8), N##_mul(v, w));                                                     \
+            w = N##_add(N##_all((T)(4.0 / 3)), N##_mul(v, w));                                               \
+            w = N##_mul(s, N##_add(N##_all(4), N##_mul(v, w)));                                              \
+            got = N##_max(N##_sub(got, N##_mul(N##_all(R[RATE]), w)), none);                                 \
+        }                                                                                                    \
+        q = N##_within(size, R[TWICE_SMALL_U0], N##_mul(g, N##_all(R[PER_SMALL])), N##_signed(got, g));      \
+        z = N##_add(N##_signed(N##_max(N##_sub(size, N##_all(R[TAU0])), none), g), N##_mul(N##_all(R[STEP]), x)); \
+        w = N##_max(N##_sub(z, N##_mul(N##_sub(N##_all(R[U]), q), N##_all(R[INV]))), none);                  \
+        w = N##_add(w, N##_min(N##_add(z, N##_mul(N##_add(N##_all(R[U]), q), N##_all(R[INV]))), none));      \
+        q = N##_mul(N##_all(R[SMALL]), N##_add(q, N##_mul(N##_all(R[SCALE]), N##_sub(z, w))));               \
+        return N##_within(N##_abs(w), 0, q, N##_add(w, N##_signed(N##_all(R[TAU]), w)));                     \
+    }                                                                                                        \
+    static inline void N##_put(T *a, T *b, T *c, T *d, V v) {                                                \
+        *a = FASTSGD_LANE(v, 0), *b = FASTSGD_LANE(v, 1), *c = FASTSGD_LANE(v, 2), *d = FASTSGD_LANE(v, 3);   \
+    }
+FASTSGD_PAY(float, f4, f4)
+FASTSGD_PAY(double, d4, d4)
 
 /* x . w in 16 independent sums, so that no addition waits for the one before, and in fours; added up as vectors are. */
 #define FASTSGD_DOT(T, V, N)                                                                                 \

@@ -77,18 +77,29 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last
 #
 #     L1 alone: g = w - q / scale, the sum of the gradient steps; tau = u / scale. q follows from g.
 #     L1 and L2: g = w + sign(w) r / scale; tau = r / scale, r = l1 / l2, as between rows a weight w > 0 goes as
-#         w + r = C (w + r), C the product of the shrinkages, until it is 0. A weight that is 0 has g = 0, and its q in Q.
+#         w + r = C (w + r), C the product of the shrinkages, until it is 0. Of a weight that is 0, g = -q SMALL, so small that
+#         it is not taken for the g of one that has become 0 since it was last met. Either way a step is g += x times a number,
+#         and only of a weight that becomes 0, or is no longer 0, has anything to be paid.
 cdef inline double soft_dot(const floating* x, const index* ix, Py_ssize_t n, const floating* g, floating tau) noexcept nogil:
     """x . w."""
     cdef Py_ssize_t k = 0
     cdef floating s
-    cdef f4 a = f4_zero()
-    cdef d4 b = d4_zero()
-    while k + 4 <= n:
+    cdef f4 a = f4_zero(), a2 = a, t4 = f4_all(<float> tau), u4 = f4_all(<float> -tau)
+    cdef d4 b = d4_zero(), b2 = b, t8 = d4_all(tau), u8 = d4_all(-tau)
+    while k + 8 <= n:
         if floating is float:
-            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(g, ix + k), tau)))
+            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(g, ix + k), t4, u4)))
+            a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), f4_soft(at_f4(g, ix + k + 4), t4, u4)))
         else:
-            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), tau)))
+            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), t8, u8)))
+            b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), d4_soft(at_d4(g, ix + k + 4), t8, u8)))
+        k += 8
+    a, b = f4_add(a, a2), d4_add(b, b2)
+    if k + 4 <= n:
+        if floating is float:
+            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(g, ix + k), t4, u4)))
+        else:
+            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), t8, u8)))
         k += 4
     if floating is float:
         s = f4_sum(a)
@@ -101,42 +112,66 @@ cdef inline double soft_dot(const floating* x, const index* ix, Py_ssize_t n, co
     return s
 
 
-cdef inline floating had(floating g, floating q, floating u, floating tau, floating rate) noexcept nogil:
+cdef inline floating small(floating g) noexcept nogil:
+    """SMALL, a power of 2: q is at most about r (log of the shrinkage), and tau at least r."""
+    if floating is float:
+        return <float> 5.421010862427522e-20  # 2^-64
+    else:
+        return 6.223015277861142e-61  # 2^-200
+
+
+cdef inline floating had(floating g, floating u, floating tau, floating rate) noexcept nogil:
     """With L1 and L2: what the weight of g has received until u; `rate` is of u, by the logarithm of 1 / scale.
 
     If it has reached 0 since it was last met, then when tau was |g|. log(tau / |g|) is 4 atanh s by its series, good to
-    1e-9 where the scale has halved since, to 1e-4 where it is a tenth. No branch depends on a weight: none could be foreseen.
+    1e-9 where the scale has halved since, to 1e-4 where it is a tenth.
     """
     cdef floating size = g if g > 0 else -g, a = root(tau), b = root(size), s = (a - b) / (a + b), v = s * s
     cdef floating tail = <floating> 0.8 + v * (<floating> (4.0 / 7) + v * <floating> (4.0 / 9))
     cdef floating log_part = s * (4 + v * (<floating> (4.0 / 3) + v * tail))
     cdef floating then = u - rate * (log_part if s > 0 else <floating> 0)
+    if size <= 2 * u * small(g):
+        return -g / small(g)
     then = then if then > 0 else <floating> 0
-    return (-then if g > 0 else then) if size > 0 else q
+    return -then if g > 0 else then
 
 
-cdef inline void step_and_pay(const floating* x, const index* ix, Py_ssize_t n, floating* W, floating* Q, floating c,
-                              floating u0, floating inv0, floating rate, floating u, floating inv, floating r) noexcept nogil:
-    """With L1 and L2, along a row: w += c x, and the penalty, which has gone on from (u0, 1 / inv0) to (u, 1 / inv)."""
-    cdef floating g[32]
-    cdef floating q[32]
-    cdef floating z, w, scale = 1 / inv, tau0 = r * inv0, tau = r * inv
-    cdef Py_ssize_t lo = 0, m, k
-    while lo < n:
-        m = min(32, n - lo)
-        for k in range(m):
-            g[k], q[k] = W[ix[lo + k]], Q[ix[lo + k]]
-            one_by_one()
-        for k in range(m):
-            q[k] = had(g[k], q[k], u0, tau0, rate)
-            z = soft(g[k], tau0) + c * x[lo + k]
-            w = shrunk(z, q[k], u, inv)
-            q[k] += scale * (w - z)
-            g[k] = w + (tau if w > 0 else <floating> 0) - (tau if w < 0 else <floating> 0)
-        for k in range(m):
-            W[ix[lo + k]], Q[ix[lo + k]] = g[k], q[k]
-            one_by_one()
-        lo += 32
+cdef inline void pay_four(const floating* x, const index* ix, Py_ssize_t k, Py_ssize_t b, Py_ssize_t e, Py_ssize_t h, floating* W,
+                          const floating* R, bint all) noexcept nogil:
+    """The values k, b, e and h of a row, of which those that are the same are one."""
+    cdef f4 g, x4, now
+    cdef d4 g8, x8, now8
+    cdef int stays
+    if floating is float:
+        g, x4 = f4_set(W[ix[k]], W[ix[b]], W[ix[e]], W[ix[h]]), f4_set(x[k], x[b], x[e], x[h])
+        now = f4_move(g, x4, R, &stays)
+        if all or not stays:
+            now = f4_pay(g, x4, R)
+        f4_put(W + ix[k], W + ix[b], W + ix[e], W + ix[h], now)
+    else:
+        g8, x8 = d4_set(W[ix[k]], W[ix[b]], W[ix[e]], W[ix[h]]), d4_set(x[k], x[b], x[e], x[h])
+        now8 = d4_move(g8, x8, R, &stays)
+        if all or not stays:
+            now8 = d4_pay(g8, x8, R)
+        d4_put(W + ix[k], W + ix[b], W + ix[e], W + ix[h], now8)
+
+
+cdef inline void step_and_pay(const floating* x, const index* ix, Py_ssize_t n, floating* W, floating c, floating u0,
+                              floating inv0, floating rate, floating u, floating inv, floating r, bint all) noexcept nogil:
+    """With L1 and L2, along a row: w += c x, and the penalty, which has gone on from (u0, 1 / inv0) to (u, 1 / inv).
+
+    all : whether every weight owes the L1 of the step, as it does where they were scaled after its L2.
+    """
+    cdef floating[13] R
+    cdef floating tiny = small(r)
+    cdef Py_ssize_t k = 0
+    R[U0], R[TAU0], R[RATE], R[U], R[INV], R[SCALE], R[TAU], R[STEP] = u0, r * inv0, rate, u, inv, 1 / inv, r * inv, c
+    R[SMALL_STEP], R[SMALL_U], R[TWICE_SMALL_U0], R[SMALL], R[PER_SMALL] = c / inv * tiny, u * tiny, 2 * u0 * tiny, tiny, 1 / tiny
+    while k + 4 <= n:
+        pay_four(x, ix, k, k + 1, k + 2, k + 3, W, &R[0], all)
+        k += 4
+    if k < n:  # the last value stands for those that are missing: paid twice, and put where it belongs twice
+        pay_four(x, ix, k, min(k + 1, n - 1), min(k + 2, n - 1), n - 1, W, &R[0], all)
 
 
 cdef inline double per_log(double l1, double l2, double eta) noexcept nogil:
@@ -145,15 +180,18 @@ cdef inline double per_log(double l1, double l2, double eta) noexcept nogil:
     return l1 * eta / -log1p(-x) if x > 0 else l1 / l2
 
 
-cdef void from_weights(floating* W, const floating* Q, Py_ssize_t d, double scale, double l1, double l2) noexcept nogil:
-    """Put g in W."""
+cdef void from_weights(floating* W, floating* Q, Py_ssize_t d, double scale, double l1, double l2) noexcept nogil:
+    """Put g in W, and zeros in Q."""
     cdef floating inv = <floating> (1.0 / scale), tau = <floating> (l1 / l2 / scale)
     cdef Py_ssize_t j
     for j in range(d):
-        if l2 > 0:
-            W[j] += (tau if W[j] > 0 else <floating> 0) - (tau if W[j] < 0 else <floating> 0)
-        else:
+        if l2 <= 0:
             W[j] -= Q[j] * inv
+        elif W[j] == 0:
+            W[j] = -Q[j] * small(tau)
+        else:
+            W[j] += tau if W[j] > 0 else -tau
+        Q[j] = 0
 
 
 cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, double u, double scale, double l1, double l2,
@@ -165,7 +203,7 @@ cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, double u, double sc
     for j in range(d):
         g = W[j]
         W[j] = soft(g, tau)
-        Q[j] = had(g, Q[j], <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
+        Q[j] = had(g, <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
 
 
 cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale,

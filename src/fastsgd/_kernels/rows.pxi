@@ -21,6 +21,7 @@ cdef extern from "lanes.h":
     void near "fastsgd_near"(const void* p) noexcept nogil  # to the first cache
     void far "fastsgd_far"(const void* p) noexcept nogil    # to the second
     void one_by_one "fastsgd_one_by_one"() noexcept nogil   # in a loop: don't vectorise it
+    int U0, TAU0, RATE, U, INV, SCALE, TAU, STEP, SMALL_STEP, SMALL_U, TWICE_SMALL_U0, SMALL, PER_SMALL
     ctypedef float f4
     ctypedef double d4
     f4 f4_zero() noexcept nogil
@@ -31,8 +32,12 @@ cdef extern from "lanes.h":
     f4 f4_load(const float* w) noexcept nogil
     void f4_store(float* w, f4 a) noexcept nogil
     f4 f4_set(float a, float b, float c, float e) noexcept nogil
-    f4 f4_soft(f4 a, float t) noexcept nogil      # sign(a) max(|a| - t, 0)
+    f4 f4_soft(f4 a, f4 t, f4 minus_t) noexcept nogil  # sign(a) max(|a| - t, 0)
     float f4_sum(f4 a) noexcept nogil
+    f4 f4_all(float t) noexcept nogil
+    f4 f4_move(f4 g, f4 x, const float* R, int* stays) noexcept nogil
+    f4 f4_pay(f4 g, f4 x, const float* R) noexcept nogil
+    void f4_put(float* a, float* b, float* c, float* e, f4 v) noexcept nogil
     float f4_dot(const float* x, const float* w, Py_ssize_t n) noexcept nogil
     float f4_two_dots(const float* x, const float* w, const float* v, Py_ssize_t n, double* second) noexcept nogil
     void f4_fetch(const float* soon, const float* next, Py_ssize_t n) noexcept nogil
@@ -46,8 +51,12 @@ cdef extern from "lanes.h":
     d4 d4_load(const double* w) noexcept nogil
     void d4_store(double* w, d4 a) noexcept nogil
     d4 d4_set(double a, double b, double c, double e) noexcept nogil
-    d4 d4_soft(d4 a, double t) noexcept nogil      # sign(a) max(|a| - t, 0)
+    d4 d4_soft(d4 a, d4 t, d4 minus_t) noexcept nogil  # sign(a) max(|a| - t, 0)
     double d4_sum(d4 a) noexcept nogil
+    d4 d4_all(double t) noexcept nogil
+    d4 d4_move(d4 g, d4 x, const double* R, int* stays) noexcept nogil
+    d4 d4_pay(d4 g, d4 x, const double* R) noexcept nogil
+    void d4_put(double* a, double* b, double* c, double* e, d4 v) noexcept nogil
     double d4_dot(const double* x, const double* w, Py_ssize_t n) noexcept nogil
     double d4_two_dots(const double* x, const double* w, const double* v, Py_ssize_t n, double* second) noexcept nogil
     void d4_fetch(const double* soon, const double* next, Py_ssize_t n) noexcept nogil
@@ -156,11 +165,20 @@ cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t
     """x . w. On CSR vectors are put together from single loads: gather instructions stall behind the last row's stores."""
     cdef Py_ssize_t k = 0
     cdef floating s
-    cdef f4 a = f4_zero()
-    cdef d4 b = d4_zero()
+    cdef f4 a = f4_zero(), a2 = a
+    cdef d4 b = d4_zero(), b2 = b
     if Layout is Dense:
         return lanes_dot(x, w, nnz)
-    while k + 4 <= nnz:
+    while k + 8 <= nnz:
+        if floating is float:
+            a = f4_add(a, f4_mul(f4_load(x + k), at_f4(w, ix + k)))
+            a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), at_f4(w, ix + k + 4)))
+        else:
+            b = d4_add(b, d4_mul(d4_load(x + k), at_d4(w, ix + k)))
+            b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), at_d4(w, ix + k + 4)))
+        k += 8
+    a, b = f4_add(a, a2), d4_add(b, b2)
+    if k + 4 <= nnz:
         if floating is float:
             a = f4_add(a, f4_mul(f4_load(x + k), at_f4(w, ix + k)))
         else:

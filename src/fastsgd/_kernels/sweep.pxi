@@ -149,6 +149,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
     cdef Scalars now = M.at[0]
     cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef double u0, inv0
+    cdef bint scaled
     cdef double least = least_scale(A)
     cdef double xw = 0, xx = 0, one_plus_e = 1, product = 1
     cdef Py_ssize_t ahead = -1  # Margin is Ahead: the v whose x . w is known already
@@ -249,12 +250,12 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
                     M.live[n_live] = <int32_t> h
                     n_live += 1
 
-        u0, inv0 = now.u, inv
+        u0, inv0, scaled = now.u, inv, False
         if P.l2 > 0:
             now.scale *= decay
             if now.scale < least:  # decay itself is: eta * l2 is 1 or nearly so
                 rescale(L, H, W, Q, A, d, S, last, &now, now.scale / decay if decay > 0 else 1.0, P)
-                inv0, ahead = 1, -1
+                inv0, ahead, scaled = 1, -1, True
             inv = 1.0 / now.scale
         now.u += eta * P.l1
 
@@ -272,8 +273,8 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
                 elif step != 0:
                     add(L, x, ix, nnz, W, <floating> (step * inv))
             elif Q is not NULL and P.l2 > 0 and step != 0:
-                step_and_pay(x, ix, nnz, W, Q, <floating> (step * inv), <floating> u0, <floating> inv0,
-                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1)
+                step_and_pay(x, ix, nnz, W, <floating> (step * inv), <floating> u0, <floating> inv0,
+                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1, scaled)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
