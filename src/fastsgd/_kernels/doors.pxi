@@ -188,18 +188,18 @@ cdef int total_rows(Layout* L, const floating* values, const index* indices, con
     cdef Order O
     O.rows = &listed[0] if listed is not None and listed.shape[0] else NULL
     O.visit, O.first, O.n, O.ahead = NULL, first, n, 0
-    workspace(&M, W.shape[1], K, sums)
-    cdef floating* z = <floating*> malloc(M.S * sizeof(floating))
-    if z is NULL:
-        free(M.of)
-        raise MemoryError(f"no memory for {K} heads")
+    if not padded(W.shape[1], K) or sums.shape[0] != 2 or sums.shape[1] != K:
+        raise ValueError(f"{W.shape[1]} columns of weights and sums of shape {(sums.shape[0], sums.shape[1])} for {K} heads")
+    cdef Py_ssize_t tile = max(1, min(n, TOGETHER // K))
+    work, near_work = np.empty(5 * tile * K), np.empty(W.shape[1], np.asarray(W).dtype)
+    cdef double[::1] ws = work
+    cdef floating[::1] zs = near_work
+    M.S, M.loss_sum, M.weight_sum, M.of = W.shape[1], &sums[0, 0], &sums[1, 0], &ws[0]
     with nogil:
         if K == 1:
-            total(L, &one, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, z)
+            total(L, &one, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
         else:
-            total(L, &many, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, z)
-    free(z)
-    free(M.of)
+            total(L, &many, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
     return 0
 
 

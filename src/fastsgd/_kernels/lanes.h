@@ -135,6 +135,21 @@ FASTSGD_LANES(double, d4, d4, l4)
 FASTSGD_PAY(float, f4, f4)
 FASTSGD_PAY(double, d4, d4)
 
+/* Several sums of four at once, of one number and 4, 8 or 12 weights; and the sum of two such. */
+#define FASTSGD_PLUS(T, V, N)                                                                                \
+    static inline void N##_plus_all(V *a, T x, const T *w, int fours) {                                      \
+        a[0] = N##_plus(a[0], x, w);                                                                         \
+        if (fours > 1) a[1] = N##_plus(a[1], x, w + 4);                                                      \
+        if (fours > 2) a[2] = N##_plus(a[2], x, w + 8);                                                      \
+    }                                                                                                        \
+    static inline void N##_store_all(T *z, const V *a, const V *b, int fours) {                              \
+        N##_store(z, N##_add(a[0], b[0]));                                                                   \
+        if (fours > 1) N##_store(z + 4, N##_add(a[1], b[1]));                                                \
+        if (fours > 2) N##_store(z + 8, N##_add(a[2], b[2]));                                                \
+    }
+FASTSGD_PLUS(float, f4, f4)
+FASTSGD_PLUS(double, d4, d4)
+
 /* x . w in 16 independent sums, so that no addition waits for the one before, and in fours; added up as vectors are. */
 #define FASTSGD_DOT(T, V, N)                                                                                 \
     static inline T N##_dot(const T *x, const T *w, ptrdiff_t n) {                                           \

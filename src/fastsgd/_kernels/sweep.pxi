@@ -3,6 +3,7 @@ cdef enum:
     BLOCK = 32  # rows that lie together, at the most
     WIDE = 256  # values in a dense row that is fetched line by line
     FAR = 50  # values in a CSR row, in the mean and at the most, that is fetched a buffer ahead
+    TOGETHER = 2048  # margins whose losses are had at once
     SHORT = 256  # bytes in a dense row, at the most, that is multiplied by the row before it
 
 
@@ -18,17 +19,33 @@ cdef inline double step_of(const Params* P, double value, double slope, double p
     return s * (value * y if P.pa_sign else (value if y >= p else -value))
 
 
+cdef inline bint targets_of(const Targets* T, Py_ssize_t r, Py_ssize_t K, const double* p, double* y) noexcept nogil:
+    """The targets of a row, y[0:K]; 1 if one of its margins p is not finite."""
+    cdef Py_ssize_t h
+    cdef double zero = 0
+    for h in range(K):
+        zero += 0 * p[h]
+    if T.code is not NULL:
+        for h in range(K):
+            y[h] = 1.0 if h == T.code[r] else T.negative
+    else:
+        for h in range(K):
+            y[h] = T.y[r * K + h]
+    return not isfinite(zero)
+
+
 cdef inline bint slopes(const Params* P, const Targets* T, Py_ssize_t r, Py_ssize_t K, double* of) noexcept nogil:
     """The heads' values and slopes at their margins of[0:K]: of = p, y, value, slope, K each; 1 if a p is not finite."""
     cdef double* y = of + K
     cdef double* value = of + 2 * K
     cdef double* slope = of + 3 * K
     cdef Py_ssize_t h
-    for h in range(K):
-        y[h] = target(T, r, h)
-        if not isfinite(of[h]):
-            return 1
-    if P.many is not NULL:
+    if targets_of(T, r, K, of, y):
+        return 1
+    if P.inlined == HINGE:
+        for h in range(K):
+            slope[h] = hinge_both(of[h], y[h], value + h, P.loss_par)
+    elif P.many is not NULL:
         P.many(K, of, y, value, slope, P.loss_par)
     else:
         for h in range(K):
@@ -344,35 +361,71 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     return fault
 
 
-cdef int total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-               Order O, const Targets* T, const floating* W, const double* b, Moving M, const Params* P,
-               floating* z) noexcept nogil:
-    """Sums of s * loss and of s, in stored order, for weights that stand still."""
+cdef inline void values_of(const Params* P, Py_ssize_t n, Py_ssize_t K, double* p, const double* y, double* value,
+                           double* slope) noexcept nogil:
+    """The losses of n margins, of rows of K; what is in `slope` afterwards is of no use."""
+    cdef Py_ssize_t i
+    cdef double gap, threshold = P.loss_par[0]
+    if P.inlined == HINGE:
+        for i in range(n):
+            gap = threshold - p[i] * y[i]
+            value[i] = gap if gap > 0 else 0.0
+    elif P.coupled:
+        for i in range(n // K):
+            P.many(K, p + i * K, y + i * K, value + i * K, slope + i * K, P.loss_par)
+    elif P.many is not NULL:
+        P.many(n, p, y, value, slope, P.loss_par)
+    else:
+        for i in range(n):
+            value[i] = P.value(p[i], y[i], P.loss_par)
+
+
+cdef void total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                Order O, const Targets* T, const floating* W, const double* b, Moving M, const Params* P, floating* z,
+                Py_ssize_t tile) noexcept nogil:
+    """Sums of s * loss and of s, in stored order, for weights that stand still.
+
+    The losses of `tile` rows are had at once; M.of is of five times as many numbers as they have margins.
+    """
     cdef Py_ssize_t K = 1 if Heads is One else T.K
-    cdef Py_ssize_t v, r, lo, h, nnz = d
+    cdef Py_ssize_t v = 0, r, lo, h, i, m, nnz = d, size = tile * K
     cdef const index* ix = NULL
     cdef const floating* x
-    cdef double s
-    for v in range(O.n):
-        r = O.rows[v] if O.rows is not NULL else O.first + v
-        if Layout is Dense:
-            x = values + r * d
-        else:
-            lo = indptr[r]
-            nnz = indptr[r + 1] - lo
-            x = values + lo
-            ix = indices + lo
-        if Heads is One:
-            z[0] = <floating> dot(L, x, ix, nnz, W)
-        else:
-            dots(L, x, ix, nnz, W, M.S, z)
-        for h in range(K):
-            M.of[h] = z[h] + b[h]
-        if slopes(P, T, r, K, M.of):
-            M.loss_sum[0] += INFINITY
-            continue
-        for h in range(K):
-            s = weight(T, r, h, M.of[K + h])
-            M.loss_sum[h] += s * M.of[2 * K + h]
-            M.weight_sum[h] += s
-    return 0
+    cdef double* p = M.of
+    cdef double* y = M.of + size
+    cdef double* value = M.of + 2 * size
+    cdef double* slope = M.of + 3 * size
+    cdef double* s = M.of + 4 * size
+    cdef bint weighted = T.s is not NULL or T.s_pos is not NULL
+    while v < O.n:
+        m = 0
+        while m < size and v < O.n:
+            r = O.rows[v] if O.rows is not NULL else O.first + v
+            v += 1
+            if Layout is Dense:
+                x = values + r * d
+            else:
+                lo = indptr[r]
+                nnz = indptr[r + 1] - lo
+                x = values + lo
+                ix = indices + lo
+            if Heads is One:
+                z[0] = <floating> dot(L, x, ix, nnz, W)
+            else:
+                dots(L, x, ix, nnz, W, M.S, z)
+            for h in range(K):
+                p[m + h] = z[h] + b[h]
+            if targets_of(T, r, K, p + m, y + m):
+                M.loss_sum[0] += INFINITY
+                continue
+            if weighted:
+                for h in range(K):
+                    s[m + h] = weight(T, r, h, y[m + h])
+            m += K
+        values_of(P, m, K, p, y, value, slope)
+        for i in range(m if weighted else 0):
+            value[i] *= s[i]
+        for i in range(m // K):
+            for h in range(K):
+                M.loss_sum[h] += value[i * K + h]
+                M.weight_sum[h] += s[i * K + h] if weighted else 1.0
