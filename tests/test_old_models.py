@@ -6,9 +6,11 @@ from pathlib import Path
 import hostile
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone
 
 import fastsgd
+from fastsgd.state import SMALL, State
 
 FOLDER = Path(__file__).parent / "models"
 PATHS = sorted(FOLDER.glob("*.safetensors"))
@@ -23,6 +25,24 @@ def test_predicts_as_on_the_day_it_was_written(path):
     y = np.array(known["y"])
     assert est.partial_fit(X, y).t_ == known["t"]
     np.testing.assert_allclose(score(X), known["score after a pass"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_elastic_net_on_csr_goes_on_as_it_was_kept_in_0_1_0(dtype):
+    """There what a weight of zero has received of L1 was in Q."""
+    X = sp.random(300, 40, 0.2, format="csr", random_state=0, dtype=dtype)
+    y = (np.asarray(X.sum(axis=1)).ravel() > 3.7) ^ (np.arange(300) % 3 == 0)
+    est = fastsgd.SGDClassifier("log_loss", penalty="elasticnet", alpha=0.01, l1_ratio=0.5, shuffle=False)
+    for _ in range(4):
+        est.partial_fit(X, y, [False, True])
+    state, zeros = est._state, (est.coef_ == 0).ravel() & (abs(est._state.W) < 1e-10).ravel()
+    old = state.copy()
+    old.Q[zeros] = np.ldexp(-state.W[zeros], -SMALL[state.W.dtype.itemsize])
+    old.W[zeros] = 0
+    new = State(**vars(old))
+    assert state.soft and 0 < zeros.sum() < 40 and old.Q.any()
+    np.testing.assert_array_equal(new.W, state.W)
+    np.testing.assert_array_equal(new.Q, state.Q)
 
 
 def write():

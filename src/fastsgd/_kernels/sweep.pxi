@@ -291,7 +291,8 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
                     add(L, x, ix, nnz, W, <floating> (step * inv))
             elif Q is not NULL and P.l2 > 0 and step != 0:
                 step_and_pay(x, ix, nnz, W, <floating> (step * inv), <floating> u0, <floating> inv0,
-                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1, scaled)
+                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv,
+                             <floating> r_l1, scaled)
             elif step != 0:
                 add(L, x, ix, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
