@@ -29,6 +29,7 @@ LAYERS = {
     "sources": ("_kernels", "_philox"),
     "optimizers": ("_kernels",),
     "engine": ("_kernels", "history", "penalties", "stopping", "sources", "state"),
+    "verdict": ("engine", "state"),
     "solvers": ("engine", "_kernels", "losses", "penalties", "schedules", "sources"),
     "estimators": (
         "engine",
@@ -43,6 +44,7 @@ LAYERS = {
         "sources",
         "state",
         "stopping",
+        "verdict",
     ),
 }
 TOP = ("inspection", "persist", "dask", "cli", "__init__", "__main__")  # these may import from everywhere

@@ -15,6 +15,7 @@ from fastsgd.state import Gathered, State
 
 BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
+ZERO_ROWS = 2048  # by which the objective of zero weights is estimated
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
@@ -22,6 +23,7 @@ class Diverged(ArithmeticError):
     """A margin was not finite, in the epoch of the argument, from 1."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def objective(table, plan, W, b):
     """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
     penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
@@ -36,6 +38,15 @@ def loss_of(table, plan, W, b):
 def heads(plan, b):
     """How many objectives there are: one for each head, or one for all."""
     return 1 if plan.loss.coupled else len(b)
+
+
+def zero_objective(part, order, plan, state):
+    """The objective of zero weights, estimated by some of the rows of a kernel call; inf where they have no weight."""
+    rows, _, first, n, _ = order
+    places = np.arange(0, n, max(1, n // ZERO_ROWS))
+    sample = part.without_features(first + places if rows is None else rows[places])
+    S, K = state.W.shape[1], len(state.b)
+    return np.inf if sample.empty else loss_of(sample, plan, np.zeros((0, S)), np.zeros(K))
 
 
 def slopes(table, plan, W, b):
@@ -60,6 +71,7 @@ def slopes(table, plan, W, b):
     return sums[0] / weight, G, gathered.gb / weight
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def measure(table, plan, W, b):
     """(objective, 2-norm of its gradient); of a weight at zero under L1 the least subgradient."""
     loss, G, g = slopes(table, plan, W, b)
@@ -90,6 +102,10 @@ class Run:
         The model at the start, where it was not of zeros.
     before : ((n_features, S), (K,)) or None
         The model at the start of the pass, where a rule asks how far it moves.
+    judged : bool
+        Whether the end is compared with the start and with zero weights.
+    zero : float
+        The objective of zero weights, estimated from the first rows; inf until it is.
     seconds : float
         Used so far.
     start, done : (int, int, int) or None, int
@@ -108,6 +124,8 @@ class Run:
     good: State | None = None
     began: tuple | None = None
     before: tuple | None = None
+    judged: bool = False
+    zero: float = np.inf
     seconds: float = 0.0
     start: tuple | None = START
     done: int = 0
@@ -120,7 +138,8 @@ class Run:
             self.sums = np.zeros((2, len(self.state.b)))
 
     def from_here(self, plan):
-        """Keep the model of the start, to compare the end with."""
+        """Keep the model of the start, and what zero weights are worth, to compare the end with."""
+        self.judged = True
         if self.good is None and (self.state.W.any() or self.state.b.any()):
             self.began = self.state.model(plan)
 
@@ -178,6 +197,8 @@ def one_pass(run, plan, table, shuffle):
         run.gathered = None if alone else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
+        if run.judged and run.zero == np.inf:
+            run.zero = zero_objective(part, order, plan, state)
         given = order, part.target(), state, plan, run.sums
         if plan.auto:
             fault = part.auto(*given)

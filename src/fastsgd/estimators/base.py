@@ -1,22 +1,19 @@
 """What the estimators share: scikit-learn's conventions around the engine, and no maths."""
 
-import warnings
 from contextlib import nullcontext, suppress
 from inspect import signature
 from time import perf_counter
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from fastsgd import engine, optimizers
+from fastsgd import engine
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
 from fastsgd.estimators.parameters import Parameters
 from fastsgd.estimators.progress import (
-    CALLER,
     CallbackSupportMixin,
     Progress,
     announced,
@@ -25,12 +22,11 @@ from fastsgd.estimators.progress import (
     stops,
     watchers,
 )
-from fastsgd.history import History
+from fastsgd.estimators.told import Told, noted
 from fastsgd.sources.base import Source
-from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
@@ -60,6 +56,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             self._standardise(table, state, plan)
             if held_out is not None:
                 held_out[3].scaling = table.scaling
+        run.from_here(plan)
         started = perf_counter()
         ruled = any(rule.ends for rule in run.rules)
         theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._publish(state, plan))
@@ -79,7 +76,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
 
         try:
             with keeper or nullcontext():
-                epochs, reason = self._best_of(
+                run, epochs, reason = self._best_of(
                     self.n_init,
                     run,
                     plan,
@@ -94,7 +91,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
                 )
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            self._settle(state, plan, **_noted(epochs, reason))
+            self._settle(state, plan, **noted(epochs, reason))
         except engine.Diverged as error:
             self._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
@@ -103,7 +100,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         if theirs is not None:
             theirs[1]()
         self._interrupt()
-        self._warn(table, plan, epochs, ruled)
+        self._warn(run, plan, table, epochs, ruled)
         if self.verbose:
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
@@ -121,7 +118,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
                 self._standardise(table, run.state, plan)
             epochs, reason = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
-            self._settle(state, plan, in_place=True, **_noted(epochs, reason))
+            self._settle(state, plan, in_place=True, **noted(epochs, reason))
         except engine.Diverged as error:
             self._diverged(error, table, run.state, plan)
         except BaseException:  # of a source, a signal's handler, no memory
@@ -140,17 +137,18 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._settle(run.state, plan, in_place=in_place, **_noted(run.epochs, "error"))
+            self._settle(run.state, plan, in_place=in_place, **noted(run.epochs, "error"))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
         if starts == 1:
-            return engine.train(run, plan, table, **how)
+            return run, *engine.train(run, plan, table, **how)
         state, rules = run.state, run.rules
         rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
         started, budget = perf_counter(), how.pop("max_seconds")
         for start in range(starts):
             run = engine.Run(self._restart(first, rng) if start else first.copy(), [rule.fresh() for rule in rules])
+            run.from_here(plan)
             left = None if budget is None else started + budget - perf_counter()
             try:
                 epochs, reason = engine.train(run, plan, table, max_seconds=left, **how)
@@ -160,12 +158,12 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
                 continue
             value = engine.objective(table, plan, *run.state.model(plan))
             if best is None or value < best[0]:
-                best = value, run.state, epochs, reason
+                best = value, run, epochs, reason
             if reason in ("interrupted", "callback", "max_seconds"):
                 best = *best[:3], reason
                 break
-        state.restore(best[1])
-        return best[2:]
+        state.restore(best[1].state)
+        return best[1:]
 
     def _hooks(self, theirs, plan):
         """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
@@ -223,98 +221,6 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
 
         return score
 
-    # ------------------------------------------------------------ words
-    def _print(self, last):
-        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
-        values = [f"{name} {getattr(last, name):.6g}" for name in names]
-        print(
-            f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s"
-        )
-
-    def _warn(self, table, plan, epochs, ruled):
-        if self.power_t < 0:
-            warnings.warn(
-                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
-                "Use values in the range [0.0, inf) instead.",
-                FutureWarning,
-                stacklevel=CALLER,
-            )
-        if self.stop_reason_ == "diverged" or self._worse_than_nothing(table, plan, epochs):
-            kept = (
-                "The weights are those before it did."
-                if self.stop_reason_ == "diverged"
-                else "It holds the last weights."
-            )
-            self.stop_reason_ = "diverged"
-            warnings.warn(
-                "The fit diverged: its loss is more than a million times that of all-zero coefficients. "
-                f"{kept} {self._remedy(scaled=', set standardize=True or scale X with StandardScaler')}; "
-                f"{self._largest(table)}.",
-                ConvergenceWarning,
-                stacklevel=CALLER,
-            )
-        elif ruled and self.stop_reason_ == "max_iter":
-            warnings.warn(
-                "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit.",
-                ConvergenceWarning,
-                stacklevel=CALLER,
-            )
-        if self._state.auto is not None and (found := self._state.auto.warning):
-            warnings.warn(found, ConvergenceWarning, stacklevel=CALLER)
-
-    def _worse_than_nothing(self, table, plan, epochs):
-        """Whether the model's loss is a million times that of zero weights; looked into only where the last epoch's was high."""
-        if not epochs or np.nanmax([epochs[-1].loss, epochs[-1].objective]) < 1e6:
-            return False
-        W, b = self._state.model(plan)
-        zero = engine.loss_of(table, plan, np.zeros_like(W), np.zeros_like(b))
-        return engine.loss_of(table, plan, W, b) > 1e6 * (1.0 + abs(zero))
-
-    def _diverged(self, error, table, state, plan):
-        """Keep the last good model, say which columns are to blame, raise."""
-        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
-        found = _noted(epochs, "diverged")
-        try:
-            self._settle(state, plan, **found)
-        except engine.Diverged:
-            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
-            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
-            state.restore(zeros)
-            self._settle(state, plan, **found)
-        scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
-        raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
-            "The estimator holds the last finite model."
-        ) from None
-
-    def _remedy(self, scaled):
-        """What helps with this schedule where steps were too long; with `scaled` where scaling the columns helps, too."""
-        rate = self._schedule(optimizers.get(self.optimizer))
-        if rate.auto:
-            return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
-        if rate.name == "optimal":
-            said = (
-                "Take learning_rate='invscaling' and a low eta0 (the step sizes of 'optimal' follow from "
-                f"{'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
-            )
-        else:
-            said = f"Lower eta0 (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        return said + ("" if self.standardize else scaled)
-
-    def _largest(self, table):
-        """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
-        table = next(table.tables())
-        size = np.zeros(table.X.shape[1])
-        for lo in range(0, table.X.shape[0], 8192):
-            part = table.X[lo : lo + 8192]
-            if table.scaling is not None:
-                part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
-            top = abs(part).max(axis=0)
-            size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
-        names = getattr(self, "feature_names_in_", np.arange(len(size)))
-        top = np.argsort(-size, kind="stable")[:3]
-        return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -324,8 +230,3 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
 def _takes_weights(scorer):
     found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
-
-
-def _noted(epochs, reason):
-    """What a training leaves beside the model."""
-    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}

@@ -185,7 +185,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     """
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
-    _pa_loss = "hinge"
+    _pa_loss, _solved = "hinge", "LinearClassifier"
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,

@@ -95,6 +95,8 @@ RUN = Record(
         "good": Maybe(STATE),
         "began": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
         "before": Maybe(Each(Array("W", ("d", "S")), Array("float64", ("K",)))),
+        "judged": Value(bool),
+        "zero": Value(float, finite=False),
         "seconds": Value(float, 0.0),
         "start": Maybe(Each(Value(int, 0, 2**62), Value(int, 0, 2**31 - 2), Value(int, 0, 2**62))),
         "done": Value(int, 0, 2**62),

@@ -1,0 +1,182 @@
+"""What a fit tells: a line an epoch, and in words how it ended and what to do about it."""
+
+import copy
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastsgd import engine, optimizers, verdict
+from fastsgd.estimators.progress import CALLER
+from fastsgd.history import History
+from fastsgd.state import State
+
+
+def noted(epochs, reason):
+    """What a training leaves beside the model."""
+    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}
+
+
+class Told:
+    """Needs the parameters, and the way to the fitted attributes."""
+
+    _solved = "LinearRegressor"  # what solves the same problems without a step size
+
+    def _print(self, last):
+        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
+        values = [f"{name} {getattr(last, name):.6g}" for name in names]
+        print(
+            f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s"
+        )
+
+    def _warn(self, run, plan, table, epochs, ruled):
+        """Say what the user should know of how the fit ended, at the line that called it."""
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
+                "Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=CALLER,
+            )
+        out_of_epochs = ruled and self.stop_reason_ == "max_iter"
+        found = self._too_long(run, plan, table, epochs, out_of_epochs)
+        if found is None:
+            found = self._too_short(run, plan, table, epochs)
+        if found is None and out_of_epochs:
+            found = "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
+        clamped = self._clamped(plan, epochs)
+        unsure = None if self._state.auto is None else self._state.auto.warning
+        for words in (found, clamped, unsure):
+            if words:
+                warnings.warn(words, ConvergenceWarning, stacklevel=CALLER)
+
+    def _too_long(self, run, plan, table, epochs, out_of_epochs):
+        """In words that the fit diverged, which is then its `stop_reason_`; None if it did not."""
+        early = self.stop_reason_ == "diverged"
+        if not early and (self.stop_reason_ in ("callback", "interrupted") or plan.line_search or not len(epochs)):
+            return None
+        steady = 1 < plan.batch_size >= table.n_rows and not self.gradient_noise
+        found = None if early else verdict.diverged(run, plan, table, epochs, steady, out_of_epochs)
+        if not early and found is None:
+            return None
+        self.stop_reason_ = "diverged"
+        if early:
+            said = "The fit diverged: its loss overflowed, or was more than a million times that of zero weights."
+            kept = "The weights are those before it did."
+        else:
+            end, where, least, what = found
+            more = (
+                f"{end / least:.3g} times the" if least > 0 and end > 2 * least else f"{end - least:.3g} more than the"
+            )
+            said = f"The fit diverged: its objective is {end:.6g} {where}, {more} {least:.6g} of {what}."
+            kept = "It holds the last weights."
+        kind = engine.keeping(run.rules)
+        if run.kept is not None:
+            best = "least objective" if kind.needs == "objective" else "best validation score"
+            kept = (
+                f"The weights are those before it did, of the {best}."
+                if early
+                else f"It holds the weights of the {best}."
+            )
+        remedy = self._remedy(
+            ", set standardize=True or scale X with StandardScaler", self._advice(run, plan, table, False)
+        )
+        return f"{said} {kept} {remedy}; {self._largest(table)}."
+
+    def _too_short(self, run, plan, table, epochs):
+        """In words that the fit stopped though the objective still fell as at first; None if it did not."""
+        rules = [rule for rule in run.rules if rule.needs == "objective" and rule.name == self.stop_reason_]
+        if not rules or plan.line_search or plan.auto:
+            return None
+        found = verdict.still_falling(run, plan, table, epochs, rules[0].tol)
+        if found is None:
+            return None
+        eta0 = self._advice(run, plan, table, True)
+        schedule = plan.schedule.name
+        how = f"eta0 (it is {self.eta0:g})"
+        if schedule == "optimal":
+            how = f"the steps: learning_rate='invscaling' has eta0 ('optimal' follows from alpha={self._alpha:g} alone)"
+        return (
+            f"The fit stopped while its objective still fell at the pace of the first epoch, by {found[0]:.3g} an epoch, less "
+            f"than tol={rules[0].tol:g}: one step of a good length makes it fall by {found[1]:.3g}. Raise {how}"
+            f"{'' if eta0 is None else f', to about {eta0:g}'}, or lower tol."
+        )
+
+    def _advice(self, run, plan, table, longer):
+        """An eta0 that works, or None."""
+
+        def replan(eta0, some):
+            est = copy.copy(self)
+            est.eta0 = eta0
+            est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else self.learning_rate
+            return est._plan(some, self.max_iter, False)
+
+        found = None if plan.auto else verdict.advised(replan, plan, table, run, self.eta0, longer)
+        same = plan.schedule.name != "optimal" and found is not None and (found > self.eta0) != longer
+        return None if same else found
+
+    def _clamped(self, plan, epochs):
+        """In words that steps along single rows were so long that the penalty would have turned the weights around; or None."""
+        if not plan.plain or plan.auto or not len(epochs):
+            return None
+        eta = max(plan.eta(1.0), float(epochs.view()["eta"].max()))
+        if not eta * plan.l2 > 1 + 1e-9:
+            return None
+        strength = f"{'nu' if self._nu else 'alpha'}={self._alpha:g}"
+        lower = f"Lower {strength.split('=')[0]}"
+        lower += "" if plan.schedule.name == "optimal" else f", or eta0 (it is {self.eta0:g}) below {1 / plan.l2:.3g}"
+        return (
+            f"Step sizes were up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
+            f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
+        )
+
+    def _diverged(self, error, table, state, plan):
+        """Keep the last good model, say which columns are to blame, raise."""
+        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
+        found = noted(epochs, "diverged")
+        try:
+            self._settle(state, plan, **found)
+        except engine.Diverged:
+            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
+            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
+            state.restore(zeros)
+            self._settle(state, plan, **found)
+        scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
+        raise ValueError(
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
+            "The estimator holds the last finite model."
+        ) from None
+
+    def _remedy(self, scaled, eta0=None):
+        """What helps with this schedule where steps were too long; with `scaled` where scaling the columns helps, too."""
+        rate = self._schedule(optimizers.get(self.optimizer))
+        if rate.auto:
+            return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
+        if rate.name == "optimal":
+            said = (
+                f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
+                f"'optimal' follow from {'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
+            )
+        else:
+            to = "" if eta0 is None else f" to {eta0:g}"
+            said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        ways = [] if self._nu else ["learning_rate='auto' (with optimizer='sgd' and batch_size=1)", self._solved]
+        return (
+            said
+            + ("" if self.standardize else scaled)
+            + (f", or take {' or '.join(ways)}, which have no step size" if ways else "")
+        )
+
+    def _largest(self, table):
+        """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
+        table = next(table.tables())
+        size = np.zeros(table.X.shape[1])
+        for lo in range(0, table.X.shape[0], 8192):
+            part = table.X[lo : lo + 8192]
+            if table.scaling is not None:
+                part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
+            top = abs(part).max(axis=0)
+            size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
+        names = getattr(self, "feature_names_in_", np.arange(len(size)))
+        top = np.argsort(-size, kind="stable")[:3]
+        return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)

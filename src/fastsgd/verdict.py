@@ -1,0 +1,157 @@
+"""What a training came to: whether its steps were too long, or too short to be told from an end; and the eta0 that would do."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastsgd import engine
+from fastsgd.state import State
+
+NOISE = 0.1  # of the objective of zero weights: by so much steps along single rows or batches may end above where they began
+ROUNDING = 1e-6  # the same for gradient descent, whose objective only rises where steps are too long
+EXPLODED = 1000.0  # the same for what no rule watches, as a factor
+EVEN = 0.15  # falls that differ by no more than this factor are of one pace
+LATE = 10  # times tol, that one step must make the objective of a fit fall that went on from another
+SURE = 0.8  # an objective below this share of the estimate for zero weights is taken to be below that of zero weights
+TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 6  # of the data that an advice is tried on
+
+
+def diverged(run, plan, table, epochs, steady, out_of_epochs):
+    """(objective at the end, where that is in words, that of the start, which it is) if steps were too long; else None.
+
+    Gradient descent (`steady`) ends above its start only if they were. Steps along single rows or batches go up and down:
+    where a rule keeps the best objective, that one is compared, and may be a little above; or more, if it still fell when
+    there were no more epochs. Where none does, the last objective must have exploded.
+    """
+    rows, state = epochs.view(), run.state
+    objectives, losses, kept = rows["objective"], rows["loss"], engine.keeping(run.rules)
+    known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
+    end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
+    start = losses[0] if run.began is not None else run.zero
+    if end < SURE * start < np.inf:
+        return None
+    if best and not steady and out_of_epochs and objectives[-1] <= (1.0 + NOISE) * end and end < objectives[0]:
+        return None
+    if run.began is None:
+        least = engine.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
+    else:
+        least = engine.objective(table, plan, *run.began)
+    if not known:
+        end = engine.objective(table, plan, *state.model(plan))
+    if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
+        return None
+    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best else EXPLODED - 1.0
+    if end <= least + share * abs(least):
+        return None
+    where = "at best" if best and not steady else "at the end"
+    return float(end), where, least, "zero weights" if run.began is None else "the start"
+
+
+def still_falling(run, plan, table, epochs, tol):
+    """(fall of the objective in the last epoch, its fall by one step of gradient descent of a good length) where the objective
+    fell all the time at the pace of the first epoch, and that step would make it fall by more than tol; else None."""
+    rows, eta = epochs.view(), epochs.view()["eta"]
+    falls = -np.diff(rows["objective"]) / eta[1:]
+    if not (falls > 0).all() or (len(falls) and falls.min() < EVEN * falls.max()):
+        return None
+    W, b = (np.zeros_like(run.state.W), np.zeros_like(run.state.b)) if run.began is None else run.began
+    start = engine.objective(table, plan, W, b)
+    first = (start - rows["objective"][0]) / eta[0]
+    if not first > 0 or (len(falls) and not EVEN < falls.min() / first < 1 / EVEN):
+        return None
+    last = falls[-1] * eta[-1] if len(falls) else first * eta[0]
+    fall = _long_step(plan, table, run.state)
+    share = 1 if run.began is None else LATE  # of one that goes on the last falls may be of one pace
+    return (float(last), fall) if fall > share * max(tol, 2 * last) else None
+
+
+@np.errstate(all="ignore")
+def _long_step(plan, table, state):
+    """How far the objective falls by one step along its gradient, of the best of some lengths about 1 / L."""
+    W, b = state.model(plan)
+    _, G, g = engine.slopes(table, plan, W, b)
+    G = G + plan.l2 * W
+    G = np.where(W != 0, G + plan.l1 * np.sign(W), np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0))
+    g = (g + plan.nu) * (plan.intercept_decay > 0)
+    start, size = engine.objective(table, plan, W, b), _curvature(plan, table, state, 1.0)
+    ends = [engine.objective(table, plan, (W - e * G).astype(W.dtype), b - e * g) for e in np.logspace(-1, 1, 5) / size]
+    return float(start - np.nanmin(ends))
+
+
+def _curvature(plan, table, state, share):
+    """A bound of the objective's curvature as steps see it: `share` is that of single rows in it, 1 / (rows of a step)."""
+    table = next(table.tables())
+    dtype, loss = state.W.dtype, plan.loss
+    n, d = table.n_rows, max(1.0, table.row_values)
+    every = np.arange(n) if table.rows is None else table.rows
+    zero = engine.zero_objective(table, (every, None, 0, n, 0), plan, state)
+    bend = (
+        loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
+    )  # such steps move the objective by a tenth of it
+    weights = max(1.0, *(float(a.max()) for a in (table.s_pos, table.s_neg, table.s) if a is not None), 1.0)
+    widest, step = 0.0, max(1, int(TRIAL_VALUES // d))
+    for lo in range(0, n, step):
+        X = table.read(every[lo : lo + step], dtype).X
+        widest = max(widest, float((X.multiply(X) if table.sparse else X * X).sum(axis=1).max()))
+    X = table.read(every[:: max(1, n // step)], dtype).X
+    v = np.random.default_rng(0).standard_normal(X.shape[1])
+    norm = 1.0
+    for _ in range(20):
+        v = X.T @ (X @ v) / X.shape[0]
+        norm = float(np.linalg.norm(v)) or 1.0
+        v = v / norm
+    one = min(1.0, plan.intercept_decay)
+    return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
+
+
+@np.errstate(all="ignore")
+def advised(replan, plan, table, run, eta0, longer):
+    """A step size that works, tried on some of the rows: the objective falls with it.
+
+    Parameters
+    ----------
+    replan : callable
+        replan(eta0, table) -> Plan, as that of the fit but with this eta0.
+    plan : Plan
+        Of the fit.
+    table : Table or Stream
+    run : Run
+    eta0 : float
+        What it was.
+    longer : bool
+        Whether steps were too short.
+    """
+    state, first = run.state, next(table.tables())
+    momentum = plan.optimizer.numbers()[0] if plan.slots == ("m",) else 0.0
+    if plan.slots in ((), ("m",)):
+        size = plan.batch_size if plan.batch_size < first.n_rows else np.inf
+        found = (1.0 - momentum) / _curvature(plan, first, state, 1.0 / size if size < np.inf else 0.0)
+    else:  # a step is about as long as eta0: as the weights that it takes
+        size = np.sqrt((run.zero if 0 < run.zero < np.inf else 1.0) / _curvature(plan, first, state, 0.0))
+        found = size if longer else min(size, 0.3 * eta0)
+    every = np.arange(first.n_rows) if first.rows is None else first.rows
+    few = int(min(TRIAL_ROWS, max(50, TRIAL_VALUES // max(1.0, first.row_values))))
+    sample = replace(first, rows=every[:: max(1, len(every) // few)])
+    best, value = None, np.inf
+    for _ in range(40):
+        found = float(f"{found:.1e}")
+        end = _trial(replan(found, sample), sample, state)
+        if end < value:
+            best, value = found, end
+        elif best is not None:
+            break
+        found *= 0.3
+    return best
+
+
+def _trial(plan, table, state):
+    """The objective after a few epochs with that plan, from zero weights; inf where it rose."""
+    fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, 0)
+    start = engine.objective(table, plan, *fresh.model(plan))
+    run = engine.Run(fresh)
+    try:
+        engine.train(run, plan, table, passes=TRIAL_EPOCHS)
+        end = engine.objective(table, plan, *fresh.model(plan))
+    except engine.Diverged:
+        return np.inf
+    return end if end < start else np.inf

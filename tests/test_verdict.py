@@ -1,0 +1,170 @@
+"""How a fit ended is said: steps that are too long or too short, with an eta0 that works; and nothing of one that went well."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from data import LAYOUTS, labels, rows
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
+from fastsgd.sources import from_batches
+
+FULL = dict(batch_size="full", learning_rate="constant", random_state=0)
+
+
+def told(est, X, y=None, **how):
+    """The warnings of a fit, in words."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        est.fit(X, y, **how)
+    assert [str(w.message) for w in caught if w.category is not ConvergenceWarning] == []
+    assert all(w.category is ConvergenceWarning and w.filename == __file__ for w in caught)
+    return [str(w.message) for w in caught]
+
+
+def followed(est, words):
+    """The estimator with the eta0 that the warning names."""
+    new = clone(est)
+    if "Take learning_rate='invscaling'" in words:
+        new.set_params(learning_rate="invscaling")
+    return new.set_params(eta0=float(re.search(r"(?:to|about|eta0=) ?([0-9][-+.e0-9]*[0-9]|[0-9])", words)[1]))
+
+
+def objective_of_zeros(X, y):
+    return losses.SquaredError().value(0.0, y).mean()
+
+
+# ---------------------------------------------------------------- too long
+@pytest.mark.parametrize("tol", [1e-3, None])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("eta0", [3.0, 6.0])
+def test_gradient_descent_that_explodes_says_so_and_its_advice_works(eta0, layout, tol):
+    X, y, _ = rows()
+    X = LAYOUTS[layout](X)
+    est = SGDRegressor(eta0=eta0, tol=tol, max_iter=1000 if tol else 8, **FULL)
+    (words,) = told(est, X, y)
+    assert est.stop_reason_ == "diverged" and words.startswith("The fit diverged: its ")
+    assert f"the {objective_of_zeros(X, y):.6g} of zero weights" in words or eta0 == 6.0
+    assert all(way in words for way in ("learning_rate='auto'", "LinearRegressor", f"it is {eta0:g}"))
+    again = followed(est, words)
+    assert told(again, X, y) == [] and again.score(X, y) > (0.9 if tol else 0.5)
+
+
+@pytest.mark.parametrize("size", [10, "full"])
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "rmsprop"])
+def test_the_advice_works_with_each_optimizer(name, size):
+    X, y, _ = rows()
+    est = SGDRegressor(optimizer=name, batch_size=size, learning_rate="constant", random_state=0)
+    est.set_params(eta0=1e5 if name == "rmsprop" else 4.0)
+    words = told(est, X, y)
+    assert est.stop_reason_ == "diverged" or (name, size) == ("rmsprop", "full")
+    again = followed(est, words[0]) if words else est
+    assert told(again, X, y) == [] and again.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_hinge", "modified_huber", "squared_error"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_advice_works_for_classes_row_by_row(classes, loss):
+    """Columns of size 1000, so that steps are too long."""
+    X, y, _ = rows()
+    X, y = 1000 * X, labels(y, classes)
+    est = SGDClassifier(loss=loss, learning_rate="constant", eta0=1.0, random_state=0, average=classes == 3)
+    try:
+        (words,) = told(est, X, y)
+    except ValueError as error:
+        assert "overflow occurred" in str(error) and loss.startswith("squared")
+        return
+    assert est.stop_reason_ == "diverged" and "LinearClassifier" in words
+    again = followed(est, words)
+    assert "diverged" not in " ".join(told(again, X, y)) and again.score(X, y) > 0.5
+
+
+def test_a_source_that_is_read_anew_is_judged_likewise():
+    X, y, _ = rows(4000)
+
+    def make():
+        for lo in range(0, 4000, 100):
+            yield X[lo : lo + 100], y[lo : lo + 100]
+
+    source = from_batches(make, n_features=6)
+    source.max_memory = 1 << 16
+    est = SGDRegressor(eta0=3.0, shuffle=False, **FULL)
+    (words,) = told(est, source)
+    assert est.stop_reason_ == "diverged" and told(followed(est, words), source) == []
+
+
+def test_the_one_class_machine_names_no_way_that_it_does_not_have():
+    X, _, _ = rows()
+    est = SGDOneClassSVM(learning_rate="constant", eta0=1.0, random_state=0, batch_size="full", max_iter=30)
+    (words,) = told(est, 1000 * X)
+    assert est.stop_reason_ == "diverged" and "auto" not in words and "Linear" not in words
+    assert "diverged" not in " ".join(told(followed(est, words), 1000 * X))
+
+
+def test_momentum_that_was_better_before_returns_what_was_best():
+    X, y, _ = rows()
+    est = SGDRegressor(optimizer="momentum", eta0=0.7, n_iter_no_change=3, **FULL)
+    told(est, X, y)
+    values = est.history_["objective"]
+    assert values[-1] > 2 * values.min()
+    r = X @ est.coef_ + est.intercept_ - y
+    assert (r**2).mean() / 2 + 0.5e-4 * est.coef_ @ est.coef_ == pytest.approx(values.min(), rel=1e-9)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_steps_that_turn_the_weights_around_are_said_where_single_rows_clamp_them(layout):
+    X, y, _ = rows()
+    X = LAYOUTS[layout](X)
+    est = SGDRegressor(alpha=30.0, eta0=0.1, learning_rate="constant", random_state=0, max_iter=10)
+    words = [w for w in told(est, X, y) if "single" in w or "Step sizes" in w]
+    assert len(words) == 1 and "alpha=30 that is 3" in words[0] and "eta0 (it is 0.1) below 0.0333" in words[0]
+    assert not any("Step sizes" in w for w in told(clone(est).set_params(eta0=0.03), X, y))
+    assert not any("Step sizes" in w for w in told(clone(est).set_params(batch_size=2), X, y)), "batches have no clamp"
+
+
+# ---------------------------------------------------------------- too short
+@pytest.mark.parametrize("size", [1, 10, "full"])
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_a_fit_that_stops_where_it_began_says_so_and_its_advice_works(name, size):
+    X, y, _ = rows()
+    est = SGDRegressor(optimizer=name, batch_size=size, learning_rate="constant", eta0=1e-8, random_state=0)
+    (words,) = told(est, X, y)
+    assert est.stop_reason_ == "objective" and "still fell at the pace of the first epoch" in words
+    again = followed(est, words).set_params(max_iter=5000)
+    assert told(again, X, y) == [] and again.score(X, y) > 0.5
+
+
+def test_classes_and_the_default_schedule_too():
+    X, y, _ = rows()
+    est = SGDClassifier(loss="log_loss", eta0=1e-7, learning_rate="constant", random_state=0)
+    (words,) = told(est, X, labels(y, 3))
+    again = followed(est, words)
+    assert told(again, X, labels(y, 3)) == [] and again.score(X, labels(y, 3)) > 0.7
+
+
+# ---------------------------------------------------------------- neither
+def test_labels_without_a_pattern_are_no_divergence():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((2000, 10)), rng.integers(0, 2, 2000)
+    for loss in ("hinge", "log_loss"):
+        assert told(SGDClassifier(loss=loss, alpha=0.01, random_state=0), X, y) == []
+
+
+def test_a_fit_that_goes_on_from_the_optimum_is_no_divergence():
+    X, y, _ = rows()
+    for size in (1, "full"):
+        est = SGDRegressor(warm_start=True, batch_size=size, learning_rate="constant", eta0=0.05, random_state=0)
+        for _ in range(3):
+            assert told(est, X, y) == []
+        assert est.stop_reason_ == "objective"
+
+
+def test_a_fit_that_goes_on_from_a_good_model_and_explodes_is_one():
+    X, y, _ = rows()
+    good = SGDRegressor(eta0=0.1, **FULL).fit(X, y)
+    est = SGDRegressor(eta0=4.0, max_iter=30, n_iter_no_change=4, tol=1e-6, **FULL)
+    words = told(est, X, y, coef_init=1.01 * good.coef_, intercept_init=good.intercept_)
+    assert est.stop_reason_ == "diverged" and "of the start" in words[0]
