@@ -20,17 +20,16 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     """(objective at the end, where that is in words, that of the start, which it is) if steps were too long; else None.
 
     Gradient descent (`steady`) ends above its start only if they were. Steps along single rows or batches go up and down:
-    where a rule keeps the best objective, that one is compared, and may be a little above; or more, if it still fell when
-    there were no more epochs. Where none does, the last objective must have exploded.
+    where a rule keeps the best objective, that one is compared, and may be a little above. Where none does, or the rule was
+    not over and the objective falls, it must have exploded.
     """
     rows, state = epochs.view(), run.state
     objectives, losses, kept = rows["objective"], rows["loss"], engine.keeping(run.rules)
     known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
+    rose = objectives[-1] > objectives[0]
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
     if end < SURE * start < np.inf:
-        return None
-    if best and not steady and out_of_epochs and objectives[-1] <= (1.0 + NOISE) * end and end < objectives[0]:
         return None
     if run.began is None:
         least = engine.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
@@ -40,7 +39,13 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
         end = engine.objective(table, plan, *state.model(plan))
     if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
         return None
-    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best else EXPLODED - 1.0
+    share = (
+        (ROUNDING if plan.loss.smooth else NOISE)
+        if steady
+        else NOISE
+        if best and (rose or not out_of_epochs)
+        else EXPLODED - 1.0
+    )
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
