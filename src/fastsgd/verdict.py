@@ -9,7 +9,7 @@ from fastsgd.state import State
 
 NOISE = 0.1  # of the objective of zero weights: by so much steps along single rows or batches may end above where they began
 ROUNDING = 1e-6  # the same for gradient descent, whose objective only rises where steps are too long
-EXPLODED = 1000.0  # the same for what no rule watches, as a factor
+EXPLODED = 1000.0  # the same for what no rule watches
 EVEN = 0.15  # falls that differ by no more than this factor are of one pace
 LATE = 10  # times tol, that one step must make the objective of a fit fall that went on from another
 SURE = 0.8  # an objective below this share of the estimate for zero weights is taken to be below that of zero weights
@@ -20,13 +20,12 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     """(objective at the end, where that is in words, that of the start, which it is) if steps were too long; else None.
 
     Gradient descent (`steady`) ends above its start only if they were. Steps along single rows or batches go up and down:
-    where a rule keeps the best objective, that one is compared, and may be a little above. Where none does, or the rule was
-    not over and the objective falls, it must have exploded.
+    where a rule keeps the best objective, that one is compared, and may be a little above. Where none does, or where the
+    rule was not over yet, the objective must have exploded.
     """
     rows, state = epochs.view(), run.state
     objectives, losses, kept = rows["objective"], rows["loss"], engine.keeping(run.rules)
     known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
-    rose = objectives[-1] > objectives[0]
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
     if end < SURE * start < np.inf:
@@ -39,13 +38,7 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
         end = engine.objective(table, plan, *state.model(plan))
     if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
         return None
-    share = (
-        (ROUNDING if plan.loss.smooth else NOISE)
-        if steady
-        else NOISE
-        if best and (rose or not out_of_epochs)
-        else EXPLODED - 1.0
-    )
+    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
