@@ -39,8 +39,8 @@ def test_elastic_net_on_csr_goes_on_as_it_was_kept_in_0_1_0(dtype):
     old = state.copy()
     old.Q[zeros] = np.ldexp(-state.W[zeros], -SMALL[state.W.dtype.itemsize])
     old.W[zeros] = 0
-    new = State(**vars(old))
     assert state.soft and 0 < zeros.sum() < 40 and old.Q.any()
+    new = State(**vars(old))
     np.testing.assert_array_equal(new.W, state.W)
     np.testing.assert_array_equal(new.Q, state.Q)
 
