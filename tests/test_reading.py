@@ -123,7 +123,7 @@ def test_svmlight_indices_are_counted_from_where_they_were_in_training(max_memor
         X, y, str(tmp_path / "test.svm"), zero_based=True
     )  # begins at 1, and looks as if counted from there
     train, test = (
-        from_svmlight(tmp_path / f"{name}.svm", block_bytes=4096).buffered(max_memory) for name in ("train", "test")
+        from_svmlight(tmp_path / f"{name}.svm", block_bytes=1000).buffered(max_memory) for name in ("train", "test")
     )
     clf = SGDClassifier("log_loss", **STEADY).fit(train)
     assert clf.reading_["zero_based"] is True
