@@ -89,11 +89,12 @@ class Fitted:
     def _edited(self, plan):
         """A copy of the state with the weights and intercepts in which the attributes are not as training has put them."""
         state, heads = self._state.copy(), len(self._state.b)
-        was = [np.frombuffer(x, state.W.dtype).astype(np.float64) for x in self._published]
+        types = state.W.dtype, np.float64  # of coef_ and the intercept
+        was = [np.frombuffer(x, kind).astype(np.float64) for x, kind in zip(self._published, types, strict=True)]
         coef = self._coef(state, heads, self.coef_, "coef_").astype(np.float64)
         moved = coef - was[0].reshape(coef.shape)
         W = np.where(moved != 0, coef, np.nan).T
-        attribute = np.asarray(getattr(self, self._intercept_name)).astype(state.W.dtype).ravel()
+        attribute = np.asarray(getattr(self, self._intercept_name), np.float64).ravel()
         b = self._intercept(heads, self._raw_intercept(), self._intercept_name)
         b = np.where(attribute != was[1], b, np.nan)
         if np.isnan(W).all() and np.isnan(b).all():  # the same values in other arrays
