@@ -28,8 +28,9 @@ LAYERS = {
     "state": ("_kernels", "auto"),
     "sources": ("_kernels", "_philox"),
     "optimizers": ("_kernels",),
-    "engine": ("_kernels", "history", "penalties", "stopping", "sources", "state"),
-    "verdict": ("engine", "state"),
+    "objective": ("penalties", "sources", "state"),
+    "engine": ("_kernels", "history", "objective", "stopping", "sources", "state"),
+    "verdict": ("engine", "objective", "state"),
     "solvers": ("engine", "_kernels", "losses", "penalties", "schedules", "sources"),
     "estimators": (
         "engine",

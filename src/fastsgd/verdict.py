@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd import engine
+from fastsgd import engine, objective
 from fastsgd.state import State
 
 NOISE = 0.1  # of the objective of zero weights: by so much steps along single rows or batches may end above where they began
@@ -31,11 +31,11 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     if end < SURE * start < np.inf:
         return None
     if run.began is None:
-        least = engine.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
+        least = objective.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
     else:
-        least = engine.objective(table, plan, *run.began)
+        least = objective.objective(table, plan, *run.began)
     if not known:
-        end = engine.objective(table, plan, *state.model(plan))
+        end = objective.objective(table, plan, *state.model(plan))
     if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
         return None
     share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
@@ -53,7 +53,7 @@ def still_falling(run, plan, table, epochs, tol):
     if not (falls > 0).all() or (len(falls) and falls.min() < EVEN * falls.max()):
         return None
     W, b = (np.zeros_like(run.state.W), np.zeros_like(run.state.b)) if run.began is None else run.began
-    start = engine.objective(table, plan, W, b)
+    start = objective.objective(table, plan, W, b)
     first = (start - rows["objective"][0]) / eta[0]
     if not first > 0 or (len(falls) and not EVEN < falls.min() / first < 1 / EVEN):
         return None
@@ -67,12 +67,14 @@ def still_falling(run, plan, table, epochs, tol):
 def _long_step(plan, table, state):
     """How far the objective falls by one step along its gradient, of the best of some lengths about 1 / L."""
     W, b = state.model(plan)
-    _, G, g = engine.slopes(table, plan, W, b)
+    _, G, g = objective.slopes(table, plan, W, b)
     G = G + plan.l2 * W
     G = np.where(W != 0, G + plan.l1 * np.sign(W), np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0))
     g = (g + plan.nu) * (plan.intercept_decay > 0)
-    start, size = engine.objective(table, plan, W, b), _curvature(plan, table, state, 1.0)
-    ends = [engine.objective(table, plan, (W - e * G).astype(W.dtype), b - e * g) for e in np.logspace(-1, 1, 5) / size]
+    start, size = objective.objective(table, plan, W, b), _curvature(plan, table, state, 1.0)
+    ends = [
+        objective.objective(table, plan, (W - e * G).astype(W.dtype), b - e * g) for e in np.logspace(-1, 1, 5) / size
+    ]
     return float(start - np.nanmin(ends))
 
 
@@ -82,7 +84,7 @@ def _curvature(plan, table, state, share):
     dtype, loss = state.W.dtype, plan.loss
     n, d = table.n_rows, max(1.0, table.row_values)
     every = np.arange(n) if table.rows is None else table.rows
-    zero = engine.zero_objective(table, (every, None, 0, n, 0), plan, state)
+    zero = objective.zero_objective(table, (every, None, 0, n, 0), plan, state)
     bend = (
         loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
     )  # such steps move the objective by a tenth of it
@@ -145,11 +147,11 @@ def advised(replan, plan, table, run, eta0, longer):
 def _trial(plan, table, state):
     """The objective after a few epochs with that plan, from zero weights; inf where it rose."""
     fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, 0)
-    start = engine.objective(table, plan, *fresh.model(plan))
+    start = objective.objective(table, plan, *fresh.model(plan))
     run = engine.Run(fresh)
     try:
         engine.train(run, plan, table, passes=TRIAL_EPOCHS)
-        end = engine.objective(table, plan, *fresh.model(plan))
+        end = objective.objective(table, plan, *fresh.model(plan))
     except engine.Diverged:
         return np.inf
     return end if end < start else np.inf

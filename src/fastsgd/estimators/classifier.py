@@ -77,9 +77,9 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
-        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit,
-        any other value is ignored. A
-        `fastsgd.Checkpoint` writes to a file what is done so far. Those of `sklearn.callback` go to `set_callbacks`.
+        Called at the end of each epoch with one argument (epoch, history, estimator); True stops the fit, any
+        other value is ignored. A `fastsgd.Checkpoint` writes to a file what is done so far. Those of `sklearn.callback` go
+        to `set_callbacks`.
     intercept_decay : float or "auto", default="auto"
         Factor of the intercept's step. "auto" is 0.01 on CSR for optimizer="sgd", batch_size=1 and standardize=False, as
         in scikit-learn; else 1.

@@ -162,7 +162,10 @@ class Table:
         ValueError
             No walk goes on from `start`.
         """
-        block, buffer, call, read = sizes(self, dtype, heads)
+        known = self.__dict__.setdefault("_sizes", {})  # the same in each epoch
+        if (dtype, heads) not in known:
+            known[dtype, heads] = sizes(self, dtype, heads)
+        block, buffer, call, read = known[dtype, heads]
         n, direct, place = self.n_rows, self.readable(dtype), start[2]
         read = call if direct else read
         shuffle = shuffle and n > 1
