@@ -1,9 +1,12 @@
 """Plausible mistakes with arrays and tables: each is a ValueError that names the argument and says what to do."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 
 from fastsgd import Checkpoint, LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, sources
 
@@ -109,3 +112,107 @@ def test_targets_or_weights_beside_those_of_a_source(cls):
     for how, words in (({"y": Y}, "y must be None"), ({"sample_weight": np.ones(60)}, "its own weights")):
         with pytest.raises(ValueError, match=f"X is a source, which has .*{words}"):
             est.score(source, **how)
+
+
+# ---------------------------------------------------------------- parameters
+@pytest.mark.parametrize(
+    "cls, params, near",
+    [
+        (SGDClassifier, {"loss": "log"}, "loss='log_loss'"),
+        (LinearClassifier, {"loss": "log"}, "loss='log_loss'"),
+        (SGDClassifier, {"loss": "squared_loss"}, "loss='squared_error'"),
+        (SGDRegressor, {"loss": "squared_loss"}, "loss='squared_error'"),
+        (LinearRegressor, {"loss": "squared_loss"}, "loss='squared_error'"),
+        (SGDClassifier, {"loss": "hing"}, "loss='hinge'"),
+        (SGDRegressor, {"penalty": "elastic_net"}, "penalty='elasticnet'"),
+        (LinearClassifier, {"penalty": "L1"}, "penalty='l1'"),
+        (SGDOneClassSVM, {"learning_rate": "adaptve"}, "learning_rate='adaptive'"),
+        (SGDClassifier, {"optimizer": "Adam"}, "optimizer='adam'"),
+        (SGDClassifier, {"penalty": "none"}, "penalty=None"),
+        (LinearRegressor, {"penalty": "none"}, "penalty=None"),
+    ],
+)
+def test_a_misspelt_or_old_name_is_answered_by_what_may_be_meant(cls, params, near):
+    with pytest.raises(ValueError, match=rf"Did you mean {near}\?$"):
+        cls(**params).fit(X, Y)
+    calls = []
+    source = sources.from_batches(lambda: calls.append(None) or iter([(X, Y)]))
+    with pytest.raises(ValueError, match=rf"Did you mean {near}\?$"):
+        cls(**params).fit(source)
+    assert len(calls) == 1  # of from_batches itself: nothing is read before
+
+
+LARGE = 10**400
+
+
+@every
+@pytest.mark.parametrize("value", [LARGE, -LARGE, 10**5000], ids=["large", "small", "beyond text"])
+def test_numbers_that_no_float_holds(cls, value):
+    for name in ("alpha", "eta0", "tol", "max_iter", "nu", "batch_size", "power_t"):
+        if name in cls().get_params():
+            with pytest.raises(
+                ValueError, match=rf"The '{name}' parameter of {cls.__name__} must be within 64 bits\. Got a"
+            ):
+                cls(**{name: value}).fit(X, Y)
+    with pytest.raises(ValueError, match="random_state"):
+        cls(random_state=value).fit(X, Y)
+    with pytest.raises(ValueError, match=r"X has columns that are not numbers: 1 .row 0 holds a number too large"):
+        cls().fit(np.array([[1, value], [2, 3]], object), [0, 1])
+    with pytest.raises(ValueError, match="sample_weight must hold numbers that fit in float64"):
+        cls().fit(X[:2], [0, 1], sample_weight=[abs(value), 1])
+
+
+@regressors
+def test_targets_that_no_float_holds(cls):
+    with pytest.raises(ValueError, match="y must hold numbers that fit in float64"):
+        cls().fit(X[:2], [LARGE, 1])
+
+
+@every
+def test_columns_of_objects_are_named(cls):
+    words = np.array([[1, 2.5], [3, "x"]] * 30, dtype=object)
+    with pytest.raises(ValueError, match=r"X has columns that are not numbers: 1 \(row 1 holds 'x'\)"):
+        cls().fit(words, Y)
+    table = pd.DataFrame({"a": [1, 2.0] * 30, "b": ["x", 3] * 30}, dtype=object)
+    with pytest.raises(ValueError, match=r"X has columns that are not numbers: 'b' \(object\)\."):
+        cls().fit(table, Y)
+
+
+# ---------------------------------------------------------------- labels and targets
+@classifiers
+@pytest.mark.parametrize("labels", [[2**53, 2**53 + 1], [2**53, 2**53 + 1, 5], [2**63, 2**63 + 1, 2**64 - 1]])
+def test_labels_above_what_float64_holds_are_told_apart(cls, labels):
+    est = cls(random_state=0)
+    if cls is SGDClassifier:
+        est.set_params(learning_rate="constant", eta0=1e-3, max_iter=3, tol=None)
+    y = np.array(labels * (60 // len(labels)), np.uint64)
+    for data in ((X, y), (sources.from_batches(lambda: iter([(X[:30], y[:30]), (X[30:], y[30:])])),)):
+        assert est.fit(*data).classes_.tolist() == sorted(labels)
+    if max(labels) < 2**63:
+        signed = y.astype(np.int64)
+        mixed = sources.from_batches(lambda: iter([(X[:30], y[:30]), (X[30:], signed[30:])]))
+        assert est.fit(mixed).classes_.tolist() == sorted(labels)
+        clf = SGDClassifier(random_state=0).partial_fit(X, y, classes=signed)
+        np.testing.assert_array_equal(clf.coef_, clone(clf).partial_fit(X, signed, classes=signed).coef_)
+
+
+@regressors
+def test_a_column_of_targets_is_raveled_with_a_warning(cls):
+    z = X @ [1.0, 2.0, 3.0]
+    flat = cls(random_state=0).fit(X, z)
+    calls = {"fit": lambda: cls(random_state=0).fit(X, z[:, None])}
+    if cls is SGDRegressor:
+        calls["X_val"] = lambda: cls(random_state=0).fit(X, z, X_val=X, y_val=z[:, None])
+        calls["partial_fit"] = lambda: clone(flat).partial_fit(X, z).partial_fit(X, z[:, None])
+    for name, call in calls.items():
+        with pytest.warns(DataConversionWarning, match="A column-vector y.* was passed when a 1d array was expected"):
+            est = call()
+        assert est.coef_.shape == (3,) and est.predict(X).shape == (60,)
+        if name == "fit":
+            np.testing.assert_array_equal(est.coef_, flat.coef_)
+    source = sources.from_batches(lambda: iter([(X[:30], z[:30, None]), (X[30:], z[30:, None])]))
+    assert cls(random_state=0).fit(source).coef_.shape == (3,)
+    if cls is SGDRegressor:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the rows of this source|a block of the source")
+            assert cls(random_state=0).fit(source.buffered(1000)).predict(source).shape == (60,)

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, penalties
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed, stops
+from fastsgd.estimators.validation import validate_params
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -45,7 +46,7 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
     }
 
     def _check_params(self):
-        self._validate_params()
+        validate_params(self)
 
     def _loss(self):
         return losses.get(self.loss)

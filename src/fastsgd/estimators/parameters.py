@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
 from fastsgd.estimators.progress import listed
+from fastsgd.estimators.validation import validate_params
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 
@@ -65,7 +66,7 @@ class Parameters:
 
     # ------------------------------------------------------------ parameters
     def _check_params(self):
-        self._validate_params()
+        validate_params(self)
         optimizer = optimizers.get(self.optimizer)
         rate = self._schedule(optimizer)
         if rate.name == "optimal" and self._alpha == 0:

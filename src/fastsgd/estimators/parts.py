@@ -106,8 +106,10 @@ class ClassifierParts(LinearClassifierMixin):
         y = self.classes_ if soft or counted else y
         try:
             weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        except TypeError as error:
-            raise ValueError(f"class_weight must have numbers for the classes, found {self.class_weight}.") from error
+        except (TypeError, OverflowError) as error:
+            raise ValueError(
+                f"class_weight must have numbers for the classes, found {str(self.class_weight)[:80]}."
+            ) from error
         if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
             raise ValueError(f"class_weight must be finite, >= 0 and not all 0, found {self.class_weight}.")
         return weight

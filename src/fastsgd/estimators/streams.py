@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
-from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.base import Rows, Source, joined
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches, sound_labels
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, whole
@@ -33,7 +33,7 @@ class Targets:
 
     def __init__(self, n_rows, columns):
         self.n_rows = np.inf if n_rows is None else n_rows
-        self.shape = (self.n_rows, *columns)
+        self.shape = (self.n_rows, *(() if columns == (1,) else columns))  # one column is raveled
 
     @property
     def ndim(self):
@@ -116,7 +116,12 @@ def _arrays(est, source, rows, reset, names):
 def _look(est, rows):
     """The Rows of a block, whose X has been checked, and now what else is used."""
     sound_labels(rows.y if est._needs_y else None, rows.weight)
-    return rows
+    return rows._replace(y=_flat(rows.y))
+
+
+def _flat(y):
+    """Targets of a single column as those of one dimension."""
+    return y[:, 0] if y is not None and y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def learn_features(est, source, n_features):
@@ -142,7 +147,7 @@ def survey(est, source, once):
             if y is None:
                 raise ValueError("it has no y, which is needed here.")
             sound_labels(y, weight)
-            y, weight = est._check_y(y), check_weight(weight, len(y), "weight")
+            y, weight = est._check_y(_flat(y)), check_weight(weight, len(y), "weight")
         n, shape = n + len(y), y.shape[1:]
         weighed |= len(y) > 0 and (weight is None or bool(weight.any()))
         if classes and len(y):
@@ -191,7 +196,7 @@ class Tally:
         if self.labels is not None:
             if (labels.dtype.kind in "OSU") != (self.labels.dtype.kind in "OSU"):
                 raise ValueError(f"y holds numbers in some blocks, and words in others, such as {labels[0]!r}.")
-            labels, place = np.unique(np.concatenate([self.labels, labels]), return_inverse=True)
+            labels, place = np.unique(joined([self.labels, labels]), return_inverse=True)
             counts = np.bincount(place, np.concatenate([self.counts, counts]))
         self.labels, self.counts = labels, counts.astype(np.float64)
 
@@ -213,7 +218,7 @@ def stream(est, source, targets, make):
     """The Stream of an estimator over a source; make(X, y, weight) is the Table of a buffer."""
 
     def check(rows):
-        _look(est, rows)
+        rows = _look(est, rows)
         if est._needs_y and not est._needs_classes and rows.y is not None and rows.y.shape[1:] != targets.shape[1:]:
             raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
         return Rows(*est._check_data(rows, rows.y, rows.weight))
@@ -284,6 +289,6 @@ def all_targets(source):
     if any(y is None for y in ys):
         raise ValueError("the source given as X_val has no y, which is needed to score.")
     if all(weight is None for weight in weights):
-        return np.concatenate(ys), None
+        return joined(ys), None
     each = [np.ones(len(y)) if weight is None else weight for y, weight in zip(ys, weights, strict=True)]
-    return np.concatenate(ys), np.concatenate(each)
+    return joined(ys), np.concatenate(each)

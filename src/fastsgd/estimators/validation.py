@@ -1,16 +1,50 @@
 """What users pass in, checked once: every bad input is a ValueError that names the argument, what was found, what to do."""
 
+import warnings
 from contextlib import contextmanager
+from difflib import get_close_matches
+from numbers import Integral
 from os import PathLike
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
+
+# What scikit-learn called them in the past.
+RENAMED = {"log": "log_loss", "logistic": "log_loss", "squared_loss": "squared_error", "mse": "squared_error"}
+
+
+def validate_params(est):
+    """scikit-learn's check of the parameters; what is misspelt is answered by what may have been meant."""
+    for name, value in est.get_params(deep=False).items():
+        if isinstance(value, Integral) and not -(2**63) <= value < 2**63:
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(est).__name__} must be within 64 bits. {_long(value)}."
+            )
+    try:
+        est._validate_params()
+    except InvalidParameterError as error:
+        for name, kinds in est._parameter_constraints.items():
+            value = getattr(est, name)
+            if isinstance(value, str) and f"The {name!r} parameter" in str(error):
+                options = sorted(set().union(*(kind.options for kind in kinds if isinstance(kind, StrOptions))))
+                near = RENAMED.get(value) if RENAMED.get(value) in options else None
+                near = near or next(iter(get_close_matches(value.lower(), options, 1)), None)
+                near = None if value == "none" and None in kinds else near
+                if near is not None or value == "none":
+                    raise InvalidParameterError(f"{error} Did you mean {name}={near!r}?") from None
+        raise
+
+
+def _long(value):
+    return f"Got a whole number of about {int(value).bit_length() * 3 // 10} digits"
 
 
 def check_X(est, X, *, reset=False, name="X"):
@@ -53,13 +87,16 @@ def check_X(est, X, *, reset=False, name="X"):
     how = {"accept_sparse": "csr", "accept_large_sparse": True, "ensure_all_finite": False, "dtype": "numeric"}
     try:
         X = validate_data(est, X, reset=reset, **how)
-    except (ValueError, TypeError) as error:
-        if words := _words(X):
-            raise ValueError(
+    except (ValueError, TypeError, OverflowError) as error:
+        table = _words(X)
+        if words := table or _odd_cell(X):
+            # scikit-learn's own checks ask for a TypeError where a cell is no number and no text.
+            raise (TypeError if isinstance(error, TypeError) and not table else ValueError)(
                 f"{name} has columns that are not numbers: {words}. Encode them (sklearn.preprocessing.OneHotEncoder), leave "
-                "them out, or give the table as fastsgd.sources.from_arrow(table, target=...), which hashes words."
+                "them out, or give the table as fastsgd.sources.from_arrow(table, target=...), which hashes words. "
+                f"({error})"
             ) from error
-        if name != "X" and isinstance(error, ValueError):
+        if (name != "X" and isinstance(error, ValueError)) or isinstance(error, OverflowError):
             raise ValueError(f"{name}: {error}") from error
         raise
     if X.dtype.kind not in "fiub":
@@ -73,8 +110,34 @@ def check_X(est, X, *, reset=False, name="X"):
 def _words(X):
     """The columns of a pandas table that can't be numbers, with their dtypes, in words; of anything else ""."""
     dtypes = getattr(getattr(X, "dtypes", None), "items", tuple)()
-    odd = [f"{column!r} ({dtype})" for column, dtype in dtypes if getattr(dtype, "kind", "O") not in "fiub"]
+    odd = [
+        f"{column!r} ({dtype})"
+        for place, (column, dtype) in enumerate(dtypes)
+        if (kind := getattr(dtype, "kind", "V")) not in "fiub" and not (kind == "O" and _numeric(X.iloc[:, place]))
+    ]
     return ", ".join(odd[:5]) + (", ..." if len(odd) > 5 else "")
+
+
+def _numeric(column):
+    try:
+        column.astype(float)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+def _odd_cell(X):
+    """The first column of an array of Python objects that holds one which is no number, in words; of anything else ""."""
+    a = X if isinstance(X, np.ndarray) else np.empty(0)
+    for column in range(a.shape[1]) if a.dtype == object and a.ndim == 2 else ():
+        for row, cell in enumerate(a[:, column]):
+            try:
+                float(cell) if cell is not None else None
+            except (ValueError, TypeError):
+                return f"{column} (row {row} holds {str(cell)[:40]!r})"
+            except OverflowError:
+                return f"{column} (row {row} holds a number too large for float64)"
+    return ""
 
 
 def _plain(est, X, reset):
@@ -120,7 +183,7 @@ def check_weight(sample_weight, n, name="sample_weight"):
         return None
     if sp.issparse(sample_weight):
         raise ValueError(f"{name} must be a dense array, got {type(sample_weight).__name__}.")
-    with np.errstate(invalid="ignore"), _numbers(name):  # its sum of inf and -inf
+    with np.errstate(invalid="ignore"), numbers(name):  # its sum of inf and -inf
         s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if s.ndim == 0:
         s = np.full(n, s)
@@ -134,10 +197,12 @@ def check_weight(sample_weight, n, name="sample_weight"):
 
 
 @contextmanager
-def _numbers(name):
+def numbers(name):
     """What can't be made a number is said to be in this argument."""
     try:
         yield
+    except OverflowError as error:
+        raise ValueError(f"{name} must hold numbers that fit in float64: {error}.") from error
     except (ValueError, TypeError) as error:
         if name in str(error) or "convert" not in str(error):
             raise
@@ -160,8 +225,16 @@ def check_targets(y, loss, name="y"):
         check_dense(y, name)
         if getattr(getattr(y, "dtype", None), "kind", "f") in "mM":
             raise ValueError(f"{name} holds dates or times ({y.dtype}): make them numbers, in a unit of your choice.")
-        with np.errstate(invalid="ignore"), _numbers(name):  # its sum of inf and -inf
+        with np.errstate(invalid="ignore"), numbers(name):  # its sum of inf and -inf
             y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            f"A column-vector {name} was passed when a 1d array was expected. Please change the shape of {name} to "
+            "(n_samples, ), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=2,
+        )
+        y = y.ravel()
     if y.ndim == 0 or y.ndim > 2:
         raise ValueError(f"{name} must have one or two dimensions, found {y.ndim}.")
     low = y.min()
@@ -183,6 +256,10 @@ def check_labels(y, name="y"):
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
     y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "SV":
+        raise ValueError(
+            f"{name} must hold numbers or words as labels, found {y.dtype}: decode bytes (np.char.decode)."
+        )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")
     if y.dtype == object and not all(isinstance(label, str) for label in y):
@@ -227,7 +304,8 @@ def unique_labels(y):
 
 def encode(y, classes, name="y"):
     """The place of each label in the sorted classes, int32; ValueError where there is none."""
-    code = np.searchsorted(classes, y)
+    mixed = {classes.dtype.kind, y.dtype.kind} == {"i", "u"}  # together they would become float64
+    code = np.searchsorted(classes, y.astype(classes.dtype) if mixed else y)
     code[code == len(classes)] = 0
     strange = classes[code] != y
     if np.any(strange):

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from fastsgd.sources.base import Rows
+from fastsgd.sources.base import Rows, joined
 from fastsgd.sources.blocks import csr
 
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
@@ -120,7 +120,7 @@ class Space:
             ends = np.concatenate([[0], *ends]).astype(self.columns.dtype)
             columns = self.columns[: ends[-1]]
             X = csr(n, n_features or int(columns.max(initial=-1)) + 1, self.values[: ends[-1]], columns, ends)
-        y = None if ys[0] is None else np.concatenate(ys)
+        y = None if ys[0] is None else joined(ys)
         if any(weight is not None for weight in weights):
             filled = [np.ones(n) if weight is None else weight for n, weight in zip(sizes, weights, strict=True)]
             return Rows(X, y, np.concatenate(filled))
