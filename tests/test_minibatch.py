@@ -63,8 +63,6 @@ def test_a_step_may_take_several_kernel_calls(name, layout, lazy, size, penalty,
     X, y, s = rows()
     params = dict(batch_size=size, penalty=penalty, max_iter=2, average=5)
     whole = make(name, lazy, **params).fit(LAYOUTS[layout](X), y, sample_weight=s)
-    if name == "ftrl" and penalty and lazy and layout == "csr":
-        params["average"] = whole.set_params(average=False).fit(LAYOUTS[layout](X), y, sample_weight=s).average
     monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 16)
     close(make(name, lazy, **params).fit(LAYOUTS[layout](X), y, sample_weight=s), whole)
 
@@ -341,23 +339,6 @@ def test_an_average_over_many_steps_keeps_its_precision(name, size, layout, dtyp
         right = reference.minibatch(X, y[:, None], loss, eta, optimizer, size, **given)[0]
     W = train(lay_out(X, layout, dtype), loss, eta, y=y[:, None], batch_size=size, optimizer=optimizer, **given)[0]
     np.testing.assert_allclose(W, right, atol=rtol * abs(right).max())
-
-
-@pytest.mark.parametrize("size", [1, 7])
-def test_an_average_of_ftrl_on_csr_counts_absent_features_as_they_were_last_seen(size):
-    X, y = wide(50, 9)
-    Y, loss, eta = y[:, None], losses.SquaredError(), bind("constant", None, eta0=0.1)
-    optimizer = optimizers.FTRL()
-    params = dict(l1=0.01, l2=0.1, y=Y, passes=1, batch_size=size, optimizer=optimizer)
-    seen, total, steps = np.zeros((9, 1)), np.zeros((9, 1)), len(X) // size
-    for k in range(1, steps + 1):
-        W = train(X[: k * size], loss, eta, **{**params, "y": Y[: k * size]})[0]
-        met = (X[(k - 1) * size : k * size] != 0).any(axis=0)[:, None]
-        seen = np.where(met, W, seen)
-        total += seen
-    rows_ = steps * size
-    W = train(lay_out(X[:rows_], "csr32"), loss, eta, average=1, **{**params, "y": Y[:rows_]})[0]
-    np.testing.assert_allclose(W, total / steps, rtol=1e-9, atol=1e-12)
 
 
 def test_a_step_on_csr_costs_what_its_rows_have():

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from data import LAYOUTS, labels, rows
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, schedules
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
 
 EVERY = pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
 PENALTIES = pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
@@ -295,3 +295,39 @@ def test_a_weak_elastic_net_of_several_classes_keeps_its_digits_in_float32(alpha
         for dtype in ("f4", "f8")
     )
     np.testing.assert_allclose(single.coef_, double.coef_, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("average", [False, 1, 60])
+@PENALTIES
+@pytest.mark.parametrize(
+    "optimizer",
+    [*optimizers.OPTIMIZERS, optimizers.FTRL(lambda1=0.5, lambda2=2.0), optimizers.AdaGrad(lazy=False)],
+    ids=str,
+)
+def test_where_calls_begin_changes_nothing_on_sparse_rows(optimizer, penalty, average, dtype):
+    """With every optimizer; features that few rows have are behind for most of the time."""
+    X = sp.random(300, 40, 0.03, "csr", random_state=0, data_rvs=np.random.default_rng(0).standard_normal).astype(dtype)
+    y = np.random.default_rng(1).integers(2, size=300)
+    for classes, cuts in ((2, [0, 1, 7, 100, 101, 299, 300]), (3, range(0, 301, 20))):
+        label = (y + np.arange(300)) % classes
+        params = dict(average=average, optimizer=optimizer, learning_rate="constant", eta0=0.1, l1_ratio=0.4)
+        whole = make(SGDClassifier, penalty, **params).fit(X, label)
+        parts = feed(make(SGDClassifier, penalty, **params), X, label, cuts=cuts)
+        size = abs(whole.coef_).max()
+        np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=0, atol=(1e-11 if dtype == "f8" else 3e-5) * size)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 0.999, 1.0])
+@pytest.mark.parametrize("alpha", [1e-5, 1e-2, 1.0])
+def test_averages_of_ftrl_on_sparse_rows_are_those_of_dense_rows(alpha, l1_ratio, batch_size):
+    X = sp.random(2000, 30, 0.02, "csr", random_state=0, data_rvs=np.random.default_rng(0).standard_normal).toarray()
+    X[:, 3] = 5.0 * (np.arange(2000) == 1)  # a feature that one row has
+    y = np.random.default_rng(1).standard_normal(2000)
+    how = dict(optimizer="ftrl", eta0=0.5, average=20, l1_ratio=l1_ratio, batch_size=batch_size)
+    sparse, dense = (
+        make(SGDRegressor, "elasticnet", **how).set_params(alpha=alpha).fit(A, y) for A in (sp.csr_matrix(X), X)
+    )
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-9, atol=1e-12 * abs(dense.coef_).max())
+    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-9)

@@ -273,8 +273,7 @@ class FTRL(Optimizer):
     whose sum over the steps grows with t (McMahan 2011); lambda1 and lambda2 are the constant ones of McMahan et al.
     (2013). eta is eta0, whatever the default of `learning_rate`; another schedule is refused: the step sizes fall with
     the slopes of each coordinate. The weights follow from z, n and these numbers: with another eta0 or alpha from some call
-    of `partial_fit` on, they jump. On CSR in closed form; but where weights under a penalty are averaged, an absent
-    feature counts with the weight it had when last met.
+    of `partial_fit` on, they jump. On CSR in closed form, averages under a penalty included.
 
     Parameters
     ----------
@@ -312,7 +311,7 @@ class FTRL(Optimizer):
         return (self.beta, self.lambda1, self.lambda2)
 
     def closed(self, l1, l2, average):
-        return not (average and (l1 or l2))
+        return True
 
     def z(self, plan, w, n, t, penalised=True):
         """The z of weights w, or of intercepts, which have no penalty, before step t."""

@@ -142,7 +142,7 @@ class State:
         """Weights (n_features, K) and intercepts (K,) that a user gives take the place of the model's; NaN: none given.
 
         Such a weight is its own average, and owes no penalty; its slots stay, but those of which it is a function. Where
-        all weights are given, averages and L1 begin anew.
+        all weights are given, averages, slots and L1 begin anew.
         """
         if self.auto is not None and not plan.auto:
             self._leave_auto(plan)
@@ -169,12 +169,13 @@ class State:
             self.mb[:] = self.optimizer.z(plan, self.b, self.vb, at["t"], penalised=False)
 
     def _begin_anew(self, plan):
-        """Averages and L1 as before the first step; the weights are worth nothing afterwards."""
+        """Averages, slots and L1 as before the first step; the weights are worth nothing afterwards."""
         if plan.average and self.at["avg_n"][0] > 0:
             self.b = self.b_avg.copy()
         if self.A is not None:
             self.A[:] = 0
-        self.Q, self.last, self.soft, self.owing = None, None, False, False
+        self.Q = self.last = self.m = self.v = self.mb = self.vb = None
+        self.soft = self.owing = False
         self.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
 
     def prepare(self, plan, sparse):

@@ -55,7 +55,7 @@ cdef void batch_margins(Layout* L, Heads* H, const floating* values, const index
     for e in range(n):
         nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
         if alone:
-            take(ix, nnz, S, W, m, v, w, B, R)
+            take(ix, nnz, S, W, m, v, A, w, B, R)
         elif Layout is Csr:
             if B.mode != ALL and B.size > 1:
                 meet(ix, nnz, S, W, m, v, A, B, R, avg_a)
@@ -142,7 +142,8 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
             step_present(ix, nnz, S, W, m, v, A, w + 3 * B.room, w, B, R, now.avg_a)
         if B.paid is not NULL:
             B.owed += R.eta * R.l1
-        now.avg_a += averaged
+        if B.counted is NULL:
+            now.avg_a += averaged
     else:
         if N.sigma < least_scale(A) or N.phi < 1e-18:
             for k in range(d if B.paid is not NULL else 0):
@@ -202,6 +203,9 @@ cdef void bring_up(Py_ssize_t d, Py_ssize_t S, floating* W, floating* m, floatin
     """At the end of a call: all weights as they are after the last step."""
     cdef Py_ssize_t j
     cdef double due
+    R.done = now.t - 1.0
+    for j in range(d if B.counted is not NULL else 0):
+        count_in(j, S, m, v, A, B, R)
     for j in range(d if B.paid is not NULL else 0):
         due = B.owed - B.paid[j]
         pay_due(1, S, W + j * S, v + j * S if v is not NULL else NULL, &due, R)
@@ -211,5 +215,4 @@ cdef void bring_up(Py_ssize_t d, Py_ssize_t S, floating* W, floating* m, floatin
         fold(W, A, d, S, <floating*> NULL, now.avg_a, 1.0)
         now.avg_a = 0
     if B.mode == PRESENT and R.kind == FTRL:
-        R.done = now.t - 1.0
         ftrl_weights(d * S, W, m, v, R)

@@ -132,10 +132,14 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     work = np.empty(B.tile * (4 * K + 1) + B.room + (2 * (steps + 1) if B.mode == LINE else 0))
     near_work = np.zeros(B.tile * S + 4 * B.room, state.W.dtype)
     paid = np.zeros(d) if plan.l1 > 0 and plan.closed and B.mode != ALL and R.kind in (SGD, ADAGRAD) else None
-    cdef double[::1] ws = work, ps = paid
+    counted = None
+    if B.mode == PRESENT and R.kind == FTRL and A is not None and plan.par.average > 0 and plan.l1 + plan.l2 > 0:
+        counted = np.full(d, at[0].t - 1)
+    cdef double[::1] ws = work, ps = paid, cs = counted
     cdef floating[::1] zs = near_work
     M.of, B.rows, B.due = &ws[0], <int64_t*> &ws[4 * K * B.tile], &ws[(4 * K + 1) * B.tile]
     B.paid = &ps[0] if paid is not None and d else NULL
+    B.counted, B.average = &cs[0] if counted is not None and d else NULL, plan.par.average
     N.sigma, N.phi, N.c, N.e, N.step, N.avg_z, N.cs, N.qs = 1, 1, 0, 0, 0, 0, NULL, NULL
     cdef floating* w = &W[0, 0] if d else NULL
     cdef floating* mp = &m[0, 0] if m is not None and d else NULL

@@ -26,6 +26,8 @@ cdef struct Batch:
     double* vb
     double* paid            # (d,) what each feature has paid of `owed`, the sum of its L1 steps; or NULL
     double owed
+    double* counted         # (d,) FTRL under a penalty, averaged: the steps that are in A of each feature; or NULL
+    double average          # the first step that counts
     int64_t* rows           # (tile,)
     double* due             # (features that are updated together,)
     uint64_t seed           # of the noise
@@ -69,6 +71,16 @@ cdef void carry_back(Py_ssize_t n, floating* G, Batch* B) noexcept nogil:
     B.carried = 0
 
 
+cdef inline void count_in(Py_ssize_t j, Py_ssize_t S, const floating* m, const floating* v, floating* A, Batch* B,
+                          const Rule* R) noexcept nogil:
+    """The weights of a feature since it was last counted go to A: they have moved, by the penalty, without being met."""
+    cdef Py_ssize_t h
+    cdef double first = max(B.counted[j], B.average - 1)
+    B.counted[j] = R.done
+    for h in range(j * S, j * S + S if R.done > first else 0):
+        A[h] += <floating> ftrl_total(m[h], v[h], first, R.done, R)
+
+
 cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
                       Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
@@ -82,6 +94,8 @@ cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W
     if R.kind == FTRL or B.paid is not NULL:
         for k in range(first, B.n_met):
             j = B.met[k]
+            if B.counted is not NULL:
+                count_in(j, S, m, v, A, B, R)
             if R.kind == FTRL:
                 for h in range(j * S, j * S + S if A is not NULL else 0):
                     A[h] += <floating> avg_a * W[h]
@@ -104,7 +118,7 @@ cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B)
 
 
 cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
-                      floating* w, Batch* B, const Rule* R) noexcept nogil:
+                      floating* A, floating* w, Batch* B, const Rule* R) noexcept nogil:
     """The weights and slots of n features brought together in w, w + room and w + 2 room, and up to date."""
     cdef Py_ssize_t k, h, j
     for k in range(n):
@@ -116,6 +130,9 @@ cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floatin
             if v is not NULL:
                 w[2 * B.room + k * S + h] = v[j * S + h]
             one_by_one()
+    if B.counted is not NULL:
+        for k in range(n):
+            count_in(ix[k], S, m, v, A, B, R)
     if R.kind == FTRL:
         ftrl_weights(n * S, w, w + B.room, w + 2 * B.room, R)
     elif B.paid is not NULL:
@@ -182,7 +199,7 @@ cdef void step_met(Py_ssize_t S, floating* W, floating* m, floating* v, floating
                 g[k * S + h] = G[ix[k] * S + h]
                 G[ix[k] * S + h] = 0
             B.is_met[ix[k]] = 0
-        take(ix, n, S, W, m, v, w, B, R)
+        take(ix, n, S, W, m, v, A, w, B, R)
         step_present(ix, n, S, W, m, v, A, g, w, B, R, avg_a)
         lo += n
     B.n_met = 0

@@ -96,6 +96,42 @@ cdef void ftrl_weights(Py_ssize_t n, floating* w, const floating* m, const float
         w[k] = soft(-m[k], most) / ((beta + root(v[k])) * per_eta + l2)
 
 
+cdef double ftrl_total(double z, double n, double first, double last, const Rule* R) noexcept nogil:
+    """The sum of the weights as they are when first + 1, first + 2, ..., last steps are done, while z and n stay.
+
+    With p and c of `first`: sum of (p - s l1) / (c + s l2) over s = 1, 2, ... as long as it is positive, by Euler and
+    Maclaurin's formula from where c + s l2 > 20 l2, so that its error is below 1e-12.
+    """
+    cdef double l1 = R.l1, l2 = R.l2, p = fabs(z) - R.par[1] - first * l1, s = 1, total = 0
+    cdef double c = (R.par[0] + sqrt(n)) / R.eta + R.par[2] + first * l2, m = last - first, low, high, span, x, of_p, of_l1, k
+    if l1 > 0:
+        m = min(m, floor(p / l1))
+    if p <= 0 or m < 1:
+        return 0
+    if l2 == 0:
+        total = m * (p - 0.5 * l1 * (m + 1)) / c
+    else:
+        while s <= m and c + s * l2 < 20 * l2:
+            total += (p - s * l1) / (c + s * l2)
+            s += 1
+        if s <= m:
+            low, high, span, k = c + s * l2, c + m * l2, m - s, p * l2 + c * l1
+            x = span * l2 / low
+            if x < 0.02:
+                of_p = 1 - x * (1.0 / 2 - x * (1.0 / 3 - x * (1.0 / 4 - x * (1.0 / 5 - x * (1.0 / 6 - x / 7)))))
+                of_l1 = 1.0 / 2 - x * (1.0 / 3 - x * (1.0 / 4 - x * (1.0 / 5 - x * (1.0 / 6 - x * (1.0 / 7 - x / 8)))))
+            else:
+                of_p = log1p(x) / x
+                of_l1 = (1 - of_p) / x
+            total += span / low * ((p - s * l1) * of_p - l1 * span * of_l1)
+            total += ((p - s * l1) / low + (p - m * l1) / high) / 2
+            low, high = 1 / (low * low), 1 / (high * high)
+            total -= k * (high - low) / 12
+            total += k * l2 * l2 * (high * high - low * low) / 120
+            total -= k * l2 * l2 * l2 * l2 * (high * high * high - low * low * low) / 252
+    return -total if z > 0 else total
+
+
 cdef void update(Py_ssize_t n, const floating* g, floating* w, floating* m, floating* v, const Rule* R) noexcept nogil:
     if R.kind == SGD:
         sgd(n, g, w, R)

@@ -1,7 +1,8 @@
 """From the state of a training to the fitted attributes, and back."""
 
 import copy
-import time
+import os
+import threading
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -12,6 +13,11 @@ from fastsgd import engine, schedules
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
+
+# Held while arrays get new values and the state that goes with them takes its place, so that a copy has both or neither.
+_publishing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_publishing._at_fork_reinit)
 
 
 class Fitted:
@@ -89,12 +95,12 @@ class Fitted:
     def _edited(self, plan):
         """A copy of the state with the weights and intercepts in which the attributes are not as training has put them."""
         state, heads = self._state.copy(), len(self._state.b)
-        types = state.W.dtype, np.float64  # of coef_ and the intercept
-        was = [np.frombuffer(x, kind).astype(np.float64) for x, kind in zip(self._published, types, strict=True)]
         coef = self._coef(state, heads, self.coef_, "coef_").astype(np.float64)
+        # an intercept in a file of an older version may be float32
+        was = [np.frombuffer(x, f"f{len(x) // n}") for x, n in zip(self._published, (coef.size, heads), strict=True)]
         moved = coef - was[0].reshape(coef.shape)
         W = np.where(moved != 0, coef, np.nan).T
-        attribute = np.asarray(getattr(self, self._intercept_name), np.float64).ravel()
+        attribute = np.asarray(getattr(self, self._intercept_name)).astype(was[1].dtype).ravel()
         b = self._intercept(heads, self._raw_intercept(), self._intercept_name)
         b = np.where(attribute != was[1], b, np.nan)
         if np.isnan(W).all() and np.isnan(b).all():  # the same values in other arrays
@@ -144,20 +150,17 @@ class Fitted:
         return self._published is not None and self._read_back() == self._published
 
     def __getstate__(self):
-        """The attributes at one moment: what another thread changes meanwhile is not of it."""
-        for _ in range(3):
+        """The attributes at one moment: what another thread publishes meanwhile is not of it."""
+        names = "coef_", self._intercept_name
+        with _publishing:
             state = super().__getstate__().copy()
-            state.pop("_checked", None)
-            if "_published" not in state:
-                return state
-            for name in {"coef_", self._intercept_name} & state.keys():
-                state[name] = copy.copy(state[name])
-            published = state["_published"]
-            state["_published"] = tuple(_bytes(state[name]) for name in ("coef_", self._intercept_name)) == published
-            if state["_published"]:
-                return state
-            time.sleep(1e-3)  # a thread that publishes is done by then; else the user has put something there
-        return state | {"_published": published}
+            state |= {name: copy.copy(state[name]) for name in names if name in state}
+        state.pop("_checked", None)
+        if state.get("_published") is not None and tuple(_bytes(state[name]) for name in names) == state["_published"]:
+            state["_published"] = True
+        elif "_published" in state and state["_published"] is None:
+            state["_published"] = False
+        return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -187,12 +190,17 @@ class Fitted:
         also["_state"], also["t_"] = state, state.t
         for name in {"mean_", "scale_", "auto_rule_"} - values.keys():
             own.pop(name, None)
-        for name, value in values.items() if in_place else ():
-            old = own.get(name)
-            if type(old) is np.ndarray and old.flags.writeable and (old.shape, old.dtype) == (value.shape, value.dtype):
-                old[...] = value
-                values[name] = old
-        own.update(values | also)
+        with _publishing:
+            for name, value in values.items() if in_place else ():
+                old = own.get(name)
+                if (
+                    type(old) is np.ndarray
+                    and old.flags.writeable
+                    and (old.shape, old.dtype) == (value.shape, value.dtype)
+                ):
+                    old[...] = value
+                    values[name] = old
+            own.update(values | also)
 
     def _snapshot(self):
         est = super()._snapshot()
