@@ -146,7 +146,7 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     return W, share * b_avg + (1 - share) * judgement.flat - m @ W, t + 1, sums
 
 
-KAPPA, GAMMA = 0.15, 1.5
+KAPPA, GAMMA, CLIP = 0.15, 1.5, 100
 
 
 def near(loss, z, s, y):
@@ -166,14 +166,14 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     """
     (n, d), K = X.shape, Y.shape[1]
     W, A, b, b_avg = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K)
-    squares, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)
+    unit, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)  # unit: 1 / the root mean square of a feature's values
     curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, intercept)
     t, sums, rows = 0, np.zeros((2, K)), n if s is None else (s > 0).sum()
 
     def rest(j, k, h, mean_curve):
         """By what the penalty that was not paid yet shrinks the averages."""
-        H = mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
-        return (H + seen[j] * l2) / (H + t * l2)
+        H = mean_curve * seen[j] + h * (values / t) / GAMMA
+        return (H + seen[j] * l2 * unit[j] ** 2) / (H + t * l2 * unit[j] ** 2)
 
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
@@ -182,11 +182,21 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             b, b_avg = b + y, b_avg + y
         weight, values = weight + si, values + len(j)
         one = si * t / weight
-        jump = (x**2 * seen[j] > 16 * squares[j]) & (seen[j] + one <= 16)  # so far its values were unusually small
-        both = np.where(jump, (squares[j] + x**2 * seen[j]) / 2, squares[j])
-        less = np.where(jump, np.sqrt(squares[j] / np.where(jump, both, 1)), 1)[:, None]
+        unit[j] = np.where(unit[j] == 0, 1 / abs(x), unit[j])
+        size = abs(x) * unit[j]
+        # early on a value that is not like those before is taken as it is; later as one of at most CLIP root mean squares
+        jump = (size > 4) & (seen[j] + one <= 16)
+        less = np.where(jump, np.sqrt(2 / (1 + size**2)), 1)
+        unit[j] *= less
+        size = np.where(jump, abs(x) * unit[j], np.minimum(size, CLIP))
+        x = np.sign(x) * size / unit[j]
+        seen[j] += one
+        grown = 1 / np.sqrt(1 + (size**2 - 1) * one / seen[j])
+        unit[j] *= grown
+        less = (less * np.where((size > 4) & ~jump, grown, 1))[
+            :, None
+        ]  # the weight is as large in these units as it was
         W[j], A[j] = W[j] * less, A[j] * less
-        squares[j], seen[j] = both + one * x**2, seen[j] + one
         z = x @ W[j] + b
         value = loss.value(z, y)
         if passes == 1:
@@ -199,7 +209,7 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             sums[:, k] += wi[k] * value[k], wi[k]
             if loss.span != 1:
                 curve = curvature_of_head(curvature, z[k], y[k], wi[k], k)
-            P = KAPPA * mean_curve * squares[j] + h * (values / t) * squares[j] / seen[j] / GAMMA
+            P = (KAPPA * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
             b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
             size = x**2 @ (1 / P) + b_size
             a = c[k] * near(loss, z[k], c[k] * size, y[k])

@@ -28,6 +28,17 @@ def aligned(x):
     return out
 
 
+def _squares(records):
+    """Sums of squares and numbers of rows, (n, 2) as in _kernels/auto.h: both float64, of X as it is, up to 1e250."""
+    squares, visits = records.T.astype(np.float64)
+    bits = 42 if records.dtype == np.float32 else 340
+    huge = (squares < 0) & (visits < 2.0**-bits)
+    visits = np.where(huge, np.ldexp(visits, 2 * bits), visits)
+    with np.errstate(over="ignore"):
+        raw = np.ldexp(abs(squares), np.where(huge, 4 * bits, np.where(squares < 0, -4 * bits, 0)))
+    return np.minimum(raw, 1e250), visits
+
+
 @dataclass
 class Auto:
     """The statistics of the columns and heads, and on CSR the weights.
@@ -44,7 +55,8 @@ class Auto:
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
         the penalty was last paid, and when it is next due (dense).
     records : (n_features, K * 4) of the weights' dtype, or None
-        CSR: each weight, its average, and of the rows that have it the sum of the squared values and the number.
+        CSR: each weight, its average, and of the rows that have it the sum of the squared values and the number, as in
+        _kernels/auto.h.
     again : bool
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     """
@@ -109,12 +121,9 @@ class Auto:
 
     def _rest(self, k, l2):
         """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
-        t, head, (squares, visits) = (
-            self.at["t"][0],
-            self.heads[k],
-            self.records[:, k * RECORD + 2 : (k + 1) * RECORD].T,
-        )
-        share = visits.astype(np.float64) / t
+        t, head = self.at["t"][0], self.heads[k]
+        squares, visits = _squares(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
+        share = visits / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
         P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny
         return (P + l2 * share * visits) / (P + l2 * visits)

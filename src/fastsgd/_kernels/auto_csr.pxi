@@ -9,6 +9,8 @@
 # margin by about gamma. A row's curvature is the slope's slope, or the slope squared where that is more (on the average they
 # are equal at the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
 #
+# A value far from the others of its column counts for less, see auto.h: one row can't rule a column's scale, or the judgement.
+#
 # In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
 # There are two candidates: that average, and the same with the rest of the penalty, worked out for each weight by itself,
 # A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is a share of one of them, see `judge` in
@@ -16,32 +18,32 @@
 # then it converges to the optimum of the objective.
 cdef extern from "auto.h":
     ctypedef struct Visit:
-        double c, t, curve, kappa, prior, l2
+        double c, t, curve, kappa, prior, l1, l2
         int first
     double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                           float* S, double* z) noexcept nogil
-    void candidates_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+    void candidates_f4_i32(const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                            double* z) noexcept nogil
-    void move_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
-                     double t, double l1) noexcept nogil
+    void move_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
+                     double step) noexcept nogil
     double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                           float* S, double* z) noexcept nogil
-    void candidates_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+    void candidates_f4_i64(const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                            double* z) noexcept nogil
-    void move_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S, double step,
-                     double t, double l1) noexcept nogil
+    void move_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
+                     double step) noexcept nogil
     double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                           double* S, double* z) noexcept nogil
-    void candidates_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+    void candidates_d4_i32(const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                            double* z) noexcept nogil
-    void move_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
-                     double t, double l1) noexcept nogil
+    void move_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
+                     double step) noexcept nogil
     double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                           double* S, double* z) noexcept nogil
-    void candidates_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+    void candidates_d4_i64(const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
                            double* z) noexcept nogil
-    void move_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S, double step,
-                     double t, double l1) noexcept nogil
+    void move_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
+                     double step) noexcept nogil
 
 cdef enum:
     RECORD = 4      # numbers of a weight, see auto.h
@@ -61,30 +63,30 @@ cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, f
         return margins_d4_i64(x, ix, nnz, W, stride, g, S, z)
 
 
-cdef inline void candidates(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
+cdef inline void candidates(const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
                             double* z) noexcept nogil:
     """Add up the margins of the average, and of the average with the rest of the penalty."""
     if floating is float and index is int32_t:
-        candidates_f4_i32(x, ix, nnz, W, stride, g, z)
+        candidates_f4_i32(ix, nnz, W, stride, g, z)
     elif floating is float:
-        candidates_f4_i64(x, ix, nnz, W, stride, g, z)
+        candidates_f4_i64(ix, nnz, W, stride, g, z)
     elif index is int32_t:
-        candidates_d4_i32(x, ix, nnz, W, stride, g, z)
+        candidates_d4_i32(ix, nnz, W, stride, g, z)
     else:
-        candidates_d4_i64(x, ix, nnz, W, stride, g, z)
+        candidates_d4_i64(ix, nnz, W, stride, g, z)
 
 
-cdef inline void move(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
-                      double step, double t, double l1) noexcept nogil:
+cdef inline void move(const Visit* g, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
+                      double step) noexcept nogil:
     """The step, the penalty, and the average."""
     if floating is float and index is int32_t:
-        move_f4_i32(x, ix, nnz, W, stride, S, step, t, l1)
+        move_f4_i32(g, ix, nnz, W, stride, S, step)
     elif floating is float:
-        move_f4_i64(x, ix, nnz, W, stride, S, step, t, l1)
+        move_f4_i64(g, ix, nnz, W, stride, S, step)
     elif index is int32_t:
-        move_d4_i32(x, ix, nnz, W, stride, S, step, t, l1)
+        move_d4_i32(g, ix, nnz, W, stride, S, step)
     else:
-        move_d4_i64(x, ix, nnz, W, stride, S, step, t, l1)
+        move_d4_i64(g, ix, nnz, W, stride, S, step)
 
 
 cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
@@ -103,7 +105,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef double value[3]
     cdef double slope[3]
     cdef Visit g
-    g.kappa, g.l2, g.first = KAPPA, P.l2, C.first
+    g.kappa, g.l1, g.l2, g.first = KAPPA, P.l1, P.l2, C.first
     for i in range(O.n):
         fetch_next(&L, values, indices, indptr, d, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
@@ -148,7 +150,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             times = judged(head, value[0], t) if C.first else 0.0
             if times > 0:
                 averaged[0] = averaged[1] = head.b[1]
-                candidates(x, ix, nnz, w, K * RECORD, &g, averaged)
+                candidates(ix, nnz, w, K * RECORD, &g, averaged)
                 if P.l2 == 0:
                     averaged[1] = averaged[0]
                 if C.intercept:
@@ -176,7 +178,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 learn(P, head, curve, step)
             if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
                 head.curve += c * max(curve, 0.04 * head.h)
-            move(x, ix, nnz, w, K * RECORD, <floating*> C.work, a, t, P.l1)
+            move(&g, ix, nnz, w, K * RECORD, <const floating*> C.work, a)
             head.b[0] += a * b_size
             head.b[1] += (head.b[0] - head.b[1]) * (1.0 - past * past * past)
     return 0
@@ -243,7 +245,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
-    cdef size_t room = (3 * longest + 12) * sizeof(floating) if sparse else (d + 2 * M.S) * sizeof(floating)
+    cdef size_t room = (4 * longest + 16) * sizeof(floating) if sparse else (d + 2 * M.S) * sizeof(floating)
     C.work = <double*> malloc(room + 1)
     if C.work is NULL:
         free(M.of)
