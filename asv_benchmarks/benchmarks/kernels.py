@@ -1,11 +1,13 @@
 """One epoch, by layout, dtype, width, loss, penalty and heads."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.linear_model import SGDClassifier as Theirs
 
 from fastsgd import SGDClassifier as Ours
 
-from .common import interleaved, limit, make
+from .common import SCALE, dense, interleaved, limit, make, unsorted_text
 
 DATA, DTYPES, HEADS = ["narrow", "wide", "text"], ["float32", "float64"], [1, 10]
 
@@ -47,3 +49,27 @@ class Ratio(_Pass):
 
     def track_ratio_to_limit(self, *_):
         return self._over(limit(self.X, self.ours.coef_.shape[0]))
+
+
+class Defaults:
+    """A whole fit with default parameters, tol included: its time, and over that of scikit-learn in the same process."""
+
+    params = [["text", "text, 20 classes", "dense", "tiny"], ["hinge", "log_loss"]]
+    param_names = ["data", "loss"]
+
+    def setup(self, data, loss):
+        makers = {"text": (unsorted_text, 12_000, 8_000, 2), "text, 20 classes": (unsorted_text, 12_000, 8_000, 20)}
+        makers |= {"dense": (dense, 200_000, 28, 2), "tiny": (dense, 200 * SCALE, 10, 2)}
+        maker, n, d, classes = makers[data]
+        self.X, self.y = maker(n // SCALE, d, classes)
+        self.X = self.X.astype("float64")
+        self.ours, self.theirs = (cls(loss, random_state=0) for cls in (Ours, Theirs))
+
+    def time_fit(self, *_):
+        self.ours.fit(self.X, self.y)
+
+    def track_ratio_to_sklearn(self, *_):
+        ours, theirs = interleaved(9, *(partial(est.fit, self.X, self.y) for est in (self.ours, self.theirs)))
+        return ours / theirs
+
+    track_ratio_to_sklearn.unit = "ratio"

@@ -142,6 +142,11 @@ FASTSGD_PAY(double, d4, d4)
         if (fours > 1) a[1] = N##_plus(a[1], x, w + 4);                                                      \
         if (fours > 2) a[2] = N##_plus(a[2], x, w + 8);                                                      \
     }                                                                                                        \
+    static inline void N##_add_all(T *w, T x, const V *c, int fours) {                                       \
+        N##_store(w, N##_times(N##_load(w), x, c[0]));                                                       \
+        if (fours > 1) N##_store(w + 4, N##_times(N##_load(w + 4), x, c[1]));                                \
+        if (fours > 2) N##_store(w + 8, N##_times(N##_load(w + 8), x, c[2]));                                \
+    }                                                                                                        \
     static inline void N##_store_all(T *z, const V *a, const V *b, int fours) {                              \
         N##_store(z, N##_add(a[0], b[0]));                                                                   \
         if (fours > 1) N##_store(z + 4, N##_add(a[1], b[1]));                                                \

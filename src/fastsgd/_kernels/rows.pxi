@@ -35,6 +35,7 @@ cdef extern from "lanes.h":
     f4 f4_soft(f4 a, f4 t, f4 minus_t) noexcept nogil  # sign(a) max(|a| - t, 0)
     float f4_sum(f4 a) noexcept nogil
     void f4_plus_all(f4* a, float x, const float* w, int fours) noexcept nogil
+    void f4_add_all(float* w, float x, const f4* c, int fours) noexcept nogil
     void f4_store_all(float* z, const f4* a, const f4* b, int fours) noexcept nogil
     f4 f4_all(float t) noexcept nogil
     f4 f4_move(f4 g, f4 x, const float* R, int* stays) noexcept nogil
@@ -56,6 +57,7 @@ cdef extern from "lanes.h":
     d4 d4_soft(d4 a, d4 t, d4 minus_t) noexcept nogil  # sign(a) max(|a| - t, 0)
     double d4_sum(d4 a) noexcept nogil
     void d4_plus_all(d4* a, double x, const double* w, int fours) noexcept nogil
+    void d4_add_all(double* w, double x, const d4* c, int fours) noexcept nogil
     void d4_store_all(double* z, const d4* a, const d4* b, int fours) noexcept nogil
     d4 d4_all(double t) noexcept nogil
     d4 d4_move(d4 g, d4 x, const double* R, int* stays) noexcept nogil
@@ -321,27 +323,48 @@ cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t 
             z[h] += x[k] * w[h]
 
 
+cdef inline void adds_fours(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+                            const floating* c, int fours) noexcept nogil:
+    """W += x c' for 4 `fours` heads, 4 to 12, whose c stay in registers."""
+    cdef Py_ssize_t k
+    cdef f4[3] a
+    cdef d4[3] b
+    for k in range(fours):
+        if floating is float:
+            a[k] = f4_load(c + 4 * k)
+        else:
+            b[k] = d4_load(c + 4 * k)
+    for k in range(nnz):
+        if floating is float:
+            f4_add_all(W + at(L, ix, k, S), x[k], a, fours)
+        else:
+            d4_add_all(W + at(L, ix, k, S), x[k], b, fours)
+
+
 cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                       const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
     """W += x c' for S heads, a multiple of 4; where few of the c are not 0, for those alone."""
-    cdef Py_ssize_t k, h
+    cdef Py_ssize_t k, h = 0
     cdef floating* w
+    if S <= 32 and n_live * 8 >= S:
+        while h + 12 <= S:
+            adds_fours(L, x, ix, nnz, W + h, S, c + h, 3)
+            h += 12
+        if h + 8 <= S:
+            adds_fours(L, x, ix, nnz, W + h, S, c + h, 2)
+        elif h < S:
+            adds_fours(L, x, ix, nnz, W + h, S, c + h, 1)
+        return
     for k in range(nnz):
         w = W + at(L, ix, k, S)
         if n_live * 8 < S:
             for h in range(n_live):
                 w[live[h]] += x[k] * c[live[h]]
-        elif S > 32:
+        else:
             if Layout is Csr and k + 1 < nnz:
                 near_all(W + at(L, ix, k + 1, S), S)
             for h in range(S):
                 w[h] += x[k] * c[h]
-        else:
-            for h in range(0, S, 4):
-                if floating is float:
-                    f4_store(w + h, f4_plus(f4_load(w + h), x[k], c + h))
-                else:
-                    d4_store(w + h, d4_plus(d4_load(w + h), x[k], c + h))
 
 
 cdef inline double squared_norm(const floating* x, Py_ssize_t nnz) noexcept nogil:
