@@ -83,3 +83,11 @@ def test_with_a_penalty_columns_of_tiny_values_have_no_weight(dtype, power):
     for penalty in ("l1", "l2"):
         for passes in (1, 2):
             assert not SGDClassifier(**AUTO | {"penalty": penalty, "max_iter": passes}).fit(X, y).coef_.any()
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+def test_standardize_says_which_columns_are_too_small_to_be_squared(layout):
+    X, y = problem(layout, n=300)
+    X = X.multiply(1e-200).tocsr() if layout != "dense" else X * 1e-200
+    with pytest.raises(ValueError, match=r"columns \[0, 1, 2\] of X are so small .* Multiply them by a constant"):
+        SGDClassifier(standardize=True).fit(X, y)

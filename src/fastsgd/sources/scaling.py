@@ -61,7 +61,7 @@ def moments(table, dtype):
     Raises
     ------
     ValueError
-        They overflow.
+        They overflow, or the values are below 1e-150.
     """
     found = None
     with np.errstate(over="ignore", invalid="ignore"):
@@ -81,6 +81,12 @@ def moments(table, dtype):
         worst = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))[:3].tolist()
         raise ValueError(
             f"standardize=True, but the standard deviation of columns {worst} of X overflows. Divide them by a constant."
+        )
+    lost = np.flatnonzero((std < 1e-150) & (mean != 0) & (abs(mean) < 1e-150))[:3].tolist()  # their squares underflow
+    if lost:
+        raise ValueError(
+            f"standardize=True, but the values of columns {lost} of X are so small that their squares underflow. "
+            "Multiply them by a constant."
         )
     number = np.finfo(dtype)
     std[std <= np.maximum(8 * number.eps * abs(mean), number.tiny)] = 1.0
