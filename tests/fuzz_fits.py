@@ -79,6 +79,13 @@ class Trial:
         self.loss = losses.get(pick(CLASSIFICATION if self.classifier else REGRESSION))
         self.draw_data()
 
+    def __str__(self):
+        names = "way dtype layout n d heads optimizer lazy batch_size passes penalty alpha l1_ratio eta0 average learning_rate"
+        found = {name: getattr(self, name) for name in names.split()} | {"loss": self.loss.name}
+        return ", ".join(
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in found.items()
+        )
+
     def pick(self, choices):
         return choices[int(self.rng.integers(len(choices)))]
 
@@ -435,7 +442,7 @@ def main(seconds, first):
                 seen[replay(number, folder)] += 1
             except Exception as error:
                 failures += 1
-                print(f"trial {number}: {type(error).__name__}: {str(error)[:300]}", flush=True)
+                print(f"trial {number}: {type(error).__name__}: {str(error)[:300]}; {Trial(number)}", flush=True)
             number += 1
     print(f"{number - first} trials, {failures} failures: {dict(seen)}")
     return failures
