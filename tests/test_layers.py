@@ -19,7 +19,7 @@ LAYERS = {
     "custom_loss": ("custom", "loss_check"),
     "losses": ("custom", "loss_check"),
     "schedules": (),
-    "penalties": (),
+    "penalties": ("_kernels",),
     "history": (),
     "stopping": (),
     "_philox": (),

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from fastsgd.history import Epoch, History
-from fastsgd.objective import descend, heads, loss_of, measure, objective, zero_objective
+from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START
 from fastsgd.state import Gathered, State
@@ -102,7 +102,7 @@ class Run:
         if better:
             self.good.restore(self.state)
         self.before, self.start, self.done, self.gathered = None, START, 0, None
-        self.sums = np.zeros_like(self.sums)
+        self.sums = np.zeros(self.sums.shape)
 
 
 def keeping(rules):
@@ -228,7 +228,7 @@ def train(
             epoch = _epoch(run, plan, table, score, needs, started)
             epochs, rules = run.epochs.plus(epoch), [rule.copy() for rule in run.rules]
             fired = [rule for rule in rules if rule.over(epoch)]
-            fate = _fate(epochs, plan, table, state, needs, any(rule.ends for rule in rules))
+            fate = _fate(epoch, epochs, plan, table, state, needs, any(rule.ends for rule in rules))
             if fate == "diverged" and run.epochs:
                 reason = fate
                 break
@@ -292,7 +292,7 @@ def _walk(run, plan, table, shuffle, over, after_a_call):
 
 def progressive(run, plan):
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
-    return sum(lost / weight if weight > 0 else 0.0 for lost, weight in run.sums.T.tolist()) / heads(plan, run.state.b)
+    return mean(run.sums, plan, run.state.b)
 
 
 def _epoch(run, plan, table, score, needs, started):
@@ -315,12 +315,11 @@ def _epoch(run, plan, table, score, needs, started):
     return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
 
 
-def _fate(epochs, plan, table, state, needs, ruled):
+def _fate(last, epochs, plan, table, state, needs, ruled):
     """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in
     each epoch or is as far again, or where weights or objective are not finite. Without a rule, only what is not finite
     ends a training. Losses of bounded slopes come back from far beyond when the steps fall.
     """
-    last = epochs[-1]
     unknown = needs.isdisjoint(MEASURED)
     if not isfinite(last.loss) or (overflowed(state) if unknown else not isfinite(last.objective)):
         return "diverged"

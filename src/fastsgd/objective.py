@@ -3,23 +3,27 @@
 import numpy as np
 
 from fastsgd import penalties
-from fastsgd.sources.arrays import mean_loss
+from fastsgd.sources.arrays import loss_sums
 from fastsgd.state import Gathered, State
 
 ZERO_ROWS = 2048  # by which the objective of zero weights is estimated
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def objective(table, plan, W, b):
     """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
-    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
-    return loss_of(table, plan, W, b) + float(penalty) / heads(plan, b)
+    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * sum(b.tolist())
+    return loss_of(table, plan, W, b) + penalty / heads(plan, b)
 
 
 def loss_of(table, plan, W, b):
     """The mean loss at the true weights, mean over the heads or their sum."""
-    return float(mean_loss(table, plan, W, b).sum()) / heads(plan, b)
+    return mean(loss_sums(table, plan, W, b), plan, b)
+
+
+def mean(sums, plan, b):
+    """The mean loss of sums (2, K) of losses and weights: mean over the heads, or their sum."""
+    return sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, b)
 
 
 def heads(plan, b):
@@ -88,7 +92,7 @@ def descend(table, plan, W, b, eta):
     def step(eta):
         """(fall of the objective, W, b) after a step of that size; -inf where it falls too little."""
         there = (W - eta * G).astype(W.dtype), b - eta * g
-        value = mean_loss(table, plan, *there).sum() + penalties.value(there[0], 0.0, plan.l2)
+        value = loss_of(table, plan, *there) * heads(plan, b) + penalties.value(there[0], 0.0, plan.l2)
         fall = start - (value + plan.nu * there[1].sum())
         return fall if fall >= SUFFICIENT * eta * decrease else -np.inf, *there
 

@@ -1,5 +1,7 @@
 """A penalty is two numbers, l1 and l2: alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)."""
 
+from fastsgd._kernels.plan import penalty as summed
+
 PENALTIES = ("l2", "l1", "elasticnet", None)
 
 
@@ -34,5 +36,4 @@ def weights(penalty, alpha, l1_ratio):
 
 def value(coef, l1, l2):
     """l1 * |w|_1 + l2 / 2 * |w|_2^2 of all the weights, summed in float64; a part of strength 0 is 0, whatever they are."""
-    w = coef.ravel().astype("f8", copy=False)
-    return (l1 * float(abs(w).sum()) if l1 else 0.0) + (0.5 * l2 * float(w @ w) if l2 else 0.0)
+    return summed(coef.ravel(), l1, l2)

@@ -12,7 +12,6 @@ SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n
 
 CARRY_ROWS = kernels.CARRY_ROWS
 SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
-COPIED = np.ndarray, Auto
 CHANGING = "W", "b", "b_avg", "A", "Q", "last", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
 
@@ -125,13 +124,17 @@ class State:
 
     def restore(self, other):
         """Become a copy of another state, in the memory there is where it fits: new memory costs more than the copy."""
-        for name, x in vars(other).items():
-            own = vars(self).get(name)
-            both = isinstance(x, np.ndarray) and isinstance(own, np.ndarray)
-            if both and own.shape == x.shape and own.dtype == x.dtype:
-                own[...] = x
+        own, new = vars(self), vars(other).copy()
+        for name in CHANGING:
+            x, there = new.get(name), own.get(name)
+            if x is None:
+                continue
+            if type(there) is np.ndarray and there.shape == x.shape and there.dtype == x.dtype:
+                there[...] = x
+                new[name] = there
             else:
-                setattr(self, name, x.copy() if isinstance(x, COPIED) else x)
+                new[name] = x.copy()
+        own.update(new)
 
     @property
     def t(self):
@@ -279,14 +282,14 @@ class State:
         """
         if self.auto is not None:
             return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
-        W, at = self.W.copy(), self.at[0]
+        W, number = self.W, self.W.dtype.type
+        _, scale, _, avg_a, avg_n, _, _ = self.at.item()
         if self.Q is not None:
-            last = None if self.last is None else self.last.copy()
+            W, last = W.copy(), None if self.last is None else self.last.copy()
             self._paid(plan, W, self.Q.copy(), last)
-        if plan.average and at["avg_n"] > 0:
-            W *= W.dtype.type(at["avg_a"])
+        if plan.average and avg_n > 0:
+            W = W * number(avg_a)
             W += self.A
-            W /= W.dtype.type(at["avg_n"])
+            W /= number(avg_n)
             return W, self.b_avg.copy()
-        W *= W.dtype.type(at["scale"])
-        return W, self.b.copy()
+        return W * number(scale), self.b.copy()

@@ -1,9 +1,45 @@
 """Plan: the model in the form a kernel reads, C function pointers and numbers."""
+from libc.math cimport fabs
+
 from fastsgd.losses cimport CALLED, Loss
 from fastsgd.schedules cimport Schedule
 
+ctypedef fused floating:
+    float
+    double
+
 # The update rules by name.
 KINDS = {"sgd": SGD, "momentum": MOMENTUM, "adagrad": ADAGRAD, "rmsprop": RMSPROP, "adam": ADAM, "ftrl": FTRL}
+
+
+def penalty(const floating[::1] w, double l1, double l2):
+    """l1 * |w|_1 + l2 / 2 * |w|_2^2, summed in float64; a part of strength 0 is 0, whatever they are.
+
+    Four sums at a time, as one would wait for itself; and no warning of an overflow, as NumPy would give.
+    """
+    cdef double a = 0, b = 0, c = 0, d = 0, value = 0
+    cdef Py_ssize_t i, n = w.shape[0], whole = n - n % 4
+    with nogil:
+        if l1 != 0:
+            for i in range(0, whole, 4):
+                a += fabs(w[i])
+                b += fabs(w[i + 1])
+                c += fabs(w[i + 2])
+                d += fabs(w[i + 3])
+            for i in range(whole, n):
+                a += fabs(w[i])
+            value = l1 * ((a + b) + (c + d))
+        if l2 != 0:
+            a = b = c = d = 0
+            for i in range(0, whole, 4):
+                a += <double> w[i] * w[i]
+                b += <double> w[i + 1] * w[i + 1]
+                c += <double> w[i + 2] * w[i + 2]
+                d += <double> w[i + 3] * w[i + 3]
+            for i in range(whole, n):
+                a += <double> w[i] * w[i]
+            value += 0.5 * l2 * ((a + b) + (c + d))
+    return value
 
 
 cdef class Plan:

@@ -216,16 +216,11 @@ def sizes(table, dtype, heads):
     return block, buffer, call, read
 
 
-def mean_loss(table, plan, W, b):
-    """Mean loss of each head at the true weights W (n_features, S) and intercepts b (K): sum s loss / sum s.
-
-    Returns
-    -------
-    (K,) float64
-    """
+def loss_sums(table, plan, W, b):
+    """Sum of s loss and sum of s, of each head at the true weights W (n_features, S) and intercepts b (K): (2, K) float64."""
     if table.scaling is not None:  # the rows are read as they are, the model goes to their units
         table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
     sums = np.zeros((2, len(b)))
     for part, (rows, _, first, m, _), _ in table.chunks(W.dtype, len(b), False, 0, 0):
         part.total(rows, first, m, part.target(), W, b, plan, sums)
-    return sums[0] / np.where(sums[1] > 0, sums[1], 1.0)
+    return sums
