@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastsgd import engine, optimizers, verdict
 from fastsgd.estimators.progress import CALLER
 from fastsgd.history import History
+from fastsgd.sources.reading import names_of_numbers
 from fastsgd.state import State
 
 
@@ -78,9 +79,8 @@ class Told:
                 if early
                 else f"It holds the weights of the {best}."
             )
-        remedy = self._remedy(
-            ", set standardize=True or scale X with StandardScaler", self._advice(run, plan, table, False)
-        )
+        scaled = "set standardize=True or scale X with StandardScaler"
+        remedy = self._remedy(scaled, self._advice(run, plan, table, False))
         return f"{said} {kept} {remedy}; {self._largest(table)}."
 
     def _too_short(self, run, plan, table, epochs):
@@ -141,31 +141,34 @@ class Told:
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan, **found)
-        scaled = ". Scaling input data with StandardScaler or MinMaxScaler might help, or standardize=True"
+        scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True"
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
             "The estimator holds the last finite model."
         ) from None
 
     def _remedy(self, scaled, eta0=None):
-        """What helps with this schedule where steps were too long; with `scaled` where scaling the columns helps, too."""
+        """What helps with this schedule where steps were too long; first of all to scale the columns, as `scaled` has it.
+
+        On columns of very different sizes a step size that does not diverge learns next to nothing.
+        """
         rate = self._schedule(optimizers.get(self.optimizer))
         if rate.auto:
             return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
         if rate.name == "optimal":
-            said = (
-                f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
+            shorter = (
+                f"take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
                 f"'optimal' follow from {'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
             )
         else:
             to = "" if eta0 is None else f" to {eta0:g}"
-            said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        ways = [] if self._nu else ["learning_rate='auto' (with optimizer='sgd' and batch_size=1)", self._solved]
-        return (
-            said
-            + ("" if self.standardize else scaled)
-            + (f", or take {' or '.join(ways)}, which have no step size" if ways else "")
-        )
+            shorter = f"lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        ways = [shorter] if self.standardize else [scaled, shorter]
+        if not self._nu:
+            auto = "learning_rate='auto' (with optimizer='sgd' and batch_size=1)"
+            ways.append(f"take {auto} or {self._solved}, which have no step size")
+        said = "; or ".join(ways)
+        return said[0].upper() + said[1:]
 
     def _largest(self, table):
         """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
@@ -177,6 +180,7 @@ class Told:
                 part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
             top = abs(part).max(axis=0)
             size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
-        names = getattr(self, "feature_names_in_", np.arange(len(size)))
+        names = list(getattr(self, "feature_names_in_", names_of_numbers(getattr(self, "reading_", {}))))
+        names += range(len(names), len(size))
         top = np.argsort(-size, kind="stable")[:3]
         return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)

@@ -32,6 +32,17 @@ def difference(names, own):
     return f"{odd[0]!r} in place of {odd[1]!r}"
 
 
+def names_of_numbers(reading):
+    """The names of the first features: the columns of numbers, up to one that is several features."""
+    kinds, names = reading.get("kinds", {}), []
+    for name in reading["columns"] if "kinds" in reading else ():
+        kind = kinds.get(name, "number")
+        if kind == "vector":
+            break
+        names += [name] if kind == "number" else []
+    return names
+
+
 def merged(reading, given):
     """The arguments given, and for all others what the reading says.
 
