@@ -120,6 +120,12 @@ class Source:
         """
         return self
 
+    def warn(self, stacklevel):
+        """Warn of what may be meant otherwise than it is read; `stacklevel` is that of a warning by the caller.
+
+        An estimator asks for it where it learns how its data are read: in `fit`, and in the first call of `partial_fit`.
+        """
+
     def _bounded_as(self, other):
         """This source, with the bounds on memory of another."""
         self.max_memory, self.buffer_rows, self.readers = other.max_memory, other.buffer_rows, other.readers

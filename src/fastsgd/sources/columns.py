@@ -110,9 +110,10 @@ class Columns:
         for argument, names in [*asked, ("categorical_features", self.categorical_features)]:
             for name in names:
                 if name not in there:
-                    raise ValueError(
-                        f"{argument}: there is no column {name!r} in {where}; it has {offer(name, schema.names)}"
-                    )
+                    lacks = f"there is no column {name!r} in {where}; it has {offer(name, schema.names)}"
+                    if argument == "columns" and self.given_kinds is not None:
+                        raise ValueError(f"{lacks} The model was trained with {name!r}.")
+                    raise ValueError(f"{argument}: {lacks}")
                 if there[name] > 1:
                     raise ValueError(f"{where} has several columns {name!r}. Rename them.")
         if not found:

@@ -157,10 +157,13 @@ class CsvSource(TabularSource):
 
     def __init__(self, text, options):
         self.text, first = text, text.files[0].path
-        schema, kinds = text.schema({}), options.get("kinds")
-        schema = (
-            _trained(schema, text, options, kinds) if isinstance(kinds, dict) else _untrained(schema, text, options)
-        )
+        schema, kinds, self._codes = text.schema({}), options.get("kinds"), {}
+        if kinds is None:
+            self._codes = _codes(schema, text, options)
+        if isinstance(kinds, dict):
+            schema = _trained(schema, text, options, kinds)
+        else:
+            schema = _untrained(schema, text, options, self._codes)
         self.advice = TRAINED if isinstance(kinds, dict) else TYPES
         for field in schema:
             if pa.types.is_binary(field.type) and field.name in (options.get("columns") or schema.names):
@@ -181,6 +184,11 @@ class CsvSource(TabularSource):
 
     def again(self, options):
         return CsvSource(self.text, options)
+
+    def warn(self, stacklevel):
+        asked = _asked(self.options)
+        codes = {name: cell for name, cell in self._codes.items() if name not in asked}
+        warn_of_codes(codes, self.text, _labels(self.options), stacklevel + 1)
 
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
@@ -223,11 +231,24 @@ def _trained(schema, text, options, kinds):
     return _wide(_retyped(schema, words), text, options, numbers)
 
 
-def _untrained(schema, text, options):
-    """How columns are read by the types of the first piece; those that are to be categories as text, so that none is lost."""
-    labels = _labels(options)
+def _asked(options):
+    """The columns that are to be categories."""
     asked = options.get("categorical_features") or ()
-    asked = set(asked) if isinstance(asked, list | tuple | set) else set()
+    return set(asked) if isinstance(asked, list | tuple | set) else set()
+
+
+def _codes(schema, text, options):
+    """`Text.codes` of the columns that are used and whose types are not given."""
+    used = options.get("columns")
+    used = {*used, *_labels(options), *_asked(options)} if isinstance(used, list | tuple) else set(schema.names)
+    whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in used]
+    whole = [name for name in whole if name not in text.given and name != options.get("weight")]
+    return text.codes(whole) if len(set(schema.names)) == len(schema) else {}
+
+
+def _untrained(schema, text, options, codes):
+    """How columns are read by the types of the first piece; those that are to be categories as text, so that none is lost."""
+    labels, asked = _labels(options), _asked(options)
     numbers = [
         field.name
         for field in schema
@@ -236,14 +257,7 @@ def _untrained(schema, text, options):
         and field.name not in asked
         and field.name not in labels
     ]
-    known, codes = options.get("kinds") is None, {}
-    if known:
-        used = options.get("columns")
-        used = set(used) | set(labels) | asked if isinstance(used, list | tuple) else set(schema.names)
-        whole = [f.name for f in schema if pa.types.is_integer(f.type) and f.name in used]
-        whole = [name for name in whole if name not in text.given and name != options.get("weight")]
-        codes = text.codes(whole) if whole and len(set(schema.names)) == len(schema) else {}
-        warn_of_codes({name: cell for name, cell in codes.items() if name not in asked}, text, labels)
+    known = options.get("kinds") is None
     fields = []
     for field in schema:
         if field.name in asked and field.name not in text.given:
@@ -253,15 +267,16 @@ def _untrained(schema, text, options):
     return _wide(pa.schema(fields), text, options, numbers)
 
 
-def warn_of_codes(codes, text, labels=(), stacklevel=5):
+def warn_of_codes(codes, text, labels=(), stacklevel=1):
     """Say which columns of integers have leading zeros; what are labels can't be categories."""
     for name, cell in codes.items():
-        how = "" if name in labels else f"name it in categorical_features ({name!r}), or "
+        how = "" if name in labels else f"categorical_features=[{name!r}] or "
         warnings.warn(
             f"{text.sample.path}: column {name!r} has numbers with leading zeros, such as {cell!r}, which is read as "
-            f"{int(cell)}. If they are codes, {how}give its type in column_types as string; int64 says that they are numbers.",
+            f"{int(cell)}. If they are codes, set {how}column_types={{{name!r}: 'string'}}; if they are numbers, "
+            f"column_types={{{name!r}: 'int64'}} says so.",
             UserWarning,
-            stacklevel=stacklevel,
+            stacklevel=stacklevel + 1,
         )
 
 
