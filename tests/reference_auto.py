@@ -96,8 +96,8 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     judgement = Judgement(loss, K, intercept)
 
     def scales():
-        v = Q / weight + l2 / curvature.h.mean()
-        return np.where(Q > 0, 1 / np.sqrt(np.where(Q > 0, v, 1)), 0)
+        v = np.where(Q > 0, Q / weight + l2 / curvature.h.mean(), 0)
+        return np.where(v > 1e-300, 1 / np.sqrt(np.where(v > 1e-300, v, 1)), 0)
 
     def settled(U, A):
         """What is owed of the penalty taken off, and the average up to now."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from test_auto import AUTO, flat, problem, types
 
@@ -44,6 +45,33 @@ def test_a_column_of_heavy_tail_does_not_cost_the_others(tail, seed, dtype):
     assert scores[1] > scores[0] - 0.01 and scores[1] > 0.75
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_column_of_heavy_tail_beside_categories_of_a_thousand_leaves_the_model(seed):
+    rng = np.random.default_rng(seed)
+    x, n, m = rng.pareto(0.7, 200_000) + 1, 200_000, 150_000
+    ids = rng.integers(0, 1000, (n, 3)) + np.array([0, 1000, 2000])
+    y = (rng.random(n) < 1 / (1 + np.exp(4.1 - rng.normal(0, 0.75, 3000)[ids].sum(axis=1)))).astype(int)
+    indices = np.column_stack([ids, np.full(n, 3000)]).ravel()
+    X = sp.csr_matrix((np.column_stack([np.ones((n, 3)), x]).ravel(), indices, np.arange(0, 4 * n + 1, 4)), (n, 3001))
+    est = SGDClassifier("log_loss", **AUTO).fit(X[:m], y[:m])
+    assert 0.02 < y.mean() < 0.05 and roc_auc_score(y[m:], est.decision_function(X[m:])) > 0.75
+
+
+@types
+@pytest.mark.parametrize("tail", TAILS)
+def test_on_dense_rows_a_column_of_heavy_tail_does_not_cost_the_others(tail, dtype):
+    rng = np.random.default_rng(0)
+    X, n = np.zeros((40_000, 21)), 30_000
+    X[:, :20] = rng.standard_normal((len(X), 20))
+    y = (rng.random(len(X)) < 1 / (1 + np.exp(3 - X[:, :20] @ rng.normal(0, 0.25, 20)))).astype(int)
+    scores = []
+    for column in (np.zeros(len(X)), TAILS[tail](rng, len(X))):
+        X[:, 20] = column
+        est = SGDClassifier("log_loss", **AUTO).fit(X[:n].astype(dtype), y[:n])
+        scores.append(roc_auc_score(y[n:], est.decision_function(X[n:].astype(dtype))))
+    assert scores[1] > scores[0] - 0.005 and scores[1] > 0.7
+
+
 @types
 def test_one_row_does_not_ruin_the_scale_of_a_column(dtype):
     X, y, held, truth = clicks(lambda rng, n: rng.standard_normal(n), 20_000, 5000)
@@ -73,6 +101,34 @@ def test_on_csr_a_column_of_any_size_is_learnt_from(dtype, power, loss):
             tiny = 1e-3 if dtype == "f4" else 1e-9
             np.testing.assert_allclose(after.decision_function(scaled), z, atol=tiny * abs(z).max())
             np.testing.assert_array_equal(after.auto_rule_, before.auto_rule_)
+
+
+@pytest.mark.parametrize(
+    "size, way", [(1e-160, "Multiply"), (1e-200, "Multiply"), (1e160, "Divide"), (1e200, "Divide")]
+)
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_dense_columns_that_cannot_be_squared_are_left_out_and_named(size, way, loss):
+    """With what to do about it; the others are learnt from as if those were 0."""
+    X, y = problem("dense", n=1500)
+    some, powers, zeros = [1, 3], np.ones(X.shape[1]), np.ones(X.shape[1])
+    powers[some], zeros[some] = size, 0
+    params = AUTO | {"loss": loss, "penalty": None}
+    with pytest.warns(
+        ConvergenceWarning, match=rf"left out columns \[1, 3\] of X.*{way} these columns by \de\+\d+, or so"
+    ):
+        found = SGDClassifier(**params).fit(X * powers, y)
+    good = SGDClassifier(**params).fit(X * zeros, y)
+    np.testing.assert_array_equal(found.coef_, good.coef_)
+    np.testing.assert_array_equal(found.intercept_, good.intercept_)
+    with pytest.warns(ConvergenceWarning, match=r"columns \[0, 1, 2\] and \d+ others"):
+        SGDClassifier(**params).fit(X * size, y)
+
+
+def test_a_constant_column_is_not_too_small():
+    X, y = problem("dense", n=1500)
+    X[:, 2] = 1e-200
+    for more in ({"standardize": True}, {}):
+        assert SGDClassifier(**AUTO | more | {"penalty": None}).fit(X, y).coef_[0, 2] == 0
 
 
 @flat

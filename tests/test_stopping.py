@@ -409,7 +409,7 @@ def test_a_loss_that_comes_back_is_no_divergence():
         (SGDRegressor(learning_rate="optimal"), r"take learning_rate='invscaling'.* follow from alpha=0.0001 alone"),
         (SGDRegressor(learning_rate="optimal", optimizer=optimizers.SGD(momentum=0.9), eta0=5.0), "lower eta0"),
         (SGDOneClassSVM(nu=0.25), r"take learning_rate='invscaling'.* follow from nu=0.25 alone"),
-        (SGDRegressor(learning_rate="auto"), "Divide y, or the columns of X, by their size"),
+        (SGDRegressor(learning_rate="auto"), "Divide y, or columns of large values in X, by their size"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered")

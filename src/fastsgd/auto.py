@@ -12,6 +12,7 @@ AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last",
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
 B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
+LEAST = 1e-300  # as in _kernels/auto.pxi
 RECORD, GAMMA = 4, 1.5  # as in _kernels/auto_csr.pxi
 RULES = "average", "average, L2 in full"
 
@@ -89,6 +90,12 @@ class Auto:
         """What each head's model is: (K,) of str."""
         best = zip(*self._best(), strict=True)
         return np.array(["constant" if s == 0 else RULES[r] if s == 1 else f"{RULES[r]}, times {s:g}" for r, s in best])
+
+    @property
+    def unsquared(self):
+        """Dense: the columns whose squares overflow, and those whose squares are 0 or nearly, which may be constant."""
+        variance = self.columns[1] / max(self.at["weight"][0], LEAST)
+        return np.flatnonzero(~np.isfinite(variance)), np.flatnonzero(variance < LEAST)
 
     @property
     def warning(self):

@@ -81,50 +81,70 @@ typedef struct {
         w[FASTSGD_SQUARES] = -other[2], w[FASTSGD_VISITS] = (T)(c < 1 ? ldexp(n, -2 * BITS) : n);                           \
         S[4] = (T)(owed > 0 ? P / (P + owed * c * c) : 1), *x *= other[4];                                                  \
     }                                                                                                                       \
-    /* Count the row in the records; z += x w; returns sum x^2 / P.                                                         \
-     * Twelve numbers for four values in S: 1 / P, by what the penalty of this visit shrinks w, and the visit's share of A. P is\
-     * times visits / t, so that nothing overflows. In g->x the values as they count: x, or with one that is unusual a copy. */\
-    static double margins_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, T *S,      \
-                                 double *z) {                                                                               \
+    /* Count values in the records; z += x w; norm += x^2 / P. Twelve numbers for four values in S: 1 / P, by what the penalty\
+     * of this visit shrinks w, and the visit's share of A. P is times visits / t, so that nothing overflows. Up to the four of\
+     * which one is unusual, or if it may be `rare` to the end, the values as they count then being in `copy` and g->x; returns\
+     * where that is. Apart, as calls in a loop cost it its registers. */                                                   \
+    static inline ptrdiff_t count_##NAME(const T *x, const I *ix, ptrdiff_t i, ptrdiff_t nnz, T *W, ptrdiff_t stride,       \
+                                         const Visit *g, T *S, T *copy, double *z, double *size, int rare) {                \
         const T row = (T)g->c, c = (T)(1.0 / g->t), l = (T)g->l2, own = (T)(g->first ? g->c * g->l2 : 0.0);                 \
         const T k = (T)(g->kappa * g->curve), p = (T)(g->prior / g->t), all = g->first ? 0 : l;                             \
-        const V rows = N##_set(row, row, row, row), per_t = N##_set(c, c, c, c), prior = N##_set(p, p, p, p);               \
-        const V tiny = N##_set((T)TINY, (T)TINY, (T)TINY, (T)TINY), three = N##_set(3, 3, 3, 3), l4 = N##_set(all, all, all, all);\
+        const T low = (T)ldexp(1, -2 * BITS), high = (T)ldexp(1, 2 * BITS);                                                 \
+        const V rows = N##_all(row), per_t = N##_all(c), prior = N##_all(p), tiny = N##_all((T)TINY), three = N##_all(3);   \
+        const V l4 = N##_all(all);                                                                                          \
         V z0 = N##_zero(), norm = z0;                                                                                       \
-        T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8], other[4][5], *copy = S + (nnz + 3) / 4 * 12;                         \
-        for (ptrdiff_t i = 0; i < nnz; i += 4, S += 12) {                                                                   \
+        T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8], other[4][5];                                                         \
+        for (; i < nnz; i += 4) {                                                                                           \
             const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
             int others = 0;                                                                                                 \
-            for (int r = 0; r < 4; r++) {                                                                                   \
-                const T fresh = at[r] * at[r] * w[r][FASTSGD_VISITS];                                                       \
-                FASTSGD_SOON(W + (ptrdiff_t)ix[i + 16 + r < nnz ? i + 16 + r : i] * stride);                                \
-                if (!(fresh < 16 * w[r][FASTSGD_SQUARES]) && i + r < nnz &&                                                 \
-                    !(w[r][FASTSGD_SQUARES] == 0 && at[r] * at[r] > (T)ldexp(1, -2 * BITS) && at[r] * at[r] < (T)ldexp(1, 2 * BITS))) {\
+            V x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                      \
+            V before = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]);   \
+            V squares = N##_times(before, row, x2);                                                                         \
+            for (int r = 0; r < 4; r++) FASTSGD_SOON(W + (ptrdiff_t)ix[i + 16 + r < nnz ? i + 16 + r : i] * stride);        \
+            if (!N##_all_within(N##_mul(x2, visits), N##_mul(before, N##_all(16)), squares, low, high)) {                   \
+                if (!rare) break;                                                                                           \
+                for (int r = 0; r < 4 && i + r < nnz; r++) {                                                                \
+                    const T sum = w[r][FASTSGD_SQUARES], x1 = at[r] * at[r];                                                \
+                    if (x1 * w[r][FASTSGD_VISITS] < 16 * sum || (sum == 0 && x1 > low && x1 < high)) continue;              \
                     for (int q = 0; q < 4; q++) v[q] = at[q];                                                               \
                     if (x != copy) memcpy(copy, x, nnz * sizeof(T)), x = copy;                                              \
                     at = v, copy[i + r] = v[r] = unusual_##NAME(v[r], w[r], row, other[r]);                                 \
                     if (other[r][4] != 1) w[r] = other[r], others = 1;                                                      \
                 }                                                                                                           \
+                x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                    \
+                before = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]); \
+                squares = N##_times(before, row, x2);                                                                       \
             }                                                                                                               \
-            const V x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                \
-            const V visits = N##_add(N##_set(w[0][3], w[1][3], w[2][3], w[3][3]), rows);                                    \
-            const V squares = N##_times(N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), row, x2);                              \
+            visits = N##_add(visits, rows);                                                                                 \
             const V f = N##_mul(visits, per_t), share = N##_div(rows, visits);                                              \
             const V P = N##_add(N##_mul(squares, N##_times(prior, k, f)), tiny), per_P = N##_div(f, P);                     \
-            N##_store(S, per_P);                                                                                            \
-            N##_store(S + 4, N##_div(P, N##_add(P, N##_times(l4, own, f))));                                                \
-            N##_store(S + 8, N##_mul(share, N##_sub(three, N##_mul(share, N##_sub(three, share)))));                        \
+            T *s = S + 3 * i;                                                                                               \
+            N##_store(s, per_P);                                                                                            \
+            N##_store(s + 4, N##_div(P, N##_add(P, N##_times(l4, own, f))));                                                \
+            N##_store(s + 8, N##_mul(share, N##_sub(three, N##_mul(share, N##_sub(three, share)))));                        \
             norm = N##_add(norm, N##_mul(x2, per_P));                                                                       \
             z0 = N##_add(z0, N##_mul(x4, N##_set(w[0][0], w[1][0], w[2][0], w[3][0])));                                     \
             N##_store(out, squares);                                                                                        \
             N##_store(out + 4, visits);                                                                                     \
             for (int r = 0; r < 4; r++) w[r][FASTSGD_SQUARES] = out[r], w[r][FASTSGD_VISITS] = out[4 + r];                  \
             for (int r = 0; others && r < 4; r++)                                                                           \
-                if (w[r] == other[r]) put_back_##NAME(other[r], W + (ptrdiff_t)ix[i + r] * stride, g, S + r, copy + i + r); \
+                if (w[r] == other[r]) put_back_##NAME(other[r], W + (ptrdiff_t)ix[i + r] * stride, g, s + r, copy + i + r); \
         }                                                                                                                   \
         ((Visit *)g)->x = x;                                                                                                \
-        *z += N##_sum(z0);                                                                                                  \
-        return N##_sum(norm);                                                                                               \
+        *z += N##_sum(z0), *size += N##_sum(norm);                                                                          \
+        return i;                                                                                                           \
+    }                                                                                                                       \
+    FASTSGD_APART static void rest_##NAME(const T *x, const I *ix, ptrdiff_t i, ptrdiff_t nnz, T *W, ptrdiff_t stride,      \
+                                          const Visit *g, T *S, double *z, double *size) {                                  \
+        count_##NAME(x, ix, i, nnz, W, stride, g, S, S + (nnz + 3) / 4 * 12, z, size, 1);                                   \
+    }                                                                                                                       \
+    /* Count the row; z += x w; returns sum x^2 / P. */                                                                     \
+    static double margins_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, T *S,      \
+                                 double *z) {                                                                               \
+        double size = 0;                                                                                                    \
+        const ptrdiff_t i = count_##NAME(x, ix, 0, nnz, W, stride, g, S, (T *)0, z, &size, 0);                              \
+        if (i < nnz) rest_##NAME(x, ix, i, nnz, W, stride, g, S, z, &size);                                                 \
+        return size;                                                                                                        \
     }                                                                                                                       \
     /* z += x A, and x A with the rest of the penalty on it, of a row that is counted. */                                   \
     static void candidates_##NAME(const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, double *z) {          \
@@ -136,7 +156,7 @@ typedef struct {
         T none[4] = {0, 0, 1, 1}, *w[4], v[4];                                                                              \
         for (ptrdiff_t i = 0; i < nnz; i += 4) {                                                                            \
             const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
-            for (int r = 0; r < 4; r++)                                                                                     \
+            for (int r = 0; r < 4 && N##_any_below(N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), 0); r++)                    \
                 if (w[r][FASTSGD_SQUARES] < 0) {                                                                            \
                     const double c = power_##NAME(w[r]), n = visits_##NAME(w[r], (T)c), A = at[r] / c / c * w[r][FASTSGD_A];\
                     const double P = -w[r][FASTSGD_SQUARES] * (g->prior / g->t + g->curve * n / g->t) / c / c;              \

@@ -17,6 +17,7 @@ cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
     SHARES = 5                # of the model, the rest being of the best constant
     EARLY = 1024              # rows at the start that are all judged
+cdef double LEAST = 1e-300  # of a column's variance
 cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
 
 # Numbers of one head.
@@ -138,13 +139,14 @@ cdef inline void find_constant(const Params* P, Head* H, double t) noexcept nogi
 
 
 cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
-    """1 / sqrt(v) of each column; 0 for one that is constant so far."""
+    """1 / sqrt(v) of each column; 0 for one that is constant so far, or whose squares are too small or too large for a number."""
     cdef double* Q = C.columns + d
     cdef double* r = C.columns + 2 * d
-    cdef double per = 1.0 / C.at.weight
+    cdef double per = 1.0 / C.at.weight, v
     cdef Py_ssize_t j
     for j in range(d):
-        r[j] = 1.0 / sqrt(Q[j] * per + ridge) if Q[j] > 0 else 0.0
+        v = Q[j] * per + ridge if Q[j] > 0 else 0.0
+        r[j] = 1.0 / sqrt(v) if v > LEAST else 0.0
 
 
 cdef double standardised(const floating* x, Py_ssize_t d, const Pace* C, double s, double part, floating* xh) noexcept nogil:

@@ -36,6 +36,10 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_abs(V a) { return (V)((I)a & ~N##_SIGN); }                                           \
     static inline V N##_within(V size, T t, V a, V b) { I m = size <= t; return (V)(((I)a & m) | ((I)b & ~m)); } \
     static inline int N##_any_within(V size, T low, T high) { return N##_any((size > low) & (size < high)); } \
+    static inline int N##_all_within(V a, V most, V b, T low, T high) {                                      \
+        return !N##_any(~((a <= most) & (b > low) & (b < high)));                                            \
+    }                                                                                                        \
+    static inline int N##_any_below(V a, T low) { return N##_any(a < low); }                                 \
     static inline V N##_move(V g, V x, const T *R, int *stays) {                                            \
         V size = N##_abs(g), now;                                                                            \
         I alive = size > R[TAU0], same;                                                                      \
@@ -97,6 +101,16 @@ typedef struct { double v[4]; } d4;
     static inline int N##_any_within(V size, T low, T high) {                                                \
         int l, any = 0;                                                                                      \
         for (l = 0; l < 4; l++) any |= size.v[l] > low && size.v[l] < high;                                  \
+        return any;                                                                                          \
+    }                                                                                                        \
+    static inline int N##_all_within(V a, V most, V b, T low, T high) {                                      \
+        int l, all = 1;                                                                                      \
+        for (l = 0; l < 4; l++) all &= a.v[l] <= most.v[l] && b.v[l] > low && b.v[l] < high;                 \
+        return all;                                                                                          \
+    }                                                                                                        \
+    static inline int N##_any_below(V a, T low) {                                                            \
+        int l, any = 0;                                                                                      \
+        for (l = 0; l < 4; l++) any |= a.v[l] < low;                                                         \
         return any;                                                                                          \
     }                                                                                                        \
     static inline V N##_move(V g, V x, const T *R, int *stays) { (void)x, (void)R; *stays = 0; return g; }

@@ -153,12 +153,12 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more. The steps are implicit: the slope is taken where
     the step leads to, so that none is too long. On dense data they are made in coordinates centred and scaled by the mean
     and variance of the columns so far; on CSR each weight has its own precision. The weights are averaged. Without a
-    penalty, multiplying a column by a number changes no prediction; the penalty is, as ever, on `coef_`. With an L1 penalty
-    a coefficient on CSR is 0 where the weight is 0 that was averaged last; on dense data few are exactly 0. It needs
-    optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value
-    counts, after the first 16 of its column, as 100 times their root mean square at most; on dense data a row whose values are
-    many thousand times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such
-    rows.
+    penalty, multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or 1e-150
+    and less are left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0
+    where the weight is 0 that was averaged last; on dense data few are exactly 0. It needs optimizer="sgd" and
+    batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the first 16 of its column,
+    as 100 times their root mean square at most; on dense data a row whose values are many thousand times those of all
+    others, in most columns, sets their scale, and the other rows are hardly seen: remove such rows.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was of use on rows not yet learnt
     from: the average, or 3/4, 1/2 or 1/4 of it, the rest being the best constant, or only that. So noise is not learnt by

@@ -46,7 +46,7 @@ class Told:
         if found is None and out_of_epochs:
             found = "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         clamped = self._clamped(plan, epochs)
-        unsure = None if self._state.auto is None else self._state.auto.warning
+        unsure = None if self._state.auto is None else self._left_out(plan, table) or self._state.auto.warning
         for words in (found, clamped, unsure):
             if words:
                 warnings.warn(words, ConvergenceWarning, stacklevel=CALLER)
@@ -154,7 +154,10 @@ class Told:
         """
         rate = self._schedule(optimizers.get(self.optimizer))
         if rate.auto:
-            return "Divide y, or the columns of X, by their size (learning_rate='auto' has no step size to lower)"
+            return (
+                "Divide y, or columns of large values in X, by their size, and multiply columns of tiny values "
+                "(learning_rate='auto' has no step size to lower)"
+            )
         if rate.name == "optimal":
             shorter = (
                 f"take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
@@ -169,6 +172,28 @@ class Told:
             ways.append(f"take {auto} or {self._solved}, which have no step size")
         said = "; or ".join(ways)
         return said[0].upper() + said[1:]
+
+    def _left_out(self, plan, table):
+        """In words, which columns learning_rate="auto" could not use, as no number holds their squares."""
+        found, what = self._state.auto.unsquared, []
+        X = next(table.tables()).X if any(map(len, found)) else None
+        for columns, words, way in zip(
+            found, ("large", "small"), ("overflow. Divide", "underflow. Multiply"), strict=True
+        ):
+            values = X[:, columns] if len(columns) else np.zeros((1, 0))
+            size = abs(values).max(axis=0)
+            if words == "small":  # which a constant column is not, nor one that the penalty takes to 0
+                lost = (size > 0) & (size < 1e-140) & (plan.l1 == plan.l2 == 0)
+                lost &= (not self.fit_intercept) | (values.max(axis=0) > values.min(axis=0))
+                columns, size = columns[lost], size[lost]
+            if len(columns):
+                many = f"{columns[:3].tolist()}{f' and {len(columns) - 3} others' if len(columns) > 3 else ''}"
+                most = float(size.max())
+                what.append(
+                    f"learning_rate='auto' has left out columns {many} of X: their values (up to {most:.3g}) are so {words} "
+                    f"that their squares {way} these columns by {max(most, 1 / max(most, 1e-300)):.0e}, or so."
+                )
+        return " ".join(what)
 
     def _largest(self, table):
         """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""

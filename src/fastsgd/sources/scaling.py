@@ -82,8 +82,11 @@ def moments(table, dtype):
         raise ValueError(
             f"standardize=True, but the standard deviation of columns {worst} of X overflows. Divide them by a constant."
         )
-    lost = np.flatnonzero((std < 1e-150) & (mean != 0) & (abs(mean) < 1e-150))[:3].tolist()  # their squares underflow
-    if lost:
+    lost = np.flatnonzero((std < 1e-150) & (mean != 0) & (abs(mean) < 1e-150))  # their squares underflow
+    if len(lost):
+        low, high = (np.array(ends) for ends in zip(*(_ends(one, lost) for one in table.tables()), strict=True))
+        lost = lost[low.min(axis=0) < high.max(axis=0)][:3].tolist()
+    if len(lost):
         raise ValueError(
             f"standardize=True, but the values of columns {lost} of X are so small that their squares underflow. "
             "Multiply them by a constant."
@@ -91,6 +94,14 @@ def moments(table, dtype):
     number = np.finfo(dtype)
     std[std <= np.maximum(8 * number.eps * abs(mean), number.tiny)] = 1.0
     return mean, std
+
+
+def _ends(table, columns):
+    """The least and the largest value of those columns."""
+    X = table.X[:, columns] if table.rows is None else table.X[table.rows][:, columns]
+    if table.sparse:
+        return X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
+    return X.min(axis=0), X.max(axis=0)
 
 
 def _weights(table):
