@@ -340,7 +340,7 @@ def dollars(n=300):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_fit_that_runs_away_is_ended_at_its_last_good_weights(layout):
     X, y = dollars()
-    with pytest.warns(ConvergenceWarning, match=r"The fit diverged.*lower eta0.*largest scale are 1 \(up to") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"The fit diverged.*Lower eta0.*largest scale are 1 \(up to") as caught:
         est = SGDRegressor(random_state=0).fit(LAYOUTS[layout](X), y)
     assert (
         len(caught) == 1 and caught[0].filename == __file__ and "learning_rate='invscaling'" in str(caught[0].message)
@@ -405,10 +405,10 @@ def test_a_loss_that_comes_back_is_no_divergence():
 @pytest.mark.parametrize(
     ("est", "advice"),
     [
-        (SGDRegressor(), r"lower eta0( to [0-9.e-]+)? \(it is 0.01"),
-        (SGDRegressor(learning_rate="optimal"), r"take learning_rate='invscaling'.* follow from alpha=0.0001 alone"),
-        (SGDRegressor(learning_rate="optimal", optimizer=optimizers.SGD(momentum=0.9), eta0=5.0), "lower eta0"),
-        (SGDOneClassSVM(nu=0.25), r"take learning_rate='invscaling'.* follow from nu=0.25 alone"),
+        (SGDRegressor(), r"Lower eta0( to [0-9.e-]+)? \(it is 0.01"),
+        (SGDRegressor(learning_rate="optimal"), r"Take learning_rate='invscaling'.* follow from alpha=0.0001 alone"),
+        (SGDRegressor(learning_rate="optimal", optimizer=optimizers.SGD(momentum=0.9), eta0=5.0), "Lower eta0"),
+        (SGDOneClassSVM(nu=0.25), r"Take learning_rate='invscaling'.* follow from nu=0.25 alone"),
         (SGDRegressor(learning_rate="auto"), "Divide y, or columns of large values in X, by their size"),
     ],
 )
@@ -425,7 +425,7 @@ def test_the_advice_is_for_the_schedule_at_hand(est, advice):
                 told.append(error)
         words = str(getattr(told[-1], "message", told[-1]))
         assert re.search(advice, words) and ("(it is 0.01" in words or "(it is 5" in words) == advice.startswith(
-            "lower"
+            "Lower"
         )
         assert ("standardize=True" in words) == (est.learning_rate != "auto")
 

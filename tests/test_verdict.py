@@ -28,7 +28,7 @@ def told(est, X, y=None, **how):
 def followed(est, words):
     """The estimator with the eta0 that the warning names."""
     new = clone(est)
-    if "ake learning_rate='invscaling'" in words:
+    if "Take learning_rate='invscaling'" in words:
         new.set_params(learning_rate="invscaling")
     return new.set_params(eta0=float(re.search(r"(?:to|about|eta0=) ?([0-9][-+.e0-9]*[0-9]|[0-9])", words)[1]))
 

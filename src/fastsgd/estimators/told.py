@@ -79,7 +79,7 @@ class Told:
                 if early
                 else f"It holds the weights of the {best}."
             )
-        scaled = "set standardize=True or scale X with StandardScaler"
+        scaled = "If columns differ in scale, set standardize=True or scale X with StandardScaler. "
         remedy = self._remedy(scaled, self._advice(run, plan, table, False))
         return f"{said} {kept} {remedy}; {self._largest(table)}."
 
@@ -141,7 +141,7 @@ class Told:
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
             self._settle(state, plan, **found)
-        scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True"
+        scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True. "
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
             "The estimator holds the last finite model."
@@ -159,19 +159,19 @@ class Told:
                 "(learning_rate='auto' has no step size to lower)"
             )
         if rate.name == "optimal":
-            shorter = (
-                f"take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
+            said = (
+                f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
                 f"'optimal' follow from {'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
             )
         else:
             to = "" if eta0 is None else f" to {eta0:g}"
-            shorter = f"lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        ways = [shorter] if self.standardize else [scaled, shorter]
-        if not self._nu:
-            auto = "learning_rate='auto' (with optimizer='sgd' and batch_size=1)"
-            ways.append(f"take {auto} or {self._solved}, which have no step size")
-        said = "; or ".join(ways)
-        return said[0].upper() + said[1:]
+            said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
+        ways = [] if self._nu else ["learning_rate='auto' (with optimizer='sgd' and batch_size=1)", self._solved]
+        return (
+            ("" if self.standardize else scaled)
+            + said
+            + (f", or take {' or '.join(ways)}, which have no step size" if ways else "")
+        )
 
     def _left_out(self, plan, table):
         """In words, which columns learning_rate="auto" could not use, as no number holds their squares."""
