@@ -243,6 +243,18 @@ def test_code_is_not_stored_but_given_to_load(tmp_path):
     assert again.get_params() == est.get_params() and same(go_on(est, X, TARGET).coef_, go_on(again, X, TARGET).coef_)
 
 
+def test_a_model_trained_with_checkpoints_is_loaded_without(tmp_path):
+    checkpoint = fastsgd.Checkpoint(tmp_path / "run")
+    for callbacks in (checkpoint, [checkpoint]):
+        est = SGDRegressor(random_state=0, callbacks=callbacks).fit(X, TARGET)
+        est.save(tmp_path / "model")
+        again = fastsgd.load(tmp_path / "model")
+        assert again.callbacks is None and same(go_on(est, X, TARGET).coef_, go_on(again, X, TARGET).coef_)
+    est.set_params(callbacks=[checkpoint, watch]).save(tmp_path / "model")
+    with pytest.raises(ValueError, match="callbacks of this SGDRegressor is code, 'watch'"):
+        fastsgd.load(tmp_path / "model")
+
+
 def test_what_can_not_be_saved(tmp_path):
     class Mine(SGDClassifier):
         pass

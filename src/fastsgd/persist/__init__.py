@@ -37,7 +37,7 @@ def save(est, path):
     ----------
     est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
         Parameters that are code (a `losses.Custom`, callbacks, a scorer) are not written: `load` takes them. Nor are
-        scikit-learn's callbacks and requests for metadata.
+        scikit-learn's callbacks, requests for metadata, and a `Checkpoint`, which says where a fit writes.
     path : str or path-like
 
     Raises
@@ -74,7 +74,7 @@ def _parts(est, model):
     head = {
         "format": FORMAT,
         "class": type(est).__name__,
-        "params": {name: pack_or_name(value) for name, value in est.get_params(deep=False).items()},
+        "params": {name: pack_or_name(value) for name, value in _params(est).items()},
         "fitted": parts.values,
         "versions": {
             "fastsgd": __version__,
@@ -83,6 +83,17 @@ def _parts(est, model):
         },
     }
     return head, parts.arrays
+
+
+def _params(est):
+    """The parameters of the model. Checkpoints are none: they say where a fit writes, and no stranger's file is to say that."""
+    params = est.get_params(deep=False)
+    given = params["callbacks"]
+    given = given if isinstance(given, list | tuple) else [given]
+    kept = [one for one in given if not isinstance(one, Checkpoint)]
+    if len(kept) < len(given):
+        params["callbacks"] = kept or None
+    return params
 
 
 def _check(est, head, arrays):
