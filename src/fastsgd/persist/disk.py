@@ -21,9 +21,8 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-NAME_CHARACTERS = (
-    50  # of the name of the file in that of the hidden one: a name has 255 bytes at most, a character up to 4
-)
+# The hidden name has so many characters of the file's own: a name has 255 bytes at most, and a character up to 4.
+NAME_CHARACTERS = 50
 
 
 def no_file(path):

@@ -13,15 +13,17 @@ from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
 LOG_LINKS = "poisson", "gamma"  # losses that may be negative, and whose curvature has no bound
-LOOK = 2000  # rows from which the loss of zero weights is taken
-# A gap that is as good as none, as a share of that loss; of losses of y - p, the loss of predictions so far from y, as a share
-# of it. The same for a model that was rounded to so many bytes: nobody is told of such a gap.
+SAMPLE_ROWS = 2000  # rows from which the loss of zero weights is estimated
+# A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
+# are RESIDUAL times y. SLACK has the same shares for the model that is returned, by the bytes of its numbers: no warning is
+# given of a smaller gap. Residuals of DIGITS times the offset of y are added, as y is known no better.
 ROUNDING, RESIDUAL = 1e-13, 1e-10
-SLACK, DIGITS = {8: 1e-10, 4: 1e-6}, 1e-12  # the latter is a share of the offset of y
-# Of what may separate the objective from the least one, the share that rounding may move it without being looked at, as it is
-# known from a sample how large the columns are; rounding of a margin, as a share of its parts, over all steps.
+SLACK, DIGITS = {8: 1e-10, 4: 1e-6}, 1e-12
+# The objective of the rounded model is worked out if rounding may have moved it by more than SURE of the gap that `tol` allows;
+# the bound is rough, as the sizes of the columns are those of a sample. DRIFT is the rounding of a margin over all steps, as a
+# share of its summands.
 SURE, DRIFT = 1e-2, 1e-14
-TINY = 1e-150  # numbers whose squares lose their digits
+TINY = 1e-150  # the square of a smaller number has lost digits
 
 
 class Heads:
@@ -162,9 +164,9 @@ class Heads:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
         bound = -np.inf if self.loss.name in LOG_LINKS else 0.0
-        report = self._report(h, _none(problem, ROUNDING, RESIDUAL, 0.0), bound)
+        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), bound)
         slack = SLACK[self.table.X.dtype.itemsize]
-        report.slack = _none(problem, slack, slack, abs(self.offsets[h]))
+        report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h] - self.offsets[h]}
         if self.start is not None and self.start[2] is not None:
@@ -225,9 +227,10 @@ def _moved(problem, step, w, b):
     return moved if moved >= 0 else np.inf
 
 
-def _none(problem, share, residual, offset):
-    """A gap as good as none: a share of the loss of zero weights; or of residuals of that share of y, less what all y share."""
-    y = problem.y[:: problem.n // LOOK + 1]
+def _negligible(problem, share, residual, offset):
+    """The largest gap that counts as none: `share` of the loss of zero weights; for losses of y - p, the loss of residuals that
+    are `residual` times the distance of y from its mean, and DIGITS times its offset."""
+    y = problem.y[:: problem.n // SAMPLE_ROWS + 1]
     if problem.loss.residual:
         mean = float(y.mean())
         away = residual * abs(y - mean) + DIGITS * (offset + abs(mean))
