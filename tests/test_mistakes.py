@@ -102,10 +102,8 @@ def test_warm_start_with_another_number_of_columns():
         SGDClassifier(warm_start=True).fit(X, Y).fit(X[:, :2], Y)
 
 
-@every
+@pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier, SGDRegressor, LinearRegressor])  # those with a score
 def test_targets_or_weights_beside_those_of_a_source(cls):
-    if cls is SGDOneClassSVM:
-        return  # has no score
     source = sources.from_batches(lambda: iter([(X, Y)]))
     est = cls(random_state=0).fit(source)
     assert est.score(source) == pytest.approx(est.score(X, Y))

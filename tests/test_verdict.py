@@ -72,11 +72,7 @@ def test_the_advice_works_for_classes_row_by_row(classes, loss):
     X, y, _ = rows()
     X, y = 1000 * X, labels(y, classes)
     est = SGDClassifier(loss=loss, learning_rate="constant", eta0=1.0, random_state=0, average=classes == 3)
-    try:
-        (words,) = told(est, X, y)
-    except ValueError as error:
-        assert "overflow occurred" in str(error) and loss.startswith("squared")
-        return
+    (words,) = told(est, X, y)
     assert est.stop_reason_ == "diverged" and "LinearClassifier" in words
     again = followed(est, words)
     assert "diverged" not in " ".join(told(again, X, y)) and again.score(X, y) > 0.5

@@ -19,7 +19,7 @@ class Bar:
     Parameters
     ----------
     max_iter : int
-        Epochs at the most.
+        Epochs at most.
     source : Source
         Of the rows of an epoch; as long as their number is not known, nor is the time left.
     """

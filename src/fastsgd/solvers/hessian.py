@@ -9,7 +9,7 @@ ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay i
 FLAT = 4  # rows with any curvature for each column, fewer than which are too few: then a bound of it is taken
 FREE = 2e-4  # seconds that don't count: what Python takes for a pass
 MEMORY = 10  # steps that are remembered
-FEW, FEWER = 2000, 200  # rows of a diagonal's sample at the most, and at the least
+FEW, FEWER = 2000, 200  # rows of a diagonal's sample at most, and at least
 HOPELESS, ROUNDS = (
     0.01,
     6,

@@ -17,7 +17,7 @@ from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, curvature, gram, g
 from fastsgd.solvers.report import Step
 
 ITERATIONS, PASSES, ROW = 15, 8, 1e-7  # of a usual problem; passes, and seconds a row, of each
-WITHIN = 0.995  # of the way to the next bound that is gone at the most
+WITHIN = 0.995  # of the way to the next bound that is gone at most
 FAR = 2.0  # in z, a step on a smooth loss
 LEAST = 1e-9  # a step that short is none
 ROUNDING = 1e-15  # of the objective
@@ -153,7 +153,7 @@ class Smooth:
         return moved
 
     def furthest(self, step):
-        """Beyond that z the curvature may be another: in a change of 1 it grows e times at the most."""
+        """Beyond that z the curvature may be another: in a change of 1 it grows e times at most."""
         worst = abs(step).max(initial=0.0)
         return FAR / worst if worst > 0 else np.inf
 

@@ -86,7 +86,7 @@ class Source:
             is being read, the rest for the block on its way to it and what reading it takes. `fit` reads a source that
             fits in one buffer once, and trains on arrays.
         buffer_rows : int or None, default=None
-            Rows of a buffer at the most, as far as max_memory allows.
+            Rows of a buffer at most, as far as max_memory allows.
         readers : int, default=1
             Threads that read blocks; each beyond the first takes memory for a block of its own. The order of the rows does
             not depend on it.

@@ -55,7 +55,7 @@ class Stream:
         inf where it is not known.
     scaling : Scaling or None
     spaces : (Space, Space) or None
-        Those of the last walk, for the next: memory that has been written is had for less than new.
+        Those of the last walk, for the next: reusing written memory is cheaper than allocating it.
     """
 
     source: object
@@ -207,7 +207,7 @@ class Stream:
 def spread(n, seed, epoch):
     """A random order of n blocks in which any few, one after another, come from all over the file.
 
-    It takes one of the first half and one of the second by turns, within each half one of either half of that, and so on;
+    It takes one of the first half and one of the second alternately, within each half one of either half of that, and so on;
     which is first is drawn anew for each pair (Owen 1995, Randomly permuted (t, m, s)-nets). So m blocks, where m is a
     power of two, are one of each m-th of the file, and any others about that. Of rows sorted by label they hold about the
     same share of each; drawn independently, the share would be off by 1 / sqrt(m), and the last buffer of the epoch would

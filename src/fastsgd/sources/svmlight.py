@@ -24,7 +24,7 @@ CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # wh
 BOM = b"\xef\xbb\xbf"
 LINE_BYTES = 1 << 28  # a longer line is no svmlight, and would be all in memory
 AHEAD = 1 << 16  # bytes read beyond a block at first, for the end of its last line
-MOST_FEATURES = 10**18  # an index has 18 digits at the most
+MOST_FEATURES = 10**18  # an index has 18 digits at most
 SURVEYING = threading.Lock()
 
 EXPECTED = {
