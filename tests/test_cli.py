@@ -79,6 +79,21 @@ def test_the_whole_way(here, capsys):
     assert Path("h.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_info_names_the_columns_that_a_model_needs(here, capsys):
+    assert main([*TRAIN, "--model", "m[bold]", "-q"]) == 0  # which is a path, and no markup
+    assert main(["info", "m[bold]", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["columns"] == {"a": "number", "b": "number", "word": "text"}
+    assert main(["info", "m[bold]"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("m[bold]") and "a (number), b (number), word (text)" in said
+    wide = pd.DataFrame(np.eye(25)).add_prefix("x")
+    wide.assign(y=np.arange(25) % 2).to_parquet("wide.parquet")
+    assert main(["train", "wide.parquet", "--target", "y", "--model", "m", "-q"]) == 0
+    assert main(["info", "m"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "x19 (number) and 5 others" in said and "x20" not in said
+
+
 def test_no_rows_and_labels_that_were_not_in_training(here, capsys):
     assert main([*TRAIN, "--model", "m", "-q"]) == 0
     FRAME[:0].to_parquet("none.parquet")

@@ -17,7 +17,7 @@ from fastsgd.cli.data import READING, TO_CONVERT, Data, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
 from fastsgd.cli.outputs import NotUnderstood, check_ending, check_places, write_predictions
-from fastsgd.cli.show import ERR, OUT, Bar, as_text, auto_rule, history, in_short, number, table
+from fastsgd.cli.show import ERR, OUT, Bar, as_text, auto_rule, columns_read, history, in_short, listed, number, table
 from fastsgd.cli.words import in_flags
 
 app = typer.Typer(
@@ -297,6 +297,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
     found = {
         "estimator": type(est).__name__,
         "features": int(est.n_features_in_),
+        "columns": columns_read(est),
         "classes": est.classes_.tolist() if hasattr(est, "classes_") else None,
         "nonzero_coefficients": int(np.count_nonzero(coef)),
         "dtype": str(coef.dtype),
@@ -310,7 +311,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
         print(as_text(found))
         return
     last = found.pop("history")
-    found["auto_rule"] = in_short(found["auto_rule"])
+    found["auto_rule"], found["columns"] = in_short(found["auto_rule"]), listed(found["columns"])
     table(model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None])
     if last:
         OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))

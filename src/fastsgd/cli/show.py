@@ -7,10 +7,12 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 WORKED_OUT = "objective", "validation_score"
 OUT = Console(highlight=False, soft_wrap=True)
+LISTED = 20  # columns of the data that `info` names; all of them are in its JSON
 
 
 class Bar:
@@ -64,11 +66,11 @@ class Bar:
 
 def table(title, columns, rows):
     """A table on stdout."""
-    made = Table(title=title, title_justify="left", title_style="bold")
+    made = Table(title=Text(title), title_justify="left", title_style="bold")  # Text, as a path may look like markup
     for name in columns:
         made.add_column(name, justify="right")
     for row in rows:
-        made.add_row(*map(str, row))
+        made.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(made)
 
 
@@ -89,6 +91,23 @@ def in_short(rules):
     if rules is None or len(rules) == 1:
         return rules and rules[0]
     return "; ".join(f"{rule} ({rules.count(rule)} of {len(rules)})" for rule in dict.fromkeys(rules))
+
+
+def columns_read(est):
+    """The columns of a table that are features of a model, and what each was in training; None where it was no table."""
+    reading = getattr(est, "reading_", {})
+    if "columns" not in reading:
+        return None
+    kinds = reading.get("kinds")
+    return {name: None if kinds is None else kinds.get(name, "number") for name in reading["columns"]}
+
+
+def listed(columns):
+    """Those columns in words, the first of many; None for None."""
+    if columns is None:
+        return None
+    words = [name if kind is None else f"{name} ({kind})" for name, kind in list(columns.items())[:LISTED]]
+    return ", ".join(words) + (f" and {len(columns) - LISTED} others" if len(columns) > LISTED else "")
 
 
 def as_text(found):
