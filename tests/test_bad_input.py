@@ -289,6 +289,14 @@ def test_starting_coefficients_of_a_wrong_shape(cls):
     for given in ({"coef_init": np.full(D, np.nan)}, {name: [np.inf]}):
         with pytest.raises(ValueError, match=f"Provided {next(iter(given))} contains NaN or infinity"):
             cls().fit(X, Y, **given)
+    for given in ({"coef_init": ["w"] * D}, {"coef_init": [10**400] * D}, {name: ["w"]}, {name: [10**400]}):
+        with pytest.raises(ValueError, match=f"Provided {next(iter(given))} must hold numbers that fit in float"):
+            cls().fit(X, Y, **given)
+
+
+def test_a_whole_number_that_no_float_holds_is_said_to_be_too_large():
+    with pytest.raises(ValueError, match="X holds a number that is too large for float64"):
+        SGDRegressor().fit([[10**400, 1], [0, 1]], [0.0, 1.0])
 
 
 def test_class_weights_that_are_no_numbers():

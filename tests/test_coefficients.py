@@ -331,3 +331,20 @@ def test_coefficients_of_sparse_matrices_can_be_put_in():
     est, other = (feed(make(SGDRegressor), X, y) for _ in range(2))
     est.coef_, other.coef_ = sp.csr_matrix(np.eye(1, 6)), np.eye(1, 6)[0]
     same(feed(est, X, y), feed(other, X, y))
+
+
+@EVERY
+@pytest.mark.parametrize("layout", ["as it lies", "transposed"])
+def test_an_edit_is_seen_however_small_and_wherever_the_array_lies(cls, layout):
+    X, y = data(cls)
+    est, other = (feed(make(cls), X, y) for _ in range(2))
+    if layout == "transposed":
+        est.coef_ = np.asfortranarray(np.atleast_2d(est.coef_)).reshape(est.coef_.shape)
+    same(feed(copy.deepcopy(est), X, y), feed(copy.deepcopy(other), X, y))
+    assert est._as_published()
+    est.coef_.flat[-1] = np.nextafter(est.coef_.flat[-1], 1)
+    assert not est._as_published()
+    kept = [x.copy() for x in est._published]
+    feed(est, X, y)
+    assert est._as_published() and not np.array_equal(kept[0], est._published[0])
+    assert not np.shares_memory(est.coef_, est._published[0])

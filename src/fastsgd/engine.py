@@ -15,6 +15,7 @@ from fastsgd.state import Gathered, State
 
 BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
+NOTHING = frozenset()  # is asked for
 
 
 class Diverged(ArithmeticError):
@@ -254,7 +255,7 @@ def train(
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(epochs) == len(run.epochs):
-            epochs = run.epochs.plus(_epoch(run, plan, table, None, frozenset(), started))
+            epochs = run.epochs.plus(_epoch(run, plan, table, None, NOTHING, started))
     except Diverged as error:
         epochs, fate, reason = run.epochs, "diverged", "diverged"
         if not epochs:
@@ -270,6 +271,27 @@ def train(
     elif not better:
         run.back_to_best()
     return epochs, reason
+
+
+def train_once(run, plan, table, shuffle):
+    """As `train` of one pass, where nobody rules, scores or is told, so that a row costs little beside its own step.
+
+    Raises
+    ------
+    Diverged
+        The state is then of no use. Weights that overflowed in the last step are found when they are published.
+    """
+    started, state = perf_counter(), run.state
+    try:
+        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
+            pass
+        epoch = _epoch(run, plan, table, None, NOTHING, started)
+    except KeyboardInterrupt:
+        epochs = run.epochs.plus(_epoch(run, plan, table, None, NOTHING, started)) if run.done else run.epochs
+        return epochs, "interrupted"
+    if not isfinite(epoch.loss) or (plan.auto and overflowed(state)):  # what auto publishes may leave out its weights
+        raise Diverged(state.epoch)
+    return run.epochs.plus(epoch), "max_iter"
 
 
 def _walk(run, plan, table, shuffle, over, after_a_call):
@@ -298,7 +320,7 @@ def progressive(run, plan):
 def _epoch(run, plan, table, score, needs, started):
     """What there is to be told of the pass: what the rules, the user's eyes and the validation set ask for."""
     state, objective_, norm, change, scored = run.state, np.nan, np.nan, np.nan, np.nan
-    if not needs.isdisjoint((*MEASURED, "change")):
+    if needs and not needs.isdisjoint((*MEASURED, "change")):
         W, b = state.model(plan)
         if "gradient_norm" in needs:
             objective_, norm = measure(table, plan, W, b)

@@ -112,14 +112,17 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         """
         plan = self._partial_plan(table)
         start = self._resume(plan) if start is None else start
-        run = engine.Run(start.copy(), good=None if self.standardize else start)
+        run = engine.Run(start.copy(), good=start)
         try:
             if self.standardize:
                 self._standardise(table, run.state, plan)
-            epochs, reason = engine.train(run, plan, table, passes=1, shuffle=self.shuffle)
+                run.good = run.state.copy()
+            epochs, reason = engine.train_once(run, plan, table, self.shuffle)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
-            self._settle(state, plan, in_place=True, **noted(epochs, reason))
+            also = {"history_": epochs.rows[: len(epochs)], "n_iter_": 1, "stop_reason_": reason}  # `noted` copies
+            self._settle(state, plan, in_place=True, **also)
         except engine.Diverged as error:
+            run.state.restore(run.good)
             self._diverged(error, table, run.state, plan)
         except BaseException:  # of a source, a signal's handler, no memory
             self._keep(run, plan, in_place=True)

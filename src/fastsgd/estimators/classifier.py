@@ -135,7 +135,9 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     -----
     `partial_fit` makes one pass over the rows it is given and goes on from the state (weights, step count, generator,
     averages): k calls with shuffle=False give what one epoch of `fit` over all their rows gives. Rows of weight zero change
-    nothing. Stopping rules do not concern it. Another optimizer from some call on starts from the coefficients.
+    nothing. Stopping rules do not concern it. Another optimizer from some call on starts from the coefficients. Entries of
+    `coef_` and `intercept_` that were edited since the last call are taken over: such a weight is its own average and owes no
+    L1 penalty, and its slots of the optimizer stay. learning_rate="auto" refuses edited ones.
 
     A step is along weight times slope, not divided by the weights of the batch: rows of weight 2 take steps of twice the
     length. So with weights of mean c the penalty counts as alpha / c would in the objective; to minimise that as it is

@@ -10,12 +10,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastsgd import engine, schedules
-from fastsgd.sources._check import first_nonfinite
+from fastsgd.sources._check import first_nonfinite, same_bytes
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 # Held while arrays get new values and the state that goes with them takes its place, so that a copy has both or neither.
 _publishing = threading.RLock()
+_MAYBE = "mean_", "scale_", "auto_rule_"  # attributes of some models
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_publishing._at_fork_reinit)
 
@@ -53,7 +54,7 @@ class Fitted:
     def _coef(self, state, heads, given, name):
         """Coefficients that a user gives, checked: (heads, n_features) of the state's dtype."""
         dtype, d = state.W.dtype, len(state.W)
-        coef = np.asarray(given.toarray() if hasattr(given, "toarray") else given, dtype)
+        coef = _numbers(given.toarray() if hasattr(given, "toarray") else given, dtype, name)
         if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
             raise ValueError(
                 f"Provided {name} does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
@@ -64,7 +65,7 @@ class Fitted:
 
     def _intercept(self, heads, given, name):
         """Intercepts that a user gives, checked: (heads,) float64."""
-        b = np.asarray(given, np.float64)
+        b = _numbers(given, np.float64, name)
         if b.size != heads or (heads > 1 and b.shape != (heads,)):
             raise ValueError(f"Provided {name} does not match dataset: its shape is {b.shape}, expected {(heads,)}.")
         _finite(b, name)
@@ -97,7 +98,7 @@ class Fitted:
         state, heads = self._state.copy(), len(self._state.b)
         coef = self._coef(state, heads, self.coef_, "coef_").astype(np.float64)
         # an intercept in a file of an older version may be float32
-        was = [np.frombuffer(x, f"f{len(x) // n}") for x, n in zip(self._published, (coef.size, heads), strict=True)]
+        was = [x.ravel() for x in self._published]
         moved = coef - was[0].reshape(coef.shape)
         W = np.where(moved != 0, coef, np.nan).T
         attribute = np.asarray(getattr(self, self._intercept_name)).astype(was[1].dtype).ravel()
@@ -142,12 +143,14 @@ class Fitted:
         return self.intercept_
 
     def _read_back(self):
-        """The bytes of the attributes, to be told later whether the user has put other values there; None: not an array."""
-        return _bytes(self.coef_), _bytes(getattr(self, self._intercept_name))
+        """Copies of the attributes, to be told later whether the user has put other values there; None: not an array."""
+        found = self.coef_, getattr(self, self._intercept_name)
+        return tuple(np.array(x, order="C") if isinstance(x, np.ndarray) else None for x in found)
 
     def _as_published(self):
         """Whether coefficients and intercepts are those that training has put there."""
-        return self._published is not None and self._read_back() == self._published
+        kept = self._published
+        return kept is not None and _same(self.coef_, kept[0]) and _same(getattr(self, self._intercept_name), kept[1])
 
     def __getstate__(self):
         """The attributes at one moment: what another thread publishes meanwhile is not of it."""
@@ -156,7 +159,9 @@ class Fitted:
             state = super().__getstate__().copy()
             state |= {name: copy.copy(state[name]) for name in names if name in state}
         state.pop("_checked", None)
-        if state.get("_published") is not None and tuple(_bytes(state[name]) for name in names) == state["_published"]:
+        if state.get("_published") is not None and all(
+            map(_same, [state[name] for name in names], state["_published"])
+        ):
             state["_published"] = True
         elif "_published" in state and state["_published"] is None:
             state["_published"] = False
@@ -186,21 +191,19 @@ class Fitted:
         in_place : the arrays that the last call published get the new values
         """
         values, own = self._publish(state, plan), vars(self)
-        also["_published"] = values["coef_"].tobytes(), values[self._intercept_name].tobytes()
-        also["_state"], also["t_"] = state, state.t
-        for name in {"mean_", "scale_", "auto_rule_"} - values.keys():
-            own.pop(name, None)
+        old = {name: own.get(name) for name in values} if in_place else {}
+        old = {name: x for name, x in old.items() if _holds(x, values[name])}
+        # what is written into older arrays stays as it is, to compare these with
+        kept = [values[name] if name in old else values[name].copy() for name in ("coef_", self._intercept_name)]
+        also |= {"_published": tuple(kept), "_state": state, "t_": state.t}
+        new = values | also | old
+        for name in _MAYBE:
+            if name in own and name not in new:
+                del own[name]
         with _publishing:
-            for name, value in values.items() if in_place else ():
-                old = own.get(name)
-                if (
-                    type(old) is np.ndarray
-                    and old.flags.writeable
-                    and (old.shape, old.dtype) == (value.shape, value.dtype)
-                ):
-                    old[...] = value
-                    values[name] = old
-            own.update(values | also)
+            for name, x in old.items():
+                x[...] = values[name]
+            own.update(new)
 
     def _snapshot(self):
         est = super()._snapshot()
@@ -227,10 +230,28 @@ class Fitted:
         return state
 
 
+def _numbers(given, dtype, name):
+    try:
+        with np.errstate(over="ignore"):  # what is too large for float32 is then infinite
+            return np.asarray(given, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"Provided {name} must hold numbers that fit in {np.dtype(dtype)}: {error}.") from error
+
+
 def _finite(values, name):
     if not np.isfinite(values).all():
         raise ValueError(f"Provided {name} contains NaN or infinity: there is nothing to start from.")
 
 
-def _bytes(values):
-    return values.tobytes() if isinstance(values, np.ndarray) else None
+def _same(values, kept):
+    """Whether an attribute is an array of the bytes of that one; None: it was no array, and is none."""
+    if not isinstance(values, np.ndarray) or kept is None:
+        return kept is None and not isinstance(values, np.ndarray)
+    if values.flags.c_contiguous:
+        return values.nbytes == kept.nbytes and same_bytes(values, kept)
+    return values.tobytes() == kept.tobytes()
+
+
+def _holds(old, value):
+    """Whether an array can be given the values of that one."""
+    return type(old) is np.ndarray and old.flags.writeable and old.shape == value.shape and old.dtype == value.dtype

@@ -161,7 +161,7 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         if offset_init is not None:
-            b = 1.0 - np.asarray(offset_init, np.float64)
+            b = 1.0 - self._intercept(1, offset_init, "offset_init")
         state = self._new_state(X, 1, coef, 1.0 if b is None else b)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         how = {"X": X, "metadata": metadata, "keeper": keeper}
@@ -169,7 +169,11 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
 
     @or_unchanged
     def partial_fit(self, X, y=None, sample_weight=None):
-        """One pass over these rows, from where the last call stopped; parameters as in `fit`."""
+        """One pass over these rows, from where the last call stopped; parameters as in `fit`.
+
+        Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
+        L1 penalty, and its slots of the optimizer stay.
+        """
         first = not hasattr(self, "_state")
         self._check_changed()
         X, y, s = self._check_data(X, None, sample_weight, reset=first, once=True)

@@ -120,7 +120,9 @@ class SGDRegressor(RegressorParts, BaseSGD):
 
     Notes
     -----
-    `partial_fit` keeps the contract described at `SGDClassifier`; what is said there of weights holds here too.
+    `partial_fit` keeps the contract described at `SGDClassifier`; what is said there of weights holds here too. Edited entries
+    of `coef_` and `intercept_` are taken over by the next call: such a weight is its own average and owes no L1 penalty, and
+    its slots of the optimizer stay. learning_rate="auto" refuses edited ones.
 
     Examples
     --------

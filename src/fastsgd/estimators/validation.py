@@ -112,7 +112,9 @@ def check_X(est, X, *, reset=False, name="X"):
                 "them out, or give the table as fastsgd.sources.from_arrow(table, target=...), which hashes words. "
                 f"({error})"
             ) from error
-        if (name != "X" and isinstance(error, ValueError)) or isinstance(error, OverflowError):
+        if isinstance(error, OverflowError):
+            raise ValueError(f"{name} holds a number that is too large for float64: {error}.") from error
+        if name != "X" and isinstance(error, ValueError):
             raise ValueError(f"{name}: {error}") from error
         raise
     if X.dtype.kind not in "fiub":

@@ -3,7 +3,15 @@
 import functools
 import threading
 
-_fitting = threading.local()  # `ids`: the estimators of which a call is under way in this thread
+
+class _Fitting(threading.local):
+    """`ids`: the estimators of which a call is under way in this thread."""
+
+    def __init__(self):
+        self.ids = set()
+
+
+_fitting = _Fitting()
 
 
 def or_unchanged(method):
@@ -14,7 +22,7 @@ def or_unchanged(method):
 
     @functools.wraps(method)
     def guarded(self, *args, **kwargs):
-        ids = vars(_fitting).setdefault("ids", set())
+        ids = _fitting.ids
         if id(self) in ids:
             raise RuntimeError(
                 f"{method.__name__} was called on this {type(self).__name__} while it is being fitted, by a callback or a "

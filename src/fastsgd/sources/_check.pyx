@@ -1,7 +1,9 @@
 """What must hold before a kernel sees the data: every index within bounds, every number finite."""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
 
 ctypedef fused index:
     int32_t
@@ -139,3 +141,17 @@ def first_nonfinite(const floating[::1] x):
         if x[i] - x[i] != 0:
             return i
     return -1
+
+
+def same_bytes(a, b):
+    """Whether two arrays in C order hold the same bytes."""
+    cdef Py_buffer left, right
+    PyObject_GetBuffer(a, &left, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(b, &right, PyBUF_SIMPLE)
+        try:
+            return left.len == right.len and memcmp(left.buf, right.buf, left.len) == 0
+        finally:
+            PyBuffer_Release(&right)
+    finally:
+        PyBuffer_Release(&left)
