@@ -452,3 +452,18 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     )
     SGDRegressor(max_iter=3, tol=None).fit(X, y)
     assert capsys.readouterr().out == ""
+
+
+def test_a_fit_draws_from_a_seed_what_it_draws_from_a_generator_of_that_seed():
+    X, y = np.random.default_rng(0).standard_normal((2, 40, 3))
+    models = [SGDRegressor(random_state=s, max_iter=3, tol=None) for s in (5, np.int64(5), np.random.RandomState(5))]
+    coefs = [model.fit(X, y[:, 0]).coef_ for model in (*models, models[0])]
+    assert all((coef == coefs[0]).all() for coef in coefs)
+
+
+@pytest.mark.parametrize("wrong", [{"max_iter": 5.0}, {"shuffle": 2}, {"alpha": "1"}, {"max_iter": 2**63}])
+def test_a_value_of_another_type_is_refused_after_one_that_equals_it_was_taken(wrong):
+    X, y = np.random.default_rng(0).standard_normal((2, 40, 3))
+    SGDRegressor(max_iter=5, shuffle=True, alpha=1.0, tol=None).fit(X, y[:, 0])
+    with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of SGDRegressor must be"):
+        SGDRegressor(**wrong).fit(X, y[:, 0])

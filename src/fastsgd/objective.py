@@ -12,7 +12,9 @@ SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
 
 def objective(table, plan, W, b):
     """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
-    penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * sum(b.tolist())
+    penalty = penalties.value(W, plan.l1, plan.l2)
+    if plan.nu:
+        penalty += plan.nu * sum(b.tolist())
     return loss_of(table, plan, W, b) + penalty / heads(plan, b)
 
 
@@ -23,7 +25,8 @@ def loss_of(table, plan, W, b):
 
 def mean(sums, plan, b):
     """The mean loss of sums (2, K) of losses and weights: mean over the heads, or their sum."""
-    return sum(lost / weight if weight > 0 else 0.0 for lost, weight in sums.T.tolist()) / heads(plan, b)
+    lost, weight = sums.tolist()
+    return sum([x / w if w > 0 else 0.0 for x, w in zip(lost, weight, strict=True)]) / heads(plan, b)
 
 
 def heads(plan, b):

@@ -12,6 +12,7 @@ SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n
 
 CARRY_ROWS = kernels.CARRY_ROWS
 SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
+FRESH = 1 << 14  # bytes: up to so many, new memory costs less than to ask whether the old fits
 CHANGING = "W", "b", "b_avg", "A", "Q", "last", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
 
@@ -123,13 +124,14 @@ class State:
         return new
 
     def restore(self, other):
-        """Become a copy of another state, in the memory there is where it fits: new memory costs more than the copy."""
+        """Become a copy of another state, large arrays in the memory there is: new memory would cost more than the copy."""
         own, new = vars(self), vars(other).copy()
         for name in CHANGING:
             x, there = new.get(name), own.get(name)
             if x is None:
                 continue
-            if type(there) is np.ndarray and there.shape == x.shape and there.dtype == x.dtype:
+            large = type(x) is type(there) is np.ndarray and x.nbytes > FRESH
+            if large and there.shape == x.shape and there.dtype == x.dtype:
                 there[...] = x
                 new[name] = there
             else:

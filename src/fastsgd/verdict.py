@@ -1,5 +1,6 @@
 """What a training came to: whether its steps were too long, or too short to be told from an end; and the eta0 that would do."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ EXPLODED = 1000.0  # the same for what no rule watches
 EVEN = 0.15  # falls that differ by no more than this factor are of one pace
 LATE = 10  # times tol, that one step must make the objective of a fit fall that went on from another
 SURE = 0.8  # an objective below this share of the estimate for zero weights is taken to be below that of zero weights
+CLOSE = 1e-3  # a norm that grows by less, as a share of it, is found: the advice has two digits
 TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 6  # of the data that an advice is tried on
 
 
@@ -95,11 +97,13 @@ def _curvature(plan, table, state, share):
         widest = max(widest, float((X.multiply(X) if table.sparse else X * X).sum(axis=1).max()))
     X = table.read(every[:: max(1, n // step)], dtype).X
     v = np.random.default_rng(0).standard_normal(X.shape[1])
-    norm = 1.0
-    for _ in range(20):
-        v = X.T @ (X @ v) / X.shape[0]
-        norm = float(np.linalg.norm(v)) or 1.0
-        v = v / norm
+    norm = before = 1.0
+    for _ in range(20):  # at the most: from below the norm comes to the largest eigenvalue
+        v = X.T @ (X @ v)
+        before, norm = norm, math.sqrt(v @ v) / X.shape[0] or 1.0
+        v /= norm * X.shape[0]
+        if abs(norm - before) < CLOSE * norm:
+            break
     one = min(1.0, plan.intercept_decay)
     return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
 

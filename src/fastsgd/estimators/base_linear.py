@@ -11,13 +11,12 @@ import scipy.sparse as sp
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed, stops
-from fastsgd.estimators.validation import validate_params
+from fastsgd.estimators.validation import drawn_seed, validate_params
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -83,7 +82,7 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
             self.max_iter,
             each if hooks or self.verbose or getattr(self, "_skl_callbacks", None) else None,
             self._start(table.X.shape, K),
-            int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
+            drawn_seed(self.random_state),
             effective_n_jobs(self.n_jobs),
             self.warm_start,
         )

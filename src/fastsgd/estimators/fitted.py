@@ -7,9 +7,9 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fastsgd import engine, schedules
+from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources._check import first_nonfinite, same_bytes
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
@@ -27,7 +27,7 @@ class Fitted:
     def _new_state(self, X, heads, coef_init, intercept_init):
         """Zeros, or what the user gives to start from: coef_init (heads, n_features), intercept_init (heads,)."""
         dtype = np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = drawn_seed(self.random_state)
         state = State.zeros(X.shape[1], heads, dtype, seed)
         if schedules.get(self.learning_rate).auto and coef_init is not None:
             raise ValueError(

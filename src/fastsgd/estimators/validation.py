@@ -1,15 +1,17 @@
 """What users pass in, checked once: every bad input is a ValueError that names the argument, what was found, what to do."""
 
+import threading
 import warnings
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from numbers import Integral
 from os import PathLike
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions, make_constraint
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
@@ -21,19 +23,21 @@ from fastsgd.sources.sparse import FLOATS, sound_csr
 # What scikit-learn called them in the past.
 RENAMED = {"log": "log_loss", "logistic": "log_loss", "squared_loss": "squared_error", "mse": "squared_error"}
 
+PLAIN = frozenset((bool, int, float, str, type(None)))  # of which two that are equal are the same
+_generators = threading.local()
+
 
 def validate_params(est):
     """scikit-learn's check of the parameters; what is misspelt is answered by what may have been meant."""
-    own, fine = vars(est), True
-    for name, kinds in _kinds(type(est)).items():
-        value = own.get(name)
-        if isinstance(value, Integral) and not -(2**63) <= value < 2**63:
+    wrong = [name for name in _kinds(type(est)) if not _allows(type(est), name, vars(est).get(name))]
+    if not wrong:  # to have that said by scikit-learn takes longer than some epochs on a small table
+        return
+    for name in wrong:
+        value = getattr(est, name)
+        if isinstance(value, Integral) and not _in_64_bits(value):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(est).__name__} must be within 64 bits. {_long(value)}."
             )
-        fine = fine and any(kind.is_satisfied_by(value) for kind in kinds)
-    if fine:  # scikit-learn's own words take longer to find than a few epochs on a small table
-        return
     try:
         est._validate_params()
     except InvalidParameterError as error:
@@ -56,8 +60,39 @@ def _kinds(cls):
     return {name: [make_constraint(kind) for kind in kinds] for name, kinds in given if kinds != "no_validation"}
 
 
+def _allows(cls, name, value):
+    """Whether a parameter may have that value; what does not change is looked at once."""
+    return (_look_once if type(value) in PLAIN else _look)(cls, name, value)
+
+
+def _look(cls, name, value):
+    if isinstance(value, Integral) and not _in_64_bits(value):
+        return False
+    return any(kind.is_satisfied_by(value) for kind in _kinds(cls)[name])
+
+
+_look_once = lru_cache(maxsize=1024, typed=True)(_look)
+
+
+def _in_64_bits(value):
+    return -(2**63) <= value < 2**63
+
+
 def _long(value):
     return f"Got a whole number of about {int(value).bit_length() * 3 // 10} digits"
+
+
+def drawn_seed(random_state):
+    """A seed for all that a fit draws: the first number of that generator.
+
+    Of a whole number it is drawn without making a generator, which takes as long as some dozens of epochs on a small table.
+    """
+    if isinstance(random_state, Integral):
+        if not hasattr(_generators, "own"):
+            _generators.own = np.random.RandomState(0)
+        _generators.own.seed(random_state)
+        random_state = _generators.own
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def check_X(est, X, *, reset=False, name="X"):

@@ -162,11 +162,14 @@ class Table:
         ValueError
             No walk goes on from `start`.
         """
-        known = self.__dict__.setdefault("_sizes", {})  # the same in each epoch
-        if (dtype, heads) not in known:
-            known[dtype, heads] = sizes(self, dtype, heads)
-        block, buffer, call, read = known[dtype, heads]
-        n, direct, place = self.n_rows, self.readable(dtype), start[2]
+        known, key = (
+            self.__dict__.setdefault("_sizes", {}),
+            (dtype, heads, self.scaling is None),
+        )  # the same in each epoch
+        if key not in known:
+            known[key] = *sizes(self, dtype, heads), self.readable(dtype)
+        block, buffer, call, read, direct = known[key]
+        n, place = self.n_rows, start[2]
         read = call if direct else read
         shuffle = shuffle and n > 1
         if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % call % read:
