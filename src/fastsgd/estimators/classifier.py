@@ -34,7 +34,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
     max_iter : int, default=1000
-        Epochs at the most.
+        Epochs at most.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
@@ -122,8 +122,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         epoch), validation_score, eta, gradient_norm and change (of the parameters, relative to their norm), seconds; NaN
         where nothing asked for it. Of several classes one against the rest, means.
     stop_reason_ : str
-        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
-        "diverged".
+        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
+        "error" (of a source or callback, raised after some rows) or "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
     auto_rule_ : ndarray of shape (n_heads,)
@@ -177,15 +177,11 @@ class SGDClassifier(ClassifierParts, BaseSGD):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fastsgd import SGDClassifier
-    >>> X = np.array([[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]])
-    >>> y = np.array(["no", "no", "yes", "yes"])
+    >>> X, y = [[-1.0, -1.0], [-2.0, -1.0], [1.0, 1.0], [2.0, 1.0]], ["no", "no", "yes", "yes"]
     >>> clf = SGDClassifier(loss="log_loss", random_state=0).fit(X, y)
     >>> print(clf.predict([[-0.8, -1]]))
     ['no']
-    >>> clf.stop_reason_
-    'objective'
     """
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}

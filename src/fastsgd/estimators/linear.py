@@ -44,7 +44,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         Training stops when the objective is proven to be within this share of the least one: a relative gap, which means
         the same on every data set.
     max_iter : int, default=1000
-        Passes at the most, for each head.
+        Passes at most, for each head.
     class_weight : dict, "balanced" or None, default=None
     multi_class : {"ovr", "multinomial"}, default="ovr"
         One problem for each class, or one for all of them (softmax; with loss="log_loss" and penalty "l2" or None).
@@ -70,7 +70,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         (F - D) / F, F the objective of the model that is returned, D a lower bound of the least one: of the class where it is
         largest.
     stop_reason_ : str
-        "certified": dual_gap_ <= tol. "estimated": by an estimate that proves nothing, where no bound is to be had.
+        "certified": dual_gap_ <= tol. "estimated": by an estimate that proves nothing, where there is no bound.
         "precision": rounding allowed no more; a warning says so where that matters. "max_iter", "callback" or "interrupted".
     n_iter_ : int
         Passes of the class that took most.

@@ -32,7 +32,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
     max_iter : int, default=1000
-        Epochs at the most.
+        Epochs at most.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
@@ -109,8 +109,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
     history_ : structured array
         One record an epoch: see `SGDClassifier`.
     stop_reason_ : str
-        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted" or
-        "diverged".
+        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
+        "error" (of a source or callback, raised after some rows) or "diverged".
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
     auto_rule_ : ndarray of shape (n_heads,)
