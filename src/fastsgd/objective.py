@@ -65,14 +65,19 @@ def slopes(table, plan, W, b):
     return sums[0] / weight, G, gathered.gb / weight
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def measure(table, plan, W, b):
-    """(objective, 2-norm of its gradient); of a weight at zero under L1 the least subgradient."""
+def gradient(table, plan, W, b):
+    """(mean loss of each head, gradient of the objective in W, in b); of a weight at zero under L1 the least subgradient."""
     loss, G, g = slopes(table, plan, W, b)
     G += plan.l2 * W
     at_zero = np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0)
     G = np.where(W != 0, G + plan.l1 * np.sign(W), at_zero)
-    g = (g + plan.nu) * (plan.intercept_decay > 0)
+    return loss, G, (g + plan.nu) * (plan.intercept_decay > 0)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def measure(table, plan, W, b):
+    """(objective, 2-norm of its gradient)"""
+    loss, G, g = gradient(table, plan, W, b)
     penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
     count = heads(plan, b)
     return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count

@@ -8,14 +8,16 @@ import numpy as np
 from fastsgd import engine, objective
 from fastsgd.state import State
 
-NOISE = 0.1  # of the objective of zero weights: by so much steps along single rows or batches may end above where they began
-ROUNDING = 1e-6  # the same for gradient descent, whose objective only rises where steps are too long
-EXPLODED = 1000.0  # the same for what no rule watches
-EVEN = 0.15  # falls that differ by no more than this factor are of one pace
-LATE = 10  # times tol, that one step must make the objective of a fit fall that went on from another
-SURE = 0.8  # an objective below this share of the estimate for zero weights is taken to be below that of zero weights
-CLOSE = 1e-3  # a norm that grows by less, as a share of it, is found: the advice has two digits
-TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 6  # of the data that an advice is tried on
+# A training diverged if its objective ends above that of the start by more than this share of it: of steps along single rows or
+# batches, which go up and down; of gradient descent, whose objective rises only where steps are too long; and where no rule
+# keeps the best epoch, or the fit was cut short.
+NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
+EVEN = 0.15  # falls an epoch are of one pace if the least is more than this share of the largest
+LATE = 10  # a fit that went on from another stopped too early if one good step gains more than so many times tol
+SURE = 0.8  # an objective below this share of the estimate for zero weights is below that of zero weights
+CLOSE = 1e-3  # the power iteration ends when the norm grows by less than this share: the advice has two digits
+# An advice is tried on so many rows at most, of so many values in all, for so many epochs.
+TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 6
 
 
 def diverged(run, plan, table, epochs, steady, out_of_epochs):
@@ -69,10 +71,7 @@ def still_falling(run, plan, table, epochs, tol):
 def _long_step(plan, table, state):
     """How far the objective falls by one step along its gradient, of the best of some lengths about 1 / L."""
     W, b = state.model(plan)
-    _, G, g = objective.slopes(table, plan, W, b)
-    G = G + plan.l2 * W
-    G = np.where(W != 0, G + plan.l1 * np.sign(W), np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0))
-    g = (g + plan.nu) * (plan.intercept_decay > 0)
+    _, G, g = objective.gradient(table, plan, W, b)
     start, size = objective.objective(table, plan, W, b), _curvature(plan, table, state, 1.0)
     ends = [
         objective.objective(table, plan, (W - e * G).astype(W.dtype), b - e * g) for e in np.logspace(-1, 1, 5) / size
@@ -87,9 +86,8 @@ def _curvature(plan, table, state, share):
     n, d = table.n_rows, max(1.0, table.row_values)
     every = np.arange(n) if table.rows is None else table.rows
     zero = objective.zero_objective(table, (every, None, 0, n, 0), plan, state)
-    bend = (
-        loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
-    )  # such steps move the objective by a tenth of it
+    # a loss that is not smooth gets the curvature with which a step moves the objective by a tenth of it
+    bend = loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
     weights = max(1.0, *(float(a.max()) for a in (table.s_pos, table.s_neg, table.s) if a is not None), 1.0)
     widest, step = 0.0, max(1, int(TRIAL_VALUES // d))
     for lo in range(0, n, step):
@@ -98,7 +96,7 @@ def _curvature(plan, table, state, share):
     X = table.read(every[:: max(1, n // step)], dtype).X
     v = np.random.default_rng(0).standard_normal(X.shape[1])
     norm = before = 1.0
-    for _ in range(20):  # at the most: from below the norm comes to the largest eigenvalue
+    for _ in range(20):  # the norm rises to the largest eigenvalue
         v = X.T @ (X @ v)
         before, norm = norm, math.sqrt(v @ v) / X.shape[0] or 1.0
         v /= norm * X.shape[0]
