@@ -377,6 +377,41 @@ def test_numbers_with_leading_zeros_are_warned_of(tmp_path):
     assert from_csv(path, target="y", columns=["n"]).feature_names == ["n"]
 
 
+@pytest.mark.parametrize("cell", [" 01234", "01234 ", " -01 "])
+def test_spaces_hide_no_leading_zeros(cell, tmp_path):
+    (tmp_path / "t.csv").write_text(f"zip,n,y\n12345,3,0\n{cell},0,1\n")
+    with pytest.warns(UserWarning, match="column 'zip' has numbers with leading zeros"):
+        SGDClassifier(**STEADY).fit(from_csv(tmp_path / "t.csv", target="y"))
+
+
+@pytest.mark.parametrize("dtype", ["string", "large_string", "dictionary"])
+def test_a_word_that_may_stand_for_nothing_is_a_category_in_csv_as_in_parquet(dtype, tmp_path):
+    country = ["NA", "DE", "null", "", "nan"]  # NA is Namibia
+    dtype = pa.dictionary(pa.int32(), pa.string()) if dtype == "dictionary" else dtype
+    text = "".join(f'"{word}",{number},{number}\n' for number, word in enumerate(country))
+    (tmp_path / "t.csv").write_text("c,x,y\n" + text)
+    table = pa.table({"c": [word or None for word in country], "x": range(5), "y": range(5)})
+    pq.write_table(table, tmp_path / "t.parquet")
+    csv = from_csv(tmp_path / "t.csv", target="y", categorical="one-hot", column_types={"c": dtype})
+    parquet = from_parquet(tmp_path / "t.parquet", target="y", categorical="one-hot")
+    assert csv.feature_names == parquet.feature_names == ["x", "c=DE", "c=NA", "c=nan", "c=null"]
+    assert (next(csv.blocks()).X != next(parquet.blocks()).X).nnz == 0
+    est = LinearRegressor(alpha=1e-9).fit(parquet)
+    assert est.score(from_csv(tmp_path / "t.csv", target="y")) > 0.999
+
+
+def test_a_word_for_nothing_stays_one_among_numbers_and_targets(tmp_path):
+    (tmp_path / "t.csv").write_text("n,b,x,y\n7,true,1,no\nNA,NA,2,yes\n")
+    source = from_csv(tmp_path / "t.csv", target="y", categorical="one-hot", categorical_features=["n", "b"])
+    assert source.feature_names == ["x", "n=7", "b=true"]
+    (tmp_path / "t.csv").write_text("x,y\nNA,no\n2,yes\n")
+    with pytest.raises(ValueError, match=r"column 'x' of .*1 of 2 values are null"):
+        next(from_csv(tmp_path / "t.csv", target="y").blocks())
+    (tmp_path / "t.csv").write_text("x,y\n1,no\n2,NA\n")
+    with pytest.raises(ValueError, match=r"target 'y' of .*1 of 2 values are null"):
+        next(from_csv(tmp_path / "t.csv", target="y").blocks())
+
+
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_a_header_alone_says_nothing_of_types(end, tmp_path):
     (tmp_path / "1.csv").write_text(f"w,a,y{end}")

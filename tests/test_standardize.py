@@ -553,3 +553,22 @@ def expected_to_fail(est):
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor, SGDOneClassSVM])
+def test_columns_whose_deviations_float32_can_not_hold_are_named(cls, layout):
+    """They were taken for constants, and nothing was learnt from them."""
+    X, y, _ = rows()
+    X[:, 2] = 1.0 - np.arange(len(X)) % 3
+    small = X.copy()
+    small[:, 2] *= 1e-39
+    y = labels(y, 2) if cls is SGDClassifier else y
+    with pytest.raises(ValueError, match=r"columns \[2\] of X are so small that float32 has no digits"):
+        make(cls).fit(LAYOUTS[layout](small.astype(np.float32)), y)
+    held = make(cls).fit(LAYOUTS[layout](X * np.where(np.arange(6) == 2, 1e-30, 1.0)), y)
+    np.testing.assert_allclose(
+        held.coef_ * np.where(np.arange(6) == 2, 1e-30, 1.0), make(cls).fit(LAYOUTS[layout](X), y).coef_
+    )
+    X[:, 2] = 1e-39  # a constant, of which nothing can be learnt
+    make(cls).fit(LAYOUTS[layout](X.astype(np.float32)), y)

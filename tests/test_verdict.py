@@ -1,5 +1,6 @@
 """How a fit ended is said: steps that are too long or too short, with an eta0 that works; and nothing of one that went well."""
 
+import ast
 import re
 import warnings
 
@@ -73,7 +74,7 @@ def test_the_advice_works_for_classes_row_by_row(classes, loss):
     X, y = 1000 * X, labels(y, classes)
     est = SGDClassifier(loss=loss, learning_rate="constant", eta0=1.0, random_state=0, average=classes == 3)
     (words,) = told(est, X, y)
-    assert est.stop_reason_ == "diverged" and "LinearClassifier" in words
+    assert est.stop_reason_ == "diverged" and ("LinearClassifier" in words) == (loss != "squared_error")
     again = followed(est, words)
     assert "diverged" not in " ".join(told(again, X, y)) and again.score(X, y) > 0.5
 
@@ -90,6 +91,34 @@ def test_a_source_that_is_read_anew_is_judged_likewise():
     est = SGDRegressor(eta0=3.0, shuffle=False, **FULL)
     (words,) = told(est, source)
     assert est.stop_reason_ == "diverged" and told(followed(est, words), source) == []
+
+
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "huber", "epsilon_insensitive", "perceptron", "squared_hinge", "sigmoid"]
+)
+@pytest.mark.parametrize("params", [{}, {"average": True}, {"gradient_noise": 0.1}, {"intercept_decay": 0.5}])
+def test_ways_without_a_step_size_take_the_loss_and_the_parameters_named(loss, params):
+    X, y, _ = rows()
+    est = SGDClassifier(loss, eta0=1e6, learning_rate="constant", random_state=0, max_iter=5, **params)
+    ways = est._remedy("scale X")
+    assert ("LinearClassifier" in ways) == (loss == "squared_hinge")
+    named = dict(re.findall(r"(\w+)=('\w+'|\w+)", ways.partition("'auto' (with")[2].partition(")")[0]))
+    assert set(params) <= set(named)
+    est.set_params(learning_rate="auto", **{name: ast.literal_eval(value) for name, value in named.items()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of few rows the model may be a constant
+        est.set_params(tol=None, max_iter=1).fit(X, y > 0)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", None])
+@pytest.mark.parametrize("together", ["multinomial", "crammer_singer"])
+def test_classes_together_are_sent_to_no_way_that_does_not_take_them(together, penalty):
+    X, y, _ = rows()
+    loss = "hinge" if together == "crammer_singer" else "log_loss"
+    est = SGDClassifier(loss, penalty=penalty, multi_class=together, eta0=1e3, **FULL)
+    words = " ".join(told(est, 100 * X, labels(y, 3)))
+    assert est.stop_reason_ == "diverged" and "auto" not in words
+    assert ("LinearClassifier" in words) == (together == "multinomial" and penalty != "l1")
 
 
 def test_the_one_class_machine_names_no_way_that_it_does_not_have():

@@ -65,7 +65,7 @@ def _regrouped(batches):
 def _csv(paths, reading):
     import pyarrow as pa
 
-    from fastsgd.sources.csv import Text, warn_of_codes
+    from fastsgd.sources.csv import Text, warn_of_codes, with_nulls
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
     if more := sorted(set(given) - set(OF_CSV)):
@@ -83,7 +83,7 @@ def _csv(paths, reading):
     def batches():
         for file in text.files:
             with text.opened(file, types, schema.names) as reader:
-                yield from reader
+                yield from (with_nulls(batch, schema.names) for batch in reader)
 
     return schema, batches()
 

@@ -6,18 +6,10 @@ from fastsgd import losses, penalties
 from fastsgd.estimators.base_linear import BaseLinear
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.told import SOLVED
 from fastsgd.estimators.whole import or_unchanged
 
-CLASSIFIER = ("log_loss", "hinge", "squared_hinge", "modified_huber")
-REGRESSOR = (
-    "squared_error",
-    "huber",
-    "epsilon_insensitive",
-    "squared_epsilon_insensitive",
-    "quantile",
-    "poisson",
-    "gamma",
-)
+CLASSIFIER, REGRESSOR = SOLVED["LinearClassifier"], SOLVED["LinearRegressor"]
 
 
 class LinearClassifier(ClassifierParts, BaseLinear):

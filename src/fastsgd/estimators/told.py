@@ -6,11 +6,24 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsgd import engine, optimizers, verdict
+from fastsgd import engine, optimizers, penalties, verdict
 from fastsgd.estimators.progress import CALLER
 from fastsgd.history import History
 from fastsgd.sources.reading import names_of_numbers
 from fastsgd.state import State
+
+SOLVED = {  # by estimators without a step size: their losses
+    "LinearClassifier": ("log_loss", "hinge", "squared_hinge", "modified_huber"),
+    "LinearRegressor": (
+        "squared_error",
+        "huber",
+        "epsilon_insensitive",
+        "squared_epsilon_insensitive",
+        "quantile",
+        "poisson",
+        "gamma",
+    ),
+}
 
 
 def noted(epochs, reason):
@@ -21,7 +34,7 @@ def noted(epochs, reason):
 class Told:
     """Needs the parameters, and the way to the fitted attributes."""
 
-    _solved = "LinearRegressor"  # what solves the same problems without a step size
+    _solved = "LinearRegressor"  # what solves the same problems without a step size: see SOLVED
 
     def _print(self, last):
         names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
@@ -166,12 +179,26 @@ class Told:
         else:
             to = "" if eta0 is None else f" to {eta0:g}"
             said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        ways = [] if self._nu else ["learning_rate='auto' (with optimizer='sgd' and batch_size=1)", self._solved]
-        return (
-            ("" if self.standardize else scaled)
-            + said
-            + (f", or take {' or '.join(ways)}, which have no step size" if ways else "")
-        )
+        if ways := self._without_step_size():
+            said += f", or take {' or '.join(ways)}, which {'has' if len(ways) == 1 else 'have'} no step size"
+        return ("" if self.standardize else scaled) + said
+
+    def _without_step_size(self):
+        """In words, what could be taken in place of this estimator's steps, and goes with its loss and classes."""
+        if self._nu:
+            return []
+        together, ways = getattr(self, "multi_class", "ovr"), []
+        if together == "ovr":
+            needs = {"optimizer='sgd'": True, "batch_size=1": True}
+            needs |= {"average=False": self.average, "gradient_noise=0": self.gradient_noise}
+            needs |= {"n_init=1": self.n_init != 1, "init='zeros'": self.init != "zeros"}
+            needs["intercept_decay='auto'"] = self.intercept_decay != "auto"
+            *most, last = (need for need, is_needed in needs.items() if is_needed)
+            ways.append(f"learning_rate='auto' (with {', '.join(most)} and {last})")
+        l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
+        if self._loss().name in SOLVED[self._solved] and (together == "ovr" or (together == "multinomial" and not l1)):
+            ways.append(self._solved)
+        return ways
 
     def _left_out(self, plan, table):
         """In words, which columns learning_rate="auto" could not use, as no number holds their squares."""

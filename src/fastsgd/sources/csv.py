@@ -16,7 +16,7 @@ from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.reading import offer
-from fastsgd.sources.spelling import SPELLING, spelling_of
+from fastsgd.sources.spelling import SPELLING, is_text, spelling_of
 from fastsgd.sources.tables import TabularSource
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
@@ -26,13 +26,14 @@ ADVICE = {  # by what pyarrow says
     "or block: cannot infer": ". The header must fit in block_bytes={0}: raise it.",
     "columns, got": ". Is {1} that of the file?",
 }
+ABSENT = pc.ConvertOptions().null_values  # words for nothing, such as NA
 SMALL_BYTES = 1 << 14  # of a file that is read at once
 TYPES = "The types of columns follow from the first block_bytes={}; give that of this one in column_types."
 TRAINED = "In training it was a number: mend that row, or leave it out."
 CELL = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.*?): invalid value '(.*)'", re.DOTALL
 )
-CODE = r"^[+-]?0[0-9]+$"  # what may be more than a number: leading zeros
+CODE = r"^[ \t]*[+-]?0[0-9]+[ \t]*$"  # what may be more than a number: leading zeros; numbers are stripped
 
 
 class Text:
@@ -78,7 +79,7 @@ class Text:
                 pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=self.names),
                 # Else a block ends at any newline; this is as fast with a single thread.
                 pc.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
-                pc.ConvertOptions(column_types=types, include_columns=list(columns), strings_can_be_null=True),
+                pc.ConvertOptions(column_types=types, include_columns=list(columns)),
             ) as reader:
                 yield reader
 
@@ -192,17 +193,34 @@ class CsvSource(TabularSource):
 
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
+        words = [name for name, spelling in self.columns.spellings.items() if spelling == "text"]
         for file in self.text.files:
             row = 0
             with self.text.opened(file, types, names, self.advice) as reader:
                 for batch in reader:
                     if len(batch):
-                        yield from_row(file.path, row), batch
+                        yield from_row(file.path, row), with_nulls(batch, words)
                     row += len(batch)
 
     def describe(self):
         files = [file.describe() for file in self.text.files]
         return {"format": "csv", "files": files, "delimiter": self.text.delimiter, **self.columns.describe()}
+
+
+def with_nulls(batch, words):
+    """The batch with nulls for empty text, and for words such as NA but in columns of `words`: there it is one, as in Parquet."""
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if is_text(array.type):
+            text = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+            absent = compute.is_in(text, pa.array([""] if name in words else ABSENT, text.type))
+            if absent.true_count and text is array:
+                array = compute.if_else(absent, pa.scalar(None, array.type), array)
+            elif absent.true_count:
+                codes = compute.if_else(absent, pa.scalar(None, array.indices.type), array.indices)
+                array = pa.DictionaryArray.from_arrays(codes, array.dictionary)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
 def _labels(options):

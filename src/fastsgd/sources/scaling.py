@@ -82,16 +82,18 @@ def moments(table, dtype):
         raise ValueError(
             f"standardize=True, but the standard deviation of columns {worst} of X overflows. Divide them by a constant."
         )
-    lost = np.flatnonzero((std < 1e-150) & (mean != 0) & (abs(mean) < 1e-150))  # their squares underflow
+    number = np.finfo(dtype)
+    least = max(1e-150, float(number.tiny))  # squares of less underflow, or the dtype holds no 1 / std
+    lost = np.flatnonzero((std < least) & ((mean != 0) | (std > 0)) & (abs(mean) < least))
     if len(lost):
         low, high = (np.array(ends) for ends in zip(*(_ends(one, lost) for one in table.tables()), strict=True))
         lost = lost[low.min(axis=0) < high.max(axis=0)][:3].tolist()
     if len(lost):
         raise ValueError(
-            f"standardize=True, but the values of columns {lost} of X are so small that their squares underflow. "
+            f"standardize=True, but the values of columns {lost} of X are so small that "
+            f"{'their squares underflow' if least == 1e-150 else f'{number.dtype} has no digits for their deviations'}. "
             "Multiply them by a constant."
         )
-    number = np.finfo(dtype)
     std[std <= np.maximum(8 * number.eps * abs(mean), number.tiny)] = 1.0
     return mean, std
 

@@ -141,8 +141,9 @@ def from_arrow(data, **options):
 def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, block_bytes=1 << 22, **options):
     """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
 
-    Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields and words such as NA are nulls.
-    Values in quotes may hold newlines. Columns that are to be categories are read as text, so that "007" stays what it is.
+    Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields are nulls, and in
+    columns of numbers and of the target words such as NA, too; in columns of words NA is a word, as it is in Parquet. Values
+    in quotes may hold newlines. Columns that are to be categories are read as text, so that "007" stays what it is.
 
     Parameters
     ----------
