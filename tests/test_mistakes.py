@@ -214,3 +214,10 @@ def test_a_column_of_targets_is_raveled_with_a_warning(cls):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the rows of this source|a block of the source")
             assert cls(random_state=0).fit(source.buffered(1000)).predict(source).shape == (60,)
+
+
+@pytest.mark.parametrize("est", [SGDClassifier(), LinearClassifier(), SGDOneClassSVM()])
+def test_pandas_columns_of_categories_and_periods_are_named(est):
+    X = pd.DataFrame({"a": [1.0, 2.0], "c": pd.Categorical(["x", "y"]), "d": pd.period_range("2020", periods=2)})
+    with pytest.raises(ValueError, match=r"X has columns that are not numbers: 'c' \(category\), 'd' \(period"):
+        est.fit(X, [0, 1])

@@ -26,6 +26,11 @@ RENAMED = {"log": "log_loss", "logistic": "log_loss", "squared_loss": "squared_e
 PLAIN = frozenset((bool, int, float, str, type(None)))  # of which two that are equal are the same
 _generators = threading.local()
 
+ENCODE = (
+    "Encode them (sklearn.preprocessing.OneHotEncoder), leave them out, or give the table as "
+    "fastsgd.sources.from_arrow(table, target=...), which hashes words."
+)
+
 
 def validate_params(est):
     """scikit-learn's check of the parameters; what is misspelt is answered by what may have been meant."""
@@ -136,6 +141,7 @@ def check_X(est, X, *, reset=False, name="X"):
             est.n_features_in_ = X.shape[1]
         return X
     how = {"accept_sparse": "csr", "accept_large_sparse": True, "ensure_all_finite": False, "dtype": "numeric"}
+    given = X
     try:
         X = validate_data(est, X, reset=reset, **how)
     except (ValueError, TypeError, OverflowError) as error:
@@ -143,9 +149,7 @@ def check_X(est, X, *, reset=False, name="X"):
         if words := table or _odd_cell(X):
             # scikit-learn's own checks ask for a TypeError where a cell is no number and no text.
             raise (TypeError if isinstance(error, TypeError) and not table else ValueError)(
-                f"{name} has columns that are not numbers: {words}. Encode them (sklearn.preprocessing.OneHotEncoder), leave "
-                "them out, or give the table as fastsgd.sources.from_arrow(table, target=...), which hashes words. "
-                f"({error})"
+                f"{name} has columns that are not numbers: {words}. {ENCODE} ({error})"
             ) from error
         if isinstance(error, OverflowError):
             raise ValueError(f"{name} holds a number that is too large for float64: {error}.") from error
@@ -153,6 +157,8 @@ def check_X(est, X, *, reset=False, name="X"):
             raise ValueError(f"{name}: {error}") from error
         raise
     if X.dtype.kind not in "fiub":
+        if words := _words(given):  # such as pandas' categories
+            raise ValueError(f"{name} has columns that are not numbers: {words}. {ENCODE}")
         raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
     if sp.issparse(X) and not sparse:  # of a table with sparse columns
         X = sound_csr(X, name)
