@@ -295,7 +295,7 @@ def test_starting_coefficients_of_a_wrong_shape(cls):
 
 
 def test_a_whole_number_that_no_float_holds_is_said_to_be_too_large():
-    with pytest.raises(ValueError, match="X holds a number that is too large for float64"):
+    with pytest.raises(ValueError, match=r"X must .* column 0 \(row 0 holds a number too large for float64\)"):
         SGDRegressor().fit([[10**400, 1], [0, 1]], [0.0, 1.0])
 
 

@@ -113,7 +113,7 @@ def test_grid_search_over_objects():
 
 def test_pipeline_and_cross_validation():
     X, y, _ = rows()
-    pipe = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    pipe = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", learning_rate="invscaling", random_state=0))
     assert cross_val_score(pipe, X, labels(y), cv=3).mean() > 0.85
 
 
@@ -411,7 +411,7 @@ def test_a_small_class_weight_moves_the_boundary_away_from_the_other_class():
     X, y, _ = rows()
     y = labels(y)
     shares = [
-        (SGDClassifier(loss="log_loss", class_weight={1: w}, random_state=0).fit(X, y).predict(X) == 1).mean()
+        (SGDClassifier("log_loss", class_weight={1: w}, learning_rate="constant").fit(X, y).predict(X) == 1).mean()
         for w in (0.01, 1.0, 100.0)
     ]
     assert shares[0] < 0.4 < shares[1] < 0.6 < shares[2]
@@ -483,7 +483,7 @@ def test_soft_labels():
 @pytest.mark.parametrize("classes", [2, 4])
 def test_probabilities_sum_to_one(loss, classes):
     X, y, _ = rows()
-    est = SGDClassifier(loss=loss, random_state=0).fit(X, labels(y, classes))
+    est = SGDClassifier(loss=loss, learning_rate="invscaling", random_state=0).fit(X, labels(y, classes))
     p = est.predict_proba(X)
     assert p.shape == (200, classes) and (p >= 0).all()
     np.testing.assert_allclose(p.sum(axis=1), 1)

@@ -159,7 +159,8 @@ def check_X(est, X, *, reset=False, name="X"):
     if X.dtype.kind not in "fiub":
         if words := _words(given):  # such as pandas' categories
             raise ValueError(f"{name} has columns that are not numbers: {words}. {ENCODE}")
-        raise ValueError(f"{name} must hold real numbers, found dtype {X.dtype}.")
+        odd = _odd_cell(X)  # of a list, which scikit-learn leaves as it is
+        raise ValueError(f"{name} must hold real numbers, found {f'column {odd}' if odd else f'dtype {X.dtype}'}.")
     if sp.issparse(X) and not sparse:  # of a table with sparse columns
         X = sound_csr(X, name)
     _finite(X, name)
