@@ -30,6 +30,8 @@ from fastsgd import (
 from fastsgd.estimators.validation import check_targets, check_weight
 
 ALL = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
+# Of a few rows and the default step size, which what is tested does not depend on.
+STEPS_ASIDE = pytest.mark.filterwarnings("ignore:The fit (diverged|stopped):sklearn.exceptions.ConvergenceWarning")
 EVERY = pytest.mark.parametrize("cls", ALL)
 FEW = dict(max_iter=3, tol=None, random_state=0)
 
@@ -111,9 +113,10 @@ def test_grid_search_over_objects():
     assert len(search.cv_results_["params"]) == 3
 
 
+@STEPS_ASIDE
 def test_pipeline_and_cross_validation():
     X, y, _ = rows()
-    pipe = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", learning_rate="invscaling", random_state=0))
+    pipe = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
     assert cross_val_score(pipe, X, labels(y), cv=3).mean() > 0.85
 
 
@@ -407,11 +410,12 @@ def test_one_class_minimises_its_objective():
         assert (est.predict(X) == 1).mean() == pytest.approx(0.5, abs=0.08)
 
 
+@STEPS_ASIDE
 def test_a_small_class_weight_moves_the_boundary_away_from_the_other_class():
     X, y, _ = rows()
     y = labels(y)
     shares = [
-        (SGDClassifier("log_loss", class_weight={1: w}, learning_rate="constant").fit(X, y).predict(X) == 1).mean()
+        (SGDClassifier(loss="log_loss", class_weight={1: w}, random_state=0).fit(X, y).predict(X) == 1).mean()
         for w in (0.01, 1.0, 100.0)
     ]
     assert shares[0] < 0.4 < shares[1] < 0.6 < shares[2]
@@ -479,11 +483,12 @@ def test_soft_labels():
     assert again.predict_proba(X).shape == (2000, 2)
 
 
+@STEPS_ASIDE
 @pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_probabilities_sum_to_one(loss, classes):
     X, y, _ = rows()
-    est = SGDClassifier(loss=loss, learning_rate="invscaling", random_state=0).fit(X, labels(y, classes))
+    est = SGDClassifier(loss=loss, random_state=0).fit(X, labels(y, classes))
     p = est.predict_proba(X)
     assert p.shape == (200, classes) and (p >= 0).all()
     np.testing.assert_allclose(p.sum(axis=1), 1)
@@ -508,6 +513,7 @@ def with_margins(cls, loss, classes, dtype):
     return est, FAR[:, None].astype(dtype)
 
 
+@STEPS_ASIDE
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 @pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
 def test_probabilities_of_two_classes_keep_their_digits_far_from_the_border(cls, dtype):
@@ -521,6 +527,7 @@ def test_probabilities_of_two_classes_keep_their_digits_far_from_the_border(cls,
     np.testing.assert_array_equal(est.predict_proba(sp.csr_matrix(far)), p)
 
 
+@STEPS_ASIDE
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 @pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
 def test_probabilities_of_several_classes_do_not_become_uniform_far_from_all_of_them(cls, dtype):
@@ -532,6 +539,7 @@ def test_probabilities_of_several_classes_do_not_become_uniform_far_from_all_of_
     assert est.predict_proba(far)[0].max() > 0.6
 
 
+@STEPS_ASIDE
 @pytest.mark.parametrize("cls", [SGDClassifier, LinearClassifier])
 def test_modified_huber_gives_probabilities_of_0_and_1_and_uniform_ones_where_all_are_0(cls):
     est, far = with_margins(cls, "modified_huber", 2, "f4")
