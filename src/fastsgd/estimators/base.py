@@ -120,12 +120,12 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             epochs, reason = engine.train_once(run, plan, table, self.shuffle)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = {"history_": epochs.rows[: len(epochs)], "n_iter_": 1, "stop_reason_": reason}  # `noted` copies
-            self._settle(state, plan, **also)
+            self._settle(state, plan, in_place=True, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
             self._diverged(error, table, run.state, plan)
         except BaseException:  # of a source, a signal's handler, no memory
-            self._keep(run, plan)
+            self._keep(run, plan, in_place=True)
             raise
         self._interrupt()
         return self
@@ -134,13 +134,13 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
 
-    def _keep(self, run, plan):
+    def _keep(self, run, plan, in_place=False):
         """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
         if not (run.done or run.epochs or run.begun):
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._settle(run.state, plan, **noted(run.epochs, "error"))
+            self._settle(run.state, plan, in_place=in_place, **noted(run.epochs, "error"))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""

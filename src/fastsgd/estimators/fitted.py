@@ -1,6 +1,8 @@
 """From the state of a training to the fitted attributes, and back."""
 
 import copy
+import os
+import threading
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -12,7 +14,11 @@ from fastsgd.sources._check import first_nonfinite, same_bytes
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
+# Held while arrays get new values and the state that goes with them takes its place, so that a copy has both or neither.
+_publishing = threading.RLock()
 _MAYBE = "mean_", "scale_", "auto_rule_"  # attributes of some models
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_publishing._at_fork_reinit)
 
 
 class Fitted:
@@ -149,8 +155,9 @@ class Fitted:
     def __getstate__(self):
         """The attributes at one moment: what another thread publishes meanwhile is not of it."""
         names = "coef_", self._intercept_name
-        state = super().__getstate__().copy()
-        state |= {name: copy.copy(state[name]) for name in names if name in state}
+        with _publishing:
+            state = super().__getstate__().copy()
+            state |= {name: copy.copy(state[name]) for name in names if name in state}
         state.pop("_checked", None)
         if state.get("_published") is not None and all(
             map(_same, [state[name] for name in names], state["_published"])
@@ -178,18 +185,25 @@ class Fitted:
             found["auto_rule_"] = state.auto.rules
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b) | found
 
-    def _settle(self, state, plan, **also):
-        """Be fitted to that state, and have the attributes `also`, all in one step.
+    def _settle(self, state, plan, in_place=False, **also):
+        """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.
 
-        The attributes are new arrays, and one update of a dict puts them in place: no exception, and no other thread that
-        copies the estimator, finds a part of it.
+        in_place : the arrays that the last call published get the new values
         """
         values, own = self._publish(state, plan), vars(self)
-        kept = tuple(values[name].copy() for name in ("coef_", self._intercept_name))
+        old = {name: own.get(name) for name in values} if in_place else {}
+        old = {name: x for name, x in old.items() if _holds(x, values[name])}
+        # what is written into older arrays stays as it is, to compare these with
+        kept = [values[name] if name in old else values[name].copy() for name in ("coef_", self._intercept_name)]
+        also |= {"_published": tuple(kept), "_state": state, "t_": state.t}
+        new = values | also | old
         for name in _MAYBE:
-            if name in own and name not in values:
+            if name in own and name not in new:
                 del own[name]
-        own.update(values | also | {"_published": kept, "_state": state, "t_": state.t})
+        with _publishing:
+            for name, x in old.items():
+                x[...] = values[name]
+            own.update(new)
 
     def _snapshot(self):
         est = super()._snapshot()
@@ -236,3 +250,8 @@ def _same(values, kept):
     if values.flags.c_contiguous:
         return values.nbytes == kept.nbytes and same_bytes(values, kept)
     return values.tobytes() == kept.tobytes()
+
+
+def _holds(old, value):
+    """Whether an array can be given the values of that one."""
+    return type(old) is np.ndarray and old.flags.writeable and old.shape == value.shape and old.dtype == value.dtype
