@@ -342,7 +342,9 @@ def expected_to_fail(estimator):
 @parametrize_with_checks(
     [SGDClassifier(learning_rate="auto"), SGDRegressor(learning_rate="auto")], expected_failed_checks=expected_to_fail
 )
-@pytest.mark.filterwarnings("ignore:The model:sklearn.exceptions.ConvergenceWarning")  # some checks have nothing to learn
+@pytest.mark.filterwarnings(
+    "ignore:The model:sklearn.exceptions.ConvergenceWarning"
+)  # some checks have nothing to learn
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
