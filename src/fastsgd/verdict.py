@@ -32,8 +32,9 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
-    if end < SURE * start < np.inf:
-        return None
+    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
+    if end < SURE * (1 + share) * start < np.inf:
+        return None  # without another pass over the rows
     if run.began is None:
         least = objective.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
     else:
@@ -42,7 +43,6 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
         end = objective.objective(table, plan, *state.model(plan))
     if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
         return None
-    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
