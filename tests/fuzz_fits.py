@@ -249,7 +249,7 @@ class Trial:
         floor = (
             1e-6 if self.optimizer in ("adagrad", "rmsprop", "adam", "adamw") else floor
         )  # of slopes near 0 they divide by eps
-        floor = 2e-4 + (self.eta0 * self.alpha) ** 2 if elastic else floor
+        floor = 5e-4 + (self.eta0 * self.alpha) ** 2 if elastic else floor
         ours = np.atleast_2d(est.coef_).T.astype("f8"), np.array(est.intercept_, "f8"), est.t_
         off = distance(ours, right)
         assert off <= floor + 100 * spread, f"off by {off:.3g}, rounding could {spread:.3g}"
