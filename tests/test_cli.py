@@ -364,22 +364,32 @@ def test_valid_keeps_the_best_weights_whatever_tol_is(here):
 
 
 # ---------------------------------------------------------------- what is written
-@pytest.mark.parametrize("ending", [".npy", ".csv", ".parquet", ".CSV"])
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
-def test_predictions_are_what_the_ending_says(here, ending, method):
+METHODS = {
+    "predict": ["prediction"],
+    "predict_proba": ["probability_no", "probability_yes"],
+    "decision_function": ["decision"],
+}
+
+
+def predicted(method, path):
+    """What a model predicts of all.csv by itself, after the command has written that to `path`."""
     assert main([*TRAIN, "--model", "m", "-q"]) == 0
-    assert main(["predict", "all.csv", "--model", "m", "--method", method, "--output", "p" + ending]) == 0
-    found = getattr(fastsgd.load("m"), method)(sources.from_csv("all.csv", columns=["a", "b", "word"]))
-    if ending == ".npy":
-        assert np.array_equal(np.load("p.npy"), found)
-        return
-    read = pd.read_parquet("p.parquet") if ending == ".parquet" else pd.read_csv("p" + ending)
-    names = {
-        "predict": ["prediction"],
-        "predict_proba": ["probability_no", "probability_yes"],
-        "decision_function": ["decision"],
-    }
-    assert read.columns.tolist() == names[method] and (read.to_numpy() == found.reshape(len(found), -1)).all()
+    assert main(["predict", "all.csv", "--model", "m", "--method", method, "--output", path]) == 0
+    return getattr(fastsgd.load("m"), method)(sources.from_csv("all.csv", columns=["a", "b", "word"]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_predictions_in_a_file_of_numpy_are_those_of_the_method(here, method):
+    found = predicted(method, "p.npy")
+    assert np.array_equal(np.load("p.npy"), found)
+
+
+@pytest.mark.parametrize("path, read", [("p.csv", pd.read_csv), ("p.parquet", pd.read_parquet), ("p.CSV", pd.read_csv)])
+@pytest.mark.parametrize("method", METHODS)
+def test_predictions_are_a_table_where_the_ending_says_so(here, method, path, read):
+    found = predicted(method, path)
+    table = read(path)
+    assert table.columns.tolist() == METHODS[method] and (table.to_numpy() == found.reshape(len(found), -1)).all()
 
 
 def test_predictions_of_several_targets_in_blocks_of_any_size(here):
@@ -475,7 +485,7 @@ def test_stdout_that_is_full_is_an_error(here):
     with open("/dev/full", "w") as full:
         run = [sys.executable, "-m", "fastsgd", "predict", "test.parquet", "--model", "m"]
         done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, env=env, check=False)
-    assert done.returncode == 1 and done.stderr == "error: [Errno 28] No space left on device\n"
+    assert done.returncode == 1 and done.stderr == "error: No space left on device.\n"
 
 
 # ---------------------------------------------------------------- Ctrl-C
@@ -580,7 +590,10 @@ def test_a_model_that_can_not_be_written_is_in_the_checkpoint(here, monkeypatch,
         ),
         (["train", "all.svm", "--alpha", "-1"], "alpha"),
         (["train", "all.svm", "--resume"], "--resume needs --checkpoint"),
-        (["train", "all.svm", "--loss", "quantile", "--class-weight", "balanced"], "leave --class-weight out"),
+        (
+            ["train", "all.svm", "--loss", "quantile", "--class-weight", "balanced"],
+            "--class-weight does not go with --task regression",
+        ),
         (["train", "X.npy", "--target", "y.npy", "--valid", "X.npy"], "--valid-target"),
         (["info", "all.csv"], "all.csv is not a model file"),
         (["convert", "X.npy", "--output", "x.parquet"], "convert takes CSV and svmlight files"),

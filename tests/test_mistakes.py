@@ -1,5 +1,6 @@
 """Plausible mistakes with arrays and tables: each is a ValueError that names the argument and says what to do."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
-from fastsgd import Checkpoint, LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, sources
+from fastsgd import (
+    Checkpoint,
+    LinearClassifier,
+    LinearRegressor,
+    SGDClassifier,
+    SGDOneClassSVM,
+    SGDRegressor,
+    losses,
+    sources,
+)
 
 pd = pytest.importorskip("pandas")
 
@@ -128,16 +138,59 @@ def test_targets_or_weights_beside_those_of_a_source(cls):
         (SGDClassifier, {"optimizer": "Adam"}, "optimizer='adam'"),
         (SGDClassifier, {"penalty": "none"}, "penalty=None"),
         (LinearRegressor, {"penalty": "none"}, "penalty=None"),
+        (SGDRegressor, {"loss": "absolute_error"}, "loss='epsilon_insensitive' with epsilon=0"),
+        (SGDClassifier, {"loss": "mae"}, "loss='epsilon_insensitive' with epsilon=0"),
+        (LinearRegressor, {"loss": "absolute_error"}, "loss='quantile', which is half of it"),
     ],
 )
 def test_a_misspelt_or_old_name_is_answered_by_what_may_be_meant(cls, params, near):
-    with pytest.raises(ValueError, match=rf"Did you mean {near}\?$"):
+    ((name, value),) = params.items()
+    said = (
+        rf"The '{name}' parameter of {cls.__name__} must be .* Got '{value}' instead\. Did you mean {near}\? It may be"
+    )
+    with pytest.raises(ValueError, match=said):
         cls(**params).fit(X, Y)
     calls = []
     source = sources.from_batches(lambda: calls.append(None) or iter([(X, Y)]))
-    with pytest.raises(ValueError, match=rf"Did you mean {near}\?$"):
+    with pytest.raises(ValueError, match=said):
         cls(**params).fit(source)
     assert len(calls) == 1  # of from_batches itself: nothing is read before
+
+
+@pytest.mark.parametrize(
+    "cls, loss, of",
+    [
+        (SGDRegressor, "hinge", "SGDClassifier"),
+        (SGDClassifier, "poisson", "SGDRegressor"),
+        (LinearRegressor, "tukey", "SGDRegressor"),
+        (LinearClassifier, "squared_error", "SGDClassifier"),
+    ],
+)
+def test_a_loss_of_another_estimator_is_said_to_be_that(cls, loss, of):
+    with pytest.raises(ValueError, match=rf"Got '{loss}' instead\. It is a loss of {of}\. It may be '"):
+        cls(loss).fit(X, Y)
+
+
+@every
+def test_names_that_a_parameter_may_have_are_in_order_and_no_list_of_classes(cls):
+    for name in {
+        "loss",
+        "penalty",
+        "learning_rate",
+        "optimizer",
+        "class_weight",
+        "stopping",
+    } & cls().get_params().keys():
+        with pytest.raises(ValueError) as error:
+            cls(**{name: "?"}).fit(X, Y)
+        known = re.findall(r"'(\w+)'", str(error.value).partition("It may be ")[2])
+        assert known and known == sorted(known) and "instance" not in str(error.value)
+
+
+def test_the_absolute_error_is_what_is_said_in_its_place():
+    r = np.linspace(-3, 3, 13)
+    np.testing.assert_array_equal(losses.EpsilonInsensitive(0.0).value(r, np.zeros(13)), abs(r))
+    np.testing.assert_array_equal(losses.Quantile(0.5).value(r, np.zeros(13)), abs(r) / 2)
 
 
 LARGE = 10**400
@@ -174,6 +227,31 @@ def test_columns_of_objects_are_named(cls):
     table = pd.DataFrame({"a": [1, 2.0] * 30, "b": ["x", 3] * 30}, dtype=object)
     with pytest.raises(ValueError, match=r"X has columns that are not numbers: 'b' \(object\)\."):
         cls().fit(table, Y)
+
+
+# ---------------------------------------------------------------- dates
+DAYS = pd.date_range("2024-01-01", periods=60)
+
+
+@every
+@pytest.mark.parametrize("odd", [DAYS, DAYS - DAYS[0], DAYS.tz_localize("UTC")], ids=["dates", "times", "zone"])
+def test_columns_of_dates_are_named_without_words_of_numpy(cls, odd):
+    for table in (pd.DataFrame({"a": X[:, 0], "day": odd}), pd.DataFrame({"day": odd})):
+        with pytest.raises(
+            ValueError, match=r"X has columns that are not numbers: 'day' .*make numbers of dates"
+        ) as said:
+            cls().fit(table, Y)
+        assert "DType" not in str(said.value)
+    weights = [np.asarray(odd), odd.to_series()] if odd.dtype.kind == "M" else [odd.to_series()]
+    for weight in weights:
+        with pytest.raises(ValueError, match=r"sample_weight holds dates or times|sample_weight must hold numbers"):
+            cls().fit(X, Y, sample_weight=weight)
+
+
+@regressors
+def test_dates_in_a_list_are_no_targets(cls):
+    with pytest.raises(ValueError, match=r"y must hold numbers, and one of its entries is of type datetime\.date"):
+        cls().fit(X, list(DAYS.date))
 
 
 # ---------------------------------------------------------------- labels and targets

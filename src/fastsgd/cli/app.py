@@ -74,10 +74,19 @@ def command(function):
             raise typer.Exit(1) from None
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             _give_up_stdout()
-            ERR.print(f"error: {in_flags(str(error)) or type(error).__name__}", style="red", markup=False)
+            ERR.print(f"error: {_in_words(error)}", style="red", markup=False)
             raise typer.Exit(1) from None
 
     return app.command()(guarded)
+
+
+def _in_words(error):
+    """What an error says; of the system's, which file it is about and why, without a number."""
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"there is no file or folder {error.filename}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{'' if error.filename is None else f'{error.filename}: '}{error.strerror}."
+    return in_flags(str(error)) or type(error).__name__
 
 
 def _give_up_stdout():
@@ -261,7 +270,7 @@ def predict(
         check_ending(output)
     est, source = _fitted(model, data, reading)
     if not hasattr(est, method):
-        raise ValueError(f"--method: a {type(est).__name__} with loss={est.loss!r} has no {method}.")
+        raise ValueError(f"--method: a model with loss={est.loss!r} has no {method}.")
     if output is not None:
         write_predictions(output, est, source, method)
         return

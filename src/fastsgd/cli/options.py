@@ -124,7 +124,7 @@ def estimator(params, task):
     cls = SGDClassifier if task == "classification" else SGDRegressor
     own = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
     for name in sorted(params.keys() - own.keys()):
-        raise ValueError(f"{cls.__name__} has no {name}: leave {as_flag(name)} out.")
+        raise ValueError(f"{as_flag(name)} does not go with --task {task}: leave it out.")
     against = [name for name in STEPS if name in params] + [n for n in NOT_AUTO if n in params and params[n] != own[n]]
     said = None
     if against and "learning_rate" not in params:

@@ -10,9 +10,27 @@ OTHERS = {
     "X_val": "--valid",
     "y_val": "--valid-target",
     "resume_from": "--resume",
+    "sample_weight": "--weight",
+    "sample_weight_val": "--weight",
 }  # arguments with flags of other names
 NO_WORDS = "alpha", "eta0", "tol"  # of English, as all with an underscore
 BUFFERED = re.compile(r" \(`buffered`\)|`buffered`")
+# What there is in Python alone, and what stands for it on the command line: pattern to words.
+IN_PYTHON = {
+    r" or scale X with StandardScaler": "",
+    r"Scaling input data with \w+ or \w+ might help, and so might standardize=True\.": "standardize=True might help.",
+    r",? or Linear(?:Classifier|Regressor), which have no step size": ", which has no step size",
+    r", or take Linear(?:Classifier|Regressor), which has no step size": "",
+    r"(?: or|,)(?: such an object| objects?) of fastsgd\.\w+": "",
+    r", an instance of 'numpy\.\S+RandomState'": "",
+    r"It is a loss of SGD(Classifier|Regressor)\.": lambda found: f"It is a loss for --task {TASK_OF[found[1]]}.",
+    r"a name of sklearn\S+ or a callable \(estimator, X, y\)": "the name of a scorer of scikit-learn",
+    r"give a function that has the parameter sample_weight, .*": "name another.",
+    r"needs early_stopping=True, or X_val and y_val in fit": "needs X_val",
+    r" \(sklearn\.[\w.]+\)": "",
+    r"^paths: ": "",
+}
+TASK_OF = {"Classifier": "classification", "Regressor": "regression"}
 VALUE = r"""'[^']*'|"[^"]*"|\[(?:[^][]|\[[^]]*\])*\]|\{[^}]*\}|[-+\w]+(?:\.\w+)*"""
 
 
@@ -43,6 +61,8 @@ def in_flags(text):
         flag = OTHERS.get(name, f"--{name.replace('_', '-')}")
         return flag if found["value"] is None else _with(flag, found["value"], kinds[name])
 
+    for python, words in IN_PYTHON.items():
+        text = re.sub(python, words, text)
     text = BUFFERED.sub(lambda found: "" if found[0][0] == " " else "--max-memory", text)
     return pattern.sub(put, text)
 

@@ -14,9 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties
+from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed, stops
-from fastsgd.estimators.validation import drawn_seed, validate_params
+from fastsgd.estimators.validation import drawn_seed
 from fastsgd.solvers.heads import Heads
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how

@@ -8,8 +8,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
+from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
-from fastsgd.estimators.validation import validate_params
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 

@@ -1,10 +1,9 @@
 """What users pass in, checked once: every bad input is a ValueError that names the argument, what was found, what to do."""
 
+import re
 import threading
 import warnings
 from contextlib import contextmanager
-from difflib import get_close_matches
-from functools import cache, lru_cache
 from numbers import Integral
 from os import PathLike
 
@@ -12,7 +11,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import InvalidParameterError, StrOptions, make_constraint
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from fastsgd.sources import _check
@@ -20,71 +18,12 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
 
-# What scikit-learn called them in the past.
-RENAMED = {"log": "log_loss", "logistic": "log_loss", "squared_loss": "squared_error", "mse": "squared_error"}
-
-PLAIN = frozenset((bool, int, float, str, type(None)))  # of which two that are equal are the same
 _generators = threading.local()
 
 ENCODE = (
-    "Encode them (sklearn.preprocessing.OneHotEncoder), leave them out, or give the table as "
+    "Encode them (sklearn.preprocessing.OneHotEncoder), make numbers of dates and times, leave them out, or give the table as "
     "fastsgd.sources.from_arrow(table, target=...), which hashes words."
 )
-
-
-def validate_params(est):
-    """scikit-learn's check of the parameters; what is misspelt is answered by what may have been meant."""
-    wrong = [name for name in _kinds(type(est)) if not _allows(type(est), name, vars(est).get(name))]
-    if not wrong:  # to have that said by scikit-learn takes longer than some epochs on a small table
-        return
-    for name in wrong:
-        value = getattr(est, name)
-        if isinstance(value, Integral) and not _in_64_bits(value):
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(est).__name__} must be within 64 bits. {_long(value)}."
-            )
-    try:
-        est._validate_params()
-    except InvalidParameterError as error:
-        for name, kinds in est._parameter_constraints.items():
-            value = getattr(est, name)
-            if isinstance(value, str) and f"The {name!r} parameter" in str(error):
-                options = sorted(set().union(*(kind.options for kind in kinds if isinstance(kind, StrOptions))))
-                near = RENAMED.get(value) if RENAMED.get(value) in options else None
-                near = near or next(iter(get_close_matches(value.lower(), options, 1)), None)
-                near = None if value == "none" and None in kinds else near
-                if near is not None or value == "none":
-                    raise InvalidParameterError(f"{error} Did you mean {name}={near!r}?") from None
-        raise
-
-
-@cache
-def _kinds(cls):
-    """What each parameter of a class may be, as scikit-learn's objects, which are made once."""
-    given = cls._parameter_constraints.items()
-    return {name: [make_constraint(kind) for kind in kinds] for name, kinds in given if kinds != "no_validation"}
-
-
-def _allows(cls, name, value):
-    """Whether a parameter may have that value; what does not change is looked at once."""
-    return (_look_once if type(value) in PLAIN else _look)(cls, name, value)
-
-
-def _look(cls, name, value):
-    if isinstance(value, Integral) and not _in_64_bits(value):
-        return False
-    return any(kind.is_satisfied_by(value) for kind in _kinds(cls)[name])
-
-
-_look_once = lru_cache(maxsize=1024, typed=True)(_look)
-
-
-def _in_64_bits(value):
-    return -(2**63) <= value < 2**63
-
-
-def _long(value):
-    return f"Got a whole number of about {int(value).bit_length() * 3 // 10} digits"
 
 
 def drawn_seed(random_state):
@@ -148,9 +87,9 @@ def check_X(est, X, *, reset=False, name="X"):
         table = _words(X)
         if words := table or _odd_cell(X):
             # scikit-learn's own checks ask for a TypeError where a cell is no number and no text.
-            raise (TypeError if isinstance(error, TypeError) and not table else ValueError)(
-                f"{name} has columns that are not numbers: {words}. {ENCODE} ({error})"
-            ) from error
+            if isinstance(error, TypeError) and not table:
+                raise TypeError(f"{name} has columns that are not numbers: {words}. {ENCODE} ({error})") from error
+            raise ValueError(f"{name} has columns that are not numbers: {words}. {ENCODE}") from error
         if isinstance(error, OverflowError):
             raise ValueError(f"{name} holds a number that is too large for float64: {error}.") from error
         if name != "X" and isinstance(error, ValueError):
@@ -240,6 +179,7 @@ def check_weight(sample_weight, n, name="sample_weight"):
         return None
     if sp.issparse(sample_weight):
         raise ValueError(f"{name} must be a dense array, got {type(sample_weight).__name__}.")
+    _check_dates(sample_weight, name)
     with np.errstate(invalid="ignore"), numbers(name):  # its sum of inf and -inf
         s = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0)
     if s.ndim == 0:
@@ -261,9 +201,17 @@ def numbers(name):
     except OverflowError as error:
         raise ValueError(f"{name} must hold numbers that fit in float64: {error}.") from error
     except (ValueError, TypeError) as error:
+        if found := re.search(r"float\(\) argument must be .* not '(.*)'", str(error)):
+            raise ValueError(f"{name} must hold numbers, and one of its entries is of type {found[1]}.") from error
         if name in str(error) or "convert" not in str(error):
             raise
         raise ValueError(f"{name} must hold numbers: {error}.") from error
+
+
+def _check_dates(values, name):
+    """Refuse dates and times, which NumPy would take for the numbers that they are kept as."""
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "mM":
+        raise ValueError(f"{name} holds dates or times ({values.dtype}): make them numbers, in a unit of your choice.")
 
 
 def check_lengths(X, y, names=("X", "y")):
@@ -280,8 +228,7 @@ def check_targets(y, loss, name="y"):
     plain = type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.flags.carray
     if not (plain and y.size and _check.first_nonfinite(y) < 0):
         check_dense(y, name)
-        if getattr(getattr(y, "dtype", None), "kind", "f") in "mM":
-            raise ValueError(f"{name} holds dates or times ({y.dtype}): make them numbers, in a unit of your choice.")
+        _check_dates(y, name)
         with np.errstate(invalid="ignore"), numbers(name):  # its sum of inf and -inf
             y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
     if y.ndim == 2 and y.shape[1] == 1:

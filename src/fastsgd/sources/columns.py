@@ -136,6 +136,8 @@ class Columns:
         kind = encode.kind_of(dtype, name in self.as_category)
         if kind == "null":
             kind = "category" if name in self.as_category else "number"
+        elif kind is None and name in self.labels:
+            raise ValueError(self._no_label(name, dtype, where))
         elif kind is None and spelling_of(dtype) and not self.trained():
             raise ValueError(
                 f"{where}: column {name!r} is of type {dtype}. Leave it out (columns=), or take it as a category "
@@ -195,12 +197,18 @@ class Columns:
             if self.kinds[name] not in ("number", "category"):
                 raise ValueError(f"interactions: {name!r} is of type {schema.field(name).type}, which has no products.")
         if self.weight is not None and self.kinds[self.weight] != "number":
-            raise ValueError(
-                f"{where}: weight={self.weight!r} is of type {schema.field(self.weight).type}, not a number."
-            )
+            raise ValueError(self._no_label(self.weight, schema.field(self.weight).type, where))
         for name in self.targets:
             if self.kinds[name] not in ("number", "category"):
-                raise ValueError(f"{where}: target={name!r} is of type {schema.field(name).type}.")
+                raise ValueError(self._no_label(name, schema.field(name).type, where))
+
+    def _no_label(self, name, dtype, where):
+        """In words, that a column of that type is no target, or no weight."""
+        if name == self.weight:
+            return f"{where}: weight={name!r} is of type {dtype}, not a number. Name a column of numbers."
+        return (
+            f"{where}: target={name!r} is of type {dtype}. Make it numbers, true and false, or text, or name another."
+        )
 
     def _of(self, kind):
         return [name for name in self.features if self.kinds[name] == kind]
