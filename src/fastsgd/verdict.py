@@ -15,9 +15,9 @@ NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
 EVEN = 0.15  # falls an epoch are of one pace if the least is more than this share of the largest
 LATE = 10  # a fit that went on from another stopped too early if one good step gains more than so many times tol
 SURE = 0.8  # an objective below this share of the estimate for zero weights is below that of zero weights
-CLOSE = 1e-3  # the power iteration ends when the norm grows by less than this share: the advice has two digits
+CLOSE = 1e-2  # the power iteration ends when the norm grows by less than this share: the advice has one digit or two
 # An advice is tried on so many rows at most, of so many values in all, for so many epochs.
-TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 6
+TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 3
 
 
 def diverged(run, plan, table, epochs, steady, out_of_epochs):
@@ -134,26 +134,20 @@ def advised(replan, plan, table, run, eta0, longer):
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     few = int(min(TRIAL_ROWS, max(50, TRIAL_VALUES // max(1.0, first.row_values))))
     sample = replace(first, rows=every[:: max(1, len(every) // few)])
-    best, value = None, np.inf
     for _ in range(40):
         found = float(f"{found:.1e}")
-        end = _trial(replan(found, sample), sample, state)
-        if end < value:
-            best, value = found, end
-        elif best is not None:
-            break
+        if _falls(replan(found, sample), sample, state):
+            return found
         found *= 0.3
-    return best
+    return None
 
 
-def _trial(plan, table, state):
-    """The objective after a few epochs with that plan, from zero weights; inf where it rose."""
+def _falls(plan, table, state):
+    """Whether the objective falls in a few epochs with that plan, from zero weights."""
     fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, 0)
     start = objective.objective(table, plan, *fresh.model(plan))
-    run = engine.Run(fresh)
     try:
-        engine.train(run, plan, table, passes=TRIAL_EPOCHS)
-        end = objective.objective(table, plan, *fresh.model(plan))
+        engine.train(engine.Run(fresh), plan, table, passes=TRIAL_EPOCHS)
     except engine.Diverged:
-        return np.inf
-    return end if end < start else np.inf
+        return False
+    return objective.objective(table, plan, *fresh.model(plan)) < start
