@@ -389,3 +389,12 @@ def test_another_schedule_goes_on_from_its_model():
     clf.set_params(learning_rate="constant", eta0=1e-12).partial_fit(X, y)
     np.testing.assert_allclose(clf.coef_, coef, rtol=1e-3, atol=1e-6 * abs(coef).max())
     assert not hasattr(clf, "auto_rule_")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_the_largest_alpha_gives_finite_predictions(layout):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 4))
+    reg = SGDRegressor(learning_rate="auto", alpha=np.finfo(float).max, max_iter=1, tol=None).fit(layout(X), X[:, 0])
+    assert np.isfinite(reg.predict(X)).all() and abs(reg.coef_).max() <= 1

@@ -85,8 +85,21 @@ def test_a_new_estimator_starts_from_what_was_put_into_it(cls, layout):
     same(alone.fit(X, y), make(cls).fit(X, y, coef_init=coef))
     bad = make(cls)
     bad.coef_ = coef[..., :-1]
-    with pytest.raises(ValueError, match=r"coef_init does not match dataset.*\(\d, 6\)"):
+    with pytest.raises(ValueError, match=r"coef_init does not match dataset.*expected \((?:\d, 6|6,)\)"):
         feed(bad, X, y)
+
+
+def test_coefficients_of_another_shape_are_told_the_shape_in_which_one_model_has_them():
+    X, y = np.eye(4), np.arange(4)
+    for cls in (SGDRegressor, SGDOneClassSVM, SGDClassifier):
+        with pytest.raises(ValueError, match=r"coef_init .* its shape is \(2,\), expected \(4,\), as X has 4 features"):
+            cls().fit(X, y % 2, coef_init=[1, 2])
+        with pytest.raises(ValueError, match=r"its shape is \(1, 2\), expected \(1, 4\), as X has 4 features"):
+            cls().fit(X, y % 2, coef_init=[[1, 2]])
+    with pytest.raises(ValueError, match=r"its shape is \(2,\), expected \(3, 4\), as X has 4 features"):
+        SGDClassifier().fit(X, y % 3, coef_init=[1, 2])
+    with pytest.raises(ValueError, match=r"its shape is \(4,\), expected \(2, 4\)"):
+        SGDRegressor().fit(X, np.column_stack([y, y]), coef_init=np.ones(4))
 
 
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])

@@ -214,6 +214,32 @@ def test_an_objective_that_is_no_number_is_no_convergence():
     )
 
 
+# ---------------------------------------------------------------- alpha
+@pytest.mark.parametrize("alpha", [1e155, 1e308, np.finfo(float).max])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+def test_a_penalty_of_any_strength_gives_zeros_and_no_warning(penalty, layout, alpha):
+    A, three = LAYOUTS[layout](X), np.arange(400) % 3
+    for loss in (*RESIDUAL, "poisson", "gamma"):
+        est = LinearRegressor(loss, penalty=penalty, alpha=alpha, random_state=0).fit(A, abs(Y) + 1)
+        assert abs(est.coef_).max() < 1e-150 and est.stop_reason_ in ("certified", "estimated")
+    for loss in ("log_loss", "hinge", "squared_hinge", "modified_huber"):
+        assert (
+            abs(LinearClassifier(loss, penalty=penalty, alpha=alpha, random_state=0).fit(A, CODE).coef_).max() < 1e-150
+        )
+    assert abs(LinearClassifier(alpha=alpha, multi_class="multinomial").fit(A, three).coef_).max() < 1e-150
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_penalty_that_is_hardly_there_warns_of_no_overflow(layout):
+    for alpha in (1e-300, 5e-324):
+        for loss in ("hinge", "squared_hinge"):
+            assert LinearClassifier(loss, alpha=alpha, max_iter=50).fit(LAYOUTS[layout](X), CODE).score(X, CODE) > 0.7
+        for loss in RESIDUAL:
+            assert LinearRegressor(loss, alpha=alpha, max_iter=50).fit(LAYOUTS[layout](X), Y).score(X, Y) > 0.9
+
+
 # ---------------------------------------------------------------- along a path
 @pytest.mark.parametrize("seed", [1, 2, 3, 9, 18, 20, 23, 25])
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])

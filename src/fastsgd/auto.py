@@ -128,7 +128,7 @@ class Auto:
 
     def _rest(self, k, l2):
         """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
-        t, head = self.at["t"][0], self.heads[k]
+        t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # which times the visits is a number
         squares, visits = _squares(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
         share = visits / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA

@@ -56,8 +56,9 @@ class Fitted:
         dtype, d = state.W.dtype, len(state.W)
         coef = _numbers(given.toarray() if hasattr(given, "toarray") else given, dtype, name)
         if coef.size != heads * d or (heads > 1 and coef.shape != (heads, d)):
+            wanted = (d,) if coef.ndim < 2 and heads == 1 else (heads, d)
             raise ValueError(
-                f"Provided {name} does not match dataset: its shape is {coef.shape}, expected {(heads, d)}."
+                f"Provided {name} does not match dataset: its shape is {coef.shape}, expected {wanted}, as X has {d} features."
                 f"{' With warm_start=True it is coef_, if none is given.' if name != 'coef_' and self.warm_start else ''}"
             )
         _finite(coef, name)

@@ -95,6 +95,7 @@ class Heads:
             self.stopped = "interrupted"
         return self
 
+    @np.errstate(over="ignore")  # of penalties near the largest number: what is infinite is looked at
     def _run(self):
         if self.loss.coupled:
             usual = np.log(self.K)  # the loss of zero weights; no other is negative
@@ -150,6 +151,7 @@ class Heads:
         if moved > SURE * self.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
+    @np.errstate(over="ignore")  # in its thread
     def _solve(self, h):
         if self.stopped is not None:
             return

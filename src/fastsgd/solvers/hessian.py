@@ -96,7 +96,7 @@ class Approximation:
             z_s = z[sample.at]
             known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
             conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
-        quadratic = np.divide(v**2, 2.0 * l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
+        quadratic = np.divide(0.5 * v**2, l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
         return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
 
     def learn(self, s, q):

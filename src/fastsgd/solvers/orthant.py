@@ -74,5 +74,5 @@ def expected(problem, u, g, gradient, F):
     free = (l2 == 0) & (over > 0)
     shrink = float((over[free] / abs(v[free])).max(initial=0.0))
     shrink += 2.0 * abs(gradient[1]) / max(problem.mean(abs(g)), 1e-300)
-    quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(problem.d), where=l2 > 0)
+    quadratic = np.divide(0.5 * over**2, l2, out=np.zeros(problem.d), where=l2 > 0)
     return abs(problem.penalty(u) - float(v @ u) + float(quadratic.sum())) + shrink * abs(F)

@@ -262,7 +262,7 @@ class Problem:
             a, v = a * by, v * by
             conjugate = self.loss.conjugate(-a, self.y)
         over = np.maximum(abs(v) - l1, 0.0)
-        quadratic = np.divide(over**2, 2.0 * l2, out=np.zeros(self.d), where=l2 > 0)
+        quadratic = np.divide(0.5 * over**2, l2, out=np.zeros(self.d), where=l2 > 0)
         return -self.mean(conjugate) - float(quadratic.sum()), z
 
 

@@ -246,7 +246,7 @@ class Objective:
         G = self.inward(G, slope * n)
         self.at, self.bound = x.copy(), self.least(G, q / n, entropy / n)
         r = G.T + self.l2[:, None] * U
-        quadratic = np.divide(r**2, 2.0 * self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
+        quadratic = np.divide(0.5 * r**2, self.l2[:, None], out=np.full(r.shape, np.inf), where=self.l2[:, None] > 0)
         self.ideal, self.step = float(quadratic.sum()), np.zeros(self.K)
         if self.intercept and np.isfinite(B).all():
             self.step = -np.linalg.lstsq(np.diag(q / n) - B / n, slope, rcond=1e-10)[0]
@@ -291,4 +291,4 @@ class Objective:
             p = np.maximum(self.y - (1.0 - t) * q, 0.0) / t
             V = self.xy - (1.0 - t) * (self.xy + G) - t * p[:, None] * self.x
             entropy = (1.0 - t) * entropy - t * float((p * np.log(np.maximum(p, 1e-300))).sum())
-        return entropy - float((V * V / (2.0 * self.l2)).sum())
+        return entropy - float((0.5 * V * V / self.l2).sum())

@@ -101,7 +101,7 @@ class Blocks(Hessian):
                 v, v_b = gradient[0] + more, gradient[1] + more_b
                 if abs(v_b).sum() > 1e-10:  # more than rounding
                     return -np.inf, None
-                quadratic = float((v**2 / (2.0 * problem.penalties[1])).sum())
+                quadratic = float((0.5 * v**2 / problem.penalties[1]).sum())
                 return problem.mean(entr(q + change)) - quadratic - float(abs(v_b) @ abs(b)), None
             if len(bad) > HOPELESS * problem.n + 1:
                 break
