@@ -1,17 +1,18 @@
-"""learning_rate="auto": the kernels give what tests/reference_auto.py gives; and nothing needs tuning or scaling."""
+"""learning_rate="auto": the kernels give what tests/support/reference_auto.py gives; and nothing needs tuning or scaling."""
 
 import pickle
 
 import numpy as np
 import pytest
-import reference_auto
 import scipy.sparse as sp
 from fastsgd._kernels.plan import Plan
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from test_kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows, targets
+from support import reference_auto
+from support.auto import AUTO, flat, problem, types
+from support.kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows, targets
 
 from fastsgd import LinearClassifier, SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, penalties, schedules
 from fastsgd.sources.arrays import Table
@@ -19,10 +20,7 @@ from fastsgd.state import State
 
 PENALTIES = [None, "l2", "l1", "elasticnet"]
 RNG = np.random.default_rng(0)
-AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 sides = pytest.mark.parametrize("layout", ["dense", "csr32"])
-flat = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")
-types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
 # ---------------------------------------------------------------- the kernels
@@ -122,15 +120,6 @@ def test_heads_are_as_if_alone(layout, shuffle):
 
 
 # ---------------------------------------------------------------- streams
-def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
-    rng = np.random.default_rng(7)
-    X = rng.standard_normal((n, d)) * np.exp(rng.normal(0, 2, d))
-    X = X + 3 * X.std(axis=0) if layout == "dense" else X * (rng.random((n, d)) < 0.4)
-    z = X @ (rng.standard_normal(d) / X.std(axis=0)) + 0.5 * rng.standard_normal(n)
-    y = z - z.mean() if task == "regression" else (z > z.mean()).astype(int)
-    return lay_out(X, layout, dtype), y
-
-
 @types
 @sides
 def test_calls_of_partial_fit_are_one_fit(layout, dtype):

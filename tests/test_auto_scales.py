@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
-from test_auto import AUTO, flat, problem, types
+from support.auto import AUTO, flat, problem, types
 
 from fastsgd import SGDClassifier
 

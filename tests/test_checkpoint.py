@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from data import labels, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.data import labels, rows
 
 from fastsgd import (
     Checkpoint,

@@ -13,12 +13,12 @@ import warnings
 from dataclasses import fields
 from pathlib import Path
 
-import hostile
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import hostile
 
 import fastsgd
 from fastsgd import Checkpoint, SGDRegressor, engine
@@ -233,11 +233,13 @@ def test_a_disk_that_is_full(tmp_path):
     code = f"""
 import resource, sys, warnings
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_checkpoint_files as files
+from fastsgd import Checkpoint, SGDRegressor
+from support import hostile
 resource.setrlimit(resource.RLIMIT_FSIZE, [{len(before) // 2}] * 2)
+est = SGDRegressor(callbacks=[Checkpoint({str(path)!r}, 0)], **{FEW!r})
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    assert files.fit({str(path)!r}).coef_.tobytes() == files.RIGHT
+    assert est.fit(hostile.X, hostile.TARGET).coef_.tobytes() == {RIGHT!r}
 print([str(w.message) for w in said])
 """
     done = subprocess.run(
@@ -257,11 +259,11 @@ def test_what_a_kill_has_left_is_cleared_away(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="fork and kill as POSIX has them")
 def test_killed_at_random_moments():
-    """A few; `python tests/kill.py 200` does more."""
+    """A few; `python tests/support/kill.py 200` does more."""
     code = f"""
 import random, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import kill
+from support import kill
 kill.arrays.CALL_ROWS = 512
 for name in ("adam", "early stopping"):
     X, y = kill.data("csr", 10_000)

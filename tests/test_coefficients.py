@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from data import LAYOUTS, labels, rows
 from sklearn.base import clone
+from support.data import LAYOUTS, labels, rows
 
 import fastsgd
 from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor

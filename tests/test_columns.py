@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from columnar import CITY, FRAME, KIND, NUMBERS, TABLE, WAYS, WORDS, N, hashed, made, rng, whole, write_ipc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.preprocessing import OneHotEncoder
+from support.columnar import CITY, FRAME, KIND, NUMBERS, TABLE, WAYS, WORDS, N, hashed, made, rng, whole, write_ipc
 
 from fastsgd import SGDRegressor
 from fastsgd.sources import _rows, from_arrow, from_parquet

@@ -14,12 +14,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from data import LAYOUTS, labels, rows
 from fastsgd.losses import LOSSES, Custom, check_loss
 from scipy import LowLevelCallable
 from scipy.special import cython_special
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from support.data import LAYOUTS, labels, rows
 
 import fastsgd
 from fastsgd import SGDClassifier, SGDRegressor, losses

@@ -3,11 +3,10 @@
 from functools import cache
 from itertools import product
 
-import ftrl_peer
 import numpy as np
 import pytest
-import torch_peer
-from data import LAYOUTS
+from support import ftrl_peer, torch_peer
+from support.data import LAYOUTS
 
 import fastsgd
 from fastsgd import optimizers, penalties

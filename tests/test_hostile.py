@@ -8,11 +8,11 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-import hostile
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import hostile
 
 import fastsgd
 from fastsgd import persist

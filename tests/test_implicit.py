@@ -5,7 +5,7 @@ import pytest
 from fastsgd.losses import LOSSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_losses import OBJECTS, targets
+from support.losses import OBJECTS, targets
 
 from fastsgd import losses
 

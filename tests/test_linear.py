@@ -5,13 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from data import LAYOUTS, labels, rows
 from reference import dual_objective
 from sklearn import linear_model, svm
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.data import LAYOUTS, labels, rows
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, losses
 from fastsgd._kernels import solve

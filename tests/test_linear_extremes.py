@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from data import LAYOUTS
 from sklearn.exceptions import ConvergenceWarning
+from support.data import LAYOUTS
 
 from fastsgd import LinearClassifier, LinearRegressor, losses, penalties, sources
 from fastsgd.solvers.report import Report, Step

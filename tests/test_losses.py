@@ -4,30 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from fastsgd.losses import LOSSES
 from sklearn.base import clone
+from support.losses import OBJECTS, targets
 
 from fastsgd import losses
 
 RNG = np.random.default_rng(0)
-OBJECTS = [cls() for cls in LOSSES.values()]
-OBJECTS += [
-    losses.Huber(1.5),
-    losses.EpsilonInsensitive(0.0),
-    losses.SquaredEpsilonInsensitive(2.0),
-    losses.Quantile(0.9),
-    losses.TukeyBiweight(2.0),
-    losses.Cauchy(0.5),
-    losses.Welsch(1.0),
-]
 every = pytest.mark.parametrize("loss", OBJECTS, ids=repr)
 TAILS = np.r_[-(10.0 ** np.arange(3, 9)), 10.0 ** np.arange(3, 9)]
-
-
-def targets(loss):
-    if loss.task == ("classifier",):
-        return np.array([loss.negative, 1.0] + ([0.25, 0.5] if loss.name == "log_loss" else []))
-    return np.array([0.5, 1.0, 7.25]) if loss.lower == 0 else np.array([-3.5, 0.0, 0.25, 7.0])
 
 
 def kinks(loss, y):

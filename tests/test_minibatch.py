@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import reference
-from data import LAYOUTS, labels, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
-from test_kernels import bind, lay_out, train
+from support.data import LAYOUTS, labels, rows
+from support.kernels import bind, lay_out, train
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
 

@@ -5,14 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import reference
-from data import LAYOUTS, labels, rows
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from test_kernels import ALPHA, DTYPES, agree, bind, lay_out, train
-from test_kernels import rows as kernel_rows
+from support.data import LAYOUTS, labels, rows
+from support.kernels import ALPHA, DTYPES, agree, bind, lay_out, train
+from support.kernels import rows as kernel_rows
 
 from fastsgd import SGDClassifier, losses, optimizers, penalties
 

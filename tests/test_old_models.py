@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-import hostile
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from support import hostile
 
 import fastsgd
 from fastsgd.state import SMALL, State

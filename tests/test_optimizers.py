@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 from sklearn.base import clone
-from test_kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
+from support.kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
 
 from fastsgd import losses, optimizers, penalties
 

@@ -10,7 +10,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import hostile
 import joblib
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from support import hostile
 
 import fastsgd
 from fastsgd import (

@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from data import LAYOUTS, labels, rows
 from scipy.stats import kstest
 from sklearn.linear_model import LogisticRegression, Ridge
+from support.data import LAYOUTS, labels, rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, optimizers
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
-from data import LAYOUTS, labels, rows
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.data import LAYOUTS, labels, rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
 from fastsgd.estimators import held_out

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
-from streamed import (
+from support.streamed import (
     LABELS,
     LAYOUTS,
     MARGIN,

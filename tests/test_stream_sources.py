@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from streamed import (
+from support.streamed import (
     LABELS,
     LAYOUTS,
     MARGIN,

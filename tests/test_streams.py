@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
-from streamed import (
+from support.streamed import (
     LABELS,
     LAYOUTS,
     MARGIN,

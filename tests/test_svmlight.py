@@ -10,13 +10,13 @@ import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-import fuzz_svmlight
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+from support import fuzz_svmlight
 
 from fastsgd.sources import _svmlight, from_svmlight, svmlight
 

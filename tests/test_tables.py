@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from columnar import TABLE, WAYS, WORDS, N, hashed, made, whole
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
+from support.columnar import TABLE, WAYS, WORDS, N, hashed, made, whole
 
 import fastsgd
 from fastsgd import SGDRegressor
@@ -192,7 +192,7 @@ def test_csv_that_is_broken(text, error, tmp_path):
 # ---------------------------------------------------------------- damaged files
 def test_files_tampered_with_are_read_or_refused_by_name():
     """In a process of its own: a crash would end it."""
-    script = Path(__file__).with_name("hostile_tables.py")
+    script = Path(__file__).with_name("support") / "hostile_tables.py"
     root = Path(fastsgd.__file__).parents[1]
     command = [sys.executable, "-W", "error", script, "500"]
     done = subprocess.run(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import torch_peer
+from support import torch_peer
 
 import fastsgd
 from fastsgd import optimizers

@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pytest
 import reference
-from data import LAYOUTS, labels, rows
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, get_scorer, log_loss
+from support.data import LAYOUTS, labels, rows
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses
 from fastsgd.sources.arrays import Table

@@ -6,9 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
-from data import LAYOUTS, labels, rows
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from support.data import LAYOUTS, labels, rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
 from fastsgd.sources import from_batches

@@ -1,7 +1,7 @@
 """Model files and checkpoints that someone has tampered with: made, loaded, and what comes of it trained and asked for
 predictions.
 
-    python tests/hostile.py 200000 [seed]
+    python tests/support/hostile.py 200000 [seed]
 
 goes through so many of both. Anything but a ValueError is a bug; a crash ends the program.
 """

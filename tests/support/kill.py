@@ -1,7 +1,7 @@
 """Fits with checkpoints that are killed (kill -9) at random moments and go on, until they are done: are the bits those of
 the fit that was left alone?
 
-    python tests/kill.py 200 [seed]
+    python tests/support/kill.py 200 [seed]
 
 kills so often, over several optimizers, early stopping, dense and CSR, and prints what it did.
 """
