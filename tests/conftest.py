@@ -1,9 +1,11 @@
 """What pytest has to know before it collects."""
 
 import signal
+from contextlib import ExitStack
 
 import pytest
 import sklearn
+from support.sizes import sizes
 
 BEHAVES_AS_1_9 = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 9)
 
@@ -25,3 +27,10 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def set_sizes():
+    """A function that gives kernel calls, blocks and buffers other sizes until the test ends: set_sizes(call_rows=64)."""
+    with ExitStack() as stack:
+        yield lambda **given: stack.enter_context(sizes(**given))

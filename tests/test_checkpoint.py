@@ -39,16 +39,9 @@ class Crash(Exception):
 
 
 @pytest.fixture(autouse=True)
-def small_calls(monkeypatch):
+def small_calls(set_sizes):
     """Kernel calls of 16 rows, or of 8 where they are converted."""
-    for name, value in {
-        "CALL_ROWS": 16,
-        "BLOCK_ROWS": 4,
-        "BUFFER_BLOCKS": 2,
-        "BUFFER_BYTES": 1,
-        "READ_BYTES": 1,
-    }.items():
-        monkeypatch.setattr(arrays, name, value)
+    set_sizes(call_rows=16, block_rows=4, buffer_blocks=2, buffer_bytes=1, read_bytes=1)
 
 
 def crash(est, data, y, path, at, resume=False, **fit):

@@ -259,15 +259,16 @@ def test_what_a_kill_has_left_is_cleared_away(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="fork and kill as POSIX has them")
 def test_killed_at_random_moments():
-    """A few; `python tests/support/kill.py 200` does more."""
+    """A few; `python -m tests.support.kill 200` does more."""
     code = f"""
 import random, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from support import kill
-kill.arrays.CALL_ROWS = 512
-for name in ("adam", "early stopping"):
-    X, y = kill.data("csr", 10_000)
-    print(kill.killed(kill.FITS[name], X, y, 0.1, 4, random.Random(0), epochs=20)["wrong"])
+from support.sizes import sizes
+with sizes(call_rows=512):
+    for name in ("adam", "early stopping"):
+        X, y = kill.data("csr", 10_000)
+        print(kill.killed(kill.FITS[name], X, y, 0.1, 4, random.Random(0), epochs=20)["wrong"])
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(fastsgd.__file__).parents[1]

@@ -17,7 +17,6 @@ import fastsgd
 from fastsgd import SGDClassifier, SGDRegressor, sources
 from fastsgd.cli import main
 from fastsgd.cli.options import OTHERWISE, literal, parameters
-from fastsgd.sources import arrays
 
 pytest.importorskip("typer")
 pa = pytest.importorskip("pyarrow")
@@ -519,10 +518,10 @@ def interrupt_after(monkeypatch, calls):
             raise KeyboardInterrupt
 
     monkeypatch.setattr("fastsgd.cli.show.Bar.between", between)
-    monkeypatch.setattr(arrays, "CALL_ROWS", 256)
 
 
-def test_ctrl_c_says_how_to_resume(here, monkeypatch, capsys):
+def test_ctrl_c_says_how_to_resume(here, monkeypatch, capsys, set_sizes):
+    set_sizes(call_rows=256)
     command = [*TRAIN, "--model", "m", "--max-iter", "4", "--max-memory", "40KB"]
     assert main([*command, "--checkpoint", "whole"]) == 0
     unbroken = fastsgd.load("m").coef_
@@ -539,7 +538,8 @@ def test_ctrl_c_says_how_to_resume(here, monkeypatch, capsys):
     assert np.array_equal(fastsgd.load("m").coef_, unbroken)
 
 
-def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys):
+def test_ctrl_c_without_a_checkpoint_keeps_the_model(here, monkeypatch, capsys, set_sizes):
+    set_sizes(call_rows=256)
     interrupt_after(monkeypatch, 2)
     assert main([*TRAIN, "--model", "m", "--max-iter", "4", "--max-memory", "40KB"]) == 130
     assert "m holds the model of this moment" in capsys.readouterr().err

@@ -85,11 +85,13 @@ def test_the_conjugate_is_finite_at_an_implicit_step(loss):
     assert np.isfinite(loss.conjugate(-loss.implicit(z, s, y), y)).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"poisson", "gamma", "hinge", "perceptron", "quantile"}))
+UNBOUNDED = {"poisson", "gamma"}  # slopes that grow without a bound on their own slope
+JUMPING = {"hinge", "perceptron", "quantile", "epsilon_insensitive"}  # slopes that are not continuous
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - UNBOUNDED - JUMPING))
 def test_curvature_bounds_the_slope_of_the_slope(name):
     loss = losses.get(name)
-    if name in ("epsilon_insensitive", "tukey", "welsch"):
-        return
     z = np.linspace(-10, 10, 20001)
     for y in targets(loss):
         steepest = np.max(np.diff(loss.slope(z, y)) / np.diff(z))

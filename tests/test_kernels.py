@@ -11,7 +11,6 @@ from support.kernels import ALPHA, DTYPES, ETA0, LAYOUTS, PASSES, agree, bind, l
 
 from fastsgd import engine, losses, penalties, schedules
 from fastsgd._kernels import _cpu
-from fastsgd.sources import arrays
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 
@@ -46,10 +45,9 @@ def test_kernel_equals_the_reference(layout, dtype, name, penalty, heads, averag
 @pytest.mark.parametrize("name", ["log_loss", "hinge", "huber"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", ["dense", "csr32"])
-def test_shuffled_rows_are_those_rows_in_that_order(layout, dtype, name, d, penalty, monkeypatch):
+def test_shuffled_rows_are_those_rows_in_that_order(layout, dtype, name, d, penalty, set_sizes):
     """Over several buffers and calls: short and long dense rows have kernels of their own."""
-    for size, value in dict(BLOCK_ROWS=4, BUFFER_BYTES=1, BUFFER_BLOCKS=3, CALL_ROWS=36).items():
-        monkeypatch.setattr(arrays, size, value)
+    set_sizes(block_rows=4, buffer_bytes=1, buffer_blocks=3, call_rows=36)
     loss, (X, s) = losses.get(name), rows(90, d)
     s[:30] = 1
     l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
@@ -191,8 +189,8 @@ def test_elastic_net_on_csr_differs_from_dense_to_second_order():
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("how", ["fortran", "float16", "int8", "sliced", "int16 csr", "mixed csr"])
-def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypatch):
-    monkeypatch.setattr(arrays, "CALL_ROWS", 16)
+def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypatch, set_sizes):
+    set_sizes(call_rows=16)
     loss, rng = losses.Hinge(), np.random.default_rng(0)
     X = rng.integers(-3, 4, (70, 5)) * (rng.random((70, 5)) < 0.5)
     other = {
@@ -216,7 +214,6 @@ def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypa
             list(engine.one_pass(engine.Run(state), plan, Table(data, y=y), shuffle))
         models.append(state.model(plan))
         monkeypatch.undo()
-        monkeypatch.setattr(arrays, "CALL_ROWS", 16)
     np.testing.assert_array_equal(models[0][0], models[1][0])
 
 

@@ -5,8 +5,9 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sizes import sizes
 
-from fastsgd.sources import _order, arrays
+from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 
 KNOWN = [  # Random123's known answers
@@ -53,8 +54,7 @@ def numbered(n, d, layout):
 )
 def test_each_epoch_visits_each_row_once(n, d, layout, seed, epoch, call_rows):
     n = n if d < 900 else n // 10 + 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "CALL_ROWS", call_rows)
+    with sizes(call_rows=call_rows):
         order = visited(Table(numbered(n, d, layout)), seed, epoch)
         np.testing.assert_array_equal(np.sort(order), np.arange(n))
         np.testing.assert_array_equal(order, visited(Table(numbered(n, d, layout)), seed, epoch))
@@ -73,9 +73,8 @@ def test_a_subset_is_visited_once_and_nothing_else_is(n, data):
 @pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("subset", [True, False])
-def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, monkeypatch):
-    monkeypatch.setattr(arrays, "CALL_ROWS", 500)
-    monkeypatch.setattr(arrays, "READ_BYTES", 5000)
+def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, set_sizes):
+    set_sizes(call_rows=500, read_bytes=5000)
     table = Table(numbered(3000, 3, layout), rows=np.arange(0, 3000, 2) if subset else None)
     whole, done = visited(table, 1, 2, shuffle), 0
     for _, (_, _, _, m, _), then in table.chunks(np.dtype("f8"), 1, shuffle, 1, 2):
@@ -115,8 +114,8 @@ def test_the_order_of_an_epoch_mixes_rows_from_afar():
         assert order[lo : lo + 1000].std() > 15_000
 
 
-def test_each_buffer_of_each_epoch_has_an_order_of_its_own(monkeypatch):
-    monkeypatch.setattr(arrays, "CALL_ROWS", 64)
+def test_each_buffer_of_each_epoch_has_an_order_of_its_own(set_sizes):
+    set_sizes(call_rows=64)
     seen = set()
     for epoch in range(3):
         for _, (_, visit, _, m, buffer), _ in Table(numbered(320, 3, "dense")).chunks(

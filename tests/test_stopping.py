@@ -75,8 +75,8 @@ def test_gradient_norm_is_that_of_the_objective(layout, kind, penalty, intercept
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
-def test_gradient_norm_with_every_optimizer(name, layout, monkeypatch):
-    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 32)
+def test_gradient_norm_with_every_optimizer(name, layout, set_sizes):
+    set_sizes(call_rows=32)
     X, y, s = data()
     est = SGDRegressor(optimizer=name, batch_size=8, stopping="gradient", tol=1e9).fit(
         LAYOUTS[layout](X), y, sample_weight=s

@@ -26,15 +26,15 @@ from fastsgd import (
     SGDClassifier,
     sources,
 )
-from fastsgd.sources import Rows, arrays
+from fastsgd.sources import Rows
 from fastsgd.sources.space import LARGEST, Space
 from fastsgd.sources.stream import spread
 
 
 @pytest.mark.parametrize("in_order", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_each_epoch_visits_each_row_once_and_goes_on_from_any_place(in_order, shuffle, monkeypatch):
-    monkeypatch.setattr(arrays, "CALL_ROWS", 64)
+def test_each_epoch_visits_each_row_once_and_goes_on_from_any_place(in_order, shuffle, set_sizes):
+    set_sizes(call_rows=64)
     source = numbered(2000, in_order=in_order)
     order, places = visited(source, 1, 2, shuffle=shuffle)
     assert np.array_equal(np.sort(order), np.arange(2000)) and places[-1] == (None, 2000)

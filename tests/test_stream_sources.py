@@ -24,7 +24,6 @@ from fastsgd import (
     SGDRegressor,
     sources,
 )
-from fastsgd.sources import arrays
 
 
 # ---------------------------------------------------------------- from_npy
@@ -75,8 +74,8 @@ def test_from_npy_of_several_files(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:with max_memory")
-def test_a_mapped_file_is_shuffled_in_windows_where_it_lies(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "CALL_ROWS", 64)
+def test_a_mapped_file_is_shuffled_in_windows_where_it_lies(tmp_path, set_sizes):
+    set_sizes(call_rows=64)
     L = np.arange(2000.0)[:, None] + [[0.0] * 9 + [0.5]]
     source = sources.from_npy(*stored(tmp_path, X=L).values()).buffered(SMALL)
     assert source.block_rows == 50 and np.shares_memory(source.mapped.X, next(stream_of(source).tables()).X)

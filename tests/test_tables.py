@@ -192,12 +192,9 @@ def test_csv_that_is_broken(text, error, tmp_path):
 # ---------------------------------------------------------------- damaged files
 def test_files_tampered_with_are_read_or_refused_by_name():
     """In a process of its own: a crash would end it."""
-    script = Path(__file__).with_name("support") / "hostile_tables.py"
-    root = Path(fastsgd.__file__).parents[1]
-    command = [sys.executable, "-W", "error", script, "500"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
-    )
+    command = [sys.executable, "-W", "error", "-m", "support.hostile_tables", "500"]
+    env = {**os.environ, "PYTHONPATH": str(Path(fastsgd.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, env=env)
     assert done.returncode == 0, done.stderr
     for kind in ("arrow", "csv", "npy", "parquet"):
         assert f"{kind}: " in done.stdout and "refused" in done.stdout

@@ -100,8 +100,8 @@ def test_stop_reasons():
         assert SGDRegressor(tol=1e-9, max_iter=2).fit(X, y).stop_reason_ == "max_iter"
 
 
-def test_the_time_budget_is_kept_within_an_epoch(monkeypatch):
-    monkeypatch.setattr("fastsgd.sources.arrays.CALL_ROWS", 64)
+def test_the_time_budget_is_kept_within_an_epoch(set_sizes):
+    set_sizes(call_rows=64)
     X, y, _ = rows(3000)
     est = SGDRegressor(tol=None, max_iter=10, max_seconds=1e-9).fit(X, y)
     assert est.stop_reason_ == "max_seconds" and 1 < est.t_ < 3001 and len(est.history_) == 1

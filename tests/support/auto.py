@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from support.kernels import lay_out
+from .kernels import lay_out
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 flat = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")

@@ -1,6 +1,6 @@
 """svmlight text that is odd or broken: made at random, read, and compared with a plain parser in Python.
 
-    python tests/support/fuzz_svmlight.py 5000000 [seed]
+    python -m tests.support.fuzz_svmlight 5000000 [seed]
 
 goes through so many, one in 256 of them through a file. A text is accepted, or refused by a ValueError with the line and
 the column of the first fault; anything else is a bug, and a crash ends the program. One in eight is compared with the plain

@@ -1,7 +1,7 @@
 """Model files and checkpoints that someone has tampered with: made, loaded, and what comes of it trained and asked for
 predictions.
 
-    python tests/support/hostile.py 200000 [seed]
+    python -m tests.support.hostile 200000 [seed]
 
 goes through so many of both. Anything but a ValueError is a bug; a crash ends the program.
 """
@@ -29,7 +29,8 @@ import fastsgd
 from fastsgd import losses, optimizers, schedules, stopping
 from fastsgd.persist.checkpoint import Keeper, Saved
 from fastsgd.persist.files import PLAIN_BYTES, array_checksum, checksum
-from fastsgd.sources import arrays
+
+from .sizes import sizes
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-4, 5, (40, 3)) / 2.0
@@ -131,17 +132,9 @@ def runs():
     ]
 
 
-class small_calls:
+def small_calls():
     """A context in which kernel calls are of 8 rows."""
-
-    def __enter__(self):
-        self.before = {
-            name: getattr(arrays, name) for name in ("CALL_ROWS", "BLOCK_ROWS", "BUFFER_BLOCKS", "BUFFER_BYTES")
-        }
-        arrays.CALL_ROWS, arrays.BLOCK_ROWS, arrays.BUFFER_BLOCKS, arrays.BUFFER_BYTES = 8, 4, 2, 1
-
-    def __exit__(self, *_):
-        vars(arrays).update(self.before)
+    return sizes(call_rows=8, block_rows=4, buffer_blocks=2, buffer_bytes=1)
 
 
 def begun(est, path, **how):

@@ -1,4 +1,4 @@
-"""Tampers with Parquet, IPC, CSV and .npy files and reads them: `python tests/support/hostile_tables.py 10000 [seed]`.
+"""Tampers with Parquet, IPC, CSV and .npy files and reads them: `python -m tests.support.hostile_tables 10000 [seed]`.
 
 Each must be read, also as the sound file was, or refused with a ValueError that names the file. The process must not crash.
 """

@@ -1,11 +1,12 @@
 """Fits with checkpoints that are killed (kill -9) at random moments and go on, until they are done: are the bits those of
 the fit that was left alone?
 
-    python tests/support/kill.py 200 [seed]
+    python -m tests.support.kill 200 [seed]
 
 kills so often, over several optimizers, early stopping, dense and CSR, and prints what it did.
 """
 
+import itertools
 import os
 import random
 import signal
@@ -18,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd import Checkpoint, SGDClassifier
-from fastsgd.sources import arrays
+
+from .sizes import sizes
 
 ROWS, COLUMNS, EVERY_SECONDS = 60_000, 40, 0.02
 FITS = {
@@ -97,16 +99,15 @@ def killed(params, X, y, seconds, kills, rnd, **how):
 def main(kills, seed=0):
     """Kill so often; whether bits were wrong."""
     rnd, total = random.Random(seed), dict.fromkeys(("kills", "writing", "fits", "wrong"), 0)
-    arrays.CALL_ROWS = 2048  # many moments
-    for name, params in FITS.items():
-        for layout in LAYOUTS:
-            X, y = data(layout)
+    for name, layout in itertools.product(FITS, LAYOUTS):
+        X, y = data(layout)
+        with sizes(call_rows=2048):  # many moments
             start = time.perf_counter()
-            fit(params, X, y)
+            fit(FITS[name], X, y)
             alone = time.perf_counter() - start
-            count = killed(params, X, y, alone / 2, -(-kills // (len(FITS) * len(LAYOUTS))), rnd)
-            total = {what: total[what] + count[what] for what in total}
-            print(f"{name}, {layout}: {alone:.1f} s left alone, {count}", flush=True)
+            count = killed(FITS[name], X, y, alone / 2, -(-kills // (len(FITS) * len(LAYOUTS))), rnd)
+        total = {what: total[what] + count[what] for what in total}
+        print(f"{name}, {layout}: {alone:.1f} s left alone, {count}", flush=True)
     print(f"in all {total}")
     return total["wrong"] > 0
 

@@ -1,4 +1,4 @@
-"""What torch.optim makes of small data, stored in torch_peer.json: `python tests/support/torch_peer.py` writes it anew.
+"""What torch.optim makes of small data, stored in torch_peer.json: `python -m tests.support.torch_peer` writes it anew.
 
 Only `train` needs torch. The data are eighths drawn by `random()`, exact in float32 and the same with every NumPy.
 """
