@@ -263,7 +263,7 @@ def test_convert_says_which_numbers_have_leading_zeros(here, capsys):
 def test_convert_says_which_type_is_missing(here, capsys):
     Path("a.csv").write_text("y,a\n" + "1,200\n" * 10**6 + "0,2.5\n")
     assert main(["convert", "a.csv", "--output", "a.parquet"]) == 1
-    assert "give that of this one in --column-types" in capsys.readouterr().err
+    assert "set --column-types a:float64" in capsys.readouterr().err
     assert main(["convert", "a.csv", "--output", "a.parquet", "--column-types", "a:float32"]) == 0
     assert pd.read_parquet("a.parquet")["a"].iloc[-1] == 2.5
 

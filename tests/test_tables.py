@@ -173,7 +173,7 @@ def test_several_csv_files_in_other_orders(tmp_path):
         ("a,b\n1,2\n3\n", "Expected 2 columns.*Is delimiter=',' that of the file"),
         (
             "a,b\n" + "1,2\n" * 5000 + "x,2\n",
-            "invalid value 'x'.*block_bytes=4096; give that of this one in column_types",
+            "invalid value 'x'.*Mend that row, or leave it out; or.*column_types={'a': 'string'}",
         ),
         ("", "Empty"),
         ("a,a\n1,2\n", "several columns 'a'"),

@@ -65,7 +65,9 @@ def _regrouped(batches):
 def _csv(paths, reading):
     import pyarrow as pa
 
-    from fastsgd.sources.csv import Text, warn_of_codes, with_nulls
+    from fastsgd.sources.cells import Cells
+    from fastsgd.sources.csv import Text, with_nulls
+    from fastsgd.sources.spelling import is_text
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
     if more := sorted(set(given) - set(OF_CSV)):
@@ -77,13 +79,18 @@ def _csv(paths, reading):
         raise ValueError(
             f"{text.files[0].path} has several columns of one name: {', '.join(schema.names)}. Rename them."
         )
-    codes = text.codes([name for name, kind in types.items() if pa.types.is_integer(kind) and name not in text.given])
-    warn_of_codes(codes, text, labels=types)
+    free = {name: kind for name, kind in types.items() if name not in text.given}
+    whole = [name for name, kind in free.items() if pa.types.is_integer(kind)]
+    cells = Cells.of(text, whole, [name for name, kind in free.items() if is_text(kind)])
+    cells.tell(labels=types)
 
     def batches():
         for file in text.files:
             with text.opened(file, types, schema.names) as reader:
-                yield from (with_nulls(batch, schema.names) for batch in reader)
+                for number, batch in enumerate(reader):
+                    cells.see(file, number, batch)
+                    yield with_nulls(batch, schema.names)
+        cells.tell_late(labels=types)
 
     return schema, batches()
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-CALLER_OF_PARTIAL_FIT = 5  # stacklevel of a warning by what its `_check_data` calls, so that it shows the user's line
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    CALLER = 6  # the same for `fit`, and for a warning in `_warn`
+    CALLER = 6  # stacklevel of a warning in `_warn`, or in what `_check_data` calls, so that it shows the line that called `fit`
 except ImportError:  # before, plain callables are all there is
 
     class CallbackSupportMixin:

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd.estimators.progress import CALLER, CALLER_OF_PARTIAL_FIT
+from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
 from fastsgd.sources.base import Rows, Source, joined
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches, sound_labels
@@ -59,12 +59,13 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     if not reset or (est.warm_start and getattr(est, "reading_", None)):
         source = as_in_fit(est, source)
     if reset:
-        source.warn(CALLER_OF_PARTIAL_FIT if once else CALLER)
+        source.warn()
     found = None
     if reset and not source.n_features:
         found = survey(est, source, once)
     rows = None if once else whole(source, source.n_features if reset else est.n_features_in_, partial(_look, est))
     if rows is not None:
+        source.warn_late()
         return _arrays(est, source, rows, reset, names)
     if source.once and not once:
         raise ValueError(

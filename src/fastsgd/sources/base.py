@@ -120,11 +120,14 @@ class Source:
         """
         return self
 
-    def warn(self, stacklevel):
-        """Warn of what may be meant otherwise than it is read; `stacklevel` is that of a warning by the caller.
+    def warn(self):
+        """Warn of what may be meant otherwise than it is read.
 
         An estimator asks for it where it learns how its data are read: in `fit`, and in the first call of `partial_fit`.
         """
+
+    def warn_late(self):
+        """Warn of what has been found since in the rows; asked for after each buffer of them."""
 
     def _bounded_as(self, other):
         """This source, with the bounds on memory of another."""

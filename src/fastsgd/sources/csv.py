@@ -1,8 +1,8 @@
 """CSV files, a piece at a time. It imports pyarrow, and so is imported in functions alone."""
 
+import copy
 import csv
 import re
-import warnings
 from contextlib import contextmanager
 from io import TextIOWrapper
 
@@ -12,6 +12,7 @@ import pyarrow.compute as compute
 import pyarrow.csv as pc
 
 from fastsgd.sources import encode
+from fastsgd.sources.cells import ABSENT, Cells, is_number
 from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of, from_row
@@ -26,14 +27,10 @@ ADVICE = {  # by what pyarrow says
     "or block: cannot infer": ". The header must fit in block_bytes={0}: raise it.",
     "columns, got": ". Is {1} that of the file?",
 }
-ABSENT = pc.ConvertOptions().null_values  # words for nothing, such as NA
 SMALL_BYTES = 1 << 14  # of a file that is read at once
-TYPES = "The types of columns follow from the first block_bytes={}; give that of this one in column_types."
-TRAINED = "In training it was a number: mend that row, or leave it out."
 CELL = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.*?): invalid value '(.*)'", re.DOTALL
 )
-CODE = r"^[ \t]*[+-]?0[0-9]+[ \t]*$"  # what may be more than a number: leading zeros; numbers are stripped
 
 
 class Text:
@@ -66,7 +63,7 @@ class Text:
         self.reading = {name: value for name, value in said.items() if value is not None}
 
     @contextmanager
-    def opened(self, file, types=None, columns=(), advice=TYPES):
+    def opened(self, file, types=None, columns=(), advice=None):
         """A reader of record batches of those columns, all if there are none; errors, also from within, name the file, and
         say what to do about a cell that is of another type."""
         with self._named(file, advice):
@@ -106,19 +103,15 @@ class Text:
             )
         return schema
 
-    def codes(self, names):
-        """Of some columns of integers, those with leading zeros in the first block, and such a cell of each."""
-        if not names:
-            return {}
-        with self.opened(self.sample, dict.fromkeys(names, pa.string()), names) as reader:
-            batch = next((batch for batch in reader if len(batch)), None)
-        found = {}
-        for name in names if batch is not None else ():
-            cells = batch.column(name)
-            some = cells.filter(compute.match_substring_regex(cells, CODE))
-            if len(some):
-                found[name] = some[0].as_py()
-        return found
+    def advice(self, name, cell):
+        """In words, what to do about a cell that is of another type than the first block of its column."""
+        if is_number(cell):
+            first = f"The types of columns follow from the first block_bytes={self.block_bytes}"
+            return f"{first}: set column_types={{{name!r}: 'float64'}}."
+        other = f"; or, if the column is one of text, set column_types={{{name!r}: 'string'}}" * (
+            name not in self.given
+        )
+        return f"Mend that row, or leave it out{other}."
 
     def header(self, file):
         """The names in its first row."""
@@ -131,26 +124,27 @@ class Text:
                 raise ValueError(f"{file.path} can't be read: {error}.") from error
 
     @contextmanager
-    def _named(self, file, advice=TYPES):
-        """As `encode.named`, with what to do about it."""
+    def _named(self, file, advice=None):
+        """As `encode.named`, with what to do about it; of a cell advice(name of the column, cell) says it."""
         try:
             with named(file.path):
                 yield
         except ValueError as error:
             if cell := CELL.search(str(error)):
-                raise ValueError(f"{self._cell(file, *cell.groups())} {advice.format(self.block_bytes)}") from error
+                name, said = self._cell(file, *cell.groups())
+                raise ValueError(f"{said} {(advice or self.advice)(name, cell[4])}") from error
             words = next((words for sign, words in ADVICE.items() if sign in str(error)), "")
             raise ValueError(f"{error}{words.format(self.block_bytes, f'delimiter={self.delimiter!r}')}") from error
 
     def _cell(self, file, column, row, dtype, cell):
-        """In words, that one is not of the type of its column."""
+        """The column of a cell, and in words, that it is not of the type of that."""
         names = self.names or self.header(file)
         name = names[int(column)] if int(column) < len(names) else f"#{column}"
         where = f"row {row}" + (", counting the header" if self.names is None else "") if row else "a row"
         what = {"double": "number", "float": "number", "int64": "whole number", "bool": "true or false"}.get(
             dtype, dtype
         )
-        return f"{file.path}: column {name!r} is read as {what}, and has in {where}, the invalid value {cell!r}."
+        return name, f"{file.path}: column {name!r} is read as {what}, and has in {where}, the invalid value {cell!r}."
 
 
 class CsvSource(TabularSource):
@@ -158,14 +152,14 @@ class CsvSource(TabularSource):
 
     def __init__(self, text, options):
         self.text, first = text, text.files[0].path
-        schema, kinds, self._codes = text.schema({}), options.get("kinds"), {}
+        schema, kinds, self._cells = text.schema({}), options.get("kinds"), Cells(text)
         if kinds is None:
-            self._codes = _codes(schema, text, options)
+            self._cells = _cells(schema, text, options)
         if isinstance(kinds, dict):
             schema = _trained(schema, text, options, kinds)
         else:
-            schema = _untrained(schema, text, options, self._codes)
-        self.advice = TRAINED if isinstance(kinds, dict) else TYPES
+            schema = _untrained(schema, text, options, self._cells.codes)
+        self._is_as_trained = isinstance(kinds, dict)
         for field in schema:
             if pa.types.is_binary(field.type) and field.name in (options.get("columns") or schema.names):
                 raise ValueError(
@@ -186,19 +180,33 @@ class CsvSource(TabularSource):
     def again(self, options):
         return CsvSource(self.text, options)
 
-    def warn(self, stacklevel):
-        asked = _asked(self.options)
-        codes = {name: cell for name, cell in self._codes.items() if name not in asked}
-        warn_of_codes(codes, self.text, _labels(self.options), stacklevel + 1)
+    def like(self, reading):
+        new = super().like(reading)
+        if new is self and isinstance(reading.get("kinds"), dict):
+            new = copy.copy(self)
+            new._is_as_trained = True
+        return new
+
+    def warn(self):
+        self._cells.tell(_labels(self.options), _asked(self.options))
+
+    def warn_late(self):
+        self._cells.tell_late({*_labels(self.options), *_asked(self.options)})
+
+    def _advice(self, name, cell):
+        if self._is_as_trained:
+            return "In training it was a number: mend that row, or leave it out."
+        return "Mend that row, or leave it out." if name == self.columns.weight else self.text.advice(name, cell)
 
     def scan(self, names, block=None):
         types = {name: self.types.field(name).type for name in names}
         words = [name for name, spelling in self.columns.spellings.items() if spelling == "text"]
         for file in self.text.files:
             row = 0
-            with self.text.opened(file, types, names, self.advice) as reader:
-                for batch in reader:
+            with self.text.opened(file, types, names, self._advice) as reader:
+                for number, batch in enumerate(reader):
                     if len(batch):
+                        self._cells.see(file, number, batch)
                         yield from_row(file.path, row), with_nulls(batch, words)
                     row += len(batch)
 
@@ -255,13 +263,15 @@ def _asked(options):
     return set(asked) if isinstance(asked, list | tuple | set) else set()
 
 
-def _codes(schema, text, options):
-    """`Text.codes` of the columns that are used and whose types are not given."""
+def _cells(schema, text, options):
+    """The `Cells` of the columns that are used and whose types are not given."""
     used = options.get("columns")
     used = {*used, *_labels(options), *_asked(options)} if isinstance(used, list | tuple) else set(schema.names)
-    whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in used]
-    whole = [name for name in whole if name not in text.given and name != options.get("weight")]
-    return text.codes(whole) if len(set(schema.names)) == len(schema) else {}
+    used = [f for f in schema if f.name in used and f.name not in text.given and f.name != options.get("weight")]
+    if len(set(schema.names)) < len(schema):
+        return Cells(text)
+    words = [f.name for f in used if is_text(f.type) and f.name not in _asked(options)]
+    return Cells.of(text, [f.name for f in used if pa.types.is_integer(f.type)], words, _asked(options))
 
 
 def _untrained(schema, text, options, codes):
@@ -283,19 +293,6 @@ def _untrained(schema, text, options, codes):
             field = pa.field(field.name, pa.string(), metadata={SPELLING: spelling} if known else None)
         fields.append(field)
     return _wide(pa.schema(fields), text, options, numbers)
-
-
-def warn_of_codes(codes, text, labels=(), stacklevel=1):
-    """Say which columns of integers have leading zeros; what are labels can't be categories."""
-    for name, cell in codes.items():
-        how = "" if name in labels else f"categorical_features=[{name!r}] or "
-        warnings.warn(
-            f"{text.sample.path}: column {name!r} has numbers with leading zeros, such as {cell!r}, which is read as "
-            f"{int(cell)}. If they are codes, set {how}column_types={{{name!r}: 'string'}}; if they are numbers, "
-            f"column_types={{{name!r}: 'int64'}} says so.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
-        )
 
 
 def _type(name, dtype):

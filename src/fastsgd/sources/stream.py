@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import count, cycle
 from threading import Event
 from typing import NamedTuple
-from warnings import warn
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.blocks import Checked, blocks
 from fastsgd.sources.space import ROW_BYTES, SHARE, Space
+from fastsgd.sources.telling import tell
 
 FEW_BLOCKS = 10  # of which a buffer should hold more: see docs/large-data.md
 LAST_BUFFERS = 4  # of a pass, which share its last blocks: none is more than a quarter smaller than those before
@@ -67,7 +67,7 @@ class Stream:
     mapped: Table | None = None  # all rows, where they lie in memory that is mapped
     spaces: tuple | None = None
     tells: bool = False  # of buffers that hold few blocks
-    warned: bool = False
+    told: frozenset = frozenset()  # of what it has warned
     empty = False
 
     @property
@@ -116,7 +116,9 @@ class Stream:
                 self._warn(max(space.oversize for space in spaces))
                 if order is not None:
                     self._warn_of_few(buffer)
+                self.source.warn_late()
                 yield buffer
+        self.source.warn_late()
         self.spaces = spaces
 
     def _filled(self, order, first, spaces, stop):
@@ -178,29 +180,27 @@ class Stream:
             first = end or len(order)
 
     def _warn_of_few(self, buffer):
-        if not self.tells or self.warned or not 0 < buffer.room < FEW_BLOCKS:
+        if not self.tells or "few" in self.told or not 0 < buffer.room < FEW_BLOCKS:
             return
-        self.warned = True
+        self.told |= {"few"}
         bounds = f"max_memory={self.source.max_memory} bytes"
         if self.source.buffer_rows is not None:
             bounds += f" and buffer_rows={self.source.buffer_rows}"
         wanted = FEW_BLOCKS * buffer.size / ((buffer.after - buffer.first) * SHARE)
-        warn(
+        tell(
             f"with {bounds}, a buffer holds {buffer.room} of the source's blocks, and it takes {FEW_BLOCKS} or more to shuffle "
             "rows well: sorted by label or time they train badly, and the last buffer of an epoch counts for more. Raise "
             f"max_memory to about {wanted / 1e6:.3g} MB (`buffered`), or write the data in smaller blocks (row groups of "
             "Parquet, record batches of Arrow).",
-            stacklevel=2,
         )
 
     def _warn(self, oversize):
-        if oversize and not self.warned:
-            self.warned = True
-            warn(
+        if oversize and "oversize" not in self.told:
+            self.told |= {"oversize"}
+            tell(
                 f"a block of the source takes {oversize / 1e6:.3g} MB, and a buffer of max_memory={self.source.max_memory} "
                 f"bytes is {SHARE * self.source.max_memory / 1e6:.3g} MB: it is read all the same, and rows are shuffled "
                 "within such blocks alone. Give the source smaller blocks or a larger max_memory (`buffered`).",
-                stacklevel=2,
             )
 
 

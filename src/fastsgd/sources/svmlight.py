@@ -4,7 +4,6 @@ import copy
 import os
 import re
 import threading
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of
 from fastsgd.sources.reading import contradiction
+from fastsgd.sources.telling import tell
 
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
@@ -217,11 +217,9 @@ class Svmlight(Source):
             return
         self._warned = True
         path, lines_before, line, words = self._first[min(self._first)]
-        warnings.warn(
+        tell(
             f"{self.skipped} malformed lines were left out (on_error='skip'). The first: "
-            f"{path}:{lines_before() + line}:{words}",
-            UserWarning,
-            stacklevel=2,
+            f"{path}:{lines_before() + line}:{words}"
         )
 
     def _pieces(self):

@@ -156,7 +156,8 @@ def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, blo
     column_types : dict of str to Arrow type or its name, default=None
         For example `{"zip": "string"}`. The types of other columns come from the first `block_bytes` of the first file with
         rows, where numbers are features of `dtype`. What does not fit them later is an error, which names the cell. A
-        warning names columns of numbers with leading zeros there, which may be codes.
+        warning names columns of whole numbers with leading zeros, which may be codes, and columns of numbers that a few
+        words there make text.
     block_bytes : int, default=4194304
         Text that is read at once. A row must fit in.
     **options
