@@ -26,10 +26,11 @@ LAYERS = {
     "_kernels": ("_philox", "losses", "schedules"),
     "auto": (),
     "state": ("_kernels", "auto"),
-    "sources": ("_kernels", "_philox"),
+    "sums": ("state",),
+    "sources": ("_kernels", "_philox", "sums"),
     "optimizers": ("_kernels",),
-    "objective": ("penalties", "sources", "state"),
-    "engine": ("_kernels", "history", "objective", "stopping", "sources", "state"),
+    "objective": ("penalties", "sums"),
+    "engine": ("_kernels", "history", "objective", "stopping", "sources", "state", "sums"),
     "verdict": ("engine", "objective", "state"),
     "solvers": ("engine", "_kernels", "losses", "penalties", "schedules", "sources"),
     "estimators": (
@@ -45,6 +46,7 @@ LAYERS = {
         "sources",
         "state",
         "stopping",
+        "sums",
         "verdict",
     ),
 }

@@ -12,6 +12,7 @@ from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_o
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START
 from fastsgd.state import Gathered, State
+from fastsgd.sums import LossSums
 
 BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
@@ -314,7 +315,7 @@ def _walk(run, plan, table, shuffle, over, after_a_call):
 
 def progressive(run, plan):
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
-    return mean(run.sums, plan, run.state.b)
+    return mean(LossSums(run.sums), plan, run.state.b)
 
 
 def _epoch(run, plan, table, score, needs, started):

@@ -3,8 +3,7 @@
 import numpy as np
 
 from fastsgd import penalties
-from fastsgd.sources.arrays import loss_sums
-from fastsgd.state import Gathered, State
+from fastsgd.sums import LossSums, SlopeSums
 
 ZERO_ROWS = 2048  # by which the objective of zero weights is estimated
 SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
@@ -20,13 +19,12 @@ def objective(table, plan, W, b):
 
 def loss_of(table, plan, W, b):
     """The mean loss at the true weights, mean over the heads or their sum."""
-    return mean(loss_sums(table, plan, W, b), plan, b)
+    return mean(LossSums.of(table, plan, W, b), plan, b)
 
 
-def mean(sums, plan, b):
-    """The mean loss of sums (2, K) of losses and weights: mean over the heads, or their sum."""
-    lost, weight = sums.tolist()
-    return sum([x / w if w > 0 else 0.0 for x, w in zip(lost, weight, strict=True)]) / heads(plan, b)
+def mean(losses, plan, b):
+    """The mean loss of LossSums: mean over the heads, or their sum."""
+    return sum(losses.finish()) / heads(plan, b)
 
 
 def heads(plan, b):
@@ -43,31 +41,9 @@ def zero_objective(part, order, plan, state):
     return np.inf if sample.empty else loss_of(sample, plan, np.zeros((0, S)), np.zeros(K))
 
 
-def slopes(table, plan, W, b):
-    """Mean loss of each head, and its slopes, at the true weights W (n_features, S) and intercepts b (K).
-
-    Returns
-    -------
-    loss : (K,) float64
-    G, g : (n_features, S) and (K,) float64
-        The slopes in W and in b, without the penalty.
-    """
-    K = len(b)
-    still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
-    sums, G, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
-    for part, order, _ in table.chunks(W.dtype, K, False, 0, 0):
-        if part.batches(order, part.target(), still, plan, sums, gathered, True, False):
-            return np.full(K, np.inf), np.full(W.shape, np.inf), np.full(K, np.inf)
-        G += gathered.G  # in float64, whatever the dtype
-        gathered.G[:] = 0
-    weight = np.where(sums[1] > 0, sums[1], 1.0)
-    G[:, :K] /= weight
-    return sums[0] / weight, G, gathered.gb / weight
-
-
 def gradient(table, plan, W, b):
     """(mean loss of each head, gradient of the objective in W, in b); of a weight at zero under L1 the least subgradient."""
-    loss, G, g = slopes(table, plan, W, b)
+    loss, G, g = SlopeSums.of(table, plan, W, b).finish()
     G += plan.l2 * W
     at_zero = np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0)
     G = np.where(W != 0, G + plan.l1 * np.sign(W), at_zero)
@@ -90,7 +66,7 @@ def descend(table, plan, W, b, eta):
     `eta` is halved until the objective falls enough for it (Armijo) or no longer to be told from rounding, or else doubled
     as long as the objective falls further.
     """
-    loss, G, g = slopes(table, plan, W, b)
+    loss, G, g = SlopeSums.of(table, plan, W, b).finish()
     G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
     start = loss.sum() + penalties.value(W, 0.0, plan.l2) + plan.nu * b.sum()
     decrease = (G * G).sum() + g @ g

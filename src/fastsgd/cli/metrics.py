@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from fastsgd.sources.blocks import blocks as checked
 from fastsgd.sources.reading import as_in_fit
+from fastsgd.sums import Scores, total
 
 
 def evaluation(est, source):
@@ -30,49 +31,44 @@ def _rows(est, source):
 
 
 def _classification(est, blocks):
-    n, total, right, lost, margins, truths, weights = 0, 0.0, 0.0, 0.0, [], [], []
     two, proba = len(est.classes_) == 2, hasattr(est, "predict_proba")
-    for rows, weight in blocks:
+    margins, truths, weights = [], [], []
+
+    def scored(rows, weight):
         place = np.searchsorted(est.classes_, rows.y).clip(max=len(est.classes_) - 1)
         if odd := [y for y, c in zip(rows.y, est.classes_[place], strict=True) if y != c][:1]:
             raise ValueError(
                 f"the data has the label {np.asarray(odd[0]).item()!r}, which was not in training: {est.classes_.tolist()[:10]}."
             )
-        n, total = n + len(weight), total + weight.sum()
         z = est.decision_function(rows)
-        found = (z > 0).astype(int) if two else z.argmax(axis=1)
-        right += weight @ (found == place)
+        values = {"accuracy": place == ((z > 0).astype(int) if two else z.argmax(axis=1))}
         if proba:
             log_p = est.predict_log_proba(rows)[np.arange(len(place)), place]
             # of modified_huber a probability may be 0
-            lost -= weight @ np.where(np.isneginf(log_p), np.log(np.finfo(np.float64).tiny), log_p)
+            values["log_loss"] = -np.where(np.isneginf(log_p), np.log(np.finfo(np.float64).tiny), log_p)
         if two:
-            margins, truths, weights = [*margins, z], [*truths, place == 1], [*weights, weight]
-    found = {"rows": n, "accuracy": _share(right, total)}
-    if proba:
-        found["log_loss"] = _share(lost, total)
-    if two and 0 < np.concatenate(truths or [[]]).sum() < n:
+            for kept, one in ((margins, z), (truths, place == 1), (weights, weight)):
+                kept.append(one)
+        return Scores.of(weight, **values)
+
+    scores = total(scored(*block) for block in blocks)
+    if scores is None:
+        return {"rows": 0, "accuracy": np.nan} | ({"log_loss": np.nan} if proba else {})
+    found = {"rows": scores.n_rows} | scores.finish()
+    if two and 0 < np.concatenate(truths).sum() < scores.n_rows:
         weight = np.concatenate(weights)
         found["roc_auc"] = float(roc_auc_score(np.concatenate(truths), np.concatenate(margins), sample_weight=weight))
     return found
 
 
 def _regression(est, blocks):
-    n, total, mean, spread, absolute, squared = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for rows, weight in blocks:
-        y, found = (np.asarray(a, np.float64).reshape(len(weight), -1) for a in (rows.y, est.predict(rows)))
-        n, more = n + len(weight), weight.sum()
-        if more > 0:
-            its = weight @ y / more
-            spread = spread + weight @ (y - its) ** 2 + (its - mean) ** 2 * (total * more / (total + more))
-            total, mean = total + more, mean + (its - mean) * (more / (total + more))
-        absolute, squared = absolute + weight @ abs(y - found), squared + weight @ (y - found) ** 2
-    r2 = np.mean(1.0 - squared / np.where(spread > 0, spread, np.nan))
-    return {"rows": n, "r2": float(r2)} | {
-        "mean_absolute_error": _share(np.mean(absolute), total),
-        "root_mean_squared_error": _share(np.mean(squared), total) ** 0.5,
+    scores = total(Scores.of_regression(rows.y, est.predict(rows), weight) for rows, weight in blocks)
+    if scores is None:
+        return {"rows": 0} | dict.fromkeys(("r2", "mean_absolute_error", "root_mean_squared_error"), np.nan)
+    means = scores.finish()
+    return {
+        "rows": scores.n_rows,
+        "r2": float(np.mean(scores.r2())),
+        "mean_absolute_error": means["absolute"],
+        "root_mean_squared_error": means["squared"] ** 0.5,
     }
-
-
-def _share(a, b):
-    return float(a / b) if b > 0 else float("nan")

@@ -9,10 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.progress import CALLER
 from fastsgd.estimators.validation import check_weight, distributions
-from fastsgd.sources.base import Rows, Source, joined
+from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches, sound_labels
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, whole
+from fastsgd.sums import Labels, Scores, joined, total
 
 
 class Targets:
@@ -144,27 +145,25 @@ def survey(est, source, once):
         if not source.n_features or (source.n_rows is None and not once):
             source.survey()
         return Targets(source.n_rows, _columns(est, source) if est._needs_y and not est._needs_classes else ())
-    n, weighed, shape, tally = 0, False, (), Tally(est)
+    seen, shape = Labels(), ()
     for number, (y, weight) in enumerate(source.targets()):
         with naming(source, number):
             if y is None:
                 raise ValueError("it has no y, which is needed here.")
             sound_labels(y, weight)
             y, weight = est._check_y(_flat(y)), check_weight(weight, len(y), "weight")
-        n, shape = n + len(y), y.shape[1:]
-        weighed |= len(y) > 0 and (weight is None or bool(weight.any()))
-        if classes and len(y):
-            tally.add(y)
-    if not n:
+        shape = y.shape[1:]
+        seen += _tally(est, y, weight, classes, seen.soft)
+    if not seen.n_rows:
         raise ValueError("the source has no rows.")
-    if not weighed:
+    if not seen.weighed:
         raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-    source.n_rows, source.n_counted = n, number + 1
+    source.n_rows, source.n_counted = seen.n_rows, number + 1
     if not source.n_features:
         source.survey()
-    found = Targets(n, shape)
+    found = Targets(seen.n_rows, shape)
     if classes:
-        found.soft, found.classes, found.counts = tally.soft, *tally.result()
+        found.soft, found.classes, found.counts = seen.soft, *seen.finish()
     return found
 
 
@@ -178,43 +177,16 @@ def _columns(est, source):
     return y.shape[1:]
 
 
-class Tally:
-    """How many rows have each label, or how much probability each class has, block by block."""
-
-    def __init__(self, est):
-        self.est, self.labels, self.counts, self.mass = est, None, None, None
-
-    @property
-    def soft(self):
-        return self.mass is not None
-
-    def add(self, y):
-        if self.soft or self.est._soft(y):
-            y = distributions(y)
-            if y.min() < 0:
-                raise ValueError(f"y holds probabilities of class 1, and not everywhere: found {y[:, 1].min():g}.")
-            self.mass = y.sum(axis=0) + (0.0 if self.mass is None else self.mass)
-            return
-        labels, counts = np.unique(y, return_counts=True)
-        if self.labels is not None:
-            if (labels.dtype.kind in "OSU") != (self.labels.dtype.kind in "OSU"):
-                raise ValueError(f"y holds numbers in some blocks, and words in others, such as {labels[0]!r}.")
-            labels, place = np.unique(joined([self.labels, labels]), return_inverse=True)
-            counts = np.bincount(place, np.concatenate([self.counts, counts]))
-        self.labels, self.counts = labels, counts.astype(np.float64)
-
-    def result(self):
-        """(classes, counts)"""
-        if not self.soft:
-            return self.labels, self.counts
-        before = () if self.labels is None else zip(self.labels.tolist(), self.counts, strict=True)
-        for label, count in before:
-            if label not in (0, 1) or len(self.mass) > 2:
-                raise ValueError(
-                    f"y holds probabilities of the classes in some blocks, and the label {label!r} in others."
-                )
-            self.mass[int(label)] += count
-        return np.arange(len(self.mass), dtype=float), self.mass
+def _tally(est, y, weight, counts, soft):
+    """The Labels of a block; `soft` is whether one before held probabilities."""
+    if not counts or not len(y):
+        return Labels.of(y, weight)
+    if not (soft or est._soft(y)):
+        return Labels.of(y, weight, soft=False)
+    y = distributions(y)
+    if y.min() < 0:
+        raise ValueError(f"y holds probabilities of class 1, and not everywhere: found {y[:, 1].min():g}.")
+    return Labels.of(y, weight, soft=True)
 
 
 def stream(est, source, targets, make):
@@ -259,31 +231,21 @@ def _scored(est, source):
 
 def accuracy(est, source):
     """Share of the rows, by weight, whose label is predicted."""
-    right = total = 0.0
-    for y, found, weight in _scored(est, source):
-        if weight.any():
-            right += accuracy_score(y, found, sample_weight=weight) * weight.sum()
-            total += weight.sum()
-    return float(right / total) if total > 0 else float("nan")
+    found = total(
+        Scores(len(y), weight.sum(), {"accuracy": accuracy_score(y, guess, normalize=False, sample_weight=weight)})
+        for y, guess, weight in _scored(est, source)
+    )
+    return found.finish()["accuracy"] if found else float("nan")
 
 
 def r2(est, source):
     """Coefficient of determination, mean over the targets, as `sklearn.metrics.r2_score`."""
-    total = mean = squares = lost = 0.0
-    for y, found, weight in _scored(est, source):
-        y, found = (np.asarray(a, np.float64).reshape(len(weight), -1) for a in (y, found))
-        more = weight.sum()
-        if more > 0:
-            its_mean = weight @ y / more
-            off = its_mean - mean
-            squares = squares + weight @ (y - its_mean) ** 2 + off * off * (total * more / (total + more))
-            total, mean = total + more, mean + off * (more / (total + more))
-            lost = lost + weight @ (y - found) ** 2
-    if not total > 0:
+    found = total(Scores.of_regression(*block) for block in _scored(est, source))
+    if not (found and found.weight > 0):
         return float("nan")
-    score = np.where(lost > 0, 0.0, 1.0)  # of a target that is constant
-    np.divide(lost, squares, out=score, where=squares > 0)
-    return float(np.mean(np.where(squares > 0, 1.0 - score, score)))
+    constant = np.where(found.sums["squared"] > 0, 0.0, 1.0)
+    score = found.r2()
+    return float(np.mean(np.where(np.isnan(score), constant, score)))
 
 
 def all_targets(source):

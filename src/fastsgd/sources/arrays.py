@@ -217,13 +217,3 @@ def sizes(table, dtype, heads):
     call = max(buffer, most // buffer * buffer)
     read = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
     return block, buffer, call, read
-
-
-def loss_sums(table, plan, W, b):
-    """Sum of s loss and sum of s, of each head at the true weights W (n_features, S) and intercepts b (K): (2, K) float64."""
-    if table.scaling is not None:  # the rows are read as they are, the model goes to their units
-        table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
-    sums = np.zeros((2, len(b)))
-    for part, (rows, _, first, m, _), _ in table.chunks(W.dtype, len(b), False, 0, 0):
-        part.total(rows, first, m, part.target(), W, b, plan, sums)
-    return sums

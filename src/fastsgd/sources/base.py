@@ -169,17 +169,6 @@ class Source:
         raise NotImplementedError
 
 
-def joined(ys):
-    """The targets of several blocks. Whole numbers are not rounded where some blocks are signed and others are not."""
-    whole = [y for y in ys if y.dtype.kind in "iu" and len(y)]
-    if len({y.dtype.kind for y in whole}) == 2 and all(y.dtype.kind in "iu" for y in ys):
-        low, high = min(int(y.min()) for y in whole), max(int(y.max()) for y in whole)
-        if low < 0 and high >= 2**63:
-            raise ValueError(f"y holds both {low} and {high}, which no type of whole numbers does: make them words.")
-        ys = [y.astype(np.int64 if high < 2**63 else np.uint64) for y in ys]
-    return np.concatenate(ys)
-
-
 def _bytes(size):
     """A number of bytes, of one or of words."""
     words = re.fullmatch(r"\s*([0-9.]+)\s*([KMG]?I?B?)\s*", size.upper()) if isinstance(size, str) else None

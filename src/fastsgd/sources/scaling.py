@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources import _scale
+from fastsgd.sums import Moments, total
 
 BLOCK_BYTES, BLOCK_ROWS = 1 << 18, 64  # rows whose moments are taken at once: so many bytes, but not fewer rows
 
@@ -63,20 +64,11 @@ def moments(table, dtype):
     ValueError
         They overflow, or the values are below 1e-150.
     """
-    found = None
     with np.errstate(over="ignore", invalid="ignore"):
-        for one in table.tables():
-            s = _weights(one)
-            if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
-                some = np.flatnonzero(s)
-                one, s = replace(one, rows=some if one.rows is None else one.rows[some]), s[some]
-            if one.n_rows:
-                more = (_csr_moments if one.sparse else _dense_moments)(one, s, dtype)
-                found = more if found is None else _joined(*found, *more)
-        if found is None:
+        found = total(moments_of(one, dtype) for one in table.tables())
+        if not found.weight:
             return None
-        total, mean, squares = found
-        std = np.sqrt(np.maximum(0.0, squares / total))
+        mean, std = found.finish()
     if not (np.isfinite(mean).all() and np.isfinite(std).all()):
         worst = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))[:3].tolist()
         raise ValueError(
@@ -96,6 +88,17 @@ def moments(table, dtype):
         )
     std[std <= np.maximum(8 * number.eps * abs(mean), number.tiny)] = 1.0
     return mean, std
+
+
+def moments_of(table, dtype):
+    """The Moments of the columns of a table in memory."""
+    s = _weights(table)
+    if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
+        some = np.flatnonzero(s)
+        table, s = replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
+    if not table.n_rows:
+        return Moments(0.0, np.zeros(table.X.shape[1]), np.zeros(table.X.shape[1]))
+    return (_csr_moments if table.sparse else _dense_moments)(table, s, dtype)
 
 
 def _ends(table, columns):
@@ -125,35 +128,30 @@ def _parts(table, s, dtype):
         done += m
 
 
-def _joined(total, mean, squares, more, its_mean, its_squares):
-    """The moments of the rows of both (Chan, Golub and LeVeque 1983, eq. 2.1)."""
-    off, share = its_mean - mean, more / (total + more)
-    return total + more, mean + off * share, squares + its_squares + off * off * (total * share)
-
-
 def _dense_moments(table, s, dtype):
-    """(total weight, mean, sum of s (x - mean)^2)"""
+    """(weight weight, mean, sum of s (x - mean)^2)"""
     d = table.X.shape[1]
-    shift, total, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
+    shift, weight, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
     block = max(BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
     for part, given in _parts(table, s, dtype):
         if shift is None:  # any row; from here, a constant column is exactly 0
             shift = part.X[given[1] if given[0] is None else given[0][0]].astype(np.float64)
-        _scale.dense_moments(part.X, *given, block, shift, total, mean, squares)
-    return total, shift + mean, squares
+        _scale.dense_moments(part.X, *given, block, shift, weight, mean, squares)
+    return Moments(float(weight[0]), shift + mean, squares)
 
 
 def _csr_moments(table, s, dtype):
     """As of dense rows, in two passes; what is not stored has the deviation -mean."""
     d = table.X.shape[1]
-    total, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
+    weight, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
     for part, given in _parts(table, s, dtype):
-        _scale.csr_sums(*part.arrays(), *given, total, sums)
-    mean, absent = sums[:, 0] / total, np.maximum(0.0, total - sums[:, 1])
+        _scale.csr_sums(*part.arrays(), *given, weight, sums)
+    mean, absent = sums[:, 0] / weight, np.maximum(0.0, weight - sums[:, 1])
     for part, given in _parts(table, s, dtype):
         _scale.csr_squares(*part.arrays(), *given, mean, off)
-    error = (off[:, 1] - absent * mean) / total  # of the mean, by rounding
-    return total, mean + error, np.maximum(0.0, off[:, 0] + absent * mean**2 - total * error**2)
+    error = (off[:, 1] - absent * mean) / weight  # of the mean, by rounding
+    squares = np.maximum(0.0, off[:, 0] + absent * mean**2 - weight * error**2)
+    return Moments(float(weight[0]), mean + error, squares)
 
 
 # ---------------------------------------------------------------- a state in standard units

@@ -3,8 +3,9 @@
 import numpy as np
 import scipy.sparse as sp
 
-from fastsgd.sources.base import Rows, joined
+from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import csr
+from fastsgd.sums import joined
 
 # Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
 SHARE = 1 / 4
