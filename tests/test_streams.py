@@ -16,6 +16,7 @@ from support.streamed import (
     X,
     no_thread_is_left,  # noqa: F401 (a fixture)
     same,
+    stream_of,
 )
 
 from fastsgd import (
@@ -27,7 +28,7 @@ from fastsgd import (
 )
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.scaling import moments
-from fastsgd.sources.stream import Stream, whole
+from fastsgd.sources.stream import whole
 
 
 # ---------------------------------------------------------------- the same as arrays
@@ -99,14 +100,14 @@ def test_full_gradient_descent_is_that_of_arrays():
 def test_moments_of_a_stream_are_those_of_arrays(layout, weighted):
     L, s = LAYOUTS[layout] * 3.0, WEIGHT if weighted else None
     L = L + 1000 if layout == "dense" else L
-    stream = Stream(Blocks(L, None, s), 10, lambda rows: rows, lambda X, y, s: Table(X, s=s), 2000)
+    stream = stream_of(Blocks(L, None, s))
     for found, expected in zip(moments(stream, L.dtype), moments(Table(L, s=s), L.dtype), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_moments_read_a_source_once():
     source = Blocks(LAYOUTS["csr"], None)
-    moments(Stream(source, 10, lambda rows: rows, lambda X, y, s: Table(X), 2000), np.dtype("f8"))
+    moments(stream_of(source), np.dtype("f8"))
     assert source.read_blocks == list(range(source.n_blocks))
 
 

@@ -60,8 +60,18 @@ def numbered(n, rows=37, **given):
     return Blocks(np.arange(n, dtype=float)[:, None] + [[0.0] * 9 + [0.5]], rows=rows, **given)
 
 
+class Unlabelled:
+    """What a Stream asks of Targets, of rows whose y nobody looks at."""
+
+    def check(self, rows):
+        return rows
+
+    def table(self, X, y, s):
+        return Table(X, s=s)
+
+
 def stream_of(source):
-    return Stream(source, source.n_features, lambda rows: rows, lambda X, y, s: Table(X), source.n_rows or np.inf)
+    return Stream(source, source.n_features, Unlabelled(), source.n_rows or np.inf)
 
 
 def visited(source, seed=0, epoch=0, start=START, shuffle=True):

@@ -9,17 +9,16 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
-from fastsgd.estimators import streams
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.streams import by_blocks
-from fastsgd.estimators.validation import check_weight, check_X
+from fastsgd.estimators.targets import Targets
+from fastsgd.estimators.validation import check_X
 from fastsgd.estimators.whole import or_unchanged
-from fastsgd.sources.arrays import Table
-from fastsgd.sources.base import Source
 
 
-class SGDOneClassSVM(OutlierMixin, BaseSGD):
+class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     """Linear one-class SVM by stochastic gradient descent.
 
     Minimises ``mean_i max(0, 1 - (x_i.w + b)) + nu b + nu / 2 |w|_2^2``; the offset is 1 - b (Schoelkopf et al. 2001, in
@@ -181,21 +180,11 @@ class SGDOneClassSVM(OutlierMixin, BaseSGD):
         state = self._new_state(X, 1, coef, 1.0 if b is None else b) if first else None
         return self._train_once(self._table(X, y, s), state)
 
-    _needs_y = _needs_classes = False
-
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
-        if isinstance(X, Source):
-            return streams.take(self, X, None, sample_weight, reset=reset, names=names, once=once)
-        X = check_X(self, X, reset=reset)
-        return X, None, check_weight(sample_weight, X.shape[0])
+    def _targets(self):
+        return Targets()
 
     def _columns(self):
         return ()
-
-    def _table(self, X, y, s):
-        if isinstance(X, Source):
-            return streams.stream(self, X, y, self._table)
-        return Table(X, y=np.ones((X.shape[0], 1)), s=s)
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef[0], "offset_": 1 - intercept}

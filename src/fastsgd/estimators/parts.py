@@ -9,24 +9,19 @@ from sklearn.base import RegressorMixin
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators import streams
 from fastsgd.estimators.streams import by_blocks
+from fastsgd.estimators.targets import Classes, Numbers, is_soft
 from fastsgd.estimators.validation import (
-    check_dense,
-    check_distributions,
     check_labels,
     check_lengths,
-    check_targets,
     check_weight,
     check_X,
     distributions,
-    encode,
     unique_labels,
 )
-from fastsgd.sources.arrays import Table
 from fastsgd.sources.base import Source
 
 
@@ -54,15 +49,38 @@ class needs_probabilities:
         return MethodType(self.method, est)
 
 
-class ClassifierParts(LinearClassifierMixin):
+class Parts:
+    """Needs `_targets()`, how labels become targets, and `_columns()`, the shape of a row's y as far as it is known."""
+
+    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
+        """(X, y, weights), checked; of a source as `streams.take` says."""
+        if isinstance(X, Source):
+            return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
+        X = check_X(self, X, reset=reset, name=names[0])
+        y = self._targets().checked(y, names[1])
+        if y is not None:
+            check_lengths(X, y, names)
+        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
+        return X, y, check_weight(sample_weight, X.shape[0], weight)
+
+    def _table(self, X, y, s):
+        """The Table of what `_check_data` gives, or the Stream."""
+        return self._rows_of(X, y, s, self._targets())
+
+    def _rows_of(self, X, y, s, targets):
+        return streams.stream(self, X, y, targets) if isinstance(X, Source) else targets.table(X, y, s)
+
+
+class ClassifierParts(Parts, LinearClassifierMixin):
     """Needs `classes_`, `_class_weight`, `multi_class`, `_loss()`, and `_heads_loss()`, which may couple the classes."""
 
-    _needs_y = _needs_classes = True
+    def _targets(self):
+        return Classes(self._loss(), self.multi_class == "multinomial")
 
     def _learn_classes(self, y):
         """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
         soft = self._soft(y)
-        if isinstance(y, streams.Targets):
+        if isinstance(y, streams.Surveyed):
             classes = y.classes
         else:
             several = y.shape[1] if y.ndim == 2 else 2
@@ -99,7 +117,7 @@ class ClassifierParts(LinearClassifierMixin):
         """class_weight for each class, or None where all are 1."""
         if self.class_weight is None:
             return None
-        counted = isinstance(y, streams.Targets)
+        counted = isinstance(y, streams.Surveyed)
         if (soft or counted) and self.class_weight == "balanced":
             mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
@@ -121,70 +139,21 @@ class ClassifierParts(LinearClassifierMixin):
         """The shape of a row's y in partial_fit, as far as it is known."""
         return ()
 
-    def _check_y(self, y, name="y"):
-        check_dense(y, name)
-        shape = np.asarray(y).shape if self.multi_class == "multinomial" else ()
-        y = (check_distributions if len(shape) == 2 and shape[1] > 1 else check_labels)(y, name)
-        if y.dtype.kind not in "biu" and len(y) and not self._soft(y):
-            check_classification_targets(y)
-        return y
-
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
-        if isinstance(X, Source):
-            return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
-        X = check_X(self, X, reset=reset, name=names[0])
-        if y is None:
-            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        y = self._check_y(y, names[1])
-        check_lengths(X, y, names)
-        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
-        return X, y, check_weight(sample_weight, X.shape[0], weight)
-
     def _soft(self, y):
         """Whether y holds probabilities and not labels."""
-        if isinstance(y, streams.Targets):
-            return y.soft
-        if y.ndim == 2:
-            return True
-        if self._loss().name != "log_loss" or y.dtype.kind != "f":
-            return False
-        return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
+        return y.soft if isinstance(y, streams.Surveyed) else is_soft(y, self._loss())
 
     def _table(self, X, y, s, soft, name="y"):
-        """Targets for the kernel: numbers for one head, class codes for several."""
-        if isinstance(X, Source):
-
-            def make(X, y, s):
-                return self._table(X, y, s, self._soft(y) if soft is None else soft, name)
-
-            return streams.stream(self, X, y, make)
-        weight = self._class_weight
-        if soft:
-            y = distributions(y)
-            if y.shape[1] != len(self.classes_):
-                raise ValueError(f"{name} has probabilities of {y.shape[1]} classes, there are {len(self.classes_)}.")
-            if y.min() < 0:
-                raise ValueError(f"{name} must hold probabilities of class 1, as y does, found {y[:, 1].min():g}.")
-            if weight is not None:
-                pull = y @ weight
-                y = np.divide(y * weight, pull[:, None], out=y.copy(), where=pull[:, None] > 0)
-                s = pull if s is None else pull * s
-            return Table(X, y=np.ascontiguousarray(y[:, 1:] if y.shape[1] == 2 else y, np.float64), s=s)
-        loss = self._heads_loss()
-        table = Table(X, negative=loss.negative, s=s)
-        if len(self.classes_) == 2:
-            # the class of the one head is 0
-            table.code = (y != self.classes_[1]).astype(np.int32)
-            if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes_[0]):
-                encode(y, self.classes_, name)
-        else:
-            table.code = encode(y, self.classes_, name)
-        if weight is not None and loss.coupled:
-            table.s = weight[table.code] * (1.0 if s is None else s)
-        elif weight is not None:
-            pos, neg = (weight[1:], weight[:1]) if len(weight) == 2 else (weight, np.ones(len(weight)))
-            table.s_pos, table.s_neg = (np.ascontiguousarray(w, np.float64) for w in (pos, neg))
-        return table
+        targets = Classes(
+            self._loss(),
+            self.multi_class == "multinomial",
+            self.classes_,
+            self._class_weight,
+            self._heads_loss(),
+            soft,
+            name,
+        )
+        return self._rows_of(X, y, s, targets)
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef, "intercept_": intercept}
@@ -255,33 +224,19 @@ class ClassifierParts(LinearClassifierMixin):
         return log_softmax(z if self._heads_loss().coupled else log_expit(z), axis=1)
 
 
-class RegressorParts(RegressorMixin):
+class RegressorParts(Parts, RegressorMixin):
     """Needs `_loss()` and `_y_ndim`."""
 
-    _needs_y, _needs_classes = True, False
+    def _targets(self):
+        return Numbers(self._loss())
 
     def _columns(self):
         """The shape of a row's y in `fit`."""
         return () if self._y_ndim == 1 else (len(self.coef_),)
 
-    def _check_y(self, y, name="y"):
-        return check_targets(y, self._loss(), name)
-
-    def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
-        if isinstance(X, Source):
-            return streams.take(self, X, y, sample_weight, reset=reset, names=names, once=once)
-        X = check_X(self, X, reset=reset, name=names[0])
-        if y is None:
-            raise ValueError(f"requires y to be passed, but the target {names[1]} is None")
-        y = self._check_y(y, names[1])
-        check_lengths(X, y, names)
-        weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
-        return X, y, check_weight(sample_weight, X.shape[0], weight)
-
     def _table(self, X, y, s):
-        if isinstance(X, Source):
-            return streams.stream(self, X, y, self._table)
-        return Table(X, y=np.ascontiguousarray(y.reshape(len(y), -1)), s=s)
+        columns = y.shape[1:] if isinstance(X, Source) else None
+        return self._rows_of(X, y, s, Numbers(self._loss(), columns))
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}

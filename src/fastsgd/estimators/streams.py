@@ -1,22 +1,21 @@
 """A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
 
 import warnings
-from functools import partial, wraps
+from functools import wraps
 
 import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.progress import CALLER
-from fastsgd.estimators.validation import check_weight, distributions
-from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches, sound_labels
+from fastsgd.sources.base import Source
+from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, whole
 from fastsgd.sums import Labels, Scores, joined, total
 
 
-class Targets:
+class Surveyed:
     """What stands for y where it is not in memory.
 
     Attributes
@@ -45,7 +44,7 @@ class Targets:
 
 
 def take(est, source, y, sample_weight, *, reset, names, once):
-    """(X, y, weights) as `_check_data` returns them: arrays where a buffer holds all rows, else (source, Targets, None).
+    """(X, y, weights) as `_check_data` returns them: arrays where a buffer holds all rows, else (source, Surveyed, None).
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     found = None
     if reset and not source.n_features:
         found = survey(est, source, once)
-    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_, partial(_look, est))
+    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_, est._targets().seen)
     if rows is not None:
         source.warn_late()
         return _arrays(est, source, rows, reset, names)
@@ -82,7 +81,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
         found = found or survey(est, source, once)
         learn_features(est, source, source.n_features)
     else:
-        found = Targets(source.n_rows, est._columns() if once else _columns(est, source))
+        found = Surveyed(source.n_rows, est._columns() if once else _columns(est, source))
     if name == "X" and source.n_blocks is None and est.shuffle and not once:
         warnings.warn(
             "the rows of this source come in an order of its own, and are shuffled only within a buffer of "
@@ -108,24 +107,13 @@ def check_own(y, sample_weight, names=("X", "y")):
 
 def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
-    if rows.y is None and est._needs_y:
+    if rows.y is None and est._targets().needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
     X = rows.X if reset else Checked(*rows)  # whose names have been compared
     found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:
         learn_features(est, source, rows.X.shape[1])
     return found
-
-
-def _look(est, rows):
-    """The Rows of a block, whose X has been checked, and now what else is used."""
-    sound_labels(rows.y if est._needs_y else None, rows.weight)
-    return rows._replace(y=_flat(rows.y))
-
-
-def _flat(y):
-    """Targets of a single column as those of one dimension."""
-    return y[:, 0] if y is not None and y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def learn_features(est, source, n_features):
@@ -139,29 +127,26 @@ def learn_features(est, source, n_features):
 
 
 def survey(est, source, once):
-    """The Targets of a source, and its n_features: from a pass over its y and weights, unless all is known without."""
-    classes = est._needs_classes and not once
-    if not est._needs_y or not (classes or not source.n_features or (source.n_rows is None and not once)):
+    """The Surveyed of a source, and its n_features: from a pass over its y and weights, unless all is known without."""
+    targets = est._targets()
+    classes = targets.needs_classes and not once
+    if not targets.needs_y or not (classes or not source.n_features or (source.n_rows is None and not once)):
         if not source.n_features or (source.n_rows is None and not once):
             source.survey()
-        return Targets(source.n_rows, _columns(est, source) if est._needs_y and not est._needs_classes else ())
-    seen, shape = Labels(), ()
-    for number, (y, weight) in enumerate(source.targets()):
-        with naming(source, number):
-            if y is None:
-                raise ValueError("it has no y, which is needed here.")
-            sound_labels(y, weight)
-            y, weight = est._check_y(_flat(y)), check_weight(weight, len(y), "weight")
-        shape = y.shape[1:]
-        seen += _tally(est, y, weight, classes, seen.soft)
+        return Surveyed(source.n_rows, _columns(est, source) if targets.needs_y and not targets.needs_classes else ())
+    seen, shape, number = Labels(), (), 0
+    for number, (y, weight) in enumerate(source.targets(), 1):
+        with naming(source, number - 1):
+            more, shape = targets.count(y, weight, seen.soft)
+            seen += more
     if not seen.n_rows:
         raise ValueError("the source has no rows.")
     if not seen.weighed:
         raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-    source.n_rows, source.n_counted = seen.n_rows, number + 1
+    source.n_rows, source.n_counted = seen.n_rows, number
     if not source.n_features:
         source.survey()
-    found = Targets(seen.n_rows, shape)
+    found = Surveyed(seen.n_rows, shape)
     if classes:
         found.soft, found.classes, found.counts = seen.soft, *seen.finish()
     return found
@@ -177,28 +162,9 @@ def _columns(est, source):
     return y.shape[1:]
 
 
-def _tally(est, y, weight, counts, soft):
-    """The Labels of a block; `soft` is whether one before held probabilities."""
-    if not counts or not len(y):
-        return Labels.of(y, weight)
-    if not (soft or est._soft(y)):
-        return Labels.of(y, weight, soft=False)
-    y = distributions(y)
-    if y.min() < 0:
-        raise ValueError(f"y holds probabilities of class 1, and not everywhere: found {y[:, 1].min():g}.")
-    return Labels.of(y, weight, soft=True)
-
-
-def stream(est, source, targets, make):
-    """The Stream of an estimator over a source; make(X, y, weight) is the Table of a buffer."""
-
-    def check(rows):
-        rows = _look(est, rows)
-        if est._needs_y and not est._needs_classes and rows.y is not None and rows.y.shape[1:] != targets.shape[1:]:
-            raise ValueError(f"y has rows of shape {rows.y.shape[1:]}, expected {targets.shape[1:]}.")
-        return Rows(*est._check_data(rows, rows.y, rows.weight))
-
-    return Stream(source, est.n_features_in_, check, make, targets.n_rows, tells=True)
+def stream(est, source, surveyed, targets):
+    """The Stream of an estimator over a source."""
+    return Stream(source, est.n_features_in_, targets, surveyed.n_rows, tells=True)
 
 
 # ---------------------------------------------------------------- prediction

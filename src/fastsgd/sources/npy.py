@@ -18,6 +18,10 @@ class Npy(Source):
                 raise ValueError(
                     f"{name}_path names {len(self._paths[name])} files, X_path {len(self._paths['X'])}: one for each."
                 )
+        self._map()
+
+    def _map(self):
+        """Map the files, and see what is in them."""
         self._X = [_mapped(path, "X_path", (2,)) for path in self._paths["X"]]
         self._y = [_mapped(path, "y_path", (1, 2)) for path in self._paths["y"]] or [None] * len(self._X)
         self._weight = [_mapped(path, "weight_path", (1,)) for path in self._paths["weight"]] or [None] * len(self._X)
@@ -30,6 +34,18 @@ class Npy(Source):
         X = self._X[0]
         if len(self._X) == 1 and X.dtype == self.dtype and X.flags.c_contiguous and X.flags.aligned:
             self.mapped = Rows(X, self._y[0], self._weight[0])
+
+    def __copy__(self):
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __getstate__(self):  # paths and not what is in the files
+        return {name: value for name, value in vars(self).items() if name not in ("_X", "_y", "_weight", "mapped")}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._map()
 
     def _check(self):
         for k, X in enumerate(self._X):

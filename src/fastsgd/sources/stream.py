@@ -47,10 +47,8 @@ class Stream:
     source : Source
     n_features : int
         Blocks of CSR may be narrower.
-    check : callable
-        check(rows) -> Rows, of the Rows of a block; raises ValueError.
-    make : callable
-        make(X, y, weight) -> Table, of the rows of a buffer.
+    targets : object of two methods
+        check(rows) -> Rows, of the Rows of a block, raises ValueError; table(X, y, weight) -> Table, of the Rows of a buffer.
     n_rows : int or inf
         inf where it is not known.
     scaling : Scaling or None
@@ -60,8 +58,7 @@ class Stream:
 
     source: object
     n_features: int
-    check: object
-    make: object
+    targets: object
     n_rows: float = np.inf
     scaling: object = None
     mapped: Table | None = None  # all rows, where they lie in memory that is mapped
@@ -73,6 +70,10 @@ class Stream:
     @property
     def sparse(self):
         return self.source.sparse
+
+    def __getstate__(self):
+        """What a process elsewhere needs; memory for buffers is its own, and files it maps itself."""
+        return vars(self) | {"mapped": None, "spaces": None}
 
     def describe(self):
         """What the rows and their order depend on, as `Source.describe`."""
@@ -130,7 +131,9 @@ class Stream:
         end, room = _known_end(source, rows_before, before)
         space = next(turns)
         space.clear()
-        read = blocks(source, self.n_features, self.check, order, first, lambda n: space.room(n, self.n_features))
+        read = blocks(
+            source, self.n_features, self.targets.check, order, first, lambda n: space.room(n, self.n_features)
+        )
         for at in count(first):
             if space.n and at == end:
                 yield self._buffer(space, before, at, room)
@@ -158,7 +161,7 @@ class Stream:
             raise ValueError("the source has no rows; each of its passes must begin anew.")
 
     def _buffer(self, space, first, after, room=0):
-        table = self.make(*space.rows(self.n_features, after))
+        table = self.targets.table(*space.rows(self.n_features, after))
         table.scaling = self.scaling
         return Buffer(table, first, after, room, space.used)
 
@@ -166,7 +169,7 @@ class Stream:
         """Rows that lie in mapped memory: where they lie, and so without a copy or a thread."""
         source = self.source
         if self.mapped is None:
-            self.mapped = self.make(*in_place(source, self.n_features, self.check))
+            self.mapped = self.targets.table(*in_place(source, self.n_features, self.targets.check))
         if order is None:
             yield Buffer(replace(self.mapped, scaling=self.scaling), 0, None)
             return
