@@ -100,3 +100,18 @@ def test_batches_may_be_a_list_or_come_in_another_order_each_time():
         source = sources.from_batches(make)
         assert SGDClassifier(random_state=0).fit(source).score(X, Y) > 0.9
         assert LinearClassifier(random_state=0).fit(source).score(source) > 0.9
+
+
+def test_batches_without_names_on_a_model_with_names_are_warned_of_as_arrays_are():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
+    est = SGDClassifier(max_iter=1, tol=None, random_state=0).fit(frame, Y)
+    named, bare = sources.from_batches(lambda: iter([(frame, Y)])), sources.from_batches(lambda: iter([(X, Y)]))
+    assert est.score(named) == est.score(frame, Y)
+    for call in (est.predict, est.score, est.partial_fit, lambda source: list(sources.predict_batches(est, source))):
+        with pytest.warns(UserWarning, match="X does not have valid feature names.* in their order, c0, c1") as caught:
+            call(bare)
+        assert caught[0].filename == __file__
+    turned = sources.from_batches(lambda: iter([(frame[frame.columns[::-1]], Y)]))
+    with pytest.raises(ValueError, match="other features than those of fit"):
+        est.predict(turned)

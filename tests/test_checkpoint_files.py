@@ -216,6 +216,7 @@ def test_any_call_may_fail(code, lasting, tmp_path, monkeypatch):
             Failing(patch, at, code, lasting)
             assert fit(path).coef_.tobytes() == RIGHT
         assert len(said) == 1 and os.strerror(code) in str(said[0].message)
+        assert said[0].filename == __file__  # the line that called fit
         assert set(os.listdir(folder)) <= {"run", "run.previous"}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

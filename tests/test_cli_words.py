@@ -129,14 +129,6 @@ def test_a_pattern_that_no_file_matches_is_named(here, capsys):
     assert words.startswith("error: there are no files .csv or ") and words.endswith(" in 'nope*.csv'.")
 
 
-@pytest.mark.skipif(
-    not hasattr(__import__("os"), "geteuid") or __import__("os").geteuid() == 0, reason="root reads all"
-)
-def test_a_file_that_may_not_be_read_is_named_in_words(here, capsys):
-    (here / "d.csv").chmod(0)
-    assert said(capsys, "train", "d.csv", "--target", "y")[1] == "error: d.csv: Permission denied."
-
-
 def test_dates_are_no_targets_or_weights_and_it_is_said_of_which_column(here, capsys):
     for data, kind in (("d.parquet", "timestamp"), ("d.csv", "date32")):
         _, words = said(capsys, "train", data, "--columns", "a", "--target", "day")

@@ -234,7 +234,7 @@ def test_buffers_of_few_blocks_are_said_once_a_fit():
     for fit in (clf.fit, lambda source: clone(clf).partial_fit(source, classes=np.unique(LABELS))):
         with pytest.warns(UserWarning, match=words) as caught:
             fit(Blocks(X, LABELS))
-        assert len(caught) == 1
+        assert len(caught) == 1 and caught[0].filename == __file__
     clf.fit(Blocks(X, LABELS, rows=5))  # holds more
     clone(clf).set_params(shuffle=False).fit(Blocks(X, LABELS))
     clf.fit(Blocks(X, LABELS).buffered("1MB"))  # holds them all
@@ -244,8 +244,23 @@ def test_a_block_larger_than_the_buffer_is_read_and_its_size_is_said():
     source = Blocks(X, LABELS, rows=1500)
     with pytest.warns(UserWarning, match=r"a block of the source takes 0\.1.* MB") as caught:
         fitted = SGDClassifier(**STEADY).fit(source)
-    assert len(caught) == 1
+    assert len(caught) == 1 and caught[0].filename == __file__
     same(fitted, SGDClassifier(**STEADY).fit(X, LABELS))
+
+
+def test_a_large_block_and_a_buffer_of_few_blocks_are_both_said():
+    """Dense blocks of known size, the last of them larger than a buffer."""
+
+    class Uneven(Blocks):
+        ends = [0, 100, 200, 300, 400, 500, 600, 700, 800, 1900, 2000]
+
+        def read(self, block):
+            part = slice(self.ends[block], self.ends[block + 1])
+            return Rows(*(a if a is None else a[part] for a in self.parts))
+
+    with pytest.warns(UserWarning) as caught:
+        SGDClassifier(**STEADY).set_params(shuffle=True).fit(Uneven(X, LABELS, rows=200))
+    assert sorted(str(w.message).split()[0] for w in caught) == ["a", "with"]
 
 
 def test_no_more_than_max_memory_is_held(monkeypatch):

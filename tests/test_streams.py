@@ -232,6 +232,7 @@ def test_predict_batches_gives_one_array_a_block():
     np.testing.assert_allclose(np.concatenate(parts), clf.decision_function(X))
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_other_features_than_those_of_fit():
     source = Blocks(X, LABELS)
     source.feature_names = [f"f{j}" for j in range(10)]

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import warnings
 from contextlib import contextmanager
 from numbers import Integral
 from os import PathLike
@@ -17,6 +16,7 @@ from fastsgd.sources import _check
 from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
+from fastsgd.sources.telling import tell
 
 _generators = threading.local()
 
@@ -232,11 +232,10 @@ def check_targets(y, loss, name="y"):
         with np.errstate(invalid="ignore"), numbers(name):  # its sum of inf and -inf
             y = check_array(y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name=name)
     if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
+        tell(
             f"A column-vector {name} was passed when a 1d array was expected. Please change the shape of {name} to "
             "(n_samples, ), for example using ravel().",
             DataConversionWarning,
-            stacklevel=2,
         )
         y = y.ravel()
     if y.ndim == 0 or y.ndim > 2:

@@ -9,7 +9,6 @@ import os
 import platform
 import signal
 import threading
-import warnings
 import zlib
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -24,6 +23,7 @@ from fastsgd.persist.data import describe
 from fastsgd.persist.rules import Parts
 from fastsgd.persist.runs import RUN, check
 from fastsgd.persist.values import Code, brief, expect, pack, pack_or_name, unpack
+from fastsgd.sources.telling import tell
 from fastsgd.stopping import STOPPING
 
 FORMAT = "fastsgd checkpoint"
@@ -131,7 +131,7 @@ class Saved:
             else:
                 if problems:
                     where = f"of epoch {len(saved.run.epochs) + 1}, after {saved.run.done} of its rows"
-                    warnings.warn(f"{problems[0]} The fit goes on from {candidate}, {where}.", stacklevel=2)
+                    tell(f"{problems[0]} The fit goes on from {candidate}, {where}.")
                 return saved
         if found:
             raise ValueError(" ".join(problems))
@@ -328,10 +328,9 @@ class Writer:
             cause = getattr(error, "errno", None) or str(error)
             if cause not in self.warned:
                 self.warned.add(cause)
-                warnings.warn(
+                tell(
                     f"The checkpoint {self.path} was not written: {error} The fit goes on, and the file is as it was.",
                     RuntimeWarning,
-                    stacklevel=2,
                 )
         self.start(rows)
 

@@ -2,6 +2,8 @@
 
 import difflib
 
+from fastsgd.sources.telling import tell
+
 OFFERED = 3  # of the names that are nearest to one that is not there
 LISTED = 10  # names of a longer list
 
@@ -21,7 +23,12 @@ def as_in_fit(estimator, source):
         if "columns" in reading and "columns" in source.reading and found != wide:
             raise ValueError(f"the source has {found} features where the data of fit had {wide}: its columns differ.")
     names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
-    if names is not None and own is not None and list(names) != list(own):
+    if names is None and own is not None:  # scikit-learn's words for arrays
+        tell(
+            f"X does not have valid feature names, but {type(estimator).__name__} was fitted with feature names: the features of "
+            f"this source must be in their order, {', '.join(map(str, own[:LISTED]))}{', ...' if len(own) > LISTED else ''}."
+        )
+    elif own is not None and list(names) != list(own):
         raise ValueError(f"the source has other features than those of fit: {difference(names, own)}.")
     return source
 
