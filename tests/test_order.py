@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sizes import sizes
 
-from fastsgd.sources import _order
+from fastsgd import SGDClassifier
+from fastsgd.sources import _order, arrays
 from fastsgd.sources.arrays import START, Table
 
 KNOWN = [  # Random123's known answers
@@ -23,17 +24,16 @@ def test_philox_gives_the_known_answers(counter, key, answer):
     assert _order.philox_words(*words[:2]) == words[2]
 
 
-def visited(table, seed=0, epoch=0, shuffle=True, start=START):
+def visited(table, seed=0, epoch=0, shuffle=True, start=START, heads=1):
     """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
     rows = []
     for part, (listed, visit, first, m, buffer), _ in table.chunks(
-        np.dtype(np.float64), 1, shuffle, seed, epoch, start
+        np.dtype(np.float64), heads, shuffle, seed, epoch, start
     ):
         listed = np.arange(first, first + m) if listed is None else listed
         place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
         first_column = part.X[:, [0]].toarray() if part.sparse else part.X
         rows.append(np.asarray(first_column)[listed[place], 0])
-        assert len(listed) == m
     return np.concatenate(rows).astype(int)
 
 
@@ -85,6 +85,24 @@ def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, set_sizes):
     assert done == len(whole)
 
 
+@pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_order_does_not_depend_on_the_number_of_heads(layout, shuffle, set_sizes):
+    """Each of many models is what it would be if it were trained alone; only the calls are shorter."""
+    set_sizes(call_work=15_000, read_bytes=20_000)
+    table = Table(numbered(1200, 3, layout))
+    alone, calls = visited(table, 1, 2, shuffle), []
+    for heads in (7, 100, 3000, 20_000):
+        np.testing.assert_array_equal(visited(table, 1, 2, shuffle, heads=heads), alone)
+        calls.append([order.n for _, order, _ in table.chunks(np.dtype("f8"), heads, shuffle, 1, 2)])
+        done = 0
+        for _, order, then in table.chunks(np.dtype("f8"), heads, shuffle, 1, 2):
+            done += order.n
+            if then is not None and done % 7 == 0 and done % 11 < 2 and len(calls[-1]) < 500:
+                np.testing.assert_array_equal(visited(table, 1, 2, shuffle, then, heads), alone[done:])
+    assert max(calls[-1]) == 1 and max(calls[1]) <= max(calls[0])
+
+
 def test_seeds_and_epochs_have_orders_of_their_own():
     table = Table(numbered(500, 3, "dense"))
     orders = {tuple(visited(table, seed, epoch)) for seed in range(4) for epoch in range(4)}
@@ -112,6 +130,40 @@ def test_the_order_of_an_epoch_mixes_rows_from_afar():
     for lo in range(0, 100_000, 10_000):
         assert abs(order[lo : lo + 1000].mean() - 50_000) < 20_000
         assert order[lo : lo + 1000].std() > 15_000
+
+
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(1, 2000), m=st.integers(1, 100), seed=st.integers(0, 2**31 - 1))
+def test_each_buffer_takes_its_blocks_from_all_over_the_data(n, m, seed):
+    order = _order.strata(n, m, seed, 0)
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    for first in range(0, n - m + 1, m):
+        np.testing.assert_array_equal(((order[first : first + m] + 1) * m - 1) // n, np.arange(m))
+    size = arrays.buffer_blocks(n, m)
+    assert size <= m and (size == m or n % size == 0 or 2 * (n % size) >= size)
+
+
+def test_strata_are_drawn_from_without_preference():
+    """Of 5 rounds, each block of a stratum is in each as often as in another."""
+    counts = np.zeros((40, 5))
+    for epoch in range(2000):
+        counts[_order.strata(40, 8, 3, epoch), np.arange(40) // 8] += 1
+    assert ((counts - 400) ** 2 / 400).sum() < 160 + 5 * np.sqrt(2 * 160)
+
+
+def test_rows_sorted_by_class_train_as_well_as_under_a_full_permutation():
+    """Over many seeds, as the last of five epochs' iterates differ by some hundredths from seed to seed."""
+    rng = np.random.default_rng(0)
+    y = np.sort(rng.integers(0, 10, 15_000))
+    X = rng.standard_normal((10, 16))[y] + 1.5 * rng.standard_normal((15_000, 16))
+    shares = {}
+    for sort in (True, False):
+        for seed in range(10):
+            order = slice(None) if sort else np.random.default_rng(seed).permutation(len(y))
+            est = SGDClassifier("log_loss", max_iter=2, tol=None, random_state=seed).fit(X[order], y[order])
+            shares.setdefault(sort, []).append(est.score(X, y))
+    noise = np.std(shares[False]) / np.sqrt(10)
+    assert np.mean(shares[True]) > np.mean(shares[False]) - 4 * noise
 
 
 def test_each_buffer_of_each_epoch_has_an_order_of_its_own(set_sizes):

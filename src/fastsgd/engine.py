@@ -146,7 +146,7 @@ def one_pass(run, plan, table, shuffle):
             fault = part.sweep(*given) if plan.plain else part.batches(*given, run.gathered, False, then is None)
         if fault:
             raise Diverged(state.epoch)
-        run.start, run.done, run.whole = then, run.done + order[3], True
+        run.start, run.done, run.whole = then, run.done + order.n, True
         yield
 
 

@@ -34,9 +34,8 @@ def heads(plan, b):
 
 def zero_objective(part, order, plan, state):
     """The objective of zero weights, estimated by some of the rows of a kernel call; inf where they have no weight."""
-    rows, _, first, n, _ = order
-    places = np.arange(0, n, max(1, n // ZERO_ROWS))
-    sample = part.without_features(first + places if rows is None else rows[places])
+    places = np.arange(0, order.n, max(1, order.n // ZERO_ROWS))
+    sample = part.without_features(order.first + places if order.rows is None else order.rows[places])
     S, K = state.W.shape[1], len(state.b)
     return np.inf if sample.empty else loss_of(sample, plan, np.zeros((0, S)), np.zeros(K))
 

@@ -38,8 +38,8 @@ class LossSums:
         if table.scaling is not None:  # the rows are read as they are, and the model goes to their units
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
         values = np.zeros((2, len(b)))
-        for part, (rows, _, first, m, _), _ in table.chunks(W.dtype, len(b), False, 0, 0):
-            part.total(rows, first, m, part.target(), W, b, plan, values)
+        for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
+            part.total(order, part.target(), W, b, plan, values)
         return cls(values)
 
     def __add__(self, other):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastsgd import engine, objective
+from fastsgd.sources.arrays import Order
 from fastsgd.state import State
 
 # A training diverged if its objective ends above that of the start by more than this share of it: of steps along single rows or
@@ -85,7 +86,7 @@ def _curvature(plan, table, state, share):
     dtype, loss = state.W.dtype, plan.loss
     n, d = table.n_rows, max(1.0, table.row_values)
     every = np.arange(n) if table.rows is None else table.rows
-    zero = objective.zero_objective(table, (every, None, 0, n, 0), plan, state)
+    zero = objective.zero_objective(table, Order(every, None, 0, n, n), plan, state)
     # a loss that is not smooth gets the curvature with which a step moves the objective by a tenth of it
     bend = loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
     weights = max(1.0, *(float(a.max()) for a in (table.s_pos, table.s_neg, table.s) if a is not None), 1.0)

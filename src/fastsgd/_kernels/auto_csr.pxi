@@ -217,9 +217,9 @@ cdef int run_auto(Layout* L, const floating* values, const index* indices, const
 # ---------------------------------------------------------------- from Python
 cdef int auto_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
                    target, state, Plan plan, double[:, ::1] sums) except -1:
-    cdef const int64_t[::1] rows = order[0]
-    cdef const int32_t[::1] visit = order[1]
-    cdef Py_ssize_t buffer_rows = order[4], K = state.b.shape[0], i, r, longest = 0
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0], i, r, longest = 0
     cdef bint sparse = state.auto.sparse
     cdef floating[:, ::1] W = state.auto.records if sparse else state.W, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
@@ -236,7 +236,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
-    O.first, O.n, O.ahead = order[2], order[3], 0
+    O.first, O.n, O.ahead = order.first, order.n, 0
     if Layout is Csr:
         for i in range(O.n):
             r = O.rows[i] if O.rows is not NULL else O.first + i

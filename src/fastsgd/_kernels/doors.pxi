@@ -5,7 +5,7 @@ cdef inline bint padded(Py_ssize_t S, Py_ssize_t K) noexcept nogil:
 
 cdef inline Targets targets(target, Py_ssize_t K):
     """The targets as pointers; the caller holds the arrays."""
-    y, code, negative, s, s_pos, s_neg = target
+    y, code, negative, s, s_pos, s_neg = target.y, target.code, target.negative, target.s, target.s_pos, target.s_neg
     cdef const double[:, ::1] ys = y
     cdef const int32_t[::1] codes = code
     cdef const double[::1] ss = s, pos = s_pos, neg = s_neg
@@ -35,9 +35,9 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
 
 cdef int sweep_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                     order, target, state, Plan plan, double[:, ::1] sums) except -1:
-    cdef const int64_t[::1] rows = order[0]
-    cdef const int32_t[::1] visit = order[1]
-    cdef Py_ssize_t buffer_rows = order[4], K = state.b.shape[0]
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0]
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A, last = state.last
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef Scalars[::1] at = state.at
@@ -49,7 +49,7 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
         raise ValueError(f"the state is of {W.shape[0]} features and {b_avg.shape[0]} heads, X of {d} features, b of {K} heads")
     O.rows = &rows[0] if rows is not None else NULL
     O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.n, O.ahead = order[2], order[3], 0
+    O.first, O.n, O.ahead = order.first, order.n, 0
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
     cdef floating* z = <floating*> calloc(M.S, sizeof(floating))
@@ -84,15 +84,15 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
                     target, state, Plan plan, double[:, ::1] sums, gathered, bint gather, bint last) except -1:
     cdef One one
     cdef Many many
-    cdef const int64_t[::1] rows = order[0]
-    cdef const int32_t[::1] visit = order[1]
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
     cdef floating[:, ::1] W = state.W, m = state.m, v = state.v, A = state.A, G = gathered.G
     cdef double[:, ::1] carry = gathered.carry
     cdef double[::1] b = state.b, b_avg = state.b_avg, mb = state.mb, vb = state.vb, gb = gathered.gb
     cdef int64_t[::1] count = gathered.count, met = gathered.met
     cdef char[::1] is_met = gathered.is_met
     cdef Scalars[::1] at = state.at
-    cdef Py_ssize_t K = b.shape[0], S = W.shape[1], buffer_rows = order[4], left, i, r, longest = 0, steps
+    cdef Py_ssize_t K = b.shape[0], S = W.shape[1], buffer_rows = order.buffer_rows, left, i, r, longest = 0, steps
     cdef Targets T = targets(target, K)
     cdef Rule R = plan.rule
     cdef Moving M
@@ -110,7 +110,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
         raise ValueError(f"what was gathered is of {is_met.shape[0]} features, X has {d}")
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
-    O.first, O.n, O.ahead = order[2], order[3], 0
+    O.first, O.n, O.ahead = order.first, order.n, 0
     B.size = INT64_MAX if gather or plan.batch_size > O.n + count[0] else <Py_ssize_t> plan.batch_size
     B.tile = max(1, min(min(64, B.size), 4096 // K))
     B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
@@ -179,22 +179,21 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     return fault
 
 
-cdef int total_rows(Layout* L, const floating* values, const index* indices, const index* indptr, rows, Py_ssize_t first,
-                    Py_ssize_t n, target, const floating[:, ::1] W, const double[::1] b, Plan plan,
-                    double[:, ::1] sums) except -1:
+cdef int total_rows(Layout* L, const floating* values, const index* indices, const index* indptr, order, target,
+                    const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums) except -1:
     cdef One one
     cdef Many many
-    cdef const int64_t[::1] listed = rows
+    cdef const int64_t[::1] listed = order.rows
     cdef Py_ssize_t d = W.shape[0], K = b.shape[0]
     cdef Targets T = targets(target, K)
     cdef const floating* w = &W[0, 0] if d else NULL
     cdef Moving M
     cdef Order O
     O.rows = &listed[0] if listed is not None and listed.shape[0] else NULL
-    O.visit, O.first, O.n, O.ahead = NULL, first, n, 0
+    O.visit, O.first, O.n, O.ahead = NULL, order.first, order.n, 0
     if not padded(W.shape[1], K) or sums.shape[0] != 2 or sums.shape[1] != K:
         raise ValueError(f"{W.shape[1]} columns of weights and sums of shape {(sums.shape[0], sums.shape[1])} for {K} heads")
-    cdef Py_ssize_t tile = max(1, min(n, TOGETHER // K))
+    cdef Py_ssize_t tile = max(1, min(O.n, TOGETHER // K))
     work, near_work = np.empty(5 * tile * K), np.empty(W.shape[1], np.asarray(W).dtype)
     cdef double[::1] ws = work
     cdef floating[::1] zs = near_work
@@ -214,11 +213,8 @@ def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, doubl
     Parameters
     ----------
     X : (n_rows, n_features) of the state's dtype
-    order : (rows, visit, first, n, buffer_rows)
-        Rows in the order of the blocks, int64 (None: first, first + 1, ...), and the order of visits within each buffer
-        of them, int32 (None: as they stand).
-    target : (y, code, negative, s, s_pos, s_neg)
-        As `Targets`.
+    order : Order
+    target : Target
     state : State
         Changed in place.
     plan : Plan
@@ -277,23 +273,23 @@ def batch_csr(const floating[::1] data, const index[::1] indices, const index[::
     return batch_rows(&L, values, ix, ends, d, order, target, state, plan, sums, gathered, gather, last)
 
 
-def total_dense(const floating[:, ::1] X, rows, Py_ssize_t first, Py_ssize_t n, target, const floating[:, ::1] W,
-                const double[::1] b, Plan plan, double[:, ::1] sums):
-    """Add sum of s * loss and sum of s of n rows, at true weights W (n_features, S) and intercepts b (K), to sums (2, K)."""
+def total_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, const double[::1] b, Plan plan,
+                double[:, ::1] sums):
+    """Add sum of s * loss and sum of s of the rows, at true weights W (n_features, S) and intercepts b (K), to sums (2, K)."""
     cdef Dense L
     cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
     cdef const int32_t* none = NULL
-    total_rows(&L, values, none, none, rows, first, n, target, W, b, plan, sums)
+    total_rows(&L, values, none, none, order, target, W, b, plan, sums)
 
 
-def total_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, rows, Py_ssize_t first,
-              Py_ssize_t n, target, const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums):
+def total_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target,
+              const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums):
     """As `total_dense`, for a CSR matrix whose structure was checked."""
     cdef Csr L
     cdef const floating* values = &data[0] if data.shape[0] else NULL
     cdef const index* ix = &indices[0] if indices.shape[0] else NULL
     cdef const index* ends = &indptr[0]
-    total_rows(&L, values, ix, ends, rows, first, n, target, W, b, plan, sums)
+    total_rows(&L, values, ix, ends, order, target, W, b, plan, sums)
 
 
 def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2,

@@ -110,13 +110,13 @@ cdef void ascend(Layout* L, const floating* values, const index* indices, const 
 
 cdef tuple ascend_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, order, table_,
                        bint l1, mean, a, y, c, loss_, double b, double per_b):
-    cdef const int64_t[::1] listed = order[0]
-    cdef const int32_t[::1] visit = order[1]
+    cdef const int64_t[::1] listed = order.rows
+    cdef const int32_t[::1] visit = order.visit
     cdef double[:, ::1] table = table_
     cdef Loss loss = loss_
     cdef const double[::1] means = mean, ys = y, cs = c
     cdef double[::1] duals = a
-    cdef Py_ssize_t d = table.shape[1], three = table.shape[0], apart = d, buffer_rows = order[4], left
+    cdef Py_ssize_t d = table.shape[1], three = table.shape[0], apart = d, buffer_rows = order.buffer_rows, left
     cdef double[::1] row = np.empty(d + 1)
     cdef Ascent A
     cdef Order O
@@ -146,7 +146,7 @@ cdef tuple ascend_rows(Layout* L, const floating* values, const index* indices, 
                                                         loss.par)
     O.rows = &listed[0] if listed is not None else NULL
     O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.ahead, left = order[2], 0, order[3]
+    O.first, O.ahead, left = order.first, 0, order.n
     with nogil:
         while left > 0:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left

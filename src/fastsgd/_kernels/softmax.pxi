@@ -251,9 +251,9 @@ def softmax_ascend_csr(const floating[::1] data, const index[::1] indices, const
     (gap, seen) : floats
         The subproblem's duality gap over every eighth row, and their weight.
     """
-    cdef const int64_t[::1] listed = order[0]
-    cdef const int32_t[::1] visit = order[1]
-    cdef Py_ssize_t buffer_rows = order[4], left = order[3], rows = indptr.shape[0] - 1
+    cdef const int64_t[::1] listed = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, left = order.n, rows = indptr.shape[0] - 1
     cdef const floating* x = &data[0] if data.shape[0] else NULL
     cdef const index* ix = &indices[0] if indices.shape[0] else NULL
     cdef Together T
@@ -261,7 +261,7 @@ def softmax_ascend_csr(const floating[::1] data, const index[::1] indices, const
     fill(&T, rows, W, b, P, None, None, c, None, np.empty(P.shape[1]), None, np.empty(2 * W.shape[1]))
     O.rows = &listed[0] if listed is not None else NULL
     O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.ahead = order[2], 0
+    O.first, O.ahead = order.first, 0
     with nogil:
         while left > 0:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left

@@ -60,6 +60,33 @@ def permutation(int64_t n, uint64_t seed, uint64_t epoch):
     return out
 
 
+def strata(int64_t n, int64_t m, uint64_t seed, uint64_t epoch):
+    """A random order of n blocks in which m at a time, from the first on, come from all over the data.
+
+    The data are cut into m strata of equal length; each round takes one block of each, drawn without replacement. A buffer
+    of m blocks so holds rows sorted by label in about the shares that they have in the data; drawn independently, the
+    shares would be off by 1 / sqrt(m), and the last buffer of the epoch would pull the model its way.
+
+    Returns
+    -------
+    int64 array
+    """
+    drawn, out = permutation(n, seed, epoch), np.empty(n, np.int64)
+    rounds = np.zeros(m, np.int64)
+    cdef const int64_t[::1] a = drawn
+    cdef int64_t[::1] b = out, taken = rounds
+    cdef int64_t i, j, whole = n // m
+    with nogil:
+        for i in range(n):
+            j = ((a[i] + 1) * m - 1) // n  # strata begin at j * n // m
+            if taken[j] < whole:
+                b[taken[j] * m + j] = a[i]
+            else:  # the last round, of the strata that have one block more
+                b[whole * m + (j + 1) * n // m - (j + 1) * whole - 1] = a[i]
+            taken[j] += 1
+    return out
+
+
 def visits(int64_t n_rows, int64_t buffer_rows, int64_t first_buffer, uint64_t seed, uint64_t epoch):
     """For n_rows rows in buffers of buffer_rows: a random order within each buffer.
 

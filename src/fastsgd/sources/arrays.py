@@ -1,6 +1,7 @@
 """Rows in memory, and the order in which blocks of them are handed to a kernel."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +16,39 @@ CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many p
 
 # A place within an epoch: source blocks that went before this buffer, number of the buffer, and a place in it.
 START = 0, 0, 0
+
+
+class Order(NamedTuple):
+    """Which rows of a table a kernel call visits, and in which order.
+
+    Attributes
+    ----------
+    rows : int64 array, or None
+        Rows in the order of their blocks; None for first, first + 1, ...
+    visit : (n,) int32 array, or None
+        The order of the visits, in places of `rows` counted from the start of each buffer; None as they stand.
+    first, n : int
+        How many rows are visited, and the first one where `rows` is None.
+    buffer_rows : int
+        Rows of a buffer.
+    """
+
+    rows: np.ndarray | None
+    visit: np.ndarray | None
+    first: int
+    n: int
+    buffer_rows: int
+
+
+class Target(NamedTuple):
+    """The targets and weights of a table's rows, as the kernels take them: see `Table`."""
+
+    y: np.ndarray | None
+    code: np.ndarray | None
+    negative: float
+    s: np.ndarray | None
+    s_pos: np.ndarray | None
+    s_neg: np.ndarray | None
 
 
 @dataclass
@@ -108,7 +142,7 @@ class Table:
 
     def target(self):
         """What the kernels call targets."""
-        return self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg
+        return Target(self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg)
 
     def arrays(self):
         """X as the kernels take it."""
@@ -142,6 +176,7 @@ class Table:
         dtype : dtype
             That of the weights.
         heads : int
+            A call visits fewer rows the more there are. The order is the same.
         shuffle : bool
         seed, epoch : int
             The order is a pure function of these.
@@ -152,8 +187,7 @@ class Table:
         ------
         part : Table
             The one to read from.
-        order : (rows, visit, first, n, buffer_rows)
-            As the kernels take it.
+        order : Order
         then : (int, int, int) or None
             Where the next one begins; None after the last.
 
@@ -162,38 +196,49 @@ class Table:
         ValueError
             No walk goes on from `start`.
         """
-        known, key = (
-            self.__dict__.setdefault("_sizes", {}),
-            (dtype, heads, self.scaling is None),
-        )  # the same in each epoch
+        known = self.__dict__.setdefault("_sizes", {})  # the same in each epoch
+        key = dtype, heads, self.scaling is None
         if key not in known:
             known[key] = *sizes(self, dtype, heads), self.readable(dtype)
-        block, buffer, call, read, direct = known[key]
-        n, place = self.n_rows, start[2]
-        read = call if direct else read
+        block, buffer, stretch, held, call, direct = known[key]
+        held = stretch if direct else held
+        n, place, call = self.n_rows, start[2], min(call, held)
         shuffle = shuffle and n > 1
-        if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % call % read:
+        if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % stretch % held % call:
             raise ValueError(f"start={start} is no place where a kernel call on {n} rows begins.")
         if shuffle:
-            blocks = _order.permutation(-(-n // block), seed, epoch)
-        for number, lo in enumerate(range(place // call * call, n, call), place // call):
+            blocks = _order.strata(-(-n // block), buffer // block, seed, epoch)
+        for number, lo in enumerate(range(place // stretch * stretch, n, stretch), place // stretch):
+            rows = visit = None
+            m = min(stretch, n - lo)
             if shuffle:
-                rows = _order.rows_of(blocks[lo // block : (lo + call) // block], block, n)
-                visit = _order.visits(len(rows), buffer, number * (call // buffer), seed, epoch)
-                m = len(rows)
-            else:
-                m = min(call, n - lo)
-                rows, visit = (None if self.rows is None and direct else np.arange(lo, lo + m)), None
+                rows = _order.rows_of(blocks[lo // block : (lo + stretch) // block], block, n)
+                visit = _order.visits(len(rows), buffer, number * (stretch // buffer), seed, epoch)
+                m = len(rows)  # the short block, if there is one, may lie anywhere
+            elif self.rows is not None or not direct:
+                rows = np.arange(lo, lo + m)
             if rows is not None and self.rows is not None:
                 rows = self.rows[rows]
-            for a in range(place - lo, m, read):
-                place = lo + (a + read if a + read < m else call)  # a short block may lie anywhere in a call
-                then = (0, 0, place) if place < n else None
-                if direct:
-                    yield self, (rows, visit, lo, m, buffer), then
-                else:
-                    some, seen = rows[a : a + read], None if visit is None else visit[a : a + read]
-                    yield self.read(some, dtype), (np.arange(len(some)), seen, 0, len(some), buffer), then
+            for a in range((place - lo) // held * held, m, held):
+                part, some = self, rows
+                if not direct:
+                    part = self.read(rows[a : a + held], dtype)
+                    some = np.arange(part.n_rows)
+                for c in range(max(a, place - lo), min(a + held, m), call):
+                    end = min(c + call, a + held, m)
+                    place = lo + end if end < m else lo + stretch
+                    then = (0, 0, place) if place < n else None
+                    if visit is not None:
+                        order = Order(some, visit[c:end], 0, end - c, buffer)
+                    else:
+                        order = Order(
+                            None if some is None else some[c - a :],
+                            None,
+                            0 if some is not None else lo + c,
+                            end - c,
+                            buffer,
+                        )
+                    yield part, order, then
 
 
 def _csr(X, dtype, index):
@@ -203,17 +248,36 @@ def _csr(X, dtype, index):
 
 
 def sizes(table, dtype, heads):
-    """(rows of a block, of a buffer, of a kernel call, and of what is converted at once) for this table.
+    """How many rows are visited together, in this table.
 
-    A buffer must hold many blocks, else data sorted by class trains badly; a wide row is a block by itself. The order of
-    the rows follows from the first three, which are the same whether or not a kernel reads X where it lies.
+    The order of the rows follows from the first three, which depend on the data alone: so each head is trained as it would
+    be by itself, and whether or not a kernel reads X where it lies.
+
+    Returns
+    -------
+    block : int
+        Rows that lie together. A wide row is a block by itself.
+    buffer : int
+        Rows that are permuted together: of many blocks, from all over the data, else data sorted by class train badly.
+    stretch : int
+        Rows of whole buffers whose order is drawn at once.
+    held : int
+        Rows of whole buffers that are converted at once, where no kernel reads X as it lies.
+    call : int
+        Rows of a kernel call: a stretch, or with many heads less.
     """
     values = max(1.0, table.row_values)
     row_bytes = values * (dtype.itemsize + (8 if table.sparse else 0))
     block = int(min(max(BLOCK_BYTES // row_bytes, 1), BLOCK_ROWS))
-    most = max(1, int(min(CALL_ROWS, CALL_WORK // (values * heads))))
+    most = max(1, int(min(CALL_ROWS, CALL_WORK // values)))
     blocks = max(BUFFER_BLOCKS, int(BUFFER_BYTES // (row_bytes * block)))
-    buffer = block * max(1, min(blocks, most // block))
-    call = max(buffer, most // buffer * buffer)
-    read = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
-    return block, buffer, call, read
+    buffer = block * buffer_blocks(-(-table.n_rows // block), max(1, min(blocks, most // block)))
+    stretch = max(buffer, most // buffer * buffer)
+    held = max(buffer, int(READ_BYTES // row_bytes) // buffer * buffer)
+    call = max(1, int(CALL_WORK // (values * heads)))
+    return block, buffer, stretch, min(held, stretch), call // buffer * buffer if call >= buffer else call
+
+
+def buffer_blocks(n, most):
+    """How many of n blocks a buffer takes, at most `most`: the largest number with which the last one is at least half full."""
+    return next((m for m in range(most, most // 2, -1) if n <= m or n % m == 0 or 2 * (n % m) >= m), most)

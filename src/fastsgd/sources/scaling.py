@@ -123,8 +123,9 @@ def _weights(table):
 def _parts(table, s, dtype):
     """What the sums take, a kernel call at a time: (table, (rows, first, n, weights))."""
     done = 0
-    for part, (rows, _, first, m, _), _ in table.chunks(dtype, 1, False, 0, 0):
-        yield part, (rows, first, m, None if s is None else s[done : done + m])
+    for part, order, _ in table.chunks(dtype, 1, False, 0, 0):
+        m = order.n
+        yield part, (order.rows, order.first, m, None if s is None else s[done : done + m])
         done += m
 
 
