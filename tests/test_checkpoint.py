@@ -478,7 +478,7 @@ def refuse(path, match, est, *data, **fit):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     SGDRegressor(**FEW, callbacks=[Checkpoint(tmp_path / "run")]).fit(X, TARGET)
-    monkeypatch.setattr("fastsgd.__version__", "99.0")
+    monkeypatch.setattr("fastsgd._version.__version__", "99.0")
     refuse(tmp_path / "run", r"the version of fastsgd was .*, is 99\.0", SGDRegressor(**FEW), X, TARGET)
 
 

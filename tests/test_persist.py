@@ -510,7 +510,7 @@ def test_what_is_no_path_is_named():
 def test_every_field_and_every_estimator_has_a_rule():
     assert set(tables.STATE.table) == {field.name for field in dataclasses.fields(State)}
     public = {vars(fastsgd)[name] for name in fastsgd.__all__ if isinstance(vars(fastsgd)[name], type)}
-    assert {m.cls for m in tables.MODELS} == {cls for cls in public if issubclass(cls, BaseEstimator)}
+    assert set(tables.CLASSES.values()) == {cls for cls in public if issubclass(cls, BaseEstimator)}
 
 
 def test_every_object_has_a_name():

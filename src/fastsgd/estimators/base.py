@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from fastsgd import engine
+from fastsgd import engine, optimizers
 from fastsgd.estimators import streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -23,6 +23,7 @@ from fastsgd.estimators.progress import (
     watchers,
 )
 from fastsgd.estimators.told import Told, noted
+from fastsgd.persist.checkpoint import Fit, Keeper
 from fastsgd.sources.base import Source
 
 
@@ -37,10 +38,21 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         given = checkpoints(self.callbacks)
         if resume_from is None and not given:
             return None, self.random_state
-        from fastsgd.persist.checkpoint import Keeper
-
-        keeper = Keeper(self, given, resume_from)
+        if self.n_init > 1:
+            raise ValueError(f"A checkpoint is of one training, and n_init={self.n_init} are several: set n_init=1.")
+        keeper = Keeper(given, resume_from, self.random_state)
         return keeper, keeper.random_state
+
+    def _as_kept(self):
+        """What this fit is to its checkpoints."""
+        rate = self._schedule(optimizers.get(self.optimizer))
+        return Fit(
+            type(self).__name__,
+            self.get_params(deep=False),
+            getattr(self, "feature_names_in_", None),
+            getattr(self, "classes_", None),
+            grows=getattr(rate, "passes", 1) is not None,
+        )
 
     def _train(self, table, state, *, passes, held_out=None, X=None, y=None, metadata=None, keeper=None):
         """Run the engine and keep what comes of it.
@@ -50,7 +62,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         plan = self._plan(table, passes, False)
         run = engine.Run(state, self._rules(held_out, getattr(table, "rows", None) is not None))
         if keeper is not None:
-            run = keeper.begin(run, plan, table, held_out)
+            run = keeper.begin(self._as_kept(), run, plan, table, held_out)
         score = None if held_out is None else self._score(held_out, plan)
         if self.standardize:
             self._standardise(table, state, plan)

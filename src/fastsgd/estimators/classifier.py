@@ -7,12 +7,15 @@ from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, INTERCEPT, trained
 from fastsgd.estimators.whole import or_unchanged
+from fastsgd.persist.tables import storable
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
 TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
 
 
+@storable
 class SGDClassifier(ClassifierParts, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
@@ -194,6 +197,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "multi_class": [StrOptions({"ovr", *TOGETHER})],
     }
+
+    _stored = trained(CLASSES, {"intercept_": INTERCEPT, **CLASS_WEIGHT}, ndim=2)
 
     def __init__(
         self,

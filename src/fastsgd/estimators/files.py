@@ -7,6 +7,8 @@ import scipy.sparse as sp
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd import persist
+
 
 class ModelFiles(SparseCoefMixin):
     """The methods that write what has been fitted, or make it smaller."""
@@ -38,12 +40,8 @@ class ModelFiles(SparseCoefMixin):
         ----------
         path : str or path-like
         """
-        from fastsgd import persist
-
         persist.save(self, path)
 
     def to_onnx(self):
         """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
-        from fastsgd import persist
-
         return persist.to_onnx(self)

@@ -3,15 +3,18 @@
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses, penalties
-from fastsgd.estimators.base_linear import BaseLinear
+from fastsgd.estimators.base_linear import COLUMNS, BaseLinear
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, Y_NDIM, solved
 from fastsgd.estimators.told import SOLVED
 from fastsgd.estimators.whole import or_unchanged
+from fastsgd.persist.tables import storable
 
 CLASSIFIER, REGRESSOR = SOLVED["LinearClassifier"], SOLVED["LinearRegressor"]
 
 
+@storable
 class LinearClassifier(ClassifierParts, BaseLinear):
     """Logistic regression and linear support vector machines, solved to a certificate, with nothing to tune.
 
@@ -104,6 +107,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         "multi_class": [StrOptions({"ovr", "multinomial"})],
     }
 
+    _stored = solved(CLASSES, COLUMNS, CLASS_WEIGHT, ndim=2)
+
     def __init__(
         self,
         loss="log_loss",
@@ -183,6 +188,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         return self._solve(self._table(X, y, s, soft), len(self._heads()), X, y, sample_weight)
 
 
+@storable
 class LinearRegressor(RegressorParts, BaseLinear):
     """Linear regression (least squares, robust, support vector, quantile, Poisson, gamma), solved to a certificate.
 
@@ -229,6 +235,8 @@ class LinearRegressor(RegressorParts, BaseLinear):
         **BaseLinear._parameter_constraints,
         "loss": [StrOptions(set(REGRESSOR)), *(losses.LOSSES[name] for name in REGRESSOR)],
     }
+
+    _stored = solved(Y_NDIM, COLUMNS)
 
     def __init__(
         self,

@@ -12,12 +12,15 @@ from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.stored import INTERCEPT, trained
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
 from fastsgd.estimators.validation import check_X
 from fastsgd.estimators.whole import or_unchanged
+from fastsgd.persist.tables import storable
 
 
+@storable
 class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     """Linear one-class SVM by stochastic gradient descent.
 
@@ -70,6 +73,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         **BaseSGD._parameter_constraints,
         "nu": [Interval(Real, 0.0, 1.0, closed="right")],
     }
+
+    _stored = trained({}, {"offset_": INTERCEPT}, K=1, ndim=1)
 
     def __init__(
         self,

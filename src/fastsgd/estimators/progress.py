@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastsgd.persist.checkpoint import Checkpoint
+
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
@@ -80,7 +82,7 @@ def listed(given, between=True):
     """The parameter `callbacks` as a list, checked; without `between`, callables are all it may hold."""
 
     def is_one(one):
-        ours = _is_checkpoint(one) or hasattr(one, "between")
+        ours = isinstance(one, Checkpoint) or hasattr(one, "between")
         return (between or not ours) and (callable(one) or ours) and not (ours and isinstance(one, type))
 
     given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
@@ -95,12 +97,12 @@ def listed(given, between=True):
 
 def callables(given):
     """Those that are called at the end of each epoch."""
-    return [one for one in listed(given) if callable(one) and not _is_checkpoint(one)]
+    return [one for one in listed(given) if callable(one) and not isinstance(one, Checkpoint)]
 
 
 def watchers(given):
     """The methods that are called after each kernel call."""
-    return [one.between for one in listed(given) if hasattr(one, "between") and not _is_checkpoint(one)]
+    return [one.between for one in listed(given) if hasattr(one, "between") and not isinstance(one, Checkpoint)]
 
 
 def stops(answer):
@@ -110,8 +112,4 @@ def stops(answer):
 
 def checkpoints(given):
     """Each `Checkpoint` among them."""
-    return [one for one in listed(given) if _is_checkpoint(one)]
-
-
-def _is_checkpoint(one):
-    return hasattr(one, "every_seconds")
+    return [one for one in listed(given) if isinstance(one, Checkpoint)]

@@ -7,11 +7,14 @@ from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.stored import INTERCEPT, Y_NDIM, trained
 from fastsgd.estimators.whole import or_unchanged
+from fastsgd.persist.tables import storable
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
 
 
+@storable
 class SGDRegressor(RegressorParts, BaseSGD):
     """Linear regression (least squares, robust, quantile, Poisson, gamma) trained by stochastic gradient descent.
 
@@ -143,6 +146,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         **BaseSGD._common_constraints,
         "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
     }
+
+    _stored = trained(Y_NDIM, {"intercept_": INTERCEPT})
 
     def __init__(
         self,

@@ -12,12 +12,13 @@ import scipy
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd import _version
 from fastsgd.persist import disk, files
 from fastsgd.persist.checkpoint import Checkpoint
 from fastsgd.persist.files import Refused
 from fastsgd.persist.onnx import to_onnx
 from fastsgd.persist.rules import Keywords, Names, Parts
-from fastsgd.persist.tables import BY_NAME
+from fastsgd.persist.tables import CLASSES
 from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
 __all__ = ["Checkpoint", "load", "save", "to_onnx"]
@@ -50,34 +51,32 @@ def save(est, path):
     OSError
         The file can't be written; or the path is that of a folder, a pipe or a device.
     """
-    model = BY_NAME.get(type(est).__name__)
-    if model is None or type(est) is not model.cls:
-        raise ValueError(f"est must be one of {', '.join(BY_NAME)}, found {type(est).__name__}; joblib.dump takes any.")
-    check_is_fitted(est, model.fitted)
+    if type(est) is not CLASSES.get(type(est).__name__):
+        raise ValueError(f"est must be one of {', '.join(CLASSES)}, found {type(est).__name__}; joblib.dump takes any.")
+    check_is_fitted(est, est._stored.fitted)
     path = disk.place(files.path_of("path", path))
     try:
-        head, arrays = _parts(est._snapshot(), model)
+        head, arrays = _parts(est._snapshot())
         _check(est, head, arrays)
         files.write(path, head, arrays)
     except ValueError as error:
         raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
 
 
-def _parts(est, model):
+def _parts(est):
     """The JSON and the arrays of an estimator."""
-    from fastsgd import __version__
-
-    parts = Parts({}, {}, model.sizes)
-    for name, rule in model.table.items():
+    stored = est._stored
+    parts = Parts({}, {}, stored.sizes)
+    for name, rule in stored.table.items():
         rule.put(name, getattr(est, name, None), parts)
-    model.put(est, parts)
+    stored.put(est, parts)
     head = {
         "format": FORMAT,
         "class": type(est).__name__,
         "params": {name: pack_or_name(value) for name, value in _params(est).items()},
         "fitted": parts.values,
         "versions": {
-            "fastsgd": __version__,
+            "fastsgd": _version.__version__,
             "python": platform.python_version(),
             **{library.__name__: library.__version__ for library in (np, scipy, sklearn)},
         },
@@ -145,19 +144,19 @@ def load(path, **code):
 
 
 def _estimator(head, arrays, code):
-    model = BY_NAME.get(expect(head["class"], str, "class"))
-    if model is None:
-        raise ValueError(f"its class must be one of {', '.join(BY_NAME)}, found {brief(head['class'])}")
-    est = _unfitted(model.cls, head["params"], code)
-    parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, model.sizes)
-    for name, rule in model.table.items():
+    cls = CLASSES.get(expect(head["class"], str, "class"))
+    if cls is None:
+        raise ValueError(f"its class must be one of {', '.join(CLASSES)}, found {brief(head['class'])}")
+    est, stored = _unfitted(cls, head["params"], code), cls._stored
+    parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, stored.sizes)
+    for name, rule in stored.table.items():
         value = rule.take(name, parts)
         if not (value is None and isinstance(rule, Names | Keywords)):
             setattr(est, name, value)
-    model.take(est, parts)
+    stored.take(est, parts)
     if parts.sparse:
         est.sparsify()
-    files.all_taken(parts, model.cls.__name__)
+    files.all_taken(parts, cls.__name__)
     return est
 
 

@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastsgd import optimizers
+from fastsgd import _version
 from fastsgd.persist import disk, files
 from fastsgd.persist.data import describe
 from fastsgd.persist.rules import Parts
@@ -138,6 +138,28 @@ class Saved:
         return None
 
 
+@dataclass
+class Fit:
+    """What a fit is, as its checkpoints say, so that no other goes on with them.
+
+    Attributes
+    ----------
+    name : str
+        The class of the estimator.
+    params : dict
+        Its parameters.
+    feature_names, classes : arrays, or None
+    grows : bool
+        Whether max_iter can be raised: not where the step sizes are laid out over it.
+    """
+
+    name: str
+    params: dict
+    feature_names: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    grows: bool = True
+
+
 class Keeper:
     """Writes the checkpoints of one fit, and finds what it goes on from.
 
@@ -145,9 +167,10 @@ class Keeper:
 
     Parameters
     ----------
-    est : estimator
     checkpoints : list of Checkpoint
     resume_from : str, path-like or None
+    random_state : int, RandomState or None
+        The parameter of the estimator.
 
     Attributes
     ----------
@@ -157,10 +180,8 @@ class Keeper:
         Whether Ctrl-C was pressed.
     """
 
-    def __init__(self, est, checkpoints, resume_from):
-        if est.n_init > 1:
-            raise ValueError(f"A checkpoint is of one training, and n_init={est.n_init} are several: set n_init=1.")
-        self.est, self.struck = est, False
+    def __init__(self, checkpoints, resume_from, random_state):
+        self.struck = False
         resume_from = None if resume_from is None else files.path_of("resume_from", resume_from)
         self.saved = None if resume_from is None else Saved.newest(os.path.realpath(resume_from))
         if resume_from is not None and self.saved is None and not any(c.same_path(resume_from) for c in checkpoints):
@@ -169,11 +190,12 @@ class Keeper:
                 "fit starts from the beginning where there is none yet."
             )
         if self.saved is None:
-            self.random_state, given = est.random_state, est.random_state
-            self.random = None if isinstance(given, Integral) else pack_generator(check_random_state(given))
+            fixed = isinstance(random_state, Integral)
+            self.random_state = random_state
+            self.random = None if fixed else pack_generator(check_random_state(random_state))
         else:
             self.random = self.saved.head["random"]
-            self.random_state = est.random_state if self.random is None else self.saved.random_state
+            self.random_state = random_state if self.random is None else self.saved.random_state
         self.writers = [Writer(checkpoint) for checkpoint in checkpoints]
         for checkpoint, writer in zip(checkpoints, self.writers, strict=True):
             if resume_from is None or not checkpoint.same_path(
@@ -181,7 +203,7 @@ class Keeper:
             ):  # which may be damaged, and then is replaced
                 writer.check_old()
 
-    def begin(self, run, plan, table, held_out):
+    def begin(self, fit, run, plan, table, held_out):
         """The run to go on with: this new one, or else that of the file, with the same State object.
 
         held_out is None or (X_val, y_val, sample_weight_val, table of them).
@@ -191,23 +213,20 @@ class Keeper:
         ValueError
             The file is of another fit, or no checkpoint can be written of this one.
         """
-        from fastsgd import __version__
-
-        est, data = self.est, describe(table)
+        data = describe(table)
         if held_out is not None and getattr(table, "rows", None) is None:  # given, not split off
             data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
-        for name, what in (("feature_names_in_", "the names of the features"), ("classes_", "the classes")):
-            data[what] = _listed(getattr(est, name, None))
+        data["the names of the features"], data["the classes"] = _listed(fit.feature_names), _listed(fit.classes)
         self.head = {
             "format": FORMAT,
-            "class": type(est).__name__,
-            "params": {name: pack_or_name(value) for name, value in est.get_params(deep=False).items()},
+            "class": fit.name,
+            "params": {name: pack_or_name(value) for name, value in fit.params.items()},
             "data": data,
             "random": self.random,
-            "versions": {"fastsgd": __version__, "python": platform.python_version(), "numpy": np.__version__},
+            "versions": {"fastsgd": _version.__version__, "python": platform.python_version(), "numpy": np.__version__},
         }
         if self.saved is not None:
-            run = self._resumed(run, plan, table)
+            run = self._resumed(fit, run, plan, table)
         for rule in run.rules:
             if type(rule) not in STOPPING.values():
                 raise ValueError(f"stopping by {rule!r}, which is code, can't be kept in a checkpoint.")
@@ -220,9 +239,9 @@ class Keeper:
         self.rows, self.at = 0, (len(run.epochs), run.done)
         return run
 
-    def _resumed(self, fresh, plan, table):
+    def _resumed(self, fit, fresh, plan, table):
         saved, run = self.saved, self.saved.run
-        found = differences(saved.head, self.head, self._grows())
+        found = differences(saved.head, self.head, fit.grows)
         if found:
             raise ValueError(f"{saved.path} is a checkpoint of another fit, which can't go on: {'; '.join(found)}.")
         try:
@@ -235,11 +254,6 @@ class Keeper:
         fresh.state.restore(run.state)
         run.state = fresh.state
         return run
-
-    def _grows(self):
-        """Whether max_iter can be raised: not where the step sizes are laid out over it."""
-        rate = self.est._schedule(optimizers.get(self.est.optimizer))
-        return getattr(rate, "passes", 1) is not None
 
     def _parts(self, run):
         parts = Parts({}, {})

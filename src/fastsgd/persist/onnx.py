@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd import losses
+from fastsgd import _version, losses
 
 OPSET, IR = 17, 8  # of 2022: what most runtimes can read
 LARGEST = 85.0  # of a log link: exp of more is beyond float32, in which the outputs are
@@ -45,8 +45,6 @@ def to_onnx(est):
         from onnx import checker, helper
     except ImportError:
         raise ImportError('to_onnx needs the package onnx: pip install "fastsgd[onnx]".') from None
-    import fastsgd
-
     graph = Graph(np.dtype(est.coef_.dtype))
     coef = est.coef_.toarray() if hasattr(est.coef_, "toarray") else est.coef_
     intercept = -est.offset_ if is_outlier_detector(est) else est.intercept_
@@ -67,7 +65,7 @@ def to_onnx(est):
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
         producer_name="fastsgd",
-        producer_version=fastsgd.__version__,
+        producer_version=_version.__version__,
     )
     checker.check_model(made, full_check=True)
     return made

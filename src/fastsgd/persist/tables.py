@@ -1,32 +1,16 @@
-"""What a fitted estimator consists of: one line for each attribute.
+"""What a state consists of: one line for each field; and the classes that declare what is stored of them.
 
-To store a new field of the state, add a line to STATE; for a new estimator, an entry to MODELS. A field that a file does
-not have gets its default, so that files of older versions can be read.
+To store a new field of the state, add a line to STATE. A field that a file does not have gets its default, so that files of
+older versions can be read.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastsgd import history
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
-from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
-from fastsgd.estimators.base_linear import COLUMNS
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.rules import (
-    Array,
-    Coef,
-    History,
-    Keywords,
-    Labels,
-    Maybe,
-    Names,
-    Packed,
-    Pair,
-    Record,
-    Scalars,
-    Value,
-)
+from fastsgd.persist.rules import Array, Maybe, Packed, Pair, Record, Scalars, Value
 from fastsgd.state import SCALARS, State
 
 
@@ -99,38 +83,13 @@ STATE = Record(
     _sound_state,
 )
 
-FITTED = {
-    "n_features_in_": Value(int, 1, 2**62, size="d"),
-    "feature_names_in_": Names(),
-    "reading_": Keywords(),
-    "n_iter_": Value(int, 0, 2**62),
-    "stop_reason_": Value(str),
-}
 
-
-def _put_sgd(est, parts):
-    """Whether coef_ and intercept_ are those of the state, and not what the user has put in their place."""
-    parts.values["published"] = est._as_published()
-
-
-def _take_sgd(est, parts):
-    """What follows from the state."""
-    published = Value(bool).take("published", parts)
-    est._published = est._read_back() if published else None
-    est.t_ = est._state.t
-    if est._state.std is not None:
-        est.mean_, est.scale_ = est._state.mean.copy(), est._state.std.copy()
-    if est._state.auto is not None:
-        est.auto_rule_ = est._state.auto.rules
-
-
-@dataclass
-class Model:
-    """An estimator, as a file has it.
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds of an estimator; its class has one as `_stored`, and is `storable`.
 
     Parameters
     ----------
-    cls : type
     table : dict
         Attribute to rule, in the order in which they are read.
     fitted : str
@@ -141,7 +100,6 @@ class Model:
         Given (est, parts) after the table: what more there is to write, and to read.
     """
 
-    cls: type
     table: dict
     fitted: str = "coef_"
     sizes: dict = field(default_factory=dict)
@@ -149,36 +107,10 @@ class Model:
     take: object = lambda est, parts: None
 
 
-def _sgd(cls, table, **sizes):
-    return Model(cls, {**FITTED, **table}, "_state", sizes, _put_sgd, _take_sgd)
+CLASSES = {}  # a file names one of these; nothing is ever imported by a name
 
 
-SGD = {"history_": History(history.HISTORY), "_state": STATE, "coef_": Coef()}
-INTERCEPT = Array("float", ("K",))
-SOLVED = {
-    "history_": History(COLUMNS),
-    "coef_": Coef(),
-    "intercept_": INTERCEPT,
-    "dual_gap_": Value(float, 0.0, finite=False),
-}
-MODELS = (
-    _sgd(
-        SGDClassifier,
-        {
-            "classes_": Labels(),
-            **SGD,
-            "intercept_": INTERCEPT,
-            "_class_weight": Array("float64", ("C",), optional=True),
-        },
-        ndim=2,
-    ),
-    _sgd(SGDRegressor, {"_y_ndim": Value(int, 1, 2, size="ndim"), **SGD, "intercept_": INTERCEPT}),
-    _sgd(SGDOneClassSVM, {**SGD, "offset_": INTERCEPT}, K=1, ndim=1),
-    Model(
-        LinearClassifier,
-        {**FITTED, "classes_": Labels(), **SOLVED, "_class_weight": Array("float64", ("C",), optional=True)},
-        sizes={"ndim": 2},
-    ),
-    Model(LinearRegressor, {**FITTED, "_y_ndim": Value(int, 1, 2, size="ndim"), **SOLVED}),
-)
-BY_NAME = {model.cls.__name__: model for model in MODELS}
+def storable(cls):
+    """Have model files of this class."""
+    CLASSES[cls.__name__] = cls
+    return cls
