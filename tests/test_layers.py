@@ -51,6 +51,7 @@ LAYERS = {
     "verdict": (
         "engine",
         "objective",
+        "sources",
         "state",
     ),
     "persist": (
