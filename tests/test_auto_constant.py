@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
+from support.cases import covering
 
 from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor, losses
 
@@ -58,10 +59,9 @@ def excess(loss, z, y):
     return (loss.value(z, y).mean() - best) / abs(best)
 
 
-@pytest.mark.parametrize("shape", [(300, 20), (200, 400)])
-@pytest.mark.parametrize("loss", NOISE)
-@pytest.mark.parametrize("columns", COLUMNS)
-@sides
+@pytest.mark.parametrize(
+    "layout, columns, loss, shape", covering(3, ["dense", "csr"], COLUMNS, NOISE, [(300, 20), (200, 400)]), ids=str
+)
 def test_of_noise_there_is_nothing_to_learn(layout, columns, loss, shape):
     """As a rule: what so few rows say is not the truth each time."""
     found, (n, d) = [], shape

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
+from support.cases import covering
 from support.data import LAYOUTS
 
 from fastsgd import LinearClassifier, LinearRegressor, losses, penalties, sources
@@ -88,11 +89,18 @@ def test_a_y_beyond_all_squares_is_refused():
 
 
 # ---------------------------------------------------------------- columns
-@pytest.mark.parametrize("penalty", ["l2", "l1", None])
-@pytest.mark.parametrize("constant", [1.0, 1e5, 123456.789, 1e12])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("model", [LinearRegressor(), LinearClassifier(), LinearClassifier("hinge")], ids=str)
+@pytest.mark.parametrize(
+    "model, penalty, constant, dtype, layout",
+    covering(
+        3,
+        [LinearRegressor(), LinearClassifier(), LinearClassifier("hinge")],
+        ["l2", "l1", None],
+        [1.0, 1e5, 123456.789, 1e12],
+        ["f4", "f8"],
+        LAYOUTS,
+    ),
+    ids=str,
+)
 def test_a_constant_column_beside_an_intercept_has_weight_zero(model, penalty, constant, dtype, layout):
     A = np.column_stack([X * (X > -1), np.full(400, constant)]).astype(dtype)
     A = LAYOUTS[layout](A)

@@ -9,6 +9,7 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
+from support.cases import covering
 from support.data import LAYOUTS, labels, rows
 from support.kernels import bind, lay_out, train
 
@@ -55,11 +56,14 @@ def test_a_batch_of_more_rows_than_there_are_is_a_full_one(name, layout):
     assert full.t_ == 4.0
 
 
-@pytest.mark.parametrize("penalty", [None, "l2", "l1"])
-@pytest.mark.parametrize("size", [7, 64, "full"])
-@pytest.mark.parametrize("layout, lazy", [("dense", True), ("csr", True), ("csr", False)])
-@NAMES
-def test_a_step_may_take_several_kernel_calls(name, layout, lazy, size, penalty, set_sizes):
+WAYS = {"dense": ("dense", True), "csr": ("csr", True), "csr, not lazy": ("csr", False)}
+
+
+@pytest.mark.parametrize(
+    "name, way, size, penalty", covering(3, optimizers.OPTIMIZERS, WAYS, [7, 64, "full"], [None, "l2", "l1"])
+)
+def test_a_step_may_take_several_kernel_calls(name, way, size, penalty, set_sizes):
+    layout, lazy = WAYS[way]
     X, y, s = rows()
     params = dict(batch_size=size, penalty=penalty, max_iter=2, average=5)
     whole = make(name, lazy, **params).fit(LAYOUTS[layout](X), y, sample_weight=s)
@@ -222,9 +226,10 @@ def test_pickle_in_between_changes_nothing(name, layout, dtype):
     assert bits(make(name, batch_size=8, shuffle=True, average=20, max_iter=4).fit(X, y)) == bits(est)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("after", [*optimizers.OPTIMIZERS, "rows"])
-@pytest.mark.parametrize("before", [*optimizers.OPTIMIZERS, "rows", "line search"])
+@pytest.mark.parametrize(
+    "before, after, layout",
+    covering(2, [*optimizers.OPTIMIZERS, "rows", "line search"], [*optimizers.OPTIMIZERS, "rows"], LAYOUTS),
+)
 def test_another_optimizer_goes_on_from_the_coefficients(before, after, layout):
     """With a tiny step the coefficients stay; and what follows is what follows them in a new estimator."""
     X, y, _ = rows()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 from sklearn.base import clone
+from support.cases import covering
 from support.kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
 
 from fastsgd import losses, optimizers, penalties
@@ -52,32 +53,26 @@ def ours(layout, dtype, name, size, penalty, heads, average, optimizer):
 
 # Plain SGD row by row has its own kernel and tests; and an average of FTRL's weights is of those last seen, see there.
 CASES = [(name, size) for name in OBJECTS for size in SIZES if (name, size) != ("sgd", "1")]
-LAZY = [
-    (*case, penalty, average)
-    for case in CASES
-    for penalty in PENALTIES
-    for average in (0, 3)
-    if not (case[0] == "ftrl" and penalty and average)
-]
+HOW = "layout, dtype, case, penalty, heads, average"
 
 
-@pytest.mark.parametrize("average", [0, 3])
-@pytest.mark.parametrize("heads", [1, 5])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("name, size", CASES)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_dense_updates_equal_the_reference(layout, dtype, name, size, penalty, heads, average):
+@pytest.mark.parametrize(HOW, covering(3, LAYOUTS, DTYPES, CASES, PENALTIES, [1, 5], [0, 3]), ids=str)
+def test_dense_updates_equal_the_reference(layout, dtype, case, penalty, heads, average):
+    name, size = case
     result = ours(layout, dtype, name, size, penalty, heads, average, eager(OBJECTS[name]))
     agree(result, expected(name, size, penalty, heads, average, False), DTYPES[dtype])
 
 
-@pytest.mark.parametrize("heads", [1, 5])
-@pytest.mark.parametrize("name, size, penalty, average", LAZY)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layout", ["csr32", "csr64"])
-def test_lazy_updates_on_csr(layout, dtype, name, size, penalty, heads, average):
+def has_one_meaning(layout, dtype, case, penalty, heads, average):
+    return not (case[0] == "ftrl" and penalty and average)
+
+
+@pytest.mark.parametrize(
+    HOW, covering(3, ["csr32", "csr64"], DTYPES, CASES, PENALTIES, [1, 5], [0, 3], allowed=has_one_meaning), ids=str
+)
+def test_lazy_updates_on_csr(layout, dtype, case, penalty, heads, average):
     """As dense where there is a closed form; else features that a batch does not have stay as they are."""
+    name, size = case
     l1, l2 = penalties.weights(penalty, ALPHA, 0.4)
     absent_stay = not OBJECTS[name].closed(l1, l2, bool(average))
     result = ours(layout, dtype, name, size, penalty, heads, average, OBJECTS[name])

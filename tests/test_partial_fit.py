@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from support.cases import covering
 from support.data import LAYOUTS, labels, rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
@@ -41,11 +42,17 @@ def bits(est):
     return [None if a is None else np.asarray(a).tobytes() for a in arrays]
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("average", [False, 1, 100])
-@PENALTIES
-@pytest.mark.parametrize("layout", LAYOUTS)
-@EVERY
+@pytest.mark.parametrize(
+    "cls, layout, penalty, average, dtype",
+    covering(
+        3,
+        [SGDClassifier, SGDRegressor, SGDOneClassSVM],
+        LAYOUTS,
+        [None, "l2", "l1", "elasticnet"],
+        [False, 1, 100],
+        ["f8", "f4"],
+    ),
+)
 def test_calls_in_parts_equal_one_epoch(cls, layout, penalty, average, dtype):
     X, y, s = data(cls, layout)
     X = X.astype(dtype)
@@ -297,12 +304,12 @@ def test_a_weak_elastic_net_of_several_classes_keeps_its_digits_in_float32(alpha
     np.testing.assert_allclose(single.coef_, double.coef_, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("average", [False, 1, 60])
-@PENALTIES
+EVERY_OPTIMIZER = [*optimizers.OPTIMIZERS, optimizers.FTRL(lambda1=0.5, lambda2=2.0), optimizers.AdaGrad(lazy=False)]
+
+
 @pytest.mark.parametrize(
-    "optimizer",
-    [*optimizers.OPTIMIZERS, optimizers.FTRL(lambda1=0.5, lambda2=2.0), optimizers.AdaGrad(lazy=False)],
+    "optimizer, penalty, average, dtype",
+    covering(3, EVERY_OPTIMIZER, [None, "l2", "l1", "elasticnet"], [False, 1, 60], ["f8", "f4"]),
     ids=str,
 )
 def test_where_calls_begin_changes_nothing_on_sparse_rows(optimizer, penalty, average, dtype):

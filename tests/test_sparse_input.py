@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from support.cases import covering
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, sources
 from fastsgd.estimators.validation import check_X
@@ -106,9 +107,9 @@ def test_flags_of_scipy_that_are_out_of_date(name, index):
         assert bad.has_canonical_format
 
 
-@every
-@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int16])
-@pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr"])
+@pytest.mark.parametrize(
+    "name, dtype, format", covering(2, ESTIMATORS, [bool, np.int8, np.uint8, np.int16], ["csr", "csc", "coo", "bsr"])
+)
 def test_duplicates_add_up_to_what_their_dtype_does_not_hold(name, dtype, format):
     whole, parts = split_up(SORTED, dtype)
     if format == "coo":

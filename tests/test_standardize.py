@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.cases import covering
 from support.data import LAYOUTS, labels, rows
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
@@ -59,13 +60,20 @@ def bits(est):
 
 
 # ---------------------------------------------------------------- the model of a scaler and a fit
-@pytest.mark.parametrize("dtype, rtol", [("f8", 1e-9), ("f4", 1e-4)])
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("shuffle", [False, True])
-@PENALTIES
-@LAYOUT
-@BOTH
-def test_equals_a_fit_on_scaled_rows(cls, layout, penalty, shuffle, average, dtype, rtol):
+@pytest.mark.parametrize(
+    "cls, layout, penalty, shuffle, average, dtype",
+    covering(
+        3,
+        [SGDClassifier, SGDRegressor],
+        LAYOUTS,
+        [None, "l2", "l1", "elasticnet"],
+        [False, True],
+        [False, True],
+        ["f8", "f4"],
+    ),
+)
+def test_equals_a_fit_on_scaled_rows(cls, layout, penalty, shuffle, average, dtype):
+    rtol = {"f8": 1e-9, "f4": 1e-4}[dtype]
     X, y, s = data(cls, layout, classes=3)
     X = X.astype(dtype)
     Z, scaler = scaled(X, s)
