@@ -74,6 +74,7 @@ def test_goes_on_bit_for_bit(name, standardize, penalty, data, tmp_path):
     est.partial_fit(data[:9], LABELS[:9])
     est.save(tmp_path / "model")
     again = fastsgd.load(tmp_path / "model")
+    assert same(est.coef_, again.coef_) and same(est.intercept_, again.intercept_)
     assert vars(again).keys() == vars(est).keys()
     assert all(same(x, vars(again)[key]) for key, x in vars(est).items() if key not in ("_checked", "_published"))
     assert same(go_on(est, data, LABELS)._state, go_on(again, data, LABELS)._state)

@@ -371,14 +371,14 @@ def test_coefficients_given_are_in_the_units_of_x(cls, layout):
     one_class = {"nu": 1e-200} if cls is SGDOneClassSVM else {"alpha": 0.0}
     est = cls(**STILL, **one_class).fit(X, y, coef, b)
     np.testing.assert_allclose(est.coef_, coef, rtol=1e-12)
-    close(getattr(est, est._intercept_name), b)
+    close(getattr(est, est._names[1]), b)
     put, intercept = rng.standard_normal(shape) / unit, rng.standard_normal(shape[:-1] or 1)
     est.coef_ = put
-    setattr(est, est._intercept_name, intercept)
+    setattr(est, est._names[1], intercept)
     mean = est.mean_.copy()
     est.partial_fit(X[:50], y[:50])
     np.testing.assert_allclose(est.coef_, put, rtol=1e-12)
-    close(getattr(est, est._intercept_name), intercept)
+    close(getattr(est, est._names[1]), intercept)
     np.testing.assert_array_equal(est.mean_, mean)
 
 

@@ -280,7 +280,7 @@ def train_once(run, plan, table, shuffle):
     Raises
     ------
     Diverged
-        The state is then of no use. Weights that overflowed in the last step are found when they are published.
+        The state is then of no use. Whether weights overflowed in the last step is for the caller to see.
     """
     started, state = perf_counter(), run.state
     try:
@@ -290,7 +290,7 @@ def train_once(run, plan, table, shuffle):
     except KeyboardInterrupt:
         epochs = run.epochs.plus(_epoch(run, plan, table, None, NOTHING, started)) if run.done else run.epochs
         return epochs, "interrupted"
-    if not isfinite(epoch.loss) or (plan.auto and overflowed(state)):  # what auto publishes may leave out its weights
+    if not isfinite(epoch.loss):
         raise Diverged(state.epoch)
     return run.epochs.plus(epoch), "max_iter"
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
 from fastsgd import engine, optimizers
-from fastsgd.estimators import streams
+from fastsgd.estimators import in_place, streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
 from fastsgd.estimators.parameters import Parameters
@@ -71,7 +71,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         run.from_here(plan)
         started = perf_counter()
         ruled = any(rule.ends for rule in run.rules)
-        theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._publish(state, plan))
+        theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._for_callbacks(state, plan))
         hooks = self._hooks(theirs, plan)
         if self.verbose:
             hooks.append(lambda state, epochs: self._print(epochs[-1]))
@@ -117,28 +117,70 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
 
-    def _train_once(self, table, start=None):
+    def _begin(self, draft, table, state):
+        """The first call of `partial_fit`; `draft` is not fitted yet."""
+        try:
+            draft._train_copy(table, draft._partial_plan(table), state, state.copy())
+        finally:
+            self._taken(draft)
+        return self
+
+    def _go_on(self, table, **also):
         """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts.
 
-        The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step.
+        also : attributes that are to be set at the end
         """
         plan = self._partial_plan(table)
-        start = self._resume(plan) if start is None else start
-        run = engine.Run(start.copy(), good=start)
+        with self._published.lock:
+            start = self._resume(plan)
+            if start is self._state and in_place.possible(plan, table, start, self._published.ready):
+                return self._train_in_place(table, plan, start, also)
+            state = start.copy()
+        return self._train_copy(table, plan, start, state, also)
+
+    def _train_copy(self, table, plan, start, state, also=()):
+        """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
+        run = engine.Run(state, good=start)
         try:
             if self.standardize:
                 self._standardise(table, run.state, plan)
                 run.good = run.state.copy()
             epochs, reason = engine.train_once(run, plan, table, self.shuffle)
+            if plan.auto and engine.overflowed(state):  # what it publishes may leave out its weights
+                raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
-            also = {"history_": epochs.rows[: len(epochs)], "n_iter_": 1, "stop_reason_": reason}  # `noted` copies
-            self._settle(state, plan, in_place=True, **also)
+            also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
+            ready = in_place.kind(plan, table, state) if state is run.state else None
+            self._settle(state, plan, quiet=True, ready=ready, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
             self._diverged(error, table, run.state, plan)
         except BaseException:  # of a source, a signal's handler, no memory
-            self._keep(run, plan, in_place=True)
+            self._keep(run, plan, quiet=True)
             raise
+        self._interrupt()
+        return self
+
+    def _train_in_place(self, table, plan, state, also):
+        """Train the state where it is; until the attributes are asked for they follow from it, whatever interrupts this."""
+        published, undo, run = self._published, in_place.Undo(state, table), engine.Run(state)
+        published.remember(self)
+        published.take_out(self)
+        published.model, published.plan = None, plan
+        try:
+            epochs, reason = engine.train_once(run, plan, table, self.shuffle)
+            if not undo.finite():
+                raise engine.Diverged(state.epoch)
+            vars(self).update(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)
+        except engine.Diverged as error:
+            undo.back()
+            self._diverged(error, table, state, plan)
+        except BaseException:
+            if not undo.finite():
+                undo.back()
+            raise
+        finally:
+            published.give(self, *published.held())
         self._interrupt()
         return self
 
@@ -146,13 +188,13 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
 
-    def _keep(self, run, plan, in_place=False):
+    def _keep(self, run, plan, quiet=False):
         """After an error the estimator is fitted to what was done by then, if that is anything, as after Ctrl-C."""
         if not (run.done or run.epochs or run.begun):
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._settle(run.state, plan, in_place=in_place, **noted(run.epochs, "error"))
+            self._settle(run.state, plan, quiet=quiet, **noted(run.epochs, "error"))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
@@ -187,7 +229,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             for f in callables(self.callbacks)
         ]
         if theirs is not None:
-            hooks.append(lambda state, _: theirs[0](lambda: self._publish(state, plan)))
+            hooks.append(lambda state, _: theirs[0](lambda: self._for_callbacks(state, plan)))
         return hooks
 
     def _progress(self, run, plan):

@@ -1,12 +1,15 @@
 """SGDClassifier."""
 
+import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
 from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, INTERCEPT, trained
 from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
@@ -188,6 +191,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     """
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
+    intercept_ = Attribute()
     _pa_loss, _solved = "hinge", "LinearClassifier"
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
@@ -369,7 +373,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
-    @or_unchanged
+    @one_at_a_time
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 
@@ -392,14 +396,24 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         ValueError
             As `fit`; no classes in the first call; other classes later; class_weight="balanced".
         """
-        first = not hasattr(self, "_state")
         self._check_changed()
+        first = not hasattr(self, "_state")
         labels = self._check_classes(classes, first)
-        X, y, s = self._check_data(X, y, sample_weight, reset=first, once=True)
+        est = self._draft() if first else self
+        X, y, s = est._check_data(X, y, sample_weight, reset=first, once=True)
         if first:
-            self.classes_ = labels
-            self._class_weight = self._weigh(labels)
-            state = self._new_state(X, len(self._heads()), *self._to_start_from())
-        elif self.class_weight != "balanced":
-            self._class_weight = self._weigh(self.classes_)
-        return self._train_once(self._table(X, y, s, self._soft(y)), state if first else None)
+            est.classes_, est._class_weight = labels, None
+        est = est._weighed()
+        table = est._table(X, y, s, est._soft(y))
+        if first:
+            return self._begin(est, table, est._new_state(X, len(est._heads()), *self._to_start_from()))
+        return self._go_on(table, _class_weight=est._class_weight)
+
+    def _weighed(self):
+        """This estimator, or where `class_weight` has changed, a draft that has the new weights of the classes."""
+        weight = self._class_weight if self.class_weight == "balanced" else self._weigh(self.classes_)
+        if np.array_equal(weight, self._class_weight):
+            return self
+        draft = self._draft()
+        draft._class_weight = weight
+        return draft

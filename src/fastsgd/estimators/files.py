@@ -25,6 +25,10 @@ class ModelFiles(SparseCoefMixin):
         self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
         return self
 
+    def _weights(self):
+        """Coefficients and intercepts, to predict with."""
+        return self.coef_, self.intercept_
+
     def _snapshot(self):
         """A copy that holds still, whatever another thread does to the estimator."""
         return copy.copy(self)

@@ -1,28 +1,55 @@
 """From the state of a training to the fitted attributes, and back."""
 
 import copy
-import os
-import threading
 from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastsgd import engine, schedules
+from fastsgd.estimators.published import Attribute, FromState, Published, same
 from fastsgd.estimators.validation import drawn_seed
-from fastsgd.sources._check import first_nonfinite, same_bytes
+from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
-
-# Held while arrays get new values and the state that goes with them takes its place, so that a copy has both or neither.
-_publishing = threading.RLock()
-_MAYBE = "mean_", "scale_", "auto_rule_"  # attributes of some models
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_publishing._at_fork_reinit)
 
 
 class Fitted:
     """Needs `_attributes(coef, intercept)`, which names the attributes, and the parameters."""
+
+    coef_ = Attribute()
+    t_ = FromState(lambda state: state.t)
+    mean_ = FromState(lambda state: None if state.std is None else state.mean.copy())
+    scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
+    auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
+    _read_off = "t_", "mean_", "scale_", "auto_rule_"
+    _names = "coef_", "intercept_"
+    _learnt = "n_features_in_", "feature_names_in_", "reading_", "classes_", "_class_weight", "_y_ndim"  # of the data
+    _left = "_state", "_published", "history_", "n_iter_", "stop_reason_"  # by a training
+
+    def _draft(self):
+        """An estimator of the same parameters that is not fitted: what a call learns and trains goes there, and then is
+        `_taken` in one step, so that a call that fails leaves this one as it was."""
+        draft = object.__new__(type(self))
+        model = {"_state", "_published", *self._names}
+        vars(draft).update({name: value for name, value in vars(self).items() if name not in model})
+        return draft
+
+    def _taken(self, draft):
+        """Be fitted as this draft is, if it is; and not otherwise."""
+        own, new = vars(self), vars(draft)
+        if "_state" not in new:
+            return
+        published, before = new["_published"], own.get("_published")
+        there = {name: x for name, x in own.items() if name not in (*self._learnt, *self._names)}
+        there |= {name: new[name] for name in (*self._learnt, *self._left, *self._names) if name in new}
+        with (before or published).lock:
+            published.lock = (before or published).lock
+            if "coef_" not in new:
+                published.remember(self)
+            self.__dict__ = there
+            published.give(self, *published.held())
 
     def _new_state(self, X, heads, coef_init, intercept_init):
         """Zeros, or what the user gives to start from: coef_init (heads, n_features), intercept_init (heads,)."""
@@ -49,7 +76,7 @@ class Fitted:
         if coef_init is not None:
             state.W[:, :heads] = self._coef(state, heads, coef_init, "coef_init").T
         if intercept_init is not None:
-            state.b[:] = self._intercept(heads, intercept_init, f"{self._intercept_name}init")
+            state.b[:] = self._intercept(heads, intercept_init, f"{self._names[1]}init")
 
     def _coef(self, state, heads, given, name):
         """Coefficients that a user gives, checked: (heads, n_features) of the state's dtype."""
@@ -74,8 +101,8 @@ class Fitted:
 
     def _to_start_from(self):
         """(coefficients, intercepts) that the user or a fit has put into the attributes, None where there are none."""
-        own = vars(self)
-        return own.get("coef_"), None if own.get(self._intercept_name) is None else self._raw_intercept()
+        coef, b = (getattr(self, name, None) for name in self._names)
+        return coef, None if b is None else self._raw_intercept()
 
     def _resume(self, plan):
         """The state that partial_fit goes on from: the last one, with what the user has since put into the attributes.
@@ -84,7 +111,7 @@ class Fitted:
         only the coefficients and the clock are taken over.
         """
         state = self._state
-        if self.standardize != (state.std is not None) or self._published is None:
+        if self.standardize != (state.std is not None) or not self._published.known:
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.epoch = state.at.copy(), state.epoch
@@ -99,11 +126,11 @@ class Fitted:
         state, heads = self._state.copy(), len(self._state.b)
         coef = self._coef(state, heads, self.coef_, "coef_").astype(np.float64)
         # an intercept in a file of an older version may be float32
-        was = [x.ravel() for x in self._published]
+        was = [x.ravel() for x in self._published.values(self)]
         moved = coef - was[0].reshape(coef.shape)
         W = np.where(moved != 0, coef, np.nan).T
-        attribute = np.asarray(getattr(self, self._intercept_name)).astype(was[1].dtype).ravel()
-        b = self._intercept(heads, self._raw_intercept(), self._intercept_name)
+        attribute = np.asarray(getattr(self, self._names[1])).astype(was[1].dtype).ravel()
+        b = self._intercept(heads, self._raw_intercept(), self._names[1])
         b = np.where(attribute != was[1], b, np.nan)
         if np.isnan(W).all() and np.isnan(b).all():  # the same values in other arrays
             return self._state
@@ -138,41 +165,63 @@ class Fitted:
             recentre(state, centred)
         table.scaling = Scaling.of(state)
 
-    _intercept_name = "intercept_"
-
     def _raw_intercept(self):
         return self.intercept_
 
-    def _read_back(self):
-        """Copies of the attributes, to be told later whether the user has put other values there; None: not an array."""
-        found = self.coef_, getattr(self, self._intercept_name)
-        return tuple(np.array(x, order="C") if isinstance(x, np.ndarray) else None for x in found)
-
     def _as_published(self):
-        """Whether coefficients and intercepts are those that training has put there."""
-        kept = self._published
-        return kept is not None and _same(self.coef_, kept[0]) and _same(getattr(self, self._intercept_name), kept[1])
+        """Whether coefficients and intercepts are those that training has put there. O(1) if nobody has asked for them."""
+        own, published = vars(self), self._published
+        if not any(name in own for name in self._names):
+            return published.known
+        model = published.values(self)
+        there = [own.get(name) for name in self._names]
+        return model is not None and all(x is None or same(x, y) for x, y in zip(there, model, strict=True))
+
+    def _weights(self):
+        """Coefficients and intercepts of one moment, to predict with; nobody is to write to them."""
+        own, published = vars(self), vars(self).get("_published")
+        if published is not None and not any(name in own for name in self._names):
+            with published.lock:
+                if (model := self._published.values(self)) is not None:
+                    return model
+        return tuple(getattr(self, name) for name in self._names)
+
+    def _read_back(self):
+        """Copies of the attributes, to be told later whether the user has put other values there."""
+        coef, b = (getattr(self, name) for name in self._names)
+        return (coef.toarray() if sp.issparse(coef) else np.array(coef, order="C")), np.array(b, order="C")
+
+    def _known(self, as_published):
+        """Of attributes that come from a file: whether they are those that training has put there, or it is not known."""
+        self._published = Published(model=self._read_back() if as_published else None)
 
     def __getstate__(self):
-        """The attributes at one moment: what another thread publishes meanwhile is not of it."""
-        names = "coef_", self._intercept_name
-        with _publishing:
-            state = super().__getstate__().copy()
-            state |= {name: copy.copy(state[name]) for name in names if name in state}
+        """All of one moment: what another thread does meanwhile is not of it. From now on the state is not ours alone."""
+        published = vars(self).get("_published")
+        if published is None:
+            return {name: value for name, value in super().__getstate__().items() if name != "_checked"}
+        with published.lock:
+            published = self._published
+            state, published.ready = super().__getstate__().copy(), None
+            model, as_published = published.values(self), self._as_published()
+            for place, name in enumerate(self._names):
+                if name in state or model is not None:
+                    state[name] = copy.copy(state[name] if name in state else model[place])
         state.pop("_checked", None)
-        if state.get("_published") is not None and all(
-            map(_same, [state[name] for name in names], state["_published"])
-        ):
-            state["_published"] = True
-        elif "_published" in state and state["_published"] is None:
-            state["_published"] = False
+        state["_published"] = as_published or (False if model is None else model)
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        published = state.get("_published")
-        if isinstance(published, bool):  # False: of an older version, which did not say what training had put there
-            self._published = self._read_back() if published else None
+        own = vars(self)
+        for name in self._read_off:
+            own.pop(name, None)
+        was = own.get("_published", False)
+        if isinstance(was, bool):  # False: of an older version, which did not say what training had put there
+            if "_state" in own:
+                self._known(was)
+        else:
+            self._published = Published(model=was)
 
     def _publish(self, state, plan):
         """The fitted attributes that follow from the state."""
@@ -181,39 +230,46 @@ class Fitted:
             W, b = Scaling.of(state).outward(W, b)
         if first_nonfinite(W.ravel()) >= 0 or first_nonfinite(b) >= 0:
             raise engine.Diverged(state.epoch)
-        found = {} if state.std is None else {"mean_": state.mean.copy(), "scale_": state.std.copy()}
-        if state.auto is not None:
-            found["auto_rule_"] = state.auto.rules
-        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b) | found
+        return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b)
 
-    def _settle(self, state, plan, in_place=False, **also):
+    def _for_callbacks(self, state, plan):
+        """All the fitted attributes of that state, of which scikit-learn makes a copy for its callbacks."""
+        read_off = {"mean_": state.mean, "scale_": state.std, "auto_rule_": state.auto and state.auto.rules}
+        return self._publish(state, plan) | {name: x for name, x in read_off.items() if x is not None}
+
+    def _settle(self, state, plan, *, quiet=False, ready=None, **also):
         """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.
 
-        in_place : the arrays that the last call published get the new values
+        quiet : of partial_fit: the coefficients are put into the attributes if users hold these, or else when they ask
+        ready : see `Published`
         """
         values, own = self._publish(state, plan), vars(self)
-        old = {name: own.get(name) for name in values} if in_place else {}
-        old = {name: x for name, x in old.items() if _holds(x, values[name])}
-        # what is written into older arrays stays as it is, to compare these with
-        kept = [values[name] if name in old else values[name].copy() for name in ("coef_", self._intercept_name)]
-        also |= {"_published": tuple(kept), "_state": state, "t_": state.t}
-        new = values | also | old
-        for name in _MAYBE:
-            if name in own and name not in new:
-                del own[name]
-        with _publishing:
-            for name, x in old.items():
-                x[...] = values[name]
-            own.update(new)
+        before = own.get("_published") or Published()
+        new = Published(before.lock, tuple(values[name] for name in self._names), plan, ready=ready)
+        also |= {"_published": new, "_state": state}
+        with before.lock:
+            for name in self._read_off:  # where a copy for scikit-learn's callbacks has them
+                own.pop(name, None)
+            if quiet:
+                before.remember(self)
+                before.take_out(self)
+                new.given = before.given
+            else:
+                also |= {name: value.copy() for name, value in values.items()}
+            own.update(also)
+            if quiet:
+                new.give(self, *new.held())
 
     def _snapshot(self):
         est = super()._snapshot()
-        if est._published and not est._as_published() and est.standardize == (est._state.std is not None):
-            with suppress(
-                ValueError
-            ):  # of values that no model can have, which whoever takes the copy says in its own words
+        published = vars(est).get("_published")
+        if published is None or not published.known or self.standardize != (est._state.std is not None):
+            return est
+        if not est._as_published():
+            # of values that no model can have whoever takes the copy speaks, in its own words
+            with suppress(ValueError):
                 est._state = est._edited(est._plan(SimpleNamespace(sparse=False), 1, True))
-                est._published = est._read_back()
+                est._known(True)
         return est
 
     def _fitted_copy(self, state, plan):
@@ -242,17 +298,3 @@ def _numbers(given, dtype, name):
 def _finite(values, name):
     if not np.isfinite(values).all():
         raise ValueError(f"Provided {name} contains NaN or infinity: there is nothing to start from.")
-
-
-def _same(values, kept):
-    """Whether an attribute is an array of the bytes of that one; None: it was no array, and is none."""
-    if not isinstance(values, np.ndarray) or kept is None:
-        return kept is None and not isinstance(values, np.ndarray)
-    if values.flags.c_contiguous:
-        return values.nbytes == kept.nbytes and same_bytes(values, kept)
-    return values.tobytes() == kept.tobytes()
-
-
-def _holds(old, value):
-    """Whether an array can be given the values of that one."""
-    return type(old) is np.ndarray and old.flags.writeable and old.shape == value.shape and old.dtype == value.dtype

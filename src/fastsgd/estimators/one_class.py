@@ -10,8 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import INTERCEPT, trained
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
@@ -171,19 +173,22 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         how = {"X": X, "metadata": metadata, "keeper": keeper}
         return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
 
-    @or_unchanged
+    @one_at_a_time
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped; parameters as in `fit`.
 
         Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
         L1 penalty, and its slots of the optimizer stay.
         """
-        first = not hasattr(self, "_state")
         self._check_changed()
-        X, y, s = self._check_data(X, None, sample_weight, reset=first, once=True)
-        coef, b = self._to_start_from() if first else (None, None)
-        state = self._new_state(X, 1, coef, 1.0 if b is None else b) if first else None
-        return self._train_once(self._table(X, y, s), state)
+        first = not hasattr(self, "_state")
+        est = self._draft() if first else self
+        X, y, s = est._check_data(X, None, sample_weight, reset=first, once=True)
+        table = est._table(X, y, s)
+        if not first:
+            return self._go_on(table)
+        coef, b = self._to_start_from()
+        return self._begin(est, table, est._new_state(X, 1, coef, 1.0 if b is None else b))
 
     def _targets(self):
         return Targets()
@@ -194,7 +199,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def _attributes(self, coef, intercept):
         return {"coef_": coef[0], "offset_": 1 - intercept}
 
-    _intercept_name = "offset_"
+    _names = "coef_", "offset_"
+    offset_ = Attribute()
 
     def _raw_intercept(self):
         return 1.0 - np.asarray(self.offset_, np.float64)
@@ -202,13 +208,15 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     @by_blocks
     def decision_function(self, X):
         """Signed distance to the hyperplane, positive inside: (n_samples,)."""
-        return self.score_samples(X) - self.offset_
+        check_is_fitted(self)
+        coef, offset = self._weights()
+        return safe_sparse_dot(check_X(self, X), coef.T, dense_output=True).ravel() - offset
 
     @by_blocks
     def score_samples(self, X):
         """x.w, the score before the offset: (n_samples,)."""
         check_is_fitted(self)
-        return safe_sparse_dot(check_X(self, X), self.coef_.T, dense_output=True).ravel()
+        return safe_sparse_dot(check_X(self, X), self._weights()[0].T, dense_output=True).ravel()
 
     @by_blocks
     def predict(self, X):

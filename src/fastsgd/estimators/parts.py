@@ -164,7 +164,8 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
         check_is_fitted(self)
         X = check_X(self, X)
-        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        coef, intercept = self._weights()
+        scores = safe_sparse_dot(X, coef.T, dense_output=True) + intercept
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     @by_blocks
@@ -232,7 +233,7 @@ class RegressorParts(Parts, RegressorMixin):
 
     def _columns(self):
         """The shape of a row's y in `fit`."""
-        return () if self._y_ndim == 1 else (len(self.coef_),)
+        return () if self._y_ndim == 1 else (len(self._weights()[1]),)
 
     def _table(self, X, y, s):
         columns = y.shape[1:] if isinstance(X, Source) else None
@@ -247,7 +248,8 @@ class RegressorParts(Parts, RegressorMixin):
         """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
         check_is_fitted(self)
         X = check_X(self, X)
-        raw = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        coef, intercept = self._weights()
+        raw = safe_sparse_dot(X, coef.T, dense_output=True) + intercept
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
     def score(self, X, y=None, sample_weight=None):

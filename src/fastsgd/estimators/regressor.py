@@ -5,8 +5,10 @@ from sklearn.utils._param_validation import StrOptions
 from fastsgd import losses
 from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
+from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import INTERCEPT, Y_NDIM, trained
 from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
@@ -140,6 +142,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
     """
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
+    intercept_ = Attribute()
     _pa_loss = "epsilon_insensitive"
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
@@ -293,7 +296,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
         return self._train(table, state, passes=self.max_iter, **how)
 
-    @or_unchanged
+    @one_at_a_time
     def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over these rows, from where the last call stopped.
 
@@ -313,14 +316,14 @@ class SGDRegressor(RegressorParts, BaseSGD):
         ValueError
             As `fit`; another number of targets than before.
         """
-        first = not hasattr(self, "_state")
         self._check_changed()
-        X, y, s = self._check_data(X, y, sample_weight, reset=first, once=True)
-        table = self._table(X, y, s)
+        first = not hasattr(self, "_state")
+        est = self._draft() if first else self
+        X, y, s = est._check_data(X, y, sample_weight, reset=first, once=True)
         heads = 1 if y.ndim == 1 else y.shape[1]
         if first:
-            self._y_ndim = y.ndim
-            state = self._new_state(X, heads, *self._to_start_from())
-        elif heads != len(self._state.b):
+            est._y_ndim = y.ndim
+            return self._begin(est, est._table(X, y, s), est._new_state(X, heads, *self._to_start_from()))
+        if heads != len(self._state.b):
             raise ValueError(f"y has {heads} targets, it had {len(self._state.b)} in the calls before.")
-        return self._train_once(table, state if first else None)
+        return self._go_on(self._table(X, y, s))

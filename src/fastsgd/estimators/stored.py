@@ -38,11 +38,5 @@ def _put_state(est, parts):
 
 
 def _take_state(est, parts):
-    """What follows from the state."""
-    published = Value(bool).take("published", parts)
-    est._published = est._read_back() if published else None
-    est.t_ = est._state.t
-    if est._state.std is not None:
-        est.mean_, est.scale_ = est._state.mean.copy(), est._state.std.copy()
-    if est._state.auto is not None:
-        est.auto_rule_ = est._state.auto.rules
+    """Whether they are."""
+    est._known(Value(bool).take("published", parts))

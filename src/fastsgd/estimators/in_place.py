@@ -1,0 +1,66 @@
+"""Training the state where it is, on rows that have few of its features: without a copy, and with a way back."""
+
+from fastsgd.sources._check import first_nonfinite
+from fastsgd.sources.arrays import Table
+
+MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
+MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more
+WEIGHTS = "W", "A", "Q", "last"  # the arrays with a row for each feature
+OTHERS = "b", "b_avg", "at"
+
+
+def kind(plan, table, state):
+    """What `State.prepare` looks at: a state that was prepared for rows of one kind is ready for more of it. None: for none."""
+    if not (table.sparse and (plan.plain or plan.auto)) or plan.line_search or state.std is not None:
+        return None
+    return plan.auto, plan.l1, plan.l2, bool(plan.average)
+
+
+def possible(plan, table, state, ready):
+    """Whether the state is ready for these rows, and they change so few weights that these are to be kept, and not all."""
+    if ready is None or type(table) is not Table or ready != kind(plan, table, state):
+        return False
+    values = table.X.nnz + table.X.shape[0]
+    return values <= MAX_VALUES and MIN_FEATURES * values <= len(state.W)
+
+
+class Undo:
+    """What a call on rows of a table changes of a state, as it was before.
+
+    The penalty on the other weights, and their average, are in the scalars of the clock.
+    """
+
+    def __init__(self, state, table):
+        self.state, self.features = state, table.X.indices
+        self.rows = {name: x[self.features] for name, x in self._weights()}
+        self.rest = [(x, x.copy()) for x in self._others()]
+
+    def _weights(self):
+        state = self.state
+        if state.auto is not None:
+            return [("records", state.auto.records)]
+        return [(name, getattr(state, name)) for name in WEIGHTS if getattr(state, name) is not None]
+
+    def _others(self):
+        found = [getattr(self.state, name) for name in OTHERS]
+        return found if self.state.auto is None else [*found, self.state.auto.heads, self.state.auto.at]
+
+    def finite(self):
+        """Whether all that was changed is finite; what was not changed was so before."""
+        changed = [x[self.features].ravel() for _, x in self._weights()] + [self.state.b]
+        return all(first_nonfinite(x) < 0 for x in changed)
+
+    def back(self):
+        """The state is what it was. (Where the scale was folded into all weights meanwhile, which is seldom, to rounding.)"""
+        now, weights = self.state.at[0].copy(), dict(self._weights())
+        for x, before in self.rest:
+            x[...] = before
+        rows, then = self.rows, self.state.at[0]
+        if now["scale"] > then["scale"]:
+            W = rows["W"] * (then["scale"] / now["scale"])
+            if "A" in rows:
+                rows["A"] = rows["A"] + then["avg_a"] * rows["W"] - now["avg_a"] * W
+            rows["W"] = W
+            then["scale"], then["avg_a"] = now["scale"], now["avg_a"]
+        for name, before in rows.items():
+            weights[name][self.features] = before
