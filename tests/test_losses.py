@@ -51,6 +51,56 @@ def test_value_is_never_negative_but_for_the_constants_of_deviances(loss):
         assert all((loss.value(grid(loss, y), y) >= 0).all() for y in targets(loss))
 
 
+# ---------------------------------------------------------------- what solvers ask for
+def offering(name):
+    return pytest.mark.parametrize("loss", [loss for loss in OBJECTS if loss.offers(name)], ids=repr)
+
+
+@offering("second")
+def test_the_second_derivative_follows_from_the_slope(loss):
+    for y in targets(loss):
+        p, h = grid(loss, y), 1e-5
+        p = p[abs(p) < 10]  # beyond, deviances are too large for the differences
+        numeric = (loss.slope(p + h, y) - loss.slope(p - h, y)) / (2 * h)
+        found = np.broadcast_to(loss.second(loss.slope(p, y), np.full(len(p), y)), p.shape)
+        assert np.all(abs(numeric - found) <= 1e-4 + 1e-6 * abs(numeric))
+
+
+@offering("pieces")
+def test_a_loss_is_the_sum_of_its_pieces(loss):
+    for y in targets(loss):
+        p, total = grid(loss, y), 0.0
+        for t, bend, low, high in loss.pieces(np.full(1, y)):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                best = np.where(bend > 0, (t - p) / bend, np.where(t > p, high, low))
+            a = np.clip(best, low, high)
+            total = total + a * (t - p) - bend * a**2 / 2
+        np.testing.assert_allclose(total, loss.value(p, y), rtol=1e-9, atol=1e-9)
+
+
+@offering("constant")
+def test_the_constant_is_better_than_zero(loss):
+    y = np.exp(RNG.standard_normal(200)) if "regressor" in loss.task else np.where(RNG.random(200) < 0.7, 1.0, -1.0)
+    assert loss.value(loss.constant(y), y).mean() <= loss.value(0.0, y).mean()
+
+
+@every
+def test_no_value_is_below_the_least_and_no_slope_above_the_steepest(loss):
+    for y in targets(loss):
+        p = np.r_[grid(loss, y), TAILS]
+        assert (loss.value(p, y) >= loss.least_value).all() and (abs(loss.slope(p, y)) <= loss.steepest).all()
+        if loss.dead_zone:
+            assert loss.value(y + 0.99 * loss.dead_zone, y) == 0.0 < loss.value(y + 1.01 * loss.dead_zone, y)
+
+
+def test_a_loss_says_what_it_does_not_know():
+    for name, args in (("second", (1.0, 1.0)), ("pieces", (np.ones(1),)), ("constant", (np.ones(1),))):
+        loss = losses.Sigmoid()
+        assert not loss.offers(name)
+        with pytest.raises(NotImplementedError, match="Sigmoid"):
+            getattr(loss, name)(*args)
+
+
 @every
 def test_both_tails_are_finite(loss):
     for y in targets(loss):

@@ -27,7 +27,13 @@ cdef class Loss:
     learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean |p - y|;
     `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `affine`, whether the
     slope is affine in y, so that the best constant follows from the mean of y;
-    `coupled`, whether it takes all the heads of a row together.
+    `coupled`, whether it takes all the heads of a row together; `log_odds`, whether a margin is the logarithm of odds, so that y
+    may hold probabilities; `probabilities`, whether the margins give any.
+
+    Solvers ask for more: `least_value`, a number that no value is below, -inf where there is none; `steepest`, one that no slope's
+    size is above, inf where none is known; `quadratic`, whether the value is a parabola in the prediction; `scarce`, whether
+    few rows may have any curvature, so that a bound of it does better; `dead_zone`, the size of a residual up to which the
+    loss is 0; `usual_curvature`; and the methods `second`, `pieces` and `constant`, which not all losses have (`offers`).
     """
     name = None
     task = ()
@@ -38,6 +44,10 @@ cdef class Loss:
     span = 0.0
     residual = affine = False
     coupled = False
+    log_odds = probabilities = False
+    least_value, steepest = 0.0, np.inf
+    quadratic = scarce = False
+    dead_zone = 0.0
 
     cdef int ready(self) except -1:
         if self.value_fn is NULL:
@@ -125,6 +135,27 @@ cdef class Loss:
         """The predicted mean of the target at the raw prediction p; p itself but for a log link."""
         return p
 
+    def offers(self, name):
+        """Whether the loss has a method of its own of that name: "mean", "second", "pieces" or "constant"."""
+        return getattr(type(self), name) is not getattr(Loss, name)
+
+    @property
+    def usual_curvature(self):
+        """The slope's own slope, about."""
+        return self.curvature
+
+    def second(self, slope, y):
+        """The slope's own slope where it is `slope`, elementwise: known without another exponential."""
+        raise NotImplementedError(f"{type(self).__name__} has no curvature that follows from its slope.")
+
+    def pieces(self, y):
+        """The loss as a sum of max over low <= a <= high of a (t - p) - bend a^2 / 2: a list of (t, bend, low, high)."""
+        raise NotImplementedError(f"{type(self).__name__} is not made of lines and parabolas.")
+
+    def constant(self, y):
+        """The best prediction that is the same for all these targets, or near it."""
+        raise NotImplementedError(f"{type(self).__name__} has no constant that would be better than 0.")
+
     def get_params(self, deep=True):
         """The constructor's arguments, so that `loss__epsilon` works in a grid search."""
         return {name: getattr(self, name) for name in self.params}
@@ -179,6 +210,9 @@ cdef class Hinge(Loss):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
         self.implicit_fn, self.conjugate_fn, self.inlined = hinge_implicit, hinge_conjugate, HINGE
 
+    def pieces(self, y):
+        return [(y, 0.0, np.minimum(y, 0), np.maximum(y, 0))]
+
 
 cdef class Perceptron(Loss):
     """max(0, -y p): Rosenblatt's perceptron."""
@@ -196,8 +230,8 @@ cdef class LogLoss(Loss):
     array([ 0.5,  0. , -0.5])
     """
     name, task, negative = "log_loss", ("classifier",), 0.0
-    smooth, curvature = True, 0.25
-    affine = True
+    smooth, curvature, steepest = True, 0.25, 1.0
+    affine = log_odds = probabilities = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
@@ -205,15 +239,29 @@ cdef class LogLoss(Loss):
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
         self.near_fn = log_loss_near
 
+    @property
+    def usual_curvature(self):
+        return 0.5 * self.curvature
+
+    def second(self, slope, y):
+        return (slope + y) * (1.0 - slope - y)
+
 
 cdef class ModifiedHuber(Loss):
     """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
     name, task = "modified_huber", ("classifier",)
     smooth, curvature = True, 2.0
+    probabilities = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = modified_huber_value, modified_huber_slope
         self.implicit_fn, self.conjugate_fn = modified_huber_implicit, modified_huber_conjugate
+
+    def second(self, slope, y):
+        return ((slope != 0) & (abs(slope) < 4.0)) * 2.0
+
+    def pieces(self, y):
+        return [(y, 0.5, np.minimum(4 * y, 0), np.maximum(4 * y, 0))]
 
 
 cdef class SquaredHinge(Loss):
@@ -225,120 +273,35 @@ cdef class SquaredHinge(Loss):
         self.value_fn, self.slope_fn = squared_hinge_value, squared_hinge_slope
         self.implicit_fn, self.conjugate_fn = squared_hinge_implicit, squared_hinge_conjugate
 
+    def second(self, slope, y):
+        return (slope != 0) * 2.0
+
+    def pieces(self, y):
+        return [(y, 0.5, np.where(y > 0, 0.0, -np.inf), np.where(y > 0, np.inf, 0.0))]
+
 
 cdef class SquaredError(Loss):
     """(p - y)^2 / 2: least squares."""
     name, task = "squared_error", ("regressor", "classifier")
     smooth = True
-    residual = affine = True
+    residual = affine = quadratic = True
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
         self.implicit_fn, self.conjugate_fn = squared_error_implicit, squared_error_conjugate
 
+    def second(self, slope, y):
+        return np.ones_like(slope)
 
-cdef class Huber(Loss):
-    """(p - y)^2 / 2 where |p - y| <= epsilon, else epsilon (|p - y| - epsilon / 2).
+    def pieces(self, y):
+        return [(y, 1.0, -np.inf, np.inf)]
 
-    >>> Huber(epsilon=1.0).value([0.5, 3.0], 0.0)
-    array([0.125, 2.5  ])
-    """
-    name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
-    smooth = True
-    span = np.inf
-    residual = True
-
-    def __init__(self, epsilon=0.1):
-        self.value_fn, self.slope_fn = huber_value, huber_slope
-        self.implicit_fn, self.conjugate_fn = huber_implicit, huber_conjugate
-        self._number(0, "epsilon", epsilon, 0, np.inf, True)
+    def constant(self, y):
+        return float(y.mean())
 
 
-cdef class EpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon): support vector regression."""
-    name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
-    span = np.inf
-    residual = True
-
-    def __init__(self, epsilon=0.1):
-        self.value_fn, self.slope_fn = epsilon_insensitive_value, epsilon_insensitive_slope
-        self.implicit_fn, self.conjugate_fn = epsilon_insensitive_implicit, epsilon_insensitive_conjugate
-        self._number(0, "epsilon", epsilon, 0, np.inf, True)
-
-
-cdef class SquaredEpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon)^2."""
-    name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
-    smooth, curvature = True, 2.0
-    span = np.inf
-    residual = True
-
-    def __init__(self, epsilon=0.1):
-        self.value_fn, self.slope_fn = squared_epsilon_insensitive_value, squared_epsilon_insensitive_slope
-        self.implicit_fn, self.conjugate_fn = squared_epsilon_insensitive_implicit, squared_epsilon_insensitive_conjugate
-        self._number(0, "epsilon", epsilon, 0, np.inf, True)
-
-
-cdef class Quantile(Loss):
-    """The pinball loss: quantile (y - p) where y > p, else (1 - quantile) (p - y).
-
-    Its minimiser is the conditional quantile (Koenker and Bassett 1978); 0.5 is least absolute deviation.
-
-    >>> Quantile(quantile=0.9).value([0.0, 2.0], 1.0)
-    array([0.9, 0.1])
-    """
-    name, task, params = "quantile", ("regressor",), ("quantile",)
-    span = np.inf
-    residual = True
-
-    def __init__(self, quantile=0.5):
-        self.value_fn, self.slope_fn = quantile_value, quantile_slope
-        self.implicit_fn, self.conjugate_fn = quantile_implicit, quantile_conjugate
-        self._number(0, "quantile", quantile, 0, 1)
-
-
-cdef class Poisson(Loss):
-    """exp(p) - y p, y >= 0: Poisson regression with a log link (half the deviance, up to a constant in y).
-
-    Above p = 30 the exponential goes on as its tangent, so that no step overflows.
-    """
-    name, task, lower = "poisson", ("regressor",), 0.0
-    smooth = True
-    span = 1.0
-    affine = True
-
-    def __init__(self):
-        self.value_fn, self.slope_fn = poisson_value, poisson_slope
-        self.implicit_fn, self.conjugate_fn = poisson_implicit, poisson_conjugate
-
-    def mean(self, p):
-        """exp(p), at most exp(700) in float64."""
-        return _guarded_exp(p)
-
-
-cdef class Gamma(Loss):
-    """p + y exp(-p), y > 0: gamma regression with a log link (half the deviance, up to a constant in y).
-
-    Below p = -30 the exponential goes on as its tangent, so that no step overflows.
-    """
-    name, task, lower, strict = "gamma", ("regressor",), 0.0, True
-    smooth = True
-    span = 1.0
-    affine = True
-
-    def __init__(self):
-        self.value_fn, self.slope_fn = gamma_value, gamma_slope
-        self.implicit_fn, self.conjugate_fn = gamma_implicit, gamma_conjugate
-
-    def mean(self, p):
-        """exp(p), at most exp(700) in float64."""
-        return _guarded_exp(p)
-
-
-def _guarded_exp(p):
-    return np.exp(np.minimum(p, 85.0 if np.asarray(p).dtype == np.float32 else 700.0))
-
-
+include "residual_losses.pxi"
+include "log_link_losses.pxi"
 include "nonconvex_losses.pxi"
 include "custom_loss.pxi"
 include "coupled_losses.pxi"

@@ -22,6 +22,7 @@ from fastsgd.estimators.validation import (
     distributions,
     unique_labels,
 )
+from fastsgd.losses import LOSSES
 from fastsgd.sources.base import Source
 
 
@@ -39,7 +40,7 @@ class needs_probabilities:
         if est is None:
             return self.method
         loss = getattr(est.loss, "name", est.loss)
-        if loss not in ("log_loss", "modified_huber"):
+        if not getattr(LOSSES.get(loss), "probabilities", False):
             why = AttributeError(
                 f"probability estimates are not available for loss={loss!r}; "
                 "wrap the classifier in sklearn.calibration.CalibratedClassifierCV, or use loss='log_loss'."
@@ -216,7 +217,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
     def _by_margin(self):
         """Whether log-probabilities follow from the margins, however far from 0 these are."""
-        return self._loss().name == "log_loss"
+        return self._loss().log_odds
 
     def _log_probabilities(self, z):
         """Those of margins; several classes are normalised as logarithms, since all their probabilities may round to 0."""

@@ -169,7 +169,7 @@ def is_soft(y, loss):
     """Whether y holds probabilities and not labels."""
     if y.ndim == 2:
         return True
-    if loss.name != "log_loss" or y.dtype.kind != "f":
+    if not loss.log_odds or y.dtype.kind != "f":
         return False
     return bool(len(y)) and y.min() >= 0 and y.max() <= 1 and bool(np.any((y > 0) & (y < 1)))
 

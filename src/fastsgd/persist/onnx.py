@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd import _version, losses
+from fastsgd import _version
 
 OPSET, IR = 17, 8  # of 2022: what most runtimes can read
 LARGEST = 85.0  # of a log link: exp of more is beyond float32, in which the outputs are
@@ -155,7 +155,7 @@ def _probabilities(graph, est, scores, two):
     if est._heads_loss().coupled:
         return graph.node("Softmax", scores, axis=1)
     one, other = graph.number(1.0), graph.node("Neg", scores)
-    if est._loss().name == "log_loss":
+    if est._loss().log_odds:
         if two:
             parts = [_log_logistic(graph, z, one) for z in (other, scores)]
             return graph.node("Exp", graph.node("Concat", *parts, axis=1))
@@ -184,7 +184,7 @@ def _log_logistic(graph, z, one):
 
 
 def _regressor(graph, est, scores):
-    if type(est._loss()).mean is not losses.Loss.mean:  # a log link
+    if est._loss().offers("mean"):  # a log link
         scores = graph.node("Exp", graph.node("Min", scores, graph.number(LARGEST)))
     if est._y_ndim == 1:
         graph.output("variable", _flat(graph, scores))

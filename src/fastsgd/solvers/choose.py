@@ -31,7 +31,7 @@ def trial(problem):
     others = _others(problem)
     if not newton.smooth(problem) or ("newton" in others and newton.cheap(problem)):
         return 0
-    one, strong = pass_seconds(problem), problem.loss.name != "squared_error" and problem.l2 > 0
+    one, strong = pass_seconds(problem), not problem.loss.quadratic and problem.l2 > 0
     if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
         return 0
     by_newton, by_dual = (SHARE, SHARE) if problem.sparse or problem.l1 > 0 else (NEWTON, DUAL)
@@ -101,15 +101,8 @@ def _in_turns(problem, u, b, report, a, seed, time):
 
 def constant(problem):
     """An intercept to start from, where that of zero may be far: as far as y is large."""
-    loss = problem.loss
-    if not problem.intercept or (loss.span == 0 and loss.name != "squared_error"):
+    if not problem.intercept or not problem.loss.offers("constant"):
         return 0.0
     at = spread(problem.n, LOOK, 0)
     y = problem.y[at if problem.c is None else at[problem.c[at] > 0]]
-    if not len(y):
-        return 0.0
-    if loss.name == "squared_error":
-        return float(y.mean())
-    if loss.span < np.inf:  # a log link
-        return float(np.log(y.mean())) if y.mean() > 0 else 0.0
-    return float(np.quantile(y, loss.get_params().get("quantile", 0.5)))
+    return problem.loss.constant(y) if len(y) else 0.0

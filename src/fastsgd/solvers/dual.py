@@ -100,10 +100,8 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
 def _size(p, u, b):
     """What the slope's slope is, about: the unit of the metric. Where the loss has one in units of y, it is measured."""
     loss = p.loss
-    if loss.name == "log_loss":
-        return 0.5 * loss.curvature
     if loss.span == 0:
-        return loss.curvature
+        return loss.usual_curvature
     z = p.margins(u, b)
     r, at = (p.mean(abs(p.y - z)), p.y) if loss.span == np.inf else (loss.span, z)
     rise = p.mean(loss.both(at + r, p.y)[1] - loss.both(at - r, p.y)[1]) if r > 0 else 0.0

@@ -12,7 +12,6 @@ from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
-LOG_LINKS = "poisson", "gamma"  # losses that may be negative, and whose curvature has no bound
 SAMPLE_ROWS = 2000  # rows from which the loss of zero weights is estimated
 # A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
 # are RESIDUAL times y. SLACK has the same shares for the model that is returned, by the bytes of its numbers: no warning is
@@ -165,8 +164,7 @@ class Heads:
         if self.intercept and self.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        bound = -np.inf if self.loss.name in LOG_LINKS else 0.0
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), bound)
+        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), self.loss.least_value)
         slack = SLACK[self.table.X.dtype.itemsize]
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
@@ -219,7 +217,7 @@ def _moved(problem, step, w, b):
     A loss that is nowhere negative and whose slope's slope is at most L has slopes with a mean square of at most 2 L loss.
     """
     loss = problem.loss
-    if loss.name in LOG_LINKS:
+    if loss.least_value < 0:
         return np.inf
     scale, exact = problem.scale, problem.outward(step.u, step.b)[0]
     away = abs(w - exact) @ scale + DRIFT * (abs(w) @ (scale + abs(problem.centre)) + abs(b))
@@ -236,8 +234,7 @@ def _negligible(problem, share, residual, offset):
     if problem.loss.residual:
         mean = float(y.mean())
         away = residual * abs(y - mean) + DIGITS * (offset + abs(mean))
-        free = problem.loss.epsilon if "insensitive" in problem.loss.name else 0.0
-        return float(problem.loss.value(away + free, 0.0).mean())
+        return float(problem.loss.value(away + problem.loss.dead_zone, 0.0).mean())
     return share * float(abs(problem.loss.value(0.0, y)).mean())
 
 

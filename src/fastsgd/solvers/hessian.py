@@ -16,30 +16,15 @@ HOPELESS, ROUNDS = (
 )  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
 
 
-# The curvature of a smooth loss from its slope g: without another exponential.
-CURVATURE = {
-    "log_loss": lambda g, y, par: (g + y) * (1.0 - g - y),
-    "squared_error": lambda g, y, par: np.ones_like(g),
-    "huber": lambda g, y, par: (abs(g) < par["epsilon"]) * 1.0,
-    "squared_hinge": lambda g, y, par: (g != 0) * 2.0,
-    "modified_huber": lambda g, y, par: ((g != 0) & (abs(g) < 4.0)) * 2.0,
-    "squared_epsilon_insensitive": lambda g, y, par: (g != 0) * 2.0,
-    "poisson": lambda g, y, par: g + y,
-    "gamma": lambda g, y, par: 1.0 - g,
-}
-
-
 def curvature(problem, g):
     """Second derivative of each row's loss where its slope is g."""
-    if flat(problem, g):
-        return np.ones(problem.n)
-    return CURVATURE[problem.loss.name](g, problem.y, problem.loss.get_params())
+    return np.ones(problem.n) if flat(problem, g) else problem.loss.second(g, problem.y)
 
 
 def flat(problem, g):
     """Whether too few rows have any, so that a bound of it is taken."""
     loss = problem.loss
-    return loss.name == "huber" and np.count_nonzero(abs(g) < loss.epsilon) < FLAT * (problem.d + 1)
+    return loss.scarce and np.count_nonzero(loss.second(g, problem.y)) < FLAT * (problem.d + 1)
 
 
 class Approximation:

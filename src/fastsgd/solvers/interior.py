@@ -13,7 +13,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, curvature, gram, gram_seconds, pass_seconds
+from fastsgd.solvers.hessian import FREE, Hessian, curvature, gram, gram_seconds, pass_seconds
 from fastsgd.solvers.report import Step
 
 ITERATIONS, PASSES, ROW = 15, 8, 1e-7  # of a usual problem; passes, and seconds a row, of each
@@ -23,25 +23,9 @@ LEAST = 1e-9  # a step that short is none
 ROUNDING = 1e-15  # of the objective
 
 
-# From targets y and parameters: (t, bend, low, high) of each piece.
-PIECES = {
-    "hinge": lambda y, par: [(y, 0.0, np.minimum(y, 0), np.maximum(y, 0))],
-    "squared_hinge": lambda y, par: [(y, 0.5, np.where(y > 0, 0.0, -np.inf), np.where(y > 0, np.inf, 0.0))],
-    "modified_huber": lambda y, par: [(y, 0.5, np.minimum(4 * y, 0), np.maximum(4 * y, 0))],
-    "huber": lambda y, par: [(y, 1.0, -par["epsilon"], par["epsilon"])],
-    "quantile": lambda y, par: [(y, 0.0, par["quantile"] - 1.0, par["quantile"])],
-    "epsilon_insensitive": lambda y, par: [(y - par["epsilon"], 0.0, 0.0, 1.0), (y + par["epsilon"], 0.0, -1.0, 0.0)],
-    "squared_epsilon_insensitive": lambda y, par: [
-        (y - par["epsilon"], 0.5, 0.0, np.inf),
-        (y + par["epsilon"], 0.5, -np.inf, 0.0),
-    ],
-    "squared_error": lambda y, par: [(y, 1.0, -np.inf, np.inf)],
-}
-
-
 def applies(problem):
     """Whether the loss, or the penalty beside a smooth loss, is made of such pieces."""
-    return problem.loss.name in PIECES or (problem.l1 > 0 and problem.loss.name in CURVATURE)
+    return problem.loss.offers("pieces") or (problem.l1 > 0 and problem.loss.offers("second"))
 
 
 def seconds(problem):
@@ -158,7 +142,7 @@ class Smooth:
         return FAR / worst if worst > 0 else np.inf
 
     def most(self, F):
-        return 4.0 if self.problem.loss.name == "log_loss" else np.inf
+        return 4.0 * self.problem.loss.steepest
 
 
 def interior(problem, u, b, report):
@@ -171,17 +155,15 @@ def interior(problem, u, b, report):
     p, still, z = problem, (0.0, 0.0, 0.0), problem.margins(u, b)
     F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
     size = 1.0
-    if p.loss.name in PIECES:
+    if p.loss.offers("pieces"):
         size, weight = p.mean(abs(p.y - z)) or 1.0, (np.ones(p.n) if p.c is None else p.c) / p.n
-        rows = Pieces(PIECES[p.loss.name](p.y, p.loss.get_params()), weight, z, size)
+        rows = Pieces(p.loss.pieces(p.y), weight, z, size)
     else:
         rows = Smooth(p, z)
     l1 = np.minimum(p.penalties[0], rows.most(F))
     sides = Pieces([(0.0, 0.0, -1.0, 1.0)] if p.l1 > 0 else [], l1, u, size)
     number, done, least = rows.number() + sides.number(), False, np.inf
-    exact = (
-        number == 0 and p.loss.name == "squared_error"
-    )  # a step is then one to the least: rounding alone brings more
+    exact = number == 0 and p.loss.quadratic  # a step is then one to the least: rounding alone brings more
     while True:
         a, F, at = rows.a.sum(axis=0), p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), u
         if p.l1 > 0:  # zeros are only neared: they are taken where that is better

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.hessian import CURVATURE, FREE, Hessian, gram_seconds, pass_seconds, row_seconds
+from fastsgd.solvers.hessian import FREE, Hessian, gram_seconds, pass_seconds, row_seconds
 from fastsgd.solvers.report import Step
 
 FEWEST, COARSE, FINE = 2000, 40, 100  # rows of a sample, of the first and of the last for each column: at least,
@@ -29,7 +29,7 @@ CHEAPEST = 2, 5e-3  # passes, and seconds more, that a Hessian may take without 
 
 def smooth(problem):
     """Whether the loss has curvatures."""
-    return problem.loss.name in CURVATURE
+    return problem.loss.offers("second")
 
 
 def applies(problem):
@@ -43,7 +43,7 @@ def sample_rows(problem):
     fewest = max(FEWEST, LEAST * d)
     if MOST * n < fewest:
         return n
-    cheap = DEAR if problem.loss.name == "squared_error" else CHEAP  # no passes over the sample then
+    cheap = DEAR if problem.loss.quadratic else CHEAP  # no passes over the sample then
     rows = max(cheap * affordable, min(FINE * d, DEAR * affordable))
     return int(max(fewest, min(rows, np.sqrt(d * n / NEAR), MOST * n)))
 
@@ -78,7 +78,7 @@ def newton(problem, u, b, report, cold=True, seed=0, most=np.inf):
     Byrd, Chin, Neveitt and Nocedal (2011), On the use of stochastic Hessian information in optimization methods for machine
     learning.
     """
-    rows, quadratic = sample_rows(problem), problem.loss.name == "squared_error"
+    rows, quadratic = sample_rows(problem), problem.loss.quadratic
     sample = problem if rows == problem.n else problem.sample(rows, seed)
     parts, hessian = [sample], None
     while cold and not quadratic and parts[0].n > GROWTH * max(FEWEST, COARSE * problem.d):
@@ -130,7 +130,7 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         if since >= worth and (decrement > SLOW * before or failed > 1 or since > LOST or (not worth and passes > 1)):
             hessian, since, failed, decrement = hessian.better(problem, u, b, passes), 0, 0, np.inf
         p, before = hessian.direction(r), decrement
-        search = _exact if problem.loss.name == "squared_error" else _search
+        search = _exact if problem.loss.quadratic else _search
         size, F, z, new = search(problem, u, b, p, z, F, float(r @ p), g, gradient)
         if size == 0:
             stuck = (
