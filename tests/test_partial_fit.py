@@ -338,3 +338,20 @@ def test_averages_of_ftrl_on_sparse_rows_are_those_of_dense_rows(alpha, l1_ratio
     )
     np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-9, atol=1e-12 * abs(dense.coef_).max())
     np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-9)
+
+
+@EVERY
+@pytest.mark.parametrize("kind", [float, int])
+def test_rows_in_lists_are_those_of_arrays(cls, kind):
+    X, y, _ = data(cls)
+    X, y = X.astype(kind), y.astype(int)
+    given = {"classes": [0, 1, 2]} if cls is SGDClassifier else {}
+    lists, arrays = make(cls), make(cls)
+    for lo, hi in pairwise(CUTS):
+        lists.partial_fit(X[lo:hi].tolist(), y[lo:hi].tolist(), **given)
+        arrays.partial_fit(X[lo:hi], y[lo:hi], **given)
+    assert bits(lists) == bits(arrays)
+    with pytest.raises(ValueError, match="7 features"):
+        lists.partial_fit([[1] * 7], [1])
+    with pytest.raises(ValueError):
+        lists.partial_fit([[1.0, 2.0], [1.0]], [1, 1])

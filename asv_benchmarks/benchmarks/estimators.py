@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.linear_model import SGDClassifier as Theirs
 from sklearn.preprocessing import StandardScaler
 
 from fastsgd import SGDClassifier
@@ -12,16 +13,33 @@ from .common import interleaved, make
 
 
 class PartialFitOneRow:
-    params = [["dense", "csr"], [100, 10_000]]
-    param_names = ["layout", "features"]
+    """A row costs what its values cost, however many features there are."""
 
-    def setup(self, layout, features):
-        X = np.random.default_rng(0).standard_normal((2, features))
-        self.X, self.y = X[:1] if layout == "dense" else sp.csr_matrix(X[:1]), np.zeros(1, int)
-        self.clf = SGDClassifier(random_state=0).partial_fit(X, [0, 1], [0, 1])
+    params = [["100 numbers", "100 numbers in lists", "50 of 100 on CSR", "50 of 2^20 on CSR"]]
+    param_names = ["row"]
+
+    def setup(self, row):
+        rng = np.random.default_rng(0)
+        X, self.y = rng.standard_normal((1, 100)), np.zeros(1, int)
+        if "CSR" in row:
+            d = 100 if "of 100" in row else 1 << 20
+            X = sp.csr_matrix((X[0, :50], np.sort(rng.choice(d, 50, replace=False)), [0, 50]), shape=(1, d))
+        self.X = X.tolist() if "lists" in row else X
+        self.clf = SGDClassifier(random_state=0).partial_fit(X, self.y, [0, 1])
 
     def time_partial_fit(self, *_):
         self.clf.partial_fit(self.X, self.y)
+
+    def track_ratio_to_scikit_learn(self, row):
+        """Its time over ours."""
+        theirs = Theirs(random_state=0).partial_fit(self.X, self.y, [0, 1])
+        rows = range(100)
+        other, ours = interleaved(
+            5, *(lambda est=est: [est.partial_fit(self.X, self.y) for _ in rows] for est in (theirs, self.clf))
+        )
+        return other / ours
+
+    track_ratio_to_scikit_learn.unit = "ratio"
 
 
 class Memory:

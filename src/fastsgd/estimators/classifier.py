@@ -412,7 +412,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     def _weighed(self):
         """This estimator, or where `class_weight` has changed, a draft that has the new weights of the classes."""
         weight = self._class_weight if self.class_weight == "balanced" else self._weigh(self.classes_)
-        if np.array_equal(weight, self._class_weight):
+        if weight is self._class_weight or np.array_equal(weight, self._class_weight):
             return self
         draft = self._draft()
         draft._class_weight = weight

@@ -18,6 +18,7 @@ from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
 from fastsgd.sources.telling import tell
 
+PLAIN = *FLOATS, np.int32, np.int64
 _generators = threading.local()
 
 ENCODE = (
@@ -71,9 +72,8 @@ def check_X(est, X, *, reset=False, name="X"):
     if reset:
         vars(est).pop("reading_", None)  # of a source
     sparse = sp.issparse(X)
-    if sparse:
-        X = sound_csr(X, name)
-    elif _plain(X) and (reset or _as_before(est, X)):
+    X = sound_csr(X, name) if sparse else _array(X)
+    if _plain(X) and (reset or _as_before(est, X)):
         _finite(X, name)
         if reset:
             vars(est).pop("feature_names_in_", None)
@@ -139,9 +139,20 @@ def _odd_cell(X):
     return ""
 
 
+def _array(values):
+    """A list of plain numbers, or of such lists, as an array; all else as it is, for scikit-learn to see."""
+    if type(values) is not list or not values or type(values[0]) not in (list, int, float):
+        return values
+    try:
+        found = np.array(values)
+    except (ValueError, TypeError, OverflowError):
+        return values
+    return found if found.dtype in PLAIN else values
+
+
 def _plain(X):
     """Whether nothing is left to convert, nor any name to be learnt."""
-    return type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and X.shape[0] > 0 and X.shape[1] > 0
+    return (type(X) is np.ndarray or sp.issparse(X)) and X.ndim == 2 and X.dtype in PLAIN and min(X.shape) > 0
 
 
 def _as_before(est, X):
@@ -225,6 +236,9 @@ def check_lengths(X, y, names=("X", "y")):
 
 def check_targets(y, loss, name="y"):
     """Real-valued targets: float64 array of shape (n,) or (n, n_outputs), within what the loss takes."""
+    y = _array(y)
+    if type(y) is np.ndarray and y.dtype.kind == "i" and y.ndim == 1:
+        y = y.astype(np.float64)
     plain = type(y) is np.ndarray and y.dtype == np.float64 and y.ndim == 1 and y.flags.carray
     if not (plain and y.size and _check.first_nonfinite(y) < 0):
         check_dense(y, name)
@@ -256,6 +270,7 @@ def check_dense(y, name):
 
 def check_labels(y, name="y"):
     """Class labels as a one-dimensional array without NaN."""
+    y = _array(y)
     if type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu":
         return y
     y = column_or_1d(y, warn=True)
