@@ -1,5 +1,6 @@
 """The extension modules; all else is in pyproject.toml."""
 
+import os
 import platform
 import sys
 
@@ -30,31 +31,35 @@ def extension(name, *flags, language="c"):
     )
 
 
-setup(
-    ext_modules=cythonize(
-        [
-            extension("fastsgd.losses", "-O3"),
-            extension("fastsgd.schedules", "-O3"),
-            extension("fastsgd.sources._check", *FAST),
-            extension("fastsgd.sources._order", "-O3"),
-            extension("fastsgd.sources._rows", "-O3"),
-            extension("fastsgd.sources._scale", "-O3"),
-            extension("fastsgd.sources._tokens", "-O3"),
-            extension("fastsgd.sources._svmlight", "-O3", language="c++"),
-            extension("fastsgd._kernels._cpu"),
-            extension("fastsgd._kernels.plan"),
-            *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),
-            *(extension(f"fastsgd._kernels.solve_{isa}", *FAST, *flags) for isa, flags in ISA.items()),
-        ],
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "initializedcheck": False,
-            "cdivision": True,
-            "freethreading_compatible": True,
-        },
-        include_path=["src"],
-    ),
-    options={"build_ext": {"parallel": True}},
-)
+EXTENSIONS = [
+    extension("fastsgd.losses", "-O3"),
+    extension("fastsgd.schedules", "-O3"),
+    extension("fastsgd.sources._check", *FAST),
+    extension("fastsgd.sources._order", "-O3"),
+    extension("fastsgd.sources._rows", "-O3"),
+    extension("fastsgd.sources._scale", "-O3"),
+    extension("fastsgd.sources._tokens", "-O3"),
+    extension("fastsgd.sources._svmlight", "-O3", language="c++"),
+    extension("fastsgd._kernels._cpu"),
+    extension("fastsgd._kernels.plan"),
+    *(extension(f"fastsgd._kernels.{isa}", *FAST, *flags) for isa, flags in ISA.items()),
+    *(extension(f"fastsgd._kernels.solve_{isa}", *FAST, *flags) for isa, flags in ISA.items()),
+]
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+    "freethreading_compatible": True,
+}
+COMPILES = not {"sdist", "egg_info", "dist_info"} & set(sys.argv)  # these only ask which sources there are
+# Where processes are not forked, those that Cython would start would run this file again.
+PROCESSES = os.cpu_count() if sys.platform == "linux" else 0
+
+
+def in_c(extensions):
+    return cythonize(extensions, compiler_directives=DIRECTIVES, include_path=["src"], nthreads=PROCESSES)
+
+
+setup(ext_modules=in_c(EXTENSIONS) if COMPILES else EXTENSIONS, options={"build_ext": {"parallel": True}})

@@ -8,7 +8,9 @@ from time import perf_counter
 import numpy as np
 import scipy.sparse as sp
 
-SCALE = {"small": 20, "full": 1}[os.environ.get("FASTSGD_BENCH", "small")]  # rows of DATA are divided by this
+SIZES = {"smoke": 500, "small": 20, "full": 1}  # rows of DATA are divided by this
+SCALE = SIZES[os.environ.get("FASTSGD_BENCH", "small")]
+SMOKE = SIZES["smoke"] == SCALE
 LOUD = 20  # columns of about the same frequency at the head of Zipf's law
 
 
@@ -94,7 +96,7 @@ def limit(X, heads=1):
 def interleaved(repeats, *functions, clock=perf_counter):
     """The median seconds of each, called in turn, so that a slow spell of the machine meets them all."""
     seconds = [[] for _ in functions]
-    for _ in range(repeats):
+    for _ in range(1 if SMOKE else repeats):
         for function, mine in zip(functions, seconds, strict=True):
             start = clock()
             function()

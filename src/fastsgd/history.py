@@ -1,8 +1,10 @@
 """What is kept of each epoch: one row of `history_`."""
 
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # loss: mean loss of each row *before* its own step, over the epoch (free, and honest: the row had not been seen). Of the
 # model at the end of the epoch: objective, gradient_norm, and change, how far the parameters moved, as a share of their
@@ -24,19 +26,19 @@ class History:
 
     __slots__ = "n", "rows"
 
-    def __init__(self, rows=None, n=0):
+    def __init__(self, rows: NDArray[Any] | None = None, n: int = 0) -> None:
         self.rows, self.n = np.empty(16, HISTORY) if rows is None else rows, n
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Epoch:
         """The i-th, as an `Epoch`; from the end where i is negative."""
         if not -self.n <= i < self.n:
             raise IndexError(f"epoch {i} of {self.n}")
         return Epoch(*self.rows[i % self.n].item())
 
-    def plus(self, epoch):
+    def plus(self, epoch: Epoch) -> "History":
         """With one more. The room doubles when it is full, so that an epoch costs the same however many there are."""
         rows = self.rows
         if self.n == len(rows):
@@ -45,12 +47,12 @@ class History:
         rows[self.n] = epoch
         return History(rows, self.n + 1)
 
-    def view(self):
+    def view(self) -> NDArray[Any]:
         """All rows, without a copy and read-only."""
         rows = self.rows[: self.n]
         rows.flags.writeable = False
         return rows
 
-    def copy(self):
+    def copy(self) -> NDArray[Any]:
         """All rows, in memory of their own."""
         return self.rows[: self.n].copy()

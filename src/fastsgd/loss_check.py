@@ -1,8 +1,11 @@
 """Is a loss's slope the derivative of its value? Is it convex, is it smooth? Told by trying it out at many points."""
 
 from collections import namedtuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 NEAR = np.round(np.arange(-23, 24) * 0.35, 2)  # predictions that every loss must bear, with the targets and 0, 1, -1
 FAR = np.array([12.0, 20.0, 28.0, 60.0, 150.0, 400.0, 1000.0])  # and their negatives: from 30 on a loss may overflow
@@ -10,7 +13,7 @@ BEAR = 30.0
 TARGETS = -1.0, 1.0, -3.5, 0.25, 7.0
 STEP = 1e-5
 
-_Report = namedtuple("LossReport", "slope_ok convex smooth worst message")
+_Report = namedtuple("_Report", "slope_ok convex smooth worst message")
 
 
 class LossReport(_Report):
@@ -33,12 +36,12 @@ class LossReport(_Report):
     __slots__ = ()
 
     @property
-    def finite_nowhere(self):
+    def finite_nowhere(self) -> bool:
         """Whether the value was finite at none of the points tried."""
         return not self.slope_ok and self.worst is None
 
 
-def check_loss(loss):
+def check_loss(loss: Any) -> LossReport:
     """Compare a loss's slope with the differences of its value, and look whether it is convex and smooth.
 
     The derivative at p is taken to lie between ``(f(p) - f(p - h)) / h`` and ``(f(p + h) - f(p)) / h``. This holds at
@@ -76,17 +79,17 @@ def check_loss(loss):
 _Tried = namedtuple("_Tried", "convex smooth off")
 
 
-def _targets(loss):
+def _targets(loss: Any) -> Iterable[float]:
     if getattr(loss, "task", None) == ("classifier",):
         return loss.negative, 1.0
     low, strict = getattr(loss, "lower", -np.inf), getattr(loss, "strict", False)
     return [y for y in TARGETS if (y > low if strict else y >= low)]
 
 
-def _at(loss, y):
+def _at(loss: Any, y: float) -> _Tried | None:
     """What is found at one target, or None where no value is finite."""
 
-    def evaluate(f, points):
+    def evaluate(f: Callable[[float, float], float], points: NDArray[Any]) -> NDArray[Any]:
         with np.errstate(all="ignore"):
             return np.array([f(float(x), y) for x in points], np.float64)
 
@@ -108,7 +111,14 @@ def _at(loss, y):
     return _Tried(_convex(p, value), _smooth(loss, y, p, slope), _off(y, p, h, value, slope, sides))
 
 
-def _off(y, p, h, value, slope, sides):
+def _off(
+    y: float,
+    p: NDArray[Any],
+    h: NDArray[Any],
+    value: NDArray[Any],
+    slope: NDArray[Any],
+    sides: tuple[NDArray[Any], NDArray[Any]],
+) -> tuple[float, tuple[float, ...] | None, str]:
     """(how wrong the slope is where it is most wrong, 0 for nowhere; that point; words)."""
     low, high = np.minimum(*sides), np.maximum(*sides)
     around = np.maximum(abs(slope), np.maximum(np.r_[0.0, abs(slope[:-1])], np.r_[abs(slope[1:]), 0.0]))
@@ -127,7 +137,7 @@ def _off(y, p, h, value, slope, sides):
     return float(off[i]), worst, words
 
 
-def _convex(p, value):
+def _convex(p: NDArray[Any], value: NDArray[Any]) -> bool:
     """Whether every point lies on or below the chord of its neighbours."""
     share = (p[1:-1] - p[:-2]) / (p[2:] - p[:-2])
     chord = (1.0 - share) * value[:-2] + share * value[2:]
@@ -135,7 +145,7 @@ def _convex(p, value):
     return bool(np.all(value[1:-1] <= chord + 1e-10 * size + 1e-15 * abs(p[1:-1])))
 
 
-def _smooth(loss, y, p, slope):
+def _smooth(loss: Any, y: float, p: NDArray[Any], slope: NDArray[Any]) -> bool:
     """Whether the change of the slope between two points becomes small when they come near each other."""
     for a, b, at_a, at_b in zip(p[:-1], p[1:], slope[:-1], slope[1:], strict=True):
         small = 1e-3 * max(abs(at_a), abs(at_b))

@@ -6,9 +6,12 @@ L1 penalty is a proximal step: after its update a weight is drawn to 0 by its ow
 batch_size=1 has the cumulative penalty of Tsuruoka et al. 2009 instead, and FTRL its closed form).
 """
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd._kernels.plan import KINDS
 
@@ -26,36 +29,36 @@ class Optimizer:
     changes nothing.
     """
 
-    name = None
-    kind = None
-    slots = ()
-    params = ("lazy",)
+    name: str | None = None
+    kind: int | None = None
+    slots: tuple[str, ...] = ()
+    params: tuple[str, ...] = ("lazy",)
     plain = False  # whether it is w <- w - eta g
 
-    def __init__(self, lazy=True):
+    def __init__(self, lazy: bool = True) -> None:
         self.lazy = lazy
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         """The parameters as the kernel reads them, at most four."""
         return ()
 
-    def closed(self, l1, l2, average):
+    def closed(self, l1: float, l2: float, average: bool) -> bool:
         """Whether a CSR step on present features alone gives the dense model under that penalty."""
         return False
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments, so that `optimizer__beta1` works in a grid search."""
         return {name: getattr(self, name) for name in self.params}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Change constructor arguments in place."""
         for name in params:
             if name not in self.params:
                 raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
-        self.__init__(**{**self.get_params(), **params})
+        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
         return self
 
-    def _number(self, name, value, low, high, low_ok=False):
+    def _number(self, name: str, value: float, low: float, high: float, low_ok: bool = False) -> None:
         if not isinstance(value, Real) or not (low < value < high or (low_ok and value == low)):
             raise ValueError(
                 f"{type(self).__name__}: {name} must lie {'in [' if low_ok else 'between '}{low}{', ' if low_ok else ' and '}"
@@ -63,13 +66,13 @@ class Optimizer:
             )
         setattr(self, name, float(value))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.get_params() == other.get_params()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), tuple(self.get_params().items())))
 
 
@@ -108,8 +111,11 @@ class SGD(Optimizer):
     """
 
     name, params = "sgd", ("momentum", "nesterov", "line_search", "lazy")
+    momentum: float
 
-    def __init__(self, momentum=0.0, nesterov=False, line_search=False, lazy=True):
+    def __init__(
+        self, momentum: float = 0.0, nesterov: bool = False, line_search: bool = False, lazy: bool = True
+    ) -> None:
         super().__init__(lazy)
         self._number("momentum", momentum, 0, 1, True)
         self.nesterov, self.line_search = nesterov, line_search
@@ -120,10 +126,10 @@ class SGD(Optimizer):
         self.kind = KINDS["momentum" if momentum else "sgd"]
         self.slots, self.plain = ("m",) if momentum else (), not momentum
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return (self.momentum, float(self.nesterov))
 
-    def closed(self, l1, l2, average):
+    def closed(self, l1: float, l2: float, average: bool) -> bool:
         return not l1 or (not self.momentum and not average)
 
 
@@ -155,15 +161,16 @@ class AdaGrad(Optimizer):
     """
 
     name, kind, slots, params = "adagrad", KINDS["adagrad"], ("v",), ("eps", "lazy")
+    eps: float
 
-    def __init__(self, eps=1e-10, lazy=True):
+    def __init__(self, eps: float = 1e-10, lazy: bool = True) -> None:
         super().__init__(lazy)
         self._number("eps", eps, 0, 1)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return (self.eps,)
 
-    def closed(self, l1, l2, average):
+    def closed(self, l1: float, l2: float, average: bool) -> bool:
         return not l2 and not (l1 and average)
 
 
@@ -194,13 +201,15 @@ class RMSProp(Optimizer):
     """
 
     name, kind, slots, params = "rmsprop", KINDS["rmsprop"], ("v",), ("rho", "eps", "lazy")
+    rho: float
+    eps: float
 
-    def __init__(self, rho=0.9, eps=1e-8, lazy=True):
+    def __init__(self, rho: float = 0.9, eps: float = 1e-8, lazy: bool = True) -> None:
         super().__init__(lazy)
         self._number("rho", rho, 0, 1, True)
         self._number("eps", eps, 0, 1)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return (self.rho, self.eps)
 
 
@@ -232,15 +241,18 @@ class Adam(Optimizer):
     """
 
     name, kind, slots, params = "adam", KINDS["adam"], ("m", "v"), ("beta1", "beta2", "eps", "lazy")
+    beta1: float
+    beta2: float
+    eps: float
     decoupled = False
 
-    def __init__(self, beta1=0.9, beta2=0.999, eps=1e-8, lazy=True):
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, lazy: bool = True) -> None:
         super().__init__(lazy)
         self._number("beta1", beta1, 0, 1, True)
         self._number("beta2", beta2, 0, 1, True)
         self._number("eps", eps, 0, 1)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return (self.beta1, self.beta2, self.eps, float(self.decoupled))
 
 
@@ -300,26 +312,30 @@ class FTRL(Optimizer):
     """
 
     name, kind, slots, params = "ftrl", KINDS["ftrl"], ("m", "v"), ("beta", "lambda1", "lambda2", "lazy")
+    beta: float
+    lambda1: float
+    lambda2: float
 
-    def __init__(self, beta=1.0, lambda1=0.0, lambda2=0.0, lazy=True):
+    def __init__(self, beta: float = 1.0, lambda1: float = 0.0, lambda2: float = 0.0, lazy: bool = True) -> None:
         super().__init__(lazy)
         self._number("beta", beta, 0, float("inf"))
         self._number("lambda1", lambda1, 0, float("inf"), True)
         self._number("lambda2", lambda2, 0, float("inf"), True)
 
-    def numbers(self):
+    def numbers(self) -> tuple[float, ...]:
         return (self.beta, self.lambda1, self.lambda2)
 
-    def closed(self, l1, l2, average):
+    def closed(self, l1: float, l2: float, average: bool) -> bool:
         return True
 
-    def z(self, plan, w, n, t, penalised=True):
+    def z(self, plan: Any, w: NDArray[Any], n: NDArray[Any], t: float, penalised: bool = True) -> NDArray[Any]:
         """The z of weights w, or of intercepts, which have no penalty, before step t."""
         l1, l2 = (self.lambda1 + (t - 1) * plan.l1, self.lambda2 + (t - 1) * plan.l2) if penalised else (0.0, 0.0)
-        return -w * ((self.beta + np.sqrt(n)) / plan.eta(t) + l2) - np.sign(w) * l1
+        z: NDArray[Any] = -w * ((self.beta + np.sqrt(n)) / plan.eta(t) + l2) - np.sign(w) * l1
+        return z
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "sgd": SGD,
     "momentum": lambda: SGD(momentum=0.9),
     "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
@@ -331,7 +347,7 @@ OPTIMIZERS = {
 }
 
 
-def get(optimizer):
+def get(optimizer: str | Optimizer) -> Optimizer:
     """The optimizer of that name with its defaults, or the object itself.
 
     >>> get("nesterov")

@@ -4,7 +4,9 @@ A rule says by `needs` what has to be measured, and by `over` whether to stop. T
 """
 
 import sys
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,11 +26,16 @@ class Stopping:
         Epochs in a row in which it must hold.
     """
 
-    name = None
-    needs = None
+    name: str | None = None
+    needs: str = ""
     keeps = False
+    tol: float
+    patience: int
+    best: float  # in a fit: the least value so far, epochs in which it held, and whether the last one was the best
+    waited: int
+    improved: bool
 
-    def __init__(self, tol, patience):
+    def __init__(self, tol: float, patience: int) -> None:
         if not (isinstance(tol, Real) and tol >= 0):
             raise ValueError(f"{type(self).__name__}: tol must be a number >= 0, got {tol!r}.")
         if not (isinstance(patience, Integral) and patience >= 1):
@@ -36,54 +43,54 @@ class Stopping:
         self.tol, self.patience = tol, patience
 
     @property
-    def ends(self):
+    def ends(self) -> bool:
         """Whether it ever ends a training."""
         return self.patience < FOREVER
 
-    def copy(self):
+    def copy(self) -> Self:
         """An independent copy."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         return new
 
-    def fresh(self):
+    def fresh(self) -> Self:
         """A copy at the start of a fit."""
         new = self.copy()
         new.best, new.waited, new.improved = np.inf, 0, False
         return new
 
-    def over(self, epoch):
+    def over(self, epoch: Any) -> bool:
         """Take what was measured of one more epoch; say whether to stop."""
         self.waited = self.waited + 1 if self.holds(getattr(epoch, self.needs)) else 0
         return self.waited >= self.patience
 
-    def holds(self, value):
+    def holds(self, value: float) -> bool:
         """Whether the condition is met in this epoch."""
         return value <= self.tol
 
-    def again(self):
+    def again(self) -> None:
         """Count from zero, as when the step size was cut."""
         self.waited = 0
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """tol and patience, so that `stopping__tol` works in a grid search."""
         return {"tol": self.tol, "patience": self.patience}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Change tol or patience in place."""
         for name in params:
             if name not in ("tol", "patience"):
                 raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has ['tol', 'patience'].")
-        self.__init__(**{**self.get_params(), **params})
+        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(tol={self.tol!r}, patience={self.patience!r})"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.get_params() == other.get_params()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), self.tol, self.patience))
 
 
@@ -100,10 +107,10 @@ class Objective(Stopping):
 
     name, needs, keeps = "objective", "objective", True
 
-    def __init__(self, tol=1e-3, patience=5):
+    def __init__(self, tol: float = 1e-3, patience: int = 5) -> None:
         super().__init__(tol, patience)
 
-    def holds(self, value):
+    def holds(self, value: float) -> bool:
         stays, self.improved = not value <= self.best - self.tol, value < self.best  # NaN is no improvement
         self.best = min(self.best, value)
         return stays
@@ -117,7 +124,7 @@ class Validation(Objective):
 
     name, needs = "validation", "validation_score"
 
-    def holds(self, value):
+    def holds(self, value: float) -> bool:
         return super().holds(-value)
 
 
@@ -129,7 +136,7 @@ class GradientNorm(Stopping):
 
     name, needs = "gradient", "gradient_norm"
 
-    def __init__(self, tol=1e-4, patience=1):
+    def __init__(self, tol: float = 1e-4, patience: int = 1) -> None:
         super().__init__(tol, patience)
 
 
@@ -138,14 +145,16 @@ class ParameterChange(Stopping):
 
     name, needs = "parameters", "change"
 
-    def __init__(self, tol=1e-4, patience=1):
+    def __init__(self, tol: float = 1e-4, patience: int = 1) -> None:
         super().__init__(tol, patience)
 
 
-STOPPING = {cls.name: cls for cls in (Objective, Validation, GradientNorm, ParameterChange)}
+STOPPING: dict[str, type[Stopping]] = {cls.name: cls for cls in (Objective, Validation, GradientNorm, ParameterChange)}
 
 
-def get(stopping, tol=None, patience=None):
+def get(
+    stopping: str | Stopping | Sequence[str | Stopping], tol: float | None = None, patience: int | None = None
+) -> list[Stopping]:
     """Fresh rules of what the user gives: a name, an object, or a list of them.
 
     A name takes `tol`, and "objective" and "validation" also `patience`, where these are not None.
@@ -159,7 +168,7 @@ def get(stopping, tol=None, patience=None):
             rules.append(one.fresh())
         elif isinstance(one, str) and one in STOPPING:
             cls = STOPPING[one]
-            given = {} if tol is None else {"tol": tol}
+            given: dict[str, Any] = {} if tol is None else {"tol": tol}
             if patience is not None and issubclass(cls, Objective):
                 given["patience"] = patience
             rules.append(cls(**given).fresh())

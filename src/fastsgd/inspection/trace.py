@@ -1,12 +1,17 @@
 """Plots of `history_`. matplotlib is imported inside the function, so that `import fastsgd` does not load it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 AXES = {"epoch": "epoch", "seconds": "seconds"}
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by the colour-blind too
-STYLES = {"loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2}, "objective": {"linewidth": 1.8}}
+STYLES: dict[str, dict[str, Any]] = {
+    "loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2},
+    "objective": {"linewidth": 1.8},
+}
 COLUMNS = {
     "loss": "loss",
     "objective": "objective",
@@ -18,7 +23,15 @@ COLUMNS = {
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # of the first six runs, of the next six, ...
 
 
-def plot_history(estimators_or_history, *, x="epoch", y=None, minus=0.0, log=False, ax=None):
+def plot_history(
+    estimators_or_history: Any,
+    *,
+    x: str = "epoch",
+    y: str | None = None,
+    minus: float | Mapping[Any, float] = 0.0,
+    log: bool = False,
+    ax: Any = None,
+) -> NDArray[Any]:
     """Draw loss and objective, and beside them the validation score, of one training run or of several.
 
     Or, with `y`, one column of the history.
@@ -105,7 +118,9 @@ def plot_history(estimators_or_history, *, x="epoch", y=None, minus=0.0, log=Fal
     return axes
 
 
-def _one_column(runs, x, y, minus, log, ax):
+def _one_column(
+    runs: dict[str, NDArray[Any]], x: str, y: str, minus: float | Mapping[Any, float], log: bool, ax: Any
+) -> NDArray[Any]:
     """One panel with the column y of each run, less `minus`."""
     if not isinstance(y, str) or y not in COLUMNS:
         raise ValueError(f"y must be None or one of {list(COLUMNS)}, got {y!r}.")
@@ -127,15 +142,15 @@ def _one_column(runs, x, y, minus, log, ax):
     return axes
 
 
-def _zero(minus):
+def _zero(minus: float | Mapping[Any, float]) -> bool:
     return not isinstance(minus, Mapping) and minus == 0
 
 
-def _look(number, history):
+def _look(number: int, history: NDArray[Any]) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "marker": "o" if len(history) < 30 else None, "markersize": 3.5}
 
 
-def _runs(given):
+def _runs(given: Any) -> dict[str, NDArray[Any]]:
     """{name: history} of what the user gave; the name of a single run is ''."""
     if isinstance(given, Mapping):
         if not given:
@@ -144,8 +159,8 @@ def _runs(given):
     return {"": _history(given, "estimators_or_history")}
 
 
-def _history(run, name):
-    history = getattr(run, "history_", run)
+def _history(run: Any, name: str) -> NDArray[Any]:
+    history: NDArray[Any] = getattr(run, "history_", run)
     fields = getattr(getattr(history, "dtype", None), "names", None) or ()
     missing = {*AXES, *COLUMNS} - set(fields)
     if missing:
@@ -158,18 +173,18 @@ def _history(run, name):
     return history
 
 
-def _drawn(history, what):
+def _drawn(history: NDArray[Any], what: str) -> bool:
     return bool(np.isfinite(history[what]).any())
 
 
-def _axes(ax, panels, what="loss and objective"):
+def _axes(ax: Any, panels: int, what: str = "loss and objective") -> NDArray[Any]:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError('plot_history needs matplotlib: pip install "fastsgd[plot]"') from None
     if ax is None:
         _, axes = plt.subplots(1, panels, figsize=(1.0 + 4.5 * panels, 3.6), squeeze=False, layout="constrained")
-        return axes[0]
+        return np.asarray(axes[0])
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != panels or not all(hasattr(panel, "plot") for panel in axes):
         why = f"{what}, and the validation score" if panels == 2 else what
@@ -177,7 +192,7 @@ def _axes(ax, panels, what="loss and objective"):
     return axes
 
 
-def _dress(panel, x, y):
+def _dress(panel: Any, x: str, y: str) -> None:
     panel.set(xlabel=x, ylabel=y)
     if x == "epoch":
         panel.xaxis.get_major_locator().set_params(integer=True)

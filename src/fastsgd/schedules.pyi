@@ -1,0 +1,74 @@
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsgd.losses import Loss
+
+class Schedule:
+    name: ClassVar[str | None]
+    params: ClassVar[tuple[str, ...]]
+    pa: ClassVar[int]
+    feedback: ClassVar[bool]
+    auto: ClassVar[bool]
+    def bind(
+        self,
+        *,
+        eta0: float,
+        alpha: float,
+        power_t: float,
+        loss: Loss,
+        pass_rows: int | None,
+        passes: int,
+        batch_size: float = 1,
+    ) -> Self: ...
+    def __call__(self, t: ArrayLike) -> NDArray[np.float64]: ...
+    def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+    def set_params(self, **params: Any) -> Self: ...
+
+class Constant(Schedule): ...
+class Optimal(Schedule): ...
+class InvScaling(Schedule): ...
+class Adaptive(Schedule): ...
+class PA1(Schedule): ...
+class PA2(Schedule): ...
+class Auto(Schedule): ...
+
+class Exponential(Schedule):
+    decay: float
+    pass_rows: int | None
+    def __init__(self, decay: float = 0.9, pass_rows: int | None = None) -> None: ...
+
+class Step(Schedule):
+    factor: float
+    every: float
+    pass_rows: int | None
+    def __init__(self, factor: float = 0.1, every: float = 10, pass_rows: int | None = None) -> None: ...
+
+class Cosine(Schedule):
+    warmup: float
+    eta_min: float
+    passes: int | None
+    pass_rows: int | None
+    def __init__(
+        self, warmup: float = 0.05, eta_min: float = 0.0, passes: int | None = None, pass_rows: int | None = None
+    ) -> None: ...
+
+class OneCycle(Schedule):
+    rise: float
+    div: float
+    final_div: float
+    passes: int | None
+    pass_rows: int | None
+    def __init__(
+        self,
+        rise: float = 0.3,
+        div: float = 25.0,
+        final_div: float = 1e4,
+        passes: int | None = None,
+        pass_rows: int | None = None,
+    ) -> None: ...
+
+SCHEDULES: dict[str, type[Schedule]]
+
+def get(schedule: str | Schedule) -> Schedule: ...

@@ -1,0 +1,9 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def csr_look(
+    indptr: NDArray[Any], indices: NDArray[Any], n_features: int, n_values: int
+) -> tuple[str | None, bool, bool]: ...
+def first_nonfinite(x: NDArray[Any]) -> int: ...
+def same_bytes(a: NDArray[Any], b: NDArray[Any]) -> bool: ...

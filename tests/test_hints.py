@@ -1,0 +1,62 @@
+"""Type hints: all that users call has them, and the stubs of compiled modules name what the modules have."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import fastsgd
+
+ROOT = Path(fastsgd.__file__).parent
+STUBS = sorted(path for path in ROOT.rglob("*.pyi"))
+
+
+def public(names):
+    return {name for name in names if not name.startswith("_")}
+
+
+def module_of(path):
+    return importlib.import_module(".".join(["fastsgd", *path.relative_to(ROOT).with_suffix("").parts]))
+
+
+def test_the_package_says_that_it_has_hints():
+    assert (ROOT / "py.typed").exists()
+
+
+def test_every_compiled_module_has_a_stub():
+    compiled = {path.with_suffix("").as_posix() for path in ROOT.rglob("*.pyx") if path.parent.name != "_kernels"}
+    assert compiled == {path.with_suffix("").as_posix() for path in STUBS}
+
+
+@pytest.mark.parametrize("path", STUBS, ids=lambda path: path.stem)
+def test_a_stub_names_what_its_module_has(path):
+    """Classes and functions of the module itself, the methods of its classes, and their arguments."""
+    module, tree = module_of(path), ast.parse(path.read_text("utf-8"))
+    stubs = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    own = {name for name, item in vars(module).items() if getattr(item, "__module__", None) == module.__name__}
+    assert public(stubs) == {name for name in public(own) if callable(getattr(module, name))}
+    for name, node in stubs.items():
+        if isinstance(node, ast.FunctionDef):
+            assert arguments(node) == list(inspect.signature(getattr(module, name)).parameters), name
+            continue
+        methods, cls = methods_of(stubs, node), getattr(module, name)
+        assert set(methods) == {key for key in public(dir(cls)) if inspect.isroutine(getattr(cls, key))}, name
+        for key, method in methods.items():
+            assert arguments(method) == list(inspect.signature(getattr(cls, key)).parameters), f"{name}.{key}"
+
+
+def methods_of(stubs, node):
+    """Those of the class and of what it is derived from."""
+    found = {}
+    for base in node.bases:
+        found |= methods_of(stubs, stubs[base.id])
+    own = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
+    return found | {name: own[name] for name in public(own)}
+
+
+def arguments(node):
+    given = node.args
+    all_of_them = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    return [one.arg for one in all_of_them if one is not None]
