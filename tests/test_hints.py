@@ -52,7 +52,7 @@ def methods_of(stubs, node):
     found = {}
     for base in node.bases:
         found |= methods_of(stubs, stubs[base.id])
-    own = {method.name: method for method in node.body if isinstance(method, ast.FunctionDef)}
+    own = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef) and not m.decorator_list}
     return found | {name: own[name] for name in public(own)}
 
 
