@@ -45,6 +45,7 @@ LAYERS = {
     ),
     "solvers": (
         "_kernels",
+        "losses",
         "penalties",
         "sources",
     ),

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from fastsgd import LinearClassifier
 from fastsgd._kernels import solve
+from fastsgd.sources.arrays import Order
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_iter")
 
@@ -85,7 +86,7 @@ def test_nearly_separable_images_are_certified():
 def test_the_kernels_check_shapes():
     X, y = text()
     W, b, P, sums = np.zeros((300, 8)), np.zeros(8), np.full((400, 5), 0.2), np.zeros(5)
-    args, order = (X.data, X.indices, X.indptr), (None, None, 0, 400, 400)
+    args, order = (X.data, X.indices, X.indptr), Order(None, None, 0, 400, 400)
     code = y.astype(np.int32)
     loss, entropy = solve.softmax_pass_csr(*args, W, b, code, None, None, P, np.zeros_like(W), sums)
     np.testing.assert_allclose([loss, entropy, *sums], [400 * np.log(5)] * 2 + [80] * 5)

@@ -2,7 +2,6 @@
 
 import copy
 import threading
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -16,9 +15,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, penalties
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
-from fastsgd.estimators.progress import CALLER, CallbackSupportMixin, Progress, announced, listed, stops
+from fastsgd.estimators.progress import CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.estimators.validation import drawn_seed
-from fastsgd.solvers.heads import Heads
+from fastsgd.solvers.heads import Heads, Task
+from fastsgd.sources.telling import tell
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
 # far that is above the least one.
@@ -56,7 +56,6 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
 
     def _solve(self, table, K, X, y, sample_weight):
         """Fit to a table of K heads; the others are for scikit-learn's callbacks."""
-        l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
         table = replace(table, X=readable(table.X))
         if table.s is not None and not table.s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
@@ -72,21 +71,18 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
                 stop = [stops(hook(progress)) for hook in hooks]
                 return any(stop) | (theirs is not None and stops(theirs[0](lambda: self._model(heads))))
 
-        heads = Heads(
-            table,
-            K,
+        task = Task(
             self._heads_loss(),
-            l1,
-            l2,
+            *penalties.weights(self.penalty, self.alpha, self.l1_ratio),
             self.fit_intercept,
             self.tol,
             self.max_iter,
-            each if hooks or self.verbose or getattr(self, "_skl_callbacks", None) else None,
-            self._start(table.X.shape, K),
-            drawn_seed(self.random_state),
-            effective_n_jobs(self.n_jobs),
-            self.warm_start,
+            seed=drawn_seed(self.random_state),
+            n_jobs=effective_n_jobs(self.n_jobs),
+            keep_duals=self.warm_start,
         )
+        heard = hooks or self.verbose or getattr(self, "_skl_callbacks", None)
+        heads = Heads(table, K, task, each if heard else None, self._start(table.X.shape, K))
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         theirs = announced(self, None, X, y, metadata, lambda: self._model(heads))
         self._settle(heads.run())
@@ -94,21 +90,24 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
             theirs[1]()
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
+        self._warn(heads)
+        return self
+
+    def _warn(self, heads):
+        """Say where the gap is not what it was to be."""
+        words = None
         if self.stop_reason_ == "max_iter":
-            warnings.warn(
+            words = (
                 f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
-                "Raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=CALLER - 1,  # one call nearer to `fit` than SGD warns
+                "Raise max_iter or tol."
             )
         elif any(report.lost for report in heads.reports):
-            warnings.warn(
+            words = (
                 f"Rounding allowed no more: dual_gap_ is {self.dual_gap_:.3g}, which is above tol={self.tol:g}. "
-                f"{'Pass X in float64, or s' if table.X.dtype == np.float32 else 'S'}tandardise the columns of X.",
-                ConvergenceWarning,
-                stacklevel=CALLER - 1,
+                f"{'Pass X in float64, or s' if heads.table.X.dtype == np.float32 else 'S'}tandardise the columns of X."
             )
-        return self
+        if words:
+            tell(words, ConvergenceWarning)
 
     def _start(self, shape, K):
         """W, b and duals to start from, or None."""

@@ -1,12 +1,14 @@
 """All heads of a table: one problem after another, or a few at a time; softmax takes them together."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from fastsgd import penalties
+from fastsgd.losses import Loss
 from fastsgd.solvers import softmax
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
@@ -25,6 +27,38 @@ SURE, DRIFT = 1e-2, 1e-14
 TINY = 1e-150  # the square of a smaller number has lost digits
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is to be solved, for each head, and how far.
+
+    Attributes
+    ----------
+    loss : Loss
+    l1, l2 : float
+        Factors of |w|_1 and of |w|_2^2 / 2.
+    intercept : bool
+    tol : float
+        The relative gap at which a solver ends.
+    max_iter : int
+        Passes of a solver at most.
+    seed : int
+    n_jobs : int
+        Heads that are solved at once.
+    keep_duals : bool
+        Whether the dual points are wanted, to start from next time.
+    """
+
+    loss: Loss
+    l1: float
+    l2: float
+    intercept: bool
+    tol: float
+    max_iter: int
+    seed: int = 0
+    n_jobs: int = 1
+    keep_duals: bool = False
+
+
 class Heads:
     """The heads of a table, solved.
 
@@ -33,22 +67,17 @@ class Heads:
     table : Table
         Its X as a kernel reads it.
     K : int
-    loss, l1, l2, intercept
-        The problem of each head.
-    tol, max_iter
-        Of each head.
+    task : Task
     each : callable or None
         `each(heads, report)` after each pass; True stops all.
     start : (W, b, duals or None), or None
-    seed, n_jobs : int
-    keep_duals : bool
 
     Attributes
     ----------
     W, b : (n_features, K) and (K,) float64
         In the user's units.
     duals : (K, n) float64, or None
-        With keep_duals: the dual points of the best bounds, or minus the slopes, to start from next time.
+        With `task.keep_duals`: the dual points of the best bounds, or minus the slopes, to start from next time.
     offsets : (K,)
         What is taken from y before it is solved, and put on the intercept: losses of y - p lose no digits to it then.
     reports : list of Report
@@ -59,29 +88,13 @@ class Heads:
 
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
 
-    def __init__(
-        self,
-        table,
-        K,
-        loss,
-        l1,
-        l2,
-        intercept,
-        tol,
-        max_iter,
-        each=None,
-        start=None,
-        seed=0,
-        n_jobs=1,
-        keep_duals=False,
-    ):
-        self.table, self.loss, self.l1, self.l2, self.intercept = table, loss, l1, l2, intercept
-        self.tol, self.max_iter, self.each, self.seed, self.n_jobs = tol, max_iter, each, seed, n_jobs
+    def __init__(self, table, K, task, each=None, start=None):
+        self.table, self.task, self.each = table, task, each
         n, d = table.X.shape
         self.K, self.start = K, start
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
-        self.duals = np.zeros((K, n)) if keep_duals else None
+        self.duals = np.zeros((K, n)) if task.keep_duals else None
         self.offsets = np.zeros(K)
         self.problems, self.reports, self.stopped = {}, [], None
 
@@ -96,7 +109,7 @@ class Heads:
 
     @np.errstate(over="ignore")  # of penalties near the largest number: what is infinite is looked at
     def _run(self):
-        if self.loss.coupled:
+        if self.task.loss.coupled:
             usual = np.log(self.K)  # the loss of zero weights; no other is negative
             report = self._report(0, ROUNDING * usual, 0.0)
             report.slack = SLACK[self.table.X.dtype.itemsize] * usual
@@ -105,16 +118,16 @@ class Heads:
                 self.end(report)
             finally:
                 self.keep(report)
-        elif self.n_jobs == 1 or self.K == 1:
+        elif self.task.n_jobs == 1 or self.K == 1:
             for h in range(self.K):
                 self._solve(h)
         else:
-            with ThreadPoolExecutor(self.n_jobs) as pool:
+            with ThreadPoolExecutor(self.task.n_jobs) as pool:
                 list(pool.map(self._solve, range(self.K)))
 
     def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
-        self.reports.append(Report(h, self.tol, self.max_iter, each, least, bound))
+        self.reports.append(Report(h, self.task.tol, self.task.max_iter, each, least, bound))
         return self.reports[-1]
 
     def _each(self, report):
@@ -127,16 +140,16 @@ class Heads:
         """The best iterate of a head, in the user's units."""
         h, best = report.head, report.best
         if best is not None and h in self.problems:
-            of = slice(None) if self.loss.coupled else h
+            of = slice(None) if self.task.loss.coupled else h
             self.W[:, of], b = self.problems[h].rounded(best.u, best.b)
             self.b[of] = b + self.offsets[of]
-            if self.duals is not None and not self.loss.coupled:
+            if self.duals is not None and not self.task.loss.coupled:
                 self.duals[h] = report.dual()
 
     def end(self, report):
         """Look at the model that the user gets: rounded to the dtype of X."""
         self.keep(report)
-        of = slice(None) if self.loss.coupled else report.head
+        of = slice(None) if self.task.loss.coupled else report.head
         W, b = self.W[:, of], self.b[of]
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             column = np.flatnonzero(~np.isfinite(W.reshape(len(W), -1)).all(axis=1))
@@ -146,8 +159,8 @@ class Heads:
                 f"{', or pass X in float64' if self.table.X.dtype == np.float32 else ''}."
             )
         problem, best = self.problems[report.head], report.best
-        moved = np.inf if self.loss.coupled else _moved(problem, best, W, b)
-        if moved > SURE * self.tol * abs(best.objective):
+        moved = np.inf if self.task.loss.coupled else _moved(problem, best, W, b)
+        if moved > SURE * self.task.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
     @np.errstate(over="ignore")  # in its thread
@@ -157,14 +170,13 @@ class Heads:
         y, weight = _targets(self.table, h)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-        first = self.problems.get(0)
-        same = first is not None and weight is None
-        problem = Problem(self.table.X, y, weight, self.loss, self.l1, self.l2, self.intercept, first if same else None)
+        task, frame = self.task, self.problems.get(0) if weight is None else None
+        problem = Problem(self.table.X, y, weight, task.loss, task.l1, task.l2, task.intercept, frame)
         _check_sizes(problem)
-        if self.intercept and self.loss.residual:
+        if self.task.intercept and self.task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), self.loss.least_value)
+        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), self.task.loss.least_value)
         slack = SLACK[self.table.X.dtype.itemsize]
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
@@ -172,7 +184,7 @@ class Heads:
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, report, **begin, seed=self.seed)
+            solve(problem, report, **begin, seed=self.task.seed)
             self.end(report)
         finally:
             self.keep(report)

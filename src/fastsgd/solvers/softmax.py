@@ -39,17 +39,17 @@ def softmax(heads, report):
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    F = Objective(heads.table, heads.K, heads.l2, heads.intercept)
+    F = Objective(heads.table, heads.K, heads.task.l2, heads.task.intercept)
     heads.problems[0] = F
     if F.strong and ascend(F, heads, report):
         return
-    newton = F.together(heads.loss)
+    newton = F.together(heads.task.loss)
     most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
     seen = []
 
     def left(x=None, slope=None):
         """What is left of F, about: what the last iterations brought; at its end, what the slopes promise at most near x."""
-        if heads.l2:
+        if heads.task.l2:
             return np.inf
         fall = seen[-FALL] - seen[-1] if len(seen) >= FALL else np.inf
         return fall if x is None else min(fall, float(abs(slope) @ (1.0 + abs(x))))
@@ -60,7 +60,7 @@ def softmax(heads, report):
         U, b = F.split(x.copy())
         if not np.array_equal(F.at, x):
             F(x)
-        bound, aim = F.bound, heads.tol * abs(value)
+        bound, aim = F.bound, heads.task.tol * abs(value)
         if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
             F(F.join(U, b + F.step))
             bound = max(bound, F.bound)
@@ -95,7 +95,7 @@ def ascend(F, heads, report):
     ----------
     Yu, Huang and Lin (2011), Dual coordinate descent methods for logistic regression and maximum entropy models.
     """
-    frame, K, l2 = F.frame, F.K, heads.l2
+    frame, K, l2 = F.frame, F.K, heads.task.l2
     n, d = frame.X.shape
     W, b, P, pulled = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets(), np.zeros(K)
     if heads.W.any():  # from the slopes there
@@ -109,7 +109,7 @@ def ascend(F, heads, report):
         kappa, gap, seen = 1.0 / (n * c), 0.0, 0.0
         per_b = 1.0 / kappa if F.intercept else 0.0
         b[:K] = centre + pulled * per_b
-        for part, order, _ in rows.chunks(frame.X.dtype, 1, True, heads.seed, epoch):
+        for part, order, _ in rows.chunks(frame.X.dtype, 1, True, heads.task.seed, epoch):
             more, weight = solve.softmax_ascend_csr(*part.arrays(), order, W, b, frame.c, P, 1.0 / l2, per_b)
             gap, seen = gap + more, seen + weight
         gap, now = max(gap / seen, 0.0) if seen > 0 else 0.0, b[:K].copy()
