@@ -7,22 +7,22 @@ from fastsgd.solvers.hessian import Diagonal, pass_seconds
 from fastsgd.solvers.orthant import orthant
 from fastsgd.solvers.problem import spread
 
-# Seconds by which Newton's method may be the slower one: it is the surer one, and its result the closer
-HEAD_START = 2e-2
-WIDEST = 5000  # columns of the largest Hessian that is kept
-LOOK = 2000  # rows of which a first intercept is taken
-EASY = 12  # passes that a trial without a Hessian has at least
-# Of the time of what would come after it, which a trial has; on dense rows without L1 of that of Newton's method, and of dual
-# ascent, which takes longer there than on others.
-SHARE, NEWTON, DUAL = 1.0, 0.35, 2.0
-DEAR = 8.0  # passes that an epoch of dual ascent takes at least for a trial to be worthwhile on sparse data
+NEWTON_SECONDS = 2e-2  # Newton's method may be slower by this: it is the surer one, and its result the closer.
+MAX_HESSIAN_COLUMNS = 5000  # No larger Hessian is kept.
+INTERCEPT_ROWS = 2000  # A first intercept is taken from this many rows.
+MIN_TRIAL_PASSES = 12  # A trial without a Hessian has at least this many.
+# A trial may use this share of the estimated time of the method that would follow: TRIAL_SHARE in general; on dense rows without
+# L1, NEWTON_SHARE of Newton's estimate and DUAL_SHARE of dual ascent's, which is too low there.
+TRIAL_SHARE, NEWTON_SHARE, DUAL_SHARE = 1.0, 0.35, 2.0
+# On sparse data there is no trial where an epoch of dual ascent takes the time of fewer passes.
+MIN_DUAL_EPOCH_PASSES = 8.0
 
 
 def fastest(problem):
     """ "newton", "interior" or "dual"."""
     times = {"dual": dual.seconds(problem)} | _others(problem)
     if "newton" in times:
-        times["newton"] -= HEAD_START
+        times["newton"] -= NEWTON_SECONDS
     return min(times, key=times.get)
 
 
@@ -32,16 +32,16 @@ def trial(problem):
     if not newton.smooth(problem) or ("newton" in others and newton.cheap(problem)):
         return 0
     one, strong = pass_seconds(problem), not problem.loss.quadratic and problem.l2 > 0
-    if problem.sparse and strong and dual.seconds(problem) < dual.PASSES * DEAR * one:
+    if problem.sparse and strong and dual.seconds(problem) < dual.USUAL_PASSES * MIN_DUAL_EPOCH_PASSES * one:
         return 0
-    by_newton, by_dual = (SHARE, SHARE) if problem.sparse or problem.l1 > 0 else (NEWTON, DUAL)
+    by_newton, by_dual = (TRIAL_SHARE, TRIAL_SHARE) if problem.sparse or problem.l1 > 0 else (NEWTON_SHARE, DUAL_SHARE)
     time = min(by_dual * dual.seconds(problem), by_newton * others.get("newton", np.inf))
-    return max(EASY, int(time / one))
+    return max(MIN_TRIAL_PASSES, int(time / one))
 
 
 def _others(problem):
     """The seconds of the methods with a Hessian that this problem can be solved by."""
-    methods = {"newton": newton, "interior": interior} if problem.d <= WIDEST else {}
+    methods = {"newton": newton, "interior": interior} if problem.d <= MAX_HESSIAN_COLUMNS else {}
     return {name: method.seconds(problem) for name, method in methods.items() if method.applies(problem)}
 
 
@@ -82,15 +82,15 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
 
 
 def _in_turns(problem, u, b, report, a, seed, time):
-    """With L1: the quasi-Newton method and dual ascent in turns, each twice as long as the last time, for so many seconds.
+    """With L1: the quasi-Newton method and dual ascent in turns, each twice as long as the last time, for this many seconds.
 
     Returns None, or the (u, b) to go on from.
     """
-    one, epoch = pass_seconds(problem), dual.seconds(problem) / dual.PASSES
-    left, passes, epochs = (u, b, a), trial(problem), dual.PASSES
+    one, epoch = pass_seconds(problem), dual.seconds(problem) / dual.USUAL_PASSES
+    left, passes, epochs = (u, b, a), trial(problem), dual.USUAL_PASSES
     if passes == 0:
         left, time = dual.dual(problem, *left[:2], report, a, seed, epochs), time - epochs * epoch
-        passes = max(EASY, int(dual.seconds(problem) / one))
+        passes = max(MIN_TRIAL_PASSES, int(dual.seconds(problem) / one))
     while left is not None and time > 0:
         left, time = orthant(problem, *left[:2], report, passes, seed), time - passes * one
         if left is not None and time > 0:
@@ -103,6 +103,6 @@ def constant(problem):
     """An intercept to start from, where that of zero may be far: as far as y is large."""
     if not problem.intercept or not problem.loss.offers("constant"):
         return 0.0
-    at = spread(problem.n, LOOK, 0)
+    at = spread(problem.n, INTERCEPT_ROWS, 0)
     y = problem.y[at if problem.c is None else at[problem.c[at] > 0]]
     return problem.loss.constant(y) if len(y) else 0.0

@@ -10,22 +10,24 @@ from functools import partial
 import numpy as np
 
 from fastsgd._kernels import solve
-from fastsgd.solvers.hessian import FREE
+from fastsgd.solvers.hessian import CALL_SECONDS
 from fastsgd.solvers.polish import Polish
 from fastsgd.solvers.report import Step
 from fastsgd.sources.arrays import Table
 
-FIRST, LEAST, MOST = 0.3, 0.02, 10.0  # the mean curvature of a row in its own dual, by which kappa is chosen
-SLOW, FAST = 1.0, 0.03  # how far the centre moves, beside the gap that the epoch left: when kappa changes
-STRONG = 25.0  # a sparse row's curvature under L2 alone up to which it needs no help
-PASSES = 12  # of a usual problem, for the estimate of the time
-MEMORY = 5  # of Anderson's acceleration
-TINY = 1e-300  # what kappa M is at least, so that it is not 0 beside an L2 of 0
-WORSE = 0.1  # than the best by this share: back to that
+# kappa is chosen so that the mean curvature of a row in its own dual is this, at first and within these bounds.
+FIRST_ROW_CURVATURE, MIN_ROW_CURVATURE, MAX_ROW_CURVATURE = 0.3, 0.02, 10.0
+# kappa changes where the centre moves, as a share of the gap that the epoch left, by more or by less than these.
+MOVED_MUCH, MOVED_LITTLE = 1.0, 0.03
+MAX_L2_CURVATURE = 25.0  # A sparse row whose curvature under L2 alone is at most this needs no help.
+USUAL_PASSES = 12  # A usual problem takes this many, by which the time is estimated.
+ANDERSON_HISTORY = 5  # Anderson's acceleration combines this many iterates.
+MIN_METRIC = 1e-300  # kappa M is at least this, so that it is not 0 beside an L2 of 0.
+MAX_RISE = 0.1  # An objective above the best one by more than this share of it brings the best iterate back.
 
 
 def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
-    """Minimise from (u, b) and the dual point a (None for zeros) until `report` says stop; at most so many epochs.
+    """Minimise from (u, b) and the dual point a (None for zeros) until `report` says stop; at most this many epochs.
 
     Returns
     -------
@@ -50,14 +52,20 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    c, since, anderson, epoch, polish = FIRST, 0, Anderson(metric), 0, Polish(p, seconds(p) / PASSES)
+    c, since, anderson, epoch, polish = (
+        FIRST_ROW_CURVATURE,
+        0,
+        Anderson(metric),
+        0,
+        Polish(p, seconds(p) / USUAL_PASSES),
+    )
     lowest, best = np.inf, None
-    strong = p.sparse and p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= STRONG
+    strong = p.sparse and p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= MAX_L2_CURVATURE
     if strong:  # L2 alone makes text strongly convex enough: the intercept alone needs a centre
         metric[:-1] = M[:] = 0.0
     kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
     while True:
-        K, per_b = np.maximum(kappa * M, TINY), 1.0 / (kappa * M_b)
+        K, per_b = np.maximum(kappa * M, MIN_METRIC), 1.0 / (kappa * M_b)
         at[:], per[:] = v + K * centre[:-1], 1.0 / (p.l2 + K)
         b, gap, seen = centre[-1] + v_b * per_b, 0.0, 0.0
         for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
@@ -80,13 +88,13 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
             return u, b, a
         since += 1
         old = c
-        if since >= 2 and moved > SLOW * gap:
-            c = min(2.0 * c, MOST)
-        elif since >= 2 and moved < FAST * gap:
-            c = max(0.5 * c, LEAST)
+        if since >= 2 and moved > MOVED_MUCH * gap:
+            c = min(2.0 * c, MAX_ROW_CURVATURE)
+        elif since >= 2 and moved < MOVED_LITTLE * gap:
+            c = max(0.5 * c, MIN_ROW_CURVATURE)
         if lowest > F:
             lowest, best = F, now
-        if lowest + WORSE * abs(lowest) < F and epoch > MEMORY:  # acceleration went astray
+        if lowest + MAX_RISE * abs(lowest) < F and epoch > ANDERSON_HISTORY:  # acceleration went astray
             anderson.forget()
             centre, since, c = best, 0, old
         elif c != old:
@@ -111,12 +119,13 @@ def _size(p, u, b):
 def seconds(problem):
     """What a certificate by dual ascent takes, about."""
     values = problem.measures.filled * problem.d if problem.sparse else problem.d
-    return PASSES * (problem.n * (values * 5e-9 + 1.6e-7 if problem.sparse else values * 1e-9 + 8e-8) + FREE)
+    row = values * 5e-9 + 1.6e-7 if problem.sparse else values * 1e-9 + 8e-8
+    return USUAL_PASSES * (problem.n * row + CALL_SECONDS)
 
 
 def worth(time, problem):
-    """How many fit into so many seconds, about; at least a usual problem's."""
-    return PASSES * max(1.0, time / seconds(problem))
+    """How many fit into this many seconds, about; at least a usual problem's."""
+    return USUAL_PASSES * max(1.0, time / seconds(problem))
 
 
 def _start(p, a, mean):
@@ -161,7 +170,10 @@ class Anderson:
         self.images, self.moves = [], []
 
     def __call__(self, x, image):
-        self.images, self.moves = [*self.images, image][-MEMORY:], [*self.moves, image - x][-MEMORY:]
+        self.images, self.moves = (
+            [*self.images, image][-ANDERSON_HISTORY:],
+            [*self.moves, image - x][-ANDERSON_HISTORY:],
+        )
         R = np.array(self.moves)
         G = (R * self.metric) @ R.T
         m = len(G)

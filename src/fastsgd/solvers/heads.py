@@ -14,17 +14,17 @@ from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 
-SAMPLE_ROWS = 2000  # rows from which the loss of zero weights is estimated
+SAMPLE_ROWS = 2000  # The loss of zero weights is estimated from this many rows.
 # A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
-# are RESIDUAL times y. SLACK has the same shares for the model that is returned, by the bytes of its numbers: no warning is
-# given of a smaller gap. Residuals of DIGITS times the offset of y are added, as y is known no better.
-ROUNDING, RESIDUAL = 1e-13, 1e-10
-SLACK, DIGITS = {8: 1e-10, 4: 1e-6}, 1e-12
-# The objective of the rounded model is worked out if rounding may have moved it by more than SURE of the gap that `tol` allows;
-# the bound is rough, as the sizes of the columns are those of a sample. DRIFT is the rounding of a margin over all steps, as a
-# share of its summands.
-SURE, DRIFT = 1e-2, 1e-14
-TINY = 1e-150  # the square of a smaller number has lost digits
+# are RESIDUAL_ROUNDING times y. MODEL_ROUNDING has the same shares for the model that is returned, by the bytes of its numbers:
+# no warning is given of a smaller gap. Residuals of OFFSET_ROUNDING times the offset of y are added, as y is known no better.
+ROUNDING, RESIDUAL_ROUNDING = 1e-13, 1e-10
+MODEL_ROUNDING, OFFSET_ROUNDING = {8: 1e-10, 4: 1e-6}, 1e-12
+# The objective of the rounded model is worked out if rounding may have moved it by more than CHECKED_SHARE of the gap that `tol`
+# allows; the bound is rough, as the sizes of the columns are those of a sample. MARGIN_ROUNDING is the rounding of a margin over
+# all steps, as a share of its summands.
+CHECKED_SHARE, MARGIN_ROUNDING = 1e-2, 1e-14
+MIN_TARGET = 1e-150  # The square of a smaller number has lost digits.
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Heads:
     W, b : (n_features, K) and (K,) float64
         In the user's units.
     duals : (K, n) float64, or None
-        With `task.keep_duals`: the dual points of the best bounds, or minus the slopes, to start from next time.
+        With `task.keep_duals`: the dual points of the best bounds, or the negative slopes, to start from next time.
     offsets : (K,)
         What is taken from y before it is solved, and put on the intercept: losses of y - p lose no digits to it then.
     reports : list of Report
@@ -112,7 +112,7 @@ class Heads:
         if self.task.loss.coupled:
             usual = np.log(self.K)  # the loss of zero weights; no other is negative
             report = self._report(0, ROUNDING * usual, 0.0)
-            report.slack = SLACK[self.table.X.dtype.itemsize] * usual
+            report.slack = MODEL_ROUNDING[self.table.X.dtype.itemsize] * usual
             try:
                 softmax.softmax(self, report)
                 self.end(report)
@@ -160,7 +160,7 @@ class Heads:
             )
         problem, best = self.problems[report.head], report.best
         moved = np.inf if self.task.loss.coupled else _moved(problem, best, W, b)
-        if moved > SURE * self.task.tol * abs(best.objective):
+        if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
     @np.errstate(over="ignore")  # in its thread
@@ -176,8 +176,8 @@ class Heads:
         if self.task.intercept and self.task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL, 0.0), self.task.loss.least_value)
-        slack = SLACK[self.table.X.dtype.itemsize]
+        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), self.task.loss.least_value)
+        slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h] - self.offsets[h]}
@@ -216,7 +216,7 @@ def _check_sizes(problem):
         large = np.flatnonzero(~np.isfinite(problem.measures.scale))
     if not np.isfinite(usual).all():
         raise ValueError(f"y is too large: loss={problem.loss.name!r} overflows. Divide y by its size.")
-    if problem.loss.residual and 0 < abs(ends).max() < TINY:
+    if problem.loss.residual and 0 < abs(ends).max() < MIN_TARGET:
         raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(ends).max():.0e}.")
     if len(large):
         raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
@@ -232,7 +232,7 @@ def _moved(problem, step, w, b):
     if loss.least_value < 0:
         return np.inf
     scale, exact = problem.scale, problem.outward(step.u, step.b)[0]
-    away = abs(w - exact) @ scale + DRIFT * (abs(w) @ (scale + abs(problem.centre)) + abs(b))
+    away = abs(w - exact) @ scale + MARGIN_ROUNDING * (abs(w) @ (scale + abs(problem.centre)) + abs(b))
     slope, bend = (np.sqrt(2.0 * loss.curvature * step.objective), loss.curvature) if loss.smooth else (1.0, 0.0)
     penalty = abs(penalties.value(w, problem.l1, problem.l2) - problem.penalty(step.u))
     moved = slope * away + 0.5 * bend * away**2 + penalty
@@ -241,11 +241,11 @@ def _moved(problem, step, w, b):
 
 def _negligible(problem, share, residual, offset):
     """The largest gap that counts as none: `share` of the loss of zero weights; for losses of y - p, the loss of residuals that
-    are `residual` times the distance of y from its mean, and DIGITS times its offset."""
+    are `residual` times the distance of y from its mean, and OFFSET_ROUNDING times its offset."""
     y = problem.y[:: problem.n // SAMPLE_ROWS + 1]
     if problem.loss.residual:
         mean = float(y.mean())
-        away = residual * abs(y - mean) + DIGITS * (offset + abs(mean))
+        away = residual * abs(y - mean) + OFFSET_ROUNDING * (offset + abs(mean))
         return float(problem.loss.value(away + problem.loss.dead_zone, 0.0).mean())
     return share * float(abs(problem.loss.value(0.0, y)).mean())
 

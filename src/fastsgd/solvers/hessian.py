@@ -5,15 +5,13 @@ from scipy.linalg import blas, cho_factor, cho_solve
 
 from fastsgd._kernels import solve
 
-ROWS_BYTES = 1 << 18  # rows of the Hessian that are weighted at once, to stay in the cache
-FLAT = 4  # rows with any curvature for each column, fewer than which are too few: then a bound of it is taken
-FREE = 2e-4  # seconds that don't count: what Python takes for a pass
-MEMORY = 10  # steps that are remembered
-FEW, FEWER = 2000, 200  # rows of a diagonal's sample at most, and at least
-HOPELESS, ROUNDS = (
-    0.01,
-    6,
-)  # of the rows whose dual would leave its domain, more than which ends it; rounds without such rows
+BLOCK_BYTES = 1 << 18  # The rows of a Hessian are weighted this many bytes at once, which stay in the cache.
+MIN_CURVED_ROWS = 4  # With fewer curved rows per column, the bound on the curvature is used instead of its values.
+CALL_SECONDS = 2e-4  # What Python takes for a pass; no method is preferred for less.
+LBFGS_HISTORY = 10  # L-BFGS remembers this many steps.
+MIN_DIAGONAL_ROWS, MAX_DIAGONAL_ROWS = 200, 2000  # A diagonal is made from a tenth of the rows, within these.
+# Rows whose dual would leave its domain lose their curvature, in this many rounds; more than this share of them ends it.
+MAX_OUTSIDE_SHARE, MAX_ROUNDS = 0.01, 6
 
 
 def curvature(problem, g):
@@ -24,7 +22,7 @@ def curvature(problem, g):
 def flat(problem, g):
     """Whether too few rows have any, so that a bound of it is taken."""
     loss = problem.loss
-    return loss.scarce and np.count_nonzero(loss.second(g, problem.y)) < FLAT * (problem.d + 1)
+    return loss.scarce and np.count_nonzero(loss.second(g, problem.y)) < MIN_CURVED_ROWS * (problem.d + 1)
 
 
 class Approximation:
@@ -61,7 +59,7 @@ class Approximation:
         return self.sample.loss.conjugate(g + change / self.sample.share, self.sample.y)
 
     def least(self, problem, u, b, loss, z, g, gradient):
-        """A lower bound of min F from one pass, and what changes minus the slopes to its dual point: (rows, by how much).
+        """A lower bound of min F from one pass, and what changes the negative slopes to its dual point: (rows, by how much).
 
         With a = -g - h t on the sample's rows, t the margins of the step there, and -g on the others, the mean of a x is
         what the penalty asks for, or near to it; what is left of that is paid for.
@@ -91,7 +89,7 @@ class Approximation:
             return
         s, q = s / size, q / size
         if 0 < float(s @ q) < np.inf:
-            self.pairs = [*self.pairs, (s, q)][-MEMORY:]
+            self.pairs = [*self.pairs, (s, q)][-LBFGS_HISTORY:]
 
     def direction(self, r):
         """The step towards where the gradient -r is zero."""
@@ -154,7 +152,7 @@ class Hessian(Approximation):
     def worth(self, problem):
         """The number of passes that took half the time of a better one; 0 where that takes no time to speak of."""
         time = gram_seconds(problem, self._rows(problem))
-        return 0.5 * time / pass_seconds(problem) if time > FREE else 0.0
+        return 0.5 * time / pass_seconds(problem) if time > CALL_SECONDS else 0.0
 
     def expected(self, decrement, r):
         """(What F - min F, and what the gap is to be): of the latter half in F, and half in the dual, on fewer rows."""
@@ -162,13 +160,13 @@ class Hessian(Approximation):
 
     def change(self, r, g):
         less = self
-        for _ in range(1 + ROUNDS):
+        for _ in range(1 + MAX_ROUNDS):
             change = less.h * self.sample.margins(*self.sample.split(less.solve(-r)))
             after = self.conjugate(g, change)
             bad = np.flatnonzero(~np.isfinite(after))
             if not len(bad):
                 return change, after
-            if len(bad) > HOPELESS * self.sample.n + 1:
+            if len(bad) > MAX_OUTSIDE_SHARE * self.sample.n + 1:
                 break
             less = less.without(bad)
         return None
@@ -180,7 +178,7 @@ class Diagonal(Approximation):
     @classmethod
     def of(cls, problem, u, b, seed):
         """From a few rows."""
-        return cls.at(problem.sample(min(FEW, max(FEWER, problem.n // 10)), seed), u, b)
+        return cls.at(problem.sample(min(MAX_DIAGONAL_ROWS, max(MIN_DIAGONAL_ROWS, problem.n // 10)), seed), u, b)
 
     def __init__(self, sample, h):
         super().__init__(sample)
@@ -200,7 +198,7 @@ class Diagonal(Approximation):
         return np.inf
 
     def expected(self, decrement, r):
-        """Both are the gap of minus the slopes, their mean being 0."""
+        """Both are the gap of the negative slopes, their mean being 0."""
         r = r[: len(self.l2)]
         gap = 0.5 * float(np.divide(r**2, self.l2, out=np.full(len(r), np.inf), where=self.l2 > 0).sum())
         return gap, gap
@@ -233,7 +231,7 @@ def gram(problem, h):
             H[:-1, :-1] -= np.outer(c, g - 0.5 * total * c) + np.outer(g - 0.5 * total * c, c)
             H[:-1, -1] -= total * c
         return H
-    H, rows = np.zeros((k, k), order="F"), max(64, ROWS_BYTES // (8 * k))
+    H, rows = np.zeros((k, k), order="F"), max(64, BLOCK_BYTES // (8 * k))
     part = np.empty((min(rows, n), k))
     for lo in range(0, n, rows):
         X, m = problem.X[lo : lo + rows], min(rows, n - lo)
@@ -255,7 +253,7 @@ def row_seconds(problem):
 
 
 def gram_seconds(problem, rows):
-    """What `gram` takes for so many rows, about, and to factorise it."""
+    """What `gram` takes for this many rows, about, and to factorise it."""
     return rows * row_seconds(problem) + problem.d**3 / 4e10
 
 

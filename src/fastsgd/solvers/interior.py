@@ -13,14 +13,15 @@ from operator import itemgetter
 
 import numpy as np
 
-from fastsgd.solvers.hessian import FREE, Hessian, curvature, gram, gram_seconds, pass_seconds
+from fastsgd.solvers.hessian import CALL_SECONDS, Hessian, curvature, gram, gram_seconds, pass_seconds
 from fastsgd.solvers.report import Step
 
-ITERATIONS, PASSES, ROW = 15, 8, 1e-7  # of a usual problem; passes, and seconds a row, of each
-WITHIN = 0.995  # of the way to the next bound that is gone at most
-FAR = 2.0  # in z, a step on a smooth loss
-LEAST = 1e-9  # a step that short is none
-ROUNDING = 1e-15  # of the objective
+USUAL_ITERATIONS, PASSES_PER_ITERATION = 15, 8  # A usual problem takes these, by which the time is estimated.
+ROW_SECONDS = 1e-7  # An iteration takes this long for a row, beside the passes and the Hessian.
+BOUND_SHARE = 0.995  # A step goes at most this share of the way to the next bound.
+MAX_MARGIN_STEP = 2.0  # A step on a smooth loss moves no margin further.
+MIN_STEP = 1e-9  # A shorter step, as a share of Newton's, ends it.
+ROUNDING = 1e-15  # Products below this share of the objective are rounding.
 
 
 def applies(problem):
@@ -30,7 +31,8 @@ def applies(problem):
 
 def seconds(problem):
     """What a certificate takes, about."""
-    return ITERATIONS * (gram_seconds(problem, problem.n) + PASSES * pass_seconds(problem) + problem.n * ROW + FREE)
+    one = gram_seconds(problem, problem.n) + PASSES_PER_ITERATION * pass_seconds(problem)
+    return USUAL_ITERATIONS * (one + problem.n * ROW_SECONDS + CALL_SECONDS)
 
 
 class Pieces:
@@ -139,7 +141,7 @@ class Smooth:
     def furthest(self, step):
         """Beyond that z the curvature may be another: in a change of 1 it grows e times at most."""
         worst = abs(step).max(initial=0.0)
-        return FAR / worst if worst > 0 else np.inf
+        return MAX_MARGIN_STEP / worst if worst > 0 else np.inf
 
     def most(self, F):
         return 4.0 * self.problem.loss.steepest
@@ -192,11 +194,11 @@ def interior(problem, u, b, report):
             if not last and number:
                 after = rows.products(length, step[0]) + sides.products(length, step[1])
                 mu, before = products / number * (max(after, 0.0) / products) ** 3, step
-        length = min(1.0, WITHIN * length) if number else 1.0
+        length = min(1.0, BOUND_SHARE * length) if number else 1.0
         u, b, z = u + length * s, b + length * s_b, z + length * moved
         rows.take(length, step[0])
         sides.take(length, step[1])
-        done = not length > LEAST or (number > 0 and products <= ROUNDING * abs(F))
+        done = not length > MIN_STEP or (number > 0 and products <= ROUNDING * abs(F))
 
 
 def _force(p, a_rows, a_sides, u):

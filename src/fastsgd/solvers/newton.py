@@ -1,7 +1,7 @@
 """Smooth losses with L2: a quasi-Newton method whose first guess of the Hessian is that of a sample of the rows.
 
 The sample gives the start, too. Each iteration is one pass over all rows: loss, slopes and gradient. The dual point comes
-from the same pass: minus the slopes, but on the rows of the sample those of the quadratic model at its step, by which the
+from the same pass: the negative slopes, but on the rows of the sample those of the quadratic model at its step, by which the
 gradient is made up for, exactly.
 """
 
@@ -9,22 +9,23 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.hessian import FREE, Hessian, gram_seconds, pass_seconds, row_seconds
+from fastsgd.solvers.hessian import CALL_SECONDS, Hessian, gram_seconds, pass_seconds, row_seconds
 from fastsgd.solvers.report import Step
 
-FEWEST, COARSE, FINE = 2000, 40, 100  # rows of a sample, of the first and of the last for each column: at least,
-LEAST = 10  # unless that costs too much: then for each column so many
-NEAR = 2.5e-3  # what one pass is to bring the gap to: more rows are never needed
-MOST = 0.25  # of the rows: a sample that must be larger might be all of them
-CHEAP, DEAR = 0.5, 4.0  # passes that the sample's Hessian may take anyway, and at most
-GROWTH = 3  # of a sample's rows to those of the next, at least
-USUAL = 15  # passes, before another method may take over
-PASSES = 20  # over a sample at most
-SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
-SLOW = 0.5  # of the decrement that is left after a step: then the Hessian is made anew
-SHORT, LOST = 0.25, 5  # a step that short means that the Hessian is bad; it counts as so many passes
-ROUNDING = 1e-9  # a decrement below it, as a share of F, may be rounding
-CHEAPEST = 2, 5e-3  # passes, and seconds more, that a Hessian may take without a trial of a diagonal
+# A sample has at least MIN_SAMPLE_ROWS rows, and per column FIRST_ROWS_PER_COLUMN in the first and ROWS_PER_COLUMN in the last
+# one; where that costs too much, MIN_ROWS_PER_COLUMN.
+MIN_SAMPLE_ROWS, FIRST_ROWS_PER_COLUMN, ROWS_PER_COLUMN, MIN_ROWS_PER_COLUMN = 2000, 40, 100, 10
+GAP_AFTER_A_PASS = 2.5e-3  # A sample need not be larger than brings the gap to this in one pass over all rows.
+MAX_SAMPLE_SHARE = 0.25  # Of a sample that must be larger, all rows are taken.
+FREE_HESSIAN_PASSES, MAX_HESSIAN_PASSES = 0.5, 4.0  # A sample's Hessian may take this time anyway, and at most.
+MIN_SAMPLE_GROWTH = 3  # A sample has at least this many times the rows of the one before.
+USUAL_PASSES = 15  # Another method may take over after this many.
+MAX_SAMPLE_PASSES = 20
+ARMIJO = 1e-4  # A step is taken if the objective falls by this share of what its slope promises.
+MAX_DECREMENT_LEFT = 0.5  # The Hessian is made anew where a step leaves more of the decrement.
+SHORT_STEP, SHORT_STEP_PASSES = 0.25, 5  # So short a step says that the Hessian is bad, and counts as this many passes.
+ROUNDING = 1e-9  # A decrement below this share of F may be rounding.
+UNTRIED_HESSIAN = 2, 5e-3  # A Hessian of this many passes, and seconds more, is made without a trial of a diagonal.
 
 
 def smooth(problem):
@@ -40,12 +41,12 @@ def applies(problem):
 def sample_rows(problem):
     """How many rows give the Hessian."""
     n, d, affordable = problem.n, problem.d + 1, pass_seconds(problem) / row_seconds(problem)
-    fewest = max(FEWEST, LEAST * d)
-    if MOST * n < fewest:
+    fewest = max(MIN_SAMPLE_ROWS, MIN_ROWS_PER_COLUMN * d)
+    if MAX_SAMPLE_SHARE * n < fewest:
         return n
-    cheap = DEAR if problem.loss.quadratic else CHEAP  # no passes over the sample then
-    rows = max(cheap * affordable, min(FINE * d, DEAR * affordable))
-    return int(max(fewest, min(rows, np.sqrt(d * n / NEAR), MOST * n)))
+    cheap = MAX_HESSIAN_PASSES if problem.loss.quadratic else FREE_HESSIAN_PASSES  # no passes over the sample then
+    rows = max(cheap * affordable, min(ROWS_PER_COLUMN * d, MAX_HESSIAN_PASSES * affordable))
+    return int(max(fewest, min(rows, np.sqrt(d * n / GAP_AFTER_A_PASS), MAX_SAMPLE_SHARE * n)))
 
 
 def seconds(problem):
@@ -56,17 +57,17 @@ def seconds(problem):
 
 def cheap(problem):
     """Whether its Hessian is."""
-    passes, more = CHEAPEST
+    passes, more = UNTRIED_HESSIAN
     return gram_seconds(problem, sample_rows(problem)) <= passes * pass_seconds(problem) + more
 
 
 def worth(time, problem):
-    """How many passes fit into so many seconds, about; at least a usual problem's."""
-    return max(USUAL, time / (pass_seconds(problem) + FREE))
+    """How many passes fit into this many seconds, about; at least a usual problem's."""
+    return max(USUAL_PASSES, time / (pass_seconds(problem) + CALL_SECONDS))
 
 
 def newton(problem, u, b, report, cold=True, seed=0, most=np.inf):
-    """Minimise from (u, b), coordinates of the problem, until `report` says stop, or for about so many passes.
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop, or for about this many passes.
 
     Returns
     -------
@@ -81,8 +82,9 @@ def newton(problem, u, b, report, cold=True, seed=0, most=np.inf):
     rows, quadratic = sample_rows(problem), problem.loss.quadratic
     sample = problem if rows == problem.n else problem.sample(rows, seed)
     parts, hessian = [sample], None
-    while cold and not quadratic and parts[0].n > GROWTH * max(FEWEST, COARSE * problem.d):
-        parts.insert(0, parts[0].sample(max(FEWEST, COARSE * problem.d, parts[0].n // 10), seed + len(parts)))
+    first = max(MIN_SAMPLE_ROWS, FIRST_ROWS_PER_COLUMN * problem.d)
+    while cold and not quadratic and parts[0].n > MIN_SAMPLE_GROWTH * first:
+        parts.insert(0, parts[0].sample(max(first, parts[0].n // 10), seed + len(parts)))
     for part in parts:
         if cold and part is not problem:
             u, b, *_ = descend(part, u, b, Quiet(part), hessian or Hessian.at(part, u, b))
@@ -101,11 +103,11 @@ class Quiet:
 
     def __call__(self, step):
         self.passes += 1
-        return step.stuck or step.estimate <= self.enough * abs(step.objective) or self.passes > PASSES
+        return step.stuck or step.estimate <= self.enough * abs(step.objective) or self.passes > MAX_SAMPLE_PASSES
 
 
 def descend(problem, u, b, report, hessian, most=np.inf):
-    """Quasi-Newton on all rows of the problem, for so many passes.
+    """Quasi-Newton on all rows of the problem, for this many passes.
 
     Returns
     -------
@@ -124,10 +126,11 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         a = partial(_dual, g, change)
         if report(Step(u, b, F, bound, estimate, a)):
             return u, b, a, True
-        if passes >= (most if hessian.known else min(most, USUAL)):
+        if passes >= (most if hessian.known else min(most, USUAL_PASSES)):
             return u, b, a, False
         worth = hessian.worth(problem)
-        if since >= worth and (decrement > SLOW * before or failed > 1 or since > LOST or (not worth and passes > 1)):
+        slow = decrement > MAX_DECREMENT_LEFT * before or failed > 1 or since > SHORT_STEP_PASSES
+        if since >= worth and (slow or (not worth and passes > 1)):
             hessian, since, failed, decrement = hessian.better(problem, u, b, passes), 0, 0, np.inf
         p, before = hessian.direction(r), decrement
         search = _exact if problem.loss.quadratic else _search
@@ -139,14 +142,14 @@ def descend(problem, u, b, report, hessian, most=np.inf):
                 and report(Step(u, b, F, bound, estimate, a, stuck=True))
             )
             return u, b, a, stuck
-        since += LOST * (size < SHORT)
+        since += SHORT_STEP_PASSES * (size < SHORT_STEP)
         (s, s_b), (loss, g, gradient) = problem.split(size * p), new
         u, b = u + s, b + s_b
         hessian.learn(size * p, problem.full(gradient, u) + r)
 
 
 def _dual(g, change):
-    """Minus the slopes, but for (rows, what is added to them)."""
+    """The negative slopes, but for (rows, what is added to them)."""
     a = -g
     if change is not None:
         a[change[0]] += change[1]
@@ -159,7 +162,7 @@ def _search(problem, u, b, p, z, F, slope, *_):
     size, (step, step_b) = 1.0, problem.split(p)
     loss, there, g, gradient = problem.slopes(u + step, b + step_b)
     new = loss + problem.penalty(u + step)
-    if new <= F - SUFFICIENT * slope:
+    if new <= F - ARMIJO * slope:
         return size, new, there, (loss, g, gradient)
     t = there - z
     while size > 1e-10:  # to the least of the parabola
@@ -168,7 +171,7 @@ def _search(problem, u, b, p, z, F, slope, *_):
         value, g = problem.loss.both(z + size * t, problem.y)
         loss = problem.mean(value)
         new = loss + problem.penalty(u + size * step)
-        if new <= F - SUFFICIENT * size * slope:
+        if new <= F - ARMIJO * size * slope:
             return size, new, z + size * t, (loss, g, problem.pull(problem.weighted(g))[:2])
     return 0.0, F, z, None
 

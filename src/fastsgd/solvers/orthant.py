@@ -5,15 +5,16 @@ from functools import partial
 import numpy as np
 
 from fastsgd.solvers.hessian import Diagonal
-from fastsgd.solvers.newton import SUFFICIENT
+from fastsgd.solvers.newton import ARMIJO
 from fastsgd.solvers.report import Step
 
-LEAST, EXACT = 1e-10, 1e-14  # a step, and a share of F, that may be rounding
-CLOSE = 4.0  # what is expected of a gap, over what it is to be: then it is worked out, which takes half a pass
+MIN_STEP = 1e-10  # A shorter step may be rounding.
+ROUNDING = 1e-14  # A rise by less than this share of F may be rounding.
+BOUND_FACTOR = 4.0  # The bound, half a pass, is worked out once the expected gap is within this factor of the target.
 
 
 def orthant(problem, u, b, report, most, seed=0):
-    """Minimise from (u, b), coordinates of the problem, until `report` says stop; at most so many passes.
+    """Minimise from (u, b), coordinates of the problem, until `report` says stop; at most this many passes.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def orthant(problem, u, b, report, most, seed=0):
     F, passes = loss + problem.penalty(u), 1
     while True:
         r, gap, bound = descent(problem, u, gradient), expected(problem, u, g, gradient, F), -np.inf
-        if gap <= CLOSE * report.tol * abs(F):
+        if gap <= BOUND_FACTOR * report.tol * abs(F):
             bound = problem.least(-g)[0]
         if report(Step(u, b, F, bound, gap, partial(np.negative, g))):
             return None
@@ -44,11 +45,11 @@ def orthant(problem, u, b, report, most, seed=0):
             moved = np.append(new - u, size * step_b if problem.intercept else [])
             loss, _, g_new, gradient_new = problem.slopes(new, b + size * step_b)
             passes, there, slope = passes + 1, loss + problem.penalty(new), float(r @ moved)
-            if there <= F - SUFFICIENT * slope + EXACT * abs(F):
+            if there <= F - ARMIJO * slope + ROUNDING * abs(F):
                 break
             bend = there - F + slope  # to the least of the parabola
             size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) and bend > 0 else 0.05
-            if size < LEAST:
+            if size < MIN_STEP:
                 bound = problem.least(-g)[0]
                 stuck = report(Step(u, b, F, bound, gap, partial(np.negative, g), stuck=gap <= report.tol * abs(F)))
                 return None if stuck else (u, b, -g)
@@ -68,7 +69,7 @@ def descent(problem, u, gradient):
 
 @np.errstate(over="ignore", invalid="ignore")  # too far: no estimate then
 def expected(problem, u, g, gradient, F):
-    """About the gap of minus the slopes, once they are brought to where the dual objective is finite."""
+    """About the gap of the negative slopes, once they are brought to where the dual objective is finite."""
     (l1, l2), v = problem.penalties, -gradient[0]
     over = np.maximum(abs(v) - l1, 0.0)
     free = (l2 == 0) & (over > 0)

@@ -4,20 +4,20 @@ import numpy as np
 
 from fastsgd.solvers.hessian import Hessian, gram_seconds
 
-ROUNDS = 4  # corrections with one matrix
-WIDEST = 2000  # columns of it
-FAR = 1e300  # a margin where a slope is what it tends to
-FIRST = 8  # passes before it is tried
-OFTEN = 1.5  # passes until it is tried again, over those until now
+CORRECTIONS = 4  # One matrix serves for this many.
+MAX_COLUMNS = 2000  # With more columns no matrix is made.
+FAR_MARGIN = 1e300  # A slope there is what slopes tend to.
+FIRST_PASSES = 8  # It is tried after this many.
+PASSES_GROWTH = 1.5  # It is tried again once the passes are this many times what they were.
 
 
 class Polish:
     """Tries it now and then, when the matrix takes no longer than half of all passes until now, by the models of their time."""
 
     def __init__(self, problem, one):
-        self.problem, self.next = problem, FIRST
-        if problem.d <= WIDEST:
-            self.next = max(FIRST, 2.0 * gram_seconds(problem, problem.n) / one)
+        self.problem, self.next = problem, FIRST_PASSES
+        if problem.d <= MAX_COLUMNS:
+            self.next = max(FIRST_PASSES, 2.0 * gram_seconds(problem, problem.n) / one)
         else:
             self.next = np.inf
 
@@ -25,7 +25,7 @@ class Polish:
         """A better (bound, a), or the same."""
         if passes < self.next or F - bound <= tol * abs(F):
             return bound, a
-        self.next = OFTEN * passes
+        self.next = PASSES_GROWTH * passes
         made = polished(self.problem, a, u)
         found = self.problem.least(made)[0]
         return (found, made) if found > bound else (bound, a)
@@ -38,11 +38,11 @@ def polished(problem, a, u):
     The changes are the least in the metric of the rows' distances from the bounds of the domain, as of an interior point.
     """
     with np.errstate(all="ignore"):
-        low, high = (-problem.loss.slope(np.full(problem.n, far), problem.y) for far in (FAR, -FAR))
+        low, high = (-problem.loss.slope(np.full(problem.n, far), problem.y) for far in (FAR_MARGIN, -FAR_MARGIN))
     room = np.minimum(np.minimum(a - low, high - a), 1.0)
     hessian = Hessian(problem, np.maximum(room, 0.0) ** 2)
     l1, l2 = problem.penalties
-    for _ in range(ROUNDS):
+    for _ in range(CORRECTIONS):
         v, v_b, _ = problem.pull(problem.weighted(a))
         wanted = np.where(u != 0, l2 * u + l1 * np.sign(u), np.clip(v, -l1, l1))
         left = wanted - v

@@ -17,15 +17,16 @@ from fastsgd import penalties
 from fastsgd._kernels import solve
 from fastsgd.sources import _scale
 
-# Of each column: mean and variance (on CSR 0 and the mean square), as dual ascent takes them; what is subtracted and divided
-# by in u and b (0: the column does not vary); what is subtracted where zeros are to stay zeros. Share of values that are to be
-# worked on.
+# Of each column: `mean` and `variance` (on CSR 0 and the mean square), as dual ascent takes them; `centre` and `scale`, which are
+# subtracted and divided by in u and b (a scale of 0: the column does not vary); `kept`, which is subtracted where zeros are to
+# stay zeros. `filled` is the share of values that are to be worked on.
 Measures = namedtuple("Measures", "mean variance centre scale kept filled")
-LOOK, GLANCE = 2048, 256  # rows from which centre and size of the columns are taken; for the share of zeros
-ROUNDED = 1e-12  # of its mean square, a variance of a sparse column that may be but rounding
-CONSTANT = 1e-14  # of its mean, a standard deviation that is but rounding
-TINY = 1e-290  # a mean square that may have lost digits, or all
-BLOCK = 1 << 14  # values that are taken at once, to stay in the cache
+# Centre and size of the columns are taken from this many rows, the share of zeros from this many.
+SCALE_ROWS, ZERO_ROWS = 2048, 256
+MIN_VARIANCE_SHARE = 1e-12  # A sparse column's variance below this share of its mean square may be rounding.
+MIN_DEVIATION_SHARE = 1e-14  # A standard deviation below this share of the mean is rounding.
+MIN_MEAN_SQUARE = 1e-290  # A smaller mean square may have lost digits, or all.
+BLOCK_VALUES = 1 << 14  # This many values are taken at once, and stay in the cache.
 
 
 class Problem:
@@ -68,12 +69,12 @@ class Problem:
             sums = np.zeros((self.d, 2))
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
             return self._sparse_measures(*np.ascontiguousarray(sums.T / self.n))
-        rows = spread(self.n, LOOK, 0)
-        zeros = (self.X[rows[:: len(rows) // GLANCE + 1]] == 0).mean(axis=0)
+        rows = spread(self.n, SCALE_ROWS, 0)
+        zeros = (self.X[rows[:: len(rows) // ZERO_ROWS + 1]] == 0).mean(axis=0)
         shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
         mean, variance = np.zeros(self.d), np.zeros(self.d)
         _scale.dense_moments(
-            self.X, rows, 0, len(rows), None, 1 + BLOCK // (1 + self.d), shift, np.zeros(1), mean, variance
+            self.X, rows, 0, len(rows), None, 1 + BLOCK_VALUES // (1 + self.d), shift, np.zeros(1), mean, variance
         )
         variance /= len(rows)
         if self.intercept:
@@ -81,11 +82,11 @@ class Problem:
         else:
             variance, mean = variance + mean**2, np.zeros(self.d)
         scale = np.sqrt(variance)
-        for j in np.flatnonzero((scale <= 1e-12 * abs(mean)) | (variance < TINY)):
+        for j in np.flatnonzero((scale <= 1e-12 * abs(mean)) | (variance < MIN_MEAN_SQUARE)):
             column = self.X[:, j].astype(np.float64)
             mean[j] = column.mean() if self.intercept else 0.0
             scale[j], zeros[j] = root_mean_square(column - mean[j]), (column == 0).mean()
-            if scale[j] <= CONSTANT * abs(mean[j]):
+            if scale[j] <= MIN_DEVIATION_SHARE * abs(mean[j]):
                 scale[j] = 0.0
             variance[j] = scale[j] ** 2
         filled = 1.0 - (zeros * (zeros > 0.5)).mean()
@@ -95,20 +96,22 @@ class Problem:
         filled = np.diff(self.X.indptr).mean() / max(1, self.d)
         none, centre = np.zeros(self.d), mean if self.intercept else np.zeros(self.d)
         variance = square - centre**2
-        scale = np.sqrt(np.where(variance > ROUNDED * square, variance, square))
-        if self.intercept and (variance <= ROUNDED * square).any():  # such columns have hardly a zero
+        scale = np.sqrt(np.where(variance > MIN_VARIANCE_SHARE * square, variance, square))
+        if self.intercept and (variance <= MIN_VARIANCE_SHARE * square).any():  # such columns have hardly a zero
             sums = np.zeros((self.d, 2))
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, centre, sums)
-            scale[(variance <= ROUNDED * square) & (sums[:, 0] <= CONSTANT**2 * square * self.n)] = 0.0
+            scale[
+                (variance <= MIN_VARIANCE_SHARE * square) & (sums[:, 0] <= MIN_DEVIATION_SHARE**2 * square * self.n)
+            ] = 0.0
         for j in self._tiny(square):
             scale[j] = root_mean_square(self.X.data[self.X.indices == j], self.n)
         return Measures(none, square, centre, scale, none, float(filled))
 
     def _tiny(self, square):
         """The columns of CSR whose squares have lost digits, or all."""
-        if (square >= TINY).all():
+        if (square >= MIN_MEAN_SQUARE).all():
             return ()
-        return np.unique(self.X.indices[(self.X.data != 0) & (square < TINY)[self.X.indices]])
+        return np.unique(self.X.indices[(self.X.data != 0) & (square < MIN_MEAN_SQUARE)[self.X.indices]])
 
     @property
     def centre(self):
@@ -228,7 +231,7 @@ class Problem:
         return float(l1 @ abs(u) + 0.5 * (l2 * u) @ u)
 
     def least(self, a, u=None, b=0.0):
-        """A lower bound of F from a guess a of minus the slopes: the dual objective.
+        """A lower bound of F from a guess a of the negative slopes: the dual objective.
 
             D(a) = -sum_i c_i loss*(-a_i, y_i) / n - sum_j max(|v_j| - l1_j, 0)^2 / (2 l2_j),   v = sum_i c_i a_i x_i / n
 

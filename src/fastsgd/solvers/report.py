@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-PATIENCE = 4  # passes that a certificate has at least, when the estimate is good
+MIN_CERTIFICATE_PASSES = 4  # A certificate has at least this many after the estimate is good.
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Report:
             self._small = 0
         if self.gap <= aim < np.inf:
             self.reason = "certified"
-        elif self._small and (step.stuck or len(self.passes) >= self._small + max(PATIENCE, self._small)):
+        elif self._small and (step.stuck or len(self.passes) >= self._small + max(MIN_CERTIFICATE_PASSES, self._small)):
             self.reason = "estimated"
         elif step.stuck or self.gap <= self.least:
             self.reason = "precision"

@@ -8,20 +8,30 @@ from scipy.optimize import minimize
 
 from fastsgd import penalties
 from fastsgd._kernels import solve
-from fastsgd.solvers.dual import FAST, FIRST, LEAST, MOST, SLOW, STRONG, Anderson
+from fastsgd.solvers.dual import (
+    FIRST_ROW_CURVATURE,
+    MAX_L2_CURVATURE,
+    MAX_ROW_CURVATURE,
+    MIN_ROW_CURVATURE,
+    MOVED_LITTLE,
+    MOVED_MUCH,
+    Anderson,
+)
 from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
-from fastsgd.solvers.together import WIDEST, Together
+from fastsgd.solvers.softmax_problem import MAX_WEIGHTS, SoftmaxProblem
 from fastsgd.sources.arrays import Table
 
-VALUES = 1 << 18  # of X or of the margins that are worked on at once, to stay in the cache
-FALL = 5  # iterations, over which the fall of F is what is left of it, about: for the estimate
-CHECK = 5  # iterations between two bounds at the best intercepts, a pass each
-MEMORY = 20
-EPOCHS = 50  # of it, before L-BFGS takes over
-EASY, SHARE = 12, 0.5  # passes of L-BFGS before Newton's method, at least; of the time of a Hessian
-WIDE = 4  # numbers in all distributions, for each value of X, up to which they are kept
+BLOCK_VALUES = 1 << 18  # This many of X or of the margins are worked on at once, and stay in the cache.
+FALL_ITERATIONS = 5  # What is left of F is estimated as its fall over this many iterations.
+BOUND_ITERATIONS = 5  # After this many iterations, a pass goes to a bound at the best intercepts.
+LBFGS_HISTORY = 20  # L-BFGS remembers this many steps.
+MAX_DUAL_EPOCHS = 50  # Dual ascent has this many before L-BFGS takes over.
+# L-BFGS has this many before Newton's method, or this share of a Hessian's time.
+MIN_LBFGS_PASSES, HESSIAN_SHARE = 12, 0.5
+# The distributions of all rows are kept where they have at most this many numbers for a value of X.
+MAX_DISTRIBUTION_SHARE = 4
 
 
 class _Over(Exception):
@@ -44,14 +54,18 @@ def softmax(heads, report):
     if F.strong and ascend(F, heads, report):
         return
     newton = F.together(heads.task.loss)
-    most = np.inf if newton is None else max(EASY, SHARE * newton.hessian_seconds() / newton.pass_seconds())
+    most = (
+        np.inf
+        if newton is None
+        else max(MIN_LBFGS_PASSES, HESSIAN_SHARE * newton.hessian_seconds() / newton.pass_seconds())
+    )
     seen = []
 
     def left(x=None, slope=None):
         """What is left of F, about: what the last iterations brought; at its end, what the slopes promise at most near x."""
         if heads.task.l2:
             return np.inf
-        fall = seen[-FALL] - seen[-1] if len(seen) >= FALL else np.inf
+        fall = seen[-FALL_ITERATIONS] - seen[-1] if len(seen) >= FALL_ITERATIONS else np.inf
         return fall if x is None else min(fall, float(abs(slope) @ (1.0 + abs(x))))
 
     def each(intermediate_result):
@@ -61,7 +75,9 @@ def softmax(heads, report):
         if not np.array_equal(F.at, x):
             F(x)
         bound, aim = F.bound, heads.task.tol * abs(value)
-        if value - bound > aim and (F.ideal <= aim or len(seen) % CHECK == 0):  # perhaps the intercepts alone lack
+        if value - bound > aim and (
+            F.ideal <= aim or len(seen) % BOUND_ITERATIONS == 0
+        ):  # perhaps the intercepts alone lack
             F(F.join(U, b + F.step))
             bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, left())):
@@ -70,7 +86,7 @@ def softmax(heads, report):
             raise _Enough
 
     start = F.join(*F.frame.inward(heads.W, heads.b))
-    never = {"maxcor": MEMORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
+    never = {"maxcor": LBFGS_HISTORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
         value, slope = F(found.x)
@@ -104,8 +120,8 @@ def ascend(F, heads, report):
         W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
     elif F.intercept:
         b[:K] = np.log(np.maximum(F.y, 1.0 / n))
-    c, since, centre, anderson, rows = FIRST, 0, b[:K].copy(), Anderson(1.0), Table(frame.X)
-    for epoch in range(EPOCHS):
+    c, since, centre, anderson, rows = FIRST_ROW_CURVATURE, 0, b[:K].copy(), Anderson(1.0), Table(frame.X)
+    for epoch in range(MAX_DUAL_EPOCHS):
         kappa, gap, seen = 1.0 / (n * c), 0.0, 0.0
         per_b = 1.0 / kappa if F.intercept else 0.0
         b[:K] = centre + pulled * per_b
@@ -121,10 +137,10 @@ def ascend(F, heads, report):
         if report(Step(*frame.inward(W[:, :K], now), value, bound)):
             return True
         since, old = since + 1, c
-        if since >= 2 and moved > SLOW * gap:
-            c = min(2.0 * c, MOST)
-        elif since >= 2 and moved < FAST * gap:
-            c = max(0.5 * c, LEAST)
+        if since >= 2 and moved > MOVED_MUCH * gap:
+            c = min(2.0 * c, MAX_ROW_CURVATURE)
+        elif since >= 2 and moved < MOVED_LITTLE * gap:
+            c = max(0.5 * c, MIN_ROW_CURVATURE)
         if c == old:
             centre = anderson(centre, now)
         else:
@@ -162,7 +178,7 @@ class Objective:
         self.l2 = self.frame.penalties[1]
         self.unit = 0.5 / np.sqrt(0.25 + self.l2)  # of x in U: the curvature is of one size, however strong L2 is
         n, d = table.X.shape
-        self.rows = max(64, VALUES // (K + (0 if table.sparse else d)))
+        self.rows = max(64, BLOCK_VALUES // (K + (0 if table.sparse else d)))
         self.at, self.bound = None, -np.inf
         self.xy, self.x, self.y = np.zeros((K, d)), np.zeros((1, d)), np.zeros(K)
         for X, y, c in self.parts():
@@ -184,16 +200,18 @@ class Objective:
     def strong(self):
         """Whether L2 is, for a row of the usual length; and the distributions of all rows don't take too much room."""
         frame, l2 = self.frame, self.frame.l2
-        if not self.table.sparse or l2 == 0 or frame.n * self.K > WIDE * frame.X.nnz:
+        if not self.table.sparse or l2 == 0 or frame.n * self.K > MAX_DISTRIBUTION_SHARE * frame.X.nnz:
             return False
-        return 0.25 * float(frame.measures.variance.sum()) <= STRONG * l2 * frame.n
+        return 0.25 * float(frame.measures.variance.sum()) <= MAX_L2_CURVATURE * l2 * frame.n
 
     def together(self, loss):
         """The problem for Newton's method, or None."""
-        room = self.frame.n * self.K <= WIDE * (self.frame.X.nnz if self.table.sparse else self.frame.X.size)
-        if self.frame.d * self.K > WIDEST or not room or not (self.l2 > 0).all():
+        room = self.frame.n * self.K <= MAX_DISTRIBUTION_SHARE * (
+            self.frame.X.nnz if self.table.sparse else self.frame.X.size
+        )
+        if self.frame.d * self.K > MAX_WEIGHTS or not room or not (self.l2 > 0).all():
             return None
-        return Together(self.frame, self.targets(), loss)
+        return SoftmaxProblem(self.frame, self.targets(), loss)
 
     def targets(self):
         """Those of all rows, (n, K)."""

@@ -5,12 +5,12 @@ import scipy.sparse as sp
 from scipy.linalg import blas
 from scipy.special import entr
 
-from fastsgd.solvers.hessian import FREE, HOPELESS, ROUNDS, ROWS_BYTES, Hessian
+from fastsgd.solvers.hessian import BLOCK_BYTES, CALL_SECONDS, MAX_OUTSIDE_SHARE, MAX_ROUNDS, Hessian
 
-WIDEST = 2000  # numbers in W up to which there is a Hessian
+MAX_WEIGHTS = 2000  # With more weights there is no Hessian.
 
 
-class Together:
+class SoftmaxProblem:
     """What `newton.descend` asks of a problem: margins, slopes and targets are (n, K), u is (d K,), b is (K,).
 
     Parameters
@@ -66,7 +66,7 @@ class Together:
 
     def pass_seconds(self):
         values = self.frame.measures.filled * self.d if self.frame.sparse else self.d
-        return self.n * (values * 0.5e-9 + self.K * 1e-8) + FREE
+        return self.n * (values * 0.5e-9 + self.K * 1e-8) + CALL_SECONDS
 
 
 class Blocks(Hessian):
@@ -92,7 +92,7 @@ class Blocks(Hessian):
     def least(self, problem, u, b, loss, z, g, gradient):
         """From q less what brings the gradient to 0; rows where that would be negative get none."""
         less, q, r = self, g + problem.y, problem.full(gradient, u)
-        for _ in range(1 + ROUNDS):
+        for _ in range(1 + MAX_ROUNDS):
             t = problem.margins(*problem.split(less.solve(-r)))
             change = less.h * (t - (less.h * t).sum(axis=1, keepdims=True))
             bad = np.flatnonzero((q + change).min(axis=1) < 0.0)
@@ -103,7 +103,7 @@ class Blocks(Hessian):
                     return -np.inf, None
                 quadratic = float((0.5 * v**2 / problem.penalties[1]).sum())
                 return problem.mean(entr(q + change)) - quadratic - float(abs(v_b) @ abs(b)), None
-            if len(bad) > HOPELESS * problem.n + 1:
+            if len(bad) > MAX_OUTSIDE_SHARE * problem.n + 1:
                 break
             less = less.without(bad)
         return -np.inf, None
@@ -114,7 +114,7 @@ def gram(problem, q, rows=None):
     frame, K = problem.frame, problem.K
     at = np.arange(frame.n) if rows is None else rows
     D = frame.d + frame.intercept
-    H, few = np.zeros((D * K, D * K), order="F"), max(64, ROWS_BYTES // (8 * D * K))
+    H, few = np.zeros((D * K, D * K), order="F"), max(64, BLOCK_BYTES // (8 * D * K))
     for lo in range(0, len(at), few):
         here = slice(lo, lo + few) if rows is None else at[lo : lo + few]
         X = frame.X[here].toarray() if sp.issparse(frame.X) else frame.X[here]
