@@ -54,61 +54,45 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             grows=getattr(rate, "passes", 1) is not None,
         )
 
-    def _train(self, table, state, *, passes, held_out=None, X=None, y=None, metadata=None, keeper=None):
-        """Run the engine and keep what comes of it.
+    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None):
+        """`fit` of what users give; init: (coefficients, intercepts)."""
+        self._check_params()
+        keeper, random_state = self._keeper(resume_from)
+        problem = self._problem(X, y, sample_weight, validation, random_state)
+        state = problem.est._new_state(problem.X, problem.heads, *self._init(*init))
+        return self._train(problem, state, keeper)
 
-        held_out is None or (X_val, y_val, sample_weight_val, table of them).
-        """
-        plan = self._plan(table, passes, False)
-        run = engine.Run(state, self._rules(held_out, getattr(table, "rows", None) is not None))
+    def _train(self, problem, state, keeper):
+        """Run the engine, and be fitted to what comes of it, in one step."""
+        est, table, held_out = problem.est, problem.table, problem.held_out
+        plan = est._plan(table, self.max_iter, False)
+        run = engine.Run(state, est._rules(held_out, problem.split_off))
         if keeper is not None:
-            run = keeper.begin(self._as_kept(), run, plan, table, held_out)
-        score = None if held_out is None else self._score(held_out, plan)
+            run = keeper.begin(est._as_kept(), run, plan, table, held_out)
+        score = None if held_out is None else est._score(held_out, plan)
         if self.standardize:
-            self._standardise(table, state, plan)
+            est._standardise(table, state, plan)
             if held_out is not None:
-                held_out[3].scaling = table.scaling
+                held_out.table.scaling = table.scaling
         run.from_here(plan)
-        started = perf_counter()
-        ruled = any(rule.ends for rule in run.rules)
-        theirs = announced(self, self.max_iter * self.n_init, X, y, metadata, lambda: self._for_callbacks(state, plan))
-        hooks = self._hooks(theirs, plan)
-        if self.verbose:
-            hooks.append(lambda state, epochs: self._print(epochs[-1]))
-
-        def each(state, epochs):
-            return any([stops(hook(state, epochs)) for hook in hooks])
-
-        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
-        told += [keeper.between] if keeper else []
-
-        def between(run, ending):
-            for f in told:
-                f(run, ending)
-
+        started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
+        given, passes = (problem.X, problem.y, problem.metadata), self.max_iter * self.n_init
+        theirs = announced(self, passes, *given, lambda: est._for_callbacks(state, plan))
+        how = {"passes": self.max_iter, "shuffle": self.shuffle, "score": score, "max_seconds": self.max_seconds}
         try:
             with keeper or nullcontext():
-                run, epochs, reason = self._best_of(
-                    self.n_init,
-                    run,
-                    plan,
-                    table,
-                    passes=passes,
-                    shuffle=self.shuffle,
-                    score=score,
-                    watch=bool(hooks),
-                    max_seconds=self.max_seconds,
-                    each=each if hooks else None,
-                    between=between if told else None,
-                )
+                how |= est._listeners(theirs, plan, keeper)
+                run, epochs, reason = est._best_of(self.n_init, run, plan, table, **how)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            self._settle(state, plan, **noted(epochs, reason))
+            est._settle(state, plan, **noted(epochs, reason))
         except engine.Diverged as error:
-            self._diverged(error, table, state, plan)
+            est._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
-            self._keep(run, plan)
+            est._keep(run, plan)
             raise
+        finally:
+            self._taken(est)
         if theirs is not None:
             theirs[1]()
         self._interrupt()
@@ -116,6 +100,23 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         if self.verbose:
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
+
+    def _listeners(self, theirs, plan, keeper):
+        """Whom `engine.train` tells of the end of each epoch, and of each kernel call."""
+        hooks = self._hooks(theirs, plan)
+        if self.verbose:
+            hooks.append(lambda state, epochs: self._print(epochs[-1]))
+        told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
+        told += [keeper.between] if keeper else []
+
+        def each(state, epochs):
+            return any([stops(hook(state, epochs)) for hook in hooks])
+
+        def between(run, ending):
+            for f in told:
+                f(run, ending)
+
+        return {"watch": bool(hooks), "each": each if hooks else None, "between": between if told else None}
 
     def _begin(self, draft, table, state):
         """The first call of `partial_fit`; `draft` is not fitted yet."""

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, penalties
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
+from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.progress import CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.solvers.heads import Heads, Task
@@ -26,10 +27,11 @@ COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap"
 FULL = 0.5  # share of values from which on a sparse matrix is made an array
 
 
-class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
+class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
     _streams = False
+    _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_"
 
     _parameter_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -54,25 +56,19 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
     def _heads_loss(self):
         return self._loss()
 
-    def _solve(self, table, K, X, y, sample_weight):
-        """Fit to a table of K heads; the others are for scikit-learn's callbacks."""
-        table = replace(table, X=readable(table.X))
-        if table.s is not None and not table.s.any():
+    def _solve(self, problem):
+        """Solve it, and be fitted to what comes of it, in one step."""
+        est = problem.est
+        table = replace(problem.table, X=readable(problem.table.X))
+        if table.s is not None and not table.s.any():  # with the weights of the classes
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        hooks = listed(self.callbacks, between=False)
-        theirs, one = None, threading.Lock()  # with n_jobs, several heads end a pass at once
+        theirs = None
 
-        def each(heads, report):
-            with one:
-                if self.verbose:
-                    self._print(heads, report)
-                history = heads.history
-                progress = Progress(lambda: self._fitted_copy(heads), len(history), lambda: np.array(history, COLUMNS))
-                stop = [stops(hook(progress)) for hook in hooks]
-                return any(stop) | (theirs is not None and stops(theirs[0](lambda: self._model(heads))))
+        def between(heads):
+            return theirs is not None and stops(theirs[0](lambda: est._for_callbacks(heads)))
 
         task = Task(
-            self._heads_loss(),
+            est._heads_loss(),
             *penalties.weights(self.penalty, self.alpha, self.l1_ratio),
             self.fit_intercept,
             self.tol,
@@ -81,17 +77,34 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
             n_jobs=effective_n_jobs(self.n_jobs),
             keep_duals=self.warm_start,
         )
-        heard = hooks or self.verbose or getattr(self, "_skl_callbacks", None)
-        heads = Heads(table, K, task, each if heard else None, self._start(table.X.shape, K))
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        theirs = announced(self, None, X, y, metadata, lambda: self._model(heads))
-        self._settle(heads.run())
+        heads = Heads(table, problem.heads, task, est._listener(between), self._start(table.X.shape, problem.heads))
+        theirs = announced(self, None, problem.X, problem.y, problem.metadata, lambda: est._for_callbacks(heads))
+        est._settle(heads.run())
+        self.__dict__ = self._as_drafted(est)
         if theirs is not None:
             theirs[1]()
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         self._warn(heads)
         return self
+
+    def _listener(self, between):
+        """What the solver calls after each pass, (heads, report) -> stop, or None; `between` is for scikit-learn's callbacks."""
+        hooks = listed(self.callbacks, between=False)
+        if not (hooks or self.verbose or getattr(self, "_skl_callbacks", None)):
+            return None
+        one = threading.Lock()  # with n_jobs, several heads end a pass at once
+
+        def each(heads, report):
+            with one:
+                if self.verbose:
+                    self._print(heads, report)
+                history = heads.history
+                progress = Progress(lambda: self._fitted_copy(heads), len(history), lambda: np.array(history, COLUMNS))
+                stop = [stops(hook(progress)) for hook in hooks]
+                return any([*stop, between(heads)])
+
+        return each
 
     def _warn(self, heads):
         """Say where the gap is not what it was to be."""
@@ -134,6 +147,10 @@ class BaseLinear(CallbackSupportMixin, ModelFiles, BaseEstimator):
     def _model(self, heads):
         dtype = heads.table.X.dtype
         return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.copy())
+
+    def _for_callbacks(self, heads):
+        """All the fitted attributes, of which scikit-learn makes a copy for its callbacks."""
+        return {name: x for name, x in vars(self).items() if name in self._learnt} | self._model(heads)
 
     def _fitted_copy(self, heads):
         est = copy.copy(self)

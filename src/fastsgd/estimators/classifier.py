@@ -4,14 +4,12 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
-from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, INTERCEPT, trained
-from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
@@ -288,7 +286,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         return super()._heads_loss()
 
     # ------------------------------------------------------------ training
-    @or_unchanged
+    @one_at_a_time
     @with_callbacks
     def fit(
         self,
@@ -339,39 +337,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._check_params()
-        keeper, random_state = self._keeper(resume_from)
-        before = self._to_start_from() if self.warm_start else (None, None)
-        X, y, s = self._check_data(X, y, sample_weight, reset=True)
-        soft = self._learn_classes(y)
-        table = self._table(X, y, s, soft)
-        labels = None if soft else y
-        held = None
-        held_out.check(X_val, y_val, sample_weight_val)
-        if X_val is not None:
-            X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
-            if y_val.ndim != y.ndim:
-                raise ValueError(
-                    "y and y_val must both hold labels, or both probabilities of the classes: "
-                    f"y has the shape {y.shape}, y_val {y_val.shape}."
-                )
-            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val, soft, "y_val")
-        elif self.early_stopping:
-            table.rows, val = held_out.split(X, self.validation_fraction, random_state, labels, s)
-            s_val = None if s is None else s[val]
-            held = X[val], y[val], s_val, self._table(X[val], y[val], s_val, soft)
-        if s is not None and not s.any():
-            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        if soft and held is not None and self.validation_scoring != "loss":
-            raise ValueError(
-                "with soft labels the validation set needs validation_scoring='loss': there are no classes to compare."
-            )
-        given = coef_init, intercept_init
-        init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
-        state = self._new_state(X, len(self._heads()), *init)
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
-        return self._train(table, state, passes=self.max_iter, **how)
+        init, validation = (coef_init, intercept_init), (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, init, validation, resume_from)
 
     @one_at_a_time
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -404,7 +371,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         if first:
             est.classes_, est._class_weight = labels, None
         est = est._weighed()
-        table = est._table(X, y, s, est._soft(y))
+        table = est._table(X, y, s)
         if first:
             return self._begin(est, table, est._new_state(X, len(est._heads()), *self._to_start_from()))
         return self._go_on(table, _class_weight=est._class_weight)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd import engine, schedules
+from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.published import Attribute, FromState, Published, same
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources._check import first_nonfinite
@@ -15,7 +16,7 @@ from fastsgd.sources.scaling import Scaling, inward, moments, recentre
 from fastsgd.state import State
 
 
-class Fitted:
+class Fitted(Drafts):
     """Needs `_attributes(coef, intercept)`, which names the attributes, and the parameters."""
 
     coef_ = Attribute()
@@ -25,31 +26,24 @@ class Fitted:
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
     _names = "coef_", "intercept_"
-    _learnt = "n_features_in_", "feature_names_in_", "reading_", "classes_", "_class_weight", "_y_ndim"  # of the data
-    _left = "_state", "_published", "history_", "n_iter_", "stop_reason_"  # by a training
-
-    def _draft(self):
-        """An estimator of the same parameters that is not fitted: what a call learns and trains goes there, and then is
-        `_taken` in one step, so that a call that fails leaves this one as it was."""
-        draft = object.__new__(type(self))
-        model = {"_state", "_published", *self._names}
-        vars(draft).update({name: value for name, value in vars(self).items() if name not in model})
-        return draft
+    _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_"
 
     def _taken(self, draft):
         """Be fitted as this draft is, if it is; and not otherwise."""
-        own, new = vars(self), vars(draft)
-        if "_state" not in new:
+        published, before = vars(draft).get("_published"), vars(self).get("_published")
+        if published is None:
             return
-        published, before = new["_published"], own.get("_published")
-        there = {name: x for name, x in own.items() if name not in (*self._learnt, *self._names)}
-        there |= {name: new[name] for name in (*self._learnt, *self._left, *self._names) if name in new}
         with (before or published).lock:
             published.lock = (before or published).lock
-            if "coef_" not in new:
+            if "coef_" not in vars(draft):
                 published.remember(self)
-            self.__dict__ = there
+            self.__dict__ = self._as_drafted(draft)
             published.give(self, *published.held())
+
+    def _init(self, coef_init, intercept_init):
+        """What `fit` starts from, None for zero: what is given, or with warm_start what there is."""
+        coef, b = self._to_start_from() if self.warm_start else (None, None)
+        return coef if coef_init is None else coef_init, b if intercept_init is None else intercept_init
 
     def _new_state(self, X, heads, coef_init, intercept_init):
         """Zeros, or what the user gives to start from: coef_init (heads, n_features), intercept_init (heads,)."""
@@ -234,8 +228,9 @@ class Fitted:
 
     def _for_callbacks(self, state, plan):
         """All the fitted attributes of that state, of which scikit-learn makes a copy for its callbacks."""
+        learnt = {name: x for name, x in vars(self).items() if name in self._learnt}
         read_off = {"mean_": state.mean, "scale_": state.std, "auto_rule_": state.auto and state.auto.rules}
-        return self._publish(state, plan) | {name: x for name, x in read_off.items() if x is not None}
+        return learnt | self._publish(state, plan) | {name: x for name, x in read_off.items() if x is not None}
 
     def _settle(self, state, plan, *, quiet=False, ready=None, **also):
         """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.

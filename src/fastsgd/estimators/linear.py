@@ -4,11 +4,11 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.base_linear import COLUMNS, BaseLinear
+from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, Y_NDIM, solved
 from fastsgd.estimators.told import SOLVED
-from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
 
 CLASSIFIER, REGRESSOR = SOLVED["LinearClassifier"], SOLVED["LinearRegressor"]
@@ -158,7 +158,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
             return losses.MULTICLASS[self.multi_class]()
         return super()._heads_loss()
 
-    @or_unchanged
+    @one_at_a_time
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Solve it.
@@ -183,9 +183,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         self._check_params()
-        X, y, s = self._check_data(X, y, sample_weight, reset=True)
-        soft = self._learn_classes(y)
-        return self._solve(self._table(X, y, s, soft), len(self._heads()), X, y, sample_weight)
+        return self._solve(self._problem(X, y, sample_weight))
 
 
 @storable
@@ -267,7 +265,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    @or_unchanged
+    @one_at_a_time
     @with_callbacks
     def fit(self, X, y=None, sample_weight=None):
         """Solve it.
@@ -291,7 +289,4 @@ class LinearRegressor(RegressorParts, BaseLinear):
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         self._check_params()
-        X, y, s = self._check_data(X, y, sample_weight, reset=True)
-        self._y_ndim = y.ndim
-        table = self._table(X, y, s)
-        return self._solve(table, table.y.shape[1], X, y, sample_weight)
+        return self._solve(self._problem(X, y, sample_weight))

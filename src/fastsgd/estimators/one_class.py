@@ -18,7 +18,6 @@ from fastsgd.estimators.stored import INTERCEPT, trained
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
 from fastsgd.estimators.validation import check_X
-from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
 
 
@@ -135,7 +134,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def _nu(self):
         return self.nu
 
-    @or_unchanged
+    @one_at_a_time
     @with_callbacks
     def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None, *, resume_from=None):
         """Train from zero, or from the coefficients given.
@@ -159,19 +158,13 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         ValueError, FileNotFoundError, KeyboardInterrupt
             As `SGDClassifier.fit`.
         """
-        self._check_params()
-        keeper, _ = self._keeper(resume_from)
-        coef, b = self._to_start_from() if self.warm_start else (None, None)
-        coef = coef if coef_init is None else coef_init
-        X, y, s = self._check_data(X, None, sample_weight, reset=True)
-        if s is not None and not s.any():
-            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        return self._fit(X, None, sample_weight, (coef_init, offset_init), resume_from=resume_from)
+
+    def _init(self, coef_init, offset_init):
         if offset_init is not None:
-            b = 1.0 - self._intercept(1, offset_init, "offset_init")
-        state = self._new_state(X, 1, coef, 1.0 if b is None else b)
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        how = {"X": X, "metadata": metadata, "keeper": keeper}
-        return self._train(self._table(X, y, s), state, passes=self.max_iter, **how)
+            offset_init = 1.0 - self._intercept(1, offset_init, "offset_init")
+        coef, b = super()._init(coef_init, offset_init)
+        return coef, 1.0 if b is None else b
 
     @one_at_a_time
     def partial_fit(self, X, y=None, sample_weight=None):

@@ -64,6 +64,10 @@ class Parts:
         weight = "sample_weight" if names[0] == "X" else "sample_weight_val"
         return X, y, check_weight(sample_weight, X.shape[0], weight)
 
+    def _learn(self, y):
+        """Set what is learnt of y; the Targets that follow."""
+        return self._targets()
+
     def _table(self, X, y, s):
         """The Table of what `_check_data` gives, or the Stream."""
         return self._rows_of(X, y, s, self._targets())
@@ -78,8 +82,8 @@ class ClassifierParts(Parts, LinearClassifierMixin):
     def _targets(self):
         return Classes(self._loss(), self.multi_class == "multinomial")
 
-    def _learn_classes(self, y):
-        """Set `classes_` and the class weights from y, labels or probabilities; whether it is the latter."""
+    def _learn(self, y):
+        """Set `classes_` and the class weights of y, labels or probabilities; the Targets that follow."""
         soft = self._soft(y)
         if isinstance(y, streams.Surveyed):
             classes = y.classes
@@ -90,7 +94,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
             raise ValueError(f"The number of classes has to be greater than one; got {len(classes)} class")
         self.classes_ = classes
         self._class_weight = self._weigh(y, soft)
-        return soft
+        return self._learnt_targets(soft)
 
     def _check_classes(self, classes, first):
         """The sorted labels that partial_fit is given, which calls after the first one need not have and may not change."""
@@ -144,17 +148,12 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         """Whether y holds probabilities and not labels."""
         return y.soft if isinstance(y, streams.Surveyed) else is_soft(y, self._loss())
 
-    def _table(self, X, y, s, soft, name="y"):
-        targets = Classes(
-            self._loss(),
-            self.multi_class == "multinomial",
-            self.classes_,
-            self._class_weight,
-            self._heads_loss(),
-            soft,
-            name,
-        )
-        return self._rows_of(X, y, s, targets)
+    def _learnt_targets(self, soft):
+        together = self.multi_class == "multinomial"
+        return Classes(self._loss(), together, self.classes_, self._class_weight, self._heads_loss(), soft)
+
+    def _table(self, X, y, s):
+        return self._rows_of(X, y, s, self._learnt_targets(self._soft(y)))
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef, "intercept_": intercept}
@@ -236,9 +235,12 @@ class RegressorParts(Parts, RegressorMixin):
         """The shape of a row's y in `fit`."""
         return () if self._y_ndim == 1 else (len(self._weights()[1]),)
 
+    def _learn(self, y):
+        self._y_ndim = y.ndim
+        return Numbers(self._loss(), y.shape[1:])
+
     def _table(self, X, y, s):
-        columns = y.shape[1:] if isinstance(X, Source) else None
-        return self._rows_of(X, y, s, Numbers(self._loss(), columns))
+        return self._rows_of(X, y, s, Numbers(self._loss(), y.shape[1:]))
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}

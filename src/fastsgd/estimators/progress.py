@@ -6,8 +6,6 @@ from fastsgd.persist.checkpoint import Checkpoint
 
 try:  # scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
-
-    CALLER = 6  # stacklevel of a warning in `_warn`, or in what `_check_data` calls, so that it shows the line that called `fit`
 except ImportError:  # before, plain callables are all there is
 
     class CallbackSupportMixin:
@@ -15,8 +13,6 @@ except ImportError:  # before, plain callables are all there is
 
     def with_callbacks(method):
         return method
-
-    CALLER = 5
 
 
 class Progress:
@@ -83,7 +79,8 @@ def listed(given, between=True):
 
     def is_one(one):
         ours = isinstance(one, Checkpoint) or hasattr(one, "between")
-        return (between or not ours) and (callable(one) or ours) and not (ours and isinstance(one, type))
+        a_class = isinstance(one, type) and (ours or issubclass(one, Checkpoint))
+        return (between or not ours) and (callable(one) or ours) and not a_class
 
     given = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     for one in given:

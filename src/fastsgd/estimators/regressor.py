@@ -3,14 +3,12 @@
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
-from fastsgd.estimators import held_out
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import INTERCEPT, Y_NDIM, trained
-from fastsgd.estimators.whole import or_unchanged
 from fastsgd.persist.tables import storable
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
@@ -218,7 +216,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         self.standardize = standardize
 
     # ------------------------------------------------------------ training
-    @or_unchanged
+    @one_at_a_time
     @with_callbacks
     def fit(
         self,
@@ -268,33 +266,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._check_params()
-        keeper, random_state = self._keeper(resume_from)
-        before = self._to_start_from() if self.warm_start else (None, None)
-        X, y, s = self._check_data(X, y, sample_weight, reset=True)
-        self._y_ndim = y.ndim
-        table = self._table(X, y, s)
-        held = None
-        held_out.check(X_val, y_val, sample_weight_val)
-        if X_val is not None:
-            X_val, y_val, s_val = self._check_data(X_val, y_val, sample_weight_val, names=("X_val", "y_val"))
-            if y_val.shape[1:] != y.shape[1:]:
-                raise ValueError(
-                    f"y_val must have as many targets as y: its shape is {y_val.shape}, that of y {y.shape}."
-                )
-            held = X_val, y_val, s_val, self._table(X_val, y_val, s_val)
-        elif self.early_stopping:
-            table.rows, val = held_out.split(X, self.validation_fraction, random_state, None, s)
-            s_val = None if s is None else s[val]
-            held = X[val], y[val], s_val, self._table(X[val], y[val], s_val)
-        if s is not None and not s.any():
-            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        given = coef_init, intercept_init
-        init = [mine if theirs is None else theirs for mine, theirs in zip(before, given, strict=True)]
-        state = self._new_state(X, 1 if y.ndim == 1 else y.shape[1], *init)
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        how = {"held_out": held, "X": X, "y": y, "metadata": metadata, "keeper": keeper}
-        return self._train(table, state, passes=self.max_iter, **how)
+        init, validation = (coef_init, intercept_init), (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, init, validation, resume_from)
 
     @one_at_a_time
     def partial_fit(self, X, y=None, sample_weight=None):

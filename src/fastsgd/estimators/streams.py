@@ -1,17 +1,16 @@
 """A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
 
-import warnings
 from functools import wraps
 
 import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd.estimators.progress import CALLER
 from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, whole
+from fastsgd.sources.telling import tell
 from fastsgd.sums import Labels, Scores, joined, total
 
 
@@ -83,12 +82,10 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     else:
         found = Surveyed(source.n_rows, est._columns() if once else _columns(est, source))
     if name == "X" and source.n_blocks is None and est.shuffle and not once:
-        warnings.warn(
+        tell(
             "the rows of this source come in an order of its own, and are shuffled only within a buffer of "
             f"max_memory={source.max_memory} bytes. If they are sorted, by label or by time, this trains badly: bring them "
-            "into a random order first, or to a format that is read in blocks. shuffle=False silences this.",
-            UserWarning,
-            stacklevel=CALLER,
+            "into a random order first, or to a format that is read in blocks. shuffle=False silences this."
         )
     return source, found, None
 

@@ -1,6 +1,6 @@
 """From y to the targets of the heads: plain values, which know no estimator and go with the rows to wherever these are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
@@ -26,6 +26,21 @@ class Targets:
     """Base of how labels become targets. Itself: every row is of the one class there is, and y is not looked at."""
 
     needs_y = needs_classes = False
+    heads = 1
+
+    def named(self, name):
+        """The same for a y of that name in errors."""
+        return self
+
+    def labels(self, y):
+        """By which rows are split off evenly; None where there are no classes."""
+        return None
+
+    def compare(self, y, y_val):
+        """Refuse targets of a validation set that are of another kind than y."""
+
+    def scored_by(self, scoring):
+        """Refuse what can't score a validation set of such targets."""
 
     def checked(self, y, name="y"):
         """y, as the other methods take it; ValueError where it is no y for these rows, which calls it by the name."""
@@ -73,6 +88,14 @@ class Numbers(Targets):
     columns: tuple | None = None
     needs_y = True
 
+    @property
+    def heads(self):
+        return self.columns[0] if self.columns else 1
+
+    def compare(self, y, y_val):
+        if y_val.shape[1:] != y.shape[1:]:
+            raise ValueError(f"y_val must have as many targets as y: its shape is {y_val.shape}, that of y {y.shape}.")
+
     def checked(self, y, name="y"):
         return check_targets(given(y, name), self.loss, name)
 
@@ -115,6 +138,29 @@ class Classes(Targets):
     soft: bool | None = None
     name: str = "y"
     needs_y = needs_classes = True
+
+    @property
+    def heads(self):
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    def named(self, name):
+        return replace(self, name=name)
+
+    def labels(self, y):
+        return None if self.soft else y
+
+    def compare(self, y, y_val):
+        if y_val.ndim != y.ndim:
+            raise ValueError(
+                "y and y_val must both hold labels, or both probabilities of the classes: "
+                f"y has the shape {y.shape}, y_val {y_val.shape}."
+            )
+
+    def scored_by(self, scoring):
+        if self.soft and scoring != "loss":
+            raise ValueError(
+                "with soft labels the validation set needs validation_scoring='loss': there are no classes to compare."
+            )
 
     def checked(self, y, name="y"):
         check_dense(given(y, name), name)

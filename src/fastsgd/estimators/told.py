@@ -1,15 +1,14 @@
 """What a fit tells: a line an epoch, and in words how it ended and what to do about it."""
 
 import copy
-import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import engine, optimizers, penalties, verdict
-from fastsgd.estimators.progress import CALLER
 from fastsgd.history import History
 from fastsgd.sources.reading import names_of_numbers
+from fastsgd.sources.telling import tell
 from fastsgd.state import State
 
 SOLVED = {  # by estimators without a step size: their losses
@@ -46,11 +45,10 @@ class Told:
     def _warn(self, run, plan, table, epochs, ruled):
         """Say what the user should know of how the fit ended, at the line that called it."""
         if self.power_t < 0:
-            warnings.warn(
+            tell(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
                 "Use values in the range [0.0, inf) instead.",
                 FutureWarning,
-                stacklevel=CALLER,
             )
         out_of_epochs = ruled and self.stop_reason_ == "max_iter"
         found = self._too_long(run, plan, table, epochs, out_of_epochs)
@@ -62,7 +60,7 @@ class Told:
         unsure = None if self._state.auto is None else self._left_out(plan, table) or self._state.auto.warning
         for words in (found, clamped, unsure):
             if words:
-                warnings.warn(words, ConvergenceWarning, stacklevel=CALLER)
+                tell(words, ConvergenceWarning)
 
     def _too_long(self, run, plan, table, epochs, out_of_epochs):
         """In words that the fit diverged, which is then its `stop_reason_`; None if it did not."""
