@@ -12,7 +12,7 @@ from support.data import LAYOUTS, labels, rows
 from support.strikes import in_step, intercept, struck
 
 import fastsgd
-from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 CLASSES = [SGDClassifier, SGDRegressor, SGDOneClassSVM]
 EVERY = pytest.mark.parametrize("cls", CLASSES)
@@ -318,3 +318,17 @@ def test_an_edit_is_seen_however_small_and_wherever_the_array_lies(cls, layout):
     assert not est._as_published()
     feed(est, X, y)
     assert est._as_published() and not np.shares_memory(est.coef_, est._published.values(est)[0])
+
+
+@pytest.mark.parametrize("cls", [*CLASSES, LinearClassifier, LinearRegressor])
+def test_nothing_is_set_on_the_estimator_before_the_end_of_a_fit(cls):
+    X, y = data(cls if cls is not LinearClassifier else SGDClassifier)
+    seen, est = [], cls(callbacks=lambda progress: seen.append(set(vars(est))), random_state=0)
+    new = set(vars(est))
+    est.fit(X, y)
+    assert seen and all(now - new <= {"_checked", "_callback_fit_ctx", "_skl_callbacks_to_teardown"} for now in seen)
+    before = dict(vars(est))
+    with pytest.raises(ValueError, match="sample_weight must not be all zero"):
+        est.fit(np.column_stack([X, X]), y[::-1], sample_weight=np.zeros(len(y)))
+    assert all(vars(est)[name] is value for name, value in before.items() if name != "_checked")
+    assert vars(est).keys() == before.keys() and len(est.predict(X)) == len(y)
