@@ -320,6 +320,7 @@ def test_an_edit_is_seen_however_small_and_wherever_the_array_lies(cls, layout):
     assert est._as_published() and not np.shares_memory(est.coef_, est._published.values(est)[0])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cls", [*CLASSES, LinearClassifier, LinearRegressor])
 def test_nothing_is_set_on_the_estimator_before_the_end_of_a_fit(cls):
     X, y = data(cls if cls is not LinearClassifier else SGDClassifier)
