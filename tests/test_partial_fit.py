@@ -1,12 +1,14 @@
 """partial_fit goes on from the state: k calls are one epoch of fit over all their rows, bit for bit."""
 
 import pickle
+import warnings
 from itertools import pairwise
 
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from support.cases import covering
 from support.data import LAYOUTS, labels, rows
 
@@ -355,3 +357,47 @@ def test_rows_in_lists_are_those_of_arrays(cls, kind):
         lists.partial_fit([[1] * 7], [1])
     with pytest.raises(ValueError):
         lists.partial_fit([[1.0, 2.0], [1.0]], [1, 1])
+
+
+# ---------------------------------------------------------------- what is said
+def said_by(est, *batches, **how):
+    """The warnings of calls of partial_fit, in words, of which each shows the line that called it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for X, y in batches:
+            est.partial_fit(X, y, **how)
+    assert all(w.filename == __file__ for w in caught)
+    return [str(w.message) for w in caught]
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_where_auto_has_learnt_nothing_partial_fit_says_so_but_not_with_each_call(layout):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4000, 5)), rng.standard_normal(4000)
+    for size in (4000, 100, 7):
+        est = SGDRegressor(learning_rate="auto")
+        words = said_by(est, *((layout(X[lo : lo + size]), y[lo : lo + size]) for lo in range(0, 4000, size)))
+        assert est.auto_rule_.tolist() == ["constant"] and 1 <= len(words) <= 2
+        assert all(w.startswith("The model is a constant") and "max_iter" not in w for w in words)
+    assert said_by(SGDRegressor(learning_rate="auto"), (layout(X), X @ np.arange(5))) == []
+
+
+def test_columns_that_auto_leaves_out_are_named_by_partial_fit_as_by_fit():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 3))
+    y, X[:, 1] = X[:, 0] + X[:, 2], X[:, 1] * 1e200
+    (words,) = said_by(SGDRegressor(learning_rate="auto"), (X, y))
+    assert words.startswith("learning_rate='auto' has left out columns [1] of X")
+
+
+@pytest.mark.parametrize("kind", [SGDClassifier, SGDRegressor])
+@pytest.mark.parametrize("rate", ["constant", schedules.Constant()], ids=["name", "object"])
+def test_steps_that_the_clamp_cuts_are_said_by_the_first_call(kind, rate):
+    X = np.random.default_rng(0).standard_normal((50, 3))
+    y, how = (X[:, 0] > 0).astype(int), {"classes": [0, 1]} if kind is SGDClassifier else {}
+    est = kind(learning_rate=rate, eta0=0.1, alpha=30.0)
+    words = said_by(est, (X, y), (X, y), (X, y), **how)
+    assert len(words) == 1 and words[0].startswith("Step sizes are up to 0.1") and "below 0.0333" in words[0]
+    assert said_by(clone(est).set_params(eta0=0.03), (X, y), **how) == []
+    assert said_by(clone(est).set_params(batch_size=2), (X, y), **how) == []
+    assert said_by(kind(), (X, y), **how) == []

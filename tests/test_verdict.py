@@ -6,12 +6,14 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn import datasets
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from support.data import LAYOUTS, labels, rows
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
+from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
 from fastsgd.sources import from_batches
+from fastsgd.stopping import ParameterChange
 
 FULL = dict(batch_size="full", learning_rate="constant", random_state=0)
 
@@ -168,6 +170,90 @@ def test_classes_and_the_default_schedule_too():
     (words,) = told(est, X, labels(y, 3))
     again = followed(est, words)
     assert told(again, X, labels(y, 3)) == [] and again.score(X, labels(y, 3)) > 0.7
+
+
+@pytest.mark.parametrize("size", [1, 32, "full"])
+@pytest.mark.parametrize(
+    "how", [{"early_stopping": True}, {"stopping": ParameterChange(0.05)}, {"early_stopping": "given"}]
+)
+def test_a_rule_that_does_not_look_at_the_objective_says_so_too(size, how):
+    """The score or the weights stand still, relatively, while the loss has hardly begun to fall."""
+    X, y, _ = rows()
+    given = {"X_val": X, "y_val": y} if how.get("early_stopping") == "given" else {}
+    est = SGDRegressor(batch_size=size, learning_rate="constant", eta0=1e-8, random_state=0)
+    est.set_params(**({} if given else how))
+    (words,) = told(est, X, y, **given)
+    assert est.stop_reason_ in ("validation", "parameters") and np.isnan(est.history_["objective"]).all()
+    assert "stopped while its loss still fell at the pace of the first epoch" in words and est.stop_reason_ in words
+    assert ("n_iter_no_change" in words) == (est.stop_reason_ == "validation")
+    again = followed(est, words).set_params(max_iter=5000, stopping=None)
+    assert told(again, X, y, **given) == [] and again.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("scoring", [None, "loss"])
+@pytest.mark.parametrize(
+    "name", ["breast_cancer", "digits", "wine", "iris", "diabetes", "noise", "classes", "imbalanced"]
+)
+def test_ordinary_fits_by_a_validation_score_or_the_weights_say_nothing_of_it(name, scoring):
+    makers = {"noise": {"flip_y": 1.0}, "classes": {"class_sep": 0.3}, "imbalanced": {"weights": [0.95]}}
+    if name in makers:
+        X, y = datasets.make_classification(800, 12, random_state=0, **makers[name])
+    else:
+        X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    kind = SGDRegressor if name == "diabetes" else SGDClassifier
+    for how in ({"early_stopping": True, "validation_scoring": scoring}, {"stopping": "parameters"}):
+        for est in (kind(**how), kind(average=True, **how), kind(optimizer="adam", **how)):
+            words = " ".join(told(est.set_params(random_state=0, max_iter=60), X / abs(X).max(axis=0).clip(1e-9), y))
+            assert "still fell" not in words and "far from y" not in words
+
+
+# ---------------------------------------------------------------- far from y
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "loss, params",
+    [
+        ("huber", {}),
+        ("epsilon_insensitive", {}),
+        ("quantile", {"batch_size": 50}),
+        ("squared_error", {"optimizer": "adam"}),
+        ("tukey", {}),
+        ("cauchy", {"early_stopping": True}),
+    ],
+)
+def test_a_fit_that_never_gets_to_where_y_is_says_so_and_its_advice_works(loss, params, layout):
+    X, z, _ = rows()
+    y, A = z / z.std() + 2e4, LAYOUTS[layout](X)
+    est = SGDRegressor(loss, random_state=0, max_iter=60, **params)
+    (words,) = told(est, A, y)
+    assert "far from y: its mean, 20000" in words and "Subtract the mean from y" in words and est.score(A, y) < 0
+    centred = clone(est)
+    assert not any("far from y" in said for said in told(centred, A, y - y.mean()))
+    assert centred.score(A, y - y.mean()) > 0.5
+    assert ("learning_rate='auto'" in words) == (loss not in ("tukey", "cauchy"))
+
+
+@pytest.mark.parametrize("loss", ["huber", "epsilon_insensitive", "quantile", "squared_error"])
+def test_the_ways_without_a_step_size_get_to_where_y_is(loss):
+    X, z, _ = rows()
+    y = z / z.std() + 2e4
+    for est in (SGDRegressor(loss, learning_rate="auto", max_iter=1, tol=None, random_state=0), LinearRegressor(loss)):
+        assert told(est, X, y) == [] and est.score(X, y) > 0.5
+
+
+def test_an_eta0_that_gets_there_is_named_and_targets_that_are_not_far_are_not():
+    X, z, _ = rows()
+    z = z / z.std()
+    est = SGDRegressor(learning_rate="constant", eta0=1e-6, random_state=0, max_iter=5)
+    (words,) = told(est, X, z + 100)
+    assert "raise eta0 (it is 1e-06) to about" in words
+    again = followed(est, words).set_params(max_iter=1000)
+    assert told(again, X, z + 100) == [] and again.score(X, z + 100) > 0.8
+    both = SGDRegressor("huber", random_state=0, max_iter=60)
+    assert "far from y: its mean, -" in told(both, X, np.column_stack([z, z - 2e4]))[0]
+    (words,) = told(SGDRegressor(random_state=0), X, 1e-3 * z + 1)  # which tol makes end 15 standard deviations off
+    assert "The fit stopped, far from y: its mean, 1" in words
+    for y in (z, z + 1, z + 100, z + 4):
+        assert not any("far from y" in said for said in told(SGDRegressor(random_state=0), X, y))
 
 
 # ---------------------------------------------------------------- neither

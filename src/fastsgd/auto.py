@@ -107,8 +107,7 @@ class Auto:
         return (
             f"{which} a constant (auto_rule_): on rows not yet learnt from, the columns were of no use to learning_rate='auto'. "
             "If they should be: give more rows; with columns of small values, whose coefficients are large, lower alpha or "
-            "set standardize=True; take the logarithm of columns of which a few values are far larger than the others. "
-            "With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+            "set standardize=True; take the logarithm of columns of which a few values are far larger than the others."
         )
 
     def _best(self):

@@ -14,6 +14,9 @@ from fastsgd.state import State
 # keeps the best epoch, or the fit was cut short.
 NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
 EVEN = 0.15  # falls an epoch are of one pace if the least is more than this share of the largest
+SEEN = 3  # falls that tell a pace where they are of the losses before each step, which are those of an epoch's middle
+PART = 0.05  # of the objective that one good step must gain, where nothing says how much of it matters
+FAR = 3  # standard deviations from 0 from which on y may be too far for the intercept to get there
 LATE = 10  # a fit that went on from another stopped too early if one good step gains more than so many times tol
 SURE = 0.8  # an objective below this share of the estimate for zero weights is below that of zero weights
 CLOSE = 1e-2  # the power iteration ends when the norm grows by less than this share: the advice has one digit or two
@@ -50,34 +53,45 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     return float(end), where, least, "zero weights" if run.began is None else "the start"
 
 
-def still_falling(run, plan, table, epochs, tol):
+def still_falling(run, plan, table, epochs, rule):
     """(fall of the objective in the last epoch, its fall by one step of gradient descent of a good length) where the objective
-    fell all the time at the pace of the first epoch, and that step would make it fall by more than tol; else None."""
+    fell all the time at the pace of the first epoch, and that step would make it fall by more than the tol of the rule that
+    ended the fit; else None.
+
+    Where no rule asked for the objective, the losses before each step stand for it, and the step must be worth a good part of
+    what is left: the tol of such a rule is of something else.
+    """
     rows, eta = epochs.view(), epochs.view()["eta"]
-    falls = -np.diff(rows["objective"]) / eta[1:]
-    if not (falls > 0).all() or (len(falls) and falls.min() < EVEN * falls.max()):
+    known = bool(np.isfinite(rows["objective"]).all())
+    falls = -np.diff(rows["objective" if known else "loss"]) / eta[1:]
+    if not (falls > 0).all() or (len(falls) and falls.min() < EVEN * falls.max()) or (len(falls) < SEEN and not known):
         return None
-    W, b = (np.zeros_like(run.state.W), np.zeros_like(run.state.b)) if run.began is None else run.began
-    start = objective.objective(table, plan, W, b)
-    first = (start - rows["objective"][0]) / eta[0]
-    if not first > 0 or (len(falls) and not EVEN < falls.min() / first < 1 / EVEN):
-        return None
-    last = falls[-1] * eta[-1] if len(falls) else first * eta[0]
-    fall = _long_step(plan, table, run.state)
-    share = 1 if run.began is None else LATE  # of one that goes on the last falls may be of one pace
-    return (float(last), fall) if fall > share * max(tol, 2 * last) else None
+    last = falls[-1] * eta[-1] if len(falls) else None
+    if known:
+        W, b = (np.zeros_like(run.state.W), np.zeros_like(run.state.b)) if run.began is None else run.began
+        first = (objective.objective(table, plan, W, b) - rows["objective"][0]) / eta[0]
+        if not first > 0 or (len(falls) and not EVEN < falls.min() / first < 1 / EVEN):
+            return None
+        last = first * eta[0] if last is None else last
+    fall, left = _long_step(plan, table, run.state)
+    if rule.needs == "objective":
+        share = 1 if run.began is None else LATE  # of one that goes on the last falls may be of one pace
+        enough = fall > share * max(rule.tol, 2 * last)
+    else:
+        enough = fall > max(LATE * last, PART * abs(left))
+    return (float(last), fall) if enough else None
 
 
 @np.errstate(all="ignore")
 def _long_step(plan, table, state):
-    """How far the objective falls by one step along its gradient, of the best of some lengths about 1 / L."""
+    """How far the objective falls by one step along its gradient, of the best of some lengths about 1 / L; and from where."""
     W, b = state.model(plan)
     _, G, g = objective.gradient(table, plan, W, b)
     start, size = objective.objective(table, plan, W, b), _curvature(plan, table, state, 1.0)
     ends = [
         objective.objective(table, plan, (W - e * G).astype(W.dtype), b - e * g) for e in np.logspace(-1, 1, 5) / size
     ]
-    return float(start - np.nanmin(ends))
+    return float(start - np.nanmin(ends)), start
 
 
 def _curvature(plan, table, state, share):
@@ -137,18 +151,52 @@ def advised(replan, plan, table, run, eta0, longer):
     sample = replace(first, rows=every[:: max(1, len(every) // few)])
     for _ in range(40):
         found = float(f"{found:.1e}")
-        if _falls(replan(found, sample), sample, state):
+        if _trial(replan(found, sample), sample, state) < np.inf:
             return found
         found *= 0.3
     return None
 
 
-def _falls(plan, table, state):
-    """Whether the objective falls in a few epochs with that plan, from zero weights."""
+def _trial(plan, table, state):
+    """The objective after a few epochs with that plan, from zero weights; inf where it did not fall."""
     fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, 0)
     start = objective.objective(table, plan, *fresh.model(plan))
     try:
         engine.train(engine.Run(fresh), plan, table, passes=TRIAL_EPOCHS)
     except engine.Diverged:
-        return False
-    return objective.objective(table, plan, *fresh.model(plan)) < start
+        return np.inf
+    end = objective.objective(table, plan, *fresh.model(plan))
+    return end if end < start else np.inf
+
+
+@np.errstate(all="ignore")
+def far_off(replan, plan, table, run, eta0):
+    """(mean of y, its standard deviation, mean of y less what is predicted, an eta0 that is of use or None) where y is far from
+    0, predictions are far from y, and a few epochs on centred targets end far below that; else None.
+
+    Parameters are as those of `advised`.
+    """
+    first = next(table.tables())
+    if first.y is None:
+        return None
+    every = np.arange(first.n_rows) if first.rows is None else first.rows
+    every = every[:: max(1, len(every) // TRIAL_ROWS)]
+    y = first.y[every]
+    mean, spread = y.mean(axis=0), y.std(axis=0)
+    far = (abs(mean) > FAR * spread) & (spread > 0)
+    if not far.any():
+        return None
+    W, b = run.state.model(plan)
+    sample = replace(first, rows=every)
+    X = sample.read(every, run.state.W.dtype).X
+    off = (y - (X @ W[:, : len(b)] + b)).mean(axis=0)
+    far &= abs(off) > spread
+    end = objective.objective(sample, plan, W, b)
+    centred = replace(first, y=first.y - mean, rows=every)
+    if not far.any() or not _trial(replan(eta0, centred), centred, run.state) < end / 2:
+        return None
+    longer = advised(replan, plan, table, run, eta0, True)
+    if longer is not None and not (longer > eta0 and _trial(replan(longer, sample), sample, run.state) < end / 2):
+        longer = None
+    head = int(np.argmax(np.where(far, abs(off) / spread, 0)))
+    return float(mean[head]), float(spread[head]), float(off[head]), longer

@@ -124,6 +124,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             draft._train_copy(table, draft._partial_plan(table), state, state.copy())
         finally:
             self._taken(draft)
+        self._warn_of_rows(table)
         return self
 
     def _go_on(self, table, **also):
@@ -135,9 +136,13 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         with self._published.lock:
             start = self._resume(plan)
             if start is self._state and in_place.possible(plan, table, start, self._published.ready):
-                return self._train_in_place(table, plan, start, also)
+                self._train_in_place(table, plan, start, also)
+                self._warn_of_rows(table)
+                return self
             state = start.copy()
-        return self._train_copy(table, plan, start, state, also)
+        self._train_copy(table, plan, start, state, also)
+        self._warn_of_rows(table)
+        return self
 
     def _train_copy(self, table, plan, start, state, also=()):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""

@@ -4,12 +4,14 @@ from numbers import Integral, Real
 from operator import is_
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd._kernels.plan import Plan
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
+from fastsgd.sources.telling import tell
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 
@@ -176,11 +178,11 @@ class Parameters:
 
         Objects among them may change where they are, so that with these it is made anew.
         """
-        if not (type(self.loss) is type(self.learning_rate) is type(self.optimizer) is str):
-            return self._plan(table, 1, True)
-        plans = self._checked[1]
-        if table.sparse not in plans:
-            plans[table.sparse] = self._plan(table, 1, True)
+        plans, kept = self._checked[1], type(self.loss) is type(self.learning_rate) is type(self.optimizer) is str
+        if not kept or table.sparse not in plans:
+            is_new, plans[table.sparse] = table.sparse not in plans, self._plan(table, 1, True)
+            if is_new and (words := self._clamped(plans[table.sparse])):
+                tell(words, ConvergenceWarning)
         return plans[table.sparse]
 
     def _plan(self, table, passes, partial):

@@ -1,11 +1,12 @@
 """What a fit tells: a line an epoch, and in words how it ended and what to do about it."""
 
 import copy
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsgd import engine, optimizers, penalties, verdict
+from fastsgd import engine, losses, optimizers, penalties, verdict
 from fastsgd.history import History
 from fastsgd.sources.reading import names_of_numbers
 from fastsgd.sources.telling import tell
@@ -33,6 +34,8 @@ def noted(epochs, reason):
 class Told:
     """Needs the parameters, and the way to the fitted attributes."""
 
+    _look_at = 1000.0  # steps of `partial_fit` before which learning_rate="auto" may well have learnt nothing yet
+
     _solved = "LinearRegressor"  # what solves the same problems without a step size: see SOLVED
 
     def _print(self, last):
@@ -53,14 +56,33 @@ class Told:
         out_of_epochs = ruled and self.stop_reason_ == "max_iter"
         found = self._too_long(run, plan, table, epochs, out_of_epochs)
         if found is None:
-            found = self._too_short(run, plan, table, epochs)
+            found = self._far_off(run, plan, table, out_of_epochs) or self._too_short(run, plan, table, epochs)
         if found is None and out_of_epochs:
             found = "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
-        clamped = self._clamped(plan, epochs)
-        unsure = None if self._state.auto is None else self._left_out(plan, table) or self._state.auto.warning
+        clamped = self._clamped(plan, float(epochs.view()["eta"].max())) if len(epochs) else None
+        unsure = self._unsure(
+            plan, table, " With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+        )
         for words in (found, clamped, unsure):
             if words:
                 tell(words, ConvergenceWarning)
+
+    def _warn_of_rows(self, table):
+        """As `_warn`, of what learning_rate="auto" has learnt in `partial_fit`: where it has seen four times as many rows as
+        when that was last looked at."""
+        state = self._state
+        if state.auto is None or state.t < self._look_at:
+            return
+        self._look_at = 4 * state.t
+        if words := self._unsure(self._partial_plan(table), table):
+            tell(words, ConvergenceWarning)
+
+    def _unsure(self, plan, table, more=""):
+        """In words, which columns learning_rate="auto" could not use, or that it has learnt nothing, and `more`; or None."""
+        auto = self._state.auto
+        if auto is None:
+            return None
+        return self._left_out(plan, table) or (auto.warning and auto.warning + more)
 
     def _too_long(self, run, plan, table, epochs, out_of_epochs):
         """In words that the fit diverged, which is then its `stop_reason_`; None if it did not."""
@@ -96,10 +118,11 @@ class Told:
 
     def _too_short(self, run, plan, table, epochs):
         """In words that the fit stopped though the objective still fell as at first; None if it did not."""
-        rules = [rule for rule in run.rules if rule.needs == "objective" and rule.name == self.stop_reason_]
+        needs = "objective", "validation_score", "change"
+        rules = [rule for rule in run.rules if rule.needs in needs and rule.name == self.stop_reason_]
         if not rules or plan.line_search or plan.auto:
             return None
-        found = verdict.still_falling(run, plan, table, epochs, rules[0].tol)
+        found = verdict.still_falling(run, plan, table, epochs, rules[0])
         if found is None:
             return None
         eta0 = self._advice(run, plan, table, True)
@@ -107,37 +130,63 @@ class Told:
         how = f"eta0 (it is {self.eta0:g})"
         if schedule == "optimal":
             how = f"the steps: learning_rate='invscaling' has eta0 ('optimal' follows from alpha={self._alpha:g} alone)"
+        small, other = f", less than tol={rules[0].tol:g}", "lower tol"
+        if rules[0].needs != "objective":
+            small = f", by the rule {rules[0].name!r}"
+            other = "lower its tol" if rules[0].needs == "change" else "raise n_iter_no_change"
+        what = "objective" if np.isfinite(epochs.view()["objective"]).all() else "loss"
         return (
-            f"The fit stopped while its objective still fell at the pace of the first epoch, by {found[0]:.3g} an epoch, less "
-            f"than tol={rules[0].tol:g}: one step of a good length makes it fall by {found[1]:.3g}. Raise {how}"
-            f"{'' if eta0 is None else f', to about {eta0:g}'}, or lower tol."
+            f"The fit stopped while its {what} still fell at the pace of the first epoch, by {found[0]:.3g} an epoch{small}: "
+            f"one step of a good length makes the objective fall by {found[1]:.3g}. Raise {how}"
+            f"{'' if eta0 is None else f', to about {eta0:g}'}, or {other}."
         )
+
+    def _far_off(self, run, plan, table, out_of_epochs):
+        """In words that the fit ended far from y, whose mean is far from 0; None if it did not."""
+        loss = self._loss()
+        shifts = self.fit_intercept and loss.name in losses.LOSSES and loss.lower == -np.inf
+        ended = out_of_epochs or any(rule.name == self.stop_reason_ for rule in run.rules)
+        if self._solved != "LinearRegressor" or self._nu or not shifts or not ended or plan.auto or plan.line_search:
+            return None
+        found = verdict.far_off(partial(self._replan, plan), plan, table, run, self.eta0)
+        if found is None:
+            return None
+        mean, spread, off, eta0 = found
+        said = "Maximum number of iteration reached before convergence" if out_of_epochs else "The fit stopped"
+        raised = "" if eta0 is None else f", or raise eta0 (it is {self.eta0:g}) to about {eta0:g}"
+        return (
+            f"{said}, far from y: its mean, {mean:.6g}, is {abs(mean) / spread:.3g} times its standard deviation, and it is "
+            f"{off:.3g} more than what is predicted, on average. Subtract the mean from y, and add it to what is predicted"
+            f"{raised}{self._or_without_step_size() if loss.residual else ''}."  # others have no slope so far off
+        )
+
+    def _replan(self, plan, eta0, table):
+        """The plan of a fit to that table, as the one given but with this eta0."""
+        est = copy.copy(self)
+        est.eta0 = eta0
+        est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else self.learning_rate
+        return est._plan(table, self.max_iter, False)
 
     def _advice(self, run, plan, table, longer):
         """An eta0 that works, or None."""
-
-        def replan(eta0, some):
-            est = copy.copy(self)
-            est.eta0 = eta0
-            est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else self.learning_rate
-            return est._plan(some, self.max_iter, False)
-
+        replan = partial(self._replan, plan)
         found = None if plan.auto else verdict.advised(replan, plan, table, run, self.eta0, longer)
         same = plan.schedule.name != "optimal" and found is not None and (found > self.eta0) != longer
         return None if same else found
 
-    def _clamped(self, plan, epochs):
-        """In words that steps along single rows were so long that the penalty would have turned the weights around; or None."""
-        if not plan.plain or plan.auto or not len(epochs):
+    def _clamped(self, plan, eta=0.0):
+        """In words that steps along single rows, the first one or of length `eta`, are so long that the penalty would turn the
+        weights around; or None."""
+        if not plan.plain or plan.auto:
             return None
-        eta = max(plan.eta(1.0), float(epochs.view()["eta"].max()))
+        eta = max(plan.eta(1.0), eta)
         if not eta * plan.l2 > 1 + 1e-9:
             return None
         strength = f"{'nu' if self._nu else 'alpha'}={self._alpha:g}"
         lower = f"Lower {strength.split('=')[0]}"
         lower += "" if plan.schedule.name == "optimal" else f", or eta0 (it is {self.eta0:g}) below {1 / plan.l2:.3g}"
         return (
-            f"Step sizes were up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
+            f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
             f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
         )
 
@@ -177,12 +226,17 @@ class Told:
         else:
             to = "" if eta0 is None else f" to {eta0:g}"
             said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        if ways := self._without_step_size():
-            said += f", or take {' or '.join(ways)}, which {'has' if len(ways) == 1 else 'have'} no step size"
-        return ("" if self.standardize else scaled) + said
+        return ("" if self.standardize else scaled) + said + self._or_without_step_size()
+
+    def _or_without_step_size(self):
+        """In words, what could be taken in place of this estimator's steps, if anything."""
+        ways = self._without_step_size()
+        return (
+            f", or take {' or '.join(ways)}, which {'has' if len(ways) == 1 else 'have'} no step size" if ways else ""
+        )
 
     def _without_step_size(self):
-        """In words, what could be taken in place of this estimator's steps, and goes with its loss and classes."""
+        """What could be taken, and goes with its loss and classes."""
         if self._nu:
             return []
         together, ways = getattr(self, "multi_class", "ovr"), []
