@@ -83,6 +83,17 @@ def test_it_is_said_by_partial_fit_and_where_labels_become_text(write):
         SGDClassifier(max_iter=1, tol=None).fit(read(column_names=["a", "b", "zip", "y"]))
 
 
+def test_where_text_is_refused_the_cell_that_makes_it_text_is_named(write):
+    write(a7="?", b8="none of it")
+    said = r"column 'a' is of type string.* column 'a' is one of numbers but for a few cells: row 9, .* has '\?'\. Mend that cell"
+    with pytest.raises(ValueError, match=said):
+        read(columns=["a", "zip"], categorical="error")
+    with pytest.raises(
+        ValueError, match=r"weight='b' is of type string.*row 10, counting the header, has 'none of it'"
+    ):
+        read(columns=["zip"], weight="b")
+
+
 @pytest.mark.parametrize(
     "odd, columns",
     [

@@ -70,6 +70,16 @@ def test_advice_after_a_divergence_is_what_the_command_has(here, flags, capsys):
         assert main(["train", "d.parquet", *flags, "-q", "--eta0", rate[1]]) == 0
 
 
+@pytest.mark.parametrize("loss", ["huber", "epsilon_insensitive", "tukey"])
+def test_advice_where_targets_are_far_away_is_what_the_command_has(here, loss, capsys):
+    frame = pd.read_parquet("d.parquet").assign(t=lambda frame: frame["t"] + 1e5)
+    frame.to_parquet("far.parquet")
+    steps = ["--loss", loss, "--eta0", "0.01", "--max-iter", "10", "--tol", "1e-3", "--standardize"]
+    code, words = said(capsys, "train", "far.parquet", *NUMBERS, *steps, "-q")
+    assert code == 0 and "far from y: its mean, 10" in words and "Subtract the mean from y" in words
+    assert not FOREIGN.search(words), FOREIGN.search(words)
+
+
 @pytest.mark.parametrize(
     "flags",
     [

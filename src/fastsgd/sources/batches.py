@@ -143,7 +143,8 @@ def from_batches(make, n_features=None):
         ``make()`` returns an iterator of X, (X, y) or (X, y, weight), and a fresh one at each call. Each epoch reads it to
         its end once, in a thread, one batch at a time; so do measuring the objective and counting the classes. A batch may
         be made in the arrays of the one before. All X are arrays (or DataFrames), or all are sparse matrices, and have the
-        dtype of the first, float32, or else float64.
+        dtype of the first, float32, or else float64. The names of DataFrames are compared with those of a fit; arrays have
+        none: their columns must be in the order of the fit, and a model that knows names warns.
     n_features : int or None, default=None
         None: those of the first batch, for which make() is called once. Sparse batches may have fewer.
 

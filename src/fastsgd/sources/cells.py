@@ -4,6 +4,7 @@ It imports pyarrow, and so is imported in functions alone.
 """
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -91,18 +92,31 @@ class Cells:
     def tell(self, labels, asked=()):
         """Warn of what the first block shows; but of codes that are asked for as categories."""
         self._tell_codes({name: cell for name, cell in self.codes.items() if name not in asked}, labels)
-        for name, (row, cell) in self.strays.items():
-            where = f"row {row + (self.text.names is None)}" + (
-                ", counting the header," if self.text.names is None else ""
-            )
+        for name in self.strays:
             becomes, empty = "text, each value of it a category", ", or empty it and set fill_null=0.0"
             if name in labels:
                 becomes, empty = "text", ""
             tell(
-                f"{self.text.sample.path}: column {name!r} is one of numbers but for a few cells: {where} has {cell!r}. So it is "
-                f"read as {becomes}. If it should be numbers, mend that cell{empty}; if it should be text, "
-                f"column_types={{{name!r}: 'string'}} says so.",
+                f"{self._in_words(name)}. So it is read as {becomes}. If it should be numbers, mend that cell{empty}; if it should "
+                f"be text, column_types={{{name!r}: 'string'}} says so.",
             )
+
+    def _in_words(self, name):
+        """In words, which cell makes text of a column."""
+        row, cell = self.strays[name]
+        where = f"row {row}" if self.text.names is not None else f"row {row + 1}, counting the header,"
+        return f"{self.text.sample.path}: column {name!r} is one of numbers but for a few cells: {where} has {cell!r}"
+
+    @contextmanager
+    def explaining(self):
+        """A ValueError from within about a column that is text for a cell or two says which."""
+        try:
+            yield
+        except ValueError as error:
+            name = next((name for name in self.strays if repr(name) in str(error)), None)
+            if name is None:
+                raise
+            raise ValueError(f"{error} {self._in_words(name)}. Mend that cell.") from error
 
     def tell_late(self, labels):
         """Warn of what has been found since."""

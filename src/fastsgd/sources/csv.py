@@ -166,7 +166,8 @@ class CsvSource(TabularSource):
                     f"{first}: column {field.name!r} has text that is not UTF-8. Convert the file to UTF-8."
                 )
         self.types = schema
-        self.columns = Columns(schema, first, **options)
+        with self._cells.explaining():
+            self.columns = Columns(schema, first, **options)
         for file in text.files if text.names is None else ():
             names = schema.names if file is text.sample else text.header(file)
             if lacks := [name for name in self.columns.needed if name not in names]:
@@ -266,12 +267,14 @@ def _asked(options):
 def _cells(schema, text, options):
     """The `Cells` of the columns that are used and whose types are not given."""
     used = options.get("columns")
-    used = {*used, *_labels(options), *_asked(options)} if isinstance(used, list | tuple) else set(schema.names)
-    used = [f for f in schema if f.name in used and f.name not in text.given and f.name != options.get("weight")]
+    weight = options.get("weight")
+    used = {*used, *_labels(options), *_asked(options), weight} if isinstance(used, list | tuple) else set(schema.names)
+    used = [f for f in schema if f.name in used and f.name not in text.given]
     if len(set(schema.names)) < len(schema):
         return Cells(text)
     words = [f.name for f in used if is_text(f.type) and f.name not in _asked(options)]
-    return Cells.of(text, [f.name for f in used if pa.types.is_integer(f.type)], words, _asked(options))
+    whole = [f.name for f in used if pa.types.is_integer(f.type) and f.name != weight]
+    return Cells.of(text, whole, words, _asked(options))
 
 
 def _untrained(schema, text, options, codes):
