@@ -1,6 +1,6 @@
 """A user's own loss: its functions are looked at, tried out, and compiled to C by Numba.
 
-The only module that imports Numba, and only inside functions: who does not use a loss of his own never loads it.
+This is the only module that imports Numba, and only inside functions: users without a loss of their own never load it.
 """
 
 import ctypes
@@ -15,16 +15,16 @@ from types import FunctionType
 
 from scipy import LowLevelCallable
 
-MOST = 6  # numbers in `params`; the kernels have room for two more, see losses.pyx
+MAX_PARAMS = 6  # numbers in `params`; the kernels have room for two more, see losses.pyx
 NAMES = "abcdef"
 FORMS = {"double(double,double)": False, "double(double,double,double*)": True, "double(double,double,void*)": True}
 
-# Addresses of C functions double (p, y) or, where the flag says so, double (p, y, const double* par); `both` is that of
-# a function for many predictions at once, or 0. `keep` is what must live as long as they are called.
+# Addresses of C functions double (p, y) or, where the flag says so, double (p, y, const double* par); `both` is the address
+# of a function for many predictions at once, or 0. `keep` holds the objects that must live as long as the functions are called.
 Compiled = namedtuple("Compiled", "value value_par slope slope_par both keep")
 
-# What Numba makes C functions of: the user's two, with the numbers of `params` read from memory. In `both` the loads come
-# first and the stores last, else nothing that value and slope have in common would be worked out once for both.
+# Numba makes C functions of these: the user's two, with the numbers of `params` read from memory. In `both` the loads come
+# first and the stores last; otherwise what value and slope have in common would be computed twice.
 ENTRIES = """
 def value_entry(p, y, par):
     return value(p, y{numbers})
@@ -57,13 +57,13 @@ def numbers(params):
         given = (None,)
     if not all(isinstance(v, Real) and v == v for v in given):
         raise ValueError(f"params must be a tuple of numbers, such as (1.0,), got {params!r}.")
-    if len(given) > MOST:
-        raise ValueError(f"params must hold at most {MOST} numbers, got {len(given)}.")
+    if len(given) > MAX_PARAMS:
+        raise ValueError(f"params must hold at most {MAX_PARAMS} numbers, got {len(given)}.")
     return tuple(float(v) for v in given)
 
 
 def _is_cfunc(f):
-    ccallback = sys.modules.get("numba.core.ccallback")  # who has a cfunc has imported Numba
+    ccallback = sys.modules.get("numba.core.ccallback")  # where there is a cfunc, Numba has been imported
     return ccallback is not None and isinstance(f, ccallback.CFunc)
 
 
@@ -111,7 +111,10 @@ def _plain(name, f, params):
             raise ValueError(f"{name} must take a third argument, a pointer to double, for params of length {n}.")
         if not takes_par:
             return ctypes.CFUNCTYPE(double, double, double)(address)
-        call, par = ctypes.CFUNCTYPE(double, double, double, ctypes.c_void_p)(address), (double * (MOST + 2))(*params)
+        call, par = (
+            ctypes.CFUNCTYPE(double, double, double, ctypes.c_void_p)(address),
+            (double * (MAX_PARAMS + 2))(*params),
+        )
         return lambda p, y: call(p, y, par)
     f = getattr(f, "py_func", f)  # of numba.njit
     if not isinstance(f, FunctionType):

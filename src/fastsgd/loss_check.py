@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = np.round(np.arange(-23, 24) * 0.35, 2)  # predictions that every loss must bear, with the targets and 0, 1, -1
-FAR = np.array([12.0, 20.0, 28.0, 60.0, 150.0, 400.0, 1000.0])  # and their negatives: from 30 on a loss may overflow
-BEAR = 30.0
+# Predictions that are tried, beside the targets and 0, 1 and -1; of the large ones their negatives too. Up to the size
+# FINITE_UP_TO a loss must be finite, beyond it may overflow.
+SMALL_PREDICTIONS = np.round(np.arange(-23, 24) * 0.35, 2)
+LARGE_PREDICTIONS = np.array([12.0, 20.0, 28.0, 60.0, 150.0, 400.0, 1000.0])
+FINITE_UP_TO = 30.0
 TARGETS = -1.0, 1.0, -3.5, 0.25, 7.0
-STEP = 1e-5
+STEP = 1e-5  # of the differences of the value, times max(1, |p|)
 
 _Report = namedtuple("_Report", "slope_ok convex smooth worst message")
 
@@ -93,13 +95,13 @@ def _at(loss: Any, y: float) -> _Tried | None:
         with np.errstate(all="ignore"):
             return np.array([f(float(x), y) for x in points], np.float64)
 
-    p = np.unique(np.r_[NEAR, FAR, -FAR, 0.0, -1.0, 1.0, y, y - 1.0, y + 1.0])
+    p = np.unique(np.r_[SMALL_PREDICTIONS, LARGE_PREDICTIONS, -LARGE_PREDICTIONS, 0.0, -1.0, 1.0, y, y - 1.0, y + 1.0])
     value = evaluate(loss.value, p)
     if not np.isfinite(value).any():
         return None
     slope = evaluate(loss.slope, p)
     for name, f in (("value", value), ("slope", slope)):
-        bad = p[~np.isfinite(f) & (abs(p) < BEAR)]
+        bad = p[~np.isfinite(f) & (abs(p) < FINITE_UP_TO)]
         if len(bad):
             at = float(bad[abs(bad).argmin()])
             worst = at, y, float(slope[p == at][0]), np.nan
@@ -149,7 +151,7 @@ def _smooth(loss: Any, y: float, p: NDArray[Any], slope: NDArray[Any]) -> bool:
     """Whether the change of the slope between two points becomes small when they come near each other."""
     for a, b, at_a, at_b in zip(p[:-1], p[1:], slope[:-1], slope[1:], strict=True):
         small = 1e-3 * max(abs(at_a), abs(at_b))
-        while max(abs(a), abs(b)) < BEAR and abs(at_b - at_a) > small:
+        while max(abs(a), abs(b)) < FINITE_UP_TO and abs(at_b - at_a) > small:
             if b - a < 1e-8:
                 return False
             middle = float(a + b) / 2
