@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from support.cases import covering
 from support.data import LAYOUTS, labels, rows
 from support.kernels import ALPHA, DTYPES, agree, bind, lay_out, train
 from support.kernels import rows as kernel_rows
@@ -77,12 +78,19 @@ def test_shapes_that_are_no_rows_of_margins(loss):
 
 
 # ---------------------------------------------------------------- the kernels
-@pytest.mark.parametrize("average", [0, 4])
-@pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
-@pytest.mark.parametrize("batch", [1, 7, np.inf])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layout", ["dense", "csr32"])
-@COUPLED
+@pytest.mark.parametrize(
+    "loss, layout, dtype, batch, penalty, average",
+    covering(
+        3,
+        [losses.Softmax(), losses.CrammerSinger()],
+        ["dense", "csr32"],
+        DTYPES,
+        [1, 7, np.inf],
+        [None, "l2", "l1", "elasticnet"],
+        [0, 4],
+    ),
+    ids=str,
+)
 def test_kernels_equal_the_reference(loss, layout, dtype, batch, penalty, average):
     X, s = kernel_rows()
     Y = np.eye(5)[np.random.default_rng(3).integers(0, 5, len(X))]
