@@ -97,8 +97,8 @@ class Cells:
             if name in labels:
                 becomes, empty = "text", ""
             tell(
-                f"{self._in_words(name)}. So it is read as {becomes}. If it should be numbers, mend that cell{empty}; if it should "
-                f"be text, column_types={{{name!r}: 'string'}} says so.",
+                f"{self._in_words(name)}. So it is read as {becomes}. If it should be numbers, mend that cell{empty}; if it "
+                f"should be text, column_types={{{name!r}: 'string'}} says so.",
             )
 
     def _in_words(self, name):
