@@ -167,7 +167,7 @@ def test_the_unit_of_a_column_does_not_matter(cls, layout):
 def test_moments_are_exact_far_from_zero(kind, monkeypatch, set_sizes):
     """A mean of 1e8 standard deviations, blocks of all lengths; against extended precision."""
     monkeypatch.setattr("fastsgd.sources.scaling.BLOCK_BYTES", 0)
-    monkeypatch.setattr("fastsgd.sources.scaling.BLOCK_ROWS", 7)
+    monkeypatch.setattr("fastsgd.sources.scaling.MIN_BLOCK_ROWS", 7)
     set_sizes(call_rows=100)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((1003, 3)) + np.array([1e8, 0, -1e4])

@@ -27,8 +27,8 @@ from fastsgd import (
     sources,
 )
 from fastsgd.sources import Rows
-from fastsgd.sources.space import LARGEST, Space
-from fastsgd.sources.stream import spread
+from fastsgd.sources.space import MAX_INDPTR, Space
+from fastsgd.sources.stream import spread_blocks
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -70,7 +70,7 @@ def test_a_buffer_holds_rows_from_everywhere_and_permutes_them_over_its_blocks()
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 64, 100, 1000])
 def test_the_blocks_of_any_buffer_come_from_all_over_the_file(n):
-    orders = np.array([spread(n, 7, epoch) for epoch in range(400)])
+    orders = np.array([spread_blocks(n, 7, epoch) for epoch in range(400)])
     assert (np.sort(orders) == np.arange(n)).all()
     if n >= 10:
         assert len({tuple(order) for order in orders}) >= min(400, 35 * n)
@@ -85,7 +85,7 @@ def test_the_blocks_of_any_buffer_come_from_all_over_the_file(n):
 @pytest.mark.parametrize("n", [10, 37, 100, 770])
 @pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
 def test_any_ten_blocks_hold_their_share_of_the_file(n, share):
-    tens = np.array([spread(n, 7, epoch)[: n // 10 * 10].reshape(-1, 10) for epoch in range(100)])
+    tens = np.array([spread_blocks(n, 7, epoch)[: n // 10 * 10].reshape(-1, 10) for epoch in range(100)])
     assert np.std((tens < share * n).mean(axis=-1)) < 0.08  # independently: 0.16, 0.14, 0.09
 
 
@@ -155,7 +155,7 @@ def test_column_numbers_may_be_narrower_in_later_blocks():
 
 def test_a_buffer_has_no_more_values_than_its_indptr_can_count(monkeypatch):
     L = LAYOUTS["csr"]
-    monkeypatch.setitem(LARGEST, L.indices.dtype, 500)
+    monkeypatch.setitem(MAX_INDPTR, L.indices.dtype, 500)
     tables = [table.X.copy() for table in stream_of(Blocks(L).buffered("1MB")).tables()]
     assert len(tables) > 2 and max(X.nnz for X in tables) <= 500
     assert (sp.vstack(tables) != L).nnz == 0
@@ -189,7 +189,7 @@ def test_buffer_rows():
 
 def held(source, seed=0, shuffle=True):
     """Blocks in each buffer of a pass."""
-    order = spread(source.n_blocks, seed, 0) if shuffle and source.n_blocks is not None else None
+    order = spread_blocks(source.n_blocks, seed, 0) if shuffle and source.n_blocks is not None else None
     ends = [buffer.after for buffer in stream_of(source)._buffers(order, 0)]
     return np.diff([0, *ends[:-1], source.n_blocks or source.n_counted])
 

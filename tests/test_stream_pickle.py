@@ -43,11 +43,7 @@ def source_of(kind, folder, y):
 
 def stream_of(est, source):
     """The Stream that an estimator fitted to the source trains on, of buffers much smaller than the source."""
-    source = source.buffered("32KB")
-    y = Surveyed(N, ())
-    if isinstance(est, SGDClassifier):
-        return est._table(source, y, None, False)
-    return est._table(source, y, None)
+    return est._table(source.buffered("32KB"), Surveyed(N, ()), None)
 
 
 def chunks(stream):

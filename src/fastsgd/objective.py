@@ -5,8 +5,8 @@ import numpy as np
 from fastsgd import penalties
 from fastsgd.sums import LossSums, SlopeSums
 
-ZERO_ROWS = 2048  # by which the objective of zero weights is estimated
-SUFFICIENT = 0.3  # of the decrease that the slope promises (Armijo)
+ZERO_ROWS = 2048  # The objective of zero weights is estimated from this many rows.
+ARMIJO = 0.3  # A step is taken if the objective falls by this share of what its slope promises.
 
 
 def objective(table, plan, W, b):
@@ -77,7 +77,7 @@ def descend(table, plan, W, b, eta):
         there = (W - eta * G).astype(W.dtype), b - eta * g
         value = loss_of(table, plan, *there) * heads(plan, b) + penalties.value(there[0], 0.0, plan.l2)
         fall = start - (value + plan.nu * there[1].sum())
-        return fall if fall >= SUFFICIENT * eta * decrease else -np.inf, *there
+        return fall if fall >= ARMIJO * eta * decrease else -np.inf, *there
 
     best = step(eta)
     while best[0] < 0 and eta * decrease > np.finfo(float).eps * abs(start):

@@ -28,9 +28,9 @@ from fastsgd.stopping import STOPPING
 
 FORMAT = "fastsgd checkpoint"
 KEYS = {"class", "params", "data", "random", "run", "versions"}
-FREE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # parameters that may differ
-PREVIOUS = ".previous"  # behind the path
-START_BYTES = 200  # of a file, in which its format is
+CHANGEABLE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # A fit may go on with others of these parameters.
+PREVIOUS = ".previous"  # This stands behind the path of the checkpoint before.
+START_BYTES = 200  # The format of a file is within its first bytes.
 
 
 @dataclass
@@ -376,7 +376,7 @@ def differences(was, now, grows):
 
     compare("the class", was["class"], now["class"])
     compare("the version of fastsgd", was["versions"].get("fastsgd"), now["versions"]["fastsgd"])
-    for name in sorted((was["params"].keys() | now["params"].keys()) - FREE):
+    for name in sorted((was["params"].keys() | now["params"].keys()) - CHANGEABLE):
         old, new = (head["params"].get(name) for head in (was, now))
         if not _same_parameter(name, old, new, grows):
             found.append(f"{name[:80]} was {_words(old)}, is {_words(new)}")

@@ -4,12 +4,15 @@ import zlib
 
 import numpy as np
 
-WHOLE_BYTES, PIECES = 1 << 28, 256  # of an X up to so large all counts, else so many pieces, of so much together
+from fastsgd.sources.stream import Stream
+
+# Of an X up to WHOLE_BYTES all counts; of a larger one, PIECES pieces which have as much together.
+WHOLE_BYTES, PIECES = 1 << 28, 256
 
 
 def describe(table, X="X", y="y", weight="sample_weight"):
     """Sizes, kinds and checksums of a table, by what they are of: a dict of str to JSON values."""
-    if hasattr(table, "source"):
+    if isinstance(table, Stream):
         return _describe_stream(table, X)
     n, d = table.X.shape
     found = {

@@ -16,9 +16,10 @@ from fastsgd.persist.values import brief, expect
 
 # The first number grows when older versions can't read the file: those of 0.1 know no lists in arrays.
 PLAIN, LISTED = [1, 0], [2, 0]
-PLAIN_BYTES = 1 << 16  # of JSON, beyond which its lists are in arrays
+PLAIN_BYTES = 1 << 16  # The lists of a longer JSON text are in arrays.
 MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
-FREE_VALUES, VALUE_BYTES = 10_000, 4  # values that the JSON may have: so many, and one for so many bytes of arrays
+# The JSON text may have FREE_VALUES values, and one more for each VALUE_BYTES of arrays.
+FREE_VALUES, VALUE_BYTES = 10_000, 4
 # safetensors' names, of the dtypes used
 DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "I64": "int64", "U32": "uint32", "U8": "uint8"}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from fastsgd.persist.rules import Array, Parts
-from fastsgd.persist.values import LIMIT, brief, expect
+from fastsgd.persist.values import INTEGER_LIMIT, brief, expect
 
 KINDS = {str: "strings", int: "integers", float: "floats"}
 PREFIX, WORDS, PAIRS = "lists.", "list of ", "list of pairs"
@@ -47,7 +47,7 @@ def _stowed(value, pools):
 
 def _fits(kind, values):
     if kind is int:
-        return min(values) >= -LIMIT and max(values) < LIMIT
+        return min(values) >= -INTEGER_LIMIT and max(values) < INTEGER_LIMIT
     return kind is str or bool(np.isfinite(values).all())
 
 

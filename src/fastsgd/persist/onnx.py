@@ -6,8 +6,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import _version
 
-OPSET, IR = 17, 8  # of 2022: what most runtimes can read
-LARGEST = 85.0  # of a log link: exp of more is beyond float32, in which the outputs are
+OPSET, IR = 17, 8  # These are of 2022, and most runtimes can read them.
+MAX_LOG_MEAN = 85.0  # The exponential of more is beyond float32, in which the outputs are.
 
 
 def to_onnx(est):
@@ -185,7 +185,7 @@ def _log_logistic(graph, z, one):
 
 def _regressor(graph, est, scores):
     if est._loss().offers("mean"):  # a log link
-        scores = graph.node("Exp", graph.node("Min", scores, graph.number(LARGEST)))
+        scores = graph.node("Exp", graph.node("Min", scores, graph.number(MAX_LOG_MEAN)))
     if est._y_ndim == 1:
         graph.output("variable", _flat(graph, scores))
     else:

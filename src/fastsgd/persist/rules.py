@@ -15,8 +15,8 @@ from fastsgd.persist.values import Code, brief, expect, pack, unpack
 
 FLOATS = ("float32", "float64")
 LABELS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", *FLOATS)
-# Of labels as an array of strings of one width, which one long label makes large: bytes, and bytes for each of their letters
-WIDEST, WIDEST_OF_LETTER = 1 << 27, 16
+# One long label makes an array of strings large: labels may take LABEL_BYTES, or LABEL_LETTER_BYTES for each of their letters.
+LABEL_BYTES, LABEL_LETTER_BYTES = 1 << 27, 16
 
 
 class Sizes(dict):
@@ -277,7 +277,7 @@ class Labels:
         if len(values) < 2 or not all(a < b for a, b in pairwise(values)):
             raise ValueError(f"{name} must be at least two, sorted, each once, found {brief(values)}")
         letters = [len(value) for value in values] if dtype == "str" else [0]
-        limit = max(WIDEST, WIDEST_OF_LETTER * sum(letters))
+        limit = max(LABEL_BYTES, LABEL_LETTER_BYTES * sum(letters))
         if 4 * len(values) * max(letters) > limit:
             raise ValueError(
                 f"{name} has a label so long that they take more than {limit} bytes as an array: give y as one of dtype object"

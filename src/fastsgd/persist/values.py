@@ -13,8 +13,8 @@ import numpy as np
 from fastsgd import losses, optimizers, schedules, stopping
 
 SCALARS = (bool, int, float, str, type(None))
-LIMIT = 2**63  # of integers
-MT_WORDS = 624  # in the state of NumPy's RandomState
+INTEGER_LIMIT = 2**63  # Integers are below this, and above its negative.
+MT_WORDS = 624  # The state of NumPy's RandomState has this many words.
 _SHORT = reprlib.Repr()
 
 
@@ -56,7 +56,7 @@ def pack(value):
         value = value.item()
     if type(value) is float and not math.isfinite(value):
         return {"float": str(value)}
-    if type(value) in SCALARS and not (type(value) is int and abs(value) >= LIMIT):
+    if type(value) in SCALARS and not (type(value) is int and abs(value) >= INTEGER_LIMIT):
         return value
     if type(value) is list:
         return [pack(v) for v in value]
@@ -91,7 +91,7 @@ def unpack(value):
     Objective(tol=0.1, patience=2)
     """
     if type(value) in SCALARS:
-        if type(value) is int and abs(value) >= LIMIT:
+        if type(value) is int and abs(value) >= INTEGER_LIMIT:
             raise ValueError(f"an integer must be of 64 bits, found {brief(value)}")
         return value
     if type(value) is list:

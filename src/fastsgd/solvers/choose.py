@@ -5,7 +5,7 @@ import numpy as np
 from fastsgd.solvers import dual, interior, newton
 from fastsgd.solvers.hessian import Diagonal, pass_seconds
 from fastsgd.solvers.orthant import orthant
-from fastsgd.solvers.problem import spread
+from fastsgd.solvers.problem import stratified
 
 NEWTON_SECONDS = 2e-2  # Newton's method may be slower by this: it is the surer one, and its result the closer.
 MAX_HESSIAN_COLUMNS = 5000  # No larger Hessian is kept.
@@ -103,6 +103,6 @@ def constant(problem):
     """An intercept to start from, where that of zero may be far: as far as y is large."""
     if not problem.intercept or not problem.loss.offers("constant"):
         return 0.0
-    at = spread(problem.n, INTERCEPT_ROWS, 0)
+    at = stratified(problem.n, INTERCEPT_ROWS, 0)
     y = problem.y[at if problem.c is None else at[problem.c[at] > 0]]
     return problem.loss.constant(y) if len(y) else 0.0

@@ -69,7 +69,7 @@ class Problem:
             sums = np.zeros((self.d, 2))
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
             return self._sparse_measures(*np.ascontiguousarray(sums.T / self.n))
-        rows = spread(self.n, SCALE_ROWS, 0)
+        rows = stratified(self.n, SCALE_ROWS, 0)
         zeros = (self.X[rows[:: len(rows) // ZERO_ROWS + 1]] == 0).mean(axis=0)
         shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
         mean, variance = np.zeros(self.d), np.zeros(self.d)
@@ -158,7 +158,7 @@ class Problem:
 
     def sample(self, m, seed):
         """About m rows spread over all, as a problem in the same coordinates."""
-        rows = spread(self.n, m, seed)
+        rows = stratified(self.n, m, seed)
         return self.rows(rows if self.c is None else rows[self.c[rows] > 0])
 
     def rows(self, at):
@@ -277,7 +277,7 @@ def root_mean_square(values, n=None):
     return float(size * np.sqrt(((values / size) ** 2).sum() / (n or len(values))))
 
 
-def spread(n, m, seed):
+def stratified(n, m, seed):
     """About m of n rows, one from each of m strides at random: rows in any order are well represented."""
     if m >= n:
         return np.arange(n)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from fastsgd.sources.spelling import is_text, spelled, spelling_of
 
-LONGEST = 256  # characters of a label for which all labels of a block get the room
+MAX_SHARED_LABEL = 256  # All labels of a block get the room of the longest, up to this many characters.
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def labels(array, where):
             array = array.dictionary_decode().dictionary_encode()
         words = array.dictionary.to_pylist()
         codes = no_nulls(array, where).indices.to_numpy()
-        short = all(len(word) <= LONGEST for word in words if isinstance(word, str))
+        short = all(len(word) <= MAX_SHARED_LABEL for word in words if isinstance(word, str))
         return np.array(words, dtype=object if not short else str if words and isinstance(words[0], str) else None)[
             codes
         ]
@@ -141,7 +141,7 @@ def words(array, spelling=None):
     return spelled(array.dictionary, spelling), codes
 
 
-def spread(array, spelling=None):
+def row_words(array, spelling=None):
     """A column of categories as one string for each row."""
     strings, codes = words(array, spelling)
     if codes is None:

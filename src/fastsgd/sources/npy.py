@@ -5,7 +5,7 @@ import numpy as np
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of, from_row
 
-BLOCK_BYTES = 1 << 22  # of X: what is read together, so that a disk reads at its full rate
+BLOCK_BYTES = 1 << 22  # X is read this much at a time, so that a disk reads at its full rate.
 
 
 class Npy(Source):

@@ -15,7 +15,7 @@ from fastsgd.sources.tables import TabularSource, row_bytes, typed
 RELEASE = (
     8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
 )
-BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # decoded at once: so much, but no fewer or more rows than these
+BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # This much is decoded at once, within these bounds of rows.
 
 
 @lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups

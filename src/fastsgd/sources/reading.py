@@ -4,8 +4,8 @@ import difflib
 
 from fastsgd.sources.telling import tell
 
-OFFERED = 3  # of the names that are nearest to one that is not there
-LISTED = 10  # names of a longer list
+MAX_OFFERED = 3  # An error offers this many of the names nearest to one that is not there.
+MAX_LISTED = 10  # An error lists this many names at most.
 
 
 def as_in_fit(estimator, source):
@@ -24,9 +24,10 @@ def as_in_fit(estimator, source):
             raise ValueError(f"the source has {found} features where the data of fit had {wide}: its columns differ.")
     names, own = source.feature_names, getattr(estimator, "feature_names_in_", None)
     if names is None and own is not None:  # scikit-learn's words for arrays
+        listed = ", ".join(map(str, own[:MAX_LISTED])) + ", ..." * (len(own) > MAX_LISTED)
         tell(
             f"X does not have valid feature names, but {type(estimator).__name__} was fitted with feature names: the features of "
-            f"this source must be in their order, {', '.join(map(str, own[:LISTED]))}{', ...' if len(own) > LISTED else ''}."
+            f"this source must be in their order, {listed}."
         )
     elif own is not None and list(names) != list(own):
         raise ValueError(f"the source has other features than those of fit: {difference(names, own)}.")
@@ -147,8 +148,8 @@ def offer(wanted, names):
     """The names that there are, in words: of many the nearest to the wanted one, or the first."""
     names = list(dict.fromkeys(names))
     by_small = {name.lower(): name for name in reversed(names)}
-    near = [by_small[name] for name in difflib.get_close_matches(wanted.lower(), by_small, OFFERED)]
-    listed = ", ".join(map(repr, names[:LISTED])) or "none"
-    if len(names) > LISTED:
-        listed = f"{len(names)} columns" if near else f"{listed} and {len(names) - LISTED} others"
+    near = [by_small[name] for name in difflib.get_close_matches(wanted.lower(), by_small, MAX_OFFERED)]
+    listed = ", ".join(map(repr, names[:MAX_LISTED])) or "none"
+    if len(names) > MAX_LISTED:
+        listed = f"{len(names)} columns" if near else f"{listed} and {len(names) - MAX_LISTED} others"
     return f"{listed}. Is it {' or '.join(map(repr, near))}?" if near else f"{listed}."

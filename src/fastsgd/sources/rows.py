@@ -12,7 +12,7 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.columns import DENSE
 from fastsgd.sources.files import from_row
 
-FILL_BYTES = 1 << 22  # of row-major values whose columns are converted to their type at once
+FILL_BYTES = 1 << 22  # Columns are converted to their type for this many bytes of row-major values at once.
 
 
 def rows_of(columns, batches, n=None, name=None, out=None):
@@ -142,7 +142,7 @@ def _piece(columns, where, batch, kind, name, at, width):
         (a, ones), (b, _) = (_coded(columns, columns.of(batch, part), part, part, 0) for part in name)
         column = a.astype(np.int64) * len(columns.categories[name[1]]) + b + at
         return None, np.where((a < 0) | (b < 0), -1, column), ones
-    text = [encode.spread(columns.of(batch, part), columns.spellings[part]).cast(pa.large_string()) for part in name]
+    text = [encode.row_words(columns.of(batch, part), columns.spellings[part]).cast(pa.large_string()) for part in name]
     both = pc.binary_join_element_wise(*text, pa.scalar(":", pa.large_string()))
     return None, *_coded(columns, both, None, title, at)
 

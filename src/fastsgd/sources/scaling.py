@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from fastsgd.sources import _scale
 from fastsgd.sums import Moments, total
 
-BLOCK_BYTES, BLOCK_ROWS = 1 << 18, 64  # rows whose moments are taken at once: so many bytes, but not fewer rows
+BLOCK_BYTES, MIN_BLOCK_ROWS = 1 << 18, 64  # Moments are taken of this much at once, but of no fewer rows.
 
 
 @dataclass
@@ -133,7 +133,7 @@ def _dense_moments(table, s, dtype):
     """(weight weight, mean, sum of s (x - mean)^2)"""
     d = table.X.shape[1]
     shift, weight, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
-    block = max(BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
+    block = max(MIN_BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
     for part, given in _parts(table, s, dtype):
         if shift is None:  # any row; from here, a constant column is exactly 0
             shift = part.X[given[1] if given[0] is None else given[0][0]].astype(np.float64)

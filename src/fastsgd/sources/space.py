@@ -7,10 +7,11 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import csr
 from fastsgd.sums import joined
 
-# Of max_memory, for each of two buffers; the rest is for blocks on their way, and what reading them takes.
-SHARE = 1 / 4
-ROW_BYTES = 32  # of a row beside X and y: weight, class or target, its place in the order
-LARGEST = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}  # numbers in an indptr
+# Each of two buffers may take this share of max_memory; the rest is for blocks on their way, and what reading them takes.
+BUFFER_SHARE = 1 / 4
+ROW_BYTES = 32  # A row takes this beside X and y: its weight, its class or target, its place in the order.
+# An indptr of this type holds no larger number.
+MAX_INDPTR = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}
 
 
 class Space:
@@ -28,7 +29,8 @@ class Space:
 
     def __init__(self, source):
         self.reuses = source.reuses
-        self.most, self.most_rows, self.dtype = SHARE * source.max_memory, source.buffer_rows or np.inf, source.dtype
+        self.most, self.most_rows = BUFFER_SHARE * source.max_memory, source.buffer_rows or np.inf
+        self.dtype = source.dtype
         self.values = self.columns = None
         self.oversize = 0
         self.clear()
@@ -84,7 +86,7 @@ class Space:
                     X = other.values[lo : lo + n]
                 else:
                     to, kind = slice(start, ends[-1]), (other if self.columns is None else self).columns.dtype
-                    kind = kind if n_features - 1 <= LARGEST[kind] else other.columns.dtype
+                    kind = kind if n_features - 1 <= MAX_INDPTR[kind] else other.columns.dtype
                     indptr = (np.append(start, ends) - start).astype(kind)
                     X = csr(n, n_features, other.values[to], other.columns[to].astype(kind, copy=False), indptr)
                 self.add(Rows(X, y, weight), number)
@@ -95,7 +97,7 @@ class Space:
         if self.values is not None:
             return
         if isinstance(kind, np.dtype):
-            room = int(min(self.most // (self.dtype.itemsize + kind.itemsize), LARGEST[kind]))
+            room = int(min(self.most // (self.dtype.itemsize + kind.itemsize), MAX_INDPTR[kind]))
             self.values, self.columns = np.empty(room, self.dtype), np.empty(room, kind)
         else:
             self.values = np.empty((int(self.most // (kind * self.dtype.itemsize + ROW_BYTES)), kind), self.dtype)

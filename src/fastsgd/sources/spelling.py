@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SPELLING = b"spelling"  # metadata of a field of strings that are to be spelled as another kind
-LARGEST_POWER = 25  # of ten: larger numbers are spelled with an exponent
-EXACT = Context(prec=60, traps=[])  # digits; what has more is no number that a column holds
+LARGEST_POWER = 25  # Numbers of a larger power of ten are spelled with an exponent.
+EXACT = Context(prec=60, traps=[])  # What has more digits is no number that a column holds.
 CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(?:(Z|\+00:?00)|([+-]\d\d:?\d\d))?")
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.blocks import Checked, blocks
-from fastsgd.sources.space import ROW_BYTES, SHARE, Space
+from fastsgd.sources.space import BUFFER_SHARE, ROW_BYTES, Space
 from fastsgd.sources.telling import tell
 
-FEW_BLOCKS = 10  # of which a buffer should hold more: see docs/large-data.md
-LAST_BUFFERS = 4  # of a pass, which share its last blocks: none is more than a quarter smaller than those before
+MIN_BUFFER_BLOCKS = 10  # A buffer should hold more blocks, or rows are shuffled badly: see docs/large-data.md.
+# The last buffers of a pass share its last blocks evenly: none is more than a quarter smaller than those before.
+LAST_BUFFERS = 4
 
 
 class Buffer(NamedTuple):
@@ -92,7 +93,7 @@ class Stream:
         first, number, place = start
         order = None
         if shuffle and self.source.n_blocks is not None:
-            order = spread(self.source.n_blocks, seed, epoch)
+            order = spread_blocks(self.source.n_blocks, seed, epoch)
         with closing(self._buffers(order, first)) as buffers:
             for buffer in buffers:
                 key = seed + ((number + 1) << 32)
@@ -183,17 +184,17 @@ class Stream:
             first = end or len(order)
 
     def _warn_of_few(self, buffer):
-        if not self.tells or "few" in self.told or not 0 < buffer.room < FEW_BLOCKS:
+        if not self.tells or "few" in self.told or not 0 < buffer.room < MIN_BUFFER_BLOCKS:
             return
         self.told |= {"few"}
         bounds = f"max_memory={self.source.max_memory} bytes"
         if self.source.buffer_rows is not None:
             bounds += f" and buffer_rows={self.source.buffer_rows}"
-        wanted = FEW_BLOCKS * buffer.size / ((buffer.after - buffer.first) * SHARE)
+        wanted = MIN_BUFFER_BLOCKS * buffer.size / ((buffer.after - buffer.first) * BUFFER_SHARE)
         tell(
-            f"with {bounds}, a buffer holds {buffer.room} of the source's blocks, and it takes {FEW_BLOCKS} or more to shuffle "
-            "rows well: sorted by label or time they train badly, and the last buffer of an epoch counts for more. Raise "
-            f"max_memory to about {wanted / 1e6:.3g} MB (`buffered`), or write the data in smaller blocks (row groups of "
+            f"with {bounds}, a buffer holds {buffer.room} of the source's blocks, and it takes {MIN_BUFFER_BLOCKS} or more "
+            "to shuffle rows well: sorted by label or time they train badly, and the last buffer of an epoch counts for more. "
+            f"Raise max_memory to about {wanted / 1e6:.3g} MB (`buffered`), or write the data in smaller blocks (row groups of "
             "Parquet, record batches of Arrow).",
         )
 
@@ -202,12 +203,12 @@ class Stream:
             self.told |= {"oversize"}
             tell(
                 f"a block of the source takes {oversize / 1e6:.3g} MB, and a buffer of max_memory={self.source.max_memory} "
-                f"bytes is {SHARE * self.source.max_memory / 1e6:.3g} MB: it is read all the same, and rows are shuffled "
+                f"bytes is {BUFFER_SHARE * self.source.max_memory / 1e6:.3g} MB: it is read all the same, and rows are shuffled "
                 "within such blocks alone. Give the source smaller blocks or a larger max_memory (`buffered`).",
             )
 
 
-def spread(n, seed, epoch):
+def spread_blocks(n, seed, epoch):
     """A random order of n blocks in which any few, one after another, come from all over the file.
 
     It takes one of the first half and one of the second alternately, within each half one of either half of that, and so on;
@@ -238,7 +239,7 @@ def spread(n, seed, epoch):
 def window_rows(source):
     """Rows of dense X that a buffer holds."""
     bytes_a_row = source.n_features * source.dtype.itemsize + ROW_BYTES
-    return int(min(max(1, SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
+    return int(min(max(1, BUFFER_SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
 
 
 def evenly(most, left):
@@ -274,7 +275,7 @@ def whole(source, n_features=None, check=lambda rows: rows):
         return None
     if source.n_values is not None and source.n_rows is not None:  # with 32-bit indices, at least
         size = source.n_values * (source.dtype.itemsize + 4) + source.n_rows * ROW_BYTES
-        if size > SHARE * source.max_memory:
+        if size > BUFFER_SHARE * source.max_memory:
             return None
     if source.mapped is not None:
         return in_place(source, n_features, check)

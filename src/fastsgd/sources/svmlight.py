@@ -22,9 +22,9 @@ from fastsgd.sources.telling import tell
 
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
-LINE_BYTES = 1 << 28  # a longer line is no svmlight, and would be all in memory
-AHEAD = 1 << 16  # bytes read beyond a block at first, for the end of its last line
-MOST_FEATURES = 10**18  # an index has 18 digits at most
+LINE_BYTES = 1 << 28  # A longer line is no svmlight, and would be all in memory.
+FIRST_READ_BYTES = 1 << 16  # Beyond a block, this much is read at first for the end of its last line.
+MAX_FEATURES = 10**18  # An index has at most 18 digits.
 SURVEYING = threading.Lock()
 
 EXPECTED = {
@@ -154,7 +154,7 @@ class Svmlight(Source):
         """y, block by block; then what was seen is kept."""
         rows, values, least, largest, unknown = 0, 0, -1, -1, self._base is None
         base = 0 if unknown else self._base
-        limit = MOST_FEATURES if self._given is None else self._given + unknown
+        limit = MAX_FEATURES if self._given is None else self._given + unknown
         for piece in self._pieces():
             y, (data, *_), low, high = self._parsed(piece, base, limit, np.int64)
             yield y
@@ -239,7 +239,7 @@ class Svmlight(Source):
             if size != file.size:
                 raise ValueError(f"{file.path} has changed: it had {file.size} bytes, and has {size}.")
             stream.seek(origin)
-            text = stream.read(hi - origin + AHEAD)
+            text = stream.read(hi - origin + FIRST_READ_BYTES)
             start = (len(BOM) if text.startswith(BOM) else 0) if k == 0 else text.find(b"\n", 0, hi - 1 - origin) + 1
             before = partial(_newlines, file.path, origin + start)
             if k and not start:
@@ -282,7 +282,7 @@ def _newlines(path, end):
 def _rest_of_line(stream, size, path, lines_before):
     """Texts up to the next newline; at the end of the file, it is made."""
     length = 0
-    while text := stream.read(max(size, AHEAD)):
+    while text := stream.read(max(size, FIRST_READ_BYTES)):
         stop = text.find(b"\n") + 1
         yield text[: stop or len(text)]
         if stop:
@@ -324,8 +324,8 @@ def _codec(path):
 
 
 def _check_options(n_features, zero_based, on_error, block_bytes):
-    if n_features is not None and not (isinstance(n_features, Integral) and 1 <= n_features <= MOST_FEATURES):
-        raise ValueError(f"n_features must be None or an integer from 1 to {MOST_FEATURES}, got {n_features!r}.")
+    if n_features is not None and not (isinstance(n_features, Integral) and 1 <= n_features <= MAX_FEATURES):
+        raise ValueError(f"n_features must be None or an integer from 1 to {MAX_FEATURES}, got {n_features!r}.")
     if not (isinstance(zero_based, (bool, np.bool_)) or (isinstance(zero_based, str) and zero_based == "auto")):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}.")
     if on_error not in ("raise", "skip"):

@@ -12,7 +12,7 @@ from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
 OPTIONS = [name for name in inspect.signature(Columns).parameters if name not in ("schema", "where")]
-BLOCK_BYTES = 1 << 22  # rows that are read at once where the format leaves the choice
+BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
 
 
 class TabularSource(Source):
