@@ -16,6 +16,7 @@ NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
 EVEN = 0.15  # falls an epoch are of one pace if the least is more than this share of the largest
 SEEN = 3  # falls that tell a pace where they are of the losses before each step, which are those of an epoch's middle
 PART = 0.05  # of the objective that one good step must gain, where nothing says how much of it matters
+SIGNS = 16  # targets that are all of one sign where y is far from 0
 FAR = 3  # standard deviations from 0 from which on y may be too far for the intercept to get there
 LATE = 10  # a fit that went on from another stopped too early if one good step gains more than so many times tol
 SURE = 0.8  # an objective below this share of the estimate for zero weights is below that of zero weights
@@ -177,7 +178,8 @@ def far_off(replan, plan, table, run, eta0):
     Parameters are as those of `advised`.
     """
     first = next(table.tables())
-    if first.y is None:
+    some = [] if first.y is None else first.y[:: -(-len(first.y) // SIGNS)].T.tolist()
+    if not any(min(y) > 0 or max(y) < 0 for y in some):  # most often, and sooner than to work out a variance
         return None
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     every = every[:: max(1, len(every) // TRIAL_ROWS)]
@@ -191,9 +193,11 @@ def far_off(replan, plan, table, run, eta0):
     X = sample.read(every, run.state.W.dtype).X
     off = (y - (X @ W[:, : len(b)] + b)).mean(axis=0)
     far &= abs(off) > spread
+    if not far.any():
+        return None
     end = objective.objective(sample, plan, W, b)
     centred = replace(first, y=first.y - mean, rows=every)
-    if not far.any() or not _trial(replan(eta0, centred), centred, run.state) < end / 2:
+    if not _trial(replan(eta0, centred), centred, run.state) < end / 2:
         return None
     longer = advised(replan, plan, table, run, eta0, True)
     if longer is not None and not (longer > eta0 and _trial(replan(longer, sample), sample, run.state) < end / 2):
