@@ -26,7 +26,7 @@ class Fitted(Drafts):
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
     _names = "coef_", "intercept_"
-    _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_"
+    _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_", *_read_off
 
     def _taken(self, draft):
         """Be fitted as this draft is, if it is; and not otherwise."""
