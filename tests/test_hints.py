@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastsgd
+from fastsgd import optimizers, stopping
 
 ROOT = Path(fastsgd.__file__).parent
 STUBS = sorted(path for path in ROOT.rglob("*.pyi"))
@@ -60,3 +61,31 @@ def arguments(node):
     given = node.args
     all_of_them = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
     return [one.arg for one in all_of_them if one is not None]
+
+
+def callables():
+    """(name, function) of all that is public: functions, methods and properties."""
+    for module in (fastsgd, fastsgd.sources, fastsgd.persist, optimizers, stopping, fastsgd.inspection):
+        for name in public(getattr(module, "__all__", vars(module))):
+            item = getattr(module, name)
+            if inspect.isfunction(item):
+                yield f"{module.__name__}.{name}", item
+            elif inspect.isclass(item):
+                for key in ["__init__", *public(dir(item))]:
+                    found = inspect.getattr_static(item, key)
+                    found = getattr(found, "__func__", getattr(found, "fget", found))
+                    if inspect.isfunction(found):
+                        yield f"{module.__name__}.{name}.{key}", found
+
+
+def test_everything_public_has_hints():
+    """What is compiled has them in its stub, and what is of scikit-learn is not ours."""
+    missing, seen = [], 0
+    for name, function in callables():
+        function = inspect.unwrap(function)
+        if function.__module__.startswith("fastsgd."):
+            own = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+            seen += 1
+            if {*own, "return"} - set(function.__annotations__):
+                missing.append(name)
+    assert not missing and seen > 50

@@ -1,6 +1,7 @@
 """Fitted estimators as files."""
 
 import copy
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,12 +9,13 @@ from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import persist
+from fastsgd.estimators.hints import Path
 
 
 class ModelFiles(SparseCoefMixin):
     """The methods that write what has been fitted, or make it smaller."""
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
 
         Returns
@@ -33,7 +35,7 @@ class ModelFiles(SparseCoefMixin):
         """A copy that holds still, whatever another thread does to the estimator."""
         return copy.copy(self)
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
 
         The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
@@ -46,6 +48,6 @@ class ModelFiles(SparseCoefMixin):
         """
         persist.save(self, path)
 
-    def to_onnx(self):
+    def to_onnx(self) -> Any:
         """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
         return persist.to_onnx(self)

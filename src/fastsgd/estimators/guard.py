@@ -2,6 +2,9 @@
 
 import functools
 import threading
+from typing import cast
+
+from fastsgd.estimators.hints import Method
 
 
 class _Training(threading.local):
@@ -14,7 +17,7 @@ class _Training(threading.local):
 _training = _Training()
 
 
-def one_at_a_time(method):
+def one_at_a_time(method: Method) -> Method:
     """Refuse a call that comes out of another call on the very estimator: the two would overwrite each other."""
 
     @functools.wraps(method)
@@ -33,4 +36,4 @@ def one_at_a_time(method):
         finally:
             ids.discard(own)
 
-    return guarded
+    return cast(Method, guarded)

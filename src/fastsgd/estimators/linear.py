@@ -1,14 +1,20 @@
 """LinearClassifier and LinearRegressor: the objective solved to a certificate."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.base_linear import COLUMNS, BaseLinear
 from fastsgd.estimators.guard import one_at_a_time
+from fastsgd.estimators.hints import Data, RandomState
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, Y_NDIM, solved
 from fastsgd.estimators.told import SOLVED
+from fastsgd.losses import Loss
 from fastsgd.persist.tables import storable
 
 CLASSIFIER, REGRESSOR = SOLVED["LinearClassifier"], SOLVED["LinearRegressor"]
@@ -111,22 +117,22 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss = "log_loss",
         *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        tol=1e-4,
-        max_iter=1000,
-        class_weight=None,
-        multi_class="ovr",
-        random_state=None,
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-    ):
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        tol: float | None = 1e-4,
+        max_iter: int = 1000,
+        class_weight: Mapping[Any, float] | str | None = None,
+        multi_class: str = "ovr",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -160,7 +166,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     @one_at_a_time
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Solve it.
 
         Parameters
@@ -238,20 +244,20 @@ class LinearRegressor(RegressorParts, BaseLinear):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: str | Loss = "squared_error",
         *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        tol=1e-4,
-        max_iter=1000,
-        random_state=None,
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-    ):
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        tol: float | None = 1e-4,
+        max_iter: int = 1000,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -267,7 +273,7 @@ class LinearRegressor(RegressorParts, BaseLinear):
 
     @one_at_a_time
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Solve it.
 
         Parameters

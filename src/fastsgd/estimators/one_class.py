@@ -1,8 +1,11 @@
 """SGDOneClassSVM."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import safe_sparse_dot
@@ -11,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
+from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
@@ -18,7 +22,10 @@ from fastsgd.estimators.stored import INTERCEPT, trained
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
 from fastsgd.estimators.validation import check_X
+from fastsgd.optimizers import Optimizer
 from fastsgd.persist.tables import storable
+from fastsgd.schedules import Schedule
+from fastsgd.stopping import Stopping
 
 
 @storable
@@ -79,30 +86,30 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
 
     def __init__(
         self,
-        nu=0.5,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        random_state=None,
-        learning_rate="optimal",
-        eta0=0.01,
-        power_t=0.5,
-        warm_start=False,
-        average=False,
+        nu: float = 0.5,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        random_state: RandomState = None,
+        learning_rate: str | Schedule = "optimal",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        warm_start: bool = False,
+        average: bool | int = False,
         *,
-        max_seconds=None,
-        callbacks=None,
-        intercept_decay="auto",
-        optimizer="sgd",
-        batch_size=1,
-        stopping=None,
-        init="zeros",
-        n_init=1,
-        gradient_noise=0.0,
-        standardize=False,
-    ):
+        max_seconds: float | None = None,
+        callbacks: Any = None,
+        intercept_decay: float | str = "auto",
+        optimizer: str | Optimizer = "sgd",
+        batch_size: int | str = 1,
+        stopping: str | Stopping | Sequence[str | Stopping] | None = None,
+        init: str = "zeros",
+        n_init: int = 1,
+        gradient_noise: float = 0.0,
+        standardize: bool = False,
+    ) -> None:
         self.nu = nu
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
@@ -136,7 +143,16 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
 
     @one_at_a_time
     @with_callbacks
-    def fit(self, X, y=None, coef_init=None, offset_init=None, sample_weight=None, *, resume_from=None):
+    def fit(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        coef_init: ArrayLike | None = None,
+        offset_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        resume_from: Path | None = None,
+    ) -> Self:
         """Train from zero, or from the coefficients given.
 
         Parameters
@@ -167,7 +183,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         return coef, 1.0 if b is None else b
 
     @one_at_a_time
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """One pass over these rows, from where the last call stopped; parameters as in `fit`.
 
         Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
@@ -199,19 +215,19 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         return 1.0 - np.asarray(self.offset_, np.float64)
 
     @by_blocks
-    def decision_function(self, X):
+    def decision_function(self, X: Data) -> NDArray[Any]:
         """Signed distance to the hyperplane, positive inside: (n_samples,)."""
         check_is_fitted(self)
         coef, offset = self._weights()
         return safe_sparse_dot(check_X(self, X), coef.T, dense_output=True).ravel() - offset
 
     @by_blocks
-    def score_samples(self, X):
+    def score_samples(self, X: Data) -> NDArray[Any]:
         """x.w, the score before the offset: (n_samples,)."""
         check_is_fitted(self)
         return safe_sparse_dot(check_X(self, X), self._weights()[0].T, dense_output=True).ravel()
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> NDArray[Any]:
         """1 inside, -1 outside: (n_samples,) int32."""
         return np.where(self.decision_function(X) >= 0, 1, -1).astype(np.int32)

@@ -2,8 +2,10 @@
 
 from functools import update_wrapper
 from types import MethodType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax
 from sklearn.base import RegressorMixin
 from sklearn.linear_model._base import LinearClassifierMixin
@@ -12,6 +14,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators import streams
+from fastsgd.estimators.hints import Data
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Classes, Numbers, is_soft
 from fastsgd.estimators.validation import (
@@ -160,7 +163,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
     # ------------------------------------------------------------ prediction
     @by_blocks
-    def decision_function(self, X):
+    def decision_function(self, X: Data) -> NDArray[Any]:
         """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
         check_is_fitted(self)
         X = check_X(self, X)
@@ -169,12 +172,12 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> NDArray[Any]:
         """The class of largest margin: (n_samples,)."""
         scores = self.decision_function(X)
         return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)]
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
         if isinstance(X, Source):
             streams.check_own(y, sample_weight)
@@ -183,7 +186,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
     @needs_probabilities
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> NDArray[Any]:
         """Probability of each class: (n_samples, n_classes), float64.
 
         With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
@@ -207,7 +210,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
     @needs_probabilities
     @by_blocks
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Data) -> NDArray[Any]:
         """Logarithm of `predict_proba`; with "log_loss" from the margins, and so finite where a probability is 0."""
         if self._by_margin():
             return self._log_probabilities(np.asarray(self.decision_function(X), np.float64))
@@ -247,7 +250,7 @@ class RegressorParts(Parts, RegressorMixin):
 
     # ------------------------------------------------------------ prediction
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> NDArray[Any]:
         """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
         check_is_fitted(self)
         X = check_X(self, X)
@@ -255,7 +258,7 @@ class RegressorParts(Parts, RegressorMixin):
         raw = safe_sparse_dot(X, coef.T, dense_output=True) + intercept
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
         if isinstance(X, Source):
             streams.check_own(y, sample_weight)

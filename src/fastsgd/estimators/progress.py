@@ -1,18 +1,27 @@
 """What callbacks are given; and scikit-learn's callback protocol, where this scikit-learn has it."""
 
+from typing import cast
+
 import numpy as np
 
+from fastsgd.estimators.hints import Method
 from fastsgd.persist.checkpoint import Checkpoint
 
 try:  # scikit-learn 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as prepared
 except ImportError:  # before, plain callables are all there is
 
     class CallbackSupportMixin:
         """No callback protocol in this scikit-learn."""
 
-    def with_callbacks(method):
+    def prepared(method):
         return method
+
+
+def with_callbacks(method: Method) -> Method:
+    """scikit-learn's decorator of `fit`, where it has one."""
+    return cast(Method, prepared(method))
 
 
 class Progress:

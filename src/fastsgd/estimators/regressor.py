@@ -1,15 +1,24 @@
 """SGDRegressor."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
+from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.stored import INTERCEPT, Y_NDIM, trained
+from fastsgd.losses import Loss
+from fastsgd.optimizers import Optimizer
 from fastsgd.persist.tables import storable
+from fastsgd.schedules import Schedule
+from fastsgd.stopping import Stopping
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls.task}
 
@@ -152,38 +161,38 @@ class SGDRegressor(RegressorParts, BaseSGD):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: str | Loss = "squared_error",
         *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        random_state=None,
-        learning_rate="invscaling",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        validation_scoring=None,
-        max_seconds=None,
-        callbacks=None,
-        intercept_decay="auto",
-        optimizer="sgd",
-        batch_size=1,
-        stopping=None,
-        init="zeros",
-        n_init=1,
-        gradient_noise=0.0,
-        standardize=False,
-    ):
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        random_state: RandomState = None,
+        learning_rate: str | Schedule = "invscaling",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        validation_scoring: str | Callable[..., float] | None = None,
+        max_seconds: float | None = None,
+        callbacks: Any = None,
+        intercept_decay: float | str = "auto",
+        optimizer: str | Optimizer = "sgd",
+        batch_size: int | str = 1,
+        stopping: str | Stopping | Sequence[str | Stopping] | None = None,
+        init: str = "zeros",
+        n_init: int = 1,
+        gradient_noise: float = 0.0,
+        standardize: bool = False,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -220,17 +229,17 @@ class SGDRegressor(RegressorParts, BaseSGD):
     @with_callbacks
     def fit(
         self,
-        X,
-        y=None,
-        coef_init=None,
-        intercept_init=None,
-        sample_weight=None,
+        X: Data,
+        y: ArrayLike | None = None,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        resume_from=None,
-    ):
+        X_val: Data | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        resume_from: Path | None = None,
+    ) -> Self:
         """Train from zero, or from the coefficients given.
 
         Parameters
@@ -270,7 +279,7 @@ class SGDRegressor(RegressorParts, BaseSGD):
         return self._fit(X, y, sample_weight, init, validation, resume_from)
 
     @one_at_a_time
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """One pass over these rows, from where the last call stopped.
 
         Parameters

@@ -1,11 +1,13 @@
 """A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
 
 from functools import wraps
+from typing import cast
 
 import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from fastsgd.estimators.hints import Method
 from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches
 from fastsgd.sources.reading import as_in_fit
@@ -165,7 +167,7 @@ def stream(est, source, surveyed, targets):
 
 
 # ---------------------------------------------------------------- prediction
-def by_blocks(method):
+def by_blocks(method: Method) -> Method:
     """Have a method of X take a source too: what it gives for each block, joined, without X in memory."""
 
     @wraps(method)
@@ -178,7 +180,7 @@ def by_blocks(method):
             raise ValueError("the source has no rows.")
         return np.concatenate(parts)
 
-    return over
+    return cast(Method, over)
 
 
 def _scored(est, source):

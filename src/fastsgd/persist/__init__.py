@@ -6,6 +6,8 @@ features, versions of the libraries, and the scalars of the state. Its tensors a
 """
 
 import platform
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import scipy
@@ -26,7 +28,7 @@ FORMAT = "fastsgd model"
 KEYS = {"class", "params", "fitted", "versions"}
 
 
-def save(est, path):
+def save(est: Any, path: str | PathLike[str]) -> None:
     """Write a fitted estimator to a model file.
 
     The file holds all of the training state: what `load` returns predicts, and goes on with `partial_fit`, bit for bit
@@ -101,7 +103,7 @@ def _check(est, head, arrays):
     _estimator(head | {"fitted": dict(head["fitted"])}, {name: files.Held(a) for name, a in arrays.items()}, code)
 
 
-def load(path, **code):
+def load(path: str | PathLike[str], **code: Any) -> Any:
     """The estimator that `save` wrote: fitted, with the same parameters, to go on with `partial_fit` bit for bit.
 
     The file may come from anyone. It holds no code and names none, everything in it is checked before it is used, no array

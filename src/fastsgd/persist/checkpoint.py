@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -81,7 +82,7 @@ class Checkpoint:
         if seconds is None and rows is None:
             raise ValueError("Checkpoint: every_seconds and every_rows must not both be None.")
 
-    def same_path(self, other):
+    def same_path(self, other: Any) -> bool:
         """Whether it is this one's."""
         return os.path.realpath(self.path) == os.path.realpath(other)
 

@@ -1,5 +1,7 @@
 """Export to ONNX: a fitted estimator as a graph of standard operators, for runtimes without Python."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.utils.validation import check_is_fitted
@@ -10,7 +12,7 @@ OPSET, IR = 17, 8  # These are of 2022, and most runtimes can read them.
 MAX_LOG_MEAN = 85.0  # The exponential of more is beyond float32, in which the outputs are.
 
 
-def to_onnx(est):
+def to_onnx(est: Any) -> Any:
     """An ONNX model that predicts as the estimator does.
 
     Its input is `X`, float32 of shape (n, n_features). Outputs, of the shapes of the estimator's methods and float32 where

@@ -2,11 +2,13 @@
 
 import copy
 import re
+from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 
 class Rows(NamedTuple):
@@ -72,7 +74,7 @@ class Source:
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
 
-    def buffered(self, max_memory="256MB", buffer_rows=None, readers=1):
+    def buffered(self, max_memory: int | str = "256MB", buffer_rows: int | None = None, readers: int = 1) -> Self:
         """The same source, with other bounds on what of it is in memory at once.
 
         Training draws the order of the blocks at random in each epoch, fills a buffer with many of them, and permutes its
@@ -108,7 +110,7 @@ class Source:
         new.buffer_rows, new.readers = buffer_rows, readers
         return new
 
-    def like(self, reading):
+    def like(self, reading: Mapping[str, Any]) -> Self:
         """The same rows as the features that `reading` says: `Source.reading` of the data of a fit, `est.reading_`.
 
         Estimators ask for it. What was not given when the source was made is as in the reading.
@@ -120,13 +122,13 @@ class Source:
         """
         return self
 
-    def warn(self):
+    def warn(self) -> None:
         """Warn of what may be meant otherwise than it is read.
 
         An estimator asks for it where it learns how its data are read: in `fit`, and in the first call of `partial_fit`.
         """
 
-    def warn_late(self):
+    def warn_late(self) -> None:
         """Warn of what has been found since in the rows; asked for after each buffer of them."""
 
     def _bounded_as(self, other):
@@ -135,27 +137,27 @@ class Source:
         return self
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int | None, int | None]:
         """(n_rows, n_features), as far as they are known."""
         return self.n_rows, self.n_features
 
-    def read(self, block):
+    def read(self, block: int) -> Rows:
         """The Rows of a block, 0 <= block < n_blocks: at most some MB of them. Several threads may call it at once."""
         raise NotImplementedError
 
-    def name(self, block):
+    def name(self, block: int) -> str:
         """What to call a block in errors, beside its number."""
         return ""
 
-    def blocks(self):
+    def blocks(self) -> Iterator[Rows]:
         """The Rows of all blocks in order; each call begins anew."""
         return map(self.read, range(self.n_blocks))
 
-    def targets(self):
+    def targets(self) -> Iterator[tuple[NDArray[Any] | None, NDArray[Any] | None]]:
         """(y, weight) of all blocks in order; a source that can reads no more than these."""
         return ((rows.y, rows.weight) for rows in self.blocks())
 
-    def survey(self):
+    def survey(self) -> None:
         """Find n_rows and n_features where they are not known, in a pass over the blocks."""
         n = width = 0
         for number, rows in enumerate(self.blocks()):
@@ -163,7 +165,7 @@ class Source:
             self.n_counted = number + 1
         self.n_rows, self.n_features = n, self.n_features or width
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named
         as a user would (the files and their sizes, the columns, the options)."""
         raise NotImplementedError

@@ -1,8 +1,10 @@
 """Batches that a user's callable makes."""
 
 import zlib
+from collections.abc import Callable, Iterable
 from inspect import isgenerator
 from itertools import count
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -134,7 +136,7 @@ def _rows(batch):
     return Rows(X, y, None if weight is None else np.array(weight, np.float64))
 
 
-def from_batches(make, n_features=None):
+def from_batches(make: Callable[[], Iterable[Any]], n_features: int | None = None) -> Source:
     """A source of the batches that a callable makes: whatever can be read in Python.
 
     Parameters

@@ -1,15 +1,18 @@
 """The blocks of a source, each looked at before anything else sees it."""
 
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from fastsgd.sources import _check
-from fastsgd.sources.base import Rows
+from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.sparse import INDEX, sound_csr
 
@@ -150,7 +153,7 @@ def in_order(read, numbers, readers):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def predict_batches(estimator, source, method="predict"):
+def predict_batches(estimator: Any, source: Source, method: str = "predict") -> Iterator[NDArray[Any]]:
     """Predictions block by block, in the order of the source, so that neither X nor they are ever in memory as a whole.
 
     Parameters

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of, from_row
+from fastsgd.sources.hints import Paths
 
 BLOCK_BYTES = 1 << 22  # X is read this much at a time, so that a disk reads at its full rate.
 
@@ -100,7 +101,7 @@ def _mapped(path, name, dimensions):
     return found
 
 
-def from_npy(X_path, y_path=None, weight_path=None):
+def from_npy(X_path: Paths, y_path: Paths | None = None, weight_path: Paths | None = None) -> Source:
     """A source of .npy files, which are mapped into memory and read from there, without a copy where X is one file.
 
     Parameters

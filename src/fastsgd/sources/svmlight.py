@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import DTypeLike
 
 from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.files import described, files_of
+from fastsgd.sources.hints import Paths
 from fastsgd.sources.reading import contradiction
 from fastsgd.sources.telling import tell
 
@@ -335,8 +337,14 @@ def _check_options(n_features, zero_based, on_error, block_bytes):
 
 
 def from_svmlight(
-    paths, *, n_features=None, zero_based="auto", dtype=np.float32, on_error="raise", block_bytes=1 << 22
-):
+    paths: Paths,
+    *,
+    n_features: int | None = None,
+    zero_based: bool | str = "auto",
+    dtype: DTypeLike = np.float32,
+    on_error: str = "raise",
+    block_bytes: int = 1 << 22,
+) -> Source:
     """A source of the rows in svmlight (libsvm) text: ``label index:value index:value ... # comment``.
 
     Labels and values are decimal numbers, read as `float` reads them and then rounded to the dtype. Indices may come in any

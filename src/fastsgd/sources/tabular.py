@@ -1,7 +1,13 @@
 """Tables as sources: Parquet, Arrow and CSV. pyarrow is imported when one is made."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-def from_parquet(paths, **options):
+from fastsgd.sources.base import Source
+from fastsgd.sources.hints import Paths
+
+
+def from_parquet(paths: Paths, **options: Any) -> Source:
     """Rows of Parquet files.
 
     A block is a row group, read in full when it is its turn, so that memory is that of a row group: 65,536 rows are a good
@@ -97,7 +103,7 @@ def from_parquet(paths, **options):
     return source_of(paths, options)
 
 
-def from_arrow(data, **options):
+def from_arrow(data: Any, **options: Any) -> Source:
     """Rows of Arrow data: of polars, duckdb or pandas too, or of IPC (Feather) files.
 
     Parameters
@@ -138,7 +144,15 @@ def from_arrow(data, **options):
     return source_of(data, options)
 
 
-def from_csv(paths, *, delimiter=None, column_names=None, column_types=None, block_bytes=1 << 22, **options):
+def from_csv(
+    paths: Paths,
+    *,
+    delimiter: str | None = None,
+    column_names: Sequence[str] | None = None,
+    column_types: Mapping[str, Any] | None = None,
+    block_bytes: int = 1 << 22,
+    **options: Any,
+) -> Source:
     """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
 
     Text is slow to read: for more than one pass, convert it to Parquet first. Empty fields are nulls, and in
