@@ -86,13 +86,12 @@ def test_a_stream_of_every_estimator_pickles(est, tmp_path):
 
 
 def test_a_source_of_files_pickles_as_paths_and_is_read_elsewhere(tmp_path):
-    for kind in ("npy", "parquet", "csv"):
-        source = source_of(kind, tmp_path, CLASSES)
-        text = pickle.dumps(source)
-        assert len(text) < X.nbytes / 2
-        code = "import pickle, sys; s = pickle.load(sys.stdin.buffer); print(sum(float(r.X.sum()) for r in s.blocks()))"
-        done = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, check=True)
-        assert float(done.stdout) == pytest.approx(X.sum(), abs=1e-3)
+    found = [source_of(kind, tmp_path, CLASSES) for kind in ("npy", "parquet", "csv")]
+    assert all(len(pickle.dumps(source)) < X.nbytes / 2 for source in found)
+    code = "import pickle, sys; found = pickle.load(sys.stdin.buffer); "
+    code += "print(*(sum(float(rows.X.sum()) for rows in source.blocks()) for source in found))"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(found), capture_output=True, check=True)
+    assert [float(one) for one in done.stdout.split()] == pytest.approx([X.sum()] * 3, abs=1e-3)
 
 
 def test_a_stream_knows_no_estimator(tmp_path):

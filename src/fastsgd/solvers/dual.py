@@ -39,70 +39,92 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent for regularized loss minimization.
     Walker and Ni (2011), Anderson acceleration for fixed-point iterations.
     """
-    p, n, loss = problem, problem.n, problem.loss
-    found = p.measures
+    p, found = problem, problem.measures
     size = _size(p, u, b)
-    M = np.where(found.variance > 0, size * found.variance + p.l2, 1.0)
-    M_b = size if p.intercept else np.inf
     w, b = p.outward(u, b)
-    centre = np.append(w, b + found.mean @ w)  # the last is the intercept of the rows less their mean
-    metric = np.append(M, M_b if p.intercept else 0.0)
+    start = np.append(w, b + found.mean @ w)  # the last is the intercept of the rows less their mean
     a, v, v_b = _start(p, a, found.mean)
     table = np.zeros((p.d, 3) if p.sparse else (3, p.d))
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
     rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    c, since, anderson, epoch, polish = (
-        FIRST_ROW_CURVATURE,
-        0,
-        Anderson(metric),
-        0,
-        Polish(p, seconds(p) / USUAL_PASSES),
-    )
-    lowest, best = np.inf, None
-    strong = p.sparse and p.l2 > 0 and size * float(found.variance.sum()) / (p.l2 * n) <= MAX_L2_CURVATURE
-    if strong:  # L2 alone makes text strongly convex enough: the intercept alone needs a centre
-        metric[:-1] = M[:] = 0.0
-    kappa = _kappa(c, size, found.variance, p.l2, M, n, p.intercept)
+    centre, epoch, polish = Centre(p, size, start), 0, Polish(p, seconds(p) / USUAL_PASSES)
     while True:
-        K, per_b = np.maximum(kappa * M, MIN_METRIC), 1.0 / (kappa * M_b)
-        at[:], per[:] = v + K * centre[:-1], 1.0 / (p.l2 + K)
-        b, gap, seen = centre[-1] + v_b * per_b, 0.0, 0.0
+        K, per_b = np.maximum(centre.kappa * centre.M, MIN_METRIC), 1.0 / (centre.kappa * centre.M_b)
+        at[:], per[:] = v + K * centre.at[:-1], 1.0 / (p.l2 + K)
+        b, gap, seen = centre.at[-1] + v_b * per_b, 0.0, 0.0
         for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
-            b, more, weight = ascend(*part.arrays(), order, table, p.l1 > 0, found.mean, a, p.y, p.c, loss, b, per_b)
+            b, more, weight = ascend(*part.arrays(), order, table, p.l1 > 0, found.mean, a, p.y, p.c, p.loss, b, per_b)
             gap, seen = gap + more, seen + weight
         epoch += 1
-        v, v_b = at - K * centre[:-1], (b - centre[-1]) / per_b if p.intercept else 0.0
+        v, v_b = at - K * centre.at[:-1], (b - centre.at[-1]) / per_b if p.intercept else 0.0
         w = np.sign(at) * np.maximum(abs(at) - most, 0.0) * per
         now = np.append(w, b)
-        moved = 0.5 * kappa * _square(metric, now - centre)
+        moved = centre.pull(now)
         gap = max(gap / seen, 0.0) if seen > 0 else 0.0
         u, b = p.inward(w, b - found.mean @ w)
         bound, z = p.least(a, u, b)
-        F = p.mean(loss.both(z, p.y)[0]) + p.penalty(u)
-        estimate = gap + np.sqrt(2.0 * moved * kappa * _square(metric, now))
+        F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
+        estimate = gap + np.sqrt(2.0 * moved * centre.kappa * _square(centre.metric, now))
         bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
         if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown.copy()))):
             return None
         if epoch >= epochs:
             return u, b, a
-        since += 1
-        old = c
-        if since >= 2 and moved > MOVED_MUCH * gap:
+        centre.move(now, F, moved, gap, epoch)
+
+
+class Centre:
+    """What the ascent is pulled to, kappa / 2 |(w, b) - centre|^2_M, and how it moves from epoch to epoch.
+
+    Attributes
+    ----------
+    at : (d + 1,)
+        The centre; the last is the intercept of the rows less their mean.
+    M, M_b : (d,) and float
+        The metric of the weights and of the intercept; `metric` has both.
+    kappa : float
+    """
+
+    def __init__(self, p, size, start):
+        variance = p.measures.variance
+        self.problem, self.size, self.variance, self.at = p, size, variance, start
+        self.M, self.M_b = np.where(variance > 0, size * variance + p.l2, 1.0), size if p.intercept else np.inf
+        self.metric = np.append(self.M, self.M_b if p.intercept else 0.0)
+        self.anderson = Anderson(self.metric)
+        # L2 alone makes text strongly convex enough: the intercept alone needs a centre
+        if p.sparse and p.l2 > 0 and size * float(variance.sum()) / (p.l2 * p.n) <= MAX_L2_CURVATURE:
+            self.metric[:-1] = self.M[:] = 0.0
+        self.lowest, self.best = np.inf, None
+        self.curve(FIRST_ROW_CURVATURE)
+
+    def curve(self, c):
+        """Have rows of this mean curvature in their own dual."""
+        p, self.c, self.since = self.problem, c, 0
+        self.kappa = _kappa(c, self.size, self.variance, p.l2, self.M, p.n, p.intercept)
+
+    def pull(self, now):
+        return 0.5 * self.kappa * _square(self.metric, now - self.at)
+
+    def move(self, now, F, moved, gap, epoch):
+        """After that epoch, which ended at `now` with the objective F, the pull `moved` and the gap."""
+        self.since += 1
+        c = self.c
+        if self.since >= 2 and moved > MOVED_MUCH * gap:
             c = min(2.0 * c, MAX_ROW_CURVATURE)
-        elif since >= 2 and moved < MOVED_LITTLE * gap:
+        elif self.since >= 2 and moved < MOVED_LITTLE * gap:
             c = max(0.5 * c, MIN_ROW_CURVATURE)
-        if lowest > F:
-            lowest, best = F, now
-        if lowest + MAX_RISE * abs(lowest) < F and epoch > ANDERSON_HISTORY:  # acceleration went astray
-            anderson.forget()
-            centre, since, c = best, 0, old
-        elif c != old:
-            kappa, since = _kappa(c, size, found.variance, p.l2, M, n, p.intercept), 0
-            anderson.forget()
-            centre = now
+        if self.lowest > F:
+            self.lowest, self.best = F, now
+        if self.lowest + MAX_RISE * abs(self.lowest) < F and epoch > ANDERSON_HISTORY:  # acceleration went astray
+            self.anderson.forget()
+            self.at, self.since = self.best, 0
+        elif c != self.c:
+            self.curve(c)
+            self.anderson.forget()
+            self.at = now
         else:
-            centre = anderson(centre, now)
+            self.at = self.anderson(self.at, now)
 
 
 def _size(p, u, b):
