@@ -5,15 +5,26 @@ from fastsgd.sources.arrays import Table
 
 MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
 MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more
-WEIGHTS = "W", "A", "Q", "last"  # the arrays with a row for each feature
-OTHERS = "b", "b_avg", "at"
+WEIGHTS = "W", "A", "Q", "last", "m", "v"  # the arrays with a row for each feature
+FINITE = "W", "A", "records"  # and those that must be finite
+OTHERS = "b", "b_avg", "at", "mb", "vb"
 
 
 def kind(plan, table, state):
     """What `State.prepare` looks at: a state that was prepared for rows of one kind is ready for more of it. None: for none."""
-    if not (table.sparse and (plan.plain or plan.auto)) or plan.line_search or state.std is not None:
+    if not table.sparse or state.std is not None or plan.line_search or not _few(plan):
         return None
-    return plan.auto, plan.l1, plan.l2, bool(plan.average)
+    return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, bool(plan.average)
+
+
+def _few(plan):
+    """Whether a step on CSR changes the features that its row has, and else only the clock."""
+    if plan.plain or plan.auto:
+        return True
+    closed = plan.closed and (
+        plan.l1 > 0 or plan.optimizer.name != "adagrad"
+    )  # others catch up at the end of each call
+    return plan.lazy and plan.batch_size == 1 and not plan.average and not closed
 
 
 def possible(plan, table, state, ready):
@@ -42,12 +53,12 @@ class Undo:
         return [(name, getattr(state, name)) for name in WEIGHTS if getattr(state, name) is not None]
 
     def _others(self):
-        found = [getattr(self.state, name) for name in OTHERS]
+        found = [x for name in OTHERS if (x := getattr(self.state, name)) is not None]
         return found if self.state.auto is None else [*found, self.state.auto.heads, self.state.auto.at]
 
     def finite(self):
         """Whether all that was changed is finite; what was not changed was so before."""
-        changed = [x[self.features].ravel() for _, x in self._weights()] + [self.state.b]
+        changed = [x[self.features].ravel() for name, x in self._weights() if name in FINITE] + [self.state.b]
         return all(first_nonfinite(x) < 0 for x in changed)
 
     def back(self):
