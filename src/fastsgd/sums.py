@@ -35,7 +35,7 @@ class LossSums:
     @classmethod
     def of(cls, table, plan, W, b):
         """Those of a table at the true weights W (n_features, S) and intercepts b (K)."""
-        if table.scaling is not None:  # the rows are read as they are, and the model goes to their units
+        if table.scaling is not None:  # The rows are read as they are, and the model goes to their units.
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
         values = np.zeros((2, len(b)))
         for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
@@ -76,7 +76,7 @@ class SlopeSums:
             if part.batches(order, part.target(), still, plan, values, gathered, True, False):
                 losses = LossSums(np.array([np.full(K, np.inf), np.ones(K)]))
                 return cls(losses, np.full(W.shape, np.inf), np.full(K, np.inf))
-            slopes += gathered.G  # in float64, whatever the dtype
+            slopes += gathered.G  # This sum is in float64, whatever the dtype.
             gathered.G[:] = 0
         return cls(LossSums(values), slopes, gathered.gb)
 

@@ -34,7 +34,7 @@ class Surveyed:
 
     def __init__(self, n_rows, columns):
         self.n_rows = np.inf if n_rows is None else n_rows
-        self.shape = (self.n_rows, *(() if columns == (1,) else columns))  # one column is raveled
+        self.shape = (self.n_rows, *(() if columns == (1,) else columns))  # One column is raveled.
 
     @property
     def ndim(self):
@@ -108,7 +108,7 @@ def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
     if rows.y is None and est._targets().needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
-    X = rows.X if reset else Checked(*rows)  # whose names have been compared
+    X = rows.X if reset else Checked(*rows)  # The names of these have been compared.
     found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:
         learn_features(est, source, rows.X.shape[1])

@@ -185,7 +185,7 @@ class Classes(Targets):
         weight, loss = self.weight, self.heads_loss
         table = Table(X, negative=loss.negative, s=s)
         if len(self.classes) == 2:
-            # the class of the one head is 0
+            # The class of the one head is 0.
             table.code = (y != self.classes[1]).astype(np.int32)
             if np.count_nonzero(table.code) != np.count_nonzero(y == self.classes[0]):
                 encode(y, self.classes, self.name)

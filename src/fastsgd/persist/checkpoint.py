@@ -215,7 +215,7 @@ class Keeper:
             The file is of another fit, or no checkpoint can be written of this one.
         """
         data = describe(table)
-        if held_out is not None and getattr(table, "rows", None) is None:  # given, not split off
+        if held_out is not None and getattr(table, "rows", None) is None:  # It was given, and not split off.
             data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
         data["the names of the features"], data["the classes"] = _listed(fit.feature_names), _listed(fit.classes)
         self.head = {
@@ -232,7 +232,7 @@ class Keeper:
             if type(rule) not in STOPPING.values():
                 raise ValueError(f"stopping by {rule!r}, which is code, can't be kept in a checkpoint.")
         if self.writers:
-            run.state.optimizer, before = plan.optimizer, run.state.optimizer  # which it will have
+            run.state.optimizer, before = plan.optimizer, run.state.optimizer  # It will have this one.
             self._parts(run)
             run.state.optimizer = before
         for writer in self.writers:
@@ -289,7 +289,7 @@ class Keeper:
 
     def __enter__(self):
         self.before = None
-        here = threading.current_thread() is threading.main_thread()  # elsewhere Ctrl-C does not come, nor handlers go
+        here = threading.current_thread() is threading.main_thread()  # Ctrl-C comes to the main thread alone.
         if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self.before = signal.signal(signal.SIGINT, self._strike)
         return self
@@ -311,7 +311,7 @@ class Writer:
     def __init__(self, checkpoint):
         self.every_seconds, self.every_rows = checkpoint.every_seconds, checkpoint.every_rows
         path = os.fsdecode(checkpoint.path)
-        for one in (path, os.path.realpath(path) + PREVIOUS):  # a folder would be moved to .previous
+        for one in (path, os.path.realpath(path) + PREVIOUS):  # A folder would be moved to .previous.
             if (what := disk.no_file(one)) is not None:
                 raise ValueError(f"Checkpoint: path must be that of a file, and {one!r} is none: it is {what}.")
         self.path, self.warned, self.last_rows = disk.place(path, "Checkpoint: "), set(), None
@@ -382,7 +382,7 @@ def differences(was, now, grows):
         if not _same_parameter(name, old, new, grows):
             found.append(f"{name[:80]} was {_words(old)}, is {_words(new)}")
     before, data = len(found), was["data"].keys() | now["data"].keys()
-    for sums in (False, True):  # sums differ where sizes do
+    for sums in (False, True):  # Checksums differ wherever sizes do.
         for what in sorted(data) if len(found) == before else ():
             if ("checksum" in what) == sums:
                 compare(what, was["data"].get(what), now["data"].get(what))
@@ -391,7 +391,7 @@ def differences(was, now, grows):
 
 def _same_parameter(name, old, new, grows):
     if all(type(value) is dict and set(value) == {"RandomState"} for value in (old, new)):
-        return True  # that of the checkpoint counts
+        return True  # That of the checkpoint counts.
     if name == "max_iter" and grows and type(old) is int and type(new) is int:
         return old <= new
     return json.dumps(old) == json.dumps(new)

@@ -54,7 +54,7 @@ def place(path, who=""):
     what = no_file(path) or ("a folder" if path.endswith(os.sep) else None)
     if what == "a folder":
         raise IsADirectoryError(f"{who}{path!r} is a folder: name a file in it.")
-    if what is not None:  # which is first, as the link of a pipe in /dev points to a folder that is not there
+    if what is not None:  # This is first, as the link of a pipe in /dev points to a folder that is not there.
         raise OSError(f"{who}{path!r} is {what}, and a file can't take its place: name a file.")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{who}there is no folder {folder!r} to write {real!r} in.")
@@ -111,10 +111,10 @@ def _end(file, temporary):
     """Close a file, and remove it if it still has its hidden name."""
     if fcntl is None:
         file.close()
-    if temporary is not None:  # before the lock is given up with the file
+    if temporary is not None:  # This comes before the lock is given up with the file.
         with suppress(FileNotFoundError):
             os.remove(temporary)
-    with suppress(OSError):  # to write the rest out fails as what was raised before
+    with suppress(OSError):  # Writing the rest fails as the first error did.
         file.close()
 
 
@@ -126,7 +126,7 @@ def _hidden(path, mode):
         _clear(temporary)
         try:
             file = open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
-        except FileExistsError:  # another process writes it
+        except FileExistsError:  # Another process writes it.
             continue
         if _lock(file) is not False and _is_at(file, temporary):
             return file, temporary
@@ -174,9 +174,9 @@ def _make_like(descriptor, path):
         for owner in ((-1, old.st_gid), (old.st_uid, -1)):
             with suppress(OSError):
                 os.fchown(descriptor, *owner)
-        if os.fstat(descriptor).st_gid != old.st_gid:  # another group may do no more than all others
+        if os.fstat(descriptor).st_gid != old.st_gid:  # Another group may do no more than all others.
             mode &= ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
-        with suppress(OSError):  # until now it is this user's alone
+        with suppress(OSError):  # Until now it is this user's alone.
             os.fchmod(descriptor, mode)
     if hasattr(os, "listxattr"):
         with suppress(OSError):

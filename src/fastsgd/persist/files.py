@@ -20,7 +20,7 @@ PLAIN_BYTES = 1 << 16  # The lists of a longer JSON text are in arrays.
 MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
 # The JSON text may have FREE_VALUES values, and one more for each VALUE_BYTES of arrays.
 FREE_VALUES, VALUE_BYTES = 10_000, 4
-# safetensors' names, of the dtypes used
+# These are safetensors' names of the dtypes used.
 DTYPES = {"BOOL": "bool", "F32": "float32", "F64": "float64", "I64": "int64", "U32": "uint32", "U8": "uint8"}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 CHECKSUM = "crc32"
@@ -63,7 +63,7 @@ def write(path, head, arrays, previous=None):
     if len(text) > PLAIN_BYTES:
         head, its_lists = lists.stow(head)
         text, arrays = json.dumps(head | {"version": LISTED}, allow_nan=False), arrays | its_lists
-    if len(text) > MAX_HEADER // 2:  # it is escaped once more
+    if len(text) > MAX_HEADER // 2:  # It is escaped once more.
         raise ValueError(f"parameters and single words take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
     _check_values(text, sum(array.nbytes for array in arrays.values()))
     sums = {name: array_checksum(name, array) for name, array in arrays.items()}
@@ -73,7 +73,7 @@ def write(path, head, arrays, previous=None):
 
 
 def _write_safetensors(file, text, arrays):
-    # not by safetensors.save_file: a kill would leave a hidden file of a name that nobody knows
+    # safetensors.save_file is not used: a kill would leave a hidden file of a name that nobody knows.
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     header, end = {"__metadata__": {"fastsgd": text}}, 0
     for name in names:
@@ -102,7 +102,7 @@ def checksum(text, sums):
 def _check_values(text, array_bytes):
     """That JSON has few values beside the arrays: `[],` takes 3 bytes in a file, and 60 and more when it is read."""
     raw = np.frombuffer(text.encode().replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
-    outside = ~np.logical_xor.accumulate(raw == ord('"'))  # of strings
+    outside = ~np.logical_xor.accumulate(raw == ord('"'))  # These are outside strings.
     found, most = np.count_nonzero(outside & np.isin(raw, list(b",[{"))), FREE_VALUES + array_bytes // VALUE_BYTES
     if found > most:
         raise ValueError(f"its JSON has {found} values, the limit beside arrays of {array_bytes} bytes is {most}")

@@ -42,7 +42,7 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     p, found = problem, problem.measures
     size = _size(p, u, b)
     w, b = p.outward(u, b)
-    start = np.append(w, b + found.mean @ w)  # the last is the intercept of the rows less their mean
+    start = np.append(w, b + found.mean @ w)  # The last is the intercept of the rows less their mean.
     a, v, v_b = _start(p, a, found.mean)
     table = np.zeros((p.d, 3) if p.sparse else (3, p.d))
     at, per, most = table.T if p.sparse else table
@@ -92,7 +92,7 @@ class Centre:
         self.M, self.M_b = np.where(variance > 0, size * variance + p.l2, 1.0), size if p.intercept else np.inf
         self.metric = np.append(self.M, self.M_b if p.intercept else 0.0)
         self.anderson = Anderson(self.metric)
-        # L2 alone makes text strongly convex enough: the intercept alone needs a centre
+        # L2 alone makes text strongly convex enough: the intercept alone needs a centre.
         if p.sparse and p.l2 > 0 and size * float(variance.sum()) / (p.l2 * p.n) <= MAX_L2_CURVATURE:
             self.metric[:-1] = self.M[:] = 0.0
         self.lowest, self.best = np.inf, None
@@ -116,7 +116,7 @@ class Centre:
             c = max(0.5 * c, MIN_ROW_CURVATURE)
         if self.lowest > F:
             self.lowest, self.best = F, now
-        if self.lowest + MAX_RISE * abs(self.lowest) < F and epoch > ANDERSON_HISTORY:  # acceleration went astray
+        if self.lowest + MAX_RISE * abs(self.lowest) < F and epoch > ANDERSON_HISTORY:  # Acceleration went astray.
             self.anderson.forget()
             self.at, self.since = self.best, 0
         elif c != self.c:
@@ -160,13 +160,13 @@ def _start(p, a, mean):
     return a.copy(), (G - mean * total) / p.n, total / p.n
 
 
-@np.errstate(over="ignore", invalid="ignore")  # too far: no estimate then
+@np.errstate(over="ignore", invalid="ignore")  # A point that is too far has no estimate.
 def _square(metric, x):
     """The squared length of x."""
     return float(metric @ x**2)
 
 
-@np.errstate(divide="ignore")  # kappa that is too small
+@np.errstate(divide="ignore")  # A kappa that is too small divides by 0.
 def _kappa(c, size, e, l2, M, n, intercept):
     """kappa for which the mean curvature of a row, size (sum e_j / (l2 + kappa M_j) + 1 / (kappa M_b)) / n, is c."""
     if not M.any():

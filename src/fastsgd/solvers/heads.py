@@ -107,10 +107,10 @@ class Heads:
             self.stopped = "interrupted"
         return self
 
-    @np.errstate(over="ignore")  # of penalties near the largest number: what is infinite is looked at
+    @np.errstate(over="ignore")  # Penalties near the largest number overflow; what is infinite is looked at.
     def _run(self):
         if self.task.loss.coupled:
-            usual = np.log(self.K)  # the loss of zero weights; no other is negative
+            usual = np.log(self.K)  # This is the loss of zero weights; none is negative.
             report = self._report(0, ROUNDING * usual, 0.0)
             report.slack = MODEL_ROUNDING[self.table.X.dtype.itemsize] * usual
             try:
@@ -163,7 +163,7 @@ class Heads:
         if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
-    @np.errstate(over="ignore")  # in its thread
+    @np.errstate(over="ignore")  # NumPy's settings are those of the thread.
     def _solve(self, h):
         if self.stopped is not None:
             return
@@ -211,7 +211,7 @@ class Heads:
 def _check_sizes(problem):
     """ValueError where numbers are too large or too small to go on."""
     ends = np.array([problem.y.min(), problem.y.max()])
-    with np.errstate(over="ignore", invalid="ignore"):  # in `scale`, too
+    with np.errstate(over="ignore", invalid="ignore"):  # The scale may overflow, too.
         usual = problem.loss.value(0.0, ends) * problem.n
         large = np.flatnonzero(~np.isfinite(problem.measures.scale))
     if not np.isfinite(usual).all():
@@ -222,7 +222,7 @@ def _check_sizes(problem):
         raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
 
 
-@np.errstate(over="ignore", invalid="ignore")  # then nothing is known
+@np.errstate(over="ignore", invalid="ignore")  # What overflows says nothing.
 def _moved(problem, step, w, b):
     """How far rounding to (w, b), and on the way there, may have moved the objective: a bound, but for the scale of the columns.
 
@@ -252,7 +252,7 @@ def _negligible(problem, share, residual, offset):
 
 @cache
 def _blas():
-    return ThreadpoolController()  # looks through all libraries that are loaded: once
+    return ThreadpoolController()  # It looks through all loaded libraries, which is done only once.
 
 
 def _targets(table, h):

@@ -33,8 +33,8 @@ class Approximation:
     Nocedal and Wright (2006), Numerical optimization, algorithm 7.4.
     """
 
-    close = 4.0  # what is expected of a gap, over what it is to be: then it is worked out
-    known = True  # whether it is one of curvatures, and not of their bound
+    close = 4.0  # The bound is worked out once the expected gap is within this factor of the target.
+    known = True  # It is False where the bound on the curvature was used.
 
     def __init__(self, sample):
         self.sample, self.pairs = sample, []
@@ -72,10 +72,10 @@ class Approximation:
         change, after = found
         more, more_b, _ = sample.pull(sample.weighted(change))
         v, v_b = G + more, (g_b + more_b) if problem.intercept else 0.0
-        if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # more than rounding
+        if abs(v_b) > 1e-10 * sample.mean(abs(g_s)):  # This is more than rounding.
             return -np.inf, None
         conjugate = sample.mean(after)
-        if sample is not problem:  # of the other rows by Fenchel's equality
+        if sample is not problem:  # Those of the other rows follow from Fenchel's equality.
             z_s = z[sample.at]
             known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
             conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
@@ -120,7 +120,7 @@ class Hessian(Approximation):
         H = self.H.copy(order="F")
         diagonal = np.einsum("ii->i", H)
         diagonal[: sample.d] += sample.penalties[1]
-        # of each its own share: one that L2 makes huge says nothing of the others
+        # Each column gets a share of its own: one that L2 makes huge says nothing of the others.
         little = 1e-14 * np.where(diagonal > 0, diagonal, max(float(diagonal.max(initial=0.0)), 1e-300))
         diagonal += little
         while True:
@@ -226,7 +226,7 @@ def gram(problem, h):
         squares = solve.squares_csr if problem.sparse else solve.squares_dense
         squares(*problem.arrays, problem.measures.kept, inverse, root, H)
         H /= n
-        if problem.intercept:  # of the rows less their centre
+        if problem.intercept:  # The rows are less their centre.
             c, g, total = (problem.centre - problem.measures.kept) * inverse, H[:-1, -1].copy(), H[-1, -1]
             H[:-1, :-1] -= np.outer(c, g - 0.5 * total * c) + np.outer(g - 0.5 * total * c, c)
             H[:-1, -1] -= total * c

@@ -51,7 +51,7 @@ class Pieces:
         usual = np.where(np.isfinite(width), width, 2.0 * size)
         ends = np.where(self.has_low, self.low, self.high - usual) + 0.5 * usual
         self.a = np.where(self.has_low | self.has_high, ends, 0.0)
-        # kept beside a, where a difference would be rounded to 0; 1 where there is no bound
+        # These are kept beside a, as a difference would be rounded to 0; they are 1 where there is no bound.
         self.below = np.where(self.has_low, self.a - self.low, 1.0)
         self.above = np.where(self.has_high, self.high - self.a, 1.0)
         left = self.left(z)
@@ -78,7 +78,7 @@ class Pieces:
         """A number that no mean of a x, x of mean square 1, exceeds where the objective is at most F."""
         if np.isfinite(self.low).all() and np.isfinite(self.high).all():
             return 4.0 * np.maximum(-self.low, self.high).sum(axis=0).max()
-        return 8.0 * np.sqrt(F)  # a^2 <= 4 loss
+        return 8.0 * np.sqrt(F)  # a^2 is at most 4 loss.
 
     def number(self):
         return float((self.weight * (self.has_low * 1.0 + self.has_high)).sum())
@@ -165,10 +165,10 @@ def interior(problem, u, b, report):
     l1 = np.minimum(p.penalties[0], rows.most(F))
     sides = Pieces([(0.0, 0.0, -1.0, 1.0)] if p.l1 > 0 else [], l1, u, size)
     number, done, least = rows.number() + sides.number(), False, np.inf
-    exact = number == 0 and p.loss.quadratic  # a step is then one to the least: rounding alone brings more
+    exact = number == 0 and p.loss.quadratic  # A step then goes to the least; rounding alone brings more.
     while True:
         a, F, at = rows.a.sum(axis=0), p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), u
-        if p.l1 > 0:  # zeros are only neared: they are taken where that is better
+        if p.l1 > 0:  # Zeros are only neared; they are taken where that is better.
             sparse = np.where(sides.zero(size), 0.0, u)
             F_sparse = p.mean(p.loss.both(p.margins(sparse, b), p.y)[0]) + p.penalty(sparse)
             F, at = min((F_sparse, sparse), (F, u), key=itemgetter(0))

@@ -44,7 +44,7 @@ def sample_rows(problem):
     fewest = max(MIN_SAMPLE_ROWS, MIN_ROWS_PER_COLUMN * d)
     if MAX_SAMPLE_SHARE * n < fewest:
         return n
-    cheap = MAX_HESSIAN_PASSES if problem.loss.quadratic else FREE_HESSIAN_PASSES  # no passes over the sample then
+    cheap = MAX_HESSIAN_PASSES if problem.loss.quadratic else FREE_HESSIAN_PASSES  # No passes go over the sample then.
     rows = max(cheap * affordable, min(ROWS_PER_COLUMN * d, MAX_HESSIAN_PASSES * affordable))
     return int(max(fewest, min(rows, np.sqrt(d * n / GAP_AFTER_A_PASS), MAX_SAMPLE_SHARE * n)))
 
@@ -156,7 +156,7 @@ def _dual(g, change):
     return a
 
 
-@np.errstate(over="ignore", invalid="ignore")  # too far: not less, and so not taken
+@np.errstate(over="ignore", invalid="ignore")  # A step that overflows brings no less, and so is not taken.
 def _search(problem, u, b, p, z, F, slope, *_):
     """Backtracking along p: (size, F there, margins, (mean loss, slopes, gradient))."""
     size, (step, step_b) = 1.0, problem.split(p)
@@ -165,7 +165,7 @@ def _search(problem, u, b, p, z, F, slope, *_):
     if new <= F - ARMIJO * slope:
         return size, new, there, (loss, g, gradient)
     t = there - z
-    while size > 1e-10:  # to the least of the parabola
+    while size > 1e-10:  # The step goes to the least of the parabola.
         bend = (new - F) / size + slope
         size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) else 0.05
         value, g = problem.loss.both(z + size * t, problem.y)

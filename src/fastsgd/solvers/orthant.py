@@ -47,7 +47,7 @@ def orthant(problem, u, b, report, most, seed=0):
             passes, there, slope = passes + 1, loss + problem.penalty(new), float(r @ moved)
             if there <= F - ARMIJO * slope + ROUNDING * abs(F):
                 break
-            bend = there - F + slope  # to the least of the parabola
+            bend = there - F + slope  # The step goes to the least of the parabola.
             size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) and bend > 0 else 0.05
             if size < MIN_STEP:
                 bound = problem.least(-g)[0]
@@ -67,7 +67,7 @@ def descent(problem, u, gradient):
     return r
 
 
-@np.errstate(over="ignore", invalid="ignore")  # too far: no estimate then
+@np.errstate(over="ignore", invalid="ignore")  # A point that is too far has no estimate.
 def expected(problem, u, g, gradient, F):
     """About the gap of the negative slopes, once they are brought to where the dual objective is finite."""
     (l1, l2), v = problem.penalties, -gradient[0]

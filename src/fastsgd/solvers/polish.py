@@ -31,7 +31,7 @@ class Polish:
         return (found, made) if found > bound else (bound, a)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # no better then
+@np.errstate(over="ignore", invalid="ignore")  # What overflows is no better.
 def polished(problem, a, u):
     """The dual point a changed where it is inside its domain, so that the mean of a x is what the penalty at u asks for.
 

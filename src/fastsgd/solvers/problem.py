@@ -48,7 +48,7 @@ class Problem:
     def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None):
         self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
         if weight is not None:
-            weight = weight / weight.max()  # their sum may be too large
+            weight = weight / weight.max()  # Their sum may be too large.
             weight = weight * (len(y) / weight.sum())
         self.c = weight
         self.n, self.d = X.shape
@@ -97,7 +97,7 @@ class Problem:
         none, centre = np.zeros(self.d), mean if self.intercept else np.zeros(self.d)
         variance = square - centre**2
         scale = np.sqrt(np.where(variance > MIN_VARIANCE_SHARE * square, variance, square))
-        if self.intercept and (variance <= MIN_VARIANCE_SHARE * square).any():  # such columns have hardly a zero
+        if self.intercept and (variance <= MIN_VARIANCE_SHARE * square).any():  # Such columns have hardly a zero.
             sums = np.zeros((self.d, 2))
             _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, centre, sums)
             scale[
@@ -225,7 +225,7 @@ class Problem:
             return float(self.weighted(values) @ times) / self.n
         return float(values.sum() if self.c is None else self.c @ values) / self.n
 
-    @np.errstate(over="ignore", invalid="ignore")  # too far
+    @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
     def penalty(self, u):
         l1, l2 = self.penalties
         return float(l1 @ abs(u) + 0.5 * (l2 * u) @ u)

@@ -75,9 +75,8 @@ def softmax(heads, report):
         if not np.array_equal(F.at, x):
             F(x)
         bound, aim = F.bound, heads.task.tol * abs(value)
-        if value - bound > aim and (
-            F.ideal <= aim or len(seen) % BOUND_ITERATIONS == 0
-        ):  # perhaps the intercepts alone lack
+        near = F.ideal <= aim or len(seen) % BOUND_ITERATIONS == 0
+        if value - bound > aim and near:  # Perhaps only the intercepts are off.
             F(F.join(U, b + F.step))
             bound = max(bound, F.bound)
         if report(Step(U, b, value, bound, left())):
@@ -114,7 +113,7 @@ def ascend(F, heads, report):
     frame, K, l2 = F.frame, F.K, heads.task.l2
     n, d = frame.X.shape
     W, b, P, pulled = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets(), np.zeros(K)
-    if heads.W.any():  # from the slopes there
+    if heads.W.any():  # It starts from the slopes there.
         P = special.softmax(frame.X @ heads.W + heads.b, axis=1)
         _, _, G, sums, _ = F.evaluate(W, b, P)
         W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
@@ -176,7 +175,8 @@ class Objective:
         self.table, self.K, self.intercept = table, K, intercept
         self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept)
         self.l2 = self.frame.penalties[1]
-        self.unit = 0.5 / np.sqrt(0.25 + self.l2)  # of x in U: the curvature is of one size, however strong L2 is
+        # In this unit of U the curvature is of one size, however strong L2 is.
+        self.unit = 0.5 / np.sqrt(0.25 + self.l2)
         n, d = table.X.shape
         self.rows = max(64, BLOCK_VALUES // (K + (0 if table.sparse else d)))
         self.at, self.bound = None, -np.inf
@@ -254,7 +254,7 @@ class Objective:
         loss = (self._sparse if self.table.sparse else self._dense)(W, b)[0]
         return loss / self.frame.n + penalties.value(W, 0.0, self.frame.l2)
 
-    @np.errstate(over="ignore", invalid="ignore")  # too far
+    @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
     def __call__(self, x):
         n = self.frame.n
         U, b = self.split(x)

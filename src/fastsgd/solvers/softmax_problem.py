@@ -99,7 +99,7 @@ class Blocks(Hessian):
             if not len(bad):
                 more, more_b = problem.pull(problem.weighted(change))
                 v, v_b = gradient[0] + more, gradient[1] + more_b
-                if abs(v_b).sum() > 1e-10:  # more than rounding
+                if abs(v_b).sum() > 1e-10:  # This is more than rounding.
                     return -np.inf, None
                 quadratic = float((0.5 * v**2 / problem.penalties[1]).sum())
                 return problem.mean(entr(q + change)) - quadratic - float(abs(v_b) @ abs(b)), None
@@ -127,6 +127,6 @@ def gram(problem, q, rows=None):
         )
         for k in range(K):
             H[k::K, k::K] += (X * (Q[:, k : k + 1] / frame.n)).T @ X
-    if frame.intercept:  # the same for all classes changes nothing: there it is fixed
+    if frame.intercept:  # The same for all classes changes nothing; it is fixed there.
         H[-K:, -K:] += 1.0 if rows is None else 0.0
     return H

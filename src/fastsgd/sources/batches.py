@@ -45,7 +45,7 @@ class Batches(Source):
         if isgenerator(batches):
             batches.close()
 
-    def __getstate__(self):  # generators can't be pickled
+    def __getstate__(self):  # Generators can't be pickled.
         return vars(self) | {"_last": None}
 
     def __copy__(self):

@@ -41,7 +41,7 @@ class Npy(Source):
         vars(new).update(vars(self))
         return new
 
-    def __getstate__(self):  # paths and not what is in the files
+    def __getstate__(self):  # The paths go along, and not what is in the files.
         return {name: value for name, value in vars(self).items() if name not in ("_X", "_y", "_weight", "mapped")}
 
     def __setstate__(self, state):
@@ -90,7 +90,7 @@ def _mapped(path, name, dimensions):
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
-    except Exception as error:  # of a damaged header, errors of Python's parser too, and what mmap and zipfile raise
+    except Exception as error:  # A damaged header may raise errors of Python's parser, mmap or zipfile.
         raise ValueError(f"{name}: {path} is not a .npy file that can be mapped ({error}).") from error
     if not isinstance(found, np.ndarray):
         raise ValueError(f"{name}: {path} is an archive of arrays (.npz), not a .npy file.")

@@ -75,7 +75,7 @@ def moments(table, dtype):
             f"standardize=True, but the standard deviation of columns {worst} of X overflows. Divide them by a constant."
         )
     number = np.finfo(dtype)
-    least = max(1e-150, float(number.tiny))  # squares of less underflow, or the dtype holds no 1 / std
+    least = max(1e-150, float(number.tiny))  # Squares of less underflow, or the dtype holds no 1 / std.
     lost = np.flatnonzero((std < least) & ((mean != 0) | (std > 0)) & (abs(mean) < least))
     if len(lost):
         low, high = (np.array(ends) for ends in zip(*(_ends(one, lost) for one in table.tables()), strict=True))
@@ -93,7 +93,7 @@ def moments(table, dtype):
 def moments_of(table, dtype):
     """The Moments of the columns of a table in memory."""
     s = _weights(table)
-    if s is not None and not s.all():  # so that the moments are bit for bit those without these rows
+    if s is not None and not s.all():  # The moments are then bit for bit those without these rows.
         some = np.flatnonzero(s)
         table, s = replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
     if not table.n_rows:
@@ -115,7 +115,9 @@ def _weights(table):
     s = None if table.s is None else table.s[rows]
     if table.s_pos is None or table.code is None:
         return s
-    by_code = table.s_pos if len(table.s_pos) > 1 else np.append(table.s_pos, table.s_neg)  # the rest of one head is 1
+    by_code = (
+        table.s_pos if len(table.s_pos) > 1 else np.append(table.s_pos, table.s_neg)
+    )  # With one head, the other class is 1.
     by_code = by_code[table.code[rows]]
     return by_code if s is None else s * by_code
 
@@ -135,7 +137,7 @@ def _dense_moments(table, s, dtype):
     shift, weight, mean, squares = None, np.zeros(1), np.zeros(d), np.zeros(d)
     block = max(MIN_BLOCK_ROWS, BLOCK_BYTES // (dtype.itemsize * d))
     for part, given in _parts(table, s, dtype):
-        if shift is None:  # any row; from here, a constant column is exactly 0
+        if shift is None:  # Any row would do; less this one, a constant column is exactly 0.
             shift = part.X[given[1] if given[0] is None else given[0][0]].astype(np.float64)
         _scale.dense_moments(part.X, *given, block, shift, weight, mean, squares)
     return Moments(float(weight[0]), shift + mean, squares)
@@ -150,7 +152,7 @@ def _csr_moments(table, s, dtype):
     mean, absent = sums[:, 0] / weight, np.maximum(0.0, weight - sums[:, 1])
     for part, given in _parts(table, s, dtype):
         _scale.csr_squares(*part.arrays(), *given, mean, off)
-    error = (off[:, 1] - absent * mean) / weight  # of the mean, by rounding
+    error = (off[:, 1] - absent * mean) / weight  # The mean is off by this, from rounding.
     squares = np.maximum(0.0, off[:, 0] + absent * mean**2 - weight * error**2)
     return Moments(float(weight[0]), mean + error, squares)
 
@@ -174,7 +176,7 @@ def recentre(state, centred):
         state.b_avg += (_shift(state.A, K, by) + now["avg_a"] * _shift(state.W, K, by)) / now["avg_n"]
     state.centred = centred
     if state.optimizer is not None and state.optimizer.name == "ftrl":
-        state.mb = None  # its weights are functions of its slots, which are to be made anew
+        state.mb = None  # Its weights are functions of its slots, which are made anew then.
 
 
 def _shift(W, K, by):

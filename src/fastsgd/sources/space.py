@@ -65,7 +65,7 @@ class Space:
             self._add_csr(X)
         else:
             to = self.values[self.n - X.shape[0] : self.n]
-            if not np.may_share_memory(X, to):  # it may have been read into its room
+            if not np.may_share_memory(X, to):  # It may have been read into its room.
                 to[...] = X
         ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
         self.parts.append((number, X.shape[0], ends, rows.y, rows.weight))

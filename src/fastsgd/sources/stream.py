@@ -62,10 +62,10 @@ class Stream:
     targets: object
     n_rows: float = np.inf
     scaling: object = None
-    mapped: Table | None = None  # all rows, where they lie in memory that is mapped
+    mapped: Table | None = None  # These are all rows, where they lie in mapped memory.
     spaces: tuple | None = None
-    tells: bool = False  # of buffers that hold few blocks
-    told: frozenset = frozenset()  # of what it has warned
+    tells: bool = False  # It warns of buffers that hold few blocks.
+    told: frozenset = frozenset()  # It has warned of these.
     empty = False
 
     @property
@@ -112,7 +112,7 @@ class Stream:
                 yield buffer
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
-        self.spaces = None  # so that a walk within this one has its own
+        self.spaces = None  # A walk within this one makes its own.
         with closing(ahead(self._filled(order, first, spaces, stop), stop)) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
@@ -144,9 +144,9 @@ class Stream:
             if rows is None or stop.is_set():
                 break
             n = rows.X.shape[0]
-            while space.n and n and not space.fits(rows):  # those of its blocks that are too many go to the next
+            while space.n and n and not space.fits(rows):  # Blocks for which there is no room go to the next.
                 end = before + evenly(at - before, None if total is None else total - before)
-                end = max(end, space.parts[0][0] + 1)  # the first blocks may have no rows
+                end = max(end, space.parts[0][0] + 1)  # The first blocks may have no rows.
                 yield self._buffer(space, before, end, at - before)
                 full, space, before = space, next(turns), end
                 end, room = _known_end(source, rows_before, before)
@@ -222,18 +222,18 @@ def spread_blocks(n, seed, epoch):
     int64 array
     """
     rank, order = _order.permutation(n, seed, epoch), np.arange(n)
-    parts = 1 << max(0, n - 1).bit_length()  # of the file, of no more than a block each, and the order within each
+    parts = 1 << max(0, n - 1).bit_length()  # The file is cut into these parts, of no more than a block each.
     while parts > 1:
         starts = np.arange(parts + 1) * n // parts
         part = np.repeat(np.arange(parts), np.diff(starts))
         place = np.arange(n) - starts[part]
-        other = starts[part ^ 1] + place  # the one of the other half that it takes turns with, if there is one
+        other = starts[part ^ 1] + place  # It takes turns with this one of the other half, if there is one.
         paired = other < starts[(part ^ 1) + 1]
         second = paired & (rank[order] > rank[order[np.minimum(other, n - 1)]])
         merged = np.empty_like(order)
         merged[starts[part & ~1] + 2 * place + second] = order
         order, parts = merged, parts // 2
-    return n - 1 - order if n and rank[0] % 2 else order  # of an odd n, the larger half would always come last
+    return n - 1 - order if n and rank[0] % 2 else order  # With an odd n, the larger half would always come last.
 
 
 def window_rows(source):
@@ -273,7 +273,7 @@ def whole(source, n_features=None, check=lambda rows: rows):
     """All Rows of a source in order, where a buffer holds them; else None. `check` is as that of a Stream."""
     if source.n_rows is not None and source.n_features and not source.sparse and source.n_rows > window_rows(source):
         return None
-    if source.n_values is not None and source.n_rows is not None:  # with 32-bit indices, at least
+    if source.n_values is not None and source.n_rows is not None:  # It takes at least this, with 32-bit indices.
         size = source.n_values * (source.dtype.itemsize + 4) + source.n_rows * ROW_BYTES
         if size > BUFFER_SHARE * source.max_memory:
             return None
@@ -304,4 +304,4 @@ def ahead(items, stop):
                 yield item
         finally:
             stop.set()
-            pool.submit(items.close)  # after what it is at
+            pool.submit(items.close)  # It is closed after what it is at.
