@@ -185,7 +185,7 @@ def test_the_best_weights_are_returned(cls, classes, layout, average):
 def test_the_best_weights_on_a_validation_set_are_returned_without_tol_too(cls, scoring):
     X, y, X_val, y_val = split(cls)
     seen = []
-    params = dict(learning_rate="constant", eta0=0.2, alpha=0.001, random_state=1, validation_scoring=scoring)
+    params = dict(learning_rate="constant", eta0=0.2, alpha=0.001, random_state=2, validation_scoring=scoring)
     est = cls(tol=None, max_iter=12, callbacks=lambda p: seen.append(p.estimator.coef_), **params)
     est.fit(X, y, X_val=X_val, y_val=y_val)
     scores = est.history_["validation_score"]
