@@ -23,7 +23,8 @@ from fastsgd.estimators.progress import (
     watchers,
 )
 from fastsgd.estimators.told import Told, noted
-from fastsgd.persist.checkpoint import Fit, Keeper
+from fastsgd.persist.checkpoint import Keeper
+from fastsgd.persist.fits import Fit
 from fastsgd.sources.base import Source
 
 

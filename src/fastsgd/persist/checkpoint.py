@@ -4,12 +4,10 @@ A file is of the kind of model files: arrays and one JSON text, no code, and a c
 `runs.py` says, and what the fit was: class, parameters, data, versions, and the random state that it began with.
 """
 
-import json
 import os
 import platform
 import signal
 import threading
-import zlib
 from dataclasses import dataclass
 from numbers import Integral, Real
 from time import perf_counter
@@ -21,6 +19,7 @@ from sklearn.utils import check_random_state
 from fastsgd import _version
 from fastsgd.persist import disk, files
 from fastsgd.persist.data import describe
+from fastsgd.persist.fits import differences, listed
 from fastsgd.persist.rules import Parts
 from fastsgd.persist.runs import RUN, check
 from fastsgd.persist.values import Code, brief, expect, pack, pack_or_name, unpack
@@ -29,7 +28,6 @@ from fastsgd.stopping import STOPPING
 
 FORMAT = "fastsgd checkpoint"
 KEYS = {"class", "params", "data", "random", "run", "versions"}
-CHANGEABLE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # A fit may go on with others of these parameters.
 PREVIOUS = ".previous"  # This stands behind the path of the checkpoint before.
 START_BYTES = 200  # The format of a file is within its first bytes.
 
@@ -139,28 +137,6 @@ class Saved:
         return None
 
 
-@dataclass
-class Fit:
-    """What a fit is, as its checkpoints say, so that no other goes on with them.
-
-    Attributes
-    ----------
-    name : str
-        The class of the estimator.
-    params : dict
-        Its parameters.
-    feature_names, classes : arrays, or None
-    grows : bool
-        Whether max_iter can be raised: not where the step sizes are laid out over it.
-    """
-
-    name: str
-    params: dict
-    feature_names: np.ndarray | None = None
-    classes: np.ndarray | None = None
-    grows: bool = True
-
-
 class Keeper:
     """Writes the checkpoints of one fit, and finds what it goes on from.
 
@@ -199,9 +175,8 @@ class Keeper:
             self.random_state = random_state if self.random is None else self.saved.random_state
         self.writers = [Writer(checkpoint) for checkpoint in checkpoints]
         for checkpoint, writer in zip(checkpoints, self.writers, strict=True):
-            if resume_from is None or not checkpoint.same_path(
-                resume_from
-            ):  # which may be damaged, and then is replaced
+            goes_on = resume_from is not None and checkpoint.same_path(resume_from)
+            if not goes_on:  # The one that it goes on from may be damaged, and then is replaced.
                 writer.check_old()
 
     def begin(self, fit, run, plan, table, held_out):
@@ -217,7 +192,7 @@ class Keeper:
         data = describe(table)
         if held_out is not None and getattr(table, "rows", None) is None:  # It was given, and not split off.
             data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
-        data["the names of the features"], data["the classes"] = _listed(fit.feature_names), _listed(fit.classes)
+        data["the names of the features"], data["the classes"] = listed(fit.feature_names), listed(fit.classes)
         self.head = {
             "format": FORMAT,
             "class": fit.name,
@@ -358,49 +333,3 @@ def pack_generator(random_state):
         raise ValueError(
             "random_state must be of NumPy's MT19937 to be kept in a checkpoint; or give an int."
         ) from None
-
-
-def _listed(names):
-    """Names or labels in words, with a checksum."""
-    if names is None:
-        return None
-    return f"{brief(names.tolist())} (checksum {zlib.crc32(repr(names.tolist()).encode()):08x})"
-
-
-def differences(was, now, grows):
-    """What differs between two fits, in words: class, version, parameters and data; max_iter may be raised if it `grows`."""
-    found = []
-
-    def compare(what, old, new):
-        if old != new:
-            found.append(f"{what[:80]} was {str(old)[:80]}, is {new}")
-
-    compare("the class", was["class"], now["class"])
-    compare("the version of fastsgd", was["versions"].get("fastsgd"), now["versions"]["fastsgd"])
-    for name in sorted((was["params"].keys() | now["params"].keys()) - CHANGEABLE):
-        old, new = (head["params"].get(name) for head in (was, now))
-        if not _same_parameter(name, old, new, grows):
-            found.append(f"{name[:80]} was {_words(old)}, is {_words(new)}")
-    before, data = len(found), was["data"].keys() | now["data"].keys()
-    for sums in (False, True):  # Checksums differ wherever sizes do.
-        for what in sorted(data) if len(found) == before else ():
-            if ("checksum" in what) == sums:
-                compare(what, was["data"].get(what), now["data"].get(what))
-    return found
-
-
-def _same_parameter(name, old, new, grows):
-    if all(type(value) is dict and set(value) == {"RandomState"} for value in (old, new)):
-        return True  # That of the checkpoint counts.
-    if name == "max_iter" and grows and type(old) is int and type(new) is int:
-        return old <= new
-    return json.dumps(old) == json.dumps(new)
-
-
-def _words(packed):
-    if type(packed) is dict and set(packed) == {"code"}:
-        return str(packed["code"])[:80]
-    try:
-        return brief(unpack(packed))
-    except ValueError:
-        return brief(packed)
