@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,10 @@ def test_the_package_says_that_it_has_hints():
 
 
 def test_every_compiled_module_has_a_stub():
-    compiled = {path.with_suffix("").as_posix() for path in ROOT.rglob("*.pyx") if path.parent.name != "_kernels"}
-    assert compiled == {path.with_suffix("").as_posix() for path in STUBS}
+    """But for the kernels, which nothing outside the package calls."""
+    compiled = [path for path in ROOT.rglob("*") if path.name.endswith(tuple(EXTENSION_SUFFIXES))]
+    names = {path.parent / path.name.split(".")[0] for path in compiled if path.parent.name != "_kernels"}
+    assert names == {path.with_suffix("") for path in STUBS}
 
 
 @pytest.mark.parametrize("path", STUBS, ids=lambda path: path.stem)
