@@ -75,9 +75,7 @@ def test_after_one_pass_each_head_has_its_best_candidate(layout, dtype, name, he
     agree(train(lay_out(X, layout, dtype), loss, y=Y, **given), expected(layout, X, Y, loss, **given), DTYPES[dtype])
 
 
-@pytest.mark.parametrize("heads", [1, 3])
-@pytest.mark.parametrize("name", ["log_loss", "quantile", "gamma"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout, name, heads", covering(2, LAYOUTS, ["log_loss", "quantile", "gamma"], [1, 3]))
 def test_of_many_rows_some_judge(layout, name, heads):
     loss, (X, s) = losses.get(name), rows(1500)
     Y = RNG.permutation(targets(loss, X, heads))  # noise, so that the constant is near
