@@ -5,9 +5,12 @@ import os
 import re
 import stat
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 END_BYTES = 1 << 16
+# A compressed file begins with these bytes.
+CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 
 
 class File:
@@ -115,3 +118,28 @@ def _in_folder(name, endings):
         return [name]
     some = [p for p in Path(name).rglob("*") if p.name.endswith(endings) and p.is_file()]
     return sorted(os.fspath(p) for p in some if not any(part[0] in "._" for part in p.relative_to(name).parts))
+
+
+@contextmanager
+def decompressed(file):
+    """The function that reads this many decompressed bytes of a file, which has a path and a codec."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(f"{file.path} is {file.codec}, which needs pyarrow: pip install pyarrow") from error
+
+    def read(size):
+        try:
+            return stream.read(size)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"{file.path}: its {file.codec} data are damaged or end too early ({error}).") from error
+
+    with pa.input_stream(file.path, compression=file.codec) as stream:
+        yield read
+
+
+def codec_of(path):
+    """What a file is compressed by, as its first bytes say; None for nothing."""
+    with open(path, "rb") as stream:
+        start = stream.read(4)
+    return next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)

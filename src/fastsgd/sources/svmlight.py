@@ -5,7 +5,6 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from numbers import Integral
@@ -17,12 +16,11 @@ from numpy.typing import DTypeLike
 
 from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.files import described, files_of
+from fastsgd.sources.files import codec_of, decompressed, described, files_of
 from fastsgd.sources.hints import Paths
 from fastsgd.sources.reading import contradiction
 from fastsgd.sources.telling import tell
 
-CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}  # what a compressed file begins with
 BOM = b"\xef\xbb\xbf"
 LINE_BYTES = 1 << 28  # A longer line is no svmlight, and would be all in memory.
 FIRST_READ_BYTES = 1 << 16  # Beyond a block, this much is read at first for the end of its last line.
@@ -68,7 +66,7 @@ class Svmlight(Source):
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
-        self._files = [Text(file.path, file.size, _codec(file.path)) for file in files_of(paths)]
+        self._files = [Text(file.path, file.size, codec_of(file.path)) for file in files_of(paths)]
         self._given = None if n_features is None else int(n_features)
         self._zero_based, self._on_error, self._block_bytes = zero_based, on_error, int(block_bytes)
         self._base = None if isinstance(zero_based, str) else int(not zero_based)
@@ -257,7 +255,7 @@ class Svmlight(Source):
     def _decompressed(self, number):
         """Pieces of a compressed file, one after another."""
         file, lines, rest = self._files[number], 0, []
-        with _opened(file) as read:
+        with decompressed(file) as read:
             first = b""
             while len(first) < len(BOM) and (more := read(self._block_bytes)):
                 first += more
@@ -299,30 +297,6 @@ def _check_length(length, path, lines_before):
         raise ValueError(
             f"{path}:{lines_before() + 1}:1: found a line of more than {LINE_BYTES} bytes; svmlight is expected, a row a line."
         )
-
-
-@contextmanager
-def _opened(file):
-    """The function that reads so many decompressed bytes of a file."""
-    try:
-        import pyarrow as pa
-    except ImportError as error:
-        raise ImportError(f"{file.path} is {file.codec}, which needs pyarrow: pip install pyarrow") from error
-
-    def read(size):
-        try:
-            return stream.read(size)
-        except (OSError, pa.ArrowException) as error:
-            raise ValueError(f"{file.path}: its {file.codec} data are damaged or end too early ({error}).") from error
-
-    with pa.input_stream(file.path, compression=file.codec) as stream:
-        yield read
-
-
-def _codec(path):
-    with open(path, "rb") as stream:
-        start = stream.read(4)
-    return next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)
 
 
 def _check_options(n_features, zero_based, on_error, block_bytes):
