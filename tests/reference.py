@@ -5,6 +5,8 @@ Everything is dense and float64; the loss and the schedule are objects of fastsg
 
 import numpy as np
 
+from fastsgd.sources import _order
+
 
 def sgd(
     X,
@@ -73,6 +75,41 @@ def sgd(
         taken = (W - G) / scale if l1 else 0.0
         return (sum_G + sum_scale * taken) / averaged, b_avg, t, sums
     return W, b, t, sums
+
+
+def poisson_counts(seed, row, resample):
+    """How often the bootstrap sample of that number has a row: a Poisson draw of mean 1, a function of these three alone."""
+    word = _order.philox_words([row & 0xFFFFFFFF, row >> 32, resample, 0x5EED], [seed & 0xFFFFFFFF, seed >> 32])[0]
+    left, p, count = word / 2**32, np.exp(-1.0), 0
+    while left >= p and count < 12:
+        left, count = left - p, count + 1
+        p /= count
+    return count
+
+
+def models(X, Y, loss, heads, *, s=None, s_pos=None, s_neg=None, fold=None, seed=0, passes=1):
+    """Train several models in one pass: each is what `sgd` makes of its own rows with its own numbers.
+
+    heads : list of dicts, `eta` and what `sgd` takes of l1, l2, average, intercept_decay, nu; column, that of Y; fold, whose
+        rows the head leaves out; resample, by whose counts it multiplies the weights of the rows
+    fold : (n,), of each row
+
+    Returns what `sgd` returns, of all heads; the number of the next step is (K,).
+    """
+    n, found = len(X), []
+    for head in heads:
+        head = dict(head)
+        column, out, number = head.pop("column", 0), head.pop("fold", -1), head.pop("resample", 0)
+        weight = np.ones(n) if s is None else s.copy()
+        if fold is not None:
+            weight[fold == out] = 0
+        if number:
+            weight *= [poisson_counts(seed, row, number) for row in range(n)]
+        factors = {name: a[[column]] for name, a in (("s_pos", s_pos), ("s_neg", s_neg)) if a is not None}
+        eta = head.pop("eta")
+        found.append(sgd(X, Y[:, [column]], loss, eta, s=weight, passes=passes, **factors, **head))
+    W, b, t, sums = zip(*found, strict=True)
+    return np.hstack(W), np.concatenate(b), np.array(t), np.hstack(sums)
 
 
 def soft(w, most):

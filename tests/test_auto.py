@@ -6,7 +6,6 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fastsgd._kernels.plan import Plan
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
@@ -17,6 +16,7 @@ from support.cases import covering
 from support.kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows, targets
 
 from fastsgd import LinearClassifier, SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, penalties, schedules
+from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 
@@ -28,7 +28,7 @@ sides = pytest.mark.parametrize("layout", ["dense", "csr32"])
 # ---------------------------------------------------------------- the kernels
 def train(X, loss, *, l1, l2, intercept, passes=2, **table):
     """W, b, t, sums of all passes, and the rule of each head."""
-    plan = Plan(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
+    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
     table = Table(X, **table)
     heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))

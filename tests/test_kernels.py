@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
-from fastsgd._kernels.plan import Plan
 from support.cases import covering
 from support.kernels import ALPHA, DTYPES, ETA0, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
 
 from fastsgd import engine, losses, penalties, schedules
 from fastsgd._kernels import _cpu
+from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 
@@ -211,7 +211,7 @@ def test_what_no_kernel_reads_is_converted_block_by_block(how, shuffle, monkeypa
         other.indptr = other.indptr.astype(np.int64)
     plain = sp.csr_matrix(X.astype("f8")) if sp.issparse(other) else X.astype("f8")
     y = np.where(rng.random((70, 1)) < 0.5, 1.0, -1.0)
-    plan = Plan(loss, bind("constant", loss), l1=0.0, l2=0.01)
+    plan = Plan.of(loss, bind("constant", loss), l1=0.0, l2=0.01)
     models = []
     for data in (plain, other):
         state = State.zeros(5, 1, np.float64, 3)
@@ -238,7 +238,7 @@ def test_objective_is_that_of_the_reference(layout):
     loss, (X, s) = losses.LogLoss(), rows()
     Y, rng = targets(loss, X, 3), np.random.default_rng(0)
     W, b, pos = rng.standard_normal((9, 3)), rng.standard_normal(3), rng.uniform(0, 2, 3)
-    plan = Plan(loss, bind("constant", loss), l1=0.1, l2=0.2, nu=0.3)
+    plan = Plan.of(loss, bind("constant", loss), l1=0.1, l2=0.2, nu=0.3)
     given = dict(s=s, s_pos=pos, s_neg=np.ones(3))
     padded = np.pad(W, ((0, 0), (0, 1)))
     value = engine.objective(Table(lay_out(X, layout), y=Y, **given), plan, padded, b)
@@ -267,7 +267,7 @@ def test_builds_for_two_instruction_sets_agree(layout, dtype, penalty, monkeypat
 
 def test_a_margin_that_is_not_finite_leaves_the_state_as_it_was():
     loss, (X, _) = losses.SquaredError(), rows()
-    plan = Plan(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
+    plan = Plan.of(loss, bind("constant", loss, eta0=1e300), l1=0.0, l2=0.0)
     state = State.zeros(X.shape[1], 1, np.float64, 0)
     with pytest.raises(engine.Diverged):
         engine.train(engine.Run(state), plan, Table(X, y=targets(loss, X, 1)), passes=3)

@@ -4,11 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
-from fastsgd._kernels.plan import Plan
-from fastsgd.schedules import SCHEDULES
 from sklearn.base import clone
 
 from fastsgd import losses, schedules
+from fastsgd.plan import Plan
+from fastsgd.schedules import SCHEDULES
 
 ETA0, ALPHA, POWER, ROWS, PASSES = 0.3, 0.01, 0.4, 50, 8
 T = np.arange(1.0, ROWS * PASSES + 100)
@@ -169,6 +169,6 @@ def test_one_that_does_not_know_a_fit_has_no_step_size(schedule):
     with pytest.raises(ValueError, match=r"does not know the numbers of a fit: call bind\("):
         schedule(1.0)
     with pytest.raises(ValueError, match="does not know the numbers of a fit"):
-        Plan(losses.Hinge(), schedule, l1=0.0, l2=0.0)
+        Plan.of(losses.Hinge(), schedule, l1=0.0, l2=0.0)
     again = bind(pickle.loads(pickle.dumps(bind(schedule))))
     assert np.isnan(again(1.0)) if schedule.auto else again(1.0) > 0

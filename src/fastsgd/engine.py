@@ -138,8 +138,10 @@ def one_pass(run, plan, table, shuffle):
         run.whole = False
         if run.judged and run.zero == np.inf:
             run.zero = zero_objective(part, order, plan, state)
-        given = order, part.target(), state, plan, run.sums
-        if plan.auto:
+        given = order, part.target(), state, plan.compiled, run.sums
+        if not plan.shared:
+            fault = part.many(*given)
+        elif plan.auto:
             fault = part.auto(*given)
             state.at["t"] = state.auto.at["t"] + 1
         else:

@@ -33,6 +33,24 @@ cdef double inverse_fourth_root(double t, const double* par) noexcept nogil:
     return par[0] / sqrt(sqrt(t))
 
 
+cdef void constants(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
+    cdef Py_ssize_t h
+    for h in range(n):
+        eta[h] = par[h]
+
+
+cdef void optimals(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
+    cdef Py_ssize_t h
+    for h in range(n):
+        eta[h] = 1.0 / (par[h] * (par[n + h] + t[h] - 1.0))
+
+
+cdef void inverse_roots(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
+    cdef Py_ssize_t h
+    for h in range(n):
+        eta[h] = par[h] / sqrt(t[h])
+
+
 cdef double exponential(double t, const double* par) noexcept nogil:
     return par[0] * exp(par[1] * (t - 1.0))
 
@@ -105,7 +123,7 @@ cdef class Schedule:
         cdef Schedule bound = type(self).__new__(type(self))
         for name in self.params:
             setattr(bound, name, getattr(self, name))
-        bound.fn, bound.bound, bound.batch_size = self.fn, True, batch_size
+        bound.fn, bound.many_fn, bound.bound, bound.batch_size = self.fn, self.many_fn, True, batch_size
         bound.ready()
         bound._set(eta0, alpha, power_t, loss, pass_rows, passes)
         return bound
@@ -149,14 +167,32 @@ cdef class Schedule:
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
+    @property
+    def numbers(self):
+        """Those of a bound schedule: (6,) float64."""
+        self.ready()
+        return np.array([self.par[i] for i in range(6)])
+
+    def differs_in_numbers(self, Schedule other):
+        """Whether one of these two bound schedules becomes the other by other numbers."""
+        return type(self) is type(other) and self.get_params() == other.get_params() and self.fn == other.fn
+
+    def _key(self):
+        return type(self), tuple(self.get_params().items()), tuple(self.numbers) if self.bound else None
+
     def __eq__(self, other):
-        return type(self) is type(other) and self.get_params() == other.get_params()
+        return type(self) is type(other) and self._key() == other._key()
 
     def __hash__(self):
-        return hash((type(self), tuple(self.get_params().items())))
+        return hash(self._key())
 
     def __reduce__(self):
-        return _make, (type(self), self.get_params())
+        if not self.bound:
+            return _make, (type(self), self.get_params())
+        return _make_bound, (type(self), self.get_params(), self.numbers.tolist(), self.batch_size)
+
+    def _choose(self):
+        """Take the functions that the numbers ask for."""
 
     def __getstate__(self):  # skops asks for these, and not for __reduce__
         return self.get_params()
@@ -167,6 +203,15 @@ cdef class Schedule:
 
 def _make(cls, params):
     return cls(**params)
+
+
+def _make_bound(cls, params, numbers, batch_size):
+    cdef Schedule schedule = cls(**params)
+    for i in range(6):
+        schedule.par[i] = numbers[i]
+    schedule.bound, schedule.batch_size = True, batch_size
+    schedule._choose()
+    return schedule
 
 
 def _within(schedule, name, value, low, high):
@@ -192,7 +237,7 @@ cdef class Constant(Schedule):
     name = "constant"
 
     def __init__(self):
-        self.fn = constant
+        self.fn, self.many_fn = constant, constants
 
 
 cdef class Optimal(Schedule):
@@ -204,7 +249,7 @@ cdef class Optimal(Schedule):
     name = "optimal"
 
     def __init__(self):
-        self.fn = optimal
+        self.fn, self.many_fn = optimal, optimals
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
         typw = np.sqrt(1.0 / np.sqrt(alpha))
@@ -221,7 +266,14 @@ cdef class InvScaling(Schedule):
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
         self.par[0], self.par[1] = eta0, power_t
-        self.fn = inverse_root if power_t == 0.5 else inverse_fourth_root if power_t == 0.25 else inverse_power
+        self._choose()
+
+    def _choose(self):
+        """A root in place of a power, where it is one."""
+        self.fn = inverse_root if self.par[1] == 0.5 else inverse_fourth_root if self.par[1] == 0.25 else inverse_power
+        self.many_fn = NULL
+        if self.par[1] == 0.5:
+            self.many_fn = inverse_roots
 
 
 cdef class Adaptive(Schedule):
@@ -229,7 +281,7 @@ cdef class Adaptive(Schedule):
     name, feedback = "adaptive", True
 
     def __init__(self):
-        self.fn = constant
+        self.fn, self.many_fn = constant, constants
 
 
 cdef class PA1(Schedule):
@@ -237,7 +289,7 @@ cdef class PA1(Schedule):
     name, pa = "pa1", 1
 
     def __init__(self):
-        self.fn = constant
+        self.fn, self.many_fn = constant, constants
 
 
 cdef class PA2(Schedule):
@@ -245,7 +297,7 @@ cdef class PA2(Schedule):
     name, pa = "pa2", 2
 
     def __init__(self):
-        self.fn = constant
+        self.fn, self.many_fn = constant, constants
 
 
 cdef class Exponential(Schedule):

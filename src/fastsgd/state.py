@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastsgd._kernels import kernels
+from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
-
-# The fields of Scalars in _kernels/plan.pxd, in its order.
-SCALARS = np.dtype([(name, "f8") for name in ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since")])
 
 CARRY_ROWS = kernels.CARRY_ROWS
 SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
@@ -58,15 +56,18 @@ class State:
     last : (n_features, 2) of W's dtype, or None
         With L1 and L2 on CSR, of several heads: (u, 1 / scale) after each feature was last met.
     penalty, owing : (float, float), bool
-        l1 and l2 of the last pass, and whether it was of several heads on CSR, where a weight may owe some of the L1 part.
+        l1 and l2 of the last pass of heads with one record, and whether it was of several on CSR, where a weight may owe some
+        of the L1 part.
     soft : bool
-        With L1 on CSR, of one head: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
+        With L1 on CSR, of one head or of heads with records of their own: W holds the numbers of which the weights are soft
+        thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
         With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
     centred : bool
         Whether the mean is subtracted.
-    at : (1,) record
-        Step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor, since.
+    at : (1,) or (K,) records
+        The clock, of all heads or of each: step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor,
+        since.
     optimizer : Optimizer or None
         The one of the last pass.
     auto : Auto or None
@@ -187,8 +188,11 @@ class State:
         """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
         if getattr(self.optimizer, "line_search", False) and not plan.line_search:
             self.at["eta_factor"] = 1  # it was what the search had found
-        if (plan.average or (plan.auto and not sparse)) and self.A is None:
+        if (np.any(plan.average) or (plan.auto and not sparse)) and self.A is None:
             self.A = np.zeros_like(self.W)
+        if not plan.shared:
+            self._prepare_models(plan, sparse)
+            return
         if plan.auto:
             self._prepare_auto(plan, sparse)
             return
@@ -202,6 +206,14 @@ class State:
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
+        self.optimizer = plan.optimizer
+
+    def _prepare_models(self, plan, sparse):
+        if len(self.at) < len(self.b):
+            self.at = np.repeat(self.at, len(self.b))
+        if self.Q is None and plan.l1.any():
+            self.Q = np.zeros_like(self.W)
+            self.Q[:, : len(self.b)] = -self.at["u"] * np.sign(self.W[:, : len(self.b)])
         self.optimizer = plan.optimizer
 
     def _prepare_auto(self, plan, sparse):
@@ -284,6 +296,8 @@ class State:
         """
         if self.auto is not None:
             return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
+        if not plan.shared:
+            return self._models(plan)
         W, number = self.W, self.W.dtype.type
         _, scale, _, avg_a, avg_n, _, _ = self.at.item()
         if self.Q is not None:
@@ -295,3 +309,16 @@ class State:
             W /= number(avg_n)
             return W, self.b_avg.copy()
         return W * number(scale), self.b.copy()
+
+    def _models(self, plan):
+        """As `model`, of heads that have clocks of their own."""
+        W, K, at = self.W.copy(), len(self.b), self.at
+        if self.soft:
+            kernels.settle_models(W, self.Q.copy(), at, plan.compiled)
+        averaged = (plan.average > 0) & (at["avg_n"] > 0)
+        count = np.where(averaged, at["avg_n"], 1.0)
+        factor = np.where(averaged, at["avg_a"] / count, at["scale"])
+        W[:, :K] *= factor.astype(W.dtype)
+        if averaged.any():
+            W[:, :K] += np.where(averaged, self.A[:, :K] / count.astype(W.dtype), 0)
+        return W, np.where(averaged, self.b_avg, self.b)

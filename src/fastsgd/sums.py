@@ -39,7 +39,7 @@ class LossSums:
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
         values = np.zeros((2, len(b)))
         for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
-            part.total(order, part.target(), W, b, plan, values)
+            part.total(order, part.target(), W, b, plan.compiled, values)
         return cls(values)
 
     def __add__(self, other):
@@ -73,7 +73,7 @@ class SlopeSums:
         still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
         values, slopes, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
         for part, order, _ in table.chunks(W.dtype, K, False, 0, 0):
-            if part.batches(order, part.target(), still, plan, values, gathered, True, False):
+            if part.batches(order, part.target(), still, plan.compiled, values, gathered, True, False):
                 losses = LossSums(np.array([np.full(K, np.inf), np.ones(K)]))
                 return cls(losses, np.full(W.shape, np.inf), np.full(K, np.inf))
             slopes += gathered.G  # This sum is in float64, whatever the dtype.

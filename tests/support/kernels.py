@@ -2,9 +2,9 @@
 
 import numpy as np
 import scipy.sparse as sp
-from fastsgd._kernels.plan import Plan
 
 from fastsgd import engine, schedules
+from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 
@@ -50,7 +50,7 @@ def bind(name, loss, eta0=ETA0, alpha=ALPHA, pass_rows=49):
 def train(X, loss, schedule, *, passes=PASSES, shuffle=False, l1=0.0, l2=0.0, W=None, b=None, **table):
     """fastsgd's W, b, t and sums of all passes."""
     names = "average", "intercept_decay", "nu", "optimizer", "batch_size"
-    plan = Plan(loss, schedule, l1=l1, l2=l2, **{name: table.pop(name) for name in names if name in table})
+    plan = Plan.of(loss, schedule, l1=l1, l2=l2, **{name: table.pop(name) for name in names if name in table})
     table = Table(X, **table)
     heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state = State.zeros(X.shape[1], heads, X.dtype, 0)

@@ -216,7 +216,7 @@ cdef int run_auto(Layout* L, const floating* values, const index* indices, const
 
 # ---------------------------------------------------------------- from Python
 cdef int auto_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
-                   target, state, Plan plan, double[:, ::1] sums) except -1:
+                   target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef const int64_t[::1] rows = order.rows
     cdef const int32_t[::1] visit = order.visit
     cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0], i, r, longest = 0
@@ -258,7 +258,7 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     return fault
 
 
-def auto_dense(const floating[:, ::1] X, order, target, state, Plan plan, double[:, ::1] sums):
+def auto_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
     """A step of learning_rate="auto" for each row, on a C-contiguous array; otherwise as `sweep_dense`."""
     cdef Dense L
     cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
@@ -267,7 +267,7 @@ def auto_dense(const floating[:, ::1] X, order, target, state, Plan plan, double
 
 
 def auto_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-             Plan plan, double[:, ::1] sums):
+             Compiled plan, double[:, ::1] sums):
     """As `auto_dense`, for a CSR matrix whose structure was checked."""
     cdef Csr L
     cdef const floating* values = &data[0] if data.shape[0] else NULL

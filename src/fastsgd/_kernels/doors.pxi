@@ -4,11 +4,13 @@ cdef inline bint padded(Py_ssize_t S, Py_ssize_t K) noexcept nogil:
 
 
 cdef inline Targets targets(target, Py_ssize_t K):
-    """The targets as pointers; the caller holds the arrays."""
+    """The targets of K heads, or of K columns, as pointers; the caller holds the arrays."""
     y, code, negative, s, s_pos, s_neg = target.y, target.code, target.negative, target.s, target.s_pos, target.s_neg
     cdef const double[:, ::1] ys = y
     cdef const int32_t[::1] codes = code
     cdef const double[::1] ss = s, pos = s_pos, neg = s_neg
+    cdef const int32_t[::1] folds = target.fold
+    cdef const int64_t[::1] numbers = target.number
     cdef Targets T
     if y is not None and ys.shape[1] != K:
         raise ValueError(f"y has {ys.shape[1]} columns, there are {K} heads")
@@ -18,6 +20,8 @@ cdef inline Targets targets(target, Py_ssize_t K):
     T.s = &ss[0] if s is not None and ss.shape[0] else NULL
     T.s_pos = &pos[0] if s_pos is not None else NULL
     T.s_neg = &neg[0] if s_neg is not None else NULL
+    T.fold = &folds[0] if folds is not None and folds.shape[0] else NULL
+    T.number = &numbers[0] if numbers is not None and numbers.shape[0] else NULL
     return T
 
 
@@ -34,7 +38,7 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
 
 
 cdef int sweep_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                    order, target, state, Plan plan, double[:, ::1] sums) except -1:
+                    order, target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef const int64_t[::1] rows = order.rows
     cdef const int32_t[::1] visit = order.visit
     cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0]
@@ -58,7 +62,7 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
         raise MemoryError(f"no memory for {K} heads")
     if Layout is Csr:
         if K == 1 and d and Q is not None and not state.soft:
-            from_weights(&W[0, 0], &Q[0, 0], d, M.at.scale, plan.par.l1, plan.par.l2)
+            from_weights(&W[0, 0], &Q[0, 0], d, 1, M.at.scale, plan.par.l1, plan.par.l2)
             state.soft = True
     with nogil:
         fault = run(L, values, indices, indptr, d, O, buffer_rows, &T, &W[0, 0] if d else NULL,
@@ -69,7 +73,89 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
     return fault
 
 
-cdef int mode_of(Layout* L, Plan plan, double t, double factor, Py_ssize_t steps, bint gather) noexcept:
+cdef int enter_models(Models* H, Compiled plan, Scalars[::1] at, uint64_t seed) except -1:
+    """Models of a plan and their clocks, in memory that `leave_models` frees."""
+    cdef Py_ssize_t h, i, K = plan.n_heads
+    cdef const HeadRecord* head
+    allocate(H, K)
+    H.seed, H.folded, H.resampled, H.averaged = seed, 0, 0, 0
+    for h in range(K):
+        head = &plan.heads[h]
+        H.t[h], H.scale[h], H.u[h], H.avg_a[h], H.avg_n[h] = at[h].t, at[h].scale, at[h].u, at[h].avg_a, at[h].avg_n
+        H.factor[h] = at[h].eta_factor
+        H.l1[h], H.l2[h], H.intercept_decay[h], H.nu[h] = head.l1, head.l2, head.intercept_decay, head.nu
+        H.average[h], H.column[h], H.fold[h], H.resample[h] = head.average, head.column, head.fold, head.resample
+        for i in range(6):
+            H.schedule[i * K + h] = head.schedule[i]
+        H.folded |= head.fold >= 0
+        H.resampled |= head.resample > 0
+        H.averaged |= head.average > 0
+    return 0
+
+
+cdef void leave_models(Models* H, Scalars[::1] at) noexcept:
+    """Put the clocks back."""
+    cdef Py_ssize_t h
+    for h in range(H.K):
+        at[h].t, at[h].scale, at[h].u, at[h].avg_a, at[h].avg_n = H.t[h], H.scale[h], H.u[h], H.avg_a[h], H.avg_n[h]
+    free(H.t)
+    free(H.column)
+
+
+cdef int many_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                   order, target, state, Compiled plan, double[:, ::1] sums) except -1:
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef Py_ssize_t K = state.b.shape[0], buffer_rows = order.buffer_rows, left = order.n, h
+    cdef Py_ssize_t columns = target.y.shape[1] if target.y is not None else K
+    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
+    cdef double[::1] b = state.b, b_avg = state.b_avg
+    cdef Scalars[::1] at = state.at
+    cdef Targets T = targets(target, columns)
+    cdef Moving M
+    cdef Models H
+    cdef Order O
+    if W.shape[0] != d or b_avg.shape[0] != K or at.shape[0] != K or plan.n_heads != K:
+        raise ValueError(f"the state is of {W.shape[0]} features and {K} heads with {at.shape[0]} clocks, X of {d} features, "
+                         f"the plan of {plan.n_heads} heads")
+    for array in (state.Q, state.A):
+        if array is not None and array.shape != state.W.shape:
+            raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
+    for h in range(K):
+        if plan.heads[h].column < 0 or (target.y is not None and plan.heads[h].column >= columns):
+            raise ValueError(f"head {h} is of column {plan.heads[h].column} of y, which has {columns}")
+    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
+    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
+    O.first, O.ahead = order.first, 0
+    workspace(&M, W.shape[1], K, sums)
+    M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
+    work = np.zeros(5 * M.S, state.W.dtype)
+    cdef floating[::1] z = work
+    enter_models(&H, plan, at, state.seed)
+    H.b, H.b_avg, H.loss_sum, H.weight_sum = &b[0], &b_avg[0], &sums[0, 0], &sums[1, 0]
+    if Layout is Csr:
+        if d and Q is not None and not state.soft:
+            for h in range(K):
+                if H.l1[h] > 0:
+                    from_weights(&W[0, h], &Q[0, h], d, M.S, H.scale[h], H.l1[h], H.l2[h])
+            state.soft = True
+    with nogil:
+        while left > 0:
+            O.n = min(buffer_rows, left) if O.visit is not NULL else left
+            left -= O.n
+            many(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, &Q[0, 0] if Q is not None and d else NULL,
+                 &A[0, 0] if A is not None and d else NULL, M, &plan.par, &H, &z[0])
+            O.first += O.n
+            if O.rows is not NULL:
+                O.rows += O.n
+            if O.visit is not NULL:
+                O.visit += O.n
+    leave_models(&H, at)
+    free(M.of)
+    return 0
+
+
+cdef int mode_of(Layout* L, Compiled plan, double t, double factor, Py_ssize_t steps, bint gather) noexcept:
     """How the steps of a call are to be taken."""
     if Layout is Csr:
         if plan.lazy and not gather:
@@ -81,7 +167,7 @@ cdef int mode_of(Layout* L, Plan plan, double t, double factor, Py_ssize_t steps
 
 
 cdef int batch_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
-                    target, state, Plan plan, double[:, ::1] sums, gathered, bint gather, bint last) except -1:
+                    target, state, Compiled plan, double[:, ::1] sums, gathered, bint gather, bint last) except -1:
     cdef One one
     cdef Many many
     cdef const int64_t[::1] rows = order.rows
@@ -131,9 +217,9 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     # workspace, kept alive by these arrays
     work = np.empty(B.tile * (4 * K + 1) + B.room + (2 * (steps + 1) if B.mode == LINE else 0))
     near_work = np.zeros(B.tile * S + 4 * B.room, state.W.dtype)
-    paid = np.zeros(d) if plan.l1 > 0 and plan.closed and B.mode != ALL and R.kind in (SGD, ADAGRAD) else None
+    paid = np.zeros(d) if plan.par.l1 > 0 and plan.closed and B.mode != ALL and R.kind in (SGD, ADAGRAD) else None
     counted = None
-    if B.mode == PRESENT and R.kind == FTRL and A is not None and plan.par.average > 0 and plan.l1 + plan.l2 > 0:
+    if B.mode == PRESENT and R.kind == FTRL and A is not None and plan.par.average > 0 and plan.par.l1 + plan.par.l2 > 0:
         counted = np.full(d, at[0].t - 1)
     cdef double[::1] ws = work, ps = paid, cs = counted
     cdef floating[::1] zs = near_work
@@ -180,7 +266,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
 
 
 cdef int total_rows(Layout* L, const floating* values, const index* indices, const index* indptr, order, target,
-                    const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums) except -1:
+                    const floating[:, ::1] W, const double[::1] b, Compiled plan, double[:, ::1] sums) except -1:
     cdef One one
     cdef Many many
     cdef const int64_t[::1] listed = order.rows
@@ -207,7 +293,7 @@ cdef int total_rows(Layout* L, const floating* values, const index* indices, con
 
 
 # ---------------------------------------------------------------- the doors
-def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, double[:, ::1] sums):
+def sweep_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
     """A step for each row, on a C-contiguous array.
 
     Parameters
@@ -217,7 +303,7 @@ def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, doubl
     target : Target
     state : State
         Changed in place.
-    plan : Plan
+    plan : Compiled
     sums : (2, K)
         To these the losses before each step, and the weights, are added.
 
@@ -233,7 +319,7 @@ def sweep_dense(const floating[:, ::1] X, order, target, state, Plan plan, doubl
 
 
 def sweep_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-              Plan plan, double[:, ::1] sums):
+              Compiled plan, double[:, ::1] sums):
     """A step for each row of a CSR matrix whose structure was checked; otherwise as `sweep_dense`."""
     cdef Csr L
     cdef const floating* values = &data[0] if data.shape[0] else NULL
@@ -243,7 +329,29 @@ def sweep_csr(const floating[::1] data, const index[::1] indices, const index[::
     return sweep_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
 
 
-def batch_dense(const floating[:, ::1] X, order, target, state, Plan plan, double[:, ::1] sums, gathered, bint gather=False,
+def many_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
+    """A step for each row in each of several models, on a C-contiguous array; otherwise as `sweep_dense`.
+
+    The losses of a head become infinite where one of its margins is not finite; the others go on.
+    """
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    return many_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
+
+
+def many_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
+             Compiled plan, double[:, ::1] sums):
+    """As `many_dense`, for a CSR matrix whose structure was checked."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    cdef Py_ssize_t d = state.W.shape[0]
+    return many_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
+
+
+def batch_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums, gathered, bint gather=False,
                 bint last=False):
     """A step for each `plan.batch_size` rows, on a C-contiguous array; otherwise as `sweep_dense`.
 
@@ -263,7 +371,7 @@ def batch_dense(const floating[:, ::1] X, order, target, state, Plan plan, doubl
 
 
 def batch_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-              Plan plan, double[:, ::1] sums, gathered, bint gather=False, bint last=False):
+              Compiled plan, double[:, ::1] sums, gathered, bint gather=False, bint last=False):
     """As `batch_dense`, for a CSR matrix whose structure was checked."""
     cdef Csr L
     cdef const floating* values = &data[0] if data.shape[0] else NULL
@@ -273,7 +381,7 @@ def batch_csr(const floating[::1] data, const index[::1] indices, const index[::
     return batch_rows(&L, values, ix, ends, d, order, target, state, plan, sums, gathered, gather, last)
 
 
-def total_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, const double[::1] b, Plan plan,
+def total_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, const double[::1] b, Compiled plan,
                 double[:, ::1] sums):
     """Add sum of s * loss and sum of s of the rows, at true weights W (n_features, S) and intercepts b (K), to sums (2, K)."""
     cdef Dense L
@@ -283,7 +391,7 @@ def total_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] 
 
 
 def total_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target,
-              const floating[:, ::1] W, const double[::1] b, Plan plan, double[:, ::1] sums):
+              const floating[:, ::1] W, const double[::1] b, Compiled plan, double[:, ::1] sums):
     """As `total_dense`, for a CSR matrix whose structure was checked."""
     cdef Csr L
     cdef const floating* values = &data[0] if data.shape[0] else NULL
@@ -300,8 +408,21 @@ def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last
     """
     if W.shape[0] and soft:
         with nogil:
-            to_weights(&W[0, 0], &Q[0, 0], W.shape[0], at[0].u, at[0].scale, l1, l2, eta)
+            to_weights(&W[0, 0], &Q[0, 0], W.shape[0], 1, at[0].u, at[0].scale, l1, l2, eta)
     elif W.shape[0]:
         with nogil:
             settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0, 0] if last is not None else NULL, at[0].u,
                    at[0].scale, l1, l2)
+
+
+def settle_models(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, Compiled plan):
+    """As `settle_weights` with `soft`, of heads that have clocks and penalties of their own."""
+    cdef Models H
+    cdef Py_ssize_t h
+    if W.shape[0]:
+        enter_models(&H, plan, at, 0)
+        for h in range(H.K):
+            if H.l1[h] > 0:
+                to_weights(&W[0, h], &Q[0, h], W.shape[0], W.shape[1], H.u[h], H.scale[h], H.l1[h], H.l2[h],
+                           eta_of(&plan.par, &H, h, H.t[h] - 1))
+        leave_models(&H, at)

@@ -9,6 +9,7 @@
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
 include "sweep.pxi"     # over the rows of a block, plain SGD row by row
+include "many.pxi"      # the same, of several models
 include "total.pxi"     # the losses of a block's rows, for the objective
 include "four.pxi"      # along four dense rows
 include "update.pxi"    # the optimizers

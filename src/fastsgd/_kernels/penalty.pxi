@@ -182,11 +182,12 @@ cdef inline double per_log(double l1, double l2, double eta) noexcept nogil:
     return l1 * eta / -log1p(-x)
 
 
-cdef void from_weights(floating* W, floating* Q, Py_ssize_t d, double scale, double l1, double l2) noexcept nogil:
-    """Put g in W, and zeros in Q."""
+cdef void from_weights(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t S, double scale, double l1, double l2) noexcept nogil:
+    """Put g in the first of S columns of W, and zeros in that of Q."""
     cdef floating inv = <floating> (1.0 / scale), tau = <floating> (l1 / l2 / scale)
-    cdef Py_ssize_t j
-    for j in range(d):
+    cdef Py_ssize_t i, j
+    for i in range(d):
+        j = i * S
         if l2 <= 0:
             W[j] -= Q[j] * inv
         elif W[j] == 0:
@@ -196,13 +197,14 @@ cdef void from_weights(floating* W, floating* Q, Py_ssize_t d, double scale, dou
         Q[j] = 0
 
 
-cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, double u, double scale, double l1, double l2,
+cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t S, double u, double scale, double l1, double l2,
                      double eta) noexcept nogil:
-    """Put the weights in W, and in Q what they have received; eta is the size of the last step."""
+    """Put the weights in the first of S columns of W, and in Q what they have received; eta is the size of the last step."""
     cdef floating tau = <floating> ((l1 / l2 if l2 > 0 else u) / scale), rate = <floating> (per_log(l1, l2, eta) if l2 > 0 else 0)
     cdef floating g
-    cdef Py_ssize_t j
-    for j in range(d):
+    cdef Py_ssize_t i, j
+    for i in range(d):
+        j = i * S
         g = W[j]
         W[j] = soft(g, tau)
         Q[j] = had(g, <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
@@ -249,9 +251,9 @@ cdef void rescale(Layout* L, Heads* H, floating* W, floating* Q, floating* A, Py
     """Make scale 1 and avg_a 0 between steps; `scale` is the one of the weights so far."""
     if Layout is Csr and Heads is One:
         if Q is not NULL:
-            to_weights(W, Q, d, now.u, scale, P.l1, P.l2, eta_before(P, now))
+            to_weights(W, Q, d, 1, now.u, scale, P.l1, P.l2, eta_before(P, now))
     fold(W, A, d, S, last, now.avg_a, now.scale)
     now.scale, now.avg_a = 1, 0
     if Layout is Csr and Heads is One:
         if Q is not NULL:
-            from_weights(W, Q, d, 1, P.l1, P.l2)
+            from_weights(W, Q, d, 1, 1, P.l1, P.l2)

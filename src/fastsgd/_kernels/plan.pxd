@@ -1,5 +1,6 @@
 from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn, near_fn
-from fastsgd.schedules cimport schedule_fn
+from fastsgd.schedules cimport schedule_fn, schedules_fn
+from libc.stdint cimport int32_t
 
 # The update rules, see update.pxi.
 cdef enum:
@@ -24,6 +25,7 @@ cdef struct Params:
     int coupled             # many takes the heads of one row together
     const double* loss_par
     schedule_fn schedule
+    schedules_fn schedules  # of several clocks at once; or NULL
     const double* schedule_par
     double l1, l2           # factors of |w|_1 and |w|_2^2 / 2
     double intercept_decay  # the intercept's step, times this; 0 without an intercept
@@ -55,9 +57,24 @@ cdef packed struct AutoScalars:
     double values       # CSR: number of their values
     double last, due    # dense: rows done when the penalty was last paid, and when it is next
 
-cdef class Plan:
+# What one head is trained by: see fastsgd.plan.
+cdef packed struct HeadRecord:
+    double l1, l2
+    double intercept_decay
+    double nu
+    double average
+    double schedule[6]  # the numbers of the bound schedule
+    int32_t column      # of y, or the class of `code`
+    int32_t fold        # rows of this fold are left out; -1: none
+    int32_t resample    # number of the bootstrap sample whose rows it sees; 0: each row once
+    int32_t model       # heads of one model stop together
+
+cdef class Compiled:
     cdef Params par
     cdef Rule rule
-    cdef readonly object loss, schedule, optimizer
+    cdef object plan        # keeps alive what the pointers are of
+    cdef const unsigned char[::1] records
+    cdef const HeadRecord* heads
+    cdef readonly Py_ssize_t n_heads
     cdef readonly double batch_size
     cdef readonly bint lazy, closed

@@ -1,5 +1,7 @@
-"""Plan: the model in the form a kernel reads, C function pointers and numbers."""
+"""What the kernels read of a plan and of the state's clock: C function pointers, numbers, and the layouts of both."""
 from libc.math cimport fabs
+
+import numpy as np
 
 from fastsgd.losses cimport CALLED, Loss
 from fastsgd.schedules cimport Schedule
@@ -42,94 +44,64 @@ def penalty(const floating[::1] w, double l1, double l2):
     return value
 
 
-cdef class Plan:
-    """Loss, bound schedule, optimizer and numbers of one fit.
+cdef class Compiled:
+    """A `fastsgd.plan.Plan` as a kernel reads it; what all heads share is that of the first."""
 
-    Parameters
-    ----------
-    loss : Loss
-    schedule : Schedule
-        A bound one.
-    l1, l2 : float
-        The penalty.
-    intercept_decay : float
-        Factor of the intercept's step; 0 keeps the intercept where it is.
-    nu : float
-        One-class SVM: slope of the objective in the intercept, beside the loss's.
-    average : int
-        First step whose weights count in the average; 0 for none.
-    optimizer : Optimizer or None
-        None is plain SGD.
-    batch_size : int or inf
-        Rows of a step; inf for all of a pass.
-    noise : float
-        Variance of the normal noise added to each slope in W, times 1 / (1 + t)^0.55 at step t.
-    """
-
-    def __init__(self, Loss loss, Schedule schedule, *, l1, l2, intercept_decay=1.0, nu=0.0, average=0, optimizer=None,
-                 batch_size=1, noise=0.0):
+    def __init__(self, plan):
+        cdef Loss loss = plan.loss
+        cdef Schedule schedule = plan.schedule
         cdef int i
+        cdef const HeadRecord* first
         loss.ready()
         schedule.ready()
-        self.loss, self.schedule, self.optimizer, self.batch_size = loss, schedule, optimizer, batch_size
+        if plan.heads.dtype != HEAD or plan.heads.ndim != 1 or not len(plan.heads):
+            raise ValueError(f"heads must be a vector of {HEAD}, found {plan.heads!r}")
+        self.plan, self.records, self.batch_size = plan, plan.heads.view(np.uint8), plan.batch_size
+        self.heads, self.n_heads = <const HeadRecord*> &self.records[0], len(plan.heads)
+        first = self.heads
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
         self.par.many, self.par.coupled = loss.many_fn, loss.coupled
         self.par.inlined = CALLED if schedule.pa else loss.inlined
-        self.par.schedule, self.par.schedule_par = schedule.fn, schedule.par
-        self.par.l1, self.par.l2 = l1, l2
-        self.par.intercept_decay, self.par.nu, self.par.average = intercept_decay, nu, average
-        self.par.noise = noise
+        self.par.schedule, self.par.schedules, self.par.schedule_par = schedule.fn, schedule.many_fn, schedule.par
+        self.par.l1, self.par.l2 = first.l1, first.l2
+        self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
+        self.par.noise = plan.noise
         self.par.implicit, self.par.near = loss.implicit_fn, loss.near_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
         self.par.residual, self.par.affine = loss.residual, loss.affine
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
-        self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, l1, l2
+        optimizer = plan.optimizer
+        self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, first.l1, first.l2
         numbers = () if optimizer is None else optimizer.numbers()
         for i in range(4):
             self.rule.par[i] = numbers[i] if i < len(numbers) else 0.0
-        self.lazy = (optimizer is None or optimizer.lazy) and not noise
-        self.closed = optimizer is None or optimizer.closed(l1, l2, average > 0)
-
-    @property
-    def auto(self):
-        """Whether each weight has a step size of its own: learning_rate="auto"."""
-        return self.schedule.auto
+        self.lazy = (optimizer is None or optimizer.lazy) and not plan.noise
+        self.closed = optimizer is None or optimizer.closed(first.l1, first.l2, first.average > 0)
 
     @property
     def plain(self):
         """Whether a step is one row and the optimizer plain SGD."""
         return self.rule.kind == SGD and self.batch_size == 1 and self.par.noise == 0
 
-    @property
-    def line_search(self):
-        """Whether the step size of each pass is searched for."""
-        return self.optimizer is not None and getattr(self.optimizer, "line_search", False)
-
-    @property
-    def slots(self):
-        """Names of the optimizer's arrays."""
-        return () if self.optimizer is None else self.optimizer.slots
-
-    @property
-    def l1(self):
-        return self.par.l1
-
-    @property
-    def l2(self):
-        return self.par.l2
-
-    @property
-    def nu(self):
-        return self.par.nu
-
-    @property
-    def intercept_decay(self):
-        return self.par.intercept_decay
-
-    @property
-    def average(self):
-        return self.par.average
-
     def eta(self, double t):
         """The schedule's step size at step t."""
         return self.par.schedule(t, self.par.schedule_par)
+
+
+def _layout(names, formats, offsets, size):
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+# The layouts of the structs, as dtypes.
+cdef HeadRecord _head
+cdef char* _at = <char*> &_head
+HEAD = _layout(
+    ["l1", "l2", "intercept_decay", "nu", "average", "schedule", "column", "fold", "resample", "model"],
+    ["f8"] * 5 + ["6f8"] + ["i4"] * 4,
+    [<char*> &_head.l1 - _at, <char*> &_head.l2 - _at, <char*> &_head.intercept_decay - _at, <char*> &_head.nu - _at,
+     <char*> &_head.average - _at, <char*> &_head.schedule[0] - _at, <char*> &_head.column - _at, <char*> &_head.fold - _at,
+     <char*> &_head.resample - _at, <char*> &_head.model - _at],
+    sizeof(HeadRecord),
+)
+cdef Scalars _scalars
+SCALARS = np.asarray(<Scalars[:1:1]> &_scalars).dtype

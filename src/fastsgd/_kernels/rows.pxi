@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, malloc
 import numpy as np
 
 from fastsgd._philox cimport LANES, philox
-from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Params, Plan, Rule, Scalars
+from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD, AutoScalars, Compiled, HeadRecord, Params, Rule, Scalars
 from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_slope
 
 cdef inline floating root(floating x) noexcept nogil:
@@ -107,6 +107,8 @@ cdef struct Targets:
     const double* s             # (n,) weights of rows, or NULL for ones
     const double* s_pos         # (K,) and of y > 0 and y <= 0 in each head, or NULL for ones
     const double* s_neg
+    const int32_t* fold         # (n,) the fold of each row, or NULL
+    const int64_t* number       # (n,) its number in the data, or NULL for 0, 1, ...
 
 # The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
 # last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2, many heads). On CSR the penalty of a step is put

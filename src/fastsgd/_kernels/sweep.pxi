@@ -12,9 +12,9 @@ cdef inline double step_of(const Params* P, double value, double slope, double p
     if P.pa == 0:
         return (-s * eta) * (slope if P.inlined else min(max(slope, -1e12), 1e12))  # theirs are within [-1, 1]
     if P.pa == 1:
-        value = min(P.schedule_par[0], value / norm)
+        value = min(eta, value / norm)  # eta0
     else:
-        value = value / (norm + 0.5 / P.schedule_par[0])
+        value = value / (norm + 0.5 / eta)
     return s * (value * y if P.pa_sign else (value if y >= p else -value))
 
 

@@ -8,9 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
-from fastsgd._kernels.plan import Plan
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
+from fastsgd.plan import Plan
 from fastsgd.sources.telling import tell
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
@@ -202,7 +202,7 @@ class Parameters:
         if decay == "auto":
             like_sklearns = optimizer.plain and batch_size == 1 and not self.standardize and not schedule.auto
             decay = SPARSE_INTERCEPT_DECAY if table.sparse and like_sklearns else 1.0
-        return Plan(
+        return Plan.of(
             self._heads_loss(),
             schedule,
             l1=l1,

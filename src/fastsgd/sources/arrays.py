@@ -49,6 +49,8 @@ class Target(NamedTuple):
     s: np.ndarray | None
     s_pos: np.ndarray | None
     s_neg: np.ndarray | None
+    fold: np.ndarray | None = None
+    number: np.ndarray | None = None
 
 
 @dataclass
@@ -69,6 +71,10 @@ class Table:
         Weights of the rows; rows of weight 0 are left out.
     s_pos, s_neg : (K,) float64, or None
         Factors of the weight, for targets above 0 and the others.
+    fold : (n,) int32, or None
+        The fold of each row, for heads that leave one out.
+    number : (n,) int64, or None
+        The number of each row in the data, by which resamples are drawn; None for 0, 1, ...
     rows : int64 array, or None
         The rows to use; None for all.
     scaling : Scaling, or None
@@ -82,6 +88,8 @@ class Table:
     s: np.ndarray | None = None
     s_pos: np.ndarray | None = None
     s_neg: np.ndarray | None = None
+    fold: np.ndarray | None = None
+    number: np.ndarray | None = None
     rows: np.ndarray | None = None
     scaling: object = None
 
@@ -136,13 +144,15 @@ class Table:
 
     def taken(self, rows, X):
         """Those rows as a table; X is what was made of theirs."""
-        taken = {name: getattr(self, name) for name in ("y", "code", "s")}
+        taken = {name: getattr(self, name) for name in ("y", "code", "s", "fold", "number")}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
+        if self.number is None:
+            taken["number"] = np.ascontiguousarray(rows, np.int64)
         return replace(self, X=X, rows=None, **taken)
 
     def target(self):
         """What the kernels call targets."""
-        return Target(self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg)
+        return Target(self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg, self.fold, self.number)
 
     def arrays(self):
         """X as the kernels take it."""
@@ -151,6 +161,10 @@ class Table:
     def sweep(self, *args):
         """One step for each row: see _kernels/kernels.pxi."""
         return (kernels.sweep_csr if self.sparse else kernels.sweep_dense)(*self.arrays(), *args)
+
+    def many(self, *args):
+        """One step in each of several models for each row: see _kernels/many.pxi."""
+        return (kernels.many_csr if self.sparse else kernels.many_dense)(*self.arrays(), *args)
 
     def batches(self, *args):
         """A step for each batch of rows: see _kernels/batches.pxi."""

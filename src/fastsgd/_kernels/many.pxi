@@ -1,0 +1,419 @@
+# Several models in one pass: each head has a clock, a penalty, a schedule, and rows of its own.
+cdef extern from "models.h":
+    ctypedef struct Models:
+        Py_ssize_t K
+        double* t
+        double* scale
+        double* u
+        double* avg_a
+        double* avg_n
+        double* factor
+        double* l1
+        double* l2
+        double* intercept_decay
+        double* nu
+        double* average
+        double* schedule
+        int32_t* column
+        int32_t* fold
+        int32_t* resample
+        double* s
+        double* p
+        double* y
+        double* value
+        double* slope
+        double* eta
+        double* step
+        double* inv
+        double* u0
+        double* inv0
+        double* b
+        double* b_avg
+        double* loss_sum
+        double* weight_sum
+        bint folded, resampled, averaged
+        uint64_t seed
+    enum:
+        MODELS_DOUBLES, MODELS_INTS
+    void leave_out "fastsgd_leave_out"(const Models* H, int32_t fold) noexcept nogil
+    bint any_small "fastsgd_any_small"(const Models* H, double least) noexcept nogil
+    void hinges "fastsgd_hinges"(const Models* H, double threshold) noexcept nogil
+    void steps_of_heads "fastsgd_steps"(const Models* H, double most) noexcept nogil
+    bint decay_heads "fastsgd_decay"(const Models* H, double least) noexcept nogil
+    void invert_heads "fastsgd_invert"(const Models* H) noexcept nogil
+    void advance_heads "fastsgd_advance"(const Models* H) noexcept nogil
+    bint f4_margins(const Models* H, const float* z) noexcept nogil
+    bint d4_margins(const Models* H, const double* z) noexcept nogil
+    Py_ssize_t f4_changes(const Models* H, float* c) noexcept nogil
+    Py_ssize_t d4_changes(const Models* H, double* c) noexcept nogil
+    void f4_dots_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
+    void f4_dots_csr32(const float* x, const int32_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
+    void f4_dots_csr64(const float* x, const int64_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
+    void d4_dots_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
+    void d4_dots_csr32(const double* x, const int32_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
+    void d4_dots_csr64(const double* x, const int64_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
+    void f4_adds_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
+    void f4_adds_csr32(const float* x, const int32_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
+    void f4_adds_csr64(const float* x, const int64_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
+    void d4_adds_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
+    void d4_adds_csr32(const double* x, const int32_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
+    void d4_adds_csr64(const double* x, const int64_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
+    void f4_add_and_shrink_heads(float x, Py_ssize_t S, float* w, float* q, const float* c, const float* most, const float* inv,
+                                 const float* scale) noexcept nogil
+    void d4_add_and_shrink_heads(double x, Py_ssize_t S, double* w, double* q, const double* c, const double* most,
+                                 const double* inv, const double* scale) noexcept nogil
+    void f4_soft_heads(float x, Py_ssize_t S, const float* g, const float* tau, float* z) noexcept nogil
+    void d4_soft_heads(double x, Py_ssize_t S, const double* g, const double* tau, double* z) noexcept nogil
+
+cdef enum:
+    RESAMPLES = 0x5EED      # the place of their draws in the generator's counter; the order of the rows has other ones
+
+
+cdef int allocate(Models* H, Py_ssize_t K) except -1:
+    """The arrays of K models, in two pieces: free(H.t), free(H.column)."""
+    cdef double* x = <double*> calloc(MODELS_DOUBLES * K, sizeof(double))
+    cdef int32_t* i = <int32_t*> calloc(MODELS_INTS * K, sizeof(int32_t))
+    if x is NULL or i is NULL:
+        free(x)
+        free(i)
+        raise MemoryError(f"no memory for {K} models")
+    H.K = K
+    H.t, H.scale, H.u, H.avg_a, H.avg_n, H.factor = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K, x + 5 * K
+    x += 6 * K
+    H.l1, H.l2, H.intercept_decay, H.nu, H.average = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
+    x += 5 * K
+    H.s, H.p, H.y, H.value, H.slope = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
+    x += 5 * K
+    H.eta, H.step, H.inv, H.u0, H.inv0 = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
+    H.schedule = x + 5 * K
+    H.column, H.fold, H.resample = i, i + K, i + 2 * K
+    return 0
+
+
+cdef inline int poisson_of(uint32_t word) noexcept nogil:
+    """A draw of the Poisson distribution of mean 1, by inversion of a uniform 32-bit word."""
+    cdef double left = word * (1.0 / 4294967296.0), p = 0.36787944117144233
+    cdef int k = 0
+    while left >= p and k < 12:
+        left -= p
+        k += 1
+        p /= k
+    return k
+
+
+cdef void resample_weights(uint64_t number, Models* H) noexcept nogil:
+    """Multiply the weights of the row of that number by how often each resample has it: a function of (seed, row, resample)."""
+    cdef uint32_t word[4][LANES]
+    cdef Py_ssize_t first = 0, h, n
+    while first < H.K:
+        n = min(<Py_ssize_t> LANES, H.K - first)
+        for h in range(LANES):
+            word[0][h], word[1][h] = <uint32_t> number, <uint32_t> (number >> 32)
+            word[2][h], word[3][h] = <uint32_t> (H.resample[first + h] if h < n else 0), RESAMPLES
+        philox(word[0], word[1], word[2], word[3], <uint32_t> H.seed, <uint32_t> (H.seed >> 32))
+        for h in range(n):
+            if H.resample[first + h] > 0:
+                H.s[first + h] *= poisson_of(word[0][h])
+        first += LANES
+
+
+cdef bint row_weights(const Targets* T, Py_ssize_t r, Models* H) noexcept nogil:
+    """The weight of a row in each head, H.s; 0 if none has any. Needs the targets, H.y."""
+    cdef Py_ssize_t h
+    cdef double total = 0, s = T.s[r] if T.s is not NULL else 1.0
+    if T.s_pos is NULL:
+        for h in range(H.K):
+            H.s[h] = s
+    else:
+        for h in range(H.K):
+            H.s[h] = weight(T, r, H.column[h], H.y[h])
+    if H.folded and T.fold is not NULL:
+        leave_out(H, T.fold[r])
+    if H.resampled:
+        resample_weights(<uint64_t> (T.number[r] if T.number is not NULL else r), H)
+    for h in range(H.K):
+        total += H.s[h]
+    return total > 0
+
+
+cdef inline void column_targets(const Targets* T, Py_ssize_t r, Models* H) noexcept nogil:
+    """The target of a row in each head, H.y: of the head's class, or from its column of y."""
+    cdef Py_ssize_t h
+    cdef const double* y
+    if T.code is not NULL:
+        for h in range(H.K):
+            H.y[h] = 1.0 if T.code[r] == H.column[h] else T.negative
+    else:
+        y = T.y + r * T.K
+        for h in range(H.K):
+            H.y[h] = y[H.column[h]]
+
+
+cdef inline void step_sizes(const Params* P, Models* H) noexcept nogil:
+    """The step size of each head, H.eta."""
+    cdef double par[6]
+    cdef Py_ssize_t h, i, K = H.K
+    if P.schedules is not NULL:
+        P.schedules(K, H.t, H.schedule, H.eta)
+    else:
+        for h in range(K):
+            for i in range(6):
+                par[i] = H.schedule[i * K + h]
+            H.eta[h] = P.schedule(H.t[h], par)
+    for h in range(K):
+        H.eta[h] *= H.factor[h]
+
+
+cdef double eta_of(const Params* P, const Models* H, Py_ssize_t h, double t) noexcept nogil:
+    """The step size of one head at step t."""
+    cdef double par[6]
+    cdef Py_ssize_t i
+    for i in range(6):
+        par[i] = H.schedule[i * H.K + h]
+    return P.schedule(max(1.0, t), par) * H.factor[h]
+
+
+cdef void rescale_head(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, Models* H,
+                       Py_ssize_t h, double before, const Params* P) noexcept nogil:
+    """Make scale 1 and avg_a 0 in one head; `before` is the scale of its weights so far."""
+    cdef bint soft = Layout is Csr and Q is not NULL and H.l1[h] > 0
+    if soft:
+        to_weights(W + h, Q + h, d, S, H.u[h], before, H.l1[h], H.l2[h], eta_of(P, H, h, H.t[h] - 1))
+    fold_head(W + h, A + h if A is not NULL else NULL, d, S, H.avg_a[h], H.scale[h])
+    H.scale[h], H.avg_a[h] = 1, 0
+    if soft:
+        from_weights(W + h, Q + h, d, S, 1, H.l1[h], H.l2[h])
+
+
+cdef void fold_head(floating* W, floating* A, Py_ssize_t d, Py_ssize_t S, double avg_a, double scale) noexcept nogil:
+    """As `fold`, in one of S columns."""
+    cdef Py_ssize_t j
+    if A is not NULL:
+        for j in range(d):
+            A[j * S] += <floating> (avg_a * W[j * S])
+    for j in range(d):
+        W[j * S] = <floating> (scale * W[j * S])
+
+
+cdef inline void heads_dots(Layout* L, const floating* x, const index* ix, Py_ssize_t n, const floating* W, Py_ssize_t S,
+                            floating* z) noexcept nogil:
+    """z = x . W for S heads, a multiple of 4."""
+    cdef const Py_ssize_t* none = NULL
+    if Layout is Dense:
+        if floating is float:
+            f4_dots_dense(x, none, n, W, S, z)
+        else:
+            d4_dots_dense(x, none, n, W, S, z)
+    elif index is int32_t:
+        if floating is float:
+            f4_dots_csr32(x, ix, n, W, S, z)
+        else:
+            d4_dots_csr32(x, ix, n, W, S, z)
+    else:
+        if floating is float:
+            f4_dots_csr64(x, ix, n, W, S, z)
+        else:
+            d4_dots_csr64(x, ix, n, W, S, z)
+
+
+cdef inline void heads_adds(Layout* L, const floating* x, const index* ix, Py_ssize_t n, floating* W, Py_ssize_t S,
+                            const floating* c) noexcept nogil:
+    """W += x c' for S heads."""
+    cdef const Py_ssize_t* none = NULL
+    if Layout is Dense:
+        if floating is float:
+            f4_adds_dense(x, none, n, W, S, c)
+        else:
+            d4_adds_dense(x, none, n, W, S, c)
+    elif index is int32_t:
+        if floating is float:
+            f4_adds_csr32(x, ix, n, W, S, c)
+        else:
+            d4_adds_csr32(x, ix, n, W, S, c)
+    else:
+        if floating is float:
+            f4_adds_csr64(x, ix, n, W, S, c)
+        else:
+            d4_adds_csr64(x, ix, n, W, S, c)
+
+
+cdef inline void change_heads(Layout* L, const floating* x, const index* ix, Py_ssize_t n, floating* W, Moving* M,
+                              const floating* c, Py_ssize_t n_live, Py_ssize_t K) noexcept nogil:
+    """W += x c'; where few of the c are not 0, for those alone."""
+    cdef Py_ssize_t h, i = 0
+    if n_live * 8 >= M.S:
+        heads_adds(L, x, ix, n, W, M.S, c)
+    elif n_live:
+        for h in range(K):
+            M.live[i] = <int32_t> h
+            i += c[h] != 0
+        adds(L, x, ix, n, W, M.S, c, M.live, i)
+
+
+cdef inline void soft_dots(const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
+                           const floating* tau, floating* z) noexcept nogil:
+    """z = x . w for S heads, whose weights are soft thresholds of W."""
+    cdef Py_ssize_t k, h
+    for h in range(S):
+        z[h] = 0
+    for k in range(nnz):
+        if floating is float:
+            f4_soft_heads(x[k], S, W + ix[k] * S, tau, z)
+        else:
+            d4_soft_heads(x[k], S, W + ix[k] * S, tau, z)
+
+
+cdef inline floating paid_one(floating g, floating x, const floating* R) noexcept nogil:
+    """The number that stands for a weight with L1 and L2 on CSR, after a step: as `pay` of lanes.h, of one."""
+    cdef floating size = g if g > 0 else -g, got = R[U0], q, z, w, down, up, a, b, s, v
+    if R[TWICE_SMALL_U0] < size < R[TAU0]:  # it became 0 since it was last met
+        a, b = root(R[TAU0]), root(size)
+        s = max((a - b) / (a + b), <floating> 0)
+        v = s * s
+        got -= R[RATE] * s * (4 + v * (<floating> (4.0 / 3) + v * (<floating> 0.8 + v * (<floating> (4.0 / 7) + v * <floating> (4.0 / 9)))))
+        got = max(got, <floating> 0)
+    q = g * R[PER_SMALL] if size <= R[TWICE_SMALL_U0] else (got if g > 0 else -got)
+    z = max(size - R[TAU0], <floating> 0)
+    z = (z if g > 0 else -z) + R[STEP] * x
+    down, up = z - (R[U] - q) * R[INV], z + (R[U] + q) * R[INV]
+    w = (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
+    if w == 0:
+        return R[SMALL] * (q + R[SCALE] * (z - w))
+    return w + (R[TAU] if w > 0 else -R[TAU])
+
+
+cdef void step_and_pay_head(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S, Models* H,
+                            Py_ssize_t h, const Params* P) noexcept nogil:
+    """As step_and_pay, in one of S heads that have L1 and L2."""
+    cdef floating[13] R
+    cdef double r = H.l1[h] / H.l2[h]
+    cdef floating tiny = small(<floating> 1)
+    cdef Py_ssize_t k
+    R[U0], R[TAU0], R[U], R[INV] = <floating> H.u0[h], <floating> (r * H.inv0[h]), <floating> H.u[h], <floating> H.inv[h]
+    R[RATE] = <floating> per_log(H.l1[h], H.l2[h], eta_of(P, H, h, H.t[h] - 1))
+    R[SCALE], R[TAU], R[STEP] = <floating> H.scale[h], <floating> (r * H.inv[h]), <floating> (H.step[h] * H.inv[h])
+    R[TWICE_SMALL_U0], R[SMALL], R[PER_SMALL] = 2 * R[U0] * tiny, tiny, 1 / tiny
+    for k in range(nnz):
+        W[ix[k] * S + h] = paid_one(W[ix[k] * S + h], x[k], R)
+
+
+cdef inline void losses_of(const Params* P, Models* H) noexcept nogil:
+    """H.value and H.slope."""
+    cdef Py_ssize_t h
+    if P.inlined == HINGE:
+        hinges(H, P.loss_par[0])
+    elif P.many is not NULL:
+        P.many(H.K, H.p, H.y, H.value, H.slope, P.loss_par)
+    else:
+        for h in range(H.K):
+            H.value[h], H.slope[h] = P.value(H.p[h], H.y[h], P.loss_par), P.slope(H.p[h], H.y[h], P.loss_par)
+
+
+cdef inline void steps_of(const Params* P, Models* H, double norm) noexcept nogil:
+    """H.step, and the sums of losses and weights."""
+    cdef Py_ssize_t h
+    steps_of_heads(H, INFINITY if P.inlined else 1e12)
+    if P.pa:
+        for h in range(H.K):
+            H.step[h] = step_of(P, H.value[h], H.slope[h], H.p[h], H.y[h], H.s[h], H.eta[h], norm)
+
+
+cdef void decays(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, Models* H, const Params* P,
+                 double least) noexcept nogil:
+    """The penalties of the step: L2 on the scales, and L1 as due."""
+    cdef Py_ssize_t h
+    cdef double part
+    if decay_heads(H, least):
+        for h in range(H.K):
+            if H.scale[h] < least:  # the decay of this step itself is small
+                part = 1.0 - H.eta[h] * H.l2[h]
+                rescale_head(L, W, Q, A, d, S, H, h, H.scale[h] / part if part > 0 else 1.0, P)
+                H.inv0[h] = 1
+    invert_heads(H)
+
+
+cdef int many(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
+              const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P, Models* H,
+              floating* z) noexcept nogil:
+    """A step of SGD in each of K heads for each row; heads in which a row has no weight stay as they are.
+
+    A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of 5 S numbers.
+    """
+    cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz = d, h, k, n_live
+    cdef const floating* x
+    cdef const index* ix = NULL
+    cdef floating* c = z + S
+    cdef floating* most = z + 2 * S
+    cdef floating* inv = z + 3 * S
+    cdef floating* scale = z + 4 * S
+    cdef double least = least_scale(A), norm = 0
+    cdef bint finite
+    invert_heads(H)
+    for v in range(O.n):
+        if O.visit is not NULL and v + 3 < O.n:
+            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
+        place = O.visit[v] if O.visit is not NULL else v
+        r = O.rows[place] if O.rows is not NULL else O.first + place
+        if T.s is not NULL and T.s[r] == 0:
+            continue
+        column_targets(T, r, H)
+        if not row_weights(T, r, H):
+            continue
+        if Layout is Dense:
+            x = values + r * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x, ix = values + lo, indices + lo
+        if P.pa:
+            norm = squared_norm(x, nnz)
+            if P.pa == 1 and norm == 0:
+                continue
+        step_sizes(P, H)
+        if any_small(H, least):
+            for h in range(K):
+                if H.s[h] > 0 and H.scale[h] * max(0.0, 1.0 - H.eta[h] * H.l2[h]) < least:
+                    rescale_head(L, W, Q, A, d, S, H, h, H.scale[h], P)
+                    H.inv[h] = 1
+        if Layout is Csr and Q is not NULL:
+            for h in range(K):
+                c[h] = <floating> ((H.l1[h] / H.l2[h] if H.l2[h] > 0 else H.u[h]) * H.inv[h])
+            soft_dots(x, ix, nnz, W, S, c, z)
+        else:
+            heads_dots(L, x, ix, nnz, W, S, z)
+        if floating is float:
+            finite = f4_margins(H, z)
+        else:
+            finite = d4_margins(H, z)
+        for h in range(0 if finite else K):
+            if not isfinite(H.p[h]):
+                H.loss_sum[h] += INFINITY if H.s[h] > 0 else 0.0
+                H.p[h] = H.s[h] = 0
+        losses_of(P, H)
+        steps_of(P, H, norm)
+        decays(L, W, Q, A, d, S, H, P, least)
+        if floating is float:
+            n_live = f4_changes(H, c)
+        else:
+            n_live = d4_changes(H, c)
+        if A is not NULL:
+            for h in range(K):
+                most[h] = <floating> (-H.avg_a[h] * H.step[h] * H.inv[h])
+            change_heads(L, x, ix, nnz, A, &M, most, n_live, K)
+        if Layout is Dense and Q is not NULL:
+            for h in range(K):
+                most[h], inv[h], scale[h] = <floating> (H.u[h] * H.inv[h]), <floating> H.inv[h], <floating> H.scale[h]
+            for k in range(d):
+                if floating is float:
+                    f4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
+                else:
+                    d4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
+        else:
+            if Q is not NULL:
+                for h in range(K):
+                    if H.l1[h] > 0 and H.l2[h] > 0 and H.step[h] != 0:
+                        step_and_pay_head(x, ix, nnz, W, S, H, h, P)
+                        c[h] = 0
+            change_heads(L, x, ix, nnz, W, &M, c, n_live, K)
+        advance_heads(H)
+    return 0

@@ -1,0 +1,190 @@
+/* Along the heads of several models: loops over arrays that do not overlap, which compilers vectorise, see many.pxi. */
+#ifndef FASTSGD_MODELS_H
+#define FASTSGD_MODELS_H
+#include <float.h>
+#include "lanes.h"
+
+typedef struct {
+    ptrdiff_t K;
+    /* The clock of each head, as in Scalars. */
+    double *restrict t, *restrict scale, *restrict u, *restrict avg_a, *restrict avg_n, *restrict factor;
+    /* Its settings, as in HeadRecord. */
+    double *restrict l1, *restrict l2, *restrict intercept_decay, *restrict nu, *restrict average;
+    double *schedule; /* six rows of K */
+    int32_t *restrict column, *restrict fold, *restrict resample;
+    /* Of the row at hand: weight, margin, target, loss and its slope, step size, step, 1 / scale; u and 1 / scale before it. */
+    double *restrict s, *restrict p, *restrict y, *restrict value, *restrict slope;
+    double *restrict eta, *restrict step, *restrict inv, *restrict u0, *restrict inv0;
+    double *restrict b, *restrict b_avg, *restrict loss_sum, *restrict weight_sum; /* of the state, and of the caller */
+    int folded, resampled, averaged;
+    uint64_t seed;
+} Models;
+
+enum { MODELS_DOUBLES = 27, MODELS_INTS = 3 }; /* arrays of K numbers that belong to it, the rows of `schedule` among them */
+
+/* The weight of a row in the heads that do not leave out its fold. */
+static inline void fastsgd_leave_out(const Models *H, int32_t fold) {
+    for (ptrdiff_t h = 0; h < H->K; h++) H->s[h] = H->fold[h] == fold ? 0.0 : H->s[h];
+}
+
+/* Whether a step would take a scale below `least`. */
+static inline int fastsgd_any_small(const Models *H, double least) {
+    int any = 0;
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        const double decay = 1.0 - H->eta[h] * H->l2[h];
+        any |= (H->s[h] > 0) & (H->scale[h] * (decay > 0 ? decay : 0.0) < least);
+    }
+    return any;
+}
+
+static inline void fastsgd_hinges(const Models *H, double threshold) {
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        const double gap = threshold - H->p[h] * H->y[h];
+        H->value[h] = gap > 0 ? gap : 0.0;
+        H->slope[h] = gap >= 0 ? -H->y[h] : 0.0;
+    }
+}
+
+/* Plain steps, within [-most, most] of slope; and the sums of losses and weights. */
+static inline void fastsgd_steps(const Models *H, double most) {
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        double slope = H->slope[h];
+        slope = slope > -most ? slope : -most;
+        slope = slope < most ? slope : most;
+        H->step[h] = (-H->s[h] * H->eta[h]) * slope;
+        H->loss_sum[h] += H->s[h] * H->value[h];
+        H->weight_sum[h] += H->s[h];
+    }
+}
+
+/* The L2 of the step on the scales, and the L1 due; 1 if a scale has become less than `least`. A head that has not seen the
+   row takes no step, and pays nothing. */
+static inline int fastsgd_decay(const Models *H, double least) {
+    int any = 0;
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        const double eta = H->s[h] > 0 ? H->eta[h] : 0.0, decay = 1.0 - eta * H->l2[h];
+        H->eta[h] = eta;
+        H->u0[h] = H->u[h];
+        H->inv0[h] = H->inv[h];
+        H->scale[h] *= decay > 0 ? decay : 0.0;
+        H->u[h] += eta * H->l1[h];
+        any |= H->scale[h] < least;
+    }
+    return any;
+}
+
+static inline void fastsgd_invert(const Models *H) {
+    for (ptrdiff_t h = 0; h < H->K; h++) H->inv[h] = 1.0 / H->scale[h];
+}
+
+/* The intercepts, the averages and the clocks after a step. */
+static inline void fastsgd_advance(const Models *H) {
+    for (ptrdiff_t h = 0; h < H->K; h++) H->b[h] += (H->step[h] - H->eta[h] * H->nu[h]) * H->intercept_decay[h];
+    for (ptrdiff_t h = 0; h < (H->averaged ? H->K : 0); h++) {
+        if (H->average[h] > 0 && H->average[h] <= H->t[h] && H->s[h] > 0) {
+            H->avg_a[h] += H->scale[h];
+            H->avg_n[h] += 1;
+            H->b_avg[h] += (H->b[h] - H->b_avg[h]) / H->avg_n[h];
+        }
+    }
+    for (ptrdiff_t h = 0; h < H->K; h++) H->t[h] += H->s[h] > 0 ? 1.0 : 0.0;
+}
+
+#define FASTSGD_MODELS(T, N, V, L)                                                                           \
+    /* p = scale * z + b; whether all are finite. */                                                         \
+    static inline int N##_margins(const Models *H, const T *restrict z) {                                    \
+        int finite = 1;                                                                                      \
+        for (ptrdiff_t h = 0; h < H->K; h++) {                                                               \
+            H->p[h] = H->scale[h] * z[h] + H->b[h];                                                          \
+            finite &= fabs(H->p[h]) <= DBL_MAX;                                                              \
+        }                                                                                                    \
+        return finite;                                                                                       \
+    }                                                                                                        \
+    /* c = step / scale; how many are not 0. */                                                              \
+    static inline ptrdiff_t N##_changes(const Models *H, T *restrict c) {                                    \
+        double live = 0;                                                                                     \
+        for (ptrdiff_t h = 0; h < H->K; h++) {                                                               \
+            c[h] = (T)(H->step[h] * H->inv[h]);                                                              \
+            live += H->step[h] != 0;                                                                         \
+        }                                                                                                    \
+        return (ptrdiff_t)live;                                                                              \
+    }                                                                                                        \
+    /* The z of L heads, and of 4, from the weights of one feature after another: `at` gives the places of these. */ \
+    FASTSGD_DOTS(T, N, V, L, dense, ptrdiff_t, k)                                                            \
+    FASTSGD_DOTS(T, N, V, L, csr32, int32_t, (ptrdiff_t)ix[k])                                               \
+    FASTSGD_DOTS(T, N, V, L, csr64, int64_t, (ptrdiff_t)ix[k])                                               \
+    /* w += c x, then the penalty, of S heads at one feature: as add_and_shrink. */                          \
+    static inline void N##_add_and_shrink_heads(T x, ptrdiff_t S, T *restrict w, T *restrict q, const T *restrict c, \
+                                                const T *restrict most, const T *restrict inv, const T *restrict scale) { \
+        for (ptrdiff_t h = 0; h < S; h++) {                                                                  \
+            const T z = w[h] + c[h] * x, low = q[h] * inv[h] - most[h], high = q[h] * inv[h] + most[h];      \
+            T part = z > low ? z : low;                                                                      \
+            part = part < high ? part : high;                                                                \
+            w[h] = z - part;                                                                                 \
+            q[h] -= scale[h] * part;                                                                         \
+        }                                                                                                    \
+    }                                                                                                        \
+    static inline void N##_soft_heads(T x, ptrdiff_t S, const T *restrict g, const T *restrict tau, T *restrict z) { \
+        for (ptrdiff_t h = 0; h < S; h++) {                                                                  \
+            T part = g[h] > -tau[h] ? g[h] : -tau[h];                                                        \
+            part = part < tau[h] ? part : tau[h];                                                            \
+            z[h] += x * (g[h] - part);                                                                       \
+        }                                                                                                    \
+    }
+
+#define FASTSGD_DOTS(T, N, V, L, LAYOUT, INDEX, AT)                                                          \
+    static void N##_dots_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, const T *restrict W, \
+                                  ptrdiff_t S, T *restrict z) {                                              \
+        ptrdiff_t h = 0, k, i;                                                                               \
+        (void)ix;                                                                                            \
+        for (; h + 4 * L <= S; h += 4 * L) { /* in registers, and meanwhile the weights of a feature to come are fetched */ \
+            N##_block a = {0}, b = a, c = a, e = a;                                                          \
+            for (k = 0; k < n; k++) {                                                                        \
+                const T *restrict w = W + (AT) * S + h;                                                      \
+                const T v = x[k];                                                                            \
+                a += v * *(const N##_block *)w;                                                              \
+                b += v * *(const N##_block *)(w + L);                                                        \
+                c += v * *(const N##_block *)(w + 2 * L);                                                    \
+                e += v * *(const N##_block *)(w + 3 * L);                                                    \
+                if (h == 0 && k + 4 < n) FETCH_##LAYOUT(W + (ptrdiff_t)ix[k + 4] * S, S)                     \
+            }                                                                                                \
+            *(N##_block *)(z + h) = a;                                                                       \
+            *(N##_block *)(z + h + L) = b;                                                                   \
+            *(N##_block *)(z + h + 2 * L) = c;                                                               \
+            *(N##_block *)(z + h + 3 * L) = e;                                                               \
+        }                                                                                                    \
+        for (; h < S; h += 4) {                                                                              \
+            V a = N##_zero(), b = a;                                                                         \
+            for (k = 0; k + 2 <= n; k += 2) {                                                                \
+                a = N##_plus(a, x[k], W + (AT) * S + h);                                                     \
+                k++;                                                                                         \
+                b = N##_plus(b, x[k], W + (AT) * S + h);                                                     \
+                k--;                                                                                         \
+            }                                                                                                \
+            if (k < n) a = N##_plus(a, x[k], W + (AT) * S + h);                                              \
+            N##_store(z + h, N##_add(a, b));                                                                 \
+        }                                                                                                    \
+        (void)i;                                                                                             \
+    }                                                                                                        \
+    static void N##_adds_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
+                                  ptrdiff_t S, const T *restrict c) {                                        \
+        ptrdiff_t h, k;                                                                                      \
+        (void)ix;                                                                                            \
+        for (k = 0; k < n; k++) {                                                                            \
+            T *restrict w = W + (AT) * S;                                                                    \
+            for (h = 0; h < S; h++) w[h] += x[k] * c[h];                                                     \
+        }                                                                                                    \
+    }
+#define FETCH_dense(w, n) {}
+#define FETCH_csr32(w, n) for (i = 0; i < (n); i += 64 / (ptrdiff_t)sizeof *(w)) fastsgd_near((w) + i);
+#define FETCH_csr64 FETCH_csr32
+#if defined(__GNUC__) || defined(__clang__)
+typedef float f4_block __attribute__((vector_size(32), aligned(4)));
+typedef double d4_block __attribute__((vector_size(32), aligned(8)));
+FASTSGD_MODELS(float, f4, f4, 8)
+FASTSGD_MODELS(double, d4, d4, 4)
+#else
+#error "models.h needs vector types"
+#endif
+
+#endif

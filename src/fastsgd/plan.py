@@ -1,0 +1,135 @@
+"""Plan: all that says how a training goes, as plain data, with a record for each head."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastsgd._kernels.plan import HEAD, Compiled
+
+EVERY_ROW, NO_RESAMPLE = -1, 0  # of `fold` and `resample`
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Loss, bound schedule, optimizer, and the numbers of each head.
+
+    It pickles, and two are equal if they say the same.
+
+    Attributes
+    ----------
+    loss : Loss
+    schedule : Schedule
+        A bound one. Where heads have records of their own, their numbers are in these, and its name counts.
+    heads : (1,) or (K,) array of HEAD
+        One record for all heads, which then have one clock; or one for each, with a clock of its own: l1 and l2, the penalty;
+        intercept_decay, the factor of the intercept's step, 0 keeping it where it is; nu, the slope of the one-class SVM's
+        objective in the intercept, beside the loss's; average, the first step whose weights count in the average, 0 for none;
+        schedule, its numbers; column, that of y, or the class; fold, whose rows are left out, EVERY_ROW for none; resample,
+        the number of the bootstrap sample whose rows it sees, NO_RESAMPLE for each row once; model, as heads of one model
+        stop together.
+    optimizer : Optimizer or None
+        None is plain SGD.
+    batch_size : int or inf
+        Rows of a step; inf for all of a pass.
+    noise : float
+        Variance of the normal noise added to each slope in W, times 1 / (1 + t)^0.55 at step t.
+    """
+
+    loss: object
+    schedule: object
+    heads: np.ndarray
+    optimizer: object = None
+    batch_size: float = 1
+    noise: float = 0.0
+    compiled: Compiled = field(init=False, repr=False)
+
+    def __post_init__(self):
+        self.heads.flags.writeable = False
+        object.__setattr__(self, "compiled", Compiled(self))
+        for name in ("l1", "l2", "intercept_decay", "nu", "average"):
+            values = self.heads[name]
+            object.__setattr__(self, name, values.item() if self.shared else values)
+        if not self.shared:
+            self._check_separate()
+
+    @classmethod
+    def of(cls, loss, schedule, *, optimizer=None, batch_size=1, noise=0.0, **head):
+        """A plan with one record: l1, l2, and what else is not at its default."""
+        heads = np.zeros(1, HEAD)
+        heads["intercept_decay"], heads["fold"], heads["resample"] = 1.0, EVERY_ROW, NO_RESAMPLE
+        heads["schedule"] = schedule.numbers
+        for name, value in head.items():
+            heads[name] = value
+        return cls(loss, schedule, heads, optimizer, batch_size, noise)
+
+    @classmethod
+    def stack(cls, plans):
+        """The plan of all their heads in one pass; they may differ in what is in the records.
+
+        Raises
+        ------
+        ValueError
+            They differ in something else.
+        """
+        first = plans[0]
+        for plan in plans:
+            for name in ("loss", "optimizer", "batch_size", "noise"):
+                if getattr(plan, name) != getattr(first, name):
+                    raise ValueError(
+                        f"plans of one pass must have one {name}, found {getattr(first, name)!r} and {getattr(plan, name)!r}."
+                    )
+            if plan.schedule != first.schedule and not first.schedule.differs_in_numbers(plan.schedule):
+                raise ValueError(
+                    f"plans of one pass must have one schedule, found {first.schedule!r} and {plan.schedule!r}."
+                )
+        heads = np.concatenate([plan.heads for plan in plans])
+        return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise)
+
+    def _check_separate(self):
+        if self.loss.coupled or self.auto or self.line_search or not self.plain:
+            raise ValueError(
+                "heads with records of their own take plain steps along single rows, without learning_rate='auto'."
+            )
+
+    def __eq__(self, other):
+        if type(other) is not Plan:
+            return NotImplemented
+        names = "loss", "schedule", "optimizer", "batch_size", "noise"
+        same = all(getattr(self, name) == getattr(other, name) for name in names)
+        return same and self.heads.tobytes() == other.heads.tobytes()
+
+    def __hash__(self):
+        return hash((self.loss, self.schedule, self.batch_size, self.noise, self.heads.tobytes()))
+
+    def __reduce__(self):
+        return Plan, (self.loss, self.schedule, self.heads.copy(), self.optimizer, self.batch_size, self.noise)
+
+    @property
+    def shared(self):
+        """Whether one record is of all heads."""
+        return len(self.heads) == 1
+
+    @property
+    def auto(self):
+        """Whether each weight has a step size of its own: learning_rate="auto"."""
+        return self.schedule.auto
+
+    @property
+    def plain(self):
+        """Whether a step is one row and the optimizer plain SGD."""
+        return self.compiled.plain
+
+    @property
+    def line_search(self):
+        """Whether the step size of each pass is searched for."""
+        return self.optimizer is not None and getattr(self.optimizer, "line_search", False)
+
+    @property
+    def slots(self):
+        """Names of the optimizer's arrays."""
+        return () if self.optimizer is None else self.optimizer.slots
+
+    @property
+    def eta(self):
+        """The schedule's step size as a function of the step, of the first head."""
+        return self.compiled.eta

@@ -1,0 +1,218 @@
+"""Several models in one pass: each is what a fit of its own would be, with its own penalty, schedule, rows and clock."""
+
+import pickle
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse as sp
+from fastsgd._kernels.plan import HEAD, SCALARS
+
+from fastsgd import engine, losses, schedules
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+SCHEDULES = [
+    "optimal",
+    "invscaling",
+    "constant",
+    "adaptive",
+    "pa1",
+    "pa2",
+    "exponential",
+    "step",
+    "cosine",
+    "one_cycle",
+]
+RTOL = {"float64": 1e-9, "float32": 2e-4}
+N, D, PASSES = 60, 7, 2
+
+
+def rows(seed=0, n=N):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, D)) * (rng.random((n, D)) < 0.6)
+    Y = np.where(X @ rng.standard_normal((D, 2)) + 0.3 * rng.standard_normal((n, 2)) > 0, 1.0, -1.0)
+    s = rng.uniform(0.5, 1.5, n)
+    s[3] = 0
+    return X.astype("f4").astype("f8"), Y, s, rng.integers(0, 3, n).astype(np.int32)
+
+
+def grid(schedule, loss, penalties, average=0):
+    """Plans that differ in everything a record holds, and the same for the reference."""
+    plans, heads = [], []
+    for k, (l1, l2) in enumerate(penalties):
+        bound = schedules.get(schedule).bind(
+            eta0=0.05 / (k + 1), alpha=0.01 * (k + 1), power_t=0.4, loss=loss, pass_rows=N, passes=PASSES
+        )
+        head = {
+            "l1": l1,
+            "l2": l2,
+            "intercept_decay": [1.0, 0.5, 0.0][k % 3],
+            "average": average * (k % 2),
+            "column": k % 2,
+            "fold": k % 4 - 1,
+            "resample": k // 2,
+            "nu": 0.01 * k,
+        }
+        plans.append(Plan.of(loss, bound, **head))
+        pa = {"pa": (bound.pa, 0.05 / (k + 1), True)} if bound.pa else {}
+        heads.append({**head, **pa, "eta": bound})
+    return Plan.stack(plans), heads
+
+
+def train(X, plan, seed=5, passes=PASSES, **table):
+    state = State.zeros(X.shape[1], len(plan.heads), X.dtype, seed)
+    table, total = Table(X, **table), np.zeros((2, len(plan.heads)))
+    for _ in range(passes):
+        run = engine.Run(state)
+        for _ in engine.one_pass(run, plan, table, False):
+            pass
+        total += run.sums
+    W, b = state.model(plan)
+    assert not W[:, len(b) :].any(), "the columns that pad the heads are zeros"
+    return W[:, : len(b)], b, state.at["t"], total
+
+
+def agree(ours, theirs, rtol):
+    size = np.abs(theirs[0]).max() + np.abs(theirs[1]).max()
+    for place, (mine, right) in enumerate(zip(ours, theirs, strict=True)):
+        np.testing.assert_allclose(mine, right, rtol=rtol, atol=rtol * (size if place < 2 else np.abs(right).max()))
+
+
+PENALTIES = {
+    "none": [(0.0, 0.0)] * 5,
+    "l2": [(0.0, 0.01 * k) for k in range(6)],
+    "l1": [(0.002 * k, 0.0) for k in range(6)],
+    "all": [(0.0, 0.0), (0.01, 0.0), (0.0, 0.05), (0.004, 0.02), (0.02, 0.3), (0.0, 0.3), (0.003, 0.001)],
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("average", [0, 1, 20])
+@pytest.mark.parametrize("name", ["log_loss", "hinge", "squared_error"])
+@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_each_model_is_that_of_a_fit_of_its_own(layout, dtype, name, average, penalty):
+    X, Y, s, fold = rows()
+    loss = losses.get(name)
+    plan, heads = grid("invscaling", loss, PENALTIES[penalty], average)
+    given = X.astype(dtype) if layout == "dense" else sp.csr_matrix(X.astype(dtype))
+    ours = train(given, plan, y=Y, s=s, fold=fold)
+    right = reference.models(X, Y, loss, heads, s=s, fold=fold, seed=5, passes=PASSES)
+    agree(ours, right, max(RTOL[dtype], 1e-5 if layout == "csr" and penalty == "all" else 0))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_each_model_has_a_schedule_of_its_own(layout, schedule):
+    X, Y, s, fold = rows()
+    loss = losses.Hinge()
+    plan, heads = grid(schedule, loss, PENALTIES["all"], 5)
+    right = reference.models(X, Y, loss, heads, s=s, fold=fold, seed=5, passes=PASSES)
+    ours = train(X if layout == "dense" else sp.csr_matrix(X), plan, y=Y, s=s, fold=fold)
+    agree(ours, right, 1e-9 if layout == "dense" else 1e-5)
+
+
+def test_heads_of_classes():
+    """One against the rest for each of three alphas: nine heads of one column of codes."""
+    X, _, s, _ = rows()
+    code = np.random.default_rng(1).integers(0, 3, N).astype(np.int32)
+    loss, plans, heads = losses.Hinge(), [], []
+    for alpha in (1e-3, 1e-2, 1e-1):
+        bound = schedules.get("optimal").bind(eta0=0.1, alpha=alpha, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+        for k in range(3):
+            plans.append(Plan.of(loss, bound, l2=alpha, column=k))
+            heads.append({"eta": bound, "l2": alpha, "column": k})
+    pos, neg = np.array([1.0, 2.0, 0.5]), np.array([1.0, 0.7, 1.5])
+    ours = train(X, Plan.stack(plans), code=code, s=s, s_pos=pos, s_neg=neg)
+    Y = np.where(code[:, None] == np.arange(3), 1.0, -1.0)
+    agree(ours, reference.models(X, Y, loss, heads, s=s, s_pos=pos, s_neg=neg, passes=2), 1e-9)
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_a_strong_penalty_takes_the_scale_of_one_head_to_zero_and_no_other(layout):
+    X, Y, s, _ = rows()
+    loss = losses.LogLoss()
+    bound = schedules.get("constant").bind(eta0=0.4, alpha=1.0, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+    penalties = [(0.0, 2.0), (0.0, 2.5), (0.0, 3.0), (0.1, 2.0), (0.0, 0.0), (0.01, 1e-3)]
+    plan = Plan.stack([Plan.of(loss, bound, l1=l1, l2=l2, average=l1 == 0) for l1, l2 in penalties])
+    heads = [{"eta": bound, "l1": l1, "l2": l2, "average": int(l1 == 0)} for l1, l2 in penalties]
+    ours = train(X if layout == "dense" else sp.csr_matrix(X), plan, y=Y, s=s)
+    agree(ours, reference.models(X, Y, loss, heads, s=s, passes=2), 1e-9 if layout == "dense" else 1e-4)
+
+
+def test_a_head_that_overflows_leaves_the_others_alone():
+    X, Y, s, _ = rows()
+    loss = losses.SquaredError()
+    bound = [
+        schedules.get("constant").bind(eta0=eta0, alpha=1.0, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+        for eta0 in (0.01, 1e300, 0.02)
+    ]
+    W, b, t, sums = train(X, Plan.stack([Plan.of(loss, one) for one in bound]), y=Y, s=s)
+    alone = train(X, Plan.stack([Plan.of(loss, bound[0]), Plan.of(loss, bound[2])]), y=Y, s=s)
+    np.testing.assert_array_equal(W[:, [0, 2]], alone[0])
+    assert np.isinf(sums[0, 1]) and np.isfinite(sums[0, [0, 2]]).all() and t[1] < t[0]
+
+
+def test_resamples_are_drawn_as_the_bootstrap_draws():
+    counts = np.array([[reference.poisson_counts(3, row, k) for row in range(4000)] for k in (1, 2)])
+    share = np.bincount(counts.ravel(), minlength=6)[:6] / counts.size
+    np.testing.assert_allclose(share, np.exp(-1) / np.array([1, 1, 2, 6, 24, 120]), atol=0.015)
+    assert abs(np.corrcoef(counts)[0, 1]) < 0.05
+
+
+def test_rows_that_are_converted_or_chosen_keep_their_numbers():
+    """A resample is of the rows of the data, wherever a kernel reads them from."""
+    X, Y, _, fold = rows()
+    loss = losses.LogLoss()
+    bound = schedules.get("invscaling").bind(eta0=0.1, alpha=1, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+    plan = Plan.stack([Plan.of(loss, bound, resample=k, fold=k - 2) for k in (1, 2, 3)])
+    direct = train(X, plan, y=Y, fold=fold)
+    np.testing.assert_array_equal(train(np.asfortranarray(X), plan, y=Y, fold=fold)[0], direct[0])
+    chosen = np.arange(10, 50)
+    some = train(X, plan, y=Y, fold=fold, rows=chosen)
+    s = np.zeros(N)
+    s[chosen] = 1
+    agree(some, train(X, plan, y=Y, s=s, fold=fold), 1e-12)
+
+
+# ---------------------------------------------------------------- plans as values
+def test_plans_pickle_compare_and_stack():
+    loss = losses.Huber(0.3)
+    one, other = (
+        Plan.of(
+            loss, schedules.get("optimal").bind(eta0=1, alpha=a, power_t=0.5, loss=loss, pass_rows=9, passes=1), l2=a
+        )
+        for a in (0.1, 0.2)
+    )
+    assert one == pickle.loads(pickle.dumps(one)) and hash(one) == hash(pickle.loads(pickle.dumps(one)))
+    assert one != other and one.schedule(7.0) == pickle.loads(pickle.dumps(one)).schedule(7.0)
+    both = Plan.stack([one, other])
+    assert both == pickle.loads(pickle.dumps(both)) and not both.shared and both.l2.tolist() == [0.1, 0.2]
+    with pytest.raises(ValueError, match="one loss"):
+        Plan.stack([one, Plan.of(losses.Hinge(), one.schedule)])
+    step = schedules.get("constant").bind(eta0=1, alpha=1, power_t=0.5, loss=loss, pass_rows=9, passes=1)
+    with pytest.raises(ValueError, match="one schedule"):
+        Plan.stack([one, Plan.of(loss, step)])
+    with pytest.raises(ValueError, match="single rows"):
+        Plan.stack([Plan.of(loss, step, batch_size=2)] * 2)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_a_bound_schedule_pickles_to_what_it_was(name):
+    bound = schedules.get(name).bind(eta0=0.3, alpha=0.01, power_t=0.5, loss=losses.Hinge(), pass_rows=50, passes=3)
+    t = np.arange(1.0, 200.0)
+    again = pickle.loads(pickle.dumps(bound))
+    np.testing.assert_array_equal(again(t), bound(t))
+    assert again == bound and again != schedules.get(name)
+
+
+def test_layouts_are_those_of_the_compiled_structs():
+    """Their fields are read and written by name, and go to files: no one is moved without a word."""
+    assert SCALARS.names == ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since") and SCALARS.itemsize == 56
+    assert HEAD.names == (
+        *("l1", "l2", "intercept_decay", "nu", "average", "schedule"),
+        *("column", "fold", "resample", "model"),
+    )
+    assert HEAD.itemsize == 5 * 8 + 6 * 8 + 4 * 4 and HEAD["schedule"].shape == (6,)
