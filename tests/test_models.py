@@ -149,7 +149,7 @@ def test_a_head_that_overflows_leaves_the_others_alone():
         schedules.get("constant").bind(eta0=eta0, alpha=1.0, power_t=0.5, loss=loss, pass_rows=N, passes=2)
         for eta0 in (0.01, 1e300, 0.02)
     ]
-    W, b, t, sums = train(X, Plan.stack([Plan.of(loss, one) for one in bound]), y=Y, s=s)
+    W, _, t, sums = train(X, Plan.stack([Plan.of(loss, one) for one in bound]), y=Y, s=s)
     alone = train(X, Plan.stack([Plan.of(loss, bound[0]), Plan.of(loss, bound[2])]), y=Y, s=s)
     np.testing.assert_array_equal(W[:, [0, 2]], alone[0])
     assert np.isinf(sums[0, 1]) and np.isfinite(sums[0, [0, 2]]).all() and t[1] < t[0]

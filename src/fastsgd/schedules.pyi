@@ -11,6 +11,9 @@ class Schedule:
     pa: ClassVar[int]
     feedback: ClassVar[bool]
     auto: ClassVar[bool]
+    @property
+    def numbers(self) -> NDArray[np.float64]: ...
+    def differs_in_numbers(self, other: Schedule) -> bool: ...
     def bind(
         self,
         *,

@@ -27,6 +27,7 @@ cdef extern from "models.h":
         double* inv
         double* u0
         double* inv0
+        double* product
         double* b
         double* b_avg
         double* loss_sum
@@ -38,6 +39,8 @@ cdef extern from "models.h":
     void leave_out "fastsgd_leave_out"(const Models* H, int32_t fold) noexcept nogil
     bint any_small "fastsgd_any_small"(const Models* H, double least) noexcept nogil
     void hinges "fastsgd_hinges"(const Models* H, double threshold) noexcept nogil
+    void logistics "fastsgd_logistics"(const Models* H) noexcept nogil
+    void log_losses "fastsgd_log_losses"(const Models* H) noexcept nogil
     void steps_of_heads "fastsgd_steps"(const Models* H, double most) noexcept nogil
     bint decay_heads "fastsgd_decay"(const Models* H, double least) noexcept nogil
     void invert_heads "fastsgd_invert"(const Models* H) noexcept nogil
@@ -85,7 +88,7 @@ cdef int allocate(Models* H, Py_ssize_t K) except -1:
     H.s, H.p, H.y, H.value, H.slope = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
     x += 5 * K
     H.eta, H.step, H.inv, H.u0, H.inv0 = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
-    H.schedule = x + 5 * K
+    H.product, H.schedule = x + 5 * K, x + 6 * K
     H.column, H.fold, H.resample = i, i + K, i + 2 * K
     return 0
 
@@ -297,11 +300,13 @@ cdef void step_and_pay_head(const floating* x, const index* ix, Py_ssize_t nnz, 
         W[ix[k] * S + h] = paid_one(W[ix[k] * S + h], x[k], R)
 
 
-cdef inline void losses_of(const Params* P, Models* H) noexcept nogil:
-    """H.value and H.slope."""
+cdef inline void losses_of(const Params* P, Models* H, bint unit) noexcept nogil:
+    """H.value and H.slope; `unit` says that each weight is 0 or 1."""
     cdef Py_ssize_t h
     if P.inlined == HINGE:
         hinges(H, P.loss_par[0])
+    elif P.inlined == LOGISTIC and unit:
+        logistics(H)
     elif P.many is not NULL:
         P.many(H.K, H.p, H.y, H.value, H.slope, P.loss_par)
     else:
@@ -347,8 +352,10 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
     cdef floating* inv = z + 3 * S
     cdef floating* scale = z + 4 * S
     cdef double least = least_scale(A), norm = 0
-    cdef bint finite
+    cdef bint finite, unit = T.s is NULL and T.s_pos is NULL and not H.resampled
     invert_heads(H)
+    for h in range(K):
+        H.product[h] = 1
     for v in range(O.n):
         if O.visit is not NULL and v + 3 < O.n:
             fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
@@ -389,7 +396,9 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
             if not isfinite(H.p[h]):
                 H.loss_sum[h] += INFINITY if H.s[h] > 0 else 0.0
                 H.p[h] = H.s[h] = 0
-        losses_of(P, H)
+        losses_of(P, H, unit)
+        if v % 1000 == 999:
+            log_losses(H)
         steps_of(P, H, norm)
         decays(L, W, Q, A, d, S, H, P, least)
         if floating is float:
@@ -416,4 +425,5 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
                         c[h] = 0
             change_heads(L, x, ix, nnz, W, &M, c, n_live, K)
         advance_heads(H)
+    log_losses(H)
     return 0

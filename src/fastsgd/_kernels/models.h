@@ -3,6 +3,7 @@
 #define FASTSGD_MODELS_H
 #include <float.h>
 #include "lanes.h"
+#include "../logistic.h"
 
 typedef struct {
     ptrdiff_t K;
@@ -15,12 +16,13 @@ typedef struct {
     /* Of the row at hand: weight, margin, target, loss and its slope, step size, step, 1 / scale; u and 1 / scale before it. */
     double *restrict s, *restrict p, *restrict y, *restrict value, *restrict slope;
     double *restrict eta, *restrict step, *restrict inv, *restrict u0, *restrict inv0;
+    double *restrict product; /* of what the logarithms are taken of, in the losses of rows of weight 1 */
     double *restrict b, *restrict b_avg, *restrict loss_sum, *restrict weight_sum; /* of the state, and of the caller */
     int folded, resampled, averaged;
     uint64_t seed;
 } Models;
 
-enum { MODELS_DOUBLES = 27, MODELS_INTS = 3 }; /* arrays of K numbers that belong to it, the rows of `schedule` among them */
+enum { MODELS_DOUBLES = 28, MODELS_INTS = 3 }; /* arrays of K numbers that belong to it, the rows of `schedule` among them */
 
 /* The weight of a row in the heads that do not leave out its fold. */
 static inline void fastsgd_leave_out(const Models *H, int32_t fold) {
@@ -42,6 +44,29 @@ static inline void fastsgd_hinges(const Models *H, double threshold) {
         const double gap = threshold - H->p[h] * H->y[h];
         H->value[h] = gap > 0 ? gap : 0.0;
         H->slope[h] = gap >= 0 ? -H->y[h] : 0.0;
+    }
+}
+
+/* As fastsgd_logistic, where each weight is 0 or 1: a sum of logarithms is the logarithm of a product, see fastsgd_log_losses. */
+static inline void fastsgd_logistics(const Models *H) {
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        const double m = -fabs(H->p[h]);
+        H->slope[h] = m > -708.0 ? m : -708.0;
+    }
+    for (ptrdiff_t h = 0; h < H->K; h++) H->slope[h] = fastsgd_exp(H->slope[h]);
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        const double e = H->slope[h], p = H->p[h], y = H->y[h], rest = 1.0 - y;
+        H->value[h] = 0.5 * (p + fabs(p)) - y * p;
+        H->slope[h] = ((p > 0 ? -y : rest) * e + (p > 0 ? rest : -y)) / (1.0 + e);
+        H->product[h] *= H->s[h] > 0 ? 1.0 + e : 1.0;
+    }
+}
+
+/* Add the logarithms of the products, each of at most 1,000 numbers up to 2, and begin new ones. */
+static void fastsgd_log_losses(const Models *H) {
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        H->loss_sum[h] += log(H->product[h]);
+        H->product[h] = 1.0;
     }
 }
 
