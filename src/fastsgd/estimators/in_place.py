@@ -21,10 +21,10 @@ def _few(plan):
     """Whether a step on CSR changes the features that its row has, and else only the clock."""
     if plan.plain or plan.auto:
         return True
-    closed = plan.closed and (
+    closed = plan.compiled.closed and (
         plan.l1 > 0 or plan.optimizer.name != "adagrad"
     )  # others catch up at the end of each call
-    return plan.lazy and plan.batch_size == 1 and not plan.average and not closed
+    return plan.compiled.lazy and plan.batch_size == 1 and not plan.average and not closed
 
 
 def possible(plan, table, state, ready):

@@ -40,6 +40,9 @@ class Order(NamedTuple):
     buffer_rows: int
 
 
+ONE_ROW = Order(None, None, 0, 1, 1)
+
+
 class Target(NamedTuple):
     """The targets and weights of a table's rows, as the kernels take them: see `Table`."""
 
@@ -210,6 +213,9 @@ class Table:
         ValueError
             No walk goes on from `start`.
         """
+        if self.X.shape[0] == 1 and start == START and self.rows is None and self.readable(dtype):
+            yield self, ONE_ROW, None  # without what a single row, as of `partial_fit`, would wait for
+            return
         known = self.__dict__.setdefault("_sizes", {})  # the same in each epoch
         key = dtype, heads, self.scaling is None
         if key not in known:
