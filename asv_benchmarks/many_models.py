@@ -1,0 +1,81 @@
+"""What a hundred models cost in one pass: `python asv_benchmarks/many_models.py`.
+
+20 alphas and 5 folds, float32, on one thread; beside one model on the same rows, in turn. Ratio: the time of an epoch of all
+of them over that of one.
+"""
+
+import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
+
+import argparse
+from statistics import median
+
+import numpy as np
+import scipy.sparse as sp
+from benchmarks.common import interleaved
+
+from fastsgd import engine, losses, penalties, schedules
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+ALPHAS, FOLDS = np.logspace(-6, -2, 20), 5
+
+
+def rows(layout, n):
+    """Rows of 50 numbers, or of 55 of 20,000 features, with targets that they say something of, and a fold for each."""
+    rng = np.random.default_rng(0)
+    if layout == "dense":
+        X = rng.standard_normal((n, 50), np.float32)
+    else:
+        X = sp.random(n, 20_000, density=55 / 20_000, format="csr", random_state=0, dtype=np.float32)
+        X.sort_indices()
+    y = np.where(X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(n) > 0, 1.0, -1.0)
+    return X, y[:, None], rng.integers(0, FOLDS, n).astype(np.int32)
+
+
+def plans(name, penalty, n):
+    """A plan for each alpha and fold."""
+    loss, found = losses.get(name), []
+    for alpha in ALPHAS:
+        schedule = schedules.get("optimal").bind(eta0=0.01, alpha=alpha, power_t=0.5, loss=loss, pass_rows=n, passes=1)
+        l1, l2 = penalties.weights(penalty, alpha, 0.15)
+        found += [Plan.of(loss, schedule, l1=l1, l2=l2, fold=fold) for fold in range(FOLDS)]
+    return found
+
+
+def epochs(table, plan, heads):
+    """A function that trains one more epoch of so many heads."""
+    state = State.zeros(table.X.shape[1], heads, table.X.dtype, 0)
+
+    def epoch():
+        for _ in engine.one_pass(engine.Run(state), plan, table, True):
+            pass
+
+    return epoch
+
+
+def compare(layout, name, penalty, n, repeats):
+    """(seconds of an epoch of one model, that of all over it)"""
+    X, y, fold = rows(layout, n)
+    table, all_plans = Table(X, y=y, fold=fold), plans(name, penalty, n)
+    one = epochs(table, Plan.of(all_plans[0].loss, all_plans[0].schedule, l1=all_plans[0].l1, l2=all_plans[0].l2), 1)
+    many = epochs(table, Plan.stack(all_plans), len(all_plans))
+    one(), many()
+    pairs = [interleaved(1, one, many) for _ in range(repeats)]
+    return median(a for a, _ in pairs), median(b / a for a, b in pairs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    print("| rows | loss | penalty | one model, s | 100 models: ratio |", "| --- | --- | --- | ---: | ---: |", sep="\n")
+    for layout in ("dense", "CSR"):
+        for name, penalty in (("hinge", "l2"), ("log_loss", "l2"), ("log_loss", "elasticnet")):
+            seconds, ratio = compare(layout, name, penalty, args.rows, args.repeats)
+            print(f"| {layout} | {name} | {penalty} | {seconds:.3g} | {ratio:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
