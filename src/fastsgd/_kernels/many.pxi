@@ -273,7 +273,8 @@ cdef inline floating paid_one(floating g, floating x, const floating* R) noexcep
         a, b = root(R[TAU0]), root(size)
         s = max((a - b) / (a + b), <floating> 0)
         v = s * s
-        got -= R[RATE] * s * (4 + v * (<floating> (4.0 / 3) + v * (<floating> 0.8 + v * (<floating> (4.0 / 7) + v * <floating> (4.0 / 9)))))
+        got -= R[RATE] * s * (4 + v * (<floating> (4.0 / 3) + v * (<floating> 0.8
+                                       + v * (<floating> (4.0 / 7) + v * <floating> (4.0 / 9)))))
         got = max(got, <floating> 0)
     q = g * R[PER_SMALL] if size <= R[TWICE_SMALL_U0] else (got if g > 0 else -got)
     z = max(size - R[TAU0], <floating> 0)
