@@ -72,18 +72,22 @@ def strata(int64_t n, int64_t m, uint64_t seed, uint64_t epoch):
     int64 array
     """
     drawn, out = permutation(n, seed, epoch), np.empty(n, np.int64)
-    rounds = np.zeros(m, np.int64)
+    next_places, strata_of = np.arange(m), np.empty(n, np.int32)
     cdef const int64_t[::1] a = drawn
-    cdef int64_t[::1] b = out, taken = rounds
-    cdef int64_t i, j, whole = n // m
+    cdef int64_t[::1] b = out, place = next_places
+    cdef int32_t[::1] stratum = strata_of  # looked up, as a division for each block takes three times as long
+    cdef int64_t i, j, whole = n // m * m
     with nogil:
+        for j in range(m):
+            for i in range(j * n // m, (j + 1) * n // m):
+                stratum[i] = <int32_t> j
         for i in range(n):
-            j = ((a[i] + 1) * m - 1) // n  # strata begin at j * n // m
-            if taken[j] < whole:
-                b[taken[j] * m + j] = a[i]
+            j = stratum[a[i]]
+            if place[j] < whole:
+                b[place[j]] = a[i]
+                place[j] += m
             else:  # the last round, of the strata that have one block more
-                b[whole * m + (j + 1) * n // m - (j + 1) * whole - 1] = a[i]
-            taken[j] += 1
+                b[whole + (j + 1) * n // m - (j + 1) * (n // m) - 1] = a[i]
     return out
 
 
