@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fastsgd.losses import LOSSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.losses import OBJECTS, targets
 
 from fastsgd import losses
+from fastsgd.losses import LOSSES
 
 CONVEX = [loss for loss in OBJECTS if loss.convex]
 MARGINS = np.r_[-(10.0 ** np.arange(-3, 7)), 0.0, 10.0 ** np.arange(-3, 7), np.linspace(-9, 9, 37), 29.5, 31.0, -31.0]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
-from fastsgd._kernels.plan import HEAD, SCALARS
 
 from fastsgd import engine, losses, schedules
+from fastsgd._kernels.plan import HEAD, SCALARS
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State

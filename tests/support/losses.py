@@ -1,9 +1,9 @@
 """Every loss, with its defaults and with other parameters, and targets that it takes."""
 
 import numpy as np
-from fastsgd.losses import LOSSES
 
 from fastsgd import losses
+from fastsgd.losses import LOSSES
 
 OBJECTS = [cls() for cls in LOSSES.values()]
 OBJECTS += [
