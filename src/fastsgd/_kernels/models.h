@@ -5,6 +5,10 @@
 #include "lanes.h"
 #include "../logistic.h"
 
+#if defined(_MSC_VER) && !defined(restrict)
+#define restrict __restrict
+#endif
+
 typedef struct {
     ptrdiff_t K;
     /* The clock of each head, as in Scalars. */
@@ -162,6 +166,39 @@ static inline void fastsgd_advance(const Models *H) {
                                   ptrdiff_t S, T *restrict z) {                                              \
         ptrdiff_t h = 0, k, i;                                                                               \
         (void)ix;                                                                                            \
+        (void)i;                                                                                             \
+        FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)                                                               \
+        for (; h < S; h += 4) {                                                                              \
+            V a = N##_zero(), b = a;                                                                         \
+            for (k = 0; k + 2 <= n; k += 2) {                                                                \
+                a = N##_plus(a, x[k], W + (AT) * S + h);                                                     \
+                k++;                                                                                         \
+                b = N##_plus(b, x[k], W + (AT) * S + h);                                                     \
+                k--;                                                                                         \
+            }                                                                                                \
+            if (k < n) a = N##_plus(a, x[k], W + (AT) * S + h);                                              \
+            N##_store(z + h, N##_add(a, b));                                                                 \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void N##_adds_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
+                                  ptrdiff_t S, const T *restrict c) {                                        \
+        ptrdiff_t h, k;                                                                                      \
+        (void)ix;                                                                                            \
+        for (k = 0; k < n; k++) {                                                                            \
+            T *restrict w = W + (AT) * S;                                                                    \
+            for (h = 0; h < S; h++) w[h] += x[k] * c[h];                                                     \
+        }                                                                                                    \
+    }
+#define FETCH_dense(w, n) {}
+#define FETCH_csr32(w, n) for (i = 0; i < (n); i += 64 / (ptrdiff_t)sizeof *(w)) fastsgd_near((w) + i);
+#define FETCH_csr64 FETCH_csr32
+
+/* Most heads are taken 4 L at a time, in registers, where the compiler has vector types. Meanwhile the weights of a feature to
+   come are fetched. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(FASTSGD_PLAIN)
+typedef float f4_block __attribute__((vector_size(32), aligned(4)));
+typedef double d4_block __attribute__((vector_size(32), aligned(8)));
+#define FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)                                                               \
         for (; h + 4 * L <= S; h += 4 * L) { /* in registers, and meanwhile the weights of a feature to come are fetched */ \
             N##_block a = {0}, b = a, c = a, e = a;                                                          \
             for (k = 0; k < n; k++) {                                                                        \
@@ -177,39 +214,12 @@ static inline void fastsgd_advance(const Models *H) {
             *(N##_block *)(z + h + L) = b;                                                                   \
             *(N##_block *)(z + h + 2 * L) = c;                                                               \
             *(N##_block *)(z + h + 3 * L) = e;                                                               \
-        }                                                                                                    \
-        for (; h < S; h += 4) {                                                                              \
-            V a = N##_zero(), b = a;                                                                         \
-            for (k = 0; k + 2 <= n; k += 2) {                                                                \
-                a = N##_plus(a, x[k], W + (AT) * S + h);                                                     \
-                k++;                                                                                         \
-                b = N##_plus(b, x[k], W + (AT) * S + h);                                                     \
-                k--;                                                                                         \
-            }                                                                                                \
-            if (k < n) a = N##_plus(a, x[k], W + (AT) * S + h);                                              \
-            N##_store(z + h, N##_add(a, b));                                                                 \
-        }                                                                                                    \
-        (void)i;                                                                                             \
-    }                                                                                                        \
-    static void N##_adds_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
-                                  ptrdiff_t S, const T *restrict c) {                                        \
-        ptrdiff_t h, k;                                                                                      \
-        (void)ix;                                                                                            \
-        for (k = 0; k < n; k++) {                                                                            \
-            T *restrict w = W + (AT) * S;                                                                    \
-            for (h = 0; h < S; h++) w[h] += x[k] * c[h];                                                     \
-        }                                                                                                    \
-    }
-#define FETCH_dense(w, n) {}
-#define FETCH_csr32(w, n) for (i = 0; i < (n); i += 64 / (ptrdiff_t)sizeof *(w)) fastsgd_near((w) + i);
-#define FETCH_csr64 FETCH_csr32
-#if defined(__GNUC__) || defined(__clang__)
-typedef float f4_block __attribute__((vector_size(32), aligned(4)));
-typedef double d4_block __attribute__((vector_size(32), aligned(8)));
+        }
+#else
+#define FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)
+#endif
+
 FASTSGD_MODELS(float, f4, f4, 8)
 FASTSGD_MODELS(double, d4, d4, 4)
-#else
-#error "models.h needs vector types"
-#endif
 
 #endif
