@@ -130,6 +130,19 @@ def test_heads_of_classes():
     agree(ours, reference.models(X, Y, loss, heads, s=s, s_pos=pos, s_neg=neg, passes=2), 1e-9)
 
 
+def test_heads_of_columns_that_are_not_there_are_refused():
+    X, Y, _, _ = rows()
+    loss, code = losses.Hinge(), np.zeros(N, np.int32)
+    bound = schedules.get("constant").bind(eta0=0.1, alpha=1, power_t=0.5, loss=loss, pass_rows=N, passes=1)
+    plan = Plan.stack([Plan.of(loss, bound, column=column) for column in (0, 2)])
+    with pytest.raises(ValueError, match="head 1 is of column 2 of y, which has 2"):
+        train(X, plan, y=Y)
+    with pytest.raises(ValueError, match="head 1 is of class 2, weights are of 2 classes"):
+        train(X, plan, code=code, s_pos=np.ones(2), s_neg=np.ones(2))
+    with pytest.raises(ValueError, match="head 1 is of column -1"):
+        train(X, Plan.stack([Plan.of(loss, bound), Plan.of(loss, bound, column=-1)]), y=Y)
+
+
 @pytest.mark.parametrize("layout", ["dense", "csr"])
 def test_a_strong_penalty_takes_the_scale_of_one_head_to_zero_and_no_other(layout):
     X, Y, s, _ = rows()

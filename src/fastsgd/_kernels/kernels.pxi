@@ -9,7 +9,8 @@
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
 include "sweep.pxi"     # over the rows of a block, plain SGD row by row
-include "many.pxi"      # the same, of several models
+include "models.pxi"    # what is kept of several models
+include "many.pxi"      # over the rows, several models row by row
 include "total.pxi"     # the losses of a block's rows, for the objective
 include "four.pxi"      # along four dense rows
 include "update.pxi"    # the optimizers
@@ -17,5 +18,6 @@ include "closed.pxi"    # what happens to weights that no row meets
 include "steps.pxi"     # the step of a batch
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python
+include "many_doors.pxi"  # the same, for several models
 include "auto.pxi"      # learning_rate="auto" on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python

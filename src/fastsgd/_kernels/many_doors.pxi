@@ -1,0 +1,118 @@
+# From arrays to the models of a pass, and from Python.
+cdef int enter_models(Models* H, Compiled plan, Scalars[::1] at, uint64_t seed) except -1:
+    """Models of a plan and their clocks, in memory that `leave_models` frees."""
+    cdef Py_ssize_t h, i, K = plan.n_heads
+    cdef const HeadRecord* head
+    allocate(H, K)
+    H.seed, H.folded, H.resampled, H.averaged = seed, 0, 0, 0
+    for h in range(K):
+        head = &plan.heads[h]
+        H.t[h], H.scale[h], H.u[h], H.avg_a[h], H.avg_n[h] = at[h].t, at[h].scale, at[h].u, at[h].avg_a, at[h].avg_n
+        H.factor[h] = at[h].eta_factor
+        H.l1[h], H.l2[h], H.intercept_decay[h], H.nu[h] = head.l1, head.l2, head.intercept_decay, head.nu
+        H.average[h], H.column[h], H.fold[h], H.resample[h] = head.average, head.column, head.fold, head.resample
+        for i in range(6):
+            H.schedule[i * K + h] = head.schedule[i]
+        H.folded |= head.fold >= 0
+        H.resampled |= head.resample > 0
+        H.averaged |= head.average > 0
+    return 0
+
+
+cdef void leave_models(Models* H, Scalars[::1] at) noexcept:
+    """Put the clocks back."""
+    cdef Py_ssize_t h
+    for h in range(H.K):
+        at[h].t, at[h].scale, at[h].u, at[h].avg_a, at[h].avg_n = H.t[h], H.scale[h], H.u[h], H.avg_a[h], H.avg_n[h]
+    free(H.t)
+    free(H.column)
+
+
+cdef int many_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
+                   order, target, state, Compiled plan, double[:, ::1] sums) except -1:
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef Py_ssize_t K = state.b.shape[0], buffer_rows = order.buffer_rows, left = order.n, h
+    cdef Py_ssize_t columns = target.y.shape[1] if target.y is not None else K
+    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
+    cdef double[::1] b = state.b, b_avg = state.b_avg
+    cdef Scalars[::1] at = state.at
+    cdef Targets T = targets(target, columns)
+    cdef Moving M
+    cdef Models H
+    cdef Order O
+    if W.shape[0] != d or b_avg.shape[0] != K or at.shape[0] != K or plan.n_heads != K:
+        raise ValueError(f"the state is of {W.shape[0]} features and {K} heads with {at.shape[0]} clocks, X of {d} features, "
+                         f"the plan of {plan.n_heads} heads")
+    for array in (state.Q, state.A):
+        if array is not None and array.shape != state.W.shape:
+            raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
+    for h in range(K):
+        if plan.heads[h].column < 0 or (target.y is not None and plan.heads[h].column >= columns):
+            raise ValueError(f"head {h} is of column {plan.heads[h].column} of y, which has {columns}")
+        if target.s_pos is not None and plan.heads[h].column >= len(target.s_pos):
+            raise ValueError(f"head {h} is of class {plan.heads[h].column}, weights are of {len(target.s_pos)} classes")
+    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
+    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
+    O.first, O.ahead = order.first, 0
+    workspace(&M, W.shape[1], K, sums)
+    M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
+    work = np.zeros(5 * M.S, state.W.dtype)
+    cdef floating[::1] z = work
+    enter_models(&H, plan, at, state.seed)
+    H.b, H.b_avg, H.loss_sum, H.weight_sum = &b[0], &b_avg[0], &sums[0, 0], &sums[1, 0]
+    if Layout is Csr:
+        if d and Q is not None and not state.soft:
+            for h in range(K):
+                if H.l1[h] > 0:
+                    from_weights(&W[0, h], &Q[0, h], d, M.S, H.scale[h], H.l1[h], H.l2[h])
+            state.soft = True
+    with nogil:
+        while left > 0:
+            O.n = min(buffer_rows, left) if O.visit is not NULL else left
+            left -= O.n
+            many(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, &Q[0, 0] if Q is not None and d else NULL,
+                 &A[0, 0] if A is not None and d else NULL, M, &plan.par, &H, &z[0])
+            O.first += O.n
+            if O.rows is not NULL:
+                O.rows += O.n
+            if O.visit is not NULL:
+                O.visit += O.n
+    leave_models(&H, at)
+    free(M.of)
+    return 0
+
+
+def many_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
+    """A step for each row in each of several models, on a C-contiguous array; otherwise as `sweep_dense`.
+
+    The losses of a head become infinite where one of its margins is not finite; the others go on.
+    """
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    return many_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
+
+
+def many_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
+             Compiled plan, double[:, ::1] sums):
+    """As `many_dense`, for a CSR matrix whose structure was checked."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    cdef Py_ssize_t d = state.W.shape[0]
+    return many_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
+
+
+def settle_models(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, Compiled plan):
+    """As `settle_weights` with `soft`, of heads that have clocks and penalties of their own."""
+    cdef Models H
+    cdef Py_ssize_t h
+    if W.shape[0]:
+        enter_models(&H, plan, at, 0)
+        for h in range(H.K):
+            if H.l1[h] > 0:
+                to_weights(&W[0, h], &Q[0, h], W.shape[0], W.shape[1], H.u[h], H.scale[h], H.l1[h], H.l2[h],
+                           eta_of(&plan.par, &H, h, H.t[h] - 1))
+        leave_models(&H, at)
