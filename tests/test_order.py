@@ -87,9 +87,10 @@ def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, set_sizes):
 
 @pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_order_does_not_depend_on_the_number_of_heads(layout, shuffle, set_sizes):
+@pytest.mark.parametrize("buffer_bytes", [1 << 18, 5000], ids=["one buffer", "many"])
+def test_the_order_does_not_depend_on_the_number_of_heads(layout, shuffle, buffer_bytes, set_sizes):
     """Each of many models is what it would be if it were trained alone; only the calls are shorter."""
-    set_sizes(call_work=15_000, read_bytes=20_000)
+    set_sizes(call_work=15_000, read_bytes=20_000, buffer_bytes=buffer_bytes, buffer_blocks=4)
     table = Table(numbered(1200, 3, layout))
     alone, calls = visited(table, 1, 2, shuffle), []
     for heads in (7, 100, 3000, 20_000):
@@ -101,6 +102,19 @@ def test_the_order_does_not_depend_on_the_number_of_heads(layout, shuffle, set_s
             if then is not None and done % 7 == 0 and done % 11 < 2 and len(calls[-1]) < 500:
                 np.testing.assert_array_equal(visited(table, 1, 2, shuffle, then, heads), alone[done:])
     assert max(calls[-1]) == 1 and max(calls[1]) <= max(calls[0])
+
+
+def test_each_class_is_learnt_from_all_rows_however_many_there_are(set_sizes):
+    """The kernel calls of many classes are shorter, and begin within what was drawn at once: each class is as by itself."""
+    set_sizes(call_work=30_000, buffer_bytes=5000, buffer_blocks=4)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((3000, 5)), rng.integers(0, 30, 3000)
+    X[:, 0] += y / 10
+    how = {"learning_rate": "constant", "eta0": 0.01, "max_iter": 2, "tol": None, "random_state": 1}
+    together = SGDClassifier(**how).fit(X, y)
+    for label in (0, 7, 29):
+        alone = SGDClassifier(**how).fit(X, y == label)
+        np.testing.assert_allclose(together.coef_[label], alone.coef_[0], rtol=1e-9, atol=1e-12)
 
 
 def test_seeds_and_epochs_have_orders_of_their_own():

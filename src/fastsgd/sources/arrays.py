@@ -224,7 +224,8 @@ class Table:
         held = stretch if direct else held
         n, place, call = self.n_rows, start[2], min(call, held)
         shuffle = shuffle and n > 1
-        if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % stretch % held % call:
+        unit = call if call >= buffer else buffer  # A call of less than a buffer ends with it.
+        if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % stretch % held % unit % call:
             raise ValueError(f"start={start} is no place where a kernel call on {n} rows begins.")
         if shuffle:
             blocks = _order.strata(-(-n // block), buffer // block, seed, epoch)
@@ -244,12 +245,13 @@ class Table:
                 if not direct:
                     part = self.read(rows[a : a + held], dtype)
                     some = np.arange(part.n_rows)
-                for c in range(max(a, place - lo), min(a + held, m), call):
-                    end = min(c + call, a + held, m)
+                end = max(a, place - lo)
+                while end < min(a + held, m):
+                    c, end = end, min(end + call, end // unit * unit + unit, a + held, m)
                     place = lo + end if end < m else lo + stretch
                     then = (0, 0, place) if place < n else None
                     if visit is not None:
-                        order = Order(some, visit[c:end], 0, end - c, buffer)
+                        order = Order(some[(c - a) // buffer * buffer :], visit[c:end], 0, end - c, buffer)
                     else:
                         order = Order(
                             None if some is None else some[c - a :],
