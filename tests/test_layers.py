@@ -37,6 +37,7 @@ LAYERS = {
         "sums",
     ),
     "engine": (
+        "lanes",
         "history",
         "objective",
         "sources",

@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from fastsgd.history import Epoch, History
+from fastsgd.lanes import Diverged, Serial
 from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START
@@ -17,10 +18,6 @@ from fastsgd.sums import LossSums
 BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
 NOTHING = frozenset()  # is asked for
-
-
-class Diverged(ArithmeticError):
-    """A margin was not finite, in the epoch of the argument, from 1."""
 
 
 @dataclass
@@ -113,8 +110,8 @@ def keeping(rules):
     return max(found, key=lambda rule: rule.needs == "validation_score") if found else None
 
 
-def one_pass(run, plan, table, shuffle):
-    """Train on each row of the table once, or on those that are left of the pass, in place; yields after each kernel call.
+def one_pass(run, plan, table, shuffle, lanes=Serial):
+    """Train on each row of the table once, or on those that are left of the pass, in place; yields after each round.
 
     Raises
     ------
@@ -138,16 +135,7 @@ def one_pass(run, plan, table, shuffle):
         run.whole = False
         if run.judged and run.zero == np.inf:
             run.zero = zero_objective(part, order, plan, state)
-        given = order, part.target(), state, plan.compiled, run.sums
-        if not plan.shared:
-            fault = part.many(*given)
-        elif plan.auto:
-            fault = part.auto(*given)
-            state.at["t"] = state.auto.at["t"] + 1
-        else:
-            fault = part.sweep(*given) if plan.plain else part.batches(*given, run.gathered, False, then is None)
-        if fault:
-            raise Diverged(state.epoch)
+        lanes.round(state, plan, part, order, run.sums, run.gathered, then is None)
         run.start, run.done, run.whole = then, run.done + order.n, True
         yield
 

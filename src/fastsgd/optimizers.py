@@ -19,8 +19,8 @@ from fastsgd._kernels.plan import KINDS
 class Optimizer:
     """Base of every optimizer.
 
-    Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight; `params`, the
-    constructor's arguments.
+    Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight; `accumulates`, whether v
+    is a sum over the steps; `params`, the constructor's arguments.
 
     On CSR a step of one row costs as much as the row has values. Where the weights that a row does not have move in a
     way that can be worked out later in closed form, they do, and the model is that of the same data laid out dense.
@@ -32,6 +32,7 @@ class Optimizer:
     name: str | None = None
     kind: int | None = None
     slots: tuple[str, ...] = ()
+    accumulates = False
     params: tuple[str, ...] = ("lazy",)
     plain = False  # whether it is w <- w - eta g
 
@@ -161,6 +162,7 @@ class AdaGrad(Optimizer):
     """
 
     name, kind, slots, params = "adagrad", KINDS["adagrad"], ("v",), ("eps", "lazy")
+    accumulates = True
     eps: float
 
     def __init__(self, eps: float = 1e-10, lazy: bool = True) -> None:
@@ -312,6 +314,7 @@ class FTRL(Optimizer):
     """
 
     name, kind, slots, params = "ftrl", KINDS["ftrl"], ("m", "v"), ("beta", "lambda1", "lambda2", "lazy")
+    accumulates = True
     beta: float
     lambda1: float
     lambda2: float

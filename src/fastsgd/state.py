@@ -202,7 +202,7 @@ class State:
             self._prepare_plain(plan, sparse)
             self.m = self.v = None
         else:
-            self._fold(plan)
+            self.fold(plan)
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
@@ -242,22 +242,73 @@ class State:
         self.mb, self.vb = np.zeros_like(self.b), np.zeros_like(self.b)
         self.m, self.v = (np.zeros_like(self.W) if name in plan.slots else None for name in ("m", "v"))
         if plan.slots and plan.optimizer.name == "ftrl":
-            # the z whose weights these are
-            t = self.at["t"][0]
-            self.m[:] = plan.optimizer.z(plan, self.W, self.v, t)
-            self.mb[:] = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
+            self._follow_ftrl(plan)
 
-    def _fold(self, plan):
-        """True weights in W, nothing owed: what the steps of batches start from."""
-        at = self.at[0]
+    def _follow_ftrl(self, plan):
+        """The z whose weights these are."""
+        t = self.at["t"][0]
+        self.m = plan.optimizer.z(plan, self.W, self.v, t).astype(self.W.dtype)
+        self.mb = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
+
+    def fold(self, plan):
+        """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
+        at, K = self.at, len(self.b)
         if self.Q is not None:
-            self._settle(plan)
-            self.Q = None
-        if at["scale"] != 1 or at["avg_a"] != 0:
+            if plan.shared:
+                self._settle(plan)
+            elif self.soft:
+                kernels.settle_models(self.W, self.Q, at, plan.compiled)
+            self.Q, self.soft = None, False
+        if (at["scale"] != 1).any() or (at["avg_a"] != 0).any():
             if self.A is not None:
-                self.A += self.W.dtype.type(at["avg_a"]) * self.W
-            self.W *= self.W.dtype.type(at["scale"])
-        self.at[["scale", "u", "avg_a"]] = (1, 0, 0)
+                self.A[:, :K] += at["avg_a"].astype(self.W.dtype) * self.W[:, :K]
+            self.W[:, :K] *= at["scale"].astype(self.W.dtype)
+        for name, value in (("scale", 1), ("u", 0), ("avg_a", 0)):
+            at[name] = value
+
+    def fork(self, n):
+        """n states that go on from this one, which must be folded, each on rows of its own: see `merge`."""
+        return [self.copy() for _ in range(n)]
+
+    def merge(self, parts, plan):
+        """Become the state that forks of this one make together, in the order given: the same parts give the same bits.
+
+        Counts and sums add up: steps, averages, and the squares of AdaGrad and FTRL. Weights, intercepts and other slots are
+        means by the number of steps; with AdaGrad and FTRL by the squares that each part has added to those of the weight
+        (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2).
+        """
+        K, S, at = len(self.b), self.W.shape[1], self.at.copy()
+        for part in parts:
+            part.fold(plan)
+        steps = np.array([part.at["t"] - at["t"] for part in parts])
+        share = np.broadcast_to(steps / np.maximum(1.0, steps.sum(axis=0)), (len(parts), K))
+        wide = np.zeros((len(parts), S))
+        wide[:, :K] = share
+        added = np.array([part.at["avg_n"] - at["avg_n"] for part in parts])
+        self.at["t"] += steps.sum(axis=0)
+        self.at["avg_n"] += added.sum(axis=0)
+        self.at["since"] = self.at["t"] - sum(
+            w[: len(at)] * (part.at["t"] - part.at["since"]) for w, part in zip(share, parts, strict=True)
+        )
+        if added.any():
+            sums = self.b_avg * at["avg_n"]
+            sums = sums + sum(part.b_avg * part.at["avg_n"] - sums for part in parts)
+            self.b_avg = sums / np.maximum(1.0, self.at["avg_n"])
+        if self.A is not None:
+            self.A = self.A + sum(part.A - self.A for part in parts)
+        for names, weights in ((("W", "m", "v"), list(wide)), (("b", "mb", "vb"), list(share))):
+            v = names[2]
+            if getattr(plan.optimizer, "accumulates", False):
+                total, weights = _grown(getattr(self, v), [getattr(part, v) for part in parts], weights)
+                names = names[:1]
+                setattr(self, v, total)
+            for name in names:
+                if getattr(self, name) is not None:
+                    of_parts = [getattr(part, name) for part in parts]
+                    mean = sum(w * x for w, x in zip(weights, of_parts, strict=True))
+                    setattr(self, name, mean.astype(of_parts[0].dtype))
+        if getattr(plan.optimizer, "name", None) == "ftrl":
+            self._follow_ftrl(plan)
 
     def _prepare_plain(self, plan, sparse):
         soft, late = sparse and len(self.b) == 1, sparse and len(self.b) > 1
@@ -322,3 +373,11 @@ class State:
         if averaged.any():
             W[:, :K] += np.where(averaged, self.A[:, :K] / count.astype(W.dtype), 0)
         return W, np.where(averaged, self.b_avg, self.b)
+
+
+def _grown(own, of_parts, share):
+    """What squares have become together, and the share of each part in what was added to them; else that by its steps."""
+    grown = [x - own for x in of_parts]
+    total = sum(grown)
+    some = np.where(total > 0, total, 1)
+    return own + total, [np.where(total > 0, x / some, w) for x, w in zip(grown, share, strict=True)]

@@ -1,6 +1,7 @@
 """Rows in memory, and the order in which blocks of them are handed to a kernel."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,29 @@ class Order(NamedTuple):
     first: int
     n: int
     buffer_rows: int
+
+    def split(self, parts):
+        """At most that many orders, which together visit the same rows: whole buffers, or if there is one, parts of it."""
+        buffers = -(-self.n // self.buffer_rows)
+        if self.visit is None:
+            return [self._from(lo, hi) for lo, hi in _cuts(self.n, parts)]
+        if buffers == 1:
+            return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in _cuts(self.n, parts)]
+        return [
+            self._from(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n)) for lo, hi in _cuts(buffers, parts)
+        ]
+
+    def _from(self, lo, hi):
+        """The visits from lo to hi."""
+        rows = None if self.rows is None else self.rows[lo:]
+        visit = None if self.visit is None else self.visit[lo:hi]
+        return Order(rows, visit, self.first + lo, hi - lo, self.buffer_rows)
+
+
+def _cuts(n, parts):
+    """Where n things are cut into at most that many parts of about the same size, none of which is empty."""
+    at = [n * part // parts for part in range(parts + 1)]
+    return [(lo, hi) for lo, hi in pairwise(at) if lo < hi]
 
 
 ONE_ROW = Order(None, None, 0, 1, 1)
