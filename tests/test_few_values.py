@@ -16,6 +16,7 @@ from support.strikes import in_step, intercept, struck
 
 import fastsgd
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.engine import Moment
 from fastsgd.estimators import in_place
 from fastsgd.sources.arrays import Table
 
@@ -215,7 +216,7 @@ def test_a_row_that_overflows_the_weights_leaves_the_last_finite_model(cls, how)
 def test_a_way_back_over_a_change_of_scale(average):
     X, y = rows(2, seed=5)
     est = begun(SGDRegressor, average=average, alpha=0.5, learning_rate="constant", eta0=0.5)
-    before = [x.copy() for x in est._publish(est._state, est._published.plan).values()]
+    before = [x.copy() for x in est._publish(Moment(est._state, est._published.plan)).values()]
     undo = in_place.Undo(est._state, Table(X))
     scale = est._state.at["scale"][0]
     for _ in range(100):
@@ -226,7 +227,7 @@ def test_a_way_back_over_a_change_of_scale(average):
     else:
         pytest.fail("the scale was never folded into the weights")
     undo.back()
-    after = list(est._publish(est._state, est._published.plan).values())
+    after = list(est._publish(Moment(est._state, est._published.plan)).values())
     touched = np.unique(X.indices)
     np.testing.assert_allclose(after[0][touched], before[0][touched], rtol=1e-9)
     np.testing.assert_allclose(after[1], before[1])

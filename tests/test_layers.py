@@ -36,9 +36,11 @@ LAYERS = {
         "_philox",
         "sums",
     ),
+    "decide": ("history",),
     "engine": (
-        "lanes",
+        "decide",
         "history",
+        "lanes",
         "objective",
         "sources",
         "state",
@@ -51,6 +53,7 @@ LAYERS = {
         "sources",
     ),
     "verdict": (
+        "decide",
         "engine",
         "objective",
         "sources",
@@ -70,6 +73,7 @@ LAYERS = {
     ),
     "plan": ("_kernels",),
     "estimators": (
+        "decide",
         "engine",
         "history",
         "losses",

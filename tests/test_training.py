@@ -15,6 +15,7 @@ from support.training import (
 
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses
 from fastsgd.sources.arrays import Table
+from fastsgd.state import State
 
 # ---------------------------------------------------------------- history
 
@@ -289,3 +290,25 @@ def test_a_value_of_another_type_is_refused_after_one_that_equals_it_was_taken(w
     SGDRegressor(max_iter=5, shuffle=True, alpha=1.0, tol=None).fit(X, y[:, 0])
     with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of SGDRegressor must be"):
         SGDRegressor(**wrong).fit(X, y[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_model_of_the_end_of_an_epoch_is_made_once(monkeypatch):
+    """Its objective, its validation score, callbacks and the attributes are all of one model."""
+    X, y = np.random.default_rng(0).standard_normal((2, 300, 4))
+    made, model = [], State.model
+
+    def counted(self, plan):
+        made.append(self.epoch)
+        return model(self, plan)
+
+    monkeypatch.setattr(State, "model", counted)
+    est = SGDRegressor(
+        max_iter=3,
+        stopping=["objective", "parameters"],
+        tol=0,
+        callbacks=[lambda progress: progress.estimator.coef_ is None],
+    )
+    est.fit(X, y[:, 0], X_val=X, y_val=y[:, 0])
+    assert est.n_iter_ == 3
+    assert made == [0, 1, 2, 3], "of the start, with which the rule compares, and of each epoch"

@@ -1,12 +1,13 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property, partial
 from math import isfinite
 from time import perf_counter
 
 import numpy as np
 
+from fastsgd.decide import Decision, decide, keeping
 from fastsgd.history import Epoch, History
 from fastsgd.lanes import Diverged, Serial
 from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
@@ -15,7 +16,6 @@ from fastsgd.sources.arrays import START
 from fastsgd.state import Gathered, State
 from fastsgd.sums import LossSums
 
-BEYOND_RETURN, LASTING = 1e6, 3  # a loss of so many times that of zero weights, for so many epochs, may not come back
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
 NOTHING = frozenset()  # is asked for
 
@@ -86,28 +86,52 @@ class Run:
         return rule if rule is not None and rule.best < np.inf else None
 
     def back_to_best(self):
-        """As at the end of an interrupted pass: by its validation score, as far as it is known, the best state is returned."""
-        if self.kept is not None and self.kept.needs == "validation_score":
+        """As at the end of an interrupted pass: by its validation score, as far as it is known, the best state is returned.
+
+        Returns whether it was.
+        """
+        back = self.kept is not None and self.kept.needs == "validation_score"
+        if back:
             self.state.restore(self.good)
+        return back
 
     @property
     def begun(self):
         """Whether a kernel call of this pass has changed the state, be it a moment ago."""
         return bool(self.sums.any())
 
-    def next_pass(self, epochs, rules, better):
-        """The decisions at the end of a pass, and to the first row of the next."""
-        self.epochs, self.rules = epochs, rules
+    def next_pass(self, decision, cut):
+        """The decisions at the end of a pass, and to the first row of the next; `cut`: with a fifth of the step."""
+        self.whole = False
+        if cut:
+            self.state.at["eta_factor"] /= 5
+            for rule in decision.fired:
+                rule.again()
+        better = decision.better or (self.kept is None and decision.fate == "good")
+        self.epochs, self.rules = decision.epochs, decision.rules
         if better:
             self.good.restore(self.state)
         self.before, self.start, self.done, self.gathered = None, START, 0, None
         self.sums = np.zeros(self.sums.shape)
+        self.whole = True
 
 
-def keeping(rules):
-    """The one of these rules whose best epoch is returned, validation first; or None."""
-    found = [rule for rule in rules if rule.keeps]
-    return max(found, key=lambda rule: rule.needs == "validation_score") if found else None
+class Moment:
+    """A state between two kernel calls, and its model, which is made once, when it is first asked for."""
+
+    def __init__(self, state, plan):
+        self.state, self.plan = state, plan
+
+    @cached_property
+    def model(self):
+        """As `State.model`; nobody is to write to it."""
+        return self.state.model(self.plan)
+
+    def copy(self):
+        """A moment that stays when training goes on."""
+        new = Moment(self.state.copy(), self.plan)
+        new.model = self.model
+        return new
 
 
 def one_pass(run, plan, table, shuffle, lanes=Serial):
@@ -175,20 +199,22 @@ def train(
         Epochs at the most.
     shuffle : bool
     score : callable or None
-        `score(state)`, the validation score of the model of a state; more is better.
+        `score(moment)`, the validation score of its model; more is better.
     watch : bool
         Work out the objective of each epoch even if no rule asks for it.
     max_seconds : float or None
         Time budget, looked at between kernel calls.
     each : callable or None
-        `each(state, epochs)` at the end of each epoch, with all its rows of history; True stops.
+        `each(moment, epochs)` at the end of each epoch, with all its rows of history; True stops.
     between : callable or None
         `between(run, ending)` after each kernel call, and when the training ends: a run from which it can go on, until
         the next kernel call. Not called with one that can't go on.
 
     Returns
     -------
-    epochs : list of Epoch
+    moment : Moment
+        Of the state as it is left.
+    epochs : History
     reason : str
         The name of a rule, "max_iter", "callback", "max_seconds", "interrupted" or "diverged"; in the last case the
         state is that of the last epoch that was not beyond return.
@@ -201,7 +227,7 @@ def train(
     state, started = run.state, perf_counter() - run.seconds
     run.good = state.copy() if run.good is None else run.good
     needs = {rule.needs for rule in run.rules} | ({"objective"} if watch else set())
-    epochs, reason, fate, better = run.epochs, None, "good", False
+    decision, reason, moment = Decision(run.epochs, run.rules, [], "good", False), None, None
 
     def over():
         return max_seconds is not None and perf_counter() - started > max_seconds
@@ -213,55 +239,49 @@ def train(
 
     try:
         while reason is None:
-            better = False
             if "change" in needs and run.before is None:
-                run.before = state.model(plan)
+                run.before = (moment or Moment(state, plan)).model
+            decision, moment = decision._replace(better=False), None
             reason = _walk(run, plan, table, shuffle, over, after_a_call)
-            epoch = _epoch(run, plan, table, score, needs, started)
-            epochs, rules = run.epochs.plus(epoch), [rule.copy() for rule in run.rules]
-            fired = [rule for rule in rules if rule.over(epoch)]
-            fate = _fate(epoch, epochs, plan, table, state, needs, any(rule.ends for rule in rules))
-            if fate == "diverged" and run.epochs:
-                reason = fate
-                break
-            if fate == "diverged":
-                raise Diverged(state.epoch)
-            best = keeping(rules)
-            better = best is not None and best.improved
-            cut = fired and _can_cut(state, plan)
-            if each is not None and each(state, epochs):
+            moment = Moment(state, plan)
+            epoch = _epoch(run, moment, table, score, needs, started)
+            finite = (lambda: not overflowed(state)) if needs.isdisjoint(MEASURED) else None
+            decision = decide(epoch, run.epochs, run.rules, finite, partial(_loss_of_zeros, state, plan, table))
+            if decision.fate == "diverged":
+                raise Diverged(state.epoch, decision.epochs)
+            cut = decision.fired and _can_cut(state, plan)
+            if each is not None and each(moment, decision.epochs):
                 reason = "callback"
             elif reason is None and over():
                 reason = "max_seconds"
-            elif reason is None and fired and not cut:
-                reason = fired[0].name
-            elif reason is None and len(epochs) >= passes:
+            elif reason is None and decision.fired and not cut:
+                reason = decision.fired[0].name
+            elif reason is None and len(decision.epochs) >= passes:
                 reason = "max_iter"
             if reason is None:
-                run.whole = False
-                if cut:
-                    _cut(state, fired)
-                run.next_pass(epochs, rules, better or (run.kept is None and fate == "good"))
-                run.whole = True
+                run.next_pass(decision, cut)
     except KeyboardInterrupt:
         reason = "interrupted"
-        if run.done and len(epochs) == len(run.epochs):
-            epochs = run.epochs.plus(_epoch(run, plan, table, None, NOTHING, started))
+        if run.done and len(decision.epochs) == len(run.epochs):
+            epoch = _epoch(run, Moment(state, plan), table, None, NOTHING, started)
+            decision = decision._replace(epochs=run.epochs.plus(epoch))
     except Diverged as error:
-        epochs, fate, reason = run.epochs, "diverged", "diverged"
-        if not epochs:
+        if not run.epochs:
             state.restore(run.good)
-            raise Diverged(*error.args, epochs) from None
+            raise Diverged(error.args[0], run.epochs) from None
+        epochs = error.args[1] if len(error.args) > 1 else run.epochs
+        decision, reason = decision._replace(epochs=epochs, better=False), "diverged"
     if run.whole:
         try:
             after_a_call(ending=True)
         except KeyboardInterrupt:
             reason = "interrupted"
-    if reason == "diverged" or (reason != "interrupted" and not better and run.kept is not None):
+    back = reason == "diverged" or (reason != "interrupted" and not decision.better and run.kept is not None)
+    if back:
         state.restore(run.good)
-    elif not better:
-        run.back_to_best()
-    return epochs, reason
+    elif not decision.better:
+        back = run.back_to_best()
+    return Moment(state, plan) if back or moment is None else moment, decision.epochs, reason
 
 
 def train_once(run, plan, table, shuffle):
@@ -276,10 +296,11 @@ def train_once(run, plan, table, shuffle):
     try:
         for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
             pass
-        epoch = _epoch(run, plan, table, None, NOTHING, started)
+        epoch = _epoch(run, Moment(state, plan), table, None, NOTHING, started)
     except KeyboardInterrupt:
-        epochs = run.epochs.plus(_epoch(run, plan, table, None, NOTHING, started)) if run.done else run.epochs
-        return epochs, "interrupted"
+        if not run.done:
+            return run.epochs, "interrupted"
+        return run.epochs.plus(_epoch(run, Moment(state, plan), table, None, NOTHING, started)), "interrupted"
     if not isfinite(epoch.loss):
         raise Diverged(state.epoch)
     return run.epochs.plus(epoch), "max_iter"
@@ -308,11 +329,11 @@ def progressive(run, plan):
     return mean(LossSums(run.sums), plan, run.state.b)
 
 
-def _epoch(run, plan, table, score, needs, started):
+def _epoch(run, moment, table, score, needs, started):
     """What there is to be told of the pass: what the rules, the user's eyes and the validation set ask for."""
-    state, objective_, norm, change, scored = run.state, np.nan, np.nan, np.nan, np.nan
+    state, plan, objective_, norm, change = moment.state, moment.plan, np.nan, np.nan, np.nan
     if needs and not needs.isdisjoint((*MEASURED, "change")):
-        W, b = state.model(plan)
+        W, b = moment.model
         if "gradient_norm" in needs:
             objective_, norm = measure(table, plan, W, b)
         elif "objective" in needs:
@@ -321,33 +342,14 @@ def _epoch(run, plan, table, score, needs, started):
             moved = np.linalg.norm(W - run.before[0]) ** 2 + np.linalg.norm(b - run.before[1]) ** 2
             size = np.linalg.norm(W) ** 2 + np.linalg.norm(b) ** 2
             change = float(np.sqrt(moved / size)) if size > 0 else 0.0
-    if score is not None:
-        scored = score(state)
+    scored = np.nan if score is None else score(moment)
     t, factor = state.at["t"].item(), state.at["eta_factor"].item()
     eta, number = plan.eta(max(1.0, t - 1)) * factor, len(run.epochs) + 1
     return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
 
 
-def _fate(last, epochs, plan, table, state, needs, ruled):
-    """ "good"; "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in
-    each epoch or is as far again, or where weights or objective are not finite. Without a rule, only what is not finite
-    ends a training. Losses of bounded slopes come back from far beyond when the steps fall.
-    """
-    unknown = needs.isdisjoint(MEASURED)
-    if not isfinite(last.loss) or (overflowed(state) if unknown else not isfinite(last.objective)):
-        return "diverged"
-    top = last.loss if unknown else max(last.loss, last.objective)
-    if top < BEYOND_RETURN or not ruled:
-        return "good"
-    far = BEYOND_RETURN * (1.0 + abs(loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))))
-    rows = epochs.view()[-LASTING:]
-    losses = np.fmax(rows["loss"], rows["objective"]).tolist()
-    if top < far:
-        return "good"
-    if len(losses) < LASTING or min(losses) < far:
-        return "high"
-    doubling = all(2 * a < b for a, b in pairwise(losses))
-    return "diverged" if doubling or top > BEYOND_RETURN * far else "high"
+def _loss_of_zeros(state, plan, table):
+    return loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
 
 
 def overflowed(state):
@@ -358,10 +360,3 @@ def overflowed(state):
 def _can_cut(state, plan):
     """Whether on a plateau the schedule takes a smaller step and goes on: the adaptive one, down to 1e-6."""
     return not plan.line_search and plan.schedule.feedback and plan.eta(1.0) * state.at["eta_factor"][0] > 1e-6
-
-
-def _cut(state, fired):
-    """Take a fifth of the step."""
-    state.at["eta_factor"] /= 5
-    for rule in fired:
-        rule.again()

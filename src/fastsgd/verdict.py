@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd import engine, objective
+from fastsgd import decide, engine, objective
 from fastsgd.sources.arrays import Order
 from fastsgd.state import State
 
@@ -33,7 +33,7 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     rule was not over yet, the objective must have exploded.
     """
     rows, state = epochs.view(), run.state
-    objectives, losses, kept = rows["objective"], rows["loss"], engine.keeping(run.rules)
+    objectives, losses, kept = rows["objective"], rows["loss"], decide.keeping(run.rules)
     known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
@@ -46,7 +46,7 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
         least = objective.objective(table, plan, *run.began)
     if not known:
         end = objective.objective(table, plan, *state.model(plan))
-    if least <= 0 and end < engine.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
+    if least <= 0 and end < decide.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
         return None
     if end <= least + share * abs(least):
         return None

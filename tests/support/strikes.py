@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from fastsgd import SGDOneClassSVM
+from fastsgd.engine import Moment
 from fastsgd.estimators import published
 
 
@@ -46,7 +47,8 @@ def struck(call, at):
 
 def in_step(est):
     """Whether attributes and state are of the same moment."""
-    right = est._publish(est._state, est._plan(type("T", (), {"sparse": False, "n_rows": 1}), 1, True))
+    plan = est._plan(type("T", (), {"sparse": False, "n_rows": 1}), 1, True)
+    right = est._publish(Moment(est._state, plan))
     return est.t_ == est._state.t and all(
         np.allclose(getattr(est, name), right[name], rtol=1e-12, atol=0) for name in ("coef_", intercept(est))
     )

@@ -78,15 +78,15 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         run.from_here(plan)
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
         given, passes = (problem.X, problem.y, problem.metadata), self.max_iter * self.n_init
-        theirs = announced(self, passes, *given, lambda: est._for_callbacks(state, plan))
+        theirs = announced(self, passes, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
         how = {"passes": self.max_iter, "shuffle": self.shuffle, "score": score, "max_seconds": self.max_seconds}
         try:
             with keeper or nullcontext():
                 how |= est._listeners(theirs, plan, keeper)
-                run, epochs, reason = est._best_of(self.n_init, run, plan, table, **how)
+                run, moment, epochs, reason = est._best_of(self.n_init, run, plan, table, **how)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            est._settle(state, plan, **noted(epochs, reason))
+            est._fit_to(moment, **noted(epochs, reason))
         except engine.Diverged as error:
             est._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
@@ -104,14 +104,14 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
 
     def _listeners(self, theirs, plan, keeper):
         """Whom `engine.train` tells of the end of each epoch, and of each kernel call."""
-        hooks = self._hooks(theirs, plan)
+        hooks = self._hooks(theirs)
         if self.verbose:
-            hooks.append(lambda state, epochs: self._print(epochs[-1]))
+            hooks.append(lambda _, epochs: self._print(epochs[-1]))
         told = [lambda run, _, f=f: f(self._progress(run, plan)) for f in watchers(self.callbacks)]
         told += [keeper.between] if keeper else []
 
-        def each(state, epochs):
-            return any([stops(hook(state, epochs)) for hook in hooks])
+        def each(moment, epochs):
+            return any([stops(hook(moment, epochs)) for hook in hooks])
 
         def between(run, ending):
             for f in told:
@@ -158,7 +158,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
             ready = in_place.kind(plan, table, state) if state is run.state else None
-            self._settle(state, plan, quiet=True, ready=ready, **also)
+            self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
             self._diverged(error, table, run.state, plan)
@@ -201,7 +201,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._settle(run.state, plan, quiet=quiet, **noted(run.epochs, "error"))
+            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run.epochs, "error"))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
@@ -215,7 +215,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             run.from_here(plan)
             left = None if budget is None else started + budget - perf_counter()
             try:
-                epochs, reason = engine.train(run, plan, table, max_seconds=left, **how)
+                _, epochs, reason = engine.train(run, plan, table, max_seconds=left, **how)
             except engine.Diverged:
                 if best is None and start == starts - 1:
                     raise
@@ -227,21 +227,21 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
                 best = *best[:3], reason
                 break
         state.restore(best[1].state)
-        return best[1:]
+        return best[1], engine.Moment(state, plan), *best[2:]
 
-    def _hooks(self, theirs, plan):
-        """The user's callables, and scikit-learn's callbacks, as hook(state, epochs) -> stop."""
+    def _hooks(self, theirs):
+        """The user's callables, and scikit-learn's callbacks, as hook(moment, epochs) -> stop."""
         hooks = [
-            lambda state, epochs, f=f: f(Progress(lambda: self._fitted_copy(state, plan), len(epochs), epochs.view))
+            lambda moment, epochs, f=f: f(Progress(lambda: self._fitted_copy(moment), len(epochs), epochs.view))
             for f in callables(self.callbacks)
         ]
         if theirs is not None:
-            hooks.append(lambda state, _: theirs[0](lambda: self._for_callbacks(state, plan)))
+            hooks.append(lambda moment, _: theirs[0](lambda: self._for_callbacks(moment)))
         return hooks
 
     def _progress(self, run, plan):
         return Progress(
-            lambda: self._fitted_copy(run.state, plan),
+            lambda: self._fitted_copy(engine.Moment(run.state, plan)),
             len(run.epochs),
             run.epochs.view,
             rows=run.done,
@@ -251,7 +251,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda state: -engine.loss_of(table, plan, *state.model(plan))
+            return lambda moment: -engine.loss_of(table, plan, *moment.model)
         try:
             scorer = check_scoring(self, scoring=self.validation_scoring)
         except ValueError as error:
@@ -274,8 +274,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
                 f"not with loss={self.loss!r}."
             )
 
-        def score(state):
-            est = self._fitted_copy(state, plan)
+        def score(moment):
+            est = self._fitted_copy(moment)
             vars(est).pop("feature_names_in_", None)  # X_val was compared with them when it still had them
             found = scorer(est, X_val, y_val, **weights)
             try:

@@ -79,7 +79,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
         )
         heads = Heads(table, problem.heads, task, est._listener(between), self._start(table.X.shape, problem.heads))
         theirs = announced(self, None, problem.X, problem.y, problem.metadata, lambda: est._for_callbacks(heads))
-        est._settle(heads.run())
+        est._fit_to(heads.run())
         self.__dict__ = self._as_drafted(est)
         if theirs is not None:
             theirs[1]()
@@ -135,7 +135,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     def _dense(self):
         return self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
 
-    def _settle(self, heads):
+    def _fit_to(self, heads):
         """The fitted attributes."""
         for name, value in self._model(heads).items():
             setattr(self, name, value)
@@ -154,7 +154,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
 
     def _fitted_copy(self, heads):
         est = copy.copy(self)
-        est._settle(heads)
+        est._fit_to(heads)
         return est
 
     def _print(self, heads, report):

@@ -217,31 +217,32 @@ class Fitted(Drafts):
         else:
             self._published = Published(model=was)
 
-    def _publish(self, state, plan):
-        """The fitted attributes that follow from the state."""
-        W, b = state.model(plan)
+    def _publish(self, moment):
+        """The fitted attributes that follow from the state of that moment."""
+        state, (W, b) = moment.state, moment.model
         if state.std is not None:
             W, b = Scaling.of(state).outward(W, b)
         if first_nonfinite(W.ravel()) >= 0 or first_nonfinite(b) >= 0:
             raise engine.Diverged(state.epoch)
         return self._attributes(np.ascontiguousarray(W.T[: len(b)]), b)
 
-    def _for_callbacks(self, state, plan):
-        """All the fitted attributes of that state, of which scikit-learn makes a copy for its callbacks."""
+    def _for_callbacks(self, moment):
+        """All the fitted attributes of that moment, of which scikit-learn makes a copy for its callbacks."""
+        state = moment.state
         learnt = {name: x for name, x in vars(self).items() if name in self._learnt}
         read_off = {"mean_": state.mean, "scale_": state.std, "auto_rule_": state.auto and state.auto.rules}
-        return learnt | self._publish(state, plan) | {name: x for name, x in read_off.items() if x is not None}
+        return learnt | self._publish(moment) | {name: x for name, x in read_off.items() if x is not None}
 
-    def _settle(self, state, plan, *, quiet=False, ready=None, **also):
-        """Be fitted to that state, and have the attributes `also`, all in one step: no exception leaves a part of it.
+    def _fit_to(self, moment, *, quiet=False, ready=None, **also):
+        """Be fitted to that moment, and have the attributes `also`, all in one step: no exception leaves a part of it.
 
         quiet : of partial_fit: the coefficients are put into the attributes if users hold these, or else when they ask
         ready : see `Published`
         """
-        values, own = self._publish(state, plan), vars(self)
+        values, own = self._publish(moment), vars(self)
         before = own.get("_published") or Published()
-        new = Published(before.lock, tuple(values[name] for name in self._names), plan, ready=ready)
-        also |= {"_published": new, "_state": state}
+        new = Published(before.lock, tuple(values[name] for name in self._names), moment.plan, ready=ready)
+        also |= {"_published": new, "_state": moment.state}
         with before.lock:
             for name in self._read_off:  # where a copy for scikit-learn's callbacks has them
                 own.pop(name, None)
@@ -267,9 +268,9 @@ class Fitted(Drafts):
                 est._known(True)
         return est
 
-    def _fitted_copy(self, state, plan):
+    def _fitted_copy(self, moment):
         est = copy.copy(self)
-        est._settle(state.copy(), plan)
+        est._fit_to(moment.copy())
         return est
 
     def _restart(self, first, rng):

@@ -59,7 +59,7 @@ class Published:
         """The model, or None where it is not known."""
         if self.model is None and self.plan is not None:
             try:
-                found = est._publish(est._state, self.plan)
+                found = est._publish(engine.Moment(est._state, self.plan))
             except engine.Diverged:
                 raise ValueError(
                     "Floating-point under-/overflow: in the units of X the coefficients or intercepts are not finite. Scale X."

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsgd import engine, losses, optimizers, penalties, verdict
+from fastsgd import decide, engine, losses, optimizers, penalties, verdict
 from fastsgd.history import History
 from fastsgd.sources.reading import names_of_numbers
 from fastsgd.sources.telling import tell
@@ -104,7 +104,7 @@ class Told:
             )
             said = f"The fit diverged: its objective is {end:.6g} {where}, {more} {least:.6g} of {what}."
             kept = "It holds the last weights."
-        kind = engine.keeping(run.rules)
+        kind = decide.keeping(run.rules)
         if run.kept is not None:
             best = "least objective" if kind.needs == "objective" else "best validation score"
             kept = (
@@ -195,12 +195,12 @@ class Told:
         epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
         found = noted(epochs, "diverged")
         try:
-            self._settle(state, plan, **found)
+            self._fit_to(engine.Moment(state, plan), **found)
         except engine.Diverged:
             zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
             state.restore(zeros)
-            self._settle(state, plan, **found)
+            self._fit_to(engine.Moment(state, plan), **found)
         scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True. "
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "

@@ -1,0 +1,86 @@
+"""What is decided of a model at the end of an epoch, from what was measured of it."""
+
+from itertools import pairwise
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsgd.history import History
+
+BEYOND_RETURN = 1e6  # A loss of so many times that of zero weights may not come back.
+LASTING_EPOCHS = 3  # It has not come back in as many.
+
+
+class Decision(NamedTuple):
+    """How a model stands after one more epoch.
+
+    Attributes
+    ----------
+    epochs : History
+        With that epoch.
+    rules : list of Stopping
+        As they stand after it; those that were given are as they were.
+    fired : list of Stopping
+        The ones of these that say stop.
+    fate : str
+        "good", "high" or "diverged", see `decide`.
+    better : bool
+        Whether the epoch is the best so far by the rule whose best epoch is returned.
+    """
+
+    epochs: History
+    rules: list
+    fired: list
+    fate: str
+    better: bool
+
+
+def keeping(rules):
+    """The one of these rules whose best epoch is returned, validation first; or None."""
+    found = [rule for rule in rules if rule.keeps]
+    return max(found, key=lambda rule: rule.needs == "validation_score") if found else None
+
+
+def decide(epoch, epochs, rules, finite, far):
+    """The Decision on a model.
+
+    Its fate is "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in each
+    epoch or is as far again, or where weights or objective are not finite. Without a rule that ends a training, only what is
+    not finite ends it. Losses of bounded slopes come back from far beyond when the steps fall.
+
+    Parameters
+    ----------
+    epoch : Epoch
+        What was measured of it; its objective is NaN where nothing asked for it.
+    epochs : History
+        Of those before.
+    rules : list of Stopping
+        As they stood after those.
+    finite : callable or None
+        () -> bool, whether all weights are finite: asked where the objective was not.
+    far : callable
+        () -> float, the loss of zero weights.
+    """
+    epochs, rules = epochs.plus(epoch), [rule.copy() for rule in rules]
+    fired = [rule for rule in rules if rule.over(epoch)]
+    best = keeping(rules)
+    fate = _fate(epoch, epochs, any(rule.ends for rule in rules), finite, far)
+    return Decision(epochs, rules, fired, fate, best is not None and best.improved)
+
+
+def _fate(epoch, epochs, ruled, finite, far):
+    if not isfinite(epoch.loss) or not (isfinite(epoch.objective) if finite is None else finite()):
+        return "diverged"
+    top = epoch.loss if finite is not None else max(epoch.loss, epoch.objective)
+    if top < BEYOND_RETURN or not ruled:
+        return "good"
+    beyond = BEYOND_RETURN * (1.0 + abs(far()))
+    rows = epochs.view()[-LASTING_EPOCHS:]
+    losses = np.fmax(rows["loss"], rows["objective"]).tolist()
+    if top < beyond:
+        return "good"
+    if len(losses) < LASTING_EPOCHS or min(losses) < beyond:
+        return "high"
+    doubling = all(2 * a < b for a, b in pairwise(losses))
+    return "diverged" if doubling or top > BEYOND_RETURN * beyond else "high"
