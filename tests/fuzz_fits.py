@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import reference
 import scipy.sparse as sp
+from support.sizes import sizes
+from support.visited import visited
 
 import fastsgd
 from fastsgd import (
@@ -33,6 +35,8 @@ from fastsgd import (
     schedules,
     sources,
 )
+from fastsgd.estimators.validation import drawn_seed
+from fastsgd.sources.arrays import Table
 
 CLASSIFICATION = ["hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", "sigmoid", "squared_error"]
 REGRESSION = [
@@ -78,6 +82,14 @@ class Trial:
             self.optimizer, self.average, self.penalty = "sgd", False, pick([None, "l2"])
         self.loss = losses.get(pick(CLASSIFICATION if self.classifier else REGRESSION))
         self.draw_data()
+        one_step = self.batch_size == 1 or self.passes == 1  # A pass ends with a step of what is left of a batch.
+        self.shuffle = self.way in ("fit", "checkpoint") and one_step and pick([True, False])
+        self.sizes = pick(  # Of which the order does not follow from the number of values in a row.
+            [
+                dict(buffer_bytes=1, buffer_blocks=64),
+                dict(buffer_bytes=1, buffer_blocks=4, block_rows=1, call_work=pick([120, 200])),
+            ]
+        )
 
     def __str__(self):
         names = "way dtype layout n d heads optimizer lazy batch_size passes penalty alpha l1_ratio eta0 average learning_rate"
@@ -121,7 +133,9 @@ class Trial:
     def estimator(self):
         optimizer = optimizers.get(self.optimizer).set_params(lazy=self.lazy)
         given = dict(loss=self.loss, penalty=self.penalty, alpha=self.alpha, l1_ratio=self.l1_ratio, eta0=self.eta0)
-        given |= dict(optimizer=optimizer, batch_size=self.batch_size, average=self.average, shuffle=False, tol=None)
+        given |= dict(
+            optimizer=optimizer, batch_size=self.batch_size, average=self.average, shuffle=self.shuffle, tol=None
+        )
         given |= dict(learning_rate=self.learning_rate, power_t=0.4, intercept_decay=self.decay, max_iter=self.passes)
         kind = SGDClassifier if self.classifier else SGDRegressor
         return kind(fit_intercept=self.fit_intercept, random_state=0, **given)
@@ -142,6 +156,10 @@ class Trial:
 
     def train(self, folder):
         """The estimator, trained in the way of this trial, and the edits made: (row, W, b) or None."""
+        with sizes(**self.sizes):
+            return self.trained(folder)
+
+    def trained(self, folder):
         est, edit = self.estimator(), None
         if self.way == "fit":
             X, y, weight = self.part(0, self.n)
@@ -206,7 +224,11 @@ class Trial:
             eta0=self.eta0, alpha=self.alpha, power_t=0.4, loss=self.loss, pass_rows=self.n, passes=self.passes
         )
         decay = self.decay if self.fit_intercept else 0.0
-        how = dict(l1=l1, l2=l2, average=int(self.average), intercept_decay=decay, s=weight, passes=self.passes)
+        Y, passes = self.Y, self.passes
+        if self.shuffle:  # The passes one after another, as the rows come in each.
+            order = np.concatenate([self.order(epoch) for epoch in range(passes)])
+            X, Y, weight, passes = X[order], Y[order], weight[order], 1
+        how = dict(l1=l1, l2=l2, average=int(self.average), intercept_decay=decay, s=weight, passes=passes)
         optimizer = optimizers.get(self.optimizer)
         if optimizer.plain and self.batch_size == 1:
             if edit is not None:
@@ -214,11 +236,18 @@ class Trial:
                 how["s"] = weight[row:]
                 rest = reference.sgd(X[row:], self.Y[row:], self.loss, lambda k: eta(t - 1 + k), W=W, b=b, **how)
                 return rest[0], rest[1], rest[2] + t - 1
-            return reference.sgd(X, self.Y, self.loss, eta, **how)[:3]
+            return reference.sgd(X, Y, self.loss, eta, **how)[:3]
         size = np.inf if self.batch_size == "full" else self.batch_size
         lazy = self.sparse and self.lazy and not optimizer.closed(l1, l2, self.average)
-        present = self.X != 0 if lazy else None
-        return reference.minibatch(X, self.Y, self.loss, eta, optimizer, size, present=present, **how)[:3]
+        present = X != 0 if lazy else None
+        return reference.minibatch(X, Y, self.loss, eta, optimizer, size, present=present, **how)[:3]
+
+    def order(self, epoch):
+        """The rows of an epoch in their order, which depends neither on the heads nor on how long a kernel call is."""
+        numbers = np.zeros((self.n, self.d))
+        numbers[:, 0] = np.arange(self.n)
+        with sizes(**self.sizes):
+            return visited(Table(numbers), drawn_seed(0), epoch)
 
     @property
     def sparse(self):

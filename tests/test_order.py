@@ -6,10 +6,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sizes import sizes
+from support.visited import visited
 
 from fastsgd import SGDClassifier
 from fastsgd.sources import _order, arrays
-from fastsgd.sources.arrays import START, Table
+from fastsgd.sources.arrays import Table
 
 KNOWN = [  # Random123's known answers
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -22,19 +23,6 @@ KNOWN = [  # Random123's known answers
 def test_philox_gives_the_known_answers(counter, key, answer):
     words = [[int(word, 16) for word in text.split()] for text in (counter, key, answer)]
     assert _order.philox_words(*words[:2]) == words[2]
-
-
-def visited(table, seed=0, epoch=0, shuffle=True, start=START, heads=1):
-    """Row numbers in the order in which a kernel meets them; the first value of each row is its number."""
-    rows = []
-    for part, (listed, visit, first, m, buffer), _ in table.chunks(
-        np.dtype(np.float64), heads, shuffle, seed, epoch, start
-    ):
-        listed = np.arange(first, first + m) if listed is None else listed
-        place = np.arange(m) if visit is None else visit + np.arange(m) // buffer * buffer
-        first_column = part.X[:, [0]].toarray() if part.sparse else part.X
-        rows.append(np.asarray(first_column)[listed[place], 0])
-    return np.concatenate(rows).astype(int)
 
 
 def numbered(n, d, layout):
