@@ -35,7 +35,7 @@ from fastsgd import (
     sources,
     stopping,
 )
-from fastsgd.persist import checkpoint
+from fastsgd.persist import keeper
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -46,7 +46,7 @@ class Crash(Exception):
 
 def crash(est, data, y, path, at, resume=False, **fit):
     """Fit until kernel call number `at` from here, write a checkpoint, and crash; whether it came to that."""
-    count, between = itertools.count(), checkpoint.Keeper.between
+    count, between = itertools.count(), keeper.Keeper.between
 
     def counted(keeper, run, ending):
         if not ending and next(count) == at:
@@ -56,7 +56,7 @@ def crash(est, data, y, path, at, resume=False, **fit):
 
     est = fresh(est).set_params(callbacks=[Checkpoint(path, 1e9)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint.Keeper, "between", counted)
+        patch.setattr(keeper.Keeper, "between", counted)
         try:
             est.fit(data, y, resume_from=path if resume else None, **fit)
         except Crash:

@@ -22,7 +22,7 @@ from support import hostile
 
 import fastsgd
 from fastsgd import Checkpoint, SGDRegressor, engine
-from fastsgd.persist import checkpoint, data, disk, runs
+from fastsgd.persist import data, disk, keeper, runs
 from fastsgd.sources.arrays import Table
 from fastsgd.state import Gathered
 
@@ -118,8 +118,8 @@ def test_a_checkpoint_keeps_the_mode_of_the_one_before(tmp_path):
 
 
 def test_every_rows_counts_over_the_epochs(tmp_path, monkeypatch):
-    seen, write = [], checkpoint.Writer.write
-    monkeypatch.setattr(checkpoint.Writer, "write", lambda self, *args: seen.append(args[1]) or write(self, *args))
+    seen, write = [], keeper.Writer.write
+    monkeypatch.setattr(keeper.Writer, "write", lambda self, *args: seen.append(args[1]) or write(self, *args))
     SGDRegressor(callbacks=[Checkpoint(tmp_path / "run", None, 70)], **FEW | {"max_iter": 9}).fit(X, TARGET)
     assert seen == [80, 160, 240, 320, 360]
 
@@ -220,7 +220,7 @@ def test_any_call_may_fail(code, lasting, tmp_path, monkeypatch):
         assert set(os.listdir(folder)) <= {"run", "run.previous"}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            saved = checkpoint.Saved.newest(str(path))
+            saved = keeper.Saved.newest(str(path))
         if not lasting:
             assert saved.path == str(path) and resumed(path) == RIGHT
 

@@ -105,6 +105,7 @@ LAYERS = {
         "estimators",
         "history",
         "inspection",
+        "losses",
         "persist",
         "sources",
         "sums",
@@ -159,5 +160,13 @@ def test_importing_fastsgd_loads_nothing_heavy():
     heavy = "numba", "dask", "pandas", "pyarrow", "matplotlib", "polars", "safetensors", "onnx"
     code = "import sys, sklearn.linear_model, sklearn.model_selection; before = set(sys.modules); import fastsgd; "
     code += f"print(sorted({{m.split('.')[0] for m in set(sys.modules) - before}} & set({heavy})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_few_use_is_loaded_on_use():
+    """Solvers, files and advice are a third of what the import of fastsgd would take."""
+    later = "solvers", "verdict", "estimators.told", "persist.models", "persist.keeper", "persist.rules", "persist.onnx"
+    code = f"import sys, fastsgd; print([m for m in {later} if 'fastsgd.' + m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert done.stdout.strip() == "[]"

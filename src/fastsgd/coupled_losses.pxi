@@ -1,7 +1,8 @@
 # The losses of several classes together. Included by losses.pyx.
 cdef class Coupled(Loss):
-    """Base of the losses of all K margins of a row, whose target is a row of K numbers."""
+    """Base of the losses of all K margins of a row, whose target is a row of K numbers; `binary` names that of two classes."""
     coupled, negative = True, 0.0
+    binary = None
 
     cdef int ready(self) except -1:
         return 0
@@ -32,7 +33,8 @@ cdef class Softmax(Coupled):
     >>> Softmax().slope([[0.0, 0.0]], [[1.0, 0.0]])
     array([[-0.5,  0.5]])
     """
-    name, smooth, curvature = "multinomial", True, 0.5
+    name, binary, smooth, curvature = "multinomial", "log_loss", True, 0.5
+    solved, solved_with_l1 = ("classifier",), False
 
     def __init__(self):
         self.many_fn = fastsgd_softmax
@@ -46,7 +48,7 @@ cdef class CrammerSinger(Coupled):
     >>> CrammerSinger().value([[0.5, 1.0, -2.0]], [[1.0, 0.0, 0.0]])
     array([1.5])
     """
-    name = "crammer_singer"
+    name, binary = "crammer_singer", "hinge"
 
     def __init__(self):
         self.many_fn = crammer_singer

@@ -5,6 +5,7 @@ cdef class Poisson(Loss):
     Above p = 30 the exponential goes on as its tangent, so that no step overflows.
     """
     name, task, lower = "poisson", ("regressor",), 0.0
+    solved = ("regressor",)
     smooth = True
     span, least_value = 1.0, -np.inf
     affine = True
@@ -30,6 +31,7 @@ cdef class Gamma(Loss):
     Below p = -30 the exponential goes on as its tangent, so that no step overflows.
     """
     name, task, lower, strict = "gamma", ("regressor",), 0.0, True
+    solved = ("regressor",)
     smooth = True
     span, least_value = 1.0, -np.inf
     affine = True

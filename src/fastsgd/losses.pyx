@@ -28,7 +28,9 @@ cdef class Loss:
     `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `affine`, whether the
     slope is affine in y, so that the best constant follows from the mean of y;
     `coupled`, whether it takes all the heads of a row together; `log_odds`, whether a margin is the logarithm of odds, so that y
-    may hold probabilities; `probabilities`, whether the margins give any.
+    may hold probabilities; `probabilities`, whether the margins give any; `solved`, the tasks for which LinearClassifier and
+    LinearRegressor solve it, and `solved_with_l1`, whether with an L1 penalty too; `passive_aggressive`, the tasks for which it
+    has the steps of "pa1" and "pa2".
 
     Solvers ask for more: `least_value`, a number that no value is below, -inf where there is none; `steepest`, one that no slope's
     size is above, inf where none is known; `quadratic`, whether the value is a parabola in the prediction; `scarce`, whether
@@ -45,6 +47,8 @@ cdef class Loss:
     residual = affine = False
     coupled = False
     log_odds = probabilities = False
+    solved = passive_aggressive = ()
+    solved_with_l1 = True
     least_value, steepest = 0.0, np.inf
     quadratic = scarce = False
     dead_zone = 0.0
@@ -205,6 +209,7 @@ cdef class Hinge(Loss):
     array([1.25, 0.75])
     """
     name, task = "hinge", ("classifier",)
+    solved = passive_aggressive = ("classifier",)
 
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
@@ -230,6 +235,7 @@ cdef class LogLoss(Loss):
     array([ 0.5,  0. , -0.5])
     """
     name, task, negative = "log_loss", ("classifier",), 0.0
+    solved = ("classifier",)
     smooth, curvature, steepest = True, 0.25, 1.0
     affine = log_odds = probabilities = True
 
@@ -250,6 +256,7 @@ cdef class LogLoss(Loss):
 cdef class ModifiedHuber(Loss):
     """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
     name, task = "modified_huber", ("classifier",)
+    solved = ("classifier",)
     smooth, curvature = True, 2.0
     probabilities = True
 
@@ -267,6 +274,7 @@ cdef class ModifiedHuber(Loss):
 cdef class SquaredHinge(Loss):
     """max(0, 1 - y p)^2."""
     name, task = "squared_hinge", ("classifier",)
+    solved = ("classifier",)
     smooth, curvature = True, 2.0
 
     def __init__(self):
@@ -283,6 +291,7 @@ cdef class SquaredHinge(Loss):
 cdef class SquaredError(Loss):
     """(p - y)^2 / 2: least squares."""
     name, task = "squared_error", ("regressor", "classifier")
+    solved = ("regressor",)
     smooth = True
     residual = affine = quadratic = True
 

@@ -6,6 +6,7 @@ cdef class Huber(Loss):
     array([0.125, 2.5  ])
     """
     name, task, params = "huber", ("regressor", "classifier"), ("epsilon",)
+    solved = ("regressor",)
     smooth = True
     span = np.inf
     residual = scarce = True
@@ -28,6 +29,7 @@ cdef class Huber(Loss):
 cdef class EpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon): support vector regression."""
     name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+    solved = passive_aggressive = ("regressor",)
     span = np.inf
     residual = True
 
@@ -50,6 +52,7 @@ cdef class EpsilonInsensitive(Loss):
 cdef class SquaredEpsilonInsensitive(Loss):
     """max(0, |p - y| - epsilon)^2."""
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
+    solved = ("regressor",)
     smooth, curvature = True, 2.0
     span = np.inf
     residual = True
@@ -82,6 +85,7 @@ cdef class Quantile(Loss):
     array([0.9, 0.1])
     """
     name, task, params = "quantile", ("regressor",), ("quantile",)
+    solved = ("regressor",)
     span = np.inf
     residual = True
 

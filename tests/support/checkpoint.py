@@ -6,7 +6,7 @@ import pytest
 from fastsgd import (
     Checkpoint,
 )
-from fastsgd.persist import checkpoint
+from fastsgd.persist import keeper
 
 from .data import labels, rows
 
@@ -24,9 +24,9 @@ def small_calls(set_sizes):
 
 def calls(est, data, y, path, **fit):
     """Kernel calls of the fit."""
-    seen, between = [], checkpoint.Keeper.between
+    seen, between = [], keeper.Keeper.between
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint.Keeper, "between", lambda *args: seen.append(args[2]) or between(*args))
+        patch.setattr(keeper.Keeper, "between", lambda *args: seen.append(args[2]) or between(*args))
         fresh(est).set_params(callbacks=[Checkpoint(path, 1e9)]).fit(data, y, **fit)
     return seen.count(False)
 

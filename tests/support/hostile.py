@@ -27,8 +27,8 @@ from sklearn.base import clone
 
 import fastsgd
 from fastsgd import losses, optimizers, schedules, stopping
-from fastsgd.persist.checkpoint import Keeper, Saved
 from fastsgd.persist.files import PLAIN_BYTES, array_checksum, checksum
+from fastsgd.persist.keeper import Keeper, Saved
 
 from .sizes import sizes
 

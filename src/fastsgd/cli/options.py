@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fastsgd import SGDClassifier, SGDRegressor
-from fastsgd.estimators.classifier import TOGETHER as LOSS_OF
+from fastsgd import SGDClassifier, SGDRegressor, losses
 from fastsgd.estimators.regressor import LOSSES as REGRESSION
 
 # Not flags: what only means something in Python, or has a flag of another kind.
@@ -116,8 +115,8 @@ def estimator(params, task):
     """The estimator of what `parameter_flags` gives, and of the task: None follows from the loss; and what to say of it."""
     params = {name: value[0] if isinstance(value, tuple) else value for name, value in params.items()}
     defaults = DEFAULTS | ({"loss": "squared_error"} if task == "regression" else {})
-    if params.get("multi_class") in LOSS_OF:
-        defaults["loss"] = LOSS_OF[params["multi_class"]]
+    if (coupled := losses.MULTICLASS.get(params.get("multi_class"))) is not None:
+        defaults["loss"] = coupled.binary
     loss = (defaults | params)["loss"]
     if task is None:
         task = "classification" if loss not in REGRESSION else "regression"

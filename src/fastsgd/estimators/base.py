@@ -22,16 +22,17 @@ from fastsgd.estimators.progress import (
     stops,
     watchers,
 )
-from fastsgd.estimators.told import Told, noted
-from fastsgd.persist.checkpoint import Keeper
-from fastsgd.persist.fits import Fit
+from fastsgd.history import HISTORY, History
 from fastsgd.sources.base import Source
+from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
+    _outcome, _columns_of_history = "_state", HISTORY
+    _look_at = 1000.0  # steps of `partial_fit` before which learning_rate="auto" may well have learnt nothing yet
 
     # ------------------------------------------------------------ training
     def _keeper(self, resume_from):
@@ -41,11 +42,15 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             return None, self.random_state
         if self.n_init > 1:
             raise ValueError(f"A checkpoint is of one training, and n_init={self.n_init} are several: set n_init=1.")
+        from fastsgd.persist.keeper import Keeper
+
         keeper = Keeper(given, resume_from, self.random_state)
         return keeper, keeper.random_state
 
     def _as_kept(self):
         """What this fit is to its checkpoints."""
+        from fastsgd.persist.fits import Fit
+
         rate = self._schedule(optimizers.get(self.optimizer))
         return Fit(
             type(self).__name__,
@@ -97,7 +102,9 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
         if theirs is not None:
             theirs[1]()
         self._interrupt()
-        self._warn(run, plan, table, epochs, ruled)
+        from fastsgd.estimators import told
+
+        told.warn(self, run, plan, table, epochs, ruled)
         if self.verbose:
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
@@ -190,6 +197,37 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
             published.give(self, *published.held())
         self._interrupt()
         return self
+
+    def _warn_of_rows(self, table):
+        """Of learning_rate="auto": it is looked at where it has seen four times as many rows as it had the time before."""
+        state = self._state
+        if state.auto is None or state.t < self._look_at:
+            return
+        from fastsgd.estimators import told
+
+        self._look_at = 4 * state.t
+        told.warn_of_rows(self, table)
+
+    def _print(self, last):
+        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
+        values = [f"{name} {getattr(last, name):.6g}" for name in names]
+        known = ", ".join(value for value in values if not value.endswith("nan"))
+        print(f"epoch {last.epoch}/{self.max_iter}: {known}, {last.seconds:.2f} s")
+
+    def _diverged(self, error, table, state, plan):
+        """Keep the last good model, say which columns are to blame, raise."""
+        from fastsgd.estimators import told
+
+        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
+        found = noted(epochs, "diverged")
+        try:
+            self._fit_to(engine.Moment(state, plan), **found)
+        except engine.Diverged:
+            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
+            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
+            state.restore(zeros)
+            self._fit_to(engine.Moment(state, plan), **found)
+        raise ValueError(told.overflow(self, epoch, table)) from None
 
     def _interrupt(self):
         if self.stop_reason_ == "interrupted":
@@ -294,3 +332,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Told, Parameters, BaseEs
 def _takes_weights(scorer):
     found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
+
+
+def noted(epochs, reason):
+    """What a training leaves beside the model."""
+    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}

@@ -18,7 +18,6 @@ from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.progress import CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.estimators.validation import drawn_seed
-from fastsgd.solvers.heads import Heads, Task
 from fastsgd.sources.telling import tell
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -31,6 +30,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
     _streams = False
+    _outcome, _columns_of_history = "dual_gap_", COLUMNS
     _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_"
 
     _parameter_constraints: dict = {
@@ -53,11 +53,10 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     def _loss(self):
         return losses.get(self.loss)
 
-    def _heads_loss(self):
-        return self._loss()
-
     def _solve(self, problem):
         """Solve it, and be fitted to what comes of it, in one step."""
+        from fastsgd.solvers.heads import Heads, Task
+
         est = problem.est
         table = replace(problem.table, X=readable(problem.table.X))
         if table.s is not None and not table.s.any():  # with the weights of the classes

@@ -14,15 +14,13 @@ from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
-from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, INTERCEPT, trained
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.tables import storable
+from fastsgd.persist import storable
 from fastsgd.schedules import Schedule
 from fastsgd.stopping import Stopping
 
 LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cls.task}
-TOGETHER = {"multinomial": "log_loss", "crammer_singer": "hinge"}  # multi_class, and what it is with two classes
 
 
 @storable
@@ -199,17 +197,14 @@ class SGDClassifier(ClassifierParts, BaseSGD):
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
     intercept_ = Attribute()
-    _pa_loss, _solved = "hinge", "LinearClassifier"
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
         "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
         "n_jobs": [int, None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "multi_class": [StrOptions({"ovr", *TOGETHER})],
+        "multi_class": [StrOptions({"ovr", *losses.MULTICLASS})],
     }
-
-    _stored = trained(CLASSES, {"intercept_": INTERCEPT, **CLASS_WEIGHT}, ndim=2)
 
     def __init__(
         self,
@@ -281,18 +276,6 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         self.gradient_noise = gradient_noise
         self.multi_class = multi_class
         self.standardize = standardize
-
-    # ------------------------------------------------------------ parameters
-    def _check_params(self):
-        super()._check_params()
-        two = TOGETHER.get(self.multi_class)
-        if two and getattr(self.loss, "name", self.loss) != two:
-            raise ValueError(f"multi_class={self.multi_class!r} needs loss={two!r}, got loss={self.loss!r}.")
-
-    def _heads_loss(self):
-        if self.multi_class != "ovr" and len(self.classes_) > 2:
-            return losses.MULTICLASS[self.multi_class]()
-        return super()._heads_loss()
 
     # ------------------------------------------------------------ training
     @one_at_a_time

@@ -13,7 +13,13 @@ from fastsgd.estimators.hints import Path
 
 
 class ModelFiles(SparseCoefMixin):
-    """The methods that write what has been fitted, or make it smaller."""
+    """The methods that write what has been fitted, or make it smaller; and with `_check_params` what `persist` asks for.
+
+    Needs for that `_of_y`, the attributes that are learnt of y; `_sizes`, what is known beforehand of the sizes of arrays;
+    `_outcome`, the attribute that only a fit gives; and `_columns_of_history`, the dtype of `history_`.
+    """
+
+    _names = "coef_", "intercept_"
 
     def sparsify(self) -> Self:
         """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
@@ -31,8 +37,20 @@ class ModelFiles(SparseCoefMixin):
         """Coefficients and intercepts, to predict with."""
         return self.coef_, self.intercept_
 
+    @classmethod
+    def _stored(cls):
+        from fastsgd.estimators.stored import stored
+
+        return stored(cls)
+
+    def _exported(self):
+        from fastsgd.persist.onnx import Linear
+
+        coef, intercept = self._weights()
+        coef = coef.toarray() if sp.issparse(coef) else coef
+        return Linear(coef=np.atleast_2d(coef), **self._as_exported(np.asarray(intercept)))
+
     def _snapshot(self):
-        """A copy that holds still, whatever another thread does to the estimator."""
         return copy.copy(self)
 
     def save(self, path: Path) -> None:

@@ -25,7 +25,6 @@ class Fitted(Drafts):
     scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
-    _names = "coef_", "intercept_"
     _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_", *_read_off
 
     def _taken(self, draft):

@@ -7,17 +7,19 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses, penalties
-from fastsgd.estimators.base_linear import COLUMNS, BaseLinear
+from fastsgd.estimators.base_linear import BaseLinear
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, RandomState
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
 from fastsgd.estimators.progress import with_callbacks
-from fastsgd.estimators.stored import CLASS_WEIGHT, CLASSES, Y_NDIM, solved
-from fastsgd.estimators.told import SOLVED
 from fastsgd.losses import Loss
-from fastsgd.persist.tables import storable
+from fastsgd.persist import storable
 
-CLASSIFIER, REGRESSOR = SOLVED["LinearClassifier"], SOLVED["LinearRegressor"]
+SOLVED = {
+    task: {name: cls for name, cls in losses.LOSSES.items() if task in cls.solved}
+    for task in ("classifier", "regressor")
+}
+TOGETHER = {name: cls for name, cls in losses.MULTICLASS.items() if cls.solved}
 
 
 @storable
@@ -108,12 +110,10 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     _parameter_constraints: dict = {
         **BaseLinear._parameter_constraints,
-        "loss": [StrOptions(set(CLASSIFIER)), *(losses.LOSSES[name] for name in CLASSIFIER)],
+        "loss": [StrOptions(set(SOLVED["classifier"])), *SOLVED["classifier"].values()],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "multi_class": [StrOptions({"ovr", "multinomial"})],
+        "multi_class": [StrOptions({"ovr", *TOGETHER})],
     }
-
-    _stored = solved(CLASSES, COLUMNS, CLASS_WEIGHT, ndim=2)
 
     def __init__(
         self,
@@ -150,19 +150,12 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     def _check_params(self):
         super()._check_params()
-        if self.multi_class == "multinomial":
-            if self._loss().name != "log_loss":
-                raise ValueError(f"multi_class='multinomial' needs loss='log_loss', got loss={self.loss!r}.")
-            if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
-                raise ValueError(
-                    f"multi_class='multinomial' takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
-                    "SGDClassifier."
-                )
-
-    def _heads_loss(self):
-        if self.multi_class == "multinomial" and len(self.classes_) > 2:
-            return losses.MULTICLASS[self.multi_class]()
-        return super()._heads_loss()
+        l1, _ = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        if l1 and self.multi_class != "ovr" and not TOGETHER[self.multi_class].solved_with_l1:
+            raise ValueError(
+                f"multi_class={self.multi_class!r} takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
+                "SGDClassifier."
+            )
 
     @one_at_a_time
     @with_callbacks
@@ -237,10 +230,8 @@ class LinearRegressor(RegressorParts, BaseLinear):
 
     _parameter_constraints: dict = {
         **BaseLinear._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSOR)), *(losses.LOSSES[name] for name in REGRESSOR)],
+        "loss": [StrOptions(set(SOLVED["regressor"])), *SOLVED["regressor"].values()],
     }
-
-    _stored = solved(Y_NDIM, COLUMNS)
 
     def __init__(
         self,

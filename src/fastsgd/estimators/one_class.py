@@ -18,12 +18,11 @@ from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
-from fastsgd.estimators.stored import INTERCEPT, trained
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
 from fastsgd.estimators.validation import check_X
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.tables import storable
+from fastsgd.persist import storable
 from fastsgd.schedules import Schedule
 from fastsgd.stopping import Stopping
 
@@ -76,13 +75,11 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     """
 
     loss_functions = {"hinge": (losses.Hinge,)}
-    _pa_loss = None
+    _of_y, _sizes = (), {"K": 1, "ndim": 1}
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         "nu": [Interval(Real, 0.0, 1.0, closed="right")],
     }
-
-    _stored = trained({}, {"offset_": INTERCEPT}, K=1, ndim=1)
 
     def __init__(
         self,
@@ -210,6 +207,9 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
 
     _names = "coef_", "offset_"
     offset_ = Attribute()
+
+    def _as_exported(self, offset):
+        return {"kind": "outliers", "intercept": -offset}
 
     def _raw_intercept(self):
         return 1.0 - np.asarray(self.offset_, np.float64)

@@ -4,14 +4,12 @@ from numbers import Integral, Real
 from operator import is_
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, optimizers, penalties, schedules, stopping
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
-from fastsgd.sources.telling import tell
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 
@@ -21,16 +19,8 @@ class Parameters:
 
     loss_functions = {}
     # scikit-learn's fixed choices, for the estimators that have no such parameter
-    loss, penalty, l1_ratio, early_stopping, validation_fraction, n_iter_no_change, epsilon = (
-        "hinge",
-        "l2",
-        0.0,
-        False,
-        0.1,
-        5,
-        0.1,
-    )
-    validation_scoring = None
+    loss, penalty, l1_ratio, epsilon, multi_class = "hinge", "l2", 0.0, 0.1, "ovr"
+    early_stopping, validation_fraction, n_iter_no_change, validation_scoring = False, 0.1, 5, None
 
     _parameter_constraints: dict = {
         "fit_intercept": ["boolean"],
@@ -75,14 +65,15 @@ class Parameters:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
             )
-        if rate.pa and self._loss().name != self._pa_loss:
-            if self._pa_loss is None:
+        if rate.pa and self._task not in self._loss().passive_aggressive:
+            names = [name for name, cls in losses.LOSSES.items() if self._task in cls.passive_aggressive]
+            if not names:
                 raise ValueError(
                     f"{type(self).__name__} has no learning_rate='{rate.name}': it has no loss of that kind."
                 )
-            raise ValueError(f"Learning rate '{rate.name}' only works with loss '{self._pa_loss}'.")
-        together = getattr(self, "multi_class", "ovr") != "ovr"
-        if rate.pa and (self.batch_size != 1 or self.gradient_noise or not optimizer.plain or together):
+            raise ValueError(f"Learning rate '{rate.name}' only works with loss '{names[0]}'.")
+        alone = optimizer.plain and self.batch_size == 1 and not self.gradient_noise and self.multi_class == "ovr"
+        if rate.pa and not alone:
             raise ValueError(
                 f"learning_rate='{rate.name}' takes its step from one row: it needs optimizer='sgd', batch_size=1 and "
                 "multi_class='ovr'."
@@ -115,7 +106,7 @@ class Parameters:
             raise ValueError(
                 f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset."
             )
-        if getattr(self, "multi_class", "ovr") != "ovr":
+        if self.multi_class != "ovr":
             raise ValueError(f"learning_rate='auto' needs multi_class='ovr', got {self.multi_class!r}.")
         wrong = {
             f"optimizer='sgd', got {self.optimizer!r}": not optimizer.plain or getattr(optimizer, "line_search", False),
@@ -163,10 +154,6 @@ class Parameters:
         """The loss that the user names."""
         return losses.get(self.loss, self.epsilon)
 
-    def _heads_loss(self):
-        """The loss of the heads, which takes those of a row together for some classifiers of several classes."""
-        return self._loss()
-
     def _schedule(self, optimizer):
         """The schedule: "optimal" is one for plain SGD, and the step sizes of FTRL fall by themselves; else a constant."""
         rate = schedules.get(self.learning_rate)
@@ -181,8 +168,10 @@ class Parameters:
         plans, kept = self._checked[1], type(self.loss) is type(self.learning_rate) is type(self.optimizer) is str
         if not kept or table.sparse not in plans:
             is_new, plans[table.sparse] = table.sparse not in plans, self._plan(table, 1, True)
-            if is_new and (words := self._clamped(plans[table.sparse])):
-                tell(words, ConvergenceWarning)
+            if is_new:
+                from fastsgd.estimators import told
+
+                told.warn_of_steps(self, plans[table.sparse])
         return plans[table.sparse]
 
     def _plan(self, table, passes, partial):

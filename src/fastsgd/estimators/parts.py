@@ -25,7 +25,7 @@ from fastsgd.estimators.validation import (
     distributions,
     unique_labels,
 )
-from fastsgd.losses import LOSSES
+from fastsgd.losses import LOSSES, MULTICLASS
 from fastsgd.sources.base import Source
 
 
@@ -56,6 +56,11 @@ class needs_probabilities:
 class Parts:
     """Needs `_targets()`, how labels become targets, and `_columns()`, the shape of a row's y as far as it is known."""
 
+    _task = None  # in the words of `Loss.task`
+
+    def _heads_loss(self):
+        return self._loss()
+
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         """(X, y, weights), checked; of a source as `streams.take` says."""
         if isinstance(X, Source):
@@ -80,7 +85,20 @@ class Parts:
 
 
 class ClassifierParts(Parts, LinearClassifierMixin):
-    """Needs `classes_`, `_class_weight`, `multi_class`, `_loss()`, and `_heads_loss()`, which may couple the classes."""
+    """Needs `classes_`, `_class_weight`, `multi_class` and `_loss()`."""
+
+    _task, _of_y, _sizes = "classifier", ("classes_", "_class_weight"), {"ndim": 2}
+
+    def _check_params(self):
+        super()._check_params()
+        coupled = MULTICLASS.get(self.multi_class)
+        if coupled is not None and self._loss().name != coupled.binary:
+            raise ValueError(f"multi_class={self.multi_class!r} needs loss={coupled.binary!r}, got loss={self.loss!r}.")
+
+    def _heads_loss(self):
+        """The loss of the heads, which takes those of a row together where the classes are."""
+        together = self.multi_class != "ovr" and len(self.classes_) > 2
+        return MULTICLASS[self.multi_class]() if together else self._loss()
 
     def _targets(self):
         return Classes(self._loss(), self.multi_class == "multinomial")
@@ -221,6 +239,12 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         """Whether log-probabilities follow from the margins, however far from 0 these are."""
         return self._loss().log_odds
 
+    def _as_exported(self, intercept):
+        link = None
+        if hasattr(self, "predict_proba"):
+            link = "softmax" if self._heads_loss().coupled else "logistic" if self._by_margin() else "clipped"
+        return {"kind": "classifier", "intercept": intercept, "link": link, "classes": self.classes_}
+
     def _log_probabilities(self, z):
         """Those of margins; several classes are normalised as logarithms, since all their probabilities may round to 0."""
         if z.ndim == 1:
@@ -230,6 +254,8 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
 class RegressorParts(Parts, RegressorMixin):
     """Needs `_loss()` and `_y_ndim`."""
+
+    _task, _of_y, _sizes = "regressor", ("_y_ndim",), {}
 
     def _targets(self):
         return Numbers(self._loss())
@@ -264,6 +290,10 @@ class RegressorParts(Parts, RegressorMixin):
             streams.check_own(y, sample_weight)
             return streams.r2(self, X)
         return super().score(X, y, sample_weight)
+
+    def _as_exported(self, intercept):
+        link = "exp" if self._loss().offers("mean") else None
+        return {"kind": "regressor", "intercept": intercept, "link": link, "flat": self._y_ndim == 1}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -13,10 +13,9 @@ from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
-from fastsgd.estimators.stored import INTERCEPT, Y_NDIM, trained
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.tables import storable
+from fastsgd.persist import storable
 from fastsgd.schedules import Schedule
 from fastsgd.stopping import Stopping
 
@@ -150,14 +149,11 @@ class SGDRegressor(RegressorParts, BaseSGD):
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
     intercept_ = Attribute()
-    _pa_loss = "epsilon_insensitive"
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
         "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
     }
-
-    _stored = trained(Y_NDIM, {"intercept_": INTERCEPT})
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a fit tells: a line an epoch, and in words how it ended and what to do about it."""
+"""In words, how a fit ended and what to do about it. Loaded when there is something to look at."""
 
 import copy
 from functools import partial
@@ -6,285 +6,253 @@ from functools import partial
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsgd import decide, engine, losses, optimizers, penalties, verdict
-from fastsgd.history import History
+from fastsgd import decide, losses, optimizers, penalties, verdict
 from fastsgd.sources.reading import names_of_numbers
 from fastsgd.sources.telling import tell
-from fastsgd.state import State
 
-SOLVED = {  # by estimators without a step size: their losses
-    "LinearClassifier": ("log_loss", "hinge", "squared_hinge", "modified_huber"),
-    "LinearRegressor": (
-        "squared_error",
-        "huber",
-        "epsilon_insensitive",
-        "squared_epsilon_insensitive",
-        "quantile",
-        "poisson",
-        "gamma",
-    ),
-}
+MORE_PASSES = " With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+SOLVERS = {"classifier": "LinearClassifier", "regressor": "LinearRegressor"}  # They have no step size.
 
 
-def noted(epochs, reason):
-    """What a training leaves beside the model."""
-    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}
-
-
-class Told:
-    """Needs the parameters, and the way to the fitted attributes."""
-
-    _look_at = 1000.0  # steps of `partial_fit` before which learning_rate="auto" may well have learnt nothing yet
-
-    _solved = "LinearRegressor"  # what solves the same problems without a step size: see SOLVED
-
-    def _print(self, last):
-        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
-        values = [f"{name} {getattr(last, name):.6g}" for name in names]
-        print(
-            f"epoch {last.epoch}/{self.max_iter}: {', '.join(v for v in values if not v.endswith('nan'))}, {last.seconds:.2f} s"
+def warn(est, run, plan, table, epochs, ruled):
+    """Say what the user should know of how the fit ended, at the line that called it."""
+    if est.power_t < 0:
+        tell(
+            "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
+            "Use values in the range [0.0, inf) instead.",
+            FutureWarning,
         )
-
-    def _warn(self, run, plan, table, epochs, ruled):
-        """Say what the user should know of how the fit ended, at the line that called it."""
-        if self.power_t < 0:
-            tell(
-                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
-                "Use values in the range [0.0, inf) instead.",
-                FutureWarning,
-            )
-        out_of_epochs = ruled and self.stop_reason_ == "max_iter"
-        found = self._too_long(run, plan, table, epochs, out_of_epochs)
-        if found is None:
-            found = self._far_off(run, plan, table, out_of_epochs) or self._too_short(run, plan, table, epochs)
-        if found is None and out_of_epochs:
-            found = "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
-        clamped = self._clamped(plan, float(epochs.view()["eta"].max())) if len(epochs) else None
-        unsure = self._unsure(
-            plan, table, " With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+    out_of_epochs = ruled and est.stop_reason_ == "max_iter"
+    found = _too_long(est, run, plan, table, epochs, out_of_epochs)
+    if found is None:
+        found = _far_off(est, run, plan, table, out_of_epochs) or _too_short(est, run, plan, table, epochs)
+    if found is None and out_of_epochs:
+        found = (
+            "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         )
-        for words in (found, clamped, unsure):
-            if words:
-                tell(words, ConvergenceWarning)
-
-    def _warn_of_rows(self, table):
-        """As `_warn`, of what learning_rate="auto" has learnt in `partial_fit`: where it has seen four times as many rows as
-        when that was last looked at."""
-        state = self._state
-        if state.auto is None or state.t < self._look_at:
-            return
-        self._look_at = 4 * state.t
-        if words := self._unsure(self._partial_plan(table), table):
+    longest = _clamped(est, plan, float(epochs.view()["eta"].max())) if len(epochs) else None
+    unsure = _unsure(est, plan, table, MORE_PASSES)
+    for words in (found, longest, unsure):
+        if words:
             tell(words, ConvergenceWarning)
 
-    def _unsure(self, plan, table, more=""):
-        """In words, which columns learning_rate="auto" could not use, or that it has learnt nothing, and `more`; or None."""
-        auto = self._state.auto
-        if auto is None:
-            return None
-        return self._left_out(plan, table) or (auto.warning and auto.warning + more)
 
-    def _too_long(self, run, plan, table, epochs, out_of_epochs):
-        """In words that the fit diverged, which is then its `stop_reason_`; None if it did not."""
-        early = self.stop_reason_ == "diverged"
-        if not early and (self.stop_reason_ in ("callback", "interrupted") or plan.line_search or not len(epochs)):
-            return None
-        steady = 1 < plan.batch_size >= table.n_rows and not self.gradient_noise
-        found = None if early else verdict.diverged(run, plan, table, epochs, steady, out_of_epochs)
-        if not early and found is None:
-            return None
-        self.stop_reason_ = "diverged"
-        if early:
-            said = "The fit diverged: its loss overflowed, or was more than a million times that of zero weights."
-            kept = "The weights are those before it did."
-        else:
-            end, where, least, what = found
-            more = (
-                f"{end / least:.3g} times the" if least > 0 and end > 2 * least else f"{end - least:.3g} more than the"
-            )
-            said = f"The fit diverged: its objective is {end:.6g} {where}, {more} {least:.6g} of {what}."
-            kept = "It holds the last weights."
-        kind = decide.keeping(run.rules)
-        if run.kept is not None:
-            best = "least objective" if kind.needs == "objective" else "best validation score"
-            kept = (
-                f"The weights are those before it did, of the {best}."
-                if early
-                else f"It holds the weights of the {best}."
-            )
-        scaled = "If columns differ in scale, set standardize=True or scale X with StandardScaler. "
-        remedy = self._remedy(scaled, self._advice(run, plan, table, False))
-        return f"{said} {kept} {remedy}; {self._largest(table)}."
+def warn_of_rows(est, table):
+    """As `warn`, of what learning_rate="auto" has learnt in `partial_fit`."""
+    if words := _unsure(est, est._partial_plan(table), table):
+        tell(words, ConvergenceWarning)
 
-    def _too_short(self, run, plan, table, epochs):
-        """In words that the fit stopped though the objective still fell as at first; None if it did not."""
-        needs = "objective", "validation_score", "change"
-        rules = [rule for rule in run.rules if rule.needs in needs and rule.name == self.stop_reason_]
-        if not rules or plan.line_search or plan.auto:
-            return None
-        found = verdict.still_falling(run, plan, table, epochs, rules[0])
-        if found is None:
-            return None
-        eta0 = self._advice(run, plan, table, True)
-        schedule = plan.schedule.name
-        how = f"eta0 (it is {self.eta0:g})"
-        if schedule == "optimal":
-            how = f"the steps: learning_rate='invscaling' has eta0 ('optimal' follows from alpha={self._alpha:g} alone)"
-        small, other = f", less than tol={rules[0].tol:g}", "lower tol"
-        if rules[0].needs != "objective":
-            small = f", by the rule {rules[0].name!r}"
-            other = "lower its tol" if rules[0].needs == "change" else "raise n_iter_no_change"
-        what = "objective" if np.isfinite(epochs.view()["objective"]).all() else "loss"
-        return (
-            f"The fit stopped while its {what} still fell at the pace of the first epoch, by {found[0]:.3g} an epoch{small}: "
-            f"one step of a good length makes the objective fall by {found[1]:.3g}. Raise {how}"
-            f"{'' if eta0 is None else f', to about {eta0:g}'}, or {other}."
+
+def warn_of_steps(est, plan):
+    """As `warn`, of the first step of `partial_fit`."""
+    if words := _clamped(est, plan):
+        tell(words, ConvergenceWarning)
+
+
+def _unsure(est, plan, table, more=""):
+    """In words, which columns learning_rate="auto" could not use, or that it has learnt nothing, and `more`; or None."""
+    auto = est._state.auto
+    if auto is None:
+        return None
+    return _left_out(est, plan, table) or (auto.warning and auto.warning + more)
+
+
+def _too_long(est, run, plan, table, epochs, out_of_epochs):
+    """In words that the fit diverged, which is then its `stop_reason_`; None if it did not."""
+    early = est.stop_reason_ == "diverged"
+    if not early and (est.stop_reason_ in ("callback", "interrupted") or plan.line_search or not len(epochs)):
+        return None
+    steady = 1 < plan.batch_size >= table.n_rows and not est.gradient_noise
+    found = None if early else verdict.diverged(run, plan, table, epochs, steady, out_of_epochs)
+    if not early and found is None:
+        return None
+    est.stop_reason_ = "diverged"
+    if early:
+        said = "The fit diverged: its loss overflowed, or was more than a million times that of zero weights."
+        kept = "The weights are those before it did."
+    else:
+        end, where, least, what = found
+        more = f"{end / least:.3g} times the" if least > 0 and end > 2 * least else f"{end - least:.3g} more than the"
+        said = f"The fit diverged: its objective is {end:.6g} {where}, {more} {least:.6g} of {what}."
+        kept = "It holds the last weights."
+    kind = decide.keeping(run.rules)
+    if run.kept is not None:
+        best = "least objective" if kind.needs == "objective" else "best validation score"
+        kept = (
+            f"The weights are those before it did, of the {best}." if early else f"It holds the weights of the {best}."
         )
+    scaled = "If columns differ in scale, set standardize=True or scale X with StandardScaler. "
+    remedy = _remedy(est, scaled, _advice(est, run, plan, table, False))
+    return f"{said} {kept} {remedy}; {_largest(est, table)}."
 
-    def _far_off(self, run, plan, table, out_of_epochs):
-        """In words that the fit ended far from y, whose mean is far from 0; None if it did not."""
-        loss = self._loss()
-        shifts = self.fit_intercept and loss.name in losses.LOSSES and loss.lower == -np.inf
-        ended = out_of_epochs or any(rule.name == self.stop_reason_ for rule in run.rules)
-        if self._solved != "LinearRegressor" or self._nu or not shifts or not ended or plan.auto or plan.line_search:
-            return None
-        found = verdict.far_off(partial(self._replan, plan), plan, table, run, self.eta0)
-        if found is None:
-            return None
-        mean, spread, off, eta0 = found
-        said = "Maximum number of iteration reached before convergence" if out_of_epochs else "The fit stopped"
-        raised = "" if eta0 is None else f", or raise eta0 (it is {self.eta0:g}) to about {eta0:g}"
+
+def _too_short(est, run, plan, table, epochs):
+    """In words that the fit stopped though the objective still fell as at first; None if it did not."""
+    needs = "objective", "validation_score", "change"
+    rules = [rule for rule in run.rules if rule.needs in needs and rule.name == est.stop_reason_]
+    if not rules or plan.line_search or plan.auto:
+        return None
+    found = verdict.still_falling(run, plan, table, epochs, rules[0])
+    if found is None:
+        return None
+    eta0 = _advice(est, run, plan, table, True)
+    schedule = plan.schedule.name
+    how = f"eta0 (it is {est.eta0:g})"
+    if schedule == "optimal":
+        how = f"the steps: learning_rate='invscaling' has eta0 ('optimal' follows from alpha={est._alpha:g} alone)"
+    small, other = f", less than tol={rules[0].tol:g}", "lower tol"
+    if rules[0].needs != "objective":
+        small = f", by the rule {rules[0].name!r}"
+        other = "lower its tol" if rules[0].needs == "change" else "raise n_iter_no_change"
+    what = "objective" if np.isfinite(epochs.view()["objective"]).all() else "loss"
+    return (
+        f"The fit stopped while its {what} still fell at the pace of the first epoch, by {found[0]:.3g} an epoch{small}: "
+        f"one step of a good length makes the objective fall by {found[1]:.3g}. Raise {how}"
+        f"{'' if eta0 is None else f', to about {eta0:g}'}, or {other}."
+    )
+
+
+def _far_off(est, run, plan, table, out_of_epochs):
+    """In words that the fit ended far from y, whose mean is far from 0; None if it did not."""
+    loss = est._loss()
+    shifts = est.fit_intercept and loss.name in losses.LOSSES and loss.lower == -np.inf
+    ended = out_of_epochs or any(rule.name == est.stop_reason_ for rule in run.rules)
+    if est._task != "regressor" or not shifts or not ended or plan.auto or plan.line_search:
+        return None
+    found = verdict.far_off(partial(_replan, est, plan), plan, table, run, est.eta0)
+    if found is None:
+        return None
+    mean, spread, off, eta0 = found
+    said = "Maximum number of iteration reached before convergence" if out_of_epochs else "The fit stopped"
+    raised = "" if eta0 is None else f", or raise eta0 (it is {est.eta0:g}) to about {eta0:g}"
+    return (
+        f"{said}, far from y: its mean, {mean:.6g}, is {abs(mean) / spread:.3g} times its standard deviation, and it is "
+        f"{off:.3g} more than what is predicted, on average. Subtract the mean from y, and add it to what is predicted"
+        f"{raised}{_or_without_step_size(est) if loss.residual else ''}."  # others have no slope so far off
+    )
+
+
+def _replan(est, plan, eta0, table):
+    """The plan of a fit to that table, as the one given but with this eta0."""
+    est = copy.copy(est)
+    est.eta0 = eta0
+    est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else est.learning_rate
+    return est._plan(table, est.max_iter, False)
+
+
+def _advice(est, run, plan, table, longer):
+    """An eta0 that works, or None."""
+    replan = partial(_replan, est, plan)
+    found = None if plan.auto else verdict.advised(replan, plan, table, run, est.eta0, longer)
+    same = plan.schedule.name != "optimal" and found is not None and (found > est.eta0) != longer
+    return None if same else found
+
+
+def _clamped(est, plan, eta=0.0):
+    """In words that steps along single rows, the first one or of length `eta`, are so long that the penalty would turn the
+    weights around; or None."""
+    if not plan.plain or plan.auto:
+        return None
+    eta = max(plan.eta(1.0), eta)
+    if not eta * plan.l2 > 1 + 1e-9:
+        return None
+    strength = f"{'nu' if est._nu else 'alpha'}={est._alpha:g}"
+    lower = f"Lower {strength.split('=')[0]}"
+    lower += "" if plan.schedule.name == "optimal" else f", or eta0 (it is {est.eta0:g}) below {1 / plan.l2:.3g}"
+    return (
+        f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
+        f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
+    )
+
+
+def overflow(est, epoch, table):
+    """In words that numbers overflowed, which columns are to blame, and what helps."""
+    scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True. "
+    return (
+        f"Floating-point under-/overflow occurred at epoch #{epoch}. {_remedy(est, scaled)}; {_largest(est, table)}. "
+        "The estimator holds the last finite model."
+    )
+
+
+def _remedy(est, scaled, eta0=None):
+    """What helps with this schedule where steps were too long; first of all to scale the columns, as `scaled` has it.
+
+    On columns of very different sizes a step size that does not diverge learns next to nothing.
+    """
+    rate = est._schedule(optimizers.get(est.optimizer))
+    if rate.auto:
         return (
-            f"{said}, far from y: its mean, {mean:.6g}, is {abs(mean) / spread:.3g} times its standard deviation, and it is "
-            f"{off:.3g} more than what is predicted, on average. Subtract the mean from y, and add it to what is predicted"
-            f"{raised}{self._or_without_step_size() if loss.residual else ''}."  # others have no slope so far off
+            "Divide y, or columns of large values in X, by their size, and multiply columns of tiny values "
+            "(learning_rate='auto' has no step size to lower)"
         )
-
-    def _replan(self, plan, eta0, table):
-        """The plan of a fit to that table, as the one given but with this eta0."""
-        est = copy.copy(self)
-        est.eta0 = eta0
-        est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else self.learning_rate
-        return est._plan(table, self.max_iter, False)
-
-    def _advice(self, run, plan, table, longer):
-        """An eta0 that works, or None."""
-        replan = partial(self._replan, plan)
-        found = None if plan.auto else verdict.advised(replan, plan, table, run, self.eta0, longer)
-        same = plan.schedule.name != "optimal" and found is not None and (found > self.eta0) != longer
-        return None if same else found
-
-    def _clamped(self, plan, eta=0.0):
-        """In words that steps along single rows, the first one or of length `eta`, are so long that the penalty would turn the
-        weights around; or None."""
-        if not plan.plain or plan.auto:
-            return None
-        eta = max(plan.eta(1.0), eta)
-        if not eta * plan.l2 > 1 + 1e-9:
-            return None
-        strength = f"{'nu' if self._nu else 'alpha'}={self._alpha:g}"
-        lower = f"Lower {strength.split('=')[0]}"
-        lower += "" if plan.schedule.name == "optimal" else f", or eta0 (it is {self.eta0:g}) below {1 / plan.l2:.3g}"
-        return (
-            f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
-            f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
+    if rate.name == "optimal":
+        said = (
+            f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
+            f"'optimal' follow from {'nu' if est._nu else 'alpha'}={est._alpha:g} alone)"
         )
+    else:
+        to = "" if eta0 is None else f" to {eta0:g}"
+        said = f"Lower eta0{to} (it is {est.eta0:g}, learning_rate={est.learning_rate!r})"
+    return ("" if est.standardize else scaled) + said + _or_without_step_size(est)
 
-    def _diverged(self, error, table, state, plan):
-        """Keep the last good model, say which columns are to blame, raise."""
-        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
-        found = noted(epochs, "diverged")
-        try:
-            self._fit_to(engine.Moment(state, plan), **found)
-        except engine.Diverged:
-            zeros = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
-            zeros.mean, zeros.std, zeros.centred = state.mean, state.std, state.centred
-            state.restore(zeros)
-            self._fit_to(engine.Moment(state, plan), **found)
-        scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True. "
-        raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch}. {self._remedy(scaled)}; {self._largest(table)}. "
-            "The estimator holds the last finite model."
-        ) from None
 
-    def _remedy(self, scaled, eta0=None):
-        """What helps with this schedule where steps were too long; first of all to scale the columns, as `scaled` has it.
+def _or_without_step_size(est):
+    """In words, what could be taken in place of this estimator's steps, if anything."""
+    ways = _without_step_size(est)
+    return f", or take {' or '.join(ways)}, which {'has' if len(ways) == 1 else 'have'} no step size" if ways else ""
 
-        On columns of very different sizes a step size that does not diverge learns next to nothing.
-        """
-        rate = self._schedule(optimizers.get(self.optimizer))
-        if rate.auto:
-            return (
-                "Divide y, or columns of large values in X, by their size, and multiply columns of tiny values "
-                "(learning_rate='auto' has no step size to lower)"
+
+def _without_step_size(est):
+    """What could be taken, and goes with its loss and classes."""
+    if est._task is None:
+        return []
+    ways = []
+    if est.multi_class == "ovr":
+        needs = {"optimizer='sgd'": True, "batch_size=1": True}
+        needs |= {"average=False": est.average, "gradient_noise=0": est.gradient_noise}
+        needs |= {"n_init=1": est.n_init != 1, "init='zeros'": est.init != "zeros"}
+        needs["intercept_decay='auto'"] = est.intercept_decay != "auto"
+        *most, last = (need for need, is_needed in needs.items() if is_needed)
+        ways.append(f"learning_rate='auto' (with {', '.join(most)} and {last})")
+    l1, _ = penalties.weights(est.penalty, est._alpha, est.l1_ratio)
+    loss = losses.MULTICLASS.get(est.multi_class) or est._loss()
+    if est._task in loss.solved and (loss.solved_with_l1 or not l1):
+        ways.append(SOLVERS[est._task])
+    return ways
+
+
+def _left_out(est, plan, table):
+    """In words, which columns learning_rate="auto" could not use, as no number holds their squares."""
+    found, what = est._state.auto.unsquared, []
+    X = next(table.tables()).X if any(map(len, found)) else None
+    for columns, words, way in zip(found, ("large", "small"), ("overflow. Divide", "underflow. Multiply"), strict=True):
+        values = X[:, columns] if len(columns) else np.zeros((1, 0))
+        size = abs(values).max(axis=0)
+        if words == "small":  # which a constant column is not, nor one that the penalty takes to 0
+            lost = (size > 0) & (size < 1e-140) & (plan.l1 == plan.l2 == 0)
+            lost &= (not est.fit_intercept) | (values.max(axis=0) > values.min(axis=0))
+            columns, size = columns[lost], size[lost]
+        if len(columns):
+            many = f"{columns[:3].tolist()}{f' and {len(columns) - 3} others' if len(columns) > 3 else ''}"
+            most = float(size.max())
+            what.append(
+                f"learning_rate='auto' has left out columns {many} of X: their values (up to {most:.3g}) are so {words} "
+                f"that their squares {way} these columns by {max(most, 1 / max(most, 1e-300)):.0e}, or so."
             )
-        if rate.name == "optimal":
-            said = (
-                f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
-                f"'optimal' follow from {'nu' if self._nu else 'alpha'}={self._alpha:g} alone)"
-            )
-        else:
-            to = "" if eta0 is None else f" to {eta0:g}"
-            said = f"Lower eta0{to} (it is {self.eta0:g}, learning_rate={self.learning_rate!r})"
-        return ("" if self.standardize else scaled) + said + self._or_without_step_size()
+    return " ".join(what)
 
-    def _or_without_step_size(self):
-        """In words, what could be taken in place of this estimator's steps, if anything."""
-        ways = self._without_step_size()
-        return (
-            f", or take {' or '.join(ways)}, which {'has' if len(ways) == 1 else 'have'} no step size" if ways else ""
-        )
 
-    def _without_step_size(self):
-        """What could be taken, and goes with its loss and classes."""
-        if self._nu:
-            return []
-        together, ways = getattr(self, "multi_class", "ovr"), []
-        if together == "ovr":
-            needs = {"optimizer='sgd'": True, "batch_size=1": True}
-            needs |= {"average=False": self.average, "gradient_noise=0": self.gradient_noise}
-            needs |= {"n_init=1": self.n_init != 1, "init='zeros'": self.init != "zeros"}
-            needs["intercept_decay='auto'"] = self.intercept_decay != "auto"
-            *most, last = (need for need, is_needed in needs.items() if is_needed)
-            ways.append(f"learning_rate='auto' (with {', '.join(most)} and {last})")
-        l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
-        if self._loss().name in SOLVED[self._solved] and (together == "ovr" or (together == "multinomial" and not l1)):
-            ways.append(self._solved)
-        return ways
-
-    def _left_out(self, plan, table):
-        """In words, which columns learning_rate="auto" could not use, as no number holds their squares."""
-        found, what = self._state.auto.unsquared, []
-        X = next(table.tables()).X if any(map(len, found)) else None
-        for columns, words, way in zip(
-            found, ("large", "small"), ("overflow. Divide", "underflow. Multiply"), strict=True
-        ):
-            values = X[:, columns] if len(columns) else np.zeros((1, 0))
-            size = abs(values).max(axis=0)
-            if words == "small":  # which a constant column is not, nor one that the penalty takes to 0
-                lost = (size > 0) & (size < 1e-140) & (plan.l1 == plan.l2 == 0)
-                lost &= (not self.fit_intercept) | (values.max(axis=0) > values.min(axis=0))
-                columns, size = columns[lost], size[lost]
-            if len(columns):
-                many = f"{columns[:3].tolist()}{f' and {len(columns) - 3} others' if len(columns) > 3 else ''}"
-                most = float(size.max())
-                what.append(
-                    f"learning_rate='auto' has left out columns {many} of X: their values (up to {most:.3g}) are so {words} "
-                    f"that their squares {way} these columns by {max(most, 1 / max(most, 1e-300)):.0e}, or so."
-                )
-        return " ".join(what)
-
-    def _largest(self, table):
-        """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
-        table = next(table.tables())
-        size = np.zeros(table.X.shape[1])
-        for lo in range(0, table.X.shape[0], 8192):
-            part = table.X[lo : lo + 8192]
-            if table.scaling is not None:
-                part = table.read(np.arange(lo, lo + part.shape[0]), self._state.W.dtype).X
-            top = abs(part).max(axis=0)
-            size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
-        names = list(getattr(self, "feature_names_in_", names_of_numbers(getattr(self, "reading_", {}))))
-        names += range(len(names), len(size))
-        top = np.argsort(-size, kind="stable")[:3]
-        return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)
+def _largest(est, table):
+    """The three columns of largest scale, in words; of the rows as they were trained on, of a stream its first ones."""
+    table = next(table.tables())
+    size = np.zeros(table.X.shape[1])
+    for lo in range(0, table.X.shape[0], 8192):
+        part = table.X[lo : lo + 8192]
+        if table.scaling is not None:
+            part = table.read(np.arange(lo, lo + part.shape[0]), est._state.W.dtype).X
+        top = abs(part).max(axis=0)
+        size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
+    names = list(getattr(est, "feature_names_in_", names_of_numbers(getattr(est, "reading_", {}))))
+    names += range(len(names), len(size))
+    top = np.argsort(-size, kind="stable")[:3]
+    return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)

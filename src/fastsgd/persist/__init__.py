@@ -1,31 +1,36 @@
-"""Model files: safetensors with JSON, which hold numbers and words and no code; and checkpoints, of the same kind.
+"""Model files, checkpoints and ONNX. What reads and writes them is loaded when it is used."""
 
-A model file has one entry of metadata, "fastsgd", a JSON text: format and version, class, parameters, labels, names of the
-features, versions of the libraries, and the scalars of the state. Its tensors are `coef_`, `intercept_`, `history_`,
-`_state.W` and so on, and a CRC-32 of all of it. `rules.py` and `tables.py` say what each must be.
-"""
-
-import platform
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
-import numpy as np
-import scipy
-import sklearn
-from sklearn.utils.validation import check_is_fitted
-
-from fastsgd import _version
-from fastsgd.persist import disk, files
 from fastsgd.persist.checkpoint import Checkpoint
-from fastsgd.persist.files import Refused
-from fastsgd.persist.onnx import to_onnx
-from fastsgd.persist.rules import Keywords, Names, Parts
-from fastsgd.persist.tables import CLASSES
-from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
 __all__ = ["Checkpoint", "load", "save", "to_onnx"]
-FORMAT = "fastsgd model"
-KEYS = {"class", "params", "fitted", "versions"}
+Class = TypeVar("Class", bound=type)
+CLASSES: dict[str, Any] = {}  # A file names one of these classes; nothing is ever imported by a name.
+
+
+class Storable(Protocol):
+    """All that this package asks of an estimator, beside what scikit-learn asks of each."""
+
+    @classmethod
+    def _stored(cls) -> Any:
+        """What a model file holds of this class: a `tables.Stored`."""
+
+    def _snapshot(self) -> Self:
+        """A copy that holds still, whatever another thread does to the estimator."""
+
+    def _check_params(self) -> None:
+        """A ValueError where the parameters can't be these, or don't go together."""
+
+    def _exported(self) -> Any:
+        """The fitted model as a graph needs it: an `onnx.Linear`."""
+
+
+def storable(cls: Class) -> Class:
+    """Have model files of this class, which must be `Storable`."""
+    CLASSES[cls.__name__] = cls
+    return cls
 
 
 def save(est: Any, path: str | PathLike[str]) -> None:
@@ -53,54 +58,9 @@ def save(est: Any, path: str | PathLike[str]) -> None:
     OSError
         The file can't be written; or the path is that of a folder, a pipe or a device.
     """
-    if type(est) is not CLASSES.get(type(est).__name__):
-        raise ValueError(f"est must be one of {', '.join(CLASSES)}, found {type(est).__name__}; joblib.dump takes any.")
-    check_is_fitted(est, est._stored.fitted)
-    path = disk.place(files.path_of("path", path))
-    try:
-        head, arrays = _parts(est._snapshot())
-        _check(est, head, arrays)
-        files.write(path, head, arrays)
-    except ValueError as error:
-        raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
+    from fastsgd.persist import models
 
-
-def _parts(est):
-    """The JSON and the arrays of an estimator."""
-    stored = est._stored
-    parts = Parts({}, {}, stored.sizes)
-    for name, rule in stored.table.items():
-        rule.put(name, getattr(est, name, None), parts)
-    stored.put(est, parts)
-    head = {
-        "format": FORMAT,
-        "class": type(est).__name__,
-        "params": {name: pack_or_name(value) for name, value in _params(est).items()},
-        "fitted": parts.values,
-        "versions": {
-            "fastsgd": _version.__version__,
-            "python": platform.python_version(),
-            **{library.__name__: library.__version__ for library in (np, scipy, sklearn)},
-        },
-    }
-    return head, parts.arrays
-
-
-def _params(est):
-    """The parameters of the model. Checkpoints are none: they say where a fit writes, and no stranger's file is to say that."""
-    params = est.get_params(deep=False)
-    given = params["callbacks"]
-    given = given if isinstance(given, list | tuple) else [given]
-    kept = [one for one in given if not isinstance(one, Checkpoint)]
-    if len(kept) < len(given):
-        params["callbacks"] = kept or None
-    return params
-
-
-def _check(est, head, arrays):
-    """That `load` will take what is to be written: the same rules make an estimator of it, without a copy of an array."""
-    code = {name: getattr(est, name) for name in _absent(head["params"])}
-    _estimator(head | {"fitted": dict(head["fitted"])}, {name: files.Held(a) for name, a in arrays.items()}, code)
+    models.save(est, path)
 
 
 def load(path: str | PathLike[str], **code: Any) -> Any:
@@ -141,46 +101,41 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
     >>> again.predict([[3.0]]) == reg.predict([[3.0]])
     array([ True])
     """
-    with files.reading(files.path_of("path", path), "model file", FORMAT, KEYS) as (head, arrays):
-        return _estimator(head, arrays, code)
+    from fastsgd.persist import models
+
+    return models.load(path, code)
 
 
-def _estimator(head, arrays, code):
-    cls = CLASSES.get(expect(head["class"], str, "class"))
-    if cls is None:
-        raise ValueError(f"its class must be one of {', '.join(CLASSES)}, found {brief(head['class'])}")
-    est, stored = _unfitted(cls, head["params"], code), cls._stored
-    parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, stored.sizes)
-    for name, rule in stored.table.items():
-        value = rule.take(name, parts)
-        if not (value is None and isinstance(rule, Names | Keywords)):
-            setattr(est, name, value)
-    stored.take(est, parts)
-    if parts.sparse:
-        est.sparsify()
-    files.all_taken(parts, cls.__name__)
-    return est
+def to_onnx(est: Any) -> Any:
+    """An ONNX model that predicts as the estimator does.
 
+    Its input is `X`, float32 of shape (n, n_features). Outputs, of the shapes of the estimator's methods and float32 where
+    they are not labels:
 
-def _unfitted(cls, params, code):
-    """The estimator with those parameters, which it checks itself."""
-    params, known = expect(params, dict, "params"), cls().get_params(deep=False)
-    absent = _absent(params)
-    for name in sorted(params.keys() - known.keys()):
-        raise ValueError(f"{cls.__name__} has no parameter {brief(name)}")
-    for name in absent:
-        if name not in code:
-            raise Refused(
-                f"{name} of this {cls.__name__} is code, {brief(params[name]['code'])}, which a file does not hold: keep it "
-                f"in a module, and call fastsgd.load(path, {name}=...)."
-            )
-    for name in sorted(code.keys() - set(absent)):
-        raise Refused(f"{name} is in the file: load it without, and change it by set_params.")
-    est = cls(**{name: code[name] if name in absent else unpack(value) for name, value in params.items()})
-    est._check_params()
-    return est
+    - a classifier: `label`, of the dtype of `classes_` (integers are int64), and `probabilities` where it has
+      `predict_proba`, else `scores`, its `decision_function`;
+    - a regressor: `variable`, as `predict`;
+    - `SGDOneClassSVM`: `label`, 1 or -1, and `scores`.
 
+    Within, it calculates in the dtype of `coef_`: labels are those of the estimator. Train on float32 for runtimes
+    that have no float64.
 
-def _absent(params):
-    """The parameters that are code."""
-    return [name for name, value in params.items() if type(value) is dict and set(value) == {"code"}]
+    Parameters
+    ----------
+    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    NotFittedError
+    ValueError
+        `classes_` is of a dtype that ONNX does not have.
+    ImportError
+        The package onnx is not installed.
+    """
+    from fastsgd.persist import onnx
+
+    return onnx.export(est)

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from fastsgd.persist.values import brief, unpack
 CHANGEABLE = {"verbose", "callbacks", "max_seconds", "n_jobs"}  # A fit may go on with others of these parameters.
 
 
-@dataclass
-class Fit:
+class Fit(NamedTuple):
     """What a fit is, as its checkpoints say, so that no other goes on with them.
 
     Attributes
@@ -33,7 +32,7 @@ class Fit:
     grows: bool = True
 
 
-def listed(names):
+def in_words(names):
     """Names or labels in words, with a checksum."""
     if names is None:
         return None

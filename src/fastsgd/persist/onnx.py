@@ -1,9 +1,8 @@
 """Export to ONNX: a fitted estimator as a graph of standard operators, for runtimes without Python."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import _version
@@ -12,56 +11,19 @@ OPSET, IR = 17, 8  # These are of 2022, and most runtimes can read them.
 MAX_LOG_MEAN = 85.0  # The exponential of more is beyond float32, in which the outputs are.
 
 
-def to_onnx(est: Any) -> Any:
-    """An ONNX model that predicts as the estimator does.
-
-    Its input is `X`, float32 of shape (n, n_features). Outputs, of the shapes of the estimator's methods and float32 where
-    they are not labels:
-
-    - a classifier: `label`, of the dtype of `classes_` (integers are int64), and `probabilities` where it has
-      `predict_proba`, else `scores`, its `decision_function`;
-    - a regressor: `variable`, as `predict`;
-    - `SGDOneClassSVM`: `label`, 1 or -1, and `scores`.
-
-    Within, it calculates in the dtype of `coef_`: labels are those of the estimator. Train on float32 for runtimes
-    that have no float64.
-
-    Parameters
-    ----------
-    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
-
-    Returns
-    -------
-    onnx.ModelProto
-
-    Raises
-    ------
-    NotFittedError
-    ValueError
-        `classes_` is of a dtype that ONNX does not have.
-    ImportError
-        The package onnx is not installed.
-    """
+def export(est):
+    """See `persist.to_onnx`."""
     check_is_fitted(est)
     try:
         from onnx import checker, helper
     except ImportError:
         raise ImportError('to_onnx needs the package onnx: pip install "fastsgd[onnx]".') from None
-    graph = Graph(np.dtype(est.coef_.dtype))
-    coef = est.coef_.toarray() if hasattr(est.coef_, "toarray") else est.coef_
-    intercept = -est.offset_ if is_outlier_detector(est) else est.intercept_
+    model = est._exported()
+    graph = Graph(model.coef.dtype)
     X = graph.node("Cast", "X", to=graph.type_of(graph.dtype))
-    product = graph.node("MatMul", X, graph.number(np.atleast_2d(coef).T))
-    scores = graph.node("Add", product, graph.number(intercept))
-    if is_classifier(est):
-        _classifier(graph, est, scores)
-    elif is_outlier_detector(est):
-        inside = graph.node("GreaterOrEqual", scores, graph.number(0.0))
-        graph.output("label", _flat(graph, graph.node("Where", inside, graph.array([1]), graph.array([-1]))), np.int64)
-        graph.output("scores", _flat(graph, scores))
-    else:
-        _regressor(graph, est, scores)
-    X = helper.make_tensor_value_info("X", graph.type_of(np.float32), ["n", est.n_features_in_])
+    margins = graph.node("Add", graph.node("MatMul", X, graph.number(model.coef.T)), graph.number(model.intercept))
+    OUTPUTS[model.kind](graph, model, margins)
+    X = helper.make_tensor_value_info("X", graph.type_of(np.float32), ["n", model.coef.shape[1]])
     made = helper.make_model(
         helper.make_graph(graph.nodes, type(est).__name__, [X], graph.outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -71,6 +33,30 @@ def to_onnx(est: Any) -> Any:
     )
     checker.check_model(made, full_check=True)
     return made
+
+
+class Linear(NamedTuple):
+    """A linear model, by all that its predictions depend on.
+
+    Attributes
+    ----------
+    kind : {"classifier", "regressor", "outliers"}
+    coef : (K, n_features) array
+    intercept : (K,) array
+    link : str or None
+        What follows from the margins: the probabilities by "softmax", by "logistic" functions, or by margins "clipped" to
+        [-1, 1], of a classifier; the mean by "exp", of a regressor.
+    classes : array or None
+    flat : bool
+        Whether a regressor predicts an array of one dimension.
+    """
+
+    kind: str
+    coef: np.ndarray
+    intercept: np.ndarray
+    link: str | None = None
+    classes: np.ndarray | None = None
+    flat: bool = True
 
 
 class Graph:
@@ -120,21 +106,21 @@ def _flat(graph, column):
     return graph.node("Squeeze", column, graph.array([1]))
 
 
-def _classifier(graph, est, scores):
-    two = len(est.classes_) == 2
+def _classifier(graph, model, margins):
+    classes, two = model.classes, len(model.classes) == 2
     if two:
-        place = graph.node("Cast", graph.node("Greater", scores, graph.number(0.0)), to=graph.type_of(np.int64))
+        place = graph.node("Cast", graph.node("Greater", margins, graph.number(0.0)), to=graph.type_of(np.int64))
         place = _flat(graph, place)
     else:
-        place = graph.node("ArgMax", scores, axis=1, keepdims=0)
-    labels = _labels(est.classes_)
+        place = graph.node("ArgMax", margins, axis=1, keepdims=0)
+    labels = _labels(classes)
     graph.output("label", graph.node("Gather", graph.array(labels), place), labels.dtype)
-    if hasattr(est, "predict_proba"):
-        graph.output("probabilities", _probabilities(graph, est, scores, two), columns=len(est.classes_))
+    if model.link is not None:
+        graph.output("probabilities", _probabilities(graph, model.link, margins, len(classes)), columns=len(classes))
     elif two:
-        graph.output("scores", _flat(graph, scores))
+        graph.output("scores", _flat(graph, margins))
     else:
-        graph.output("scores", scores, columns=len(est.classes_))
+        graph.output("scores", margins, columns=len(classes))
 
 
 def _labels(classes):
@@ -152,23 +138,23 @@ def _labels(classes):
     raise ValueError(f"classes_ must be integers of 64 bits, floats, bools or strings for ONNX, found {classes.dtype}.")
 
 
-def _probabilities(graph, est, scores, two):
+def _probabilities(graph, link, margins, n_classes):
     """As `predict_proba`."""
-    if est._heads_loss().coupled:
-        return graph.node("Softmax", scores, axis=1)
-    one, other = graph.number(1.0), graph.node("Neg", scores)
-    if est._loss().log_odds:
-        if two:
-            parts = [_log_logistic(graph, z, one) for z in (other, scores)]
+    if link == "softmax":
+        return graph.node("Softmax", margins, axis=1)
+    one, other = graph.number(1.0), graph.node("Neg", margins)
+    if link == "logistic":
+        if n_classes == 2:
+            parts = [_log_logistic(graph, z, one) for z in (other, margins)]
             return graph.node("Exp", graph.node("Concat", *parts, axis=1))
-        # the logistic functions, normalised: all of them may round to 0
-        return graph.node("Softmax", _log_logistic(graph, scores, one), axis=1)
-    if two:
-        return graph.node("Concat", _clipped(graph, other, one), _clipped(graph, scores, one), axis=1)
-    p = _clipped(graph, scores, one)
+        # The logistic functions are normalised as logarithms, since all of them may round to 0.
+        return graph.node("Softmax", _log_logistic(graph, margins, one), axis=1)
+    if n_classes == 2:
+        return graph.node("Concat", _clipped(graph, other, one), _clipped(graph, margins, one), axis=1)
+    p = _clipped(graph, margins, one)
     total = graph.node("ReduceSum", p, graph.array([1]), keepdims=1)
     some = graph.node("Greater", total, graph.number(0.0))
-    over = graph.node("Where", some, total, graph.number(len(est.classes_)))
+    over = graph.node("Where", some, total, graph.number(n_classes))
     return graph.node("Div", graph.node("Where", some, p, one), over)
 
 
@@ -185,10 +171,19 @@ def _log_logistic(graph, z, one):
     return graph.node("Sub", low, graph.node("Log", graph.node("Add", one, tail)))
 
 
-def _regressor(graph, est, scores):
-    if est._loss().offers("mean"):  # a log link
-        scores = graph.node("Exp", graph.node("Min", scores, graph.number(MAX_LOG_MEAN)))
-    if est._y_ndim == 1:
-        graph.output("variable", _flat(graph, scores))
+def _regressor(graph, model, margins):
+    if model.link == "exp":
+        margins = graph.node("Exp", graph.node("Min", margins, graph.number(MAX_LOG_MEAN)))
+    if model.flat:
+        graph.output("variable", _flat(graph, margins))
     else:
-        graph.output("variable", scores, columns=len(est.coef_))
+        graph.output("variable", margins, columns=len(model.coef))
+
+
+def _outliers(graph, model, margins):
+    inside = graph.node("GreaterOrEqual", margins, graph.number(0.0))
+    graph.output("label", _flat(graph, graph.node("Where", inside, graph.array([1]), graph.array([-1]))), np.int64)
+    graph.output("scores", _flat(graph, margins))
+
+
+OUTPUTS = {"classifier": _classifier, "regressor": _regressor, "outliers": _outliers}

@@ -1,10 +1,11 @@
-"""What a state consists of: one line for each field; and the classes that declare what is stored of them.
+"""What a state consists of: one line for each field; and how an estimator says what is stored of it.
 
 To store a new field of the state, add a line to STATE. A field that a file does not have gets its default, so that files of
 older versions can be read.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,11 +85,10 @@ STATE = Record(
 )
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What a file holds of an estimator; its class has one as `_stored`, and is `storable`.
+class Stored(NamedTuple):
+    """What a file holds of an estimator.
 
-    Parameters
+    Attributes
     ----------
     table : dict
         Attribute to rule, in the order in which they are read.
@@ -101,16 +101,7 @@ class Stored:
     """
 
     table: dict
-    fitted: str = "coef_"
-    sizes: dict = field(default_factory=dict)
-    put: object = lambda est, parts: None
-    take: object = lambda est, parts: None
-
-
-CLASSES = {}  # a file names one of these; nothing is ever imported by a name
-
-
-def storable(cls):
-    """Have model files of this class."""
-    CLASSES[cls.__name__] = cls
-    return cls
+    fitted: str
+    sizes: dict
+    put: Callable = lambda est, parts: None
+    take: Callable = lambda est, parts: None
