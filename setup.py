@@ -25,7 +25,12 @@ def extension(name, *flags, language="c"):
         [f"src/{name.replace('.', '/')}.pyx"],
         extra_compile_args=args,
         depends=[
-            f"src/fastsgd/{name}.h" for name in ("_kernels/lanes", "_kernels/auto", "logistic", "sources/decimal")
+            f"src/fastsgd/{name}.h"
+            for name in (
+                *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "auto")),
+                "logistic",
+                "sources/decimal",
+            )
         ],
         language=language,
     )

@@ -27,8 +27,10 @@ def rows(layout, n):
     if layout == "dense":
         X = rng.standard_normal((n, 50), np.float32)
     else:
-        X = sp.random(n, 20_000, density=55 / 20_000, format="csr", random_state=0, dtype=np.float32)
-        X.sort_indices()
+        ends = np.concatenate([[0], np.cumsum(rng.binomial(20_000, 55 / 20_000, n))])
+        of_rows = [np.sort(rng.choice(20_000, size, replace=False, shuffle=False)) for size in np.diff(ends)]
+        data, features = rng.random(ends[-1], np.float32), np.concatenate(of_rows)
+        X = sp.csr_matrix((data, features.astype(np.int32), ends.astype(np.int32)), (n, 20_000))
     y = np.where(X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(n) > 0, 1.0, -1.0)
     return X, y[:, None], rng.integers(0, FOLDS, n).astype(np.int32)
 

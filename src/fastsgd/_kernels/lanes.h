@@ -6,7 +6,11 @@
 #include <stdint.h>
 
 /* What a step with L1 and L2 is on CSR, see `step_and_pay` in penalty.pxi. */
-enum { U0, TAU0, RATE, U, INV, SCALE, TAU, STEP, SMALL_STEP, SMALL_U, TWICE_SMALL_U0, SMALL, PER_SMALL };
+enum { U0, TAU0, RATE, U, INV, SCALE, TAU, STEP, SMALL_STEP, SMALL_U, TWICE_SMALL_U0, SMALL, PER_SMALL, PAYS };
+
+/* Those of one head in all lanes, or of one head in each lane: arrays of S heads, R being at the first one. */
+#define FASTSGD_ONE_HEAD(N, i) N##_all(R[i])
+#define FASTSGD_EACH_HEAD(N, i) N##_load(R + (i) * S)
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FASTSGD_APART __attribute__((noinline))
@@ -23,6 +27,12 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_set(T a, T b, T c, T d) { return (V){a, b, c, d}; }                                  \
     static inline V N##_all(T a) { return (V){a, a, a, a}; }                                                 \
     static inline V N##_twice(V a) { return (V){a[0], a[1], a[0], a[1]}; }                                   \
+    static inline T N##_sum(V a) { a += (V){a[2], a[3], a[0], a[1]}; return a[0] + a[1]; }                   \
+    FASTSGD_EACH(T, V, N, I)                                                                                 \
+    FASTSGD_MOVE(V, N, I, _move, FASTSGD_ONE_HEAD, const T *R)                                               \
+    FASTSGD_MOVE(V, N, I, _move_heads, FASTSGD_EACH_HEAD, const T *R, ptrdiff_t S)
+/* Lane by lane, of however many. */
+#define FASTSGD_EACH(T, V, N, I)                                                                             \
     static inline V N##_sub(V a, V b) { return a - b; }                                                      \
     static inline V N##_mul(V a, V b) { return a * b; }                                                      \
     static inline V N##_div(V a, V b) { return a / b; }                                                      \
@@ -30,23 +40,23 @@ typedef int64_t l4 __attribute__((vector_size(32)));
     static inline V N##_plus(V a, T x, const T *w) { return a + x * *(const V *)w; }                         \
     static inline V N##_times(V a, T x, V w) { return a + x * w; }                                           \
     static inline V N##_load(const T *w) { return *(const V *)w; }                                           \
-    static inline T N##_sum(V a) { a += (V){a[2], a[3], a[0], a[1]}; return a[0] + a[1]; }                   \
     static inline void N##_store(T *w, V a) { *(V *)w = a; }                                                \
     static inline V N##_signed(V a, V b) { return (V)((I)a | ((I)b & N##_SIGN)); }                           \
     static inline V N##_abs(V a) { return (V)((I)a & ~N##_SIGN); }                                           \
-    static inline V N##_within(V size, T t, V a, V b) { I m = size <= t; return (V)(((I)a & m) | ((I)b & ~m)); } \
-    static inline int N##_any_within(V size, T low, T high) { return N##_any((size > low) & (size < high)); } \
+    static inline V N##_within(V size, V t, V a, V b) { I m = size <= t; return (V)(((I)a & m) | ((I)b & ~m)); } \
+    static inline int N##_any_within(V size, V low, V high) { return N##_any((size > low) & (size < high)); } \
     static inline int N##_all_within(V a, V most, V b, T low, T high) {                                      \
         return !N##_any(~((a <= most) & (b > low) & (b < high)));                                            \
     }                                                                                                        \
-    static inline int N##_any_below(V a, T low) { return N##_any(a < low); }                                 \
-    static inline V N##_move(V g, V x, const T *R, int *stays) {                                            \
+    static inline int N##_any_below(V a, T low) { return N##_any(a < low); }
+#define FASTSGD_MOVE(V, N, I, NAME, AT, ...)                                                                 \
+    static inline V N##NAME(V g, V x, __VA_ARGS__, int *stays) {                                             \
         V size = N##_abs(g), now;                                                                            \
-        I alive = size > R[TAU0], same;                                                                      \
-        now = g + x * (V)(((I)N##_all(R[STEP]) & alive) | ((I)N##_all(R[SMALL_STEP]) & ~alive));             \
+        I alive = size > AT(N, TAU0), same;                                                                  \
+        now = g + x * (V)(((I)AT(N, STEP) & alive) | ((I)AT(N, SMALL_STEP) & ~alive));                       \
         size = N##_abs(now);                                                                                 \
-        same = (((I)now ^ (I)g) >= 0) & (size > R[TAU]);                                                     \
-        *stays = !N##_any(~((same & alive) | ((size <= R[SMALL_U]) & ~alive)));                              \
+        same = (((I)now ^ (I)g) >= 0) & (size > AT(N, TAU));                                                 \
+        *stays = !N##_any(~((same & alive) | ((size <= AT(N, SMALL_U)) & ~alive)));                          \
         return now;                                                                                          \
     }
 #define f4_SIGN ((i4){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN})
@@ -61,6 +71,18 @@ static inline d4 d4_max(d4 a, d4 b) { return (d4)_mm256_max_pd((__m256d)a, (__m2
 static inline d4 d4_min(d4 a, d4 b) { return (d4)_mm256_min_pd((__m256d)a, (__m256d)b); }
 static inline d4 d4_root(d4 a) { return (d4)_mm256_sqrt_pd((__m256d)a); }
 static inline int d4_any(l4 m) { return _mm256_movemask_pd((__m256d)m); }
+#define FASTSGD_F8
+typedef float f8 __attribute__((vector_size(32), aligned(4))); /* for what goes along many heads */
+typedef int32_t i8 __attribute__((vector_size(32)));
+#define f8_SIGN ((i8)_mm256_set1_epi32(INT32_MIN))
+static inline f8 f8_zero(void) { return (f8)_mm256_setzero_ps(); }
+static inline f8 f8_all(float a) { return (f8)_mm256_set1_ps(a); }
+static inline f8 f8_max(f8 a, f8 b) { return (f8)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline f8 f8_min(f8 a, f8 b) { return (f8)_mm256_min_ps((__m256)a, (__m256)b); }
+static inline f8 f8_root(f8 a) { return (f8)_mm256_sqrt_ps((__m256)a); }
+static inline int f8_any(i8 m) { return _mm256_movemask_ps((__m256)m); }
+FASTSGD_EACH(float, f8, f8, i8)
+FASTSGD_MOVE(f8, f8, i8, _move_heads, FASTSGD_EACH_HEAD, const float *R, ptrdiff_t S)
 #else
 #define FASTSGD_MORE_LANES(T, V, N, I, ROOT)                                                                 \
     static inline V N##_max(V a, V b) { I m = a > b; return (V)(((I)a & m) | ((I)b & ~m)); }                 \
@@ -97,10 +119,10 @@ typedef struct { double v[4]; } d4;
     static inline V N##_root(V a) { int l; for (l = 0; l < 4; l++) a.v[l] = (T)sqrt(a.v[l]); return a; }     \
     static inline V N##_signed(V a, V b) { int l; for (l = 0; l < 4; l++) if (b.v[l] < 0) a.v[l] = -a.v[l]; return a; } \
     static inline V N##_abs(V a) { int l; for (l = 0; l < 4; l++) if (a.v[l] < 0) a.v[l] = -a.v[l]; return a; } \
-    static inline V N##_within(V size, T t, V a, V b) { int l; for (l = 0; l < 4; l++) if (size.v[l] <= t) b.v[l] = a.v[l]; return b; } \
-    static inline int N##_any_within(V size, T low, T high) {                                                \
+    static inline V N##_within(V size, V t, V a, V b) { int l; for (l = 0; l < 4; l++) if (size.v[l] <= t.v[l]) b.v[l] = a.v[l]; return b; } \
+    static inline int N##_any_within(V size, V low, V high) {                                                \
         int l, any = 0;                                                                                      \
-        for (l = 0; l < 4; l++) any |= size.v[l] > low && size.v[l] < high;                                  \
+        for (l = 0; l < 4; l++) any |= size.v[l] > low.v[l] && size.v[l] < high.v[l];                                  \
         return any;                                                                                          \
     }                                                                                                        \
     static inline int N##_all_within(V a, V most, V b, T low, T high) {                                      \
@@ -113,7 +135,8 @@ typedef struct { double v[4]; } d4;
         for (l = 0; l < 4; l++) any |= a.v[l] < low;                                                         \
         return any;                                                                                          \
     }                                                                                                        \
-    static inline V N##_move(V g, V x, const T *R, int *stays) { (void)x, (void)R; *stays = 0; return g; }
+    static inline V N##_move(V g, V x, const T *R, int *stays) { (void)x, (void)R; *stays = 0; return g; }   \
+    static inline V N##_move_heads(V g, V x, const T *R, ptrdiff_t S, int *stays) { (void)S; return N##_move(g, x, R, stays); }
 #define FASTSGD_LANE(a, i) (a).v[i]
 #endif
 FASTSGD_LANES(float, f4, f4, i4)
@@ -122,32 +145,40 @@ FASTSGD_LANES(double, d4, d4, l4)
 /* L1 and L2 on CSR, see penalty.pxi: four numbers after a step, from those before it and the values of the row. `move` is
    for those that stay what they are, weights or zeros, and says whether all four do: then nothing is paid. Of those that have
    become zeros between two visits (|g| < tau0) log(tau0 / |g|) is 4 atanh(s) by its series. */
-#define FASTSGD_PAY(T, V, N)                                                                                 \
-    static inline V N##_soft(V a, V t, V minus_t) { return N##_sub(a, N##_max(N##_min(a, t), minus_t)); }    \
-    FASTSGD_APART static V N##_pay(V g, V x, const T *R) {                                                   \
-        V size = N##_abs(g), none = N##_zero(), got = N##_all(R[U0]), q, z, w;                               \
-        if (N##_any_within(size, R[TWICE_SMALL_U0], R[TAU0])) {                                              \
-            V a = N##_root(N##_all(R[TAU0])), b = N##_root(size), s = N##_div(N##_sub(a, b), N##_add(a, b)), v; \
+#define FASTSGD_PAY(T, V, N, NAME, AT, ...)                                                                  \
+    FASTSGD_APART static V N##NAME(V g, V x, __VA_ARGS__) {                                                  \
+        V size = N##_abs(g), none = N##_zero(), tau0 = AT(N, TAU0), got = AT(N, U0), q, z, w;                \
+        if (N##_any_within(size, AT(N, TWICE_SMALL_U0), tau0)) {                                             \
+            V a = N##_root(tau0), b = N##_root(size), s = N##_div(N##_sub(a, b), N##_add(a, b)), v;          \
             s = N##_max(s, none);                                                                            \
             v = N##_mul(s, s);                                                                               \
             w = N##_add(N##_all((T)(4.0 / 7)), N##_mul(v, N##_all((T)(4.0 / 9))));                           \
             w = N##_add(N##_all((T)0.8), N##_mul(v, w));                                                     \
             w = N##_add(N##_all((T)(4.0 / 3)), N##_mul(v, w));                                               \
             w = N##_mul(s, N##_add(N##_all(4), N##_mul(v, w)));                                              \
-            got = N##_max(N##_sub(got, N##_mul(N##_all(R[RATE]), w)), none);                                 \
+            got = N##_max(N##_sub(got, N##_mul(AT(N, RATE), w)), none);                                      \
         }                                                                                                    \
-        q = N##_within(size, R[TWICE_SMALL_U0], N##_mul(g, N##_all(R[PER_SMALL])), N##_signed(got, g));      \
-        z = N##_add(N##_signed(N##_max(N##_sub(size, N##_all(R[TAU0])), none), g), N##_mul(N##_all(R[STEP]), x)); \
-        w = N##_max(N##_sub(z, N##_mul(N##_sub(N##_all(R[U]), q), N##_all(R[INV]))), none);                  \
-        w = N##_add(w, N##_min(N##_add(z, N##_mul(N##_add(N##_all(R[U]), q), N##_all(R[INV]))), none));      \
-        q = N##_mul(N##_all(R[SMALL]), N##_add(q, N##_mul(N##_all(R[SCALE]), N##_sub(z, w))));               \
-        return N##_within(N##_abs(w), 0, q, N##_add(w, N##_signed(N##_all(R[TAU]), w)));                     \
-    }                                                                                                        \
+        q = N##_within(size, AT(N, TWICE_SMALL_U0), N##_mul(g, AT(N, PER_SMALL)), N##_signed(got, g));       \
+        z = N##_add(N##_signed(N##_max(N##_sub(size, tau0), none), g), N##_mul(AT(N, STEP), x));             \
+        w = N##_max(N##_sub(z, N##_mul(N##_sub(AT(N, U), q), AT(N, INV))), none);                            \
+        w = N##_add(w, N##_min(N##_add(z, N##_mul(N##_add(AT(N, U), q), AT(N, INV))), none));                \
+        q = N##_mul(AT(N, SMALL), N##_add(q, N##_mul(AT(N, SCALE), N##_sub(z, w))));                         \
+        return N##_within(N##_abs(w), none, q, N##_add(w, N##_signed(AT(N, TAU), w)));                       \
+    }
+#define FASTSGD_SOFT(T, V, N)                                                                                \
+    static inline V N##_soft(V a, V t, V minus_t) { return N##_sub(a, N##_max(N##_min(a, t), minus_t)); }    \
+    FASTSGD_PAY(T, V, N, _pay_heads, FASTSGD_EACH_HEAD, const T *R, ptrdiff_t S)
+#define FASTSGD_PUT(T, V, N)                                                                                 \
     static inline void N##_put(T *a, T *b, T *c, T *d, V v) {                                                \
         *a = FASTSGD_LANE(v, 0), *b = FASTSGD_LANE(v, 1), *c = FASTSGD_LANE(v, 2), *d = FASTSGD_LANE(v, 3);   \
-    }
-FASTSGD_PAY(float, f4, f4)
-FASTSGD_PAY(double, d4, d4)
+    }                                                                                                        \
+    FASTSGD_PAY(T, V, N, _pay, FASTSGD_ONE_HEAD, const T *R)                                                 \
+    FASTSGD_SOFT(T, V, N)
+FASTSGD_PUT(float, f4, f4)
+FASTSGD_PUT(double, d4, d4)
+#ifdef FASTSGD_F8
+FASTSGD_SOFT(float, f8, f8)
+#endif
 
 /* Several sums of four at once, of one number and 4, 8 or 12 weights; and the sum of two such. */
 #define FASTSGD_PLUS(T, V, N)                                                                                \

@@ -58,19 +58,27 @@ cdef inline void column_targets(const Targets* T, Py_ssize_t r, Models* H) noexc
             H.y[h] = y[H.column[h]]
 
 
-cdef inline void step_sizes(const Params* P, Models* H) noexcept nogil:
-    """The step size of each head, H.eta."""
+cdef inline void step_sizes(const Params* P, const Models* H, const double* t, double* eta) noexcept nogil:
+    """The step size of each head at its step t."""
     cdef double par[6]
     cdef Py_ssize_t h, i, K = H.K
     if P.schedules is not NULL:
-        P.schedules(K, H.t, H.schedule, H.eta)
+        P.schedules(K, t, H.schedule, eta)
     else:
         for h in range(K):
             for i in range(6):
                 par[i] = H.schedule[i * K + h]
-            H.eta[h] = P.schedule(H.t[h], par)
+            eta[h] = P.schedule(t[h], par)
     for h in range(K):
-        H.eta[h] *= H.factor[h]
+        eta[h] *= H.factor[h]
+
+
+cdef void last_sizes(const Params* P, Models* H) noexcept nogil:
+    """H.last, the step size of each head at the step before."""
+    cdef Py_ssize_t h
+    for h in range(H.K):
+        H.p[h] = max(1.0, H.t[h] - 1)
+    step_sizes(P, H, H.p, H.last)
 
 
 cdef double eta_of(const Params* P, const Models* H, Py_ssize_t h, double t) noexcept nogil:
@@ -162,49 +170,33 @@ cdef inline void change_heads(Layout* L, const floating* x, const index* ix, Py_
 cdef inline void soft_dots(const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                            const floating* tau, floating* z) noexcept nogil:
     """z = x . w for S heads, whose weights are soft thresholds of W."""
-    cdef Py_ssize_t k, h
-    for h in range(S):
-        z[h] = 0
-    for k in range(nnz):
+    if index is int32_t:
         if floating is float:
-            f4_soft_heads(x[k], S, W + ix[k] * S, tau, z)
+            f4_soft_csr32(x, ix, nnz, W, S, tau, z)
         else:
-            d4_soft_heads(x[k], S, W + ix[k] * S, tau, z)
+            d4_soft_csr32(x, ix, nnz, W, S, tau, z)
+    elif floating is float:
+        f4_soft_csr64(x, ix, nnz, W, S, tau, z)
+    else:
+        d4_soft_csr64(x, ix, nnz, W, S, tau, z)
 
 
-cdef inline floating paid_one(floating g, floating x, const floating* R) noexcept nogil:
-    """The number that stands for a weight with L1 and L2 on CSR, after a step: as `pay` of lanes.h, of one."""
-    cdef floating size = g if g > 0 else -g, got = R[U0], q, z, w, down, up, a, b, s, v
-    if R[TWICE_SMALL_U0] < size < R[TAU0]:  # it became 0 since it was last met
-        a, b = root(R[TAU0]), root(size)
-        s = max((a - b) / (a + b), <floating> 0)
-        v = s * s
-        got -= R[RATE] * s * (4 + v * (<floating> (4.0 / 3) + v * (<floating> 0.8
-                                       + v * (<floating> (4.0 / 7) + v * <floating> (4.0 / 9)))))
-        got = max(got, <floating> 0)
-    q = g * R[PER_SMALL] if size <= R[TWICE_SMALL_U0] else (got if g > 0 else -got)
-    z = max(size - R[TAU0], <floating> 0)
-    z = (z if g > 0 else -z) + R[STEP] * x
-    down, up = z - (R[U] - q) * R[INV], z + (R[U] + q) * R[INV]
-    w = (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
-    if w == 0:
-        return R[SMALL] * (q + R[SCALE] * (z - w))
-    return w + (R[TAU] if w > 0 else -R[TAU])
-
-
-cdef void step_and_pay_head(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S, Models* H,
-                            Py_ssize_t h, const Params* P) noexcept nogil:
-    """As step_and_pay, in one of S heads that have L1 and L2."""
-    cdef floating[13] R
-    cdef double r = H.l1[h] / H.l2[h]
-    cdef floating tiny = small(<floating> 1)
-    cdef Py_ssize_t k
-    R[U0], R[TAU0], R[U], R[INV] = <floating> H.u0[h], <floating> (r * H.inv0[h]), <floating> H.u[h], <floating> H.inv[h]
-    R[RATE] = <floating> per_log(H.l1[h], H.l2[h], eta_of(P, H, h, H.t[h] - 1))
-    R[SCALE], R[TAU], R[STEP] = <floating> H.scale[h], <floating> (r * H.inv[h]), <floating> (H.step[h] * H.inv[h])
-    R[TWICE_SMALL_U0], R[SMALL], R[PER_SMALL] = 2 * R[U0] * tiny, tiny, 1 / tiny
-    for k in range(nnz):
-        W[ix[k] * S + h] = paid_one(W[ix[k] * S + h], x[k], R)
+cdef inline void step_and_pay_heads(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+                                    const Models* H, floating* R) noexcept nogil:
+    """As step_and_pay, in S heads; R is of PAYING S numbers."""
+    if floating is float:
+        f4_paying_of(H, S, R)
+    else:
+        d4_paying_of(H, S, R)
+    if index is int32_t:
+        if floating is float:
+            f4_pay_csr32(x, ix, nnz, W, S, R)
+        else:
+            d4_pay_csr32(x, ix, nnz, W, S, R)
+    elif floating is float:
+        f4_pay_csr64(x, ix, nnz, W, S, R)
+    else:
+        d4_pay_csr64(x, ix, nnz, W, S, R)
 
 
 cdef inline void losses_of(const Params* P, Models* H, bint unit) noexcept nogil:
@@ -249,7 +241,7 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
               floating* z) noexcept nogil:
     """A step of SGD in each of K heads for each row; heads in which a row has no weight stay as they are.
 
-    A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of 5 S numbers.
+    A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
     cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz = d, h, k, n_live
     cdef const floating* x
@@ -261,6 +253,7 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
     cdef double least = least_scale(A), norm = 0
     cdef bint finite, unit = T.s is NULL and T.s_pos is NULL and not H.resampled
     invert_heads(H)
+    last_sizes(P, H)
     for h in range(K):
         H.product[h] = 1
     for v in range(O.n):
@@ -283,15 +276,17 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
                 continue
-        step_sizes(P, H)
+        step_sizes(P, H, H.t, H.eta)
         if any_small(H, least):
             for h in range(K):
                 if H.s[h] > 0 and H.scale[h] * max(0.0, 1.0 - H.eta[h] * H.l2[h]) < least:
                     rescale_head(L, W, Q, A, d, S, H, h, H.scale[h], P)
                     H.inv[h] = 1
         if Layout is Csr and Q is not NULL:
-            for h in range(K):
-                c[h] = <floating> ((H.l1[h] / H.l2[h] if H.l2[h] > 0 else H.u[h]) * H.inv[h])
+            if floating is float:
+                f4_thresholds(H, c)
+            else:
+                d4_thresholds(H, c)
             soft_dots(x, ix, nnz, W, S, c, z)
         else:
             heads_dots(L, x, ix, nnz, W, S, z)
@@ -324,12 +319,10 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
                     f4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
                 else:
                     d4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
+        elif Layout is Csr and Q is not NULL:
+            if n_live:
+                step_and_pay_heads(x, ix, nnz, W, S, H, z + 5 * S)
         else:
-            if Q is not NULL:
-                for h in range(K):
-                    if H.l1[h] > 0 and H.l2[h] > 0 and H.step[h] != 0:
-                        step_and_pay_head(x, ix, nnz, W, S, H, h, P)
-                        c[h] = 0
             change_heads(L, x, ix, nnz, W, &M, c, n_live, K)
         advance_heads(H)
     log_losses(H)

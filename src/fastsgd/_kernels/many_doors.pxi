@@ -57,7 +57,7 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
     O.first, O.ahead = order.first, 0
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
-    work = np.zeros(5 * M.S, state.W.dtype)
+    work = np.zeros((5 + PAYING) * M.S, state.W.dtype)
     cdef floating[::1] z = work
     enter_models(&H, plan, at, state.seed)
     H.b, H.b_avg, H.loss_sum, H.weight_sum = &b[0], &b_avg[0], &sums[0, 0], &sums[1, 0]

@@ -3,11 +3,8 @@
 #define FASTSGD_MODELS_H
 #include <float.h>
 #include "lanes.h"
+#include "paying.h"
 #include "../logistic.h"
-
-#if defined(_MSC_VER) && !defined(restrict)
-#define restrict __restrict
-#endif
 
 typedef struct {
     ptrdiff_t K;
@@ -17,16 +14,17 @@ typedef struct {
     double *restrict l1, *restrict l2, *restrict intercept_decay, *restrict nu, *restrict average;
     double *schedule; /* six rows of K */
     int32_t *restrict column, *restrict fold, *restrict resample;
-    /* Of the row at hand: weight, margin, target, loss and its slope, step size, step, 1 / scale; u and 1 / scale before it. */
+    /* Of the row at hand: weight, margin, target, loss and its slope, step size, step, 1 / scale; u and 1 / scale before it;
+       and the size of the last step. */
     double *restrict s, *restrict p, *restrict y, *restrict value, *restrict slope;
-    double *restrict eta, *restrict step, *restrict inv, *restrict u0, *restrict inv0;
+    double *restrict eta, *restrict step, *restrict inv, *restrict u0, *restrict inv0, *restrict last;
     double *restrict product; /* of what the logarithms are taken of, in the losses of rows of weight 1 */
     double *restrict b, *restrict b_avg, *restrict loss_sum, *restrict weight_sum; /* of the state, and of the caller */
     int folded, resampled, averaged;
     uint64_t seed;
 } Models;
 
-enum { MODELS_DOUBLES = 28, MODELS_INTS = 3 }; /* arrays of K numbers that belong to it, the rows of `schedule` among them */
+enum { MODELS_DOUBLES = 29, MODELS_INTS = 3 }; /* arrays of K numbers that belong to it, the rows of `schedule` among them */
 
 /* The weight of a row in the heads that do not leave out its fold. */
 static inline void fastsgd_leave_out(const Models *H, int32_t fold) {
@@ -116,7 +114,10 @@ static inline void fastsgd_advance(const Models *H) {
             H->b_avg[h] += (H->b[h] - H->b_avg[h]) / H->avg_n[h];
         }
     }
-    for (ptrdiff_t h = 0; h < H->K; h++) H->t[h] += H->s[h] > 0 ? 1.0 : 0.0;
+    for (ptrdiff_t h = 0; h < H->K; h++) {
+        H->t[h] += H->s[h] > 0 ? 1.0 : 0.0;
+        H->last[h] = H->s[h] > 0 ? H->eta[h] : H->last[h];
+    }
 }
 
 #define FASTSGD_MODELS(T, N, V, L)                                                                           \
@@ -153,12 +154,13 @@ static inline void fastsgd_advance(const Models *H) {
             q[h] -= scale[h] * part;                                                                         \
         }                                                                                                    \
     }                                                                                                        \
-    static inline void N##_soft_heads(T x, ptrdiff_t S, const T *restrict g, const T *restrict tau, T *restrict z) { \
-        for (ptrdiff_t h = 0; h < S; h++) {                                                                  \
-            T part = g[h] > -tau[h] ? g[h] : -tau[h];                                                        \
-            part = part < tau[h] ? part : tau[h];                                                            \
-            z[h] += x * (g[h] - part);                                                                       \
-        }                                                                                                    \
+    /* The thresholds of the weights of each head. */                                                       \
+    static inline void N##_thresholds(const Models *H, T *restrict tau) {                                    \
+        for (ptrdiff_t h = 0; h < H->K; h++)                                                                 \
+            tau[h] = (T)((H->l2[h] > 0 ? H->l1[h] / (H->l2[h] > 0 ? H->l2[h] : 1.0) : H->u[h]) * H->inv[h]);  \
+    }                                                                                                        \
+    static inline void N##_paying_of(const Models *H, ptrdiff_t S, T *restrict R) {                          \
+        N##_paying(H->K, S, H->l1, H->l2, H->last, H->u0, H->inv0, H->u, H->scale, H->inv, H->step, R);       \
     }
 
 #define FASTSGD_DOTS(T, N, V, L, LAYOUT, INDEX, AT)                                                          \

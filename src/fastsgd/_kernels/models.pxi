@@ -27,6 +27,7 @@ cdef extern from "models.h":
         double* inv
         double* u0
         double* inv0
+        double* last
         double* product
         double* b
         double* b_avg
@@ -65,8 +66,24 @@ cdef extern from "models.h":
                                  const float* scale) noexcept nogil
     void d4_add_and_shrink_heads(double x, Py_ssize_t S, double* w, double* q, const double* c, const double* most,
                                  const double* inv, const double* scale) noexcept nogil
-    void f4_soft_heads(float x, Py_ssize_t S, const float* g, const float* tau, float* z) noexcept nogil
-    void d4_soft_heads(double x, Py_ssize_t S, const double* g, const double* tau, double* z) noexcept nogil
+    void f4_thresholds(const Models* H, float* tau) noexcept nogil
+    void d4_thresholds(const Models* H, double* tau) noexcept nogil
+    void f4_soft_csr32(const float* x, const int32_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, const float* tau,
+                       float* z) noexcept nogil
+    void f4_soft_csr64(const float* x, const int64_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, const float* tau,
+                       float* z) noexcept nogil
+    void d4_soft_csr32(const double* x, const int32_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, const double* tau,
+                       double* z) noexcept nogil
+    void d4_soft_csr64(const double* x, const int64_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, const double* tau,
+                       double* z) noexcept nogil
+    void f4_paying_of(const Models* H, Py_ssize_t S, float* R) noexcept nogil
+    void d4_paying_of(const Models* H, Py_ssize_t S, double* R) noexcept nogil
+    void f4_pay_csr32(const float* x, const int32_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* R) noexcept nogil
+    void f4_pay_csr64(const float* x, const int64_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* R) noexcept nogil
+    void d4_pay_csr32(const double* x, const int32_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* R) noexcept nogil
+    void d4_pay_csr64(const double* x, const int64_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* R) noexcept nogil
+    enum:
+        PAYING
 
 cdef enum:
     RESAMPLES = 0x5EED      # the place of their draws in the generator's counter; the order of the rows has other ones
@@ -88,6 +105,6 @@ cdef int allocate(Models* H, Py_ssize_t K) except -1:
     H.s, H.p, H.y, H.value, H.slope = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
     x += 5 * K
     H.eta, H.step, H.inv, H.u0, H.inv0 = x, x + K, x + 2 * K, x + 3 * K, x + 4 * K
-    H.product, H.schedule = x + 5 * K, x + 6 * K
+    H.product, H.last, H.schedule = x + 5 * K, x + 6 * K, x + 7 * K
     H.column, H.fold, H.resample = i, i + K, i + 2 * K
     return 0
