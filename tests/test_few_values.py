@@ -36,6 +36,12 @@ HOW = [
     {"optimizer": "rmsprop", "penalty": "l1", "learning_rate": "constant"},
     {"optimizer": "adagrad", "learning_rate": "constant"},
     {"optimizer": "adagrad", "penalty": None, "learning_rate": "constant"},
+    {"optimizer": "adam", "learning_rate": "constant", "batch_size": 8},
+    {"optimizer": "rmsprop", "penalty": "elasticnet", "learning_rate": "constant", "batch_size": 2},
+    {"standardize": True},
+    {"standardize": True, "average": True, "penalty": "elasticnet"},
+    {"standardize": True, "optimizer": "rmsprop", "learning_rate": "constant"},
+    {"standardize": True, "learning_rate": "auto"},
     {"learning_rate": "auto"},
     {"learning_rate": "auto", "penalty": "elasticnet"},
 ]
@@ -90,8 +96,7 @@ def test_the_numbers_are_those_of_training_on_a_copy(cls, how, dtype):
     assert model(est) == model(other) and est.history_["loss"] == other.history_["loss"]
 
 
-# the other optimizers have room for the sum of a batch
-@pytest.mark.parametrize("how", [how for how in HOW if "optimizer" not in how], ids=str)
+@HOWS
 def test_a_call_makes_nothing_of_the_size_of_the_model(how):
     d = 1 << 20
     X = sp.csr_matrix((np.ones(50), np.arange(50) * 1000, [0, 50]), shape=(1, d))

@@ -154,7 +154,8 @@ def one_pass(run, plan, table, shuffle, lanes=Serial):
         if plan.auto and run.epochs:
             state.auto.again = True
         alone = plan.plain or plan.auto
-        run.gathered = None if alone else Gathered(state.W, K, min(plan.batch_size, table.n_rows))
+        if run.gathered is None and not alone:
+            run.gathered = Gathered(state.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
         if run.judged and run.zero == np.inf:

@@ -142,9 +142,9 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         """
         plan = self._partial_plan(table)
         with self._published.lock:
-            start = self._resume(plan)
-            if start is self._state and in_place.possible(plan, table, start, self._published.ready):
-                self._train_in_place(table, plan, start, also)
+            start, ready = self._resume(plan), self._published.ready
+            if start is self._state and ready is not None and ready.goes_with(plan, table, start):
+                self._train_in_place(table, plan, start, ready, also)
                 self._warn_of_rows(table)
                 return self
             state = start.copy()
@@ -164,7 +164,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
                 raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
-            ready = in_place.kind(plan, table, state) if state is run.state else None
+            ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" else None
             self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
@@ -175,17 +175,19 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         self._interrupt()
         return self
 
-    def _train_in_place(self, table, plan, state, also):
+    def _train_in_place(self, table, plan, state, ready, also):
         """Train the state where it is; until the attributes are asked for they follow from it, whatever interrupts this."""
-        published, undo, run = self._published, in_place.Undo(state, table), engine.Run(state)
+        published, undo, run = self._published, in_place.Undo(state, table), engine.Run(state, gathered=ready.gathered)
         published.remember(self)
         published.take_out(self)
-        published.model, published.plan = None, plan
+        published.model, published.plan, published.ready = None, plan, ready._replace(gathered=None)
+        table.scaling = ready.scaling
         try:
             epochs, reason = engine.train_once(run, plan, table, self.shuffle)
             if not undo.finite():
                 raise engine.Diverged(state.epoch)
             vars(self).update(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)
+            published.ready = ready if reason == "max_iter" else published.ready
         except engine.Diverged as error:
             undo.back()
             self._diverged(error, table, state, plan)

@@ -1,7 +1,10 @@
 """Training the state where it is, on rows that have few of its features: without a copy, and with a way back."""
 
+from typing import NamedTuple
+
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import Table
+from fastsgd.state import CARRY_ROWS
 
 MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
 MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more
@@ -10,29 +13,52 @@ FINITE = "W", "A", "records"  # and those that must be finite
 OTHERS = "b", "b_avg", "at", "mb", "vb"
 
 
-def kind(plan, table, state):
-    """What `State.prepare` looks at: a state that was prepared for rows of one kind is ready for more of it. None: for none."""
-    if not table.sparse or state.std is not None or plan.line_search or not _few(plan):
+class Ready(NamedTuple):
+    """What a call on rows of a table needs beside a state that nobody else has, kept from the call before.
+
+    Attributes
+    ----------
+    kind : tuple
+        What `State.prepare` looks at: a state that was prepared for rows of one kind is ready for more of it.
+    scaling : Scaling or None
+        Of standardised rows.
+    gathered : Gathered or None
+        Room for the rows of a step, which holds none.
+    """
+
+    kind: tuple
+    scaling: object = None
+    gathered: object = None
+
+    @classmethod
+    def after(cls, plan, table, run):
+        """What a run on these rows leaves, which has ended; None where the next call is to begin with a copy."""
+        kind = _kind(plan, table, run.state)
+        return None if kind is None else cls(kind, table.scaling, run.gathered)
+
+    def goes_with(self, plan, table, state):
+        """Whether the state is ready for these rows, and they change so few weights that these are to be kept, and not all."""
+        if type(table) is not Table or self.kind != _kind(plan, table, state):
+            return False
+        values = table.X.nnz + table.X.shape[0]
+        carries = min(plan.batch_size, table.n_rows) > CARRY_ROWS
+        return values <= MAX_VALUES and MIN_FEATURES * values <= len(state.W) and not carries
+
+
+def _kind(plan, table, state):
+    """None where all weights change with each call."""
+    if not table.sparse or state.centred or plan.line_search or not _few(plan):
         return None
     return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, bool(plan.average)
 
 
 def _few(plan):
-    """Whether a step on CSR changes the features that its row has, and else only the clock."""
+    """Whether a step on CSR changes the features that its rows have, and else only the clock."""
     if plan.plain or plan.auto:
         return True
-    closed = plan.compiled.closed and (
-        plan.l1 > 0 or plan.optimizer.name != "adagrad"
-    )  # others catch up at the end of each call
-    return plan.compiled.lazy and plan.batch_size == 1 and not plan.average and not closed
-
-
-def possible(plan, table, state, ready):
-    """Whether the state is ready for these rows, and they change so few weights that these are to be kept, and not all."""
-    if ready is None or type(table) is not Table or ready != kind(plan, table, state):
-        return False
-    values = table.X.nnz + table.X.shape[0]
-    return values <= MAX_VALUES and MIN_FEATURES * values <= len(state.W)
+    # Those with a closed form, but for AdaGrad without L1, bring all weights up to date at the end of each call.
+    closed = plan.compiled.closed and (plan.l1 > 0 or plan.optimizer.name != "adagrad")
+    return plan.compiled.lazy and not plan.average and not closed
 
 
 class Undo:

@@ -40,8 +40,8 @@ class Published:
         in files of old versions.
     given : dict
         Of an attribute that was taken out: what gives its array, or None once nobody holds it.
-    ready : tuple or None
-        Nobody but the estimator has its state, which is ready for rows and plans of this kind: see `in_place.kind`.
+    ready : in_place.Ready or None
+        Nobody but the estimator has its state, which can be trained where it is.
     """
 
     def __init__(self, lock=None, model=None, plan=None, given=(), ready=None):
