@@ -27,7 +27,7 @@ def extension(name, *flags, language="c"):
         depends=[
             f"src/fastsgd/{name}.h"
             for name in (
-                *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "auto")),
+                *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "adagrad", "auto")),
                 "logistic",
                 "sources/decimal",
             )

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from benchmarks.common import interleaved
 
-from fastsgd import engine, losses, penalties, schedules
+from fastsgd import engine, losses, optimizers, penalties, schedules
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
@@ -35,13 +35,13 @@ def rows(layout, n):
     return X, y[:, None], rng.integers(0, FOLDS, n).astype(np.int32)
 
 
-def plans(name, penalty, n):
+def plans(name, penalty, n, optimizer=None):
     """A plan for each alpha and fold."""
     loss, found = losses.get(name), []
     for alpha in ALPHAS:
         schedule = schedules.get("optimal").bind(eta0=0.01, alpha=alpha, power_t=0.5, loss=loss, pass_rows=n, passes=1)
         l1, l2 = penalties.weights(penalty, alpha, 0.15)
-        found += [Plan.of(loss, schedule, l1=l1, l2=l2, fold=fold) for fold in range(FOLDS)]
+        found += [Plan.of(loss, schedule, l1=l1, l2=l2, fold=fold, optimizer=optimizer) for fold in range(FOLDS)]
     return found
 
 
@@ -56,11 +56,13 @@ def epochs(table, plan, heads):
     return epoch
 
 
-def compare(layout, name, penalty, n, repeats):
+def compare(layout, name, penalty, n, repeats, optimizer=None):
     """(seconds of an epoch of one model, that of all over it)"""
     X, y, fold = rows(layout, n)
-    table, all_plans = Table(X, y=y, fold=fold), plans(name, penalty, n)
-    one = epochs(table, Plan.of(all_plans[0].loss, all_plans[0].schedule, l1=all_plans[0].l1, l2=all_plans[0].l2), 1)
+    table, all_plans = Table(X, y=y, fold=fold), plans(name, penalty, n, optimizer)
+    first = all_plans[0]
+    alone = Plan.of(first.loss, first.schedule, l1=first.l1, l2=first.l2, optimizer=optimizer)
+    one = epochs(table, alone, 1)
     many = epochs(table, Plan.stack(all_plans), len(all_plans))
     one(), many()
     pairs = [interleaved(1, one, many) for _ in range(repeats)]
@@ -72,11 +74,14 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
-    print("| rows | loss | penalty | one model, s | 100 models: ratio |", "| --- | --- | --- | ---: | ---: |", sep="\n")
+    print("| rows | loss | penalty | optimizer | one model, s | 100 models: ratio |")
+    print("| --- | --- | --- | --- | ---: | ---: |")
     for layout in ("dense", "CSR"):
-        for name, penalty in (("hinge", "l2"), ("log_loss", "l2"), ("log_loss", "elasticnet")):
-            seconds, ratio = compare(layout, name, penalty, args.rows, args.repeats)
-            print(f"| {layout} | {name} | {penalty} | {seconds:.3g} | {ratio:.1f} |", flush=True)
+        for name in ("hinge", "log_loss"):
+            for penalty, optimizer in (("l2", None), ("elasticnet", None), ("l2", optimizers.AdaGrad())):
+                seconds, ratio = compare(layout, name, penalty, args.rows, args.repeats, optimizer)
+                by = "SGD" if optimizer is None else "AdaGrad"
+                print(f"| {layout} | {name} | {penalty} | {by} | {seconds:.3g} | {ratio:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

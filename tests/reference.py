@@ -87,12 +87,16 @@ def poisson_counts(seed, row, resample):
     return count
 
 
-def models(X, Y, loss, heads, *, s=None, s_pos=None, s_neg=None, fold=None, seed=0, passes=1):
+def models(
+    X, Y, loss, heads, *, s=None, s_pos=None, s_neg=None, fold=None, seed=0, passes=1, optimizer=None, present=None
+):
     """Train several models in one pass: each is what `sgd` makes of its own rows with its own numbers.
 
     heads : list of dicts, `eta` and what `sgd` takes of l1, l2, average, intercept_decay, nu; column, that of Y; fold, whose
         rows the head leaves out; resample, by whose counts it multiplies the weights of the rows
     fold : (n,), of each row
+    optimizer, present : None for plain SGD; or an optimizer, each model then being what `minibatch` makes of steps of single
+        rows, present as there in the models whose L2 or averaged L1 has no closed form
 
     Returns what `sgd` returns, of all heads; the number of the next step is (K,).
     """
@@ -107,7 +111,14 @@ def models(X, Y, loss, heads, *, s=None, s_pos=None, s_neg=None, fold=None, seed
             weight *= [poisson_counts(seed, row, number) for row in range(n)]
         factors = {name: a[[column]] for name, a in (("s_pos", s_pos), ("s_neg", s_neg)) if a is not None}
         eta = head.pop("eta")
-        found.append(sgd(X, Y[:, [column]], loss, eta, s=weight, passes=passes, **factors, **head))
+        if optimizer is None:
+            found.append(sgd(X, Y[:, [column]], loss, eta, s=weight, passes=passes, **factors, **head))
+            continue
+        for name, factor in factors.items():
+            weight = weight * np.where((Y[:, column] > 0) == (name == "s_pos"), factor, 1.0)
+        closed = optimizer.closed(head.get("l1", 0), head.get("l2", 0), head.get("average", 0) > 0)
+        more = {"s": weight, "passes": passes, "present": None if closed else present}
+        found.append(minibatch(X, Y[:, [column]], loss, eta, optimizer, 1, **more, **head))
     W, b, t, sums = zip(*found, strict=True)
     return np.hstack(W), np.concatenate(b), np.array(t), np.hstack(sums)
 

@@ -7,7 +7,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 
-from fastsgd import engine, losses, schedules
+from fastsgd import engine, losses, optimizers, schedules
 from fastsgd._kernels.plan import HEAD, SCALARS
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
@@ -38,7 +38,7 @@ def rows(seed=0, n=N):
     return X.astype("f4").astype("f8"), Y, s, rng.integers(0, 3, n).astype(np.int32)
 
 
-def grid(schedule, loss, penalties, average=0):
+def grid(schedule, loss, penalties, average=0, optimizer=None):
     """Plans that differ in everything a record holds, and the same for the reference."""
     plans, heads = [], []
     for k, (l1, l2) in enumerate(penalties):
@@ -55,7 +55,7 @@ def grid(schedule, loss, penalties, average=0):
             "resample": k // 2,
             "nu": 0.01 * k,
         }
-        plans.append(Plan.of(loss, bound, **head))
+        plans.append(Plan.of(loss, bound, optimizer=optimizer, **head))
         pa = {"pa": (bound.pa, 0.05 / (k + 1), True)} if bound.pa else {}
         heads.append({**head, **pa, "eta": bound})
     return Plan.stack(plans), heads
@@ -112,6 +112,39 @@ def test_each_model_has_a_schedule_of_its_own(layout, schedule):
     right = reference.models(X, Y, loss, heads, s=s, fold=fold, seed=5, passes=PASSES)
     ours = train(X if layout == "dense" else sp.csr_matrix(X), plan, y=Y, s=s, fold=fold)
     agree(ours, right, 1e-9 if layout == "dense" else 1e-5)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("average", [0, 20])
+@pytest.mark.parametrize("lazy", [True, False])
+@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_each_model_by_adagrad_is_that_of_a_fit_of_its_own(layout, dtype, lazy, average, penalty):
+    X, Y, s, fold = rows()
+    loss, optimizer = losses.LogLoss(), optimizers.AdaGrad(eps=0.1, lazy=lazy)
+    plan, heads = grid("invscaling", loss, PENALTIES[penalty], average, optimizer)
+    given = X.astype(dtype) if layout == "dense" else sp.csr_matrix(X.astype(dtype))
+    ours = train(given, plan, y=Y, s=s, fold=fold)
+    more = {"optimizer": optimizer, "present": X != 0 if layout == "csr" and lazy else None}
+    right = reference.models(X, Y, loss, heads, s=s, fold=fold, seed=5, passes=PASSES, **more)
+    agree(ours, right, RTOL[dtype])
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_a_model_by_adagrad_is_the_single_fit_and_the_weights_of_classes_count(layout):
+    X, Y, s, _ = rows()
+    loss, optimizer, alone = losses.Hinge(), optimizers.AdaGrad(), []
+    bound = schedules.get("constant").bind(eta0=0.1, alpha=1, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+    plans = [Plan.of(loss, bound, optimizer=optimizer, l1=l1, l2=l2) for l1, l2 in PENALTIES["all"]]
+    given = X if layout == "dense" else sp.csr_matrix(X)
+    table = {"y": Y[:, :1].copy(), "s": s, "s_pos": np.array([2.0]), "s_neg": np.array([0.5])}
+    for plan in plans:
+        state = State.zeros(D, 1, np.float64, 5)
+        for _ in range(PASSES):
+            list(engine.one_pass(engine.Run(state), plan, Table(given, **table), False))
+        alone.append(np.append(*state.model(plan)))
+    W, b, _, _ = train(given, Plan.stack(plans), **table)
+    np.testing.assert_allclose(np.vstack([W, b]).T, alone, rtol=1e-9, atol=1e-12)
 
 
 def test_heads_of_classes():

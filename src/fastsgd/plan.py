@@ -86,9 +86,12 @@ class Plan:
         return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise)
 
     def _check_separate(self):
-        if self.loss.coupled or self.auto or self.line_search or not self.plain:
+        adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
+        single = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
+        if self.loss.coupled or self.auto or self.line_search or not single:
             raise ValueError(
-                "heads with records of their own take plain steps along single rows, without learning_rate='auto'."
+                "heads with records of their own take steps of plain SGD or AdaGrad along single rows, without "
+                "learning_rate='auto'."
             )
 
     def __eq__(self, other):

@@ -211,6 +211,16 @@ class State:
     def _prepare_models(self, plan, sparse):
         if len(self.at) < len(self.b):
             self.at = np.repeat(self.at, len(self.b))
+        if not plan.plain:
+            self.fold(plan)
+            if self.v is None or type(plan.optimizer) is not type(self.optimizer):
+                self._new_slots(plan)
+            self.optimizer = plan.optimizer
+            return
+        self.m = self.v = None
+        if self.soft and not sparse:
+            kernels.settle_models(self.W, self.Q, self.at, plan.compiled)
+            self.soft = False
         if self.Q is None and plan.l1.any():
             self.Q = np.zeros_like(self.W)
             self.Q[:, : len(self.b)] = -self.at["u"] * np.sign(self.W[:, : len(self.b)])

@@ -10,6 +10,7 @@ include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
 include "sweep.pxi"     # over the rows of a block, plain SGD row by row
 include "models.pxi"    # what is kept of several models
+include "many_adagrad.pxi"  # by AdaGrad
 include "many.pxi"      # over the rows, several models row by row
 include "total.pxi"     # the losses of a block's rows, for the objective
 include "four.pxi"      # along four dense rows

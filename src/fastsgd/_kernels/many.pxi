@@ -238,8 +238,9 @@ cdef void decays(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d,
 
 cdef int many(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
               const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P, Models* H,
-              floating* z) noexcept nogil:
-    """A step of SGD in each of K heads for each row; heads in which a row has no weight stay as they are.
+              const Slots* G, floating* z) noexcept nogil:
+    """A step in each of K heads for each row, of SGD or, with slots G, of AdaGrad; heads in which a row has no weight stay as
+    they are.
 
     A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
@@ -277,7 +278,7 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
             if P.pa == 1 and norm == 0:
                 continue
         step_sizes(P, H, H.t, H.eta)
-        if any_small(H, least):
+        if G is NULL and any_small(H, least):
             for h in range(K):
                 if H.s[h] > 0 and H.scale[h] * max(0.0, 1.0 - H.eta[h] * H.l2[h]) < least:
                     rescale_head(L, W, Q, A, d, S, H, h, H.scale[h], P)
@@ -289,6 +290,8 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
                 d4_thresholds(H, c)
             soft_dots(x, ix, nnz, W, S, c, z)
         else:
+            if G is not NULL and G.paid is not NULL:
+                pay_late(ix, nnz, W, G, H, S, z + 5 * S)
             heads_dots(L, x, ix, nnz, W, S, z)
         if floating is float:
             finite = f4_margins(H, z)
@@ -301,6 +304,10 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         losses_of(P, H, unit)
         if v % 1000 == 999:
             log_losses(H)
+        if G is not NULL:
+            step_adagrad(x, ix, nnz, d, W, A, G, H, S, z + 5 * S)
+            advance_heads(H)
+            continue
         steps_of(P, H, norm)
         decays(L, W, Q, A, d, S, H, P, least)
         if floating is float:

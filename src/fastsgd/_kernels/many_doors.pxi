@@ -41,10 +41,12 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
     cdef Moving M
     cdef Models H
     cdef Order O
+    cdef Slots G
+    cdef Slots* slots = NULL
     if W.shape[0] != d or b_avg.shape[0] != K or at.shape[0] != K or plan.n_heads != K:
         raise ValueError(f"the state is of {W.shape[0]} features and {K} heads with {at.shape[0]} clocks, X of {d} features, "
                          f"the plan of {plan.n_heads} heads")
-    for array in (state.Q, state.A):
+    for array in (state.Q, state.A, state.v):
         if array is not None and array.shape != state.W.shape:
             raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
     for h in range(K):
@@ -55,11 +57,32 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
     O.first, O.ahead = order.first, 0
+    work = np.zeros((5 + max(PAYING, ADAGRAD_NUMBERS)) * W.shape[1], state.W.dtype)
+    cdef floating[::1] z = work, paid, wide
+    cdef floating[:, ::1] v
+    cdef double[::1] vb, late
+    if not plan.plain:
+        if state.v is None or len(state.vb) != K:
+            raise ValueError(f"the state of {K} heads has no slots of AdaGrad")
+        slots, v, vb, late = &G, state.v, state.vb, np.zeros(K)
+        G.v, G.vb, G.late, G.eps, G.paid, G.wide = &v[0, 0] if d else NULL, &vb[0], &late[0], plan.rule.par[0], NULL, NULL
+        G.every = Layout is Dense or not plan.lazy
+        if Layout is Csr:
+            for h in range(K if plan.lazy else 0):  # as `closed` of the optimizer says of one head
+                late[h] = plan.heads[h].l1 > 0 and plan.heads[h].l2 == 0 and plan.heads[h].average <= 0
+            if d and G.every:
+                wide = np.zeros(d, state.W.dtype)
+                G.wide = &wide[0]
+            elif d and np.any(late):
+                paid = np.zeros(d * W.shape[1], state.W.dtype)
+                G.paid = &paid[0]
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
-    work = np.zeros((5 + PAYING) * M.S, state.W.dtype)
-    cdef floating[::1] z = work
-    enter_models(&H, plan, at, state.seed)
+    try:
+        enter_models(&H, plan, at, state.seed)
+    except MemoryError:
+        free(M.of)
+        raise
     H.b, H.b_avg, H.loss_sum, H.weight_sum = &b[0], &b_avg[0], &sums[0, 0], &sums[1, 0]
     if Layout is Csr:
         if d and Q is not None and not state.soft:
@@ -72,12 +95,14 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
             O.n = min(buffer_rows, left) if O.visit is not NULL else left
             left -= O.n
             many(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, &Q[0, 0] if Q is not None and d else NULL,
-                 &A[0, 0] if A is not None and d else NULL, M, &plan.par, &H, &z[0])
+                 &A[0, 0] if A is not None and d else NULL, M, &plan.par, &H, slots, &z[0])
             O.first += O.n
             if O.rows is not NULL:
                 O.rows += O.n
             if O.visit is not NULL:
                 O.visit += O.n
+        if slots is not NULL and d:
+            leave_adagrad(d, &W[0, 0], &A[0, 0] if A is not None else NULL, slots, &H, M.S, &z[0])
     leave_models(&H, at)
     free(M.of)
     return 0
