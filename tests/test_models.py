@@ -9,9 +9,11 @@ import scipy.sparse as sp
 
 from fastsgd import engine, losses, optimizers, schedules
 from fastsgd._kernels.plan import HEAD, SCALARS
+from fastsgd.objective import objective
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
+from fastsgd.sums import LossSums
 
 SCHEDULES = [
     "optimal",
@@ -145,6 +147,56 @@ def test_a_model_by_adagrad_is_the_single_fit_and_the_weights_of_classes_count(l
         alone.append(np.append(*state.model(plan)))
     W, b, _, _ = train(given, Plan.stack(plans), **table)
     np.testing.assert_allclose(np.vstack([W, b]).T, alone, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("name", ["log_loss", "hinge", "squared_error"])
+@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_each_model_has_an_objective_of_its_own(layout, dtype, name, held_out):
+    """On the rows that it is trained on, or on those of the fold that it leaves out."""
+    X, Y, s, fold = rows()
+    loss, rng = losses.get(name), np.random.default_rng(3)
+    plan, heads = grid("constant", loss, PENALTIES["all"])
+    K = len(heads)
+    W, b = np.zeros((D, 8), dtype), rng.standard_normal(K)
+    W[:, :K] = rng.standard_normal((D, K))
+    pos, neg = np.array([2.0, 1.0]), np.array([0.5, 3.0])
+    given = X.astype(dtype) if layout == "dense" else sp.csr_matrix(X.astype(dtype))
+    table = Table(given, y=Y, s=s, s_pos=pos, s_neg=neg, fold=fold)
+    found, right = objective(table, plan, W, b, seed=5, held_out=held_out), []
+    for h, head in enumerate(heads):
+        counts = [reference.poisson_counts(5, row, head["resample"]) if head["resample"] else 1 for row in range(N)]
+        weight = s * (fold == head["fold"] if held_out else (fold != head["fold"]) * counts)
+        column = [head["column"]]
+        numbers = {name: head[name] for name in ("l1", "l2", "nu")}
+        if weight.any():
+            more = {"s": weight, "s_pos": pos[column], "s_neg": neg[column], **numbers}
+            right.append(reference.objective(X, Y[:, column], loss, W[:, [h]].astype("f8"), b[[h]], **more).item())
+        else:  # without rows the penalty is left
+            w = W[:, h].astype("f8")
+            right.append(head["l1"] * abs(w).sum() + head["l2"] / 2 * w @ w + head["nu"] * b[h])
+    np.testing.assert_allclose(found, right, rtol=1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_an_objective_that_overflows_is_infinite_in_its_head_alone():
+    X, Y, _, fold = rows()
+    loss = losses.SquaredError()
+    plan, heads = grid("constant", loss, PENALTIES["none"])
+    W, b = np.ones((D, 8)), np.zeros(len(heads))
+    W[:, len(heads) :] = 0
+    b[1] = np.inf
+    found = objective(Table(X, y=Y, fold=fold), plan, W, b)
+    assert np.isinf(found[1]) and np.isfinite(np.delete(found, 1)).all()
+
+
+def test_rows_held_out_are_of_heads_that_leave_out_folds():
+    X, Y, _, _ = rows()
+    bound = schedules.get("constant").bind(eta0=0.1, alpha=1, power_t=0.5, loss=losses.Hinge(), pass_rows=N, passes=1)
+    with pytest.raises(ValueError, match="held_out=True needs heads with records of their own"):
+        LossSums.of(
+            Table(X, y=Y[:, :1].copy()), Plan.of(losses.Hinge(), bound), np.zeros((D, 1)), np.zeros(1), held_out=True
+        )
 
 
 def test_heads_of_classes():

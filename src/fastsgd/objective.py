@@ -9,8 +9,16 @@ ZERO_ROWS = 2048  # The objective of zero weights is estimated from this many ro
 ARMIJO = 0.3  # A step is taken if the objective falls by this share of what its slope promises.
 
 
-def objective(table, plan, W, b):
-    """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them."""
+def objective(table, plan, W, b, *, seed=0, held_out=False):
+    """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them.
+
+    Of heads with records of their own a (K,) array: the objective of each, by its own penalty and on its own rows, which
+    `seed` and `held_out` choose as in LossSums.of.
+    """
+    if not plan.shared:
+        losses = LossSums.of(table, plan, W, b, seed=seed, held_out=held_out).finish()
+        of_weights = [penalties.value(W[:, h], *plan.heads[["l1", "l2"]][h].tolist()) for h in range(len(b))]
+        return np.array(losses) + of_weights + plan.nu * b
     penalty = penalties.value(W, plan.l1, plan.l2)
     if plan.nu:
         penalty += plan.nu * sum(b.tolist())

@@ -244,7 +244,7 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
 
     A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
-    cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz = d, h, k, n_live
+    cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz = d, h, n_live
     cdef const floating* x
     cdef const index* ix = NULL
     cdef floating* c = z + S
@@ -321,11 +321,10 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         if Layout is Dense and Q is not NULL:
             for h in range(K):
                 most[h], inv[h], scale[h] = <floating> (H.u[h] * H.inv[h]), <floating> H.inv[h], <floating> H.scale[h]
-            for k in range(d):
-                if floating is float:
-                    f4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
-                else:
-                    d4_add_and_shrink_heads(x[k], S, W + k * S, Q + k * S, c, most, inv, scale)
+            if floating is float:
+                f4_shrink_heads(x, d, W, Q, S, c, most, inv, scale)
+            else:
+                d4_shrink_heads(x, d, W, Q, S, c, most, inv, scale)
         elif Layout is Csr and Q is not NULL:
             if n_live:
                 step_and_pay_heads(x, ix, nnz, W, S, H, z + 5 * S)
@@ -334,3 +333,41 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         advance_heads(H)
     log_losses(H)
     return 0
+
+
+cdef void total_models(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
+                       const Targets* T, const floating* W, Moving M, const Params* P, Models* H, bint held_out,
+                       floating* z) noexcept nogil:
+    """Sums of s * loss and of s in each head, in stored order, for true weights that stand still: of the rows that it is
+    trained on, or of those of the fold that it leaves out, each once. z is of S numbers."""
+    cdef Py_ssize_t v, r, lo, nnz = d, h
+    cdef const floating* x
+    cdef const index* ix = NULL
+    cdef bint finite
+    for v in range(O.n):
+        r = O.rows[v] if O.rows is not NULL else O.first + v
+        if T.s is not NULL and T.s[r] == 0:
+            continue
+        column_targets(T, r, H)
+        if not row_weights(T, r, H):
+            continue
+        for h in range(H.K if held_out else 0):
+            if T.fold is NULL or H.fold[h] != T.fold[r]:
+                H.s[h] = 0
+        if Layout is Dense:
+            x = values + r * d
+        else:
+            lo = indptr[r]
+            nnz = indptr[r + 1] - lo
+            x, ix = values + lo, indices + lo
+        heads_dots(L, x, ix, nnz, W, M.S, z)
+        if floating is float:
+            finite = f4_margins(H, z)
+        else:
+            finite = d4_margins(H, z)
+        for h in range(0 if finite else H.K):
+            if not isfinite(H.p[h]):
+                H.loss_sum[h] += INFINITY if H.s[h] > 0 else 0.0
+                H.p[h] = H.s[h] = 0
+        losses_of(P, H, False)
+        steps_of_heads(H, INFINITY)  # of size 0; and the sums

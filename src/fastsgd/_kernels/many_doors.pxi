@@ -28,6 +28,17 @@ cdef void leave_models(Models* H, Scalars[::1] at) noexcept:
     free(H.column)
 
 
+cdef int check_columns(target, Compiled plan, Py_ssize_t columns) except -1:
+    """That targets and weights have the columns and classes of the heads."""
+    cdef Py_ssize_t h
+    for h in range(plan.n_heads):
+        if plan.heads[h].column < 0 or (target.y is not None and plan.heads[h].column >= columns):
+            raise ValueError(f"head {h} is of column {plan.heads[h].column} of y, which has {columns}")
+        if target.s_pos is not None and plan.heads[h].column >= len(target.s_pos):
+            raise ValueError(f"head {h} is of class {plan.heads[h].column}, weights are of {len(target.s_pos)} classes")
+    return 0
+
+
 cdef int many_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
                    order, target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef const int64_t[::1] rows = order.rows
@@ -49,11 +60,7 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
     for array in (state.Q, state.A, state.v):
         if array is not None and array.shape != state.W.shape:
             raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
-    for h in range(K):
-        if plan.heads[h].column < 0 or (target.y is not None and plan.heads[h].column >= columns):
-            raise ValueError(f"head {h} is of column {plan.heads[h].column} of y, which has {columns}")
-        if target.s_pos is not None and plan.heads[h].column >= len(target.s_pos):
-            raise ValueError(f"head {h} is of class {plan.heads[h].column}, weights are of {len(target.s_pos)} classes")
+    check_columns(target, plan, columns)
     O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
     O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
     O.first, O.ahead = order.first, 0
@@ -141,3 +148,55 @@ def settle_models(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, Compi
                 to_weights(&W[0, h], &Q[0, h], W.shape[0], W.shape[1], H.u[h], H.scale[h], H.l1[h], H.l2[h],
                            eta_of(&plan.par, &H, h, H.t[h] - 1))
         leave_models(&H, at)
+
+
+cdef int total_models_rows(Layout* L, const floating* values, const index* indices, const index* indptr, order, target,
+                           const floating[:, ::1] W, double[::1] b, Compiled plan, double[:, ::1] sums, uint64_t seed,
+                           bint held_out) except -1:
+    cdef const int64_t[::1] listed = order.rows
+    cdef Py_ssize_t d = W.shape[0], K = b.shape[0], columns = target.y.shape[1] if target.y is not None else K
+    cdef Targets T = targets(target, columns)
+    cdef Scalars[::1] at = np.ones(K, SCALARS)
+    cdef floating[::1] z = np.zeros(W.shape[1], np.asarray(W).dtype)
+    cdef Models H
+    cdef Moving M
+    cdef Order O
+    if not padded(W.shape[1], K) or sums.shape[0] != 2 or sums.shape[1] != K or plan.n_heads != K:
+        raise ValueError(f"{W.shape[1]} columns of weights, sums of shape {(sums.shape[0], sums.shape[1])}, and a plan of "
+                         f"{plan.n_heads} heads, for {K} intercepts")
+    check_columns(target, plan, columns)
+    O.rows = &listed[0] if listed is not None and listed.shape[0] else NULL
+    O.visit, O.first, O.n, O.ahead = NULL, order.first, order.n, 0
+    M.S = W.shape[1]
+    enter_models(&H, plan, at, seed)
+    H.b, H.loss_sum, H.weight_sum = &b[0], &sums[0, 0], &sums[1, 0]
+    if held_out:  # the folds choose the rows otherwise, and a row that validates counts once
+        H.folded = H.resampled = 0
+    with nogil:
+        total_models(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, M, &plan.par, &H, held_out, &z[0])
+    leave_models(&H, at)
+    return 0
+
+
+def total_models_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, double[::1] b, Compiled plan,
+                       double[:, ::1] sums, uint64_t seed, bint held_out):
+    """As `total_dense`, of heads that have rows of their own: of these, or with `held_out` of those of the fold that each
+    leaves out.
+
+    seed : int
+        That of the state, by which resamples are drawn.
+    """
+    cdef Dense L
+    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+    cdef const int32_t* none = NULL
+    total_models_rows(&L, values, none, none, order, target, W, b, plan, sums, seed, held_out)
+
+
+def total_models_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target,
+                     const floating[:, ::1] W, double[::1] b, Compiled plan, double[:, ::1] sums, uint64_t seed, bint held_out):
+    """As `total_models_dense`, for a CSR matrix whose structure was checked."""
+    cdef Csr L
+    cdef const floating* values = &data[0] if data.shape[0] else NULL
+    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
+    cdef const index* ends = &indptr[0]
+    total_models_rows(&L, values, ix, ends, order, target, W, b, plan, sums, seed, held_out)

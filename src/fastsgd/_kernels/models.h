@@ -143,17 +143,6 @@ static inline void fastsgd_advance(const Models *H) {
     FASTSGD_DOTS(T, N, V, L, dense, ptrdiff_t, k)                                                            \
     FASTSGD_DOTS(T, N, V, L, csr32, int32_t, (ptrdiff_t)ix[k])                                               \
     FASTSGD_DOTS(T, N, V, L, csr64, int64_t, (ptrdiff_t)ix[k])                                               \
-    /* w += c x, then the penalty, of S heads at one feature: as add_and_shrink. */                          \
-    static inline void N##_add_and_shrink_heads(T x, ptrdiff_t S, T *restrict w, T *restrict q, const T *restrict c, \
-                                                const T *restrict most, const T *restrict inv, const T *restrict scale) { \
-        for (ptrdiff_t h = 0; h < S; h++) {                                                                  \
-            const T z = w[h] + c[h] * x, low = q[h] * inv[h] - most[h], high = q[h] * inv[h] + most[h];      \
-            T part = z > low ? z : low;                                                                      \
-            part = part < high ? part : high;                                                                \
-            w[h] = z - part;                                                                                 \
-            q[h] -= scale[h] * part;                                                                         \
-        }                                                                                                    \
-    }                                                                                                        \
     /* The thresholds of the weights of each head. */                                                       \
     static inline void N##_thresholds(const Models *H, T *restrict tau) {                                    \
         for (ptrdiff_t h = 0; h < H->K; h++)                                                                 \
@@ -184,11 +173,12 @@ static inline void fastsgd_advance(const Models *H) {
     }                                                                                                        \
     static void N##_adds_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
                                   ptrdiff_t S, const T *restrict c) {                                        \
-        ptrdiff_t h, k;                                                                                      \
+        ptrdiff_t h = 0, k;                                                                                  \
         (void)ix;                                                                                            \
-        for (k = 0; k < n; k++) {                                                                            \
-            T *restrict w = W + (AT) * S;                                                                    \
-            for (h = 0; h < S; h++) w[h] += x[k] * c[h];                                                     \
+        FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)                                                                  \
+        for (; h < S; h += 4) {                                                                              \
+            const V a = N##_load(c + h);                                                                     \
+            for (k = 0; k < n; k++) N##_store(W + (AT) * S + h, N##_times(N##_load(W + (AT) * S + h), x[k], a)); \
         }                                                                                                    \
     }
 #define FETCH_dense(w, n) {}
@@ -217,8 +207,22 @@ typedef double d4_block __attribute__((vector_size(32), aligned(8)));
             *(N##_block *)(z + h + 2 * L) = c;                                                               \
             *(N##_block *)(z + h + 3 * L) = e;                                                               \
         }
+#define FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)                                                                  \
+        for (; h + 4 * L <= S; h += 4 * L) {                                                                 \
+            const N##_block a = *(const N##_block *)(c + h), b = *(const N##_block *)(c + h + L);            \
+            const N##_block e = *(const N##_block *)(c + h + 2 * L), f = *(const N##_block *)(c + h + 3 * L); \
+            for (k = 0; k < n; k++) {                                                                        \
+                T *restrict w = W + (AT) * S + h;                                                            \
+                const T v = x[k];                                                                            \
+                *(N##_block *)w += v * a;                                                                    \
+                *(N##_block *)(w + L) += v * b;                                                              \
+                *(N##_block *)(w + 2 * L) += v * e;                                                          \
+                *(N##_block *)(w + 3 * L) += v * f;                                                          \
+            }                                                                                                \
+        }
 #else
 #define FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)
+#define FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)
 #endif
 
 FASTSGD_MODELS(float, f4, f4, 8)

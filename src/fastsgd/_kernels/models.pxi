@@ -62,10 +62,10 @@ cdef extern from "models.h":
     void d4_adds_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
     void d4_adds_csr32(const double* x, const int32_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
     void d4_adds_csr64(const double* x, const int64_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
-    void f4_add_and_shrink_heads(float x, Py_ssize_t S, float* w, float* q, const float* c, const float* most, const float* inv,
-                                 const float* scale) noexcept nogil
-    void d4_add_and_shrink_heads(double x, Py_ssize_t S, double* w, double* q, const double* c, const double* most,
-                                 const double* inv, const double* scale) noexcept nogil
+    void f4_shrink_heads(const float* x, Py_ssize_t n, float* W, float* Q, Py_ssize_t S, const float* c, const float* most,
+                         const float* inv, const float* scale) noexcept nogil
+    void d4_shrink_heads(const double* x, Py_ssize_t n, double* W, double* Q, Py_ssize_t S, const double* c, const double* most,
+                         const double* inv, const double* scale) noexcept nogil
     void f4_thresholds(const Models* H, float* tau) noexcept nogil
     void d4_thresholds(const Models* H, double* tau) noexcept nogil
     void f4_soft_csr32(const float* x, const int32_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, const float* tau,

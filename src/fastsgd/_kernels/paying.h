@@ -1,4 +1,4 @@
-/* L1 and L2 on CSR along the heads of several models, or of one: what penalty.pxi says of one head, in each lane. Blocks of
+/* L1 along the heads of several models: what penalty.pxi says of one head, in each lane. Blocks of
    heads are outside and the features of the row inside, so that the numbers of a head stay in registers. */
 #ifndef FASTSGD_PAYING_H
 #define FASTSGD_PAYING_H
@@ -48,7 +48,40 @@ enum { PAYING = 14 }; /* numbers of a head, from U0 to PAYS: 1 if it has L1 and 
 FASTSGD_PAYING_NUMBERS(float, f4, 5.421010862427522e-20)  /* `small` of penalty.pxi */
 FASTSGD_PAYING_NUMBERS(double, d4, 6.223015277861142e-61)
 
-/* One vector of heads, at W; R is at the numbers of the first. */
+/* Dense rows: w += c x, then the penalty, as add_and_shrink. */
+#define FASTSGD_SHRINK_ALONG(T, V, N)                                                                        \
+    static inline void N##_shrink_along(const T *restrict x, ptrdiff_t n, T *restrict W, T *restrict Q, ptrdiff_t S, \
+                                        const T *restrict c, const T *restrict most, const T *restrict inv,  \
+                                        const T *restrict scale) {                                           \
+        const V c1 = N##_load(c), most1 = N##_load(most), inv1 = N##_load(inv), scale1 = N##_load(scale);    \
+        ptrdiff_t k;                                                                                         \
+        for (k = 0; k < n; k++) {                                                                            \
+            const V q = N##_load(Q + k * S), z = N##_times(N##_load(W + k * S), x[k], c1), due = N##_mul(q, inv1); \
+            const V part = N##_min(N##_max(z, N##_sub(due, most1)), N##_add(due, most1));                    \
+            N##_store(W + k * S, N##_sub(z, part));                                                          \
+            N##_store(Q + k * S, N##_sub(q, N##_mul(scale1, part)));                                         \
+        }                                                                                                    \
+    }
+FASTSGD_SHRINK_ALONG(float, f4, f4)
+FASTSGD_SHRINK_ALONG(double, d4, d4)
+#ifdef FASTSGD_F8
+FASTSGD_SHRINK_ALONG(float, f8, f8)
+#endif
+#define FASTSGD_SHRINK(T, N, B, L)                                                                           \
+    static void N##_shrink_heads(const T *restrict x, ptrdiff_t n, T *restrict W, T *restrict Q, ptrdiff_t S, \
+                                 const T *restrict c, const T *restrict most, const T *restrict inv, const T *restrict scale) { \
+        ptrdiff_t h = 0;                                                                                     \
+        for (; h + L <= S; h += L) B##_shrink_along(x, n, W + h, Q + h, S, c + h, most + h, inv + h, scale + h); \
+        for (; h < S; h += 4) N##_shrink_along(x, n, W + h, Q + h, S, c + h, most + h, inv + h, scale + h);  \
+    }
+#ifdef FASTSGD_F8
+FASTSGD_SHRINK(float, f4, f8, 8)
+#else
+FASTSGD_SHRINK(float, f4, f4, 4)
+#endif
+FASTSGD_SHRINK(double, d4, d4, 4)
+
+/* On CSR: one vector of heads, at W; R is at the numbers of the first. */
 #define FASTSGD_PAY_ALONG(T, V, N, L, LAYOUT, INDEX)                                                         \
     static inline void N##_pay_along_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
                                               ptrdiff_t S, const T *restrict R) {                            \

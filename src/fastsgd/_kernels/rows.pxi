@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 import numpy as np
 
+from fastsgd._kernels.plan import SCALARS
 from fastsgd._philox cimport LANES, philox
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD
 from fastsgd._kernels.plan cimport AutoScalars, Compiled, HeadRecord, Params, Rule, Scalars

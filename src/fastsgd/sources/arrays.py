@@ -205,6 +205,10 @@ class Table:
         """Sum of the losses: see _kernels/kernels.pxi."""
         return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)
 
+    def total_models(self, *args):
+        """As `total`, of several models that have rows of their own: see _kernels/many.pxi."""
+        return (kernels.total_models_csr if self.sparse else kernels.total_models_dense)(*self.arrays(), *args)
+
     def tables(self):
         """All rows, in order, as Tables in memory: here one."""
         yield self
