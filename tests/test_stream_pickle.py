@@ -43,7 +43,8 @@ def source_of(kind, folder, y):
 
 def stream_of(est, source):
     """The Stream that an estimator fitted to the source trains on, of buffers much smaller than the source."""
-    return est._table(source.buffered("32KB"), Surveyed(N, ()), None)
+    surveyed = Surveyed(N, ())
+    return est._rows_of(source.buffered("32KB"), surveyed, None, est._targets_of(surveyed))
 
 
 def chunks(stream):

@@ -126,12 +126,25 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
 
         return {"watch": bool(hooks), "each": each if hooks else None, "between": between if told else None}
 
-    def _begin(self, draft, table, state):
-        """The first call of `partial_fit`; `draft` is not fitted yet."""
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        """`partial_fit` of what users give."""
+        self._check_changed()
+        first = not hasattr(self, "_state")
+        learnt = self._of_classes(classes, first)
+        est = self._draft() if first or learnt else self
+        vars(est).update(learnt)
+        X, y, s = est._check_data(X, y, sample_weight, reset=first, once=True)
+        targets = est._targets_of(y)
+        table = est._rows_of(X, y, s, targets)
+        if not first:
+            if targets.heads != len(self._state.b):
+                raise ValueError(f"y has {targets.heads} targets, it had {len(self._state.b)} in the calls before.")
+            return self._go_on(table, **learnt)
+        state = est._new_state(X, targets.heads, *self._to_start_from())
         try:
-            draft._train_copy(table, draft._partial_plan(table), state, state.copy())
+            est._train_copy(table, est._partial_plan(table), state, state.copy())
         finally:
-            self._taken(draft)
+            self._taken(est)
         self._warn_of_rows(table)
         return self
 

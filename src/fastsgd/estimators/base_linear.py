@@ -53,10 +53,12 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     def _loss(self):
         return losses.get(self.loss)
 
-    def _solve(self, problem):
+    def _fit(self, X, y, sample_weight):
         """Solve it, and be fitted to what comes of it, in one step."""
         from fastsgd.solvers.heads import Heads, Task
 
+        self._check_params()
+        problem = self._problem(X, y, sample_weight)
         est = problem.est
         table = replace(problem.table, X=readable(problem.table.X))
         if table.s is not None and not table.s.any():  # with the weights of the classes

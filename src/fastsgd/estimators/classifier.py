@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 
@@ -361,24 +360,4 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         ValueError
             As `fit`; no classes in the first call; other classes later; class_weight="balanced".
         """
-        self._check_changed()
-        first = not hasattr(self, "_state")
-        labels = self._check_classes(classes, first)
-        est = self._draft() if first else self
-        X, y, s = est._check_data(X, y, sample_weight, reset=first, once=True)
-        if first:
-            est.classes_, est._class_weight = labels, None
-        est = est._weighed()
-        table = est._table(X, y, s)
-        if first:
-            return self._begin(est, table, est._new_state(X, len(est._heads()), *self._to_start_from()))
-        return self._go_on(table, _class_weight=est._class_weight)
-
-    def _weighed(self):
-        """This estimator, or where `class_weight` has changed, a draft that has the new weights of the classes."""
-        weight = self._class_weight if self.class_weight == "balanced" else self._weigh(self.classes_)
-        if weight is self._class_weight or np.array_equal(weight, self._class_weight):
-            return self
-        draft = self._draft()
-        draft._class_weight = weight
-        return draft
+        return self._partial_fit(X, y, sample_weight, classes)

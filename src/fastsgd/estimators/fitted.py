@@ -24,6 +24,7 @@ class Fitted(Drafts):
     mean_ = FromState(lambda state: None if state.std is None else state.mean.copy())
     scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
+    _initial_intercept = 0.0
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
     _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_", *_read_off
 
@@ -49,6 +50,7 @@ class Fitted(Drafts):
         dtype = np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64
         seed = drawn_seed(self.random_state)
         state = State.zeros(X.shape[1], heads, dtype, seed)
+        state.b[:] = self._initial_intercept
         if schedules.get(self.learning_rate).auto and coef_init is not None:
             raise ValueError(
                 "learning_rate='auto' starts from zero: give no coef_init, warm_start=False, and leave coef_ as it is "

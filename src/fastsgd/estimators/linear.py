@@ -181,8 +181,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._check_params()
-        return self._solve(self._problem(X, y, sample_weight))
+        return self._fit(X, y, sample_weight)
 
 
 @storable
@@ -285,5 +284,4 @@ class LinearRegressor(RegressorParts, BaseLinear):
         KeyboardInterrupt
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
-        self._check_params()
-        return self._solve(self._problem(X, y, sample_weight))
+        return self._fit(X, y, sample_weight)

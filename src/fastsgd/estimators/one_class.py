@@ -176,8 +176,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def _init(self, coef_init, offset_init):
         if offset_init is not None:
             offset_init = 1.0 - self._intercept(1, offset_init, "offset_init")
-        coef, b = super()._init(coef_init, offset_init)
-        return coef, 1.0 if b is None else b
+        return super()._init(coef_init, offset_init)
 
     @one_at_a_time
     def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -186,15 +185,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
         L1 penalty, and its slots of the optimizer stay.
         """
-        self._check_changed()
-        first = not hasattr(self, "_state")
-        est = self._draft() if first else self
-        X, y, s = est._check_data(X, None, sample_weight, reset=first, once=True)
-        table = est._table(X, y, s)
-        if not first:
-            return self._go_on(table)
-        coef, b = self._to_start_from()
-        return self._begin(est, table, est._new_state(X, 1, coef, 1.0 if b is None else b))
+        return self._partial_fit(X, None, sample_weight)
 
     def _targets(self):
         return Targets()
@@ -205,7 +196,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def _attributes(self, coef, intercept):
         return {"coef_": coef[0], "offset_": 1 - intercept}
 
-    _names = "coef_", "offset_"
+    _names, _initial_intercept = ("coef_", "offset_"), 1.0
     offset_ = Attribute()
 
     def _as_exported(self, offset):

@@ -74,13 +74,18 @@ class Parts:
 
     def _learn(self, y):
         """Set what is learnt of y; the Targets that follow."""
+        return self._targets_of(y)
+
+    def _targets_of(self, y):
+        """The Targets of a y of which all has been learnt."""
         return self._targets()
 
-    def _table(self, X, y, s):
-        """The Table of what `_check_data` gives, or the Stream."""
-        return self._rows_of(X, y, s, self._targets())
+    def _of_classes(self, classes, first):
+        """What follows from the classes that partial_fit is given, as attributes that are to be set."""
+        return {}
 
     def _rows_of(self, X, y, s, targets):
+        """The Table of what `_check_data` gives, or the Stream."""
         return streams.stream(self, X, y, targets) if isinstance(X, Source) else targets.table(X, y, s)
 
 
@@ -114,11 +119,11 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         if len(classes) < 2:
             raise ValueError(f"The number of classes has to be greater than one; got {len(classes)} class")
         self.classes_ = classes
-        self._class_weight = self._weigh(y, soft)
-        return self._learnt_targets(soft)
+        self._class_weight = self._weigh(classes, y, soft)
+        return self._targets_of(y)
 
-    def _check_classes(self, classes, first):
-        """The sorted labels that partial_fit is given, which calls after the first one need not have and may not change."""
+    def _of_classes(self, classes, first):
+        """Calls after the first one need not have classes, and may not change them; but the weights of these may change."""
         labels = None if classes is None else unique_labels(check_labels(np.asarray(classes), "classes"))
         if first:
             if classes is None:
@@ -132,14 +137,18 @@ class ClassifierParts(Parts, LinearClassifierMixin):
                 )
             if len(labels) < 2:
                 raise ValueError(f"The number of classes has to be greater than one; got {len(labels)} class")
-            return labels
+            return {"classes_": labels, "_class_weight": self._weigh(labels, labels)}
         if labels is not None and not np.array_equal(self.classes_, labels):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        return labels
+        weight = self._class_weight
+        if self.class_weight != "balanced":
+            weight = self._weigh(self.classes_, self.classes_)
+        same = weight is self._class_weight or np.array_equal(weight, self._class_weight)
+        return {} if same else {"_class_weight": weight}
 
-    def _weigh(self, y, soft=False):
+    def _weigh(self, classes, y, soft=False):
         """class_weight for each class, or None where all are 1."""
         if self.class_weight is None:
             return None
@@ -147,9 +156,9 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         if (soft or counted) and self.class_weight == "balanced":
             mass = y.counts if counted else distributions(y).sum(axis=0)
             return np.where(mass > 0, len(y) / (len(mass) * np.where(mass > 0, mass, 1.0)), 1.0)
-        y = self.classes_ if soft or counted else y
+        y = classes if soft or counted else y
         try:
-            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            weight = compute_class_weight(self.class_weight, classes=classes, y=y)
         except (TypeError, OverflowError) as error:
             raise ValueError(
                 f"class_weight must have numbers for the classes, found {str(self.class_weight)[:80]}."
@@ -157,9 +166,6 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
             raise ValueError(f"class_weight must be finite, >= 0 and not all 0, found {self.class_weight}.")
         return weight
-
-    def _heads(self):
-        return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
 
     def _columns(self):
         """The shape of a row's y in partial_fit, as far as it is known."""
@@ -169,12 +175,9 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         """Whether y holds probabilities and not labels."""
         return y.soft if isinstance(y, streams.Surveyed) else is_soft(y, self._loss())
 
-    def _learnt_targets(self, soft):
+    def _targets_of(self, y):
         together = self.multi_class == "multinomial"
-        return Classes(self._loss(), together, self.classes_, self._class_weight, self._heads_loss(), soft)
-
-    def _table(self, X, y, s):
-        return self._rows_of(X, y, s, self._learnt_targets(self._soft(y)))
+        return Classes(self._loss(), together, self.classes_, self._class_weight, self._heads_loss(), self._soft(y))
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef, "intercept_": intercept}
@@ -266,10 +269,12 @@ class RegressorParts(Parts, RegressorMixin):
 
     def _learn(self, y):
         self._y_ndim = y.ndim
-        return Numbers(self._loss(), y.shape[1:])
+        return self._targets_of(y)
 
-    def _table(self, X, y, s):
-        return self._rows_of(X, y, s, Numbers(self._loss(), y.shape[1:]))
+    def _targets_of(self, y):
+        if not hasattr(self, "_y_ndim"):  # in the first call of partial_fit
+            self._y_ndim = y.ndim
+        return Numbers(self._loss(), y.shape[1:])
 
     def _attributes(self, coef, intercept):
         return {"coef_": coef if self._y_ndim == 2 else coef[0], "intercept_": intercept}

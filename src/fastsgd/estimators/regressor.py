@@ -294,14 +294,4 @@ class SGDRegressor(RegressorParts, BaseSGD):
         ValueError
             As `fit`; another number of targets than before.
         """
-        self._check_changed()
-        first = not hasattr(self, "_state")
-        est = self._draft() if first else self
-        X, y, s = est._check_data(X, y, sample_weight, reset=first, once=True)
-        heads = 1 if y.ndim == 1 else y.shape[1]
-        if first:
-            est._y_ndim = y.ndim
-            return self._begin(est, est._table(X, y, s), est._new_state(X, heads, *self._to_start_from()))
-        if heads != len(self._state.b):
-            raise ValueError(f"y has {heads} targets, it had {len(self._state.b)} in the calls before.")
-        return self._go_on(self._table(X, y, s))
+        return self._partial_fit(X, y, sample_weight)
