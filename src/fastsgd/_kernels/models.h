@@ -49,19 +49,50 @@ static inline void fastsgd_hinges(const Models *H, double threshold) {
     }
 }
 
+/* x = exp(x), |x| <= 708. */
+static void fastsgd_exps(ptrdiff_t K, double *restrict x) {
+    ptrdiff_t h = 0;
+#ifdef FASTSGD_F8 /* as fastsgd_exp, whose sums no compiler vectorises where it must keep their order */
+    for (; h + 4 <= K; h += 4) {
+        const double shift = 6755399441055744.0;
+        const d4 v = d4_load(x + h);
+        d4 shifted = v * 1.4426950408889634074 + shift, k, r, r2, r4, s;
+        __asm__("" : "+x"(shifted));
+        k = shifted - shift;
+        r = v - k * 6.93147180369123816490e-01;
+        __asm__("" : "+x"(r));
+        r -= k * 1.90821492927058770002e-10;
+        r2 = r * r, r4 = r2 * r2;
+        s = (1.0 / 40320.0 + r * (1.0 / 362880.0)) + r2 * (1.0 / 3628800.0 + r * (1.0 / 39916800.0));
+        s += r4 * (1.0 / 479001600.0 + r * (1.0 / 6227020800.0));
+        s = ((1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0))) + r4 * s;
+        s = ((1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0))) + r4 * s;
+        d4_store(x + h, s * (d4)(((l4)shifted + 1023) << 52));
+    }
+#endif
+    for (; h < K; h++) x[h] = fastsgd_exp(x[h]);
+}
+
+/* The loops below take their arrays as arguments: of what a struct points to gcc does not believe that it does not overlap. */
+FASTSGD_APART static void fastsgd_logistic_heads(ptrdiff_t K, const double *restrict p, const double *restrict y,
+                                                 const double *restrict s, double *restrict value, double *restrict slope,
+                                                 double *restrict product) {
+    for (ptrdiff_t h = 0; h < K; h++) {
+        const double m = -fabs(p[h]);
+        slope[h] = m > -708.0 ? m : -708.0;
+    }
+    fastsgd_exps(K, slope);
+    for (ptrdiff_t h = 0; h < K; h++) {
+        const double e = slope[h], rest = 1.0 - y[h], up = p[h] > 0 ? rest : -y[h], down = p[h] > 0 ? -y[h] : rest;
+        value[h] = 0.5 * (p[h] + fabs(p[h])) - y[h] * p[h];
+        slope[h] = (down * e + up) / (1.0 + e);
+        product[h] *= s[h] > 0 ? 1.0 + e : 1.0;
+    }
+}
+
 /* As fastsgd_logistic, where each weight is 0 or 1: a sum of logarithms is the logarithm of a product, see fastsgd_log_losses. */
 static inline void fastsgd_logistics(const Models *H) {
-    for (ptrdiff_t h = 0; h < H->K; h++) {
-        const double m = -fabs(H->p[h]);
-        H->slope[h] = m > -708.0 ? m : -708.0;
-    }
-    for (ptrdiff_t h = 0; h < H->K; h++) H->slope[h] = fastsgd_exp(H->slope[h]);
-    for (ptrdiff_t h = 0; h < H->K; h++) {
-        const double e = H->slope[h], p = H->p[h], y = H->y[h], rest = 1.0 - y;
-        H->value[h] = 0.5 * (p + fabs(p)) - y * p;
-        H->slope[h] = ((p > 0 ? -y : rest) * e + (p > 0 ? rest : -y)) / (1.0 + e);
-        H->product[h] *= H->s[h] > 0 ? 1.0 + e : 1.0;
-    }
+    fastsgd_logistic_heads(H->K, H->p, H->y, H->s, H->value, H->slope, H->product);
 }
 
 /* Add the logarithms of the products, each of at most 1,000 numbers up to 2, and begin new ones. */
@@ -72,52 +103,76 @@ static void fastsgd_log_losses(const Models *H) {
     }
 }
 
-/* Plain steps, within [-most, most] of slope; and the sums of losses and weights. */
-static inline void fastsgd_steps(const Models *H, double most) {
-    for (ptrdiff_t h = 0; h < H->K; h++) {
-        double slope = H->slope[h];
+FASTSGD_APART static void fastsgd_step_heads(ptrdiff_t K, double most, const double *restrict slopes, const double *restrict s,
+                                             const double *restrict eta, const double *restrict value, double *restrict step,
+                                             double *restrict loss_sum, double *restrict weight_sum) {
+    for (ptrdiff_t h = 0; h < K; h++) {
+        double slope = slopes[h];
         slope = slope > -most ? slope : -most;
         slope = slope < most ? slope : most;
-        H->step[h] = (-H->s[h] * H->eta[h]) * slope;
-        H->loss_sum[h] += H->s[h] * H->value[h];
-        H->weight_sum[h] += H->s[h];
+        step[h] = (-s[h] * eta[h]) * slope;
+        loss_sum[h] += s[h] * value[h];
+        weight_sum[h] += s[h];
     }
+}
+
+/* Plain steps, within [-most, most] of slope; and the sums of losses and weights. */
+static inline void fastsgd_steps(const Models *H, double most) {
+    fastsgd_step_heads(H->K, most, H->slope, H->s, H->eta, H->value, H->step, H->loss_sum, H->weight_sum);
+}
+
+FASTSGD_APART static int fastsgd_decay_heads(ptrdiff_t K, double least, const double *restrict s, const double *restrict l1,
+                                             const double *restrict l2, const double *restrict inv, double *restrict etas,
+                                             double *restrict u, double *restrict u0, double *restrict inv0,
+                                             double *restrict scale) {
+    double any = 0;
+    for (ptrdiff_t h = 0; h < K; h++) {
+        const double eta = s[h] > 0 ? etas[h] : 0.0, decay = 1.0 - eta * l2[h];
+        etas[h] = eta;
+        u0[h] = u[h];
+        inv0[h] = inv[h];
+        scale[h] *= decay > 0 ? decay : 0.0;
+        u[h] += eta * l1[h];
+        any += scale[h] < least ? 1.0 : 0.0;
+    }
+    return any > 0;
 }
 
 /* The L2 of the step on the scales, and the L1 due; 1 if a scale has become less than `least`. A head that has not seen the
    row takes no step, and pays nothing. */
 static inline int fastsgd_decay(const Models *H, double least) {
-    int any = 0;
-    for (ptrdiff_t h = 0; h < H->K; h++) {
-        const double eta = H->s[h] > 0 ? H->eta[h] : 0.0, decay = 1.0 - eta * H->l2[h];
-        H->eta[h] = eta;
-        H->u0[h] = H->u[h];
-        H->inv0[h] = H->inv[h];
-        H->scale[h] *= decay > 0 ? decay : 0.0;
-        H->u[h] += eta * H->l1[h];
-        any |= H->scale[h] < least;
-    }
-    return any;
+    return fastsgd_decay_heads(H->K, least, H->s, H->l1, H->l2, H->inv, H->eta, H->u, H->u0, H->inv0, H->scale);
 }
 
 static inline void fastsgd_invert(const Models *H) {
     for (ptrdiff_t h = 0; h < H->K; h++) H->inv[h] = 1.0 / H->scale[h];
 }
 
+FASTSGD_APART static void fastsgd_average_heads(ptrdiff_t K, const double *restrict average, const double *restrict t,
+                                                const double *restrict s, const double *restrict scale,
+                                                const double *restrict b, double *restrict avg_a, double *restrict avg_n,
+                                                double *restrict b_avg) {
+    for (ptrdiff_t h = 0; h < K; h++) {
+        const int on = (average[h] > 0) & (average[h] <= t[h]) & (s[h] > 0);
+        avg_a[h] += on ? scale[h] : 0.0;
+        avg_n[h] += on ? 1.0 : 0.0;
+        b_avg[h] += on ? (b[h] - b_avg[h]) / avg_n[h] : 0.0;
+    }
+}
+
+FASTSGD_APART static void fastsgd_advance_heads(ptrdiff_t K, const double *restrict s, const double *restrict eta,
+                                                double *restrict t, double *restrict last) {
+    for (ptrdiff_t h = 0; h < K; h++) {
+        t[h] += s[h] > 0 ? 1.0 : 0.0;
+        last[h] = s[h] > 0 ? eta[h] : last[h];
+    }
+}
+
 /* The intercepts, the averages and the clocks after a step. */
 static inline void fastsgd_advance(const Models *H) {
     for (ptrdiff_t h = 0; h < H->K; h++) H->b[h] += (H->step[h] - H->eta[h] * H->nu[h]) * H->intercept_decay[h];
-    for (ptrdiff_t h = 0; h < (H->averaged ? H->K : 0); h++) {
-        if (H->average[h] > 0 && H->average[h] <= H->t[h] && H->s[h] > 0) {
-            H->avg_a[h] += H->scale[h];
-            H->avg_n[h] += 1;
-            H->b_avg[h] += (H->b[h] - H->b_avg[h]) / H->avg_n[h];
-        }
-    }
-    for (ptrdiff_t h = 0; h < H->K; h++) {
-        H->t[h] += H->s[h] > 0 ? 1.0 : 0.0;
-        H->last[h] = H->s[h] > 0 ? H->eta[h] : H->last[h];
-    }
+    if (H->averaged) fastsgd_average_heads(H->K, H->average, H->t, H->s, H->scale, H->b, H->avg_a, H->avg_n, H->b_avg);
+    fastsgd_advance_heads(H->K, H->s, H->eta, H->t, H->last);
 }
 
 #define FASTSGD_MODELS(T, N, V, L)                                                                           \
