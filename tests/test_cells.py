@@ -180,7 +180,7 @@ def test_numbers_that_become_shorter_are_no_codes_and_cost_few_looks(write, monk
     SGDClassifier(max_iter=5, tol=None, learning_rate="constant", eta0=1e-12).fit(
         read(columns=["b", "zip"], block_bytes=2000)
     )
-    assert len(opened) == 1 + cells.LOOKS  # the first is for the first block
+    assert len(opened) == 1 + cells.MAX_LOOKS  # the first is for the first block
 
 
 # ---------------------------------------------------------------- the command

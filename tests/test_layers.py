@@ -15,6 +15,9 @@ LAYERS = {
         "custom",
         "loss_check",
     ),
+    "losses": ("params",),
+    "schedules": ("params",),
+    "stopping": ("params",),
     "_kernels": (
         "_philox",
         "losses",
@@ -25,7 +28,10 @@ LAYERS = {
         "auto",
     ),
     "penalties": ("_kernels",),
-    "optimizers": ("_kernels",),
+    "optimizers": (
+        "_kernels",
+        "params",
+    ),
     "sums": ("state",),
     "objective": (
         "penalties",

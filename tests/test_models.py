@@ -1,13 +1,15 @@
 """Several models in one pass: each is what a fit of its own would be, with its own penalty, schedule, rows and clock."""
 
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
 
-from fastsgd import engine, losses, optimizers, schedules
+from fastsgd import _kernels, auto, engine, losses, optimizers, schedules
 from fastsgd._kernels.plan import HEAD, SCALARS
 from fastsgd.objective import objective
 from fastsgd.plan import Plan
@@ -307,11 +309,39 @@ def test_a_bound_schedule_pickles_to_what_it_was(name):
     assert again == bound and (again != other or bound.auto)
 
 
-def test_layouts_are_those_of_the_compiled_structs():
+def declared(file, struct):
+    """The fields of a C struct, {name: (format, how many)}, as its declaration in a source of the kernels has them."""
+    text = (Path(_kernels.__file__).parent / file).read_text("utf-8")
+    body = re.search(rf"struct {struct}:\n((?:    .*\n)+)", text)[1]
+    fields = {}
+    for line in body.splitlines():
+        kind, names = line.split("#")[0].split(maxsplit=1)
+        for name in names.split(","):
+            name, count = re.fullmatch(r"\s*(\w+)(?:\[(\d+)\])?\s*", name).groups()
+            fields[name] = {"double": "f8", "int32_t": "i4"}[kind], int(count or 1)
+    return fields
+
+
+@pytest.mark.parametrize(
+    "dtype, file, struct",
+    [(SCALARS, "plan.pxd", "Scalars"), (HEAD, "plan.pxd", "HeadRecord"), (auto.AT, "plan.pxd", "AutoScalars")],
+    ids=["Scalars", "HeadRecord", "AutoScalars"],
+)
+def test_layouts_are_those_of_the_compiled_structs(dtype, file, struct):
     """Their fields are read and written by name, and go to files: no one is moved without a word."""
-    assert SCALARS.names == ("t", "scale", "u", "avg_a", "avg_n", "eta_factor", "since") and SCALARS.itemsize == 56
-    assert HEAD.names == (
-        *("l1", "l2", "intercept_decay", "nu", "average", "schedule"),
-        *("column", "fold", "resample", "model"),
-    )
-    assert HEAD.itemsize == 5 * 8 + 6 * 8 + 4 * 4 and HEAD["schedule"].shape == (6,)
+    fields = {name: (kind.base.str[1:], int(np.prod(kind.shape))) for name, (kind, _) in dtype.fields.items()}
+    assert list(fields.items()) == list(declared(file, struct).items())
+    sizes = [np.dtype(kind).itemsize * count for kind, count in fields.values()]
+    assert [offset for _, offset in dtype.fields.values()] == [sum(sizes[:i]) for i in range(len(sizes))]
+    assert dtype.itemsize == sum(sizes)
+
+
+def test_the_heads_of_auto_are_read_where_the_kernel_writes_them():
+    fields = declared("auto.pxi", "Head")
+    ends = np.cumsum([count for _, count in fields.values()]).tolist()
+    start = dict(zip(fields, [0, *ends[:-1]], strict=True))
+    assert {name: start[name] for name in auto.HEAD} == auto.HEAD and ends[-1] == auto.HEAD_WIDTH
+    assert (start["b"] + 1, start["flat"] + 1) == (auto.B_AVG, auto.FLAT)
+    for part, name in (auto.LOST, "lost"), (auto.SPREAD, "spread"):
+        assert part == slice(start[name], start[name] + fields[name][1])
+    assert all(kind == "f8" for kind, _ in fields.values())

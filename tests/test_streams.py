@@ -28,7 +28,7 @@ from fastsgd import (
 )
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.scaling import moments
-from fastsgd.sources.stream import whole
+from fastsgd.sources.stream import in_memory
 
 
 # ---------------------------------------------------------------- the same as arrays
@@ -51,7 +51,7 @@ def test_unshuffled_the_same_bits_as_of_arrays(layout, in_order, given):
     clf = SGDClassifier(**STEADY | given)
     source = Blocks(LAYOUTS[layout], LABELS, WEIGHT + 1, rows=35, in_order=in_order)
     streamed = clone(clf).fit(source)
-    assert whole(source) is None and max(np.bincount(source.read_blocks)) >= 3
+    assert in_memory(source) is None and max(np.bincount(source.read_blocks)) >= 3
     same(streamed, clone(clf).fit(LAYOUTS[layout], LABELS, sample_weight=WEIGHT + 1))
     assert streamed.classes_.tolist() == ["no", "yes"] and streamed.n_iter_ == 3
 

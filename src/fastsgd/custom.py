@@ -15,7 +15,7 @@ from types import FunctionType
 
 from scipy import LowLevelCallable
 
-MAX_PARAMS = 6  # numbers in `params`; the kernels have room for two more, see losses.pyx
+MAX_PARAMS = 6  # `params` holds at most this many numbers; the kernels have room for two more, see custom_loss.pxi.
 NAMES = "abcdef"
 FORMS = {"double(double,double)": False, "double(double,double,double*)": True, "double(double,double,void*)": True}
 

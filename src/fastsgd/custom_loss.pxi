@@ -26,7 +26,7 @@ cdef class Custom(Loss):
 
     Numba compiles both when they are first needed, and the kernels call them as they call their own. When the loss is
     made, it is tried out by `check_loss`: a slope that is not the derivative of the value is a UserWarning. Global
-    variables that the functions read are constants of the compiled code; what may change belongs into `params`.
+    variables that the functions read are constants of the compiled code; what may change belongs in `params`.
 
     Parameters
     ----------

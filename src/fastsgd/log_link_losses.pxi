@@ -3,6 +3,11 @@ cdef class Poisson(Loss):
     """exp(p) - y p, y >= 0: Poisson regression with a log link (half the deviance, up to a constant in y).
 
     Above p = 30 the exponential goes on as its tangent, so that no step overflows.
+
+    Examples
+    --------
+    >>> Poisson().slope([0.0, 0.0], [1.0, 3.0])
+    array([ 0., -2.])
     """
     name, task, lower = "poisson", ("regressor",), 0.0
     solved = ("regressor",)
@@ -29,6 +34,11 @@ cdef class Gamma(Loss):
     """p + y exp(-p), y > 0: gamma regression with a log link (half the deviance, up to a constant in y).
 
     Below p = -30 the exponential goes on as its tangent, so that no step overflows.
+
+    Examples
+    --------
+    >>> Gamma().slope([0.0, 0.0], [1.0, 3.0])
+    array([ 0., -2.])
     """
     name, task, lower, strict = "gamma", ("regressor",), 0.0, True
     solved = ("regressor",)

@@ -13,7 +13,7 @@ SMALL_PREDICTIONS = np.round(np.arange(-23, 24) * 0.35, 2)
 LARGE_PREDICTIONS = np.array([12.0, 20.0, 28.0, 60.0, 150.0, 400.0, 1000.0])
 FINITE_UP_TO = 30.0
 TARGETS = -1.0, 1.0, -3.5, 0.25, 7.0
-STEP = 1e-5  # of the differences of the value, times max(1, |p|)
+STEP = 1e-5  # The value is differenced over this, times max(1, |p|).
 
 _Report = namedtuple("_Report", "slope_ok convex smooth worst message")
 

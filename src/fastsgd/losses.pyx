@@ -7,6 +7,8 @@ Classification losses take targets -1 and +1, `LogLoss` any target in [0, 1].
 """
 import numpy as np
 
+from fastsgd.params import HasParams
+
 include "loss_functions.pxi"
 include "implicit.pxi"
 
@@ -40,6 +42,7 @@ cdef class Loss:
     name = None
     task = ()
     params = ()
+    get_params, set_params = HasParams.get_params, HasParams.set_params
     negative = -1.0
     lower, strict = -np.inf, False
     convex, smooth, curvature = True, False, 1.0
@@ -160,33 +163,19 @@ cdef class Loss:
         """The best prediction that is the same for all these targets, or near it."""
         raise NotImplementedError(f"{type(self).__name__} has no constant that would be better than 0.")
 
-    def get_params(self, deep=True):
-        """The constructor's arguments, so that `loss__epsilon` works in a grid search."""
-        return {name: getattr(self, name) for name in self.params}
-
-    def set_params(self, **params):
-        """Change constructor arguments in place."""
-        for name in params:
-            if name not in self.params:
-                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
-        self.__init__(**{**self.get_params(), **params})
-        return self
-
     def _number(self, int slot, name, value, low, high, low_ok=False):
         """Keep a constructor argument and put it where the C functions read it."""
-        if not (low < value < high or (low_ok and value == low)):
-            raise ValueError(f"{type(self).__name__}: {name} must lie between {low} and {high}, got {value!r}.")
-        setattr(self, name, value)
+        HasParams._number(self, name, value, low, high, low_ok)
         self.par[slot] = value
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+        return HasParams.__repr__(self)
 
     def __eq__(self, other):
-        return type(self) is type(other) and self.get_params() == other.get_params()
+        return HasParams.__eq__(self, other)
 
     def __hash__(self):
-        return hash((type(self), tuple(self.get_params().items())))
+        return HasParams.__hash__(self)
 
     def __reduce__(self):
         return _make, (type(self), self.get_params())
@@ -220,7 +209,17 @@ cdef class Hinge(Loss):
 
 
 cdef class Perceptron(Loss):
-    """max(0, -y p): Rosenblatt's perceptron."""
+    """max(0, -y p): the perceptron.
+
+    References
+    ----------
+    Rosenblatt (1958), The perceptron: a probabilistic model for information storage and organization in the brain.
+
+    Examples
+    --------
+    >>> Perceptron().value([-2.0, 3.0], 1.0)
+    array([2., 0.])
+    """
     name, task = "perceptron", ("classifier",)
 
     def __init__(self):
@@ -254,7 +253,17 @@ cdef class LogLoss(Loss):
 
 
 cdef class ModifiedHuber(Loss):
-    """max(0, 1 - y p)^2 where y p >= -1, else -4 y p (Zhang 2004): smooth, with probabilities."""
+    """max(0, 1 - y p)^2 where y p >= -1, else -4 y p: smooth, with probabilities.
+
+    References
+    ----------
+    Zhang (2004), Solving large scale linear prediction problems using stochastic gradient descent algorithms.
+
+    Examples
+    --------
+    >>> ModifiedHuber().value([-2.0, 0.0, 2.0], 1.0)
+    array([8., 1., 0.])
+    """
     name, task = "modified_huber", ("classifier",)
     solved = ("classifier",)
     smooth, curvature = True, 2.0
@@ -272,7 +281,13 @@ cdef class ModifiedHuber(Loss):
 
 
 cdef class SquaredHinge(Loss):
-    """max(0, 1 - y p)^2."""
+    """max(0, 1 - y p)^2: the support vector machine with squared slack.
+
+    Examples
+    --------
+    >>> SquaredHinge().value([-1.0, 2.0], 1.0)
+    array([4., 0.])
+    """
     name, task = "squared_hinge", ("classifier",)
     solved = ("classifier",)
     smooth, curvature = True, 2.0
@@ -289,7 +304,13 @@ cdef class SquaredHinge(Loss):
 
 
 cdef class SquaredError(Loss):
-    """(p - y)^2 / 2: least squares."""
+    """(p - y)^2 / 2: least squares.
+
+    Examples
+    --------
+    >>> SquaredError().value([1.0, 3.0], 1.0)
+    array([0., 2.])
+    """
     name, task = "squared_error", ("regressor", "classifier")
     solved = ("regressor",)
     smooth = True

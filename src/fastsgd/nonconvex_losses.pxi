@@ -5,10 +5,17 @@ cdef class TukeyBiweight(Loss):
     Not convex: start from a model that is roughly right (`coef_init`), such as one of `Huber`. r is in units of y; c is
     4.685 times its scale for 95% efficiency on normal errors, so divide y by the scale of its noise, or set c.
 
+    Parameters
+    ----------
+    c : float > 0, default=4.685
+        The size of a residual beyond which rows lose their pull, in units of y.
+
     References
     ----------
     Beaton and Tukey (1974), The fitting of power series, meaning polynomials, illustrated on band-spectroscopic data.
 
+    Examples
+    --------
     >>> TukeyBiweight(c=2.0).slope([1.0, 5.0], 0.0)
     array([0.5625, 0.    ])
     """
@@ -26,10 +33,17 @@ cdef class Cauchy(Loss):
 
     Not convex; c is in units of y, as in `TukeyBiweight`.
 
+    Parameters
+    ----------
+    c : float > 0, default=2.385
+        The size of a residual beyond which rows lose their pull, in units of y.
+
     References
     ----------
     Holland and Welsch (1977), Robust regression using iteratively reweighted least-squares.
 
+    Examples
+    --------
     >>> Cauchy(c=2.0).slope([1.0, 4.0], 0.0)
     array([0.8, 0.8])
     """
@@ -47,10 +61,17 @@ cdef class Welsch(Loss):
 
     Not convex; c is in units of y, as in `TukeyBiweight`.
 
+    Parameters
+    ----------
+    c : float > 0, default=2.985
+        The size of a residual beyond which rows lose their pull, in units of y.
+
     References
     ----------
     Dennis and Welsch (1978), Techniques for nonlinear least squares and robust regression.
 
+    Examples
+    --------
     >>> Welsch(c=2.0).value([0.0, 100.0], 0.0)
     array([0., 2.])
     """
@@ -70,6 +91,8 @@ cdef class Sigmoid(Loss):
     ----------
     Nguyen and Sanner (2013), Algorithms for direct 0-1 loss optimization in binary classification.
 
+    Examples
+    --------
     >>> Sigmoid().value([-9.0, 0.0, 9.0], 1.0).round(3)
     array([1. , 0.5, 0. ])
     """

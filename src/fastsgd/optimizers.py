@@ -7,16 +7,16 @@ batch_size=1 has the cumulative penalty of Tsuruoka et al. 2009 instead, and FTR
 """
 
 from collections.abc import Callable
-from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd._kernels.plan import KINDS
+from fastsgd.params import HasParams
 
 
-class Optimizer:
+class Optimizer(HasParams):
     """Base of every optimizer.
 
     Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight; `accumulates`, whether v
@@ -46,35 +46,6 @@ class Optimizer:
     def closed(self, l1: float, l2: float, average: bool) -> bool:
         """Whether a CSR step on present features alone gives the dense model under that penalty."""
         return False
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, so that `optimizer__beta1` works in a grid search."""
-        return {name: getattr(self, name) for name in self.params}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments in place."""
-        for name in params:
-            if name not in self.params:
-                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
-        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
-        return self
-
-    def _number(self, name: str, value: float, low: float, high: float, low_ok: bool = False) -> None:
-        if not isinstance(value, Real) or not (low < value < high or (low_ok and value == low)):
-            raise ValueError(
-                f"{type(self).__name__}: {name} must lie {'in [' if low_ok else 'between '}{low}{', ' if low_ok else ' and '}"
-                f"{high}{')' if low_ok else ''}, got {value!r}."
-            )
-        setattr(self, name, float(value))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_params() == other.get_params()
-
-    def __hash__(self) -> int:
-        return hash((type(self), tuple(self.get_params().items())))
 
 
 class SGD(Optimizer):

@@ -2,6 +2,17 @@
 cdef class Huber(Loss):
     """(p - y)^2 / 2 where |p - y| <= epsilon, else epsilon (|p - y| - epsilon / 2).
 
+    Parameters
+    ----------
+    epsilon : float >= 0, default=0.1
+        Up to this residual the loss is a parabola, in units of y.
+
+    References
+    ----------
+    Huber (1964), Robust estimation of a location parameter.
+
+    Examples
+    --------
     >>> Huber(epsilon=1.0).value([0.5, 3.0], 0.0)
     array([0.125, 2.5  ])
     """
@@ -27,7 +38,18 @@ cdef class Huber(Loss):
 
 
 cdef class EpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon): support vector regression."""
+    """max(0, |p - y| - epsilon): support vector regression.
+
+    Parameters
+    ----------
+    epsilon : float >= 0, default=0.1
+        Residuals up to this cost nothing, in units of y.
+
+    Examples
+    --------
+    >>> EpsilonInsensitive(epsilon=0.5).value([1.25, 3.0], 1.0)
+    array([0. , 1.5])
+    """
     name, task, params = "epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
     solved = passive_aggressive = ("regressor",)
     span = np.inf
@@ -50,7 +72,18 @@ cdef class EpsilonInsensitive(Loss):
 
 
 cdef class SquaredEpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon)^2."""
+    """max(0, |p - y| - epsilon)^2: support vector regression with squared slack.
+
+    Parameters
+    ----------
+    epsilon : float >= 0, default=0.1
+        Residuals up to this cost nothing, in units of y.
+
+    Examples
+    --------
+    >>> SquaredEpsilonInsensitive(epsilon=0.5).value([1.25, 3.0], 1.0)
+    array([0.  , 2.25])
+    """
     name, task, params = "squared_epsilon_insensitive", ("regressor", "classifier"), ("epsilon",)
     solved = ("regressor",)
     smooth, curvature = True, 2.0
@@ -79,8 +112,19 @@ cdef class SquaredEpsilonInsensitive(Loss):
 cdef class Quantile(Loss):
     """The pinball loss: quantile (y - p) where y > p, else (1 - quantile) (p - y).
 
-    Its minimiser is the conditional quantile (Koenker and Bassett 1978); 0.5 is least absolute deviation.
+    Its minimiser is the conditional quantile.
 
+    Parameters
+    ----------
+    quantile : float in (0, 1), default=0.5
+        Which quantile is predicted; 0.5, the median, is least absolute deviation.
+
+    References
+    ----------
+    Koenker and Bassett (1978), Regression quantiles.
+
+    Examples
+    --------
     >>> Quantile(quantile=0.9).value([0.0, 2.0], 1.0)
     array([0.9, 0.1])
     """

@@ -1,81 +1,14 @@
-"""Every schedule: one C function, the step size eta from the step count t, and the class that carries it.
+"""Every schedule: one C function, the step size eta from the step number t, and the class that carries it.
 
 A step is one batch, by default one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0,
 alpha, power_t, the loss, the rows of a pass and of a step, and the number of passes. To add a schedule, write its
-function and a class here.
+function in schedule_functions.pxi and a class here.
 """
-from libc.math cimport M_PI, NAN, cos, exp, floor, pow, sqrt
-
 import numpy as np
 
+from fastsgd.params import HasParams
 
-cdef double constant(double t, const double* par) noexcept nogil:
-    return par[0]
-
-
-cdef double unknown(double t, const double* par) noexcept nogil:
-    return NAN
-
-
-cdef double optimal(double t, const double* par) noexcept nogil:
-    return 1.0 / (par[0] * (par[1] + t - 1.0))
-
-
-cdef double inverse_power(double t, const double* par) noexcept nogil:
-    return par[0] / pow(t, par[1])
-
-
-cdef double inverse_root(double t, const double* par) noexcept nogil:
-    return par[0] / sqrt(t)
-
-
-cdef double inverse_fourth_root(double t, const double* par) noexcept nogil:
-    return par[0] / sqrt(sqrt(t))
-
-
-cdef void constants(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
-    cdef Py_ssize_t h
-    for h in range(n):
-        eta[h] = par[h]
-
-
-cdef void optimals(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
-    cdef Py_ssize_t h
-    for h in range(n):
-        eta[h] = 1.0 / (par[h] * (par[n + h] + t[h] - 1.0))
-
-
-cdef void inverse_roots(Py_ssize_t n, const double* t, const double* par, double* eta) noexcept nogil:
-    cdef Py_ssize_t h
-    for h in range(n):
-        eta[h] = par[h] / sqrt(t[h])
-
-
-cdef double exponential(double t, const double* par) noexcept nogil:
-    return par[0] * exp(par[1] * (t - 1.0))
-
-
-cdef double step(double t, const double* par) noexcept nogil:
-    return par[0] * pow(par[1], floor((t - 1.0) / par[2]))
-
-
-cdef double annealed(double a, double b, double u) noexcept nogil:
-    """Half a cosine from a (u = 0) to b (u >= 1)."""
-    return b + 0.5 * (a - b) * (1.0 + cos(M_PI * (u if u < 1.0 else 1.0)))
-
-
-cdef double cosine(double t, const double* par) noexcept nogil:
-    # eta0, the least eta, steps of warm-up, steps in all
-    if t <= par[2]:
-        return par[0] * t / par[2]
-    return annealed(par[0], par[1], (t - 1.0 - par[2]) / (par[3] - par[2]))
-
-
-cdef double one_cycle(double t, const double* par) noexcept nogil:
-    # the highest eta, the first, the last, steps of rise, steps in all
-    if t - 1.0 < par[3]:
-        return annealed(par[1], par[0], (t - 1.0) / par[3])
-    return annealed(par[0], par[2], (t - 1.0 - par[3]) / (par[4] - par[3]))
+include "schedule_functions.pxi"
 
 
 cdef class Schedule:
@@ -87,6 +20,7 @@ cdef class Schedule:
     """
     name = None
     params = ()
+    get_params, set_params = HasParams.get_params, HasParams.set_params
     pa = 0
     feedback = False
     auto = False
@@ -152,20 +86,8 @@ cdef class Schedule:
             os[i] = self.fn(ts[i], self.par)
         return out[()]
 
-    def get_params(self, deep=True):
-        """The constructor's arguments, so that `learning_rate__warmup` works in a grid search."""
-        return {name: getattr(self, name) for name in self.params}
-
-    def set_params(self, **params):
-        """Change constructor arguments in place."""
-        for name in params:
-            if name not in self.params:
-                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
-        self.__init__(**{**self.get_params(), **params})
-        return self
-
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+        return HasParams.__repr__(self)
 
     @property
     def numbers(self):
@@ -184,7 +106,7 @@ cdef class Schedule:
         return not (self.bound and (<Schedule> other).bound) or bool((self.numbers == other.numbers).all())
 
     def __hash__(self):
-        return hash((type(self), tuple(self.get_params().items())))
+        return HasParams.__hash__(self)
 
     def __reduce__(self):
         if not self.bound:
@@ -233,7 +155,14 @@ def _passes(schedule, passes):
 
 
 cdef class Constant(Schedule):
-    """eta = eta0."""
+    """eta = eta0: the same step size in each step.
+
+    Examples
+    --------
+    >>> schedule = Constant().bind(eta0=0.1, alpha=1e-4, power_t=0.5, loss=None, pass_rows=100, passes=3)
+    >>> schedule([1, 1000]).round(3)
+    array([0.1, 0.1])
+    """
     name = "constant"
 
     def __init__(self):
@@ -244,7 +173,14 @@ cdef class Optimal(Schedule):
     """eta = 1 / (alpha (t0 + t - 1)), t0 by Bottou's heuristic.
 
     t0 makes the first step typw / max(1, slope(-typw, 1)), typw = sqrt(1 / sqrt(alpha)), the size of a typical weight
-    (Bottou 2012, Stochastic gradient descent tricks).
+    (Bottou 2012, Stochastic gradient descent tricks). It needs alpha > 0, and eta0 has no part in it.
+
+    Examples
+    --------
+    >>> from fastsgd.losses import Hinge
+    >>> schedule = Optimal().bind(eta0=0.1, alpha=0.01, power_t=0.5, loss=Hinge(), pass_rows=100, passes=3)
+    >>> schedule([1, 101]).round(3)
+    array([3.162, 0.76 ])
     """
     name = "optimal"
 
@@ -258,7 +194,14 @@ cdef class Optimal(Schedule):
 
 
 cdef class InvScaling(Schedule):
-    """eta = eta0 / t^power_t."""
+    """eta = eta0 / t^power_t, where t is the number of the step.
+
+    Examples
+    --------
+    >>> schedule = InvScaling().bind(eta0=1.0, alpha=1e-4, power_t=0.5, loss=None, pass_rows=100, passes=3)
+    >>> schedule([1, 4, 100]).round(3)
+    array([1. , 0.5, 0.1])
+    """
     name = "invscaling"
 
     def __init__(self):
@@ -277,7 +220,15 @@ cdef class InvScaling(Schedule):
 
 
 cdef class Adaptive(Schedule):
-    """eta = eta0, divided by 5 each time the stopping rule would have stopped, until it is below 1e-6."""
+    """eta = eta0, divided by 5 each time the stopping rule would have stopped, until it is below 1e-6.
+
+    Examples
+    --------
+    >>> from fastsgd import SGDRegressor
+    >>> reg = SGDRegressor(learning_rate="adaptive", eta0=0.5, penalty=None).fit([[1.0], [-1.0]], [1.0, -1.0])
+    >>> print(reg.coef_.round(3))
+    [1.]
+    """
     name, feedback = "adaptive", True
 
     def __init__(self):
@@ -285,7 +236,20 @@ cdef class Adaptive(Schedule):
 
 
 cdef class PA1(Schedule):
-    """Passive-aggressive I: eta = min(eta0, loss / |x|^2) (Crammer et al. 2006); hinge and epsilon-insensitive."""
+    """Passive-aggressive I: eta = min(eta0, loss / |x|^2), for hinge and epsilon-insensitive losses.
+
+    References
+    ----------
+    Crammer, Dekel, Keshet, Shalev-Shwartz and Singer (2006), Online passive-aggressive algorithms.
+
+    Examples
+    --------
+    >>> from fastsgd import SGDRegressor
+    >>> reg = SGDRegressor("epsilon_insensitive", epsilon=0.0, learning_rate="pa1", eta0=10.0, penalty=None,
+    ...                    fit_intercept=False, max_iter=1, tol=None)
+    >>> print(reg.fit([[2.0]], [4.0]).coef_)  # the row is met exactly
+    [2.]
+    """
     name, pa = "pa1", 1
 
     def __init__(self):
@@ -293,104 +257,27 @@ cdef class PA1(Schedule):
 
 
 cdef class PA2(Schedule):
-    """Passive-aggressive II: eta = loss / (|x|^2 + 1 / (2 eta0)) (Crammer et al. 2006)."""
+    """Passive-aggressive II: eta = loss / (|x|^2 + 1 / (2 eta0)), for hinge and epsilon-insensitive losses.
+
+    References
+    ----------
+    Crammer, Dekel, Keshet, Shalev-Shwartz and Singer (2006), Online passive-aggressive algorithms.
+
+    Examples
+    --------
+    >>> from fastsgd import SGDRegressor
+    >>> reg = SGDRegressor("epsilon_insensitive", epsilon=0.0, learning_rate="pa2", eta0=0.5, penalty=None,
+    ...                    fit_intercept=False, max_iter=1, tol=None)
+    >>> print(reg.fit([[2.0]], [4.0]).coef_)  # 2 * 4 / (4 + 1)
+    [1.6]
+    """
     name, pa = "pa2", 2
 
     def __init__(self):
         self.fn, self.many_fn = constant, constants
 
 
-cdef class Exponential(Schedule):
-    """eta = eta0 decay^((t - 1) / (steps of a pass)): falls by the factor `decay` in each pass.
-
-    Parameters
-    ----------
-    decay : float in [0, 1], default=0.9
-    pass_rows : int or None, default=None
-        Rows in one pass; None takes the rows given to `fit`.
-    """
-    name, params = "exponential", ("decay", "pass_rows")
-
-    def __init__(self, decay=0.9, pass_rows=None):
-        self.fn = exponential
-        self.decay, self.pass_rows = _within(self, "decay", decay, 1e-300, 1), _rows(self, pass_rows)
-
-    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        self.par[0], self.par[1] = eta0, np.log(self.decay) / self._pass_steps(pass_rows)
-
-
-cdef class Step(Schedule):
-    """eta = eta0 factor^floor(passes done / every).
-
-    Parameters
-    ----------
-    factor : float in [0, 1], default=0.1
-    every : float, default=10
-        Passes between two drops.
-    pass_rows : int or None, default=None
-        Rows in one pass; None takes the rows given to `fit`.
-    """
-    name, params = "step", ("factor", "every", "pass_rows")
-
-    def __init__(self, factor=0.1, every=10, pass_rows=None):
-        self.fn = step
-        self.factor, self.every = _within(self, "factor", factor, 1e-300, 1), _within(self, "every", every, 1e-9, np.inf)
-        self.pass_rows = _rows(self, pass_rows)
-
-    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        self.par[0], self.par[1], self.par[2] = eta0, self.factor, self.every * self._pass_steps(pass_rows)
-
-
-cdef class Cosine(Schedule):
-    """Linear warm-up to eta0, then half a cosine down to eta_min (Loshchilov and Hutter 2017, without restarts).
-
-    Parameters
-    ----------
-    warmup : float in [0, 1), default=0.05
-        Share of all steps in which eta rises.
-    eta_min : float, default=0.0
-    passes : float or None, default=None
-        Passes until eta_min is reached; None takes `max_iter`.
-    pass_rows : int or None, default=None
-        Rows in one pass; None takes the rows given to `fit`.
-    """
-    name, params = "cosine", ("warmup", "eta_min", "passes", "pass_rows")
-
-    def __init__(self, warmup=0.05, eta_min=0.0, passes=None, pass_rows=None):
-        self.fn = cosine
-        self.warmup, self.eta_min = _within(self, "warmup", warmup, 0, 0.999), _within(self, "eta_min", eta_min, 0, np.inf)
-        self.passes, self.pass_rows = _passes(self, passes), _rows(self, pass_rows)
-
-    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        steps = self._pass_steps(pass_rows) * (passes if self.passes is None else self.passes)
-        self.par[0], self.par[1], self.par[2], self.par[3] = eta0, self.eta_min, self.warmup * steps, steps
-
-
-cdef class OneCycle(Schedule):
-    """One cycle (Smith 2018): half a cosine from eta0 / div up to eta0, then down to eta0 / (div * final_div).
-
-    Parameters
-    ----------
-    rise : float in (0, 1), default=0.3
-        Share of all steps in which eta rises.
-    div, final_div : float, default=25, 1e4
-    passes : float or None, default=None
-        Passes in the cycle; None takes `max_iter`.
-    pass_rows : int or None, default=None
-        Rows in one pass; None takes the rows given to `fit`.
-    """
-    name, params = "one_cycle", ("rise", "div", "final_div", "passes", "pass_rows")
-
-    def __init__(self, rise=0.3, div=25.0, final_div=1e4, passes=None, pass_rows=None):
-        self.fn = one_cycle
-        self.rise, self.div = _within(self, "rise", rise, 1e-9, 0.999), _within(self, "div", div, 1, np.inf)
-        self.final_div, self.passes = _within(self, "final_div", final_div, 1, np.inf), _passes(self, passes)
-        self.pass_rows = _rows(self, pass_rows)
-
-    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        steps = self._pass_steps(pass_rows) * (passes if self.passes is None else self.passes)
-        self.par[0], self.par[1], self.par[2] = eta0, eta0 / self.div, eta0 / self.div / self.final_div
-        self.par[3], self.par[4] = self.rise * steps, steps
+include "pass_schedules.pxi"
 
 
 cdef class Auto(Schedule):

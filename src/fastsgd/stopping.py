@@ -3,6 +3,7 @@
 A rule says by `needs` what has to be measured, and by `over` whether to stop. To add one, write its class here.
 """
 
+import copy
 import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -10,10 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 
-FOREVER = sys.maxsize  # epochs: the patience of a rule that ends nothing, but has the best weights returned
+from fastsgd.params import HasParams
+
+FOREVER = sys.maxsize  # A rule of this patience ends nothing, but has the best weights returned.
 
 
-class Stopping:
+class Stopping(HasParams):
     """Base of every rule.
 
     Class attributes: `name`, which goes to `stop_reason_`; `needs`, the column of `history_` it looks at; `keeps`, whether
@@ -28,6 +31,7 @@ class Stopping:
 
     name: str | None = None
     needs: str = ""
+    params = ("tol", "patience")
     keeps = False
     tol: float
     patience: int
@@ -49,9 +53,7 @@ class Stopping:
 
     def copy(self) -> Self:
         """An independent copy."""
-        new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__)
-        return new
+        return copy.copy(self)
 
     def fresh(self) -> Self:
         """A copy at the start of a fit."""
@@ -71,27 +73,6 @@ class Stopping:
     def again(self) -> None:
         """Count from zero, as when the step size was cut."""
         self.waited = 0
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """tol and patience, so that `stopping__tol` works in a grid search."""
-        return {"tol": self.tol, "patience": self.patience}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change tol or patience in place."""
-        for name in params:
-            if name not in ("tol", "patience"):
-                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has ['tol', 'patience'].")
-        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
-        return self
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(tol={self.tol!r}, patience={self.patience!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_params() == other.get_params()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.tol, self.patience))
 
 
 class Objective(Stopping):

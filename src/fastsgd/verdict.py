@@ -13,15 +13,22 @@ from fastsgd.state import State
 # batches, which go up and down; of gradient descent, whose objective rises only where steps are too long; and where no rule
 # keeps the best epoch, or the fit was cut short.
 NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
-EVEN = 0.15  # falls an epoch are of one pace if the least is more than this share of the largest
-SEEN = 3  # falls that tell a pace where they are of the losses before each step, which are those of an epoch's middle
-PART = 0.05  # of the objective that one good step must gain, where nothing says how much of it matters
-SIGNS = 16  # targets that are all of one sign where y is far from 0
-FAR = 3  # standard deviations from 0 from which on y may be too far for the intercept to get there
-LATE = 10  # a fit that went on from another stopped too early if one good step gains more than so many times tol
-SURE = 0.8  # an objective below this share of the estimate for zero weights is below that of zero weights
-CLOSE = 1e-2  # the power iteration ends when the norm grows by less than this share: the advice has one digit or two
-# An advice is tried on so many rows at most, of so many values in all, for so many epochs.
+# The objective falls at an even pace if its least fall in an epoch is more than this share of the largest.
+MIN_FALL_SHARE = 0.15
+MIN_LOSS_FALLS = (
+    3  # Losses before each step, which are those of the middle of an epoch, show a pace by this many falls.
+)
+MIN_OBJECTIVE_SHARE = (
+    0.05  # One good step must gain this share of the objective, where nothing says how much of it matters.
+)
+SIGN_TARGETS = 16  # Where y is far from 0, this many targets are all of one sign.
+FAR_DEVIATIONS = 3  # From this many standard deviations from 0 on, y may be too far for the intercept to get there.
+RESUMED_FACTOR = 10  # A fit that went on from another stopped too early if one good step gains this many times tol.
+ZERO_LOSS_SHARE = 0.8  # An objective below this share of the estimate for zero weights is below that of zero weights.
+NORM_TOLERANCE = (
+    1e-2  # The power iteration ends when the norm grows by less than this share: the advice has one digit or two.
+)
+# An advice is tried on at most this many rows, of this many values in all, for this many epochs.
 TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 3
 
 
@@ -38,7 +45,7 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
     share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
-    if end < SURE * (1 + share) * start < np.inf:
+    if end < ZERO_LOSS_SHARE * (1 + share) * start < np.inf:
         return None  # without another pass over the rows
     if run.began is None:
         least = objective.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
@@ -65,21 +72,25 @@ def still_falling(run, plan, table, epochs, rule):
     rows, eta = epochs.view(), epochs.view()["eta"]
     known = bool(np.isfinite(rows["objective"]).all())
     falls = -np.diff(rows["objective" if known else "loss"]) / eta[1:]
-    if not (falls > 0).all() or (len(falls) and falls.min() < EVEN * falls.max()) or (len(falls) < SEEN and not known):
+    if (
+        not (falls > 0).all()
+        or (len(falls) and falls.min() < MIN_FALL_SHARE * falls.max())
+        or (len(falls) < MIN_LOSS_FALLS and not known)
+    ):
         return None
     last = falls[-1] * eta[-1] if len(falls) else None
     if known:
         W, b = (np.zeros_like(run.state.W), np.zeros_like(run.state.b)) if run.began is None else run.began
         first = (objective.objective(table, plan, W, b) - rows["objective"][0]) / eta[0]
-        if not first > 0 or (len(falls) and not EVEN < falls.min() / first < 1 / EVEN):
+        if not first > 0 or (len(falls) and not MIN_FALL_SHARE < falls.min() / first < 1 / MIN_FALL_SHARE):
             return None
         last = first * eta[0] if last is None else last
     fall, left = _long_step(plan, table, run.state)
     if rule.needs == "objective":
-        share = 1 if run.began is None else LATE  # of one that goes on the last falls may be of one pace
+        share = 1 if run.began is None else RESUMED_FACTOR  # of one that goes on the last falls may be of one pace
         enough = fall > share * max(rule.tol, 2 * last)
     else:
-        enough = fall > max(LATE * last, PART * abs(left))
+        enough = fall > max(RESUMED_FACTOR * last, MIN_OBJECTIVE_SHARE * abs(left))
     return (float(last), fall) if enough else None
 
 
@@ -116,7 +127,7 @@ def _curvature(plan, table, state, share):
         v = X.T @ (X @ v)
         before, norm = norm, math.sqrt(v @ v) / X.shape[0] or 1.0
         v /= norm * X.shape[0]
-        if abs(norm - before) < CLOSE * norm:
+        if abs(norm - before) < NORM_TOLERANCE * norm:
             break
     one = min(1.0, plan.intercept_decay)
     return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
@@ -178,14 +189,14 @@ def far_off(replan, plan, table, run, eta0):
     Parameters are as those of `advised`.
     """
     first = next(table.tables())
-    some = [] if first.y is None else first.y[:: -(-len(first.y) // SIGNS)].T.tolist()
+    some = [] if first.y is None else first.y[:: -(-len(first.y) // SIGN_TARGETS)].T.tolist()
     if not any(min(y) > 0 or max(y) < 0 for y in some):  # most often, and sooner than to work out a variance
         return None
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     every = every[:: max(1, len(every) // TRIAL_ROWS)]
     y = first.y[every]
     mean, spread = y.mean(axis=0), y.std(axis=0)
-    far = (abs(mean) > FAR * spread) & (spread > 0)
+    far = (abs(mean) > FAR_DEVIATIONS * spread) & (spread > 0)
     if not far.any():
         return None
     W, b = run.state.model(plan)

@@ -11,7 +11,7 @@ from fastsgd.estimators.hints import Method
 from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches
 from fastsgd.sources.reading import as_in_fit
-from fastsgd.sources.stream import Stream, whole
+from fastsgd.sources.stream import Stream, in_memory
 from fastsgd.sources.telling import tell
 from fastsgd.sums import Labels, Scores, joined, total
 
@@ -64,7 +64,7 @@ def take(est, source, y, sample_weight, *, reset, names, once):
     found = None
     if reset and not source.n_features:
         found = survey(est, source, once)
-    rows = None if once else whole(source, source.n_features if reset else est.n_features_in_, est._targets().seen)
+    rows = None if once else in_memory(source, source.n_features if reset else est.n_features_in_, est._targets().seen)
     if rows is not None:
         source.warn_late()
         return _arrays(est, source, rows, reset, names)

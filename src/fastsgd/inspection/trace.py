@@ -7,14 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 AXES = {"epoch": "epoch", "seconds": "seconds"}
-COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # which the colour-blind can tell apart too
+# The colour-blind can tell these apart too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLES: dict[str, dict[str, Any]] = {
     "loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2},
     "objective": {"linewidth": 1.8},
@@ -27,7 +21,7 @@ COLUMNS = {
     "gradient_norm": "norm of the gradient",
     "change": "relative change of the weights",
 }
-DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # the first six runs have the first, the next six the second, ...
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # The first six runs have the first, the next six the second, and so on.
 
 
 def plot_history(

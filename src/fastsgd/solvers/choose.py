@@ -82,7 +82,7 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0):
 
 
 def _in_turns(problem, u, b, report, a, seed, time):
-    """With L1: the quasi-Newton method and dual ascent in turns, each twice as long as the last time, for this many seconds.
+    """With L1: the quasi-Newton method and dual ascent alternately, each twice as long as the time before, for this many seconds.
 
     Returns None, or the (u, b) to go on from.
     """

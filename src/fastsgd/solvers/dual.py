@@ -74,6 +74,31 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
         centre.move(now, F, moved, gap, epoch)
 
 
+class RowCurvature:
+    """The mean curvature that a row is to have in its own dual, by how far the centre moves.
+
+    Attributes
+    ----------
+    value : float
+    epochs : int
+        Since it changed.
+    """
+
+    def __init__(self):
+        self.value, self.epochs = FIRST_ROW_CURVATURE, 0
+
+    def changes(self, moved, gap):
+        """Whether it does, after an epoch that moved the centre that much and left that gap."""
+        self.epochs, before = self.epochs + 1, self.value
+        if self.epochs >= 2 and moved > MOVED_MUCH * gap:
+            self.value = min(2.0 * before, MAX_ROW_CURVATURE)
+        elif self.epochs >= 2 and moved < MOVED_LITTLE * gap:
+            self.value = max(0.5 * before, MIN_ROW_CURVATURE)
+        if self.value != before:
+            self.epochs = 0
+        return self.value != before
+
+
 class Centre:
     """What the ascent is pulled to, kappa / 2 |(w, b) - centre|^2_M, and how it moves from epoch to epoch.
 
@@ -95,32 +120,26 @@ class Centre:
         # L2 alone makes text strongly convex enough: the intercept alone needs a centre.
         if p.sparse and p.l2 > 0 and size * float(variance.sum()) / (p.l2 * p.n) <= MAX_L2_CURVATURE:
             self.metric[:-1] = self.M[:] = 0.0
-        self.lowest, self.best = np.inf, None
-        self.curve(FIRST_ROW_CURVATURE)
+        self.lowest, self.best, self.curvature = np.inf, None, RowCurvature()
+        self.recurve()
 
-    def curve(self, c):
-        """Have rows of this mean curvature in their own dual."""
-        p, self.c, self.since = self.problem, c, 0
-        self.kappa = _kappa(c, self.size, self.variance, p.l2, self.M, p.n, p.intercept)
+    def recurve(self):
+        """Have rows of the mean curvature that is wanted in their own dual."""
+        p = self.problem
+        self.kappa = _kappa(self.curvature.value, self.size, self.variance, p.l2, self.M, p.n, p.intercept)
 
     def pull(self, now):
         return 0.5 * self.kappa * _square(self.metric, now - self.at)
 
     def move(self, now, F, moved, gap, epoch):
         """After that epoch, which ended at `now` with the objective F, the pull `moved` and the gap."""
-        self.since += 1
-        c = self.c
-        if self.since >= 2 and moved > MOVED_MUCH * gap:
-            c = min(2.0 * c, MAX_ROW_CURVATURE)
-        elif self.since >= 2 and moved < MOVED_LITTLE * gap:
-            c = max(0.5 * c, MIN_ROW_CURVATURE)
         if self.lowest > F:
             self.lowest, self.best = F, now
         if self.lowest + MAX_RISE * abs(self.lowest) < F and epoch > ANDERSON_HISTORY:  # Acceleration went astray.
             self.anderson.forget()
-            self.at, self.since = self.best, 0
-        elif c != self.c:
-            self.curve(c)
+            self.at, self.curvature.epochs = self.best, 0
+        elif self.curvature.changes(moved, gap):
+            self.recurve()
             self.anderson.forget()
             self.at = now
         else:

@@ -112,7 +112,7 @@ class Pieces:
         room = np.minimum(self.below, self.above) / (self.high - self.low)
         return (room * size > np.maximum(self.down, self.up)).all(axis=0)
 
-    def take(self, size, step):
+    def advance(self, size, step):
         a, down, up = (size * change for change in step)
         self.a, self.down, self.up = self.a + a, self.down + down, self.up + up
         self.below, self.above = self.below + a * self.has_low, self.above - a * self.has_high
@@ -125,9 +125,9 @@ class Smooth:
 
     def __init__(self, problem, z):
         self.problem = problem
-        self.take(0.0, z)
+        self.advance(0.0, z)
 
-    def take(self, size, step):
+    def advance(self, size, step):
         self.z = step if size == 0 else self.z + size * step
         self.g = self.problem.loss.both(self.z, self.problem.y)[1]
         self.a = -self.g[None]
@@ -154,9 +154,8 @@ def interior(problem, u, b, report):
     ----------
     Mehrotra (1992), On the implementation of a primal-dual interior point method.
     """
-    p, still, z = problem, (0.0, 0.0, 0.0), problem.margins(u, b)
-    F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
-    size = 1.0
+    p, z = problem, problem.margins(u, b)
+    F, size = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), 1.0
     if p.loss.offers("pieces"):
         size, weight = p.mean(abs(p.y - z)) or 1.0, (np.ones(p.n) if p.c is None else p.c) / p.n
         rows = Pieces(p.loss.pieces(p.y), weight, z, size)
@@ -178,27 +177,39 @@ def interior(problem, u, b, report):
         estimate = products + rows.error(z) + float(abs(force) @ abs(np.append(u, b)[: len(force)]))
         if report(Step(at, b, F, p.least(a)[0], estimate, lambda a=a: a, stuck=done)):
             return
-        mu, before = 0.0, (still, still)
-        for last in (False, True):
-            h, a_rows = rows.aim(z, mu, before[0])
-            h_sides, a_sides = sides.aim(u, mu, before[1])
-            if not last:
-                H = gram(p, p.weighted(h))
-                np.einsum("ii->i", H)[: p.d] += l1 * h_sides
-                hessian = Hessian(p, h, H)
-            move = hessian.solve(_force(p, a_rows, l1 * a_sides, u))
-            s, s_b = p.split(move)
-            moved = p.margins(s, s_b)
-            step = rows.step(moved), sides.step(s)
-            length = min(rows.furthest(step[0]), sides.furthest(step[1]))
-            if not last and number:
-                after = rows.products(length, step[0]) + sides.products(length, step[1])
-                mu, before = products / number * (max(after, 0.0) / products) ** 3, step
+        (s, s_b, moved), steps, length = _step(p, rows, sides, u, z, products, number)
         length = min(1.0, BOUND_SHARE * length) if number else 1.0
         u, b, z = u + length * s, b + length * s_b, z + length * moved
-        rows.take(length, step[0])
-        sides.take(length, step[1])
+        rows.advance(length, steps[0])
+        sides.advance(length, steps[1])
         done = not length > MIN_STEP or (number > 0 and products <= ROUNDING * abs(F))
+
+
+def _step(p, rows, sides, u, z, products, number):
+    """Mehrotra's predictor and corrector, by the sum of the products and their number; without any, one step of Newton's method.
+
+    Returns
+    -------
+    (u, b, z), (rows, sides), float
+        By how much they change, and the size of the step that reaches the first bound.
+    """
+    mu, steps, hessian = 0.0, [(0.0, 0.0, 0.0)] * 2, None
+    while True:
+        h, a_rows = rows.aim(z, mu, steps[0])
+        h_sides, a_sides = sides.aim(u, mu, steps[1])
+        predicts = hessian is None
+        if predicts:
+            H = gram(p, p.weighted(h))
+            np.einsum("ii->i", H)[: p.d] += sides.weight * h_sides
+            hessian = Hessian(p, h, H)
+        s, s_b = p.split(hessian.solve(_force(p, a_rows, sides.weight * a_sides, u)))
+        moved = p.margins(s, s_b)
+        steps = rows.step(moved), sides.step(s)
+        length = min(rows.furthest(steps[0]), sides.furthest(steps[1]))
+        if not predicts or not number:
+            return (s, s_b, moved), steps, length
+        after = rows.products(length, steps[0]) + sides.products(length, steps[1])
+        mu = products / number * (max(after, 0.0) / products) ** 3
 
 
 def _force(p, a_rows, a_sides, u):

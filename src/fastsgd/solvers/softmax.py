@@ -8,15 +8,7 @@ from scipy.optimize import minimize
 
 from fastsgd import penalties
 from fastsgd._kernels import solve
-from fastsgd.solvers.dual import (
-    FIRST_ROW_CURVATURE,
-    MAX_L2_CURVATURE,
-    MAX_ROW_CURVATURE,
-    MIN_ROW_CURVATURE,
-    MOVED_LITTLE,
-    MOVED_MUCH,
-    Anderson,
-)
+from fastsgd.solvers.dual import MAX_L2_CURVATURE, Anderson, RowCurvature
 from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
@@ -42,6 +34,44 @@ class _Enough(Exception):
     pass
 
 
+class Progress:
+    """What L-BFGS calls after each iteration: it tells `report`, and ends the method by an exception.
+
+    Parameters
+    ----------
+    F : Objective
+    task : Task
+    report : Report
+    most : float
+        How many iterations the method may take.
+    """
+
+    def __init__(self, F, task, report, most):
+        self.F, self.task, self.report, self.most, self.seen = F, task, report, most, []
+
+    def left(self, x=None, slope=None):
+        """What is left of F, about: what the last iterations brought; at its end, what the slopes promise at most near x."""
+        if self.task.l2:
+            return np.inf
+        fall = self.seen[-FALL_ITERATIONS] - self.seen[-1] if len(self.seen) >= FALL_ITERATIONS else np.inf
+        return fall if x is None else min(fall, float(abs(slope) @ (1.0 + abs(x))))
+
+    def __call__(self, intermediate_result):
+        F, x, value = self.F, intermediate_result.x, float(intermediate_result.fun)
+        self.seen.append(value)
+        U, b = F.split(x.copy())
+        if not np.array_equal(F.at, x):
+            F(x)
+        bound, aim = F.bound, self.task.tol * abs(value)
+        if value - bound > aim and (F.ideal <= aim or len(self.seen) % BOUND_ITERATIONS == 0):
+            F(F.join(U, b + F.step))  # Perhaps only the intercepts are off.
+            bound = max(bound, F.bound)
+        if self.report(Step(U, b, value, bound, self.left())):
+            raise _Over
+        if len(self.seen) >= self.most:
+            raise _Enough
+
+
 def softmax(heads, report):
     """Minimise from heads.W, heads.b until `report` says stop.
 
@@ -49,47 +79,19 @@ def softmax(heads, report):
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    F = Objective(heads.table, heads.K, heads.task.l2, heads.task.intercept)
+    F, most = Objective(heads.table, heads.K, heads.task.l2, heads.task.intercept), np.inf
     heads.problems[0] = F
     if F.strong and ascend(F, heads, report):
         return
     newton = F.together(heads.task.loss)
-    most = (
-        np.inf
-        if newton is None
-        else max(MIN_LBFGS_PASSES, HESSIAN_SHARE * newton.hessian_seconds() / newton.pass_seconds())
-    )
-    seen = []
-
-    def left(x=None, slope=None):
-        """What is left of F, about: what the last iterations brought; at its end, what the slopes promise at most near x."""
-        if heads.task.l2:
-            return np.inf
-        fall = seen[-FALL_ITERATIONS] - seen[-1] if len(seen) >= FALL_ITERATIONS else np.inf
-        return fall if x is None else min(fall, float(abs(slope) @ (1.0 + abs(x))))
-
-    def each(intermediate_result):
-        x, value = intermediate_result.x, float(intermediate_result.fun)
-        seen.append(value)
-        U, b = F.split(x.copy())
-        if not np.array_equal(F.at, x):
-            F(x)
-        bound, aim = F.bound, heads.task.tol * abs(value)
-        near = F.ideal <= aim or len(seen) % BOUND_ITERATIONS == 0
-        if value - bound > aim and near:  # Perhaps only the intercepts are off.
-            F(F.join(U, b + F.step))
-            bound = max(bound, F.bound)
-        if report(Step(U, b, value, bound, left())):
-            raise _Over
-        if len(seen) >= most:
-            raise _Enough
-
-    start = F.join(*F.frame.inward(heads.W, heads.b))
+    if newton is not None:
+        most = max(MIN_LBFGS_PASSES, HESSIAN_SHARE * newton.hessian_seconds() / newton.pass_seconds())
+    progress, start = Progress(F, heads.task, report, most), F.join(*F.frame.inward(heads.W, heads.b))
     never = {"maxcor": LBFGS_HISTORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
-        found = minimize(F, start, jac=True, method="L-BFGS-B", callback=each, options=never)
+        found = minimize(F, start, jac=True, method="L-BFGS-B", callback=progress, options=never)
         value, slope = F(found.x)
-        end = Step(*F.split(found.x), value, F.bound, left(found.x, slope), stuck=newton is None)
+        end = Step(*F.split(found.x), value, F.bound, progress.left(found.x, slope), stuck=newton is None)
         if report(end):
             return
     except _Over:
@@ -119,9 +121,9 @@ def ascend(F, heads, report):
         W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
     elif F.intercept:
         b[:K] = np.log(np.maximum(F.y, 1.0 / n))
-    c, since, centre, anderson, rows = FIRST_ROW_CURVATURE, 0, b[:K].copy(), Anderson(1.0), Table(frame.X)
+    curvature, centre, anderson, rows = RowCurvature(), b[:K].copy(), Anderson(1.0), Table(frame.X)
     for epoch in range(MAX_DUAL_EPOCHS):
-        kappa, gap, seen = 1.0 / (n * c), 0.0, 0.0
+        kappa, gap, seen = 1.0 / (n * curvature.value), 0.0, 0.0
         per_b = 1.0 / kappa if F.intercept else 0.0
         b[:K] = centre + pulled * per_b
         for part, order, _ in rows.chunks(frame.X.dtype, 1, True, heads.task.seed, epoch):
@@ -135,16 +137,11 @@ def ascend(F, heads, report):
         bound = F.least(F.inward(G.T, sums - F.y * n), sums / n, entropy / n)
         if report(Step(*frame.inward(W[:, :K], now), value, bound)):
             return True
-        since, old = since + 1, c
-        if since >= 2 and moved > MOVED_MUCH * gap:
-            c = min(2.0 * c, MAX_ROW_CURVATURE)
-        elif since >= 2 and moved < MOVED_LITTLE * gap:
-            c = max(0.5 * c, MIN_ROW_CURVATURE)
-        if c == old:
-            centre = anderson(centre, now)
-        else:
-            since, centre = 0, now
+        if curvature.changes(moved, gap):
+            centre = now
             anderson.forget()
+        else:
+            centre = anderson(centre, now)
     heads.keep(report)
     return False
 

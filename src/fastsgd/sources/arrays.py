@@ -10,10 +10,14 @@ import scipy.sparse as sp
 from fastsgd._kernels import kernels
 from fastsgd.sources import _order
 
-BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32  # rows that lie together and are fetched together: at most so much
-BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32  # blocks whose rows are permuted together: at least so much, or so many
-READ_BYTES = 1 << 21  # converted at once, where no kernel reads X as it lies: what stays in the cache until it is used
-CALL_ROWS, CALL_WORK = 65536, 5e7  # one kernel call: so many rows, or so many products x * w (about 50 ms)
+# Rows that lie together are fetched together: a block has at most this many bytes, and rows.
+BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32
+# The rows of a buffer are permuted together: it has at least this many bytes, or blocks.
+BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32
+# Where no kernel reads X as it lies, this much is converted at once, and stays in the cache until it is used.
+READ_BYTES = 1 << 21
+# A kernel call has at most this many rows, and products x * w (about 50 ms).
+CALL_ROWS, CALL_WORK = 65536, 5e7
 
 # A place within an epoch: source blocks that went before this buffer, number of the buffer, and a place in it.
 START = 0, 0, 0
@@ -129,7 +133,7 @@ class Table:
 
     @property
     def row_values(self):
-        """Values in a row, on the average."""
+        """Values in a row, on average."""
         return self.X.nnz / max(1, self.X.shape[0]) if self.sparse else self.X.shape[1]
 
     @property
@@ -163,13 +167,13 @@ class Table:
             X = _csr(X, dtype, index)
         else:
             X = np.ascontiguousarray(X, dtype=dtype)
-        return self.taken(rows, X)
+        return self.with_rows(rows, X)
 
     def without_features(self, rows):
         """Those rows as a table of no features, on which a model of zero weights costs no more than its losses."""
-        return replace(self, rows=None, scaling=None).taken(rows, np.zeros((len(rows), 0)))
+        return replace(self, rows=None, scaling=None).with_rows(rows, np.zeros((len(rows), 0)))
 
-    def taken(self, rows, X):
+    def with_rows(self, rows, X):
         """Those rows as a table; X is what was made of theirs."""
         taken = {name: getattr(self, name) for name in ("y", "code", "s", "fold", "number")}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}

@@ -36,7 +36,7 @@ class TableSource(TabularSource):
         self.columns = Columns(table.schema, self.where, **options)
         self.step = rows_at_once(table.schema, self.columns.needed)
         self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
-        self._settle(self.where, options)
+        self._finish(self.where, options)
 
     def again(self, options):
         return TableSource(self.table, options)
@@ -69,7 +69,7 @@ class StreamSource(TabularSource):
         self.used = [] if used is None else used  # one for all sources of the stream
         self.once = isinstance(stream, pa.RecordBatchReader)
         self.columns = Columns(self._reader().schema, self.where, **options)
-        self._settle(self.where, options)
+        self._finish(self.where, options)
 
     def again(self, options):
         return StreamSource(self.stream, options, self.used)
@@ -159,7 +159,7 @@ class FileSource(TabularSource):
                 for lo in range(0, n, max(1, size)):
                     self.places.append((number, b, lo, plain))
                     self.sizes.append(min(size, n - lo))
-        self._settle(self.files[0].path, options)
+        self._finish(self.files[0].path, options)
 
     def again(self, options):
         return FileSource(self.files, options)

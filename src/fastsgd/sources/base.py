@@ -56,7 +56,7 @@ class Source:
     reuses : bool
         Whether X of a block may be overwritten when the next one is read; y and weight may not.
     sizes : list of int, or None
-        Rows of each block, of a source whose `read(block, out)` puts X into the array `out` of so many rows, if it is dense.
+        Rows of each block, of a source whose `read(block, out)` puts X into the array `out` of that many rows, if it is dense.
     mapped : Rows or None
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
     reading : dict
@@ -73,6 +73,11 @@ class Source:
     sizes = mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, 1
+
+    def __copy__(self):  # Else what a pickle leaves out would be left out here too.
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
 
     def buffered(self, max_memory: int | str = "256MB", buffer_rows: int | None = None, readers: int = 1) -> Self:
         """The same source, with other bounds on what of it is in memory at once.
@@ -154,7 +159,7 @@ class Source:
         return map(self.read, range(self.n_blocks))
 
     def targets(self) -> Iterator[tuple[NDArray[Any] | None, NDArray[Any] | None]]:
-        """(y, weight) of all blocks in order; a source that can reads no more than these."""
+        """(y, weight) of all blocks in order; a source that can reads these alone."""
         return ((rows.y, rows.weight) for rows in self.blocks())
 
     def survey(self) -> None:
@@ -169,6 +174,20 @@ class Source:
         """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named
         as a user would (the files and their sizes, the columns, the options)."""
         raise NotImplementedError
+
+
+def checked_integer(name, value, most=2**31 - 1):
+    """The integer that an argument must be, from 1 to `most`; raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be an integer from 1 to {most}, got {value!r}.")
+    return int(value)
+
+
+def checked_floats(dtype):
+    """The dtype that features are to have; raises ValueError."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
+    return np.dtype(dtype)
 
 
 def _bytes(size):

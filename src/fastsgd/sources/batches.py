@@ -48,11 +48,6 @@ class Batches(Source):
     def __getstate__(self):  # Generators can't be pickled.
         return vars(self) | {"_last": None}
 
-    def __copy__(self):
-        new = object.__new__(type(self))
-        vars(new).update(vars(self))
-        return new
-
     def _begin(self):
         """A new iterator of batches."""
         batches = self._make()

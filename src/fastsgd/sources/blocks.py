@@ -38,7 +38,7 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
     first : int
         So many of the order are left out.
     room : callable or None
-        room(rows) -> array for X of a block of so many rows, or None where the block may lie anywhere. One reader asks for
+        room(rows) -> array for X of a block of that many rows, or None where the block may lie anywhere. One reader asks for
         it when the block is its next.
 
     Raises
@@ -136,7 +136,7 @@ def csr(n, n_features, data, indices, indptr):
 
 
 def in_order(read, numbers, readers):
-    """read(number) for each, in order; with more than one reader, so many at once."""
+    """read(number) for each, in order; with several readers, that many at once."""
     if readers == 1:
         yield from map(read, numbers)
         return

@@ -14,12 +14,13 @@ import pyarrow.csv as pc
 from fastsgd.sources.spelling import is_text
 from fastsgd.sources.telling import tell
 
-ABSENT = pc.ConvertOptions().null_values  # words for nothing, such as NA
-CODE = r"^[ \t]*[+-]?0[0-9]+[ \t]*$"  # what may be more than a number: leading zeros; numbers are stripped
+ABSENT = pc.ConvertOptions().null_values  # These words stand for nothing, such as NA.
+# A cell with leading zeros may be more than a number; pyarrow strips blanks from numbers.
+CODE = r"^[ \t]*[+-]?0[0-9]+[ \t]*$"
 NUMBER = r"^[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*$"
-FEW = 0.1  # a column of numbers is one of which fewer cells than this share are none
-SAMPLE_CELLS = 1000  # of a column that are looked at before all of them are
-LOOKS = 3  # at the text of a column in later blocks, each of which reads the file up to there
+MAX_ODD_SHARE = 0.1  # A column is one of numbers if fewer of its cells than this share are none.
+SAMPLE_CELLS = 1000  # This many cells of a column are looked at before all of them are.
+MAX_LOOKS = 3  # The text of a column is read at most this often in later blocks, each time from the start of the file.
 
 
 def is_number(cell):
@@ -86,7 +87,7 @@ class Cells:
                 code = next(_code(then.column(name)) for at, then in _read(self.text, file, [name]) if at == number)
             if code:
                 self.late[name] = code
-            if code or self.looks.get(name) == LOOKS:
+            if code or self.looks.get(name) == MAX_LOOKS:
                 del self.floors[name]
 
     def tell(self, labels, asked=()):
@@ -160,9 +161,9 @@ def _floor(cells):
 
 def _stray(cells):
     """(row from 1, cell) of the first that is no number, where few are none; else None."""
-    if _share(cells.take(pa.array(range(0, len(cells), max(1, len(cells) // SAMPLE_CELLS))))) > 5 * FEW:
+    if _share(cells.take(pa.array(range(0, len(cells), max(1, len(cells) // SAMPLE_CELLS))))) > 5 * MAX_ODD_SHARE:
         return None
-    if not 0 < _share(cells) < FEW:
+    if not 0 < _share(cells) < MAX_ODD_SHARE:
         return None
     row = compute.index(_odd(cells), True).as_py()
     return row + 1, cells[row].as_py()

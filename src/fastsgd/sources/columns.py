@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastsgd.sources import encode
+from fastsgd.sources.base import checked_floats, checked_integer
 from fastsgd.sources.reading import offer
 from fastsgd.sources.spelling import KINDS, SPELLING, can_be, is_text, spelled, spelling_of
 
 ENCODINGS = "hash", "one-hot", "error"
-DENSE = "number", "vector", "product"  # kinds of parts whose values are all stored
-INDEX = "__index_level_"  # what pandas calls a column that was an index without a name
-SPELLINGS = "text", *KINDS  # kinds of categories
+DENSE = "number", "vector", "product"  # The values of parts of these kinds are all stored.
+INDEX = "__index_level_"  # So begins what pandas calls a column that was an index without a name.
+SPELLINGS = "text", *KINDS  # These are the kinds of categories.
 WORDS = {
     "number": "a number",
     "text": "text",
@@ -28,7 +29,8 @@ WORDS = {
     "boolean": "a category, true or false",
     "time": "a category that days or times name",
 }
-OWN = "own"  # in place of `kinds`: those of these data, where what was trained before they were kept is used
+# In place of `kinds`, this stands for those of the data themselves: for models that were trained before kinds were kept.
+OWN = "own"
 
 
 class Columns:
@@ -38,7 +40,7 @@ class Columns:
     ----------
     parts : list of (kind, name or pair of names, position, width)
     learnable : list of str
-        Columns that must be read once before `settle`, for their categories or widths.
+        Columns that must be read once before `assign_places`, for their categories or widths.
     """
 
     def __init__(
@@ -60,21 +62,17 @@ class Columns:
         n_features=None,
         dtype=np.float32,
     ):
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
         if categorical not in ENCODINGS:
             raise ValueError(f"categorical must be one of {', '.join(ENCODINGS)}, got {categorical!r}.")
-        if isinstance(n_hashed, bool) or not isinstance(n_hashed, (int, np.integer)) or not 1 <= n_hashed < 2**31:
-            raise ValueError(f"n_hashed must be an integer from 1 to 2**31 - 1, got {n_hashed!r}.")
         if fill_null is not None and not (isinstance(fill_null, (int, float)) and math.isfinite(fill_null)):
             raise ValueError(f"fill_null must be None or a finite number, got {fill_null!r}.")
-        self.target, self.weight = target, weight
-        self.n_hashed, self.alternate_sign = int(n_hashed), bool(alternate_sign)
-        self.one_hot, self.fill = categorical == "one-hot", fill_null
-        self.targets = [] if target is None else [target] if isinstance(target, str) else _names("target", target)
         if not isinstance(weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {weight!r}.")
+        self.target, self.weight = target, weight
+        self.dtype, self.n_hashed = checked_floats(dtype), checked_integer("n_hashed", n_hashed)
+        self.alternate_sign = bool(alternate_sign)
+        self.one_hot, self.fill = categorical == "one-hot", fill_null
+        self.targets = [] if target is None else [target] if isinstance(target, str) else _names("target", target)
         self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
         self.categorical_features = sorted(set(_names("categorical_features", categorical_features)))
         self.given_kinds = _checked_kinds(kinds)
@@ -82,6 +80,11 @@ class Columns:
         self.pairs = [tuple(_names("interactions", pair)) for pair in interactions]
         with encode.named(where):
             self.features = self._features(schema, where, columns)
+        self._know(schema, where, categorical, categories, n_features)
+
+    def _know(self, schema, where, categorical, categories, n_features):
+        """Set what each column is, what is known of its categories, and what must be learnt."""
+        self.schema = schema
         self.needed = list(dict.fromkeys(self.features + self.labels))
         self.types = {name: str(schema.field(name).type) for name in self.needed}
         self.kinds = {name: self._kind(schema, name, where) for name in self.needed}
@@ -94,7 +97,6 @@ class Columns:
         wanted = self._of("category") + self._of("tokens") if self.one_hot else []
         self.learnable = [name for name in wanted if name not in self.categories]
         self.learnable += [name for name, width in self.widths.items() if width is None]
-        self.schema = schema
 
     # ------------------------------------------------------------ which columns there are
     def _features(self, schema, where, columns):
@@ -267,7 +269,7 @@ class Columns:
         strings.validate(full=True)
         return strings
 
-    def settle(self, where):
+    def assign_places(self, where):
         """Give each feature its place: sets `parts`, `n_features`, `feature_names`, `sparse`."""
         parts = [(self.kinds[name], name) for name in self.features]
         parts += [(self._crossed(pair), pair) for pair in self.pairs]

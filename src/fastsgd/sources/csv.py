@@ -12,6 +12,7 @@ import pyarrow.compute as compute
 import pyarrow.csv as pc
 
 from fastsgd.sources import encode
+from fastsgd.sources.base import checked_integer
 from fastsgd.sources.cells import ABSENT, Cells, is_number
 from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
@@ -22,12 +23,12 @@ from fastsgd.sources.tables import TabularSource
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
-ADVICE = {  # by what pyarrow says
+ADVICE = {  # The keys are in what pyarrow says.
     "straddl": ". A row must fit in block_bytes={0}: raise it, or look for a quote that is never closed.",
     "or block: cannot infer": ". The header must fit in block_bytes={0}: raise it.",
     "columns, got": ". Is {1} that of the file?",
 }
-SMALL_BYTES = 1 << 14  # of a file that is read at once
+SMALL_BYTES = 1 << 14  # A smaller file is read at once.
 CELL = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.*?): invalid value '(.*)'", re.DOTALL
 )
@@ -53,10 +54,9 @@ class Text:
             delimiter = "\t" if self.files[0].path.endswith(TSV) else ","
         if not isinstance(delimiter, str) or len(delimiter) != 1:
             raise ValueError(f"delimiter must be one character or None, got {delimiter!r}.")
-        if not isinstance(block_bytes, int) or not 1 <= block_bytes < 2**31:
-            raise ValueError(f"block_bytes must be an integer from 1 to 2**31 - 1, got {block_bytes!r}.")
         self.sample = self.files[0]  # whose types all are read as
-        self.delimiter, self.names, self.block_bytes = delimiter, column_names, block_bytes
+        self.delimiter, self.names = delimiter, column_names
+        self.block_bytes = checked_integer("block_bytes", block_bytes)
         self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
         types = {name: str(dtype) for name, dtype in self.given.items()} or None
         said = {"delimiter": own, "column_names": column_names and list(column_names), "column_types": types}
@@ -175,7 +175,7 @@ class CsvSource(TabularSource):
                     f"{file.path} has no column {lacks[0]!r}, it has {offer(lacks[0], names)} All files must have the "
                     "columns of the first."
                 )
-        self._settle(first, options)
+        self._finish(first, options)
         self.reading |= text.reading
 
     def again(self, options):

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastsgd.sources.base import checked_integer
 from fastsgd.sources.spelling import is_text, spelled, spelling_of
 
 MAX_SHARED_LABEL = 256  # All labels of a block get the room of the longest, up to this many characters.
@@ -186,6 +187,4 @@ def width_of(field, n_features):
     if n_features is None:
         given = (field.metadata or {}).get(b"n_features")
         return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None
-    if isinstance(n_features, bool) or not isinstance(n_features, (int, np.integer)) or not 1 <= n_features < 2**31:
-        raise ValueError(f"n_features must be an integer from 1 to 2**31 - 1, got {n_features!r}.")
-    return int(n_features)
+    return checked_integer("n_features", n_features)

@@ -6,6 +6,7 @@ import re
 import stat
 import zlib
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 END_BYTES = 1 << 16
@@ -23,6 +24,8 @@ class File:
         The folder that was given, or that of the file or pattern, as far as it has no `*`.
     size, modified : int
         Bytes; nanoseconds since 1970.
+    codec : str or None
+        What it is compressed by, as its first bytes say.
     """
 
     def __init__(self, path, base):
@@ -32,6 +35,12 @@ class File:
                 f"{self.path} is not a file on disk, which can be read more than once: write it to one first."
             )
         self.size, self.modified = self._now()
+
+    @cached_property
+    def codec(self):
+        with open(self.path, "rb") as stream:
+            start = stream.read(4)
+        return next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)
 
     def _now(self):
         now = os.stat(self.path)
@@ -136,10 +145,3 @@ def decompressed(file):
 
     with pa.input_stream(file.path, compression=file.codec) as stream:
         yield read
-
-
-def codec_of(path):
-    """What a file is compressed by, as its first bytes say; None for nothing."""
-    with open(path, "rb") as stream:
-        start = stream.read(4)
-    return next((codec for magic, codec in CODECS.items() if start.startswith(magic)), None)

@@ -41,7 +41,7 @@ def with_keys(files, schema, asked, words=()):
 
 
 def constants(values, names, batch, rows):
-    """The record batch of those columns, some of them keys of these values, the others of a batch of so many rows."""
+    """The record batch of those columns, some of them keys of these values, the others of a batch of that many rows."""
     arrays = [_repeated(values[name], rows) if name in values else batch.column(name) for name in names]
     return pa.RecordBatch.from_arrays(arrays, names)
 

@@ -36,11 +36,6 @@ class Npy(Source):
         if len(self._X) == 1 and X.dtype == self.dtype and X.flags.c_contiguous and X.flags.aligned:
             self.mapped = Rows(X, self._y[0], self._weight[0])
 
-    def __copy__(self):
-        new = object.__new__(type(self))
-        vars(new).update(vars(self))
-        return new
-
     def __getstate__(self):  # The paths go along, and not what is in the files.
         return {name: value for name, value in vars(self).items() if name not in ("_X", "_y", "_weight", "mapped")}
 

@@ -48,7 +48,7 @@ class ParquetSource(TabularSource):
         self.columns = Columns(schema, files[0].path, **options)
         for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
             self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
-        self._settle(files[0].path, options)
+        self._finish(files[0].path, options)
 
     def again(self, options):
         return ParquetSource(self.files, options)

@@ -25,7 +25,7 @@ def rows_of(columns, batches, n=None, name=None, out=None):
             raise ValueError(f"{where} has more than the {n} rows that it announces.")
         # What is too large for float32 becomes infinite, and the estimators refuse it.
         with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
-            labels.append(_labelled(columns, where, batch))
+            labels.append(labelled(columns, where, batch))
             if columns.sparse:
                 made.append(_csr(columns, where, batch))
             elif X is None and (n is None or m == n):
@@ -60,19 +60,14 @@ def joined(labels):
 
 def labelled(columns, where, batch):
     """(y, weight) of a batch."""
-    with encode.named(where):
-        return _labelled(columns, where, batch)
-
-
-def _labelled(columns, where, batch):
     y = weight = None
-    if columns.targets:
-        y = [encode.labels(columns.of(batch, name), f"target {name!r} of {where}") for name in columns.targets]
-        y = y[0] if isinstance(columns.target, str) else np.column_stack(y)
-    if columns.weight is not None:
-        weight = encode.numbers(columns.of(batch, columns.weight), f"weight {columns.weight!r} of {where}").astype(
-            np.float64
-        )
+    with encode.named(where):
+        if columns.targets:
+            y = [encode.labels(columns.of(batch, name), f"target {name!r} of {where}") for name in columns.targets]
+            y = y[0] if isinstance(columns.target, str) else np.column_stack(y)
+        if columns.weight is not None:
+            weight = encode.numbers(columns.of(batch, columns.weight), f"weight {columns.weight!r} of {where}")
+            weight = weight.astype(np.float64)
     return y, weight
 
 

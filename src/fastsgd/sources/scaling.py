@@ -43,10 +43,10 @@ class Scaling:
         if not table.readable(dtype):
             table, rows = table.read(rows, dtype), np.arange(len(rows))
         if not table.sparse:
-            return table.taken(rows, _scale.dense_rows(table.X, rows, self.centre, self.inverse))
+            return table.with_rows(rows, _scale.dense_rows(table.X, rows, self.centre, self.inverse))
         X = sp.csr_matrix((len(rows), table.X.shape[1]), dtype=dtype)
         X.data, X.indices, X.indptr = _scale.csr_rows(*table.arrays(), rows, self.inverse)
-        return table.taken(rows, X)
+        return table.with_rows(rows, X)
 
 
 def moments(table, dtype):

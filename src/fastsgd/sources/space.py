@@ -93,7 +93,7 @@ class Space:
             lo, start = lo + n, start if ends is None else ends[-1]
 
     def _allot(self, kind):
-        """Have the memory: for rows of so many features or, if it is a dtype, for values with column numbers of it."""
+        """Have the memory: for rows of that many features or, if it is a dtype, for values with column numbers of it."""
         if self.values is not None:
             return
         if isinstance(kind, np.dtype):

@@ -7,7 +7,7 @@ from decimal import Context
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SPELLING = b"spelling"  # metadata of a field of strings that are to be spelled as another kind
+SPELLING = b"spelling"  # This metadata of a field of strings says that they are to be spelled as another kind.
 LARGEST_POWER = 25  # Numbers of a larger power of ten are spelled with an exponent.
 EXACT = Context(prec=60, traps=[])  # What has more digits is no number that a column holds.
 CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(?:(Z|\+00:?00)|([+-]\d\d:?\d\d))?")
@@ -96,7 +96,7 @@ def _time(cell):
     return f"{day} {clock}{'Z' if utc else zone or ''}"
 
 
-KINDS = {  # kind: what is as it should be, and what all else becomes
+KINDS = {  # Of each kind: a pattern of what is spelled right, and the function that spells all else.
     "numeral": (r"^(0|-?[1-9][0-9]{0,17})$", _numeral),
     "boolean": (r"^(true|false)$", _boolean),
     "time": (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", _time),

@@ -113,7 +113,7 @@ class Stream:
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
         self.spaces = None  # A walk within this one makes its own.
-        with closing(ahead(self._filled(order, first, spaces, stop), stop)) as filled:
+        with closing(prefetched(self._filled(order, first, spaces, stop), stop)) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
                 if order is not None:
@@ -145,7 +145,7 @@ class Stream:
                 break
             n = rows.X.shape[0]
             while space.n and n and not space.fits(rows):  # Blocks for which there is no room go to the next.
-                end = before + evenly(at - before, None if total is None else total - before)
+                end = before + blocks_in_buffer(at - before, None if total is None else total - before)
                 end = max(end, space.parts[0][0] + 1)  # The first blocks may have no rows.
                 yield self._buffer(space, before, end, at - before)
                 full, space, before = space, next(turns), end
@@ -222,7 +222,7 @@ def spread_blocks(n, seed, epoch):
     int64 array
     """
     rank, order = _order.permutation(n, seed, epoch), np.arange(n)
-    parts = 1 << max(0, n - 1).bit_length()  # The file is cut into these parts, of no more than a block each.
+    parts = 1 << max(0, n - 1).bit_length()  # The file is cut into these parts, of at most a block each.
     while parts > 1:
         starts = np.arange(parts + 1) * n // parts
         part = np.repeat(np.arange(parts), np.diff(starts))
@@ -242,8 +242,8 @@ def window_rows(source):
     return int(min(max(1, BUFFER_SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
 
 
-def evenly(most, left):
-    """How many blocks a buffer takes that has room for `most`, where so many are left of the pass, or an unknown number.
+def blocks_in_buffer(most, left):
+    """How many blocks a buffer takes that has room for `most`, where `left` remain of the pass; None if that is unknown.
 
     The last ones get about equally many, as a small one at the end would give its few blocks the last word. It follows
     from where the buffer begins, so that a fit that goes on from there fills the same ones.
@@ -259,7 +259,7 @@ def _known_end(source, rows_before, first):
     left = len(rows_before) - 1 - first
     room = int(np.searchsorted(rows_before, rows_before[first] + window_rows(source), side="right")) - 1 - first
     room = max(1, room)
-    return (None, 0) if rows_before[first + room] == rows_before[-1] else (first + evenly(room, left), room)
+    return (None, 0) if rows_before[first + room] == rows_before[-1] else (first + blocks_in_buffer(room, left), room)
 
 
 def in_place(source, n_features, check):
@@ -269,7 +269,7 @@ def in_place(source, n_features, check):
     return check(Checked(*(None if part is None else np.asarray(part) for part in source.mapped)))
 
 
-def whole(source, n_features=None, check=lambda rows: rows):
+def in_memory(source, n_features=None, check=lambda rows: rows):
     """All Rows of a source in order, where a buffer holds them; else None. `check` is as that of a Stream."""
     if source.n_rows is not None and source.n_features and not source.sparse and source.n_rows > window_rows(source):
         return None
@@ -291,7 +291,7 @@ def whole(source, n_features=None, check=lambda rows: rows):
     return None if space.oversize else space.rows(n_features or source.n_features)
 
 
-def ahead(items, stop):
+def prefetched(items, stop):
     """What a generator yields, each made in a thread while the one before is in use.
 
     `stop` is set when no more are wanted, so that the generator can end early; this waits for it.

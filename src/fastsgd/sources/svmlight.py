@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +14,8 @@ import scipy.sparse as sp
 from numpy.typing import DTypeLike
 
 from fastsgd.sources import _svmlight
-from fastsgd.sources.base import Rows, Source
-from fastsgd.sources.files import codec_of, decompressed, described, files_of
+from fastsgd.sources.base import Rows, Source, checked_floats, checked_integer
+from fastsgd.sources.files import decompressed, files_of
 from fastsgd.sources.hints import Paths
 from fastsgd.sources.reading import contradiction
 from fastsgd.sources.telling import tell
@@ -41,12 +40,6 @@ EXPECTED = {
 }
 
 
-class Text(NamedTuple):
-    path: str
-    size: int
-    codec: str | None
-
-
 class Piece(NamedTuple):
     """Whole lines of a file: number `key[1]` of file `key[0]`, with a newline at its end."""
 
@@ -62,13 +55,15 @@ class Svmlight(Source):
     sparse = True
 
     def __init__(self, paths, n_features, zero_based, dtype, on_error, block_bytes):
-        _check_options(n_features, zero_based, on_error, block_bytes)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, got {dtype!r}.")
-        self._files = [Text(file.path, file.size, codec_of(file.path)) for file in files_of(paths)]
-        self._given = None if n_features is None else int(n_features)
-        self._zero_based, self._on_error, self._block_bytes = zero_based, on_error, int(block_bytes)
+        if n_features is not None:
+            n_features = checked_integer("n_features", n_features, MAX_FEATURES)
+        if not (isinstance(zero_based, (bool, np.bool_)) or (isinstance(zero_based, str) and zero_based == "auto")):
+            raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}.")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+        self.dtype, self._block_bytes = checked_floats(dtype), checked_integer("block_bytes", block_bytes, LINE_BYTES)
+        self._files = files_of(paths)
+        self._given, self._zero_based, self._on_error = n_features, zero_based, on_error
         self._base = None if isinstance(zero_based, str) else int(not zero_based)
         self.n_features = self._given
         counts = [-(-file.size // self._block_bytes) for file in self._files]
@@ -136,7 +131,7 @@ class Svmlight(Source):
     def describe(self):
         return {
             "source": "from_svmlight",
-            "files": [described(file.path) for file in self._files],
+            "files": [file.describe() for file in self._files],
             "n_features": self._given,
             "zero_based": self._zero_based,
             "dtype": str(self.dtype),
@@ -297,17 +292,6 @@ def _check_length(length, path, lines_before):
         raise ValueError(
             f"{path}:{lines_before() + 1}:1: found a line of more than {LINE_BYTES} bytes; svmlight is expected, a row a line."
         )
-
-
-def _check_options(n_features, zero_based, on_error, block_bytes):
-    if n_features is not None and not (isinstance(n_features, Integral) and 1 <= n_features <= MAX_FEATURES):
-        raise ValueError(f"n_features must be None or an integer from 1 to {MAX_FEATURES}, got {n_features!r}.")
-    if not (isinstance(zero_based, (bool, np.bool_)) or (isinstance(zero_based, str) and zero_based == "auto")):
-        raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}.")
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
-    if not (isinstance(block_bytes, Integral) and 1 <= block_bytes <= LINE_BYTES):
-        raise ValueError(f"block_bytes must be an integer from 1 to {LINE_BYTES}, got {block_bytes!r}.")
 
 
 def from_svmlight(

@@ -17,7 +17,7 @@ BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format lea
 
 class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
-    order, gives `scan`, and ends its constructor, of what is read and the options, with `_settle`."""
+    order, gives `scan`, and ends its constructor, of what is read and the options, with `_finish`."""
 
     read_as = None  # the reading to which it was brought
 
@@ -52,7 +52,7 @@ class TabularSource(Source):
     def name(self, block):
         return self._places.get(block, "")
 
-    def _settle(self, where, options):
+    def _finish(self, where, options):
         self.options = options
         self._places = {}  # of the blocks of a source without `sizes`
         if self.columns.learnable:
@@ -62,7 +62,7 @@ class TabularSource(Source):
                     "or n_features, or set categorical='hash'."
                 )
             self.columns.learn(self.scan(self.columns.learnable))
-        self.columns.settle(where)
+        self.columns.assign_places(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
         if self.columns.targets:

@@ -3,7 +3,8 @@
 import sys
 import warnings
 
-OURS = "fastsgd", "sklearn", "contextlib", "concurrent"  # packages between the user's line and what is found
+# These packages are between the line of the user and what is found.
+OURS = "fastsgd", "sklearn", "contextlib", "concurrent"
 
 
 def tell(words, category=UserWarning):
