@@ -258,7 +258,7 @@ def test_builds_for_two_instruction_sets_agree(layout, dtype, penalty, monkeypat
     for heads in (1, 4):
         results = []
         for build in (base, v3):
-            monkeypatch.setattr("fastsgd.sources.arrays.kernels", build)
+            monkeypatch.setattr("fastsgd.lanes.kernels", build)
             monkeypatch.setattr("fastsgd.state.kernels", build)
             given = dict(l1=l1, l2=l2, average=10, y=targets(loss, X, heads), s=s)
             results.append(train(lay_out(X, layout, dtype), loss, bind("constant", loss), **given))

@@ -32,13 +32,16 @@ LAYERS = {
         "_kernels",
         "params",
     ),
-    "sums": ("state",),
+    "lanes": ("_kernels",),
+    "sums": (
+        "_kernels",
+        "state",
+    ),
     "objective": (
         "penalties",
         "sums",
     ),
     "sources": (
-        "_kernels",
         "_philox",
         "sums",
     ),

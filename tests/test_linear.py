@@ -345,11 +345,11 @@ def test_dual_ascent_gives_way_to_newton(monkeypatch):
 
 def test_kernels_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="a has 2 entries"):
-        solve.pass_dense(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
+        solve.one_pass(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
     with pytest.raises(ValueError, match="out has shape \\(300, 5\\)"):
         solve.weigh(X, np.zeros(6), np.ones(6), np.ones(300), np.zeros((300, 5)))
     with pytest.raises(ValueError, match="targets; X has 300 rows"):
-        solve.ascend_dense(
+        solve.ascend(
             X,
             arrays.Order(None, None, 0, 300, 300),
             np.zeros((3, 6)),

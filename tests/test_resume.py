@@ -30,7 +30,7 @@ from fastsgd import (
     schedules,
     stopping,
 )
-from fastsgd.sources import arrays
+from fastsgd._kernels import kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -89,10 +89,10 @@ def test_a_fit_that_diverged(tmp_path):
 
 @pytest.mark.parametrize("early", [False, True])
 def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch, ctrl_c):
-    est, sweep, count = SGDRegressor(early_stopping=early, **FEW), arrays.Table.sweep, itertools.count()
+    est, sweep, count = SGDRegressor(early_stopping=early, **FEW), kernels.sweep, itertools.count()
 
-    def struck(table, *args):
-        fault = sweep(table, *args)
+    def struck(*args):
+        fault = sweep(*args)
         if next(count) == 17:
             signal.raise_signal(signal.SIGINT)
         return fault
@@ -100,7 +100,7 @@ def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch,
     whole = outcome(fresh(est).fit(X, TARGET))
     stopped = fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run")])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(arrays.Table, "sweep", struck)
+        patch.setattr(kernels, "sweep", struck)
         stopped.fit(X, TARGET)
     assert stopped.stop_reason_ == "interrupted" and stopped.predict(X).shape == TARGET.shape
     assert 1 < stopped.t_ < 1 + EPOCHS * len(X) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -108,10 +108,10 @@ def test_ctrl_c_writes_a_checkpoint_on_the_way_out(early, tmp_path, monkeypatch,
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch, ctrl_c):
-    est, sweep, count = SGDRegressor(**FEW), arrays.Table.sweep, itertools.count()
+    est, sweep, count = SGDRegressor(**FEW), kernels.sweep, itertools.count()
 
-    def struck(table, *args):
-        fault = sweep(table, *args)
+    def struck(*args):
+        fault = sweep(*args)
         if next(count) == 17:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -119,7 +119,7 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch, ctrl_c):
 
     whole = outcome(fresh(est).fit(X, TARGET))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(arrays.Table, "sweep", struck)
+        patch.setattr(kernels, "sweep", struck)
         fresh(est).set_params(callbacks=[Checkpoint(tmp_path / "run", 1e9, 64)]).fit(X, TARGET)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert outcome(fresh(est).fit(X, TARGET, resume_from=tmp_path / "run")) == whole

@@ -86,15 +86,15 @@ def test_nearly_separable_images_are_certified():
 def test_the_kernels_check_shapes():
     X, y = text()
     W, b, P, sums = np.zeros((300, 8)), np.zeros(8), np.full((400, 5), 0.2), np.zeros(5)
-    args, order = (X.data, X.indices, X.indptr), Order(None, None, 0, 400, 400)
+    order = Order(None, None, 0, 400, 400)
     code = y.astype(np.int32)
-    loss, entropy = solve.softmax_pass_csr(*args, W, b, code, None, None, P, np.zeros_like(W), sums)
+    loss, entropy = solve.softmax_pass(X, W, b, code, None, None, P, np.zeros_like(W), sums)
     np.testing.assert_allclose([loss, entropy, *sums], [400 * np.log(5)] * 2 + [80] * 5)
     with pytest.raises(ValueError, match="W has shape"):
-        solve.softmax_pass_csr(*args, W[:, :5].copy(), b[:5], code, None, None, P, np.zeros((300, 5)), sums)
+        solve.softmax_pass(X, W[:, :5].copy(), b[:5], code, None, None, P, np.zeros((300, 5)), sums)
     with pytest.raises(ValueError, match="code has shape"):
-        solve.softmax_pass_csr(*args, W, b, code[:-1], None, None, P, np.zeros_like(W), sums)
+        solve.softmax_pass(X, W, b, code[:-1], None, None, P, np.zeros_like(W), sums)
     with pytest.raises(ValueError, match="one of code and y"):
-        solve.softmax_pass_csr(*args, W, b, None, None, None, P, np.zeros_like(W), sums)
+        solve.softmax_pass(X, W, b, None, None, None, P, np.zeros_like(W), sums)
     with pytest.raises(ValueError, match="P has shape"):
-        solve.softmax_ascend_csr(*args, order, W, b, None, P[:-1].copy(), 1.0, 1.0)
+        solve.softmax_ascend(X, order, W, b, None, P[:-1].copy(), 1.0, 1.0)

@@ -28,8 +28,8 @@ from fastsgd import (
     SGDClassifier,
     SGDRegressor,
 )
+from fastsgd._kernels import kernels
 from fastsgd.sources import Rows
-from fastsgd.sources.arrays import Table
 from fastsgd.sources.blocks import sound
 
 
@@ -111,15 +111,15 @@ def test_ctrl_c_while_waiting_for_a_buffer_leaves_the_model_of_that_moment():
 
 
 def test_ctrl_c_in_a_kernel_call_ends_the_threads(monkeypatch):
-    sweep, calls = Table.sweep, []
+    sweep, calls = kernels.sweep, []
 
-    def strikes(self, *args):
+    def strikes(*args):
         calls.append(1)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return sweep(self, *args)
+        return sweep(*args)
 
-    monkeypatch.setattr(Table, "sweep", strikes)
+    monkeypatch.setattr(kernels, "sweep", strikes)
     reg = SGDRegressor(**STEADY)
     with pytest.raises(KeyboardInterrupt):
         reg.fit(Blocks(X, MARGIN))

@@ -6,6 +6,8 @@ that every training takes; another gives each lane a `State.fork` and some of th
 together (`State.merge`).
 """
 
+from fastsgd._kernels import kernels
+
 
 class Diverged(ArithmeticError):
     """A margin was not finite, in the epoch of the argument, from 1."""
@@ -33,16 +35,16 @@ def local(state, plan, part, order, sums, gathered=None, last=True):
     Diverged
         The state is then of no use.
     """
-    given = order, part.target(), state, plan.compiled, sums
+    given = part.X, order, part.target(), state, plan.compiled, sums
     if not plan.shared:
-        fault = part.many(*given)
+        fault = kernels.many(*given)
     elif plan.auto:
-        fault = part.auto(*given)
+        fault = kernels.auto(*given)
         state.at["t"] = state.auto.at["t"] + 1
     elif plan.plain:
-        fault = part.sweep(*given)
+        fault = kernels.sweep(*given)
     else:
-        fault = part.batches(*given, gathered, False, last)
+        fault = kernels.batches(*given, gathered, False, last)
     if fault:
         raise Diverged(state.epoch)
 

@@ -11,6 +11,7 @@ from operator import add
 
 import numpy as np
 
+from fastsgd._kernels import kernels
 from fastsgd.state import Gathered, State
 
 
@@ -45,11 +46,11 @@ class LossSums:
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
         values = np.zeros((2, len(b)))
         for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
-            given = order, part.target(), W, b, plan.compiled, values
+            given = part.X, order, part.target(), W, b, plan.compiled, values
             if plan.shared:
-                part.total(*given)
+                kernels.total(*given)
             else:
-                part.total_models(*given, seed, held_out)
+                kernels.total_models(*given, seed, held_out)
         return cls(values)
 
     def __add__(self, other):
@@ -83,7 +84,7 @@ class SlopeSums:
         still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
         values, slopes, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
         for part, order, _ in table.chunks(W.dtype, K, False, 0, 0):
-            if part.batches(order, part.target(), still, plan.compiled, values, gathered, True, False):
+            if kernels.batches(part.X, order, part.target(), still, plan.compiled, values, gathered, True):
                 losses = LossSums(np.array([np.full(K, np.inf), np.ones(K)]))
                 return cls(losses, np.full(W.shape, np.inf), np.full(K, np.inf))
             slopes += gathered.G  # This sum is in float64, whatever the dtype.

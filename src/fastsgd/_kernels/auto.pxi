@@ -209,12 +209,12 @@ cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floati
     C.at.last = C.at.t
 
 
-cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O, const Targets* T, floating* W, floating* A,
-                         Moving M, const Params* P, const Pace* C, floating* xh) noexcept nogil:
+cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
+                         const Pace* C, floating* xh) noexcept nogil:
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
-    cdef Dense L
-    cdef const int32_t* none = NULL
-    cdef Py_ssize_t K = 1 if Heads is One else T.K, S = 1 if Heads is One else M.S, i, r, k
+    cdef Py_ssize_t K = 1 if Heads is One else M.K, S = 1 if Heads is One else M.S, d = L.d, i, r, k
+    cdef floating* W = <floating*> M.W
+    cdef floating* A = <floating*> M.A
     cdef floating* z = xh + d
     cdef floating* za = z + M.S
     cdef double* y = M.of + K
@@ -224,9 +224,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
     cdef double s, t, norm, c, g, gs, a, size, past, times, mean = 0, part, moved
     cdef bint any
     for i in range(O.n):
-        fetch_next(&L, values, none, none, d, T, &O, i)
+        fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
-            fetch_near(&L, values, none, none, d, T, O.rows[O.visit[i + 3]])
+            fetch_near(L, values, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i
         r = O.rows[r] if O.rows is not NULL else O.first + r
         s = T.s[r] if T.s is not NULL else 1.0
@@ -247,9 +247,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
             for k in range(K):
                 M.b[k] = target(T, r, k)
         if Heads is One:
-            M.of[0] = dot(&L, xh, none, d, W) + M.b[0]
+            M.of[0] = dot(L, xh, 0, d, W) + M.b[0]
         else:
-            dots(&L, xh, none, d, W, S, z)
+            dots(L, xh, 0, d, W, S, z)
             for k in range(K):
                 M.of[k] = z[k] + M.b[k]
         if slopes(P, T, r, K, M.of):
@@ -259,9 +259,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
             for k in range(K):
                 any = any or judged(C.heads + k, value[k], t) > 0
             if Heads is One and any:
-                mean = dot(&L, xh, none, d, A)
+                mean = dot(L, xh, 0, d, A)
             elif any:
-                dots(&L, xh, none, d, A, S, za)
+                dots(L, xh, 0, d, A, S, za)
         gs = falling(t, C.at.rho / t, 0.5)
         past = 1.0 - 1.0 / t
         for k in range(K):
@@ -297,9 +297,9 @@ cdef int auto_dense_rows(Heads* H, const floating* values, Py_ssize_t d, Order O
                 M.b_avg[k] += moved
             M.b_avg[k] += (M.b[k] - M.b_avg[k]) * (1.0 - past * past * past)
         if Heads is One:
-            add(&L, xh, none, d, W, z[0])
+            add(L, xh, 0, d, W, z[0])
         else:
-            adds(&L, xh, none, d, W, S, z, M.live, S)
+            adds(L, xh, 0, d, W, S, z, M.live, S)
         if t >= C.at.due:
             settle_auto(H, d, K, S, W, A, C, P)
             scales(d, C, ridge_of(C, K, P.l2))

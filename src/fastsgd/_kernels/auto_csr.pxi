@@ -50,52 +50,49 @@ cdef enum:
 cdef double KAPPA = 0.15, GAMMA = 1.5
 
 
-cdef inline double margins(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
-                           floating* S, double* z) noexcept nogil:
+cdef inline double margins(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride,
+                           const Visit* g, floating* S, double* z) noexcept nogil:
     """Count the row; add up the margin; sum x^2 / P: see auto.h."""
-    if floating is float and index is int32_t:
-        return margins_f4_i32(x, ix, nnz, W, stride, g, S, z)
+    if floating is float and Csr is Csr32:
+        return margins_f4_i32(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
     elif floating is float:
-        return margins_f4_i64(x, ix, nnz, W, stride, g, S, z)
-    elif index is int32_t:
-        return margins_d4_i32(x, ix, nnz, W, stride, g, S, z)
+        return margins_f4_i64(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
+    elif Csr is Csr32:
+        return margins_d4_i32(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
     else:
-        return margins_d4_i64(x, ix, nnz, W, stride, g, S, z)
+        return margins_d4_i64(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
 
 
-cdef inline void candidates(const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
+cdef inline void candidates(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
                             double* z) noexcept nogil:
     """Add up the margins of the average, and of the average with the rest of the penalty."""
-    if floating is float and index is int32_t:
-        candidates_f4_i32(ix, nnz, W, stride, g, z)
+    if floating is float and Csr is Csr32:
+        candidates_f4_i32(L.indices + lo, nnz, W, stride, g, z)
     elif floating is float:
-        candidates_f4_i64(ix, nnz, W, stride, g, z)
-    elif index is int32_t:
-        candidates_d4_i32(ix, nnz, W, stride, g, z)
+        candidates_f4_i64(L.indices + lo, nnz, W, stride, g, z)
+    elif Csr is Csr32:
+        candidates_d4_i32(L.indices + lo, nnz, W, stride, g, z)
     else:
-        candidates_d4_i64(ix, nnz, W, stride, g, z)
+        candidates_d4_i64(L.indices + lo, nnz, W, stride, g, z)
 
 
-cdef inline void move(const Visit* g, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const floating* S,
-                      double step) noexcept nogil:
+cdef inline void move(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, const Visit* g, floating* W, Py_ssize_t stride,
+                      const floating* S, double step) noexcept nogil:
     """The step, the penalty, and the average."""
-    if floating is float and index is int32_t:
-        move_f4_i32(g, ix, nnz, W, stride, S, step)
+    if floating is float and Csr is Csr32:
+        move_f4_i32(g, L.indices + lo, nnz, W, stride, S, step)
     elif floating is float:
-        move_f4_i64(g, ix, nnz, W, stride, S, step)
-    elif index is int32_t:
-        move_d4_i32(g, ix, nnz, W, stride, S, step)
+        move_f4_i64(g, L.indices + lo, nnz, W, stride, S, step)
+    elif Csr is Csr32:
+        move_d4_i32(g, L.indices + lo, nnz, W, stride, S, step)
     else:
-        move_d4_i64(g, ix, nnz, W, stride, S, step)
+        move_d4_i64(g, L.indices + lo, nnz, W, stride, S, step)
 
 
-cdef int auto_csr_rows(const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-                       const Targets* T, floating* W, Moving M, const Params* P, const Pace* C) noexcept nogil:
+cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
+                       const Pace* C) noexcept nogil:
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
-    cdef Csr L
-    cdef Py_ssize_t K = T.K, i, r, k, e, nnz
-    cdef const floating* x
-    cdef const index* ix
+    cdef Py_ssize_t K = M.K, i, r, k, e, lo, nnz
     cdef floating* w
     cdef Head* head
     cdef double s, t, c, y, h, a, step, curve = 0, past, size, b_size, times
@@ -107,22 +104,22 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
     cdef Visit g
     g.kappa, g.l1, g.l2, g.first = KAPPA, P.l1, P.l2, C.first
     for i in range(O.n):
-        fetch_next(&L, values, indices, indptr, d, T, &O, i)
+        fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
-            fetch_near(&L, values, indices, indptr, d, T, O.rows[O.visit[i + 3]])
+            fetch_near(L, values, T, O.rows[O.visit[i + 3]])
         r = O.visit[i] if O.visit is not NULL else i
         r = O.rows[r] if O.rows is not NULL else O.first + r
         s = T.s[r] if T.s is not NULL else 1.0
         if s == 0:
             continue
-        nnz = row(&L, values, indices, indptr, d, r, &x, &ix)
+        lo = row(L, r, &nnz)
         C.at.t += 1
         C.at.weight += s
         C.at.values += nnz
         t = C.at.t
         past = 1.0 - 1.0 / t
         for k in range(K):
-            head, w = C.heads + k, W + k * RECORD
+            head, w = C.heads + k, <floating*> M.W + k * RECORD
             y = target(T, r, k)
             h = head.h
             g.c, g.t, g.curve = s * t / C.at.weight, t, head.curve / (t - 1.0) if t > 1 else h
@@ -130,7 +127,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
                 head.b[0] = head.b[1] = y
             z[0] = head.b[0]
-            size = margins(x, ix, nnz, w, K * RECORD, &g, <floating*> C.work, z)
+            size = margins(L, values, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
             b_size = 1.0 / (KAPPA * head.curve + h / GAMMA) if C.intercept else 0.0
             size += b_size
             if not isfinite(z[0]):
@@ -150,7 +147,7 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
             times = judged(head, value[0], t) if C.first else 0.0
             if times > 0:
                 averaged[0] = averaged[1] = head.b[1]
-                candidates(ix, nnz, w, K * RECORD, &g, averaged)
+                candidates(L, lo, nnz, w, K * RECORD, &g, averaged)
                 if P.l2 == 0:
                     averaged[1] = averaged[0]
                 if C.intercept:
@@ -178,15 +175,14 @@ cdef int auto_csr_rows(const floating* values, const index* indices, const index
                 learn(P, head, curve, step)
             if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
                 head.curve += c * max(curve, 0.04 * head.h)
-            move(&g, ix, nnz, w, K * RECORD, <const floating*> C.work, a)
+            move(L, lo, nnz, &g, w, K * RECORD, <const floating*> C.work, a)
             head.b[0] += a * b_size
             head.b[1] += (head.b[0] - head.b[1]) * (1.0 - past * past * past)
     return 0
 
 
-cdef int run_auto(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-                  Py_ssize_t buffer_rows, const Targets* T, floating* W, floating* A, Moving M, const Params* P,
-                  const Pace* C, floating* z) noexcept nogil:
+cdef int run_auto(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M,
+                  const Params* P, const Pace* C) noexcept nogil:
     """Buffer by buffer."""
     cdef One one
     cdef Many many
@@ -195,31 +191,24 @@ cdef int run_auto(Layout* L, const floating* values, const index* indices, const
     if O.visit is NULL:
         buffer_rows = O.n
     else:
-        O.far = fetch_first(L, values, indices, indptr, d, T, &O, min(buffer_rows, O.n))
+        O.far = fetch_first(L, values, T, &O, min(buffer_rows, O.n))
     while left > 0 and not fault:
         O.n = min(buffer_rows, left)
         left -= O.n
         O.ahead = min(buffer_rows, left)
-        if Layout is Csr:
-            fault = auto_csr_rows(values, indices, indptr, d, O, T, W, M, P, C)
+        if Layout is not Dense:
+            fault = auto_csr_rows(L, values, O, T, M, P, C)
         elif T.K == 1:
-            fault = auto_dense_rows(&one, values, d, O, T, W, A, M, P, C, z)
+            fault = auto_dense_rows(L, &one, values, O, T, M, P, C, <floating*> C.work)
         else:
-            fault = auto_dense_rows(&many, values, d, O, T, W, A, M, P, C, z)
-        O.first += O.n
-        if O.rows is not NULL:
-            O.rows += O.n
-        if O.visit is not NULL:
-            O.visit += O.n
+            fault = auto_dense_rows(L, &many, values, O, T, M, P, C, <floating*> C.work)
+        go_on(&O)
     return fault
 
 
 # ---------------------------------------------------------------- from Python
-cdef int auto_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
-                   target, state, Compiled plan, double[:, ::1] sums) except -1:
-    cdef const int64_t[::1] rows = order.rows
-    cdef const int32_t[::1] visit = order.visit
-    cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0], i, r, longest = 0
+cdef int auto_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, d = L.d, K = state.b.shape[0], i, r, longest = 0
     cdef bint sparse = state.auto.sparse
     cdef floating[:, ::1] W = state.auto.records if sparse else state.W, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
@@ -230,18 +219,17 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
     cdef Order O
     cdef Pace C
     cdef int fault
+    read_order(&O, order)
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
             or columns.shape[1] != (0 if sparse else d)
             or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
-    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
-    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
-    O.first, O.n, O.ahead = order.first, order.n, 0
-    if Layout is Csr:
+    if Layout is not Dense:
         for i in range(O.n):
             r = O.rows[i] if O.rows is not NULL else O.first + i
-            longest = max(longest, indptr[r + 1] - indptr[r])
+            longest = max(longest, L.indptr[r + 1] - L.indptr[r])
     workspace(&M, state.W.shape[1], K, sums)
+    M.W, M.A = &W[0, 0] if d else NULL, &A[0, 0] if not sparse and d else NULL
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
@@ -251,27 +239,12 @@ cdef int auto_rows(Layout* L, const floating* values, const index* indices, cons
         free(M.of)
         raise MemoryError(f"no memory for {K} heads and a row of {max(longest, d)} values")
     with nogil:
-        fault = run_auto(L, values, indices, indptr, d, O, buffer_rows, &T, &W[0, 0] if d else NULL,
-                         &A[0, 0] if not sparse and d else NULL, M, &plan.par, &C, <floating*> C.work)
+        fault = run_auto(L, values, O, buffer_rows, &T, M, &plan.par, &C)
     free(C.work)
     free(M.of)
     return fault
 
 
-def auto_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
-    """A step of learning_rate="auto" for each row, on a C-contiguous array; otherwise as `sweep_dense`."""
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    return auto_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
-
-
-def auto_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-             Compiled plan, double[:, ::1] sums):
-    """As `auto_dense`, for a CSR matrix whose structure was checked."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    cdef Py_ssize_t d = state.W.shape[0]
-    return auto_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
+def auto(X, order, target, state, plan, sums):
+    """A step of learning_rate="auto" for each row; otherwise as `sweep`."""
+    return through_door(AUTO, X, (order, target, state, plan, sums))

@@ -24,14 +24,14 @@ cdef bint slopes_of(const Params* P, const Targets* T, Py_ssize_t K, Py_ssize_t 
     return 0
 
 
-cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                                 const Order* O, const Targets* T, Batch* B, Py_ssize_t* i) noexcept nogil:
+cdef inline Py_ssize_t next_rows(const Layout* L, const floating* values, const Order* O, const Targets* T, Batch* B,
+                                 Py_ssize_t* i) noexcept nogil:
     """List the next rows, of this step and at most a tile, in B.rows; how many they are. `i` goes on."""
     cdef Py_ssize_t n = 0, r
     while i[0] < O.n and n < min(B.tile, B.size - B.filled):
-        fetch_next(L, values, indices, indptr, d, T, O, i[0])
+        fetch_next(L, values, T, O, i[0])
         if O.visit is not NULL and i[0] + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[i[0] + 3]])
+            fetch_near(L, values, T, O.rows[O.visit[i[0] + 3]])
         r = O.visit[i[0]] if O.visit is not NULL else i[0]
         r = O.rows[r] if O.rows is not NULL else O.first + r
         i[0] += 1
@@ -41,55 +41,55 @@ cdef inline Py_ssize_t next_rows(Layout* L, const floating* values, const index*
     return n
 
 
-cdef void batch_margins(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                        Py_ssize_t K, Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, Moving M, const Rule* R,
-                        Batch* B, const Line* N, double avg_a, floating* c, floating* w) noexcept nogil:
-    """M.of = the margins of n rows; `c` is overwritten. A single row's weights are left in w, those of others listed."""
-    cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, nnz, in_fours = n // 4 * 4
-    cdef bint line = Layout is Csr and B.mode == LINE, alone = Layout is Csr and B.mode == PRESENT and B.size == 1
+cdef void batch_margins(const Layout* L, Heads* H, const floating* values, Py_ssize_t K, Py_ssize_t n, Moving* M, const Rule* R,
+                        Batch* B, const Line* N, double avg_a, floating* z) noexcept nogil:
+    """M.of = the margins of n rows; z is overwritten. A single row's weights are left behind the tile's slopes in z, those of
+    others listed."""
+    cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, lo, nnz, in_fours = n // 4 * 4
+    cdef bint line = Layout is not Dense and B.mode == LINE, alone = Layout is not Dense and B.mode == PRESENT and B.size == 1
+    cdef floating* W = <floating*> M.W
+    cdef floating* m = <floating*> M.m
+    cdef floating* w = z + B.tile * S
     cdef double of_z = (1.0 + N.c * N.e) * N.sigma if line else 1.0, of_f = N.c * N.phi if line else 0.0
-    cdef const floating* x = NULL
-    cdef const index* ix = NULL
     cdef const floating* four[4]
     cdef Dense together
     for e in range(n):
-        nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
-        if alone:
-            take(ix, nnz, S, W, m, v, A, w, B, R)
-        elif Layout is Csr:
-            if B.mode != ALL and B.size > 1:
-                meet(ix, nnz, S, W, m, v, A, B, R, avg_a)
+        lo = row(L, B.rows[e], &nnz)
+        if Layout is not Dense:
+            if alone:
+                take(L, lo, nnz, S, W, m, <floating*> M.v, <floating*> M.A, w, B, R)
+            elif B.mode != ALL and B.size > 1:
+                meet(L, lo, nnz, S, W, m, <floating*> M.v, <floating*> M.A, B, R, avg_a)
         if Heads is One:
-            M.of[e] = M.b[0] + (lanes_dot(x, w, nnz) if alone else of_z * dot(L, x, ix, nnz, W))
+            M.of[e] = M.b[0] + (lanes_dot(values + lo, w, nnz) if alone else of_z * dot(L, values, lo, nnz, W))
             if of_f != 0:
-                M.of[e] += of_f * dot(L, x, ix, nnz, m)
+                M.of[e] += of_f * dot(L, values, lo, nnz, m)
         else:
             if Layout is Dense and e < in_fours:
-                four[e % 4] = x
+                four[e % 4] = values + lo
                 if e % 4 == 3:
-                    four_dots(four, d, W, S, c + (e - 3) * S)
+                    four_dots(four, nnz, W, S, z + (e - 3) * S)
             elif alone:
-                dots(&together, x, ix, nnz, w, S, c + e * S)
+                dots(&together, values, lo, nnz, w, S, z + e * S)
             else:
-                dots(L, x, ix, nnz, W, S, c + e * S)
+                dots(L, values, lo, nnz, W, S, z + e * S)
     for e in range(n if Heads is Many else 0):
         for h in range(K):
-            M.of[e * K + h] = of_z * c[e * S + h] + M.b[h]
+            M.of[e * K + h] = of_z * z[e * S + h] + M.b[h]
         if of_f != 0:
-            nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
-            dots(L, x, ix, nnz, m, S, c + e * S)
+            lo = row(L, B.rows[e], &nnz)
+            dots(L, values, lo, nnz, m, S, z + e * S)
             for h in range(K):
-                M.of[e * K + h] += of_f * c[e * S + h]
+                M.of[e * K + h] += of_f * z[e * S + h]
 
 
-cdef bint gather_slopes(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                        const Targets* T, Py_ssize_t K, Py_ssize_t n, floating* G, Moving M, Batch* B, floating* c,
-                        floating* g) noexcept nogil:
-    """The slopes of n rows go to c, and with their rows to G, or to g where the step is one CSR row; 1 if any is not 0."""
-    cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, k, nnz, in_fours = n // 4 * 4 if Layout is Dense else 0
-    cdef bint single = Layout is Csr and B.size == 1 and B.mode != ALL, moves, moved = 0
-    cdef const floating* x = NULL
-    cdef const index* ix = NULL
+cdef bint gather_slopes(const Layout* L, Heads* H, const floating* values, const Targets* T, Py_ssize_t K, Py_ssize_t n, Moving* M,
+                        Batch* B, floating* z) noexcept nogil:
+    """The slopes of n rows go to z, and with their rows to G, or behind z where the step is one CSR row; 1 if any is not 0."""
+    cdef Py_ssize_t S = 1 if Heads is One else M.S, e, h, k, lo, nnz, in_fours = n // 4 * 4 if Layout is Dense else 0
+    cdef bint single = Layout is not Dense and B.size == 1 and B.mode != ALL, moves, moved = 0
+    cdef floating* G = <floating*> M.G
+    cdef floating* g = z + B.tile * S + 3 * B.room
     cdef const floating* four[4]
     cdef double s, step
     for e in range(n):
@@ -100,61 +100,66 @@ cdef bint gather_slopes(Layout* L, Heads* H, const floating* values, const index
             M.loss_sum[h] += s * M.of[(2 * n + e) * K + h]
             M.weight_sum[h] += s
             B.gb[h] += step
-            c[e * S + h] = <floating> step
+            z[e * S + h] = <floating> step
             moves |= step != 0
         moved |= moves
-        nnz = row(L, values, indices, indptr, d, B.rows[e], &x, &ix)
+        lo = row(L, B.rows[e], &nnz)
         if e < in_fours:
-            four[e % 4] = x
+            four[e % 4] = values + lo
             if e % 4 == 3:
-                four_adds(four, d, G, S, c + (e - 3) * S)
+                four_adds(four, nnz, G, S, z + (e - 3) * S)
         elif single and B.mode == PRESENT:
             for k in range(nnz):
                 for h in range(S):
-                    g[k * S + h] = x[k] * c[h]
+                    g[k * S + h] = values[lo + k] * z[h]
         elif moves and not single:
-            add_heads(L, H, x, ix, nnz, G, S, c + e * S, M.live)
+            add_heads(L, H, values, lo, nnz, G, S, z + e * S, M.live)
     return moved
 
 
-cdef void take_step(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                    Py_ssize_t K, bint moved, Scalars* now, floating* W, floating* m, floating* v, floating* A, floating* G,
-                    Moving M, const Params* P, Rule* R, Batch* B, Line* N, floating* c, floating* w) noexcept nogil:
+cdef void take_step(const Layout* L, Heads* H, const floating* values, Py_ssize_t K, bint moved, Scalars* now, Moving* M,
+                    const Params* P, Rule* R, Batch* B, Line* N, floating* z) noexcept nogil:
     """What was gathered moves the weights and intercepts."""
-    cdef Py_ssize_t S = 1 if Heads is One else M.S, nnz, h, k
-    cdef bint single = Layout is Csr and B.size == 1, averaged = 0 < P.average <= now.t
+    cdef Py_ssize_t S = 1 if Heads is One else M.S, n = L.d * S, lo = 0, nnz = 0, h, k
+    cdef floating* W = <floating*> M.W
+    cdef floating* m = <floating*> M.m
+    cdef floating* v = <floating*> M.v
+    cdef floating* A = <floating*> M.A
+    cdef floating* G = <floating*> M.G
+    cdef floating* w = z + B.tile * S
+    cdef bint single = Layout is not Dense and B.size == 1, averaged = 0 < P.average <= now.t
     cdef bint idle = R.kind == FTRL or (R.kind == ADAGRAD and R.l2 == 0 and (R.l1 == 0 or B.paid is not NULL))
-    cdef const floating* x = NULL
-    cdef const index* ix = NULL
     cdef double of_z = 0, of_f = 0, of_avg = 0
     start_step(P, R, now, B.filled)
     if B.carry is not NULL:
-        carry_back(d * S, G, B)
+        carry_back(n, G, B)
     if P.noise > 0:
-        add_noise(d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
-    nnz = row(L, values, indices, indptr, d, B.rows[0], &x, &ix) if single else 0
+        add_noise(L.d, S, K, G, sqrt(P.noise / pow(1.0 + now.t, 0.55)) / R.mean, B.seed, <uint64_t> now.t)
+    if single:
+        lo = row(L, B.rows[0], &nnz)
     if B.mode == ALL:
-        step_all(d * S, W, m, v, A, G, R, averaged)
+        step_all(n, W, m, v, A, G, R, averaged)
     elif B.mode == PRESENT:
         if not single:
             step_met(S, W, m, v, A, G, w, B, R, now.avg_a)
         elif moved or not idle:
-            step_present(ix, nnz, S, W, m, v, A, w + 3 * B.room, w, B, R, now.avg_a)
+            if Layout is not Dense:
+                step_present(L, lo, nnz, S, W, m, v, A, w, B, R, now.avg_a)
         if B.paid is not NULL:
             B.owed += R.eta * R.l1
         if B.counted is NULL:
             now.avg_a += averaged
     else:
         if N.sigma < least_scale(A) or N.phi < 1e-18:
-            for k in range(d if B.paid is not NULL else 0):
+            for k in range(L.d if B.paid is not NULL else 0):
                 B.paid[k] *= N.sigma
             B.owed *= N.sigma
-            fold_line(d * S, W, m, A, N)
+            fold_line(n, W, m, A, N)
         advance(N, P, R, averaged, &of_z, &of_f, &of_avg)
         if not single:
             step_line(S, W, m, A, G, B, R, N, of_z, of_f, of_avg)
         elif moved:
-            step_line_row(L, H, x, ix, nnz, S, W, m, A, c, w, M.live, of_z, of_f, of_avg)
+            step_line_row(L, H, values, lo, nnz, M, z, w, of_z, of_f, of_avg)
         if B.paid is not NULL:
             B.owed += R.eta * R.l1 / N.sigma
         if averaged:
@@ -168,38 +173,36 @@ cdef void take_step(Layout* L, Heads* H, const floating* values, const index* in
     B.filled = 0
 
 
-cdef int batches(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                 Order O, const Targets* T, floating* W, floating* m, floating* v, floating* A, floating* G, Moving M,
-                 const Params* P, Rule* R, Batch* B, Line* N, floating* z, bint last) noexcept nogil:
+cdef int batch_buffer(const Layout* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
+                      Rule* R, Batch* B, Line* N, floating* z, bint last) noexcept nogil:
     """Gather the rows into steps of B.size, and take the steps; with `last` also a short one at the end.
 
-    1 if a margin was not finite, else 0.
+    1 if a margin was not finite, else 0. In z are the slopes, (tile, S), and (4, room) weights and slots brought together, and
+    their gradient.
     """
-    cdef Py_ssize_t K = 1 if Heads is One else T.K, S = 1 if Heads is One else M.S, i = 0, n
-    cdef floating* c = z                        # (tile, S) slopes
-    cdef floating* w = z + B.tile * S           # (4, room): weights and slots brought together, and their gradient
+    cdef Py_ssize_t K = 1 if Heads is One else M.K, i = 0, n
     cdef Scalars now = M.at[0]
     cdef bint moved
     cdef int fault = 0
     while i < O.n or (last and B.filled):
-        n = next_rows(L, values, indices, indptr, d, &O, T, B, &i)
+        n = next_rows(L, values, &O, T, B, &i)
         R.done = now.t - 1.0
-        batch_margins(L, H, values, indices, indptr, d, K, n, W, m, v, A, M, R, B, N, now.avg_a, c, w)
+        batch_margins(L, H, values, K, n, &M, R, B, N, now.avg_a, z)
         if slopes_of(P, T, K, n, B.rows, M.of):
             fault = 1
             break
-        moved = gather_slopes(L, H, values, indices, indptr, d, T, K, n, G, M, B, c, w + 3 * B.room)
+        moved = gather_slopes(L, H, values, T, K, n, &M, B, z)
         B.filled += n
         if B.carry is not NULL and B.filled - B.carried >= CARRY_AFTER:
-            carry_over(d * S, G, B)
+            carry_over(L.d * M.S, <floating*> M.G, B)
         if B.filled == B.size or (B.filled and last and i == O.n):
-            take_step(L, H, values, indices, indptr, d, K, moved, &now, W, m, v, A, G, M, P, R, B, N, c, w)
+            take_step(L, H, values, K, moved, &now, &M, P, R, B, N, z)
     M.at[0] = now
     return fault
 
 
-cdef void bring_up(Py_ssize_t d, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A, Batch* B, Rule* R,
-                   Scalars* now, Line* N) noexcept nogil:
+cdef void bring_up(Py_ssize_t d, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A, Batch* B, Rule* R, Scalars* now,
+                   Line* N) noexcept nogil:
     """At the end of a call: all weights as they are after the last step."""
     cdef Py_ssize_t j
     cdef double due

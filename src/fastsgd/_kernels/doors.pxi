@@ -29,7 +29,8 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
     """What every walk over rows needs beside the weights; `of` is owned, live points behind it."""
     if not padded(S, K) or sums.shape[0] != 2 or sums.shape[1] != K:
         raise ValueError(f"{S} columns of weights and sums of shape {(sums.shape[0], sums.shape[1])} for {K} heads")
-    M.S, M.loss_sum, M.weight_sum = S, &sums[0, 0], &sums[1, 0]
+    M.K, M.S, M.loss_sum, M.weight_sum = K, S, &sums[0, 0], &sums[1, 0]
+    M.W = M.Q = M.A = M.last = M.m = M.v = M.G = NULL
     M.of = <double*> malloc(5 * K * sizeof(double))
     if M.of is NULL:
         raise MemoryError(f"no memory for {K} heads")
@@ -37,11 +38,8 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
     return 0
 
 
-cdef int sweep_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                    order, target, state, Compiled plan, double[:, ::1] sums) except -1:
-    cdef const int64_t[::1] rows = order.rows
-    cdef const int32_t[::1] visit = order.visit
-    cdef Py_ssize_t buffer_rows = order.buffer_rows, K = state.b.shape[0]
+cdef int sweep_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, d = L.d, K = state.b.shape[0]
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A, last = state.last
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef Scalars[::1] at = state.at
@@ -49,33 +47,32 @@ cdef int sweep_rows(Layout* L, const floating* values, const index* indices, con
     cdef Moving M
     cdef Order O
     cdef int fault
+    read_order(&O, order)
     if W.shape[0] != d or b_avg.shape[0] != K:
         raise ValueError(f"the state is of {W.shape[0]} features and {b_avg.shape[0]} heads, X of {d} features, b of {K} heads")
-    O.rows = &rows[0] if rows is not None else NULL
-    O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.n, O.ahead = order.first, order.n, 0
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
+    if d:
+        M.W, M.Q, M.A = &W[0, 0], &Q[0, 0] if Q is not None else NULL, &A[0, 0] if A is not None else NULL
+        M.last = &last[0, 0] if last is not None else NULL
     cdef floating* z = <floating*> calloc(M.S, sizeof(floating))
     if z is NULL:
         free(M.of)
         raise MemoryError(f"no memory for {K} heads")
-    if Layout is Csr:
+    if Layout is not Dense:
         if K == 1 and d and Q is not None and not state.soft:
             from_weights(&W[0, 0], &Q[0, 0], d, 1, M.at.scale, plan.par.l1, plan.par.l2)
             state.soft = True
     with nogil:
-        fault = run(L, values, indices, indptr, d, O, buffer_rows, &T, &W[0, 0] if d else NULL,
-                    &Q[0, 0] if Q is not None and d else NULL, &A[0, 0] if A is not None and d else NULL,
-                    &last[0, 0] if last is not None and d else NULL, M, &plan.par, z)
+        fault = run(L, values, O, buffer_rows, &T, M, &plan.par, z)
     free(z)
     free(M.of)
     return fault
 
 
-cdef int mode_of(Layout* L, Compiled plan, double t, double factor, Py_ssize_t steps, bint gather) noexcept:
+cdef int mode_of(const Layout* L, Compiled plan, double t, double factor, Py_ssize_t steps, bint gather) noexcept:
     """How the steps of a call are to be taken."""
-    if Layout is Csr:
+    if Layout is not Dense:
         if plan.lazy and not gather:
             if not (plan.closed and plan.rule.kind in (SGD, MOMENTUM)):
                 return PRESENT
@@ -84,19 +81,17 @@ cdef int mode_of(Layout* L, Compiled plan, double t, double factor, Py_ssize_t s
     return ALL
 
 
-cdef int batch_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, order,
-                    target, state, Compiled plan, double[:, ::1] sums, gathered, bint gather, bint last) except -1:
+cdef int batch_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums, gathered,
+                    bint gather, bint last) except -1:
     cdef One one
     cdef Many many
-    cdef const int64_t[::1] rows = order.rows
-    cdef const int32_t[::1] visit = order.visit
     cdef floating[:, ::1] W = state.W, m = state.m, v = state.v, A = state.A, G = gathered.G
     cdef double[:, ::1] carry = gathered.carry
     cdef double[::1] b = state.b, b_avg = state.b_avg, mb = state.mb, vb = state.vb, gb = gathered.gb
     cdef int64_t[::1] count = gathered.count, met = gathered.met
     cdef char[::1] is_met = gathered.is_met
     cdef Scalars[::1] at = state.at
-    cdef Py_ssize_t K = b.shape[0], S = W.shape[1], buffer_rows = order.buffer_rows, left, i, r, longest = 0, steps
+    cdef Py_ssize_t K = b.shape[0], S = W.shape[1], d = L.d, buffer_rows = order.buffer_rows, left, i, r, longest = 0, steps
     cdef Targets T = targets(target, K)
     cdef Rule R = plan.rule
     cdef Moving M
@@ -104,6 +99,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     cdef Batch B
     cdef Line N
     cdef int fault = 0
+    read_order(&O, order)
     for array in (state.m, state.v, state.A, gathered.G, gathered.carry):
         if array is not None and array.shape != state.W.shape:
             raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
@@ -112,20 +108,17 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
         raise ValueError(f"the state is of {W.shape[0]} features and {K} heads in {S} columns, X has {d} features")
     if met.shape[0] != d + 1 or is_met.shape[0] != d:
         raise ValueError(f"what was gathered is of {is_met.shape[0]} features, X has {d}")
-    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
-    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
-    O.first, O.n, O.ahead = order.first, order.n, 0
     B.size = INT64_MAX if gather or plan.batch_size > O.n + count[0] else <Py_ssize_t> plan.batch_size
     B.tile = max(1, min(min(64, B.size), 4096 // K))
     B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
     steps = (O.n + B.filled) // B.size + 1
     B.mode = mode_of(L, plan, at[0].t, at[0].eta_factor, steps, gather)
-    if Layout is Csr:
+    if Layout is not Dense:
         for i in range(O.n if B.mode == PRESENT and B.size == 1 else 0):
             r = O.rows[i] if O.rows is not NULL else O.first + i
-            longest = max(longest, indptr[r + 1] - indptr[r])
+            longest = max(longest, L.indptr[r + 1] - L.indptr[r])
     B.room = S * max(longest, max(1, 2048 // S))
-    M.S, M.b, M.b_avg, M.at, M.loss_sum, M.weight_sum = S, &b[0], &b_avg[0], &at[0], &sums[0, 0], &sums[1, 0]
+    M.K, M.S, M.b, M.b_avg, M.at, M.loss_sum, M.weight_sum = K, S, &b[0], &b_avg[0], &at[0], &sums[0, 0], &sums[1, 0]
     M.live = NULL
     B.carry, B.carried = &carry[0, 0] if carry is not None and d else NULL, B.filled
     B.met, B.is_met = &met[0], &is_met[0] if d else NULL
@@ -150,6 +143,7 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     cdef floating* vp = &v[0, 0] if v is not None and d else NULL
     cdef floating* ap = &A[0, 0] if A is not None and d else NULL
     cdef floating* gp = &G[0, 0] if d else NULL
+    M.W, M.Q, M.last, M.m, M.v, M.A, M.G = w, NULL, NULL, mp, vp, ap, gp
     with nogil:
         if B.mode == LINE and B.filled:
             list_gathered(d, S, gp, &B)
@@ -161,21 +155,18 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
             enter(d * S, w, mp, ap, &N)
         left = O.n
         if O.visit is not NULL:
-            O.far = fetch_first(L, values, indices, indptr, d, &T, &O, min(buffer_rows, O.n))
+            O.far = fetch_first(L, values, &T, &O, min(buffer_rows, O.n))
         while not fault:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left
             left -= O.n
             O.ahead = min(buffer_rows, left) if O.visit is not NULL else 0
             if K == 1:
-                fault = batches(L, &one, values, indices, indptr, d, O, &T, w, mp, vp, ap, gp, M, &plan.par, &R, &B, &N,
-                                &zs[0], last and left == 0)
+                fault = batch_buffer(L, &one, values, O, &T, M, &plan.par, &R, &B, &N, &zs[0], last and left == 0)
             else:
-                fault = batches(L, &many, values, indices, indptr, d, O, &T, w, mp, vp, ap, gp, M, &plan.par, &R, &B, &N,
-                                &zs[0], last and left == 0)
+                fault = batch_buffer(L, &many, values, O, &T, M, &plan.par, &R, &B, &N, &zs[0], last and left == 0)
             if left == 0:
                 break
-            O.rows += O.n
-            O.visit += O.n
+            go_on(&O)
         if B.carry is not NULL:
             carry_over(d * S, gp, &B)
         bring_up(d, S, w, mp, vp, ap, &B, &R, &at[0], &N)
@@ -183,18 +174,18 @@ cdef int batch_rows(Layout* L, const floating* values, const index* indices, con
     return fault
 
 
-cdef int total_rows(Layout* L, const floating* values, const index* indices, const index* indptr, order, target,
-                    const floating[:, ::1] W, const double[::1] b, Compiled plan, double[:, ::1] sums) except -1:
+cdef int total_rows(const Layout* L, const floating* values, order, target, const floating[:, ::1] W, const double[::1] b,
+                    Compiled plan, double[:, ::1] sums) except -1:
     cdef One one
     cdef Many many
-    cdef const int64_t[::1] listed = order.rows
-    cdef Py_ssize_t d = W.shape[0], K = b.shape[0]
+    cdef Py_ssize_t d = L.d, K = b.shape[0]
     cdef Targets T = targets(target, K)
     cdef const floating* w = &W[0, 0] if d else NULL
     cdef Moving M
     cdef Order O
-    O.rows = &listed[0] if listed is not None and listed.shape[0] else NULL
-    O.visit, O.first, O.n, O.ahead = NULL, order.first, order.n, 0
+    read_order(&O, order)
+    if W.shape[0] != d:
+        raise ValueError(f"the weights are of {W.shape[0]} features, X of {d}")
     if not padded(W.shape[1], K) or sums.shape[0] != 2 or sums.shape[1] != K:
         raise ValueError(f"{W.shape[1]} columns of weights and sums of shape {(sums.shape[0], sums.shape[1])} for {K} heads")
     cdef Py_ssize_t tile = max(1, min(O.n, TOGETHER // K))
@@ -204,19 +195,43 @@ cdef int total_rows(Layout* L, const floating* values, const index* indices, con
     M.S, M.loss_sum, M.weight_sum, M.of = W.shape[1], &sums[0, 0], &sums[1, 0], &ws[0]
     with nogil:
         if K == 1:
-            total(L, &one, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
+            add_losses(L, &one, values, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
         else:
-            total(L, &many, values, indices, indptr, d, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
+            add_losses(L, &many, values, O, &T, w, &b[0], M, &plan.par, &zs[0], tile)
     return 0
 
 
 # ---------------------------------------------------------------- the doors
-def sweep_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
-    """A step for each row, on a C-contiguous array.
+cdef enum:
+    SWEEP, BATCHES, TOTAL, TOTAL_MODELS, MANY, AUTO
+
+
+cdef object behind(int door, const Layout* L, const floating* values, tuple args):
+    if door == SWEEP:
+        order, target, state, plan, sums = args
+        return sweep_rows[Layout, floating](L, values, order, target, state, plan, sums)
+    if door == BATCHES:
+        order, target, state, plan, sums, gathered, gather, last = args
+        return batch_rows[Layout, floating](L, values, order, target, state, plan, sums, gathered, gather, last)
+    if door == TOTAL:
+        order, target, W, b, plan, sums = args
+        return total_rows[Layout, floating](L, values, order, target, W, b, plan, sums)
+    if door == TOTAL_MODELS:
+        order, target, W, b, plan, sums, seed, held_out = args
+        return total_models_rows[Layout, floating](L, values, order, target, W, b, plan, sums, seed, held_out)
+    order, target, state, plan, sums = args
+    if door == MANY:
+        return many_rows[Layout, floating](L, values, order, target, state, plan, sums)
+    return auto_rows[Layout, floating](L, values, order, target, state, plan, sums)
+
+
+def sweep(X, order, target, state, plan, sums):
+    """A step for each row.
 
     Parameters
     ----------
-    X : (n_rows, n_features) of the state's dtype
+    X : (n_rows, n_features) array or CSR matrix, of the state's dtype
+        An array is C-contiguous; the structure of a matrix was checked.
     order : Order
     target : Target
     state : State
@@ -230,26 +245,11 @@ def sweep_dense(const floating[:, ::1] X, order, target, state, Compiled plan, d
     int
         1 if a margin was not finite, the state then being of no use; else 0.
     """
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    return sweep_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
+    return through_door(SWEEP, X, (order, target, state, plan, sums))
 
 
-def sweep_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-              Compiled plan, double[:, ::1] sums):
-    """A step for each row of a CSR matrix whose structure was checked; otherwise as `sweep_dense`."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    cdef Py_ssize_t d = state.W.shape[0]
-    return sweep_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
-
-
-def batch_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums, gathered, bint gather=False,
-                bint last=False):
-    """A step for each `plan.batch_size` rows, on a C-contiguous array; otherwise as `sweep_dense`.
+def batches(X, order, target, state, plan, sums, gathered, gather=False, last=False):
+    """A step for each `plan.batch_size` rows; otherwise as `sweep`.
 
     Parameters
     ----------
@@ -260,40 +260,12 @@ def batch_dense(const floating[:, ::1] X, order, target, state, Compiled plan, d
     last : bool
         Also take the step of the rows at the end that are too few for a whole one.
     """
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    return batch_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums, gathered, gather, last)
+    return through_door(BATCHES, X, (order, target, state, plan, sums, gathered, gather, last))
 
 
-def batch_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-              Compiled plan, double[:, ::1] sums, gathered, bint gather=False, bint last=False):
-    """As `batch_dense`, for a CSR matrix whose structure was checked."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    cdef Py_ssize_t d = state.W.shape[0]
-    return batch_rows(&L, values, ix, ends, d, order, target, state, plan, sums, gathered, gather, last)
-
-
-def total_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, const double[::1] b, Compiled plan,
-                double[:, ::1] sums):
+def total(X, order, target, W, b, plan, sums):
     """Add sum of s * loss and sum of s of the rows, at true weights W (n_features, S) and intercepts b (K), to sums (2, K)."""
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    total_rows(&L, values, none, none, order, target, W, b, plan, sums)
-
-
-def total_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target,
-              const floating[:, ::1] W, const double[::1] b, Compiled plan, double[:, ::1] sums):
-    """As `total_dense`, for a CSR matrix whose structure was checked."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    total_rows(&L, values, ix, ends, order, target, W, b, plan, sums)
+    through_door(TOTAL, X, (order, target, W, b, plan, sums))
 
 
 def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2,

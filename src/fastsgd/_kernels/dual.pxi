@@ -22,39 +22,30 @@ cdef struct Ascent:
     const double* par
 
 
-cdef inline void fetch_row(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                           Py_ssize_t r) noexcept nogil:
-    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
-    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+cdef inline void fetch_row(const Layout* L, const floating* values, Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t nnz, k = row(L, r, &nnz), end = k + nnz
     while k < end:
         near(values + k)
-        if Layout is Csr:
-            near(indices + k)
+        if Layout is not Dense:
+            near(L.indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
 
 
-cdef void ascend(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-                 Ascent* A) noexcept nogil:
+cdef void ascend_buffer(const Layout* L, const floating* values, Order O, Ascent* A) noexcept nogil:
     """Visit n rows: each a_i goes to the maximum of the dual along itself, and w follows."""
-    cdef Py_ssize_t v, r, k, j, lo = 0, nnz = d, place
+    cdef Py_ssize_t d = L.d, v, r, k, j, lo, nnz, place
     cdef const floating* x
-    cdef const index* ix = NULL
     cdef double z, q, t, s, s1, old, new, step, weight, x_k
     for v in range(O.n):
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_row(L, values, indices, indptr, d, O.rows[O.visit[v + 3]])
+            fetch_row(L, values, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         weight = A.c[r] if A.c is not NULL else 1.0
         if weight == 0:
             continue
-        if Layout is Csr:
-            lo = indptr[r]
-            nnz = indptr[r + 1] - lo
-            ix = indices + lo
-            x = values + lo
-        else:
-            x = values + r * d
+        lo = row(L, r, &nnz)
+        x = values + lo
         z = q = 0
         if Layout is Dense:
             if A.most is NULL:
@@ -73,6 +64,7 @@ cdef void ascend(Layout* L, const floating* values, const index* indices, const 
                     z += t * ((s if s > 0 else 0.0) + (s1 if s1 < 0 else 0.0))
                     q += t * x_k
         elif A.most is NULL:
+            ix = L.indices + lo
             for k in range(nnz):
                 j = 3 * ix[k]
                 t = x[k] * A.per[j]
@@ -80,6 +72,7 @@ cdef void ascend(Layout* L, const floating* values, const index* indices, const 
                 q += t * x[k]
                 one_by_one()
         else:
+            ix = L.indices + lo
             for k in range(nnz):
                 j = 3 * ix[k]
                 t = x[k] * A.per[j]
@@ -103,28 +96,27 @@ cdef void ascend(Layout* L, const floating* values, const index* indices, const 
             for k in range(d):
                 A.at[k] += step * A.row[k]
         else:
+            ix = L.indices + lo
             for k in range(nnz):
                 A.at[3 * ix[k]] += step * x[k]
                 one_by_one()
 
 
-cdef tuple ascend_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, order, table_,
-                       bint l1, mean, a, y, c, loss_, double b, double per_b):
-    cdef const int64_t[::1] listed = order.rows
-    cdef const int32_t[::1] visit = order.visit
-    cdef double[:, ::1] table = table_
-    cdef Loss loss = loss_
+cdef tuple ascend_rows(const Layout* L, const floating* values, order, double[:, ::1] table, bint l1, mean, a, y, c, Loss loss,
+                       double b, double per_b):
     cdef const double[::1] means = mean, ys = y, cs = c
     cdef double[::1] duals = a
-    cdef Py_ssize_t d = table.shape[1], three = table.shape[0], apart = d, buffer_rows = order.buffer_rows, left
+    cdef Py_ssize_t rows = L.n, d = L.d, coordinates = table.shape[1], three = table.shape[0], apart = d, left
+    cdef Py_ssize_t buffer_rows = order.buffer_rows
     cdef double[::1] row = np.empty(d + 1)
     cdef Ascent A
     cdef Order O
-    if Layout is Csr:  # the numbers of a coordinate are neighbours
-        d, three, apart = table.shape[0], table.shape[1], 1
-    if three != 3 or len(a) != rows or len(y) != rows or (c is not None and len(c) != rows):
+    read_order(&O, order)
+    if Layout is not Dense:  # the numbers of a coordinate are neighbours
+        coordinates, three, apart = table.shape[0], table.shape[1], 1
+    if three != 3 or coordinates != d or len(a) != rows or len(y) != rows or (c is not None and len(c) != rows):
         raise ValueError(f"a table of shape {(table.shape[0], table.shape[1])}, {len(a)} duals, {len(y)} targets; "
-                         f"X has {rows} rows")
+                         f"X has {rows} rows and {d} columns")
     if Layout is Dense:
         if len(mean) != d:
             raise ValueError(f"mean has {len(mean)} entries, X has {d} columns")
@@ -144,37 +136,31 @@ cdef tuple ascend_rows(Layout* L, const floating* values, const index* indices, 
     A.per_n, A.b, A.per_b, A.gap, A.seen = 1.0 / rows, b, per_b, 0, 0
     A.value, A.slope, A.implicit, A.conjugate, A.par = (loss.value_fn, loss.slope_fn, loss.implicit_fn, loss.conjugate_fn,
                                                         loss.par)
-    O.rows = &listed[0] if listed is not None else NULL
-    O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.ahead, left = order.first, 0, order.n
+    left = O.n
     with nogil:
         while left > 0:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left
             left -= O.n
-            ascend(L, values, indices, indptr, d, O, &A)
-            O.first += O.n
-            if O.rows is not NULL:
-                O.rows += O.n
-            if O.visit is not NULL:
-                O.visit += O.n
+            ascend_buffer(L, values, O, &A)
+            go_on(&O)
     return A.b, A.gap, A.seen
 
 
-def ascend_dense(const floating[:, ::1] X, order, table, bint l1, mean, a, y, c, loss, double b,
-                 double per_b):
-    """Some rows of an epoch of dual coordinate ascent, on a C-contiguous array.
+def ascend(X, order, table, l1, mean, a, y, c, loss, b, per_b):
+    """Some rows of an epoch of dual coordinate ascent.
 
     Parameters
     ----------
     X : (n, d)
+        As in `one_pass`.
     order : (rows, visit, first, n, buffer_rows)
         As the other kernels take it.
-    table : (3, d) float64
+    table : (3, d) float64, on CSR (d, 3)
         at, 1 / (l2 + K), l1 of each coordinate; the first is changed in place.
     l1 : bool
         Whether any l1 is not 0.
     mean : (d,)
-        Subtracted from the rows as they are read.
+        Subtracted from dense rows as they are read.
     a : (n,)
         Dual point, changed in place.
     y, c : (n,), (n,) or None
@@ -187,18 +173,4 @@ def ascend_dense(const floating[:, ::1] X, order, table, bint l1, mean, a, y, c,
     (b, gap, seen) : floats
         The intercept; the subproblem's duality gap over every eighth row and their weight.
     """
-    cdef Dense layout
-    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    if table.shape[1] != X.shape[1]:
-        raise ValueError(f"table has shape {table.shape}, X has {X.shape[1]} columns")
-    return ascend_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], order, table, l1, mean, a, y, c,
-                       loss, b, per_b)
-
-
-def ascend_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, table, bint l1, mean, a, y, c,
-               loss, double b, double per_b):
-    """As `ascend_dense`, on CSR: table is (d, 3), and nothing is subtracted."""
-    cdef Csr layout
-    cdef const floating* x = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    return ascend_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, order, table, l1, mean, a, y, c, loss, b, per_b)
+    return through_door(ASCEND, X, (order, table, l1, mean, a, y, c, loss, b, per_b))

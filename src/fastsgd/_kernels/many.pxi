@@ -90,16 +90,16 @@ cdef double eta_of(const Params* P, const Models* H, Py_ssize_t h, double t) noe
     return P.schedule(max(1.0, t), par) * H.factor[h]
 
 
-cdef void rescale_head(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, Models* H,
-                       Py_ssize_t h, double before, const Params* P) noexcept nogil:
+cdef void rescale_head(const Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t S, Models* H, Py_ssize_t h,
+                       double before, const Params* P) noexcept nogil:
     """Make scale 1 and avg_a 0 in one head; `before` is the scale of its weights so far."""
-    cdef bint soft = Layout is Csr and Q is not NULL and H.l1[h] > 0
+    cdef bint soft = Layout is not Dense and Q is not NULL and H.l1[h] > 0
     if soft:
-        to_weights(W + h, Q + h, d, S, H.u[h], before, H.l1[h], H.l2[h], eta_of(P, H, h, H.t[h] - 1))
-    fold_head(W + h, A + h if A is not NULL else NULL, d, S, H.avg_a[h], H.scale[h])
+        to_weights(W + h, Q + h, L.d, S, H.u[h], before, H.l1[h], H.l2[h], eta_of(P, H, h, H.t[h] - 1))
+    fold_head(W + h, A + h if A is not NULL else NULL, L.d, S, H.avg_a[h], H.scale[h])
     H.scale[h], H.avg_a[h] = 1, 0
     if soft:
-        from_weights(W + h, Q + h, d, S, 1, H.l1[h], H.l2[h])
+        from_weights(W + h, Q + h, L.d, S, 1, H.l1[h], H.l2[h])
 
 
 cdef void fold_head(floating* W, floating* A, Py_ssize_t d, Py_ssize_t S, double avg_a, double scale) noexcept nogil:
@@ -112,91 +112,93 @@ cdef void fold_head(floating* W, floating* A, Py_ssize_t d, Py_ssize_t S, double
         W[j * S] = <floating> (scale * W[j * S])
 
 
-cdef inline void heads_dots(Layout* L, const floating* x, const index* ix, Py_ssize_t n, const floating* W, Py_ssize_t S,
+cdef inline void heads_dots(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, const floating* W, Py_ssize_t S,
                             floating* z) noexcept nogil:
     """z = x . W for S heads, a multiple of 4."""
+    cdef const floating* x = values + lo
     cdef const Py_ssize_t* none = NULL
     if Layout is Dense:
         if floating is float:
             f4_dots_dense(x, none, n, W, S, z)
         else:
             d4_dots_dense(x, none, n, W, S, z)
-    elif index is int32_t:
+    elif Layout is Csr32:
         if floating is float:
-            f4_dots_csr32(x, ix, n, W, S, z)
+            f4_dots_csr32(x, L.indices + lo, n, W, S, z)
         else:
-            d4_dots_csr32(x, ix, n, W, S, z)
+            d4_dots_csr32(x, L.indices + lo, n, W, S, z)
     else:
         if floating is float:
-            f4_dots_csr64(x, ix, n, W, S, z)
+            f4_dots_csr64(x, L.indices + lo, n, W, S, z)
         else:
-            d4_dots_csr64(x, ix, n, W, S, z)
+            d4_dots_csr64(x, L.indices + lo, n, W, S, z)
 
 
-cdef inline void heads_adds(Layout* L, const floating* x, const index* ix, Py_ssize_t n, floating* W, Py_ssize_t S,
+cdef inline void heads_adds(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, Py_ssize_t S,
                             const floating* c) noexcept nogil:
     """W += x c' for S heads."""
+    cdef const floating* x = values + lo
     cdef const Py_ssize_t* none = NULL
     if Layout is Dense:
         if floating is float:
             f4_adds_dense(x, none, n, W, S, c)
         else:
             d4_adds_dense(x, none, n, W, S, c)
-    elif index is int32_t:
+    elif Layout is Csr32:
         if floating is float:
-            f4_adds_csr32(x, ix, n, W, S, c)
+            f4_adds_csr32(x, L.indices + lo, n, W, S, c)
         else:
-            d4_adds_csr32(x, ix, n, W, S, c)
+            d4_adds_csr32(x, L.indices + lo, n, W, S, c)
     else:
         if floating is float:
-            f4_adds_csr64(x, ix, n, W, S, c)
+            f4_adds_csr64(x, L.indices + lo, n, W, S, c)
         else:
-            d4_adds_csr64(x, ix, n, W, S, c)
+            d4_adds_csr64(x, L.indices + lo, n, W, S, c)
 
 
-cdef inline void change_heads(Layout* L, const floating* x, const index* ix, Py_ssize_t n, floating* W, Moving* M,
+cdef inline void change_heads(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, Moving* M,
                               const floating* c, Py_ssize_t n_live, Py_ssize_t K) noexcept nogil:
     """W += x c'; where few of the c are not 0, for those alone."""
     cdef Py_ssize_t h, i = 0
     if n_live * 8 >= M.S:
-        heads_adds(L, x, ix, n, W, M.S, c)
+        heads_adds(L, values, lo, n, W, M.S, c)
     elif n_live:
         for h in range(K):
             M.live[i] = <int32_t> h
             i += c[h] != 0
-        adds(L, x, ix, n, W, M.S, c, M.live, i)
+        adds(L, values, lo, n, W, M.S, c, M.live, i)
 
 
-cdef inline void soft_dots(const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
+cdef inline void soft_dots(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                            const floating* tau, floating* z) noexcept nogil:
     """z = x . w for S heads, whose weights are soft thresholds of W."""
-    if index is int32_t:
+    if Csr is Csr32:
         if floating is float:
-            f4_soft_csr32(x, ix, nnz, W, S, tau, z)
+            f4_soft_csr32(values + lo, L.indices + lo, nnz, W, S, tau, z)
         else:
-            d4_soft_csr32(x, ix, nnz, W, S, tau, z)
+            d4_soft_csr32(values + lo, L.indices + lo, nnz, W, S, tau, z)
     elif floating is float:
-        f4_soft_csr64(x, ix, nnz, W, S, tau, z)
+        f4_soft_csr64(values + lo, L.indices + lo, nnz, W, S, tau, z)
     else:
-        d4_soft_csr64(x, ix, nnz, W, S, tau, z)
+        d4_soft_csr64(values + lo, L.indices + lo, nnz, W, S, tau, z)
 
 
-cdef inline void step_and_pay_heads(const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+cdef inline void step_and_pay_heads(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                                     const Models* H, floating* R) noexcept nogil:
     """As step_and_pay, in S heads; R is of PAYING S numbers."""
     if floating is float:
         f4_paying_of(H, S, R)
     else:
         d4_paying_of(H, S, R)
-    if index is int32_t:
+    if Csr is Csr32:
         if floating is float:
-            f4_pay_csr32(x, ix, nnz, W, S, R)
+            f4_pay_csr32(values + lo, L.indices + lo, nnz, W, S, R)
         else:
-            d4_pay_csr32(x, ix, nnz, W, S, R)
+            d4_pay_csr32(values + lo, L.indices + lo, nnz, W, S, R)
     elif floating is float:
-        f4_pay_csr64(x, ix, nnz, W, S, R)
+        f4_pay_csr64(values + lo, L.indices + lo, nnz, W, S, R)
     else:
-        d4_pay_csr64(x, ix, nnz, W, S, R)
+        d4_pay_csr64(values + lo, L.indices + lo, nnz, W, S, R)
 
 
 cdef inline void losses_of(const Params* P, Models* H, bint unit) noexcept nogil:
@@ -222,7 +224,7 @@ cdef inline void steps_of(const Params* P, Models* H, double norm) noexcept nogi
             H.step[h] = step_of(P, H.value[h], H.slope[h], H.p[h], H.y[h], H.s[h], H.eta[h], norm)
 
 
-cdef void decays(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, Models* H, const Params* P,
+cdef void decays(const Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t S, Models* H, const Params* P,
                  double least) noexcept nogil:
     """The penalties of the step: L2 on the scales, and L1 as due."""
     cdef Py_ssize_t h
@@ -231,22 +233,22 @@ cdef void decays(Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t d,
         for h in range(H.K):
             if H.scale[h] < least:  # the decay of this step itself is small
                 part = 1.0 - H.eta[h] * H.l2[h]
-                rescale_head(L, W, Q, A, d, S, H, h, H.scale[h] / part if part > 0 else 1.0, P)
+                rescale_head(L, W, Q, A, S, H, h, H.scale[h] / part if part > 0 else 1.0, P)
                 H.inv0[h] = 1
     invert_heads(H)
 
 
-cdef int many(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-              const Targets* T, floating* W, floating* Q, floating* A, Moving M, const Params* P, Models* H,
-              const Slots* G, floating* z) noexcept nogil:
+cdef int many_buffer(const Layout* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P, Models* H,
+                     const Slots* G, floating* z) noexcept nogil:
     """A step in each of K heads for each row, of SGD or, with slots G, of AdaGrad; heads in which a row has no weight stay as
     they are.
 
     A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
-    cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz = d, h, n_live
-    cdef const floating* x
-    cdef const index* ix = NULL
+    cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz, h, n_live
+    cdef floating* W = <floating*> M.W
+    cdef floating* Q = <floating*> M.Q
+    cdef floating* A = <floating*> M.A
     cdef floating* c = z + S
     cdef floating* most = z + 2 * S
     cdef floating* inv = z + 3 * S
@@ -259,7 +261,7 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         H.product[h] = 1
     for v in range(O.n):
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
+            fetch_near(L, values, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
@@ -267,32 +269,27 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         column_targets(T, r, H)
         if not row_weights(T, r, H):
             continue
-        if Layout is Dense:
-            x = values + r * d
-        else:
-            lo = indptr[r]
-            nnz = indptr[r + 1] - lo
-            x, ix = values + lo, indices + lo
+        lo = row(L, r, &nnz)
         if P.pa:
-            norm = squared_norm(x, nnz)
+            norm = squared_norm(values + lo, nnz)
             if P.pa == 1 and norm == 0:
                 continue
         step_sizes(P, H, H.t, H.eta)
         if G is NULL and any_small(H, least):
             for h in range(K):
                 if H.s[h] > 0 and H.scale[h] * max(0.0, 1.0 - H.eta[h] * H.l2[h]) < least:
-                    rescale_head(L, W, Q, A, d, S, H, h, H.scale[h], P)
+                    rescale_head(L, W, Q, A, S, H, h, H.scale[h], P)
                     H.inv[h] = 1
-        if Layout is Csr and Q is not NULL:
+        if Layout is not Dense and Q is not NULL:
             if floating is float:
                 f4_thresholds(H, c)
             else:
                 d4_thresholds(H, c)
-            soft_dots(x, ix, nnz, W, S, c, z)
+            soft_dots(L, values, lo, nnz, W, S, c, z)
         else:
             if G is not NULL and G.paid is not NULL:
-                pay_late(ix, nnz, W, G, H, S, z + 5 * S)
-            heads_dots(L, x, ix, nnz, W, S, z)
+                pay_late(L, lo, nnz, W, G, H, S, z + 5 * S)
+            heads_dots(L, values, lo, nnz, W, S, z)
         if floating is float:
             finite = f4_margins(H, z)
         else:
@@ -305,11 +302,11 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         if v % 1000 == 999:
             log_losses(H)
         if G is not NULL:
-            step_adagrad(x, ix, nnz, d, W, A, G, H, S, z + 5 * S)
+            step_adagrad(L, values, lo, nnz, W, A, G, H, S, z + 5 * S)
             advance_heads(H)
             continue
         steps_of(P, H, norm)
-        decays(L, W, Q, A, d, S, H, P, least)
+        decays(L, W, Q, A, S, H, P, least)
         if floating is float:
             n_live = f4_changes(H, c)
         else:
@@ -317,35 +314,32 @@ cdef int many(Layout* L, const floating* values, const index* indices, const ind
         if A is not NULL:
             for h in range(K):
                 most[h] = <floating> (-H.avg_a[h] * H.step[h] * H.inv[h])
-            change_heads(L, x, ix, nnz, A, &M, most, n_live, K)
+            change_heads(L, values, lo, nnz, A, &M, most, n_live, K)
         if Layout is Dense and Q is not NULL:
             for h in range(K):
                 most[h], inv[h], scale[h] = <floating> (H.u[h] * H.inv[h]), <floating> H.inv[h], <floating> H.scale[h]
             if floating is float:
-                f4_shrink_heads(x, d, W, Q, S, c, most, inv, scale)
+                f4_shrink_heads(values + lo, nnz, W, Q, S, c, most, inv, scale)
             else:
-                d4_shrink_heads(x, d, W, Q, S, c, most, inv, scale)
-        elif Layout is Csr and Q is not NULL:
+                d4_shrink_heads(values + lo, nnz, W, Q, S, c, most, inv, scale)
+        elif Layout is not Dense and Q is not NULL:
             if n_live:
-                step_and_pay_heads(x, ix, nnz, W, S, H, z + 5 * S)
+                step_and_pay_heads(L, values, lo, nnz, W, S, H, z + 5 * S)
         else:
-            change_heads(L, x, ix, nnz, W, &M, c, n_live, K)
+            change_heads(L, values, lo, nnz, W, &M, c, n_live, K)
         advance_heads(H)
     log_losses(H)
     return 0
 
 
-cdef void total_models(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-                       const Targets* T, const floating* W, Moving M, const Params* P, Models* H, bint held_out,
-                       floating* z) noexcept nogil:
+cdef void total_models_of(const Layout* L, const floating* values, Order O, const Targets* T, const floating* W, Moving M,
+                          const Params* P, Models* H, bint held_out, floating* z) noexcept nogil:
     """Sums of s * loss and of s in each head, in stored order, for true weights that stand still: of the rows that it is
     trained on, or of those of the fold that it leaves out, each once. z is of S numbers."""
-    cdef Py_ssize_t v, r, lo, nnz = d, h
-    cdef const floating* x
-    cdef const index* ix = NULL
+    cdef Py_ssize_t v, r, lo, nnz, h
     cdef bint finite
     for v in range(O.n):
-        r = O.rows[v] if O.rows is not NULL else O.first + v
+        r = row_number(&O, v)
         if T.s is not NULL and T.s[r] == 0:
             continue
         column_targets(T, r, H)
@@ -354,13 +348,8 @@ cdef void total_models(Layout* L, const floating* values, const index* indices, 
         for h in range(H.K if held_out else 0):
             if T.fold is NULL or H.fold[h] != T.fold[r]:
                 H.s[h] = 0
-        if Layout is Dense:
-            x = values + r * d
-        else:
-            lo = indptr[r]
-            nnz = indptr[r + 1] - lo
-            x, ix = values + lo, indices + lo
-        heads_dots(L, x, ix, nnz, W, M.S, z)
+        lo = row(L, r, &nnz)
+        heads_dots(L, values, lo, nnz, W, M.S, z)
         if floating is float:
             finite = f4_margins(H, z)
         else:

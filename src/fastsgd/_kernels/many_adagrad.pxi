@@ -46,69 +46,71 @@ cdef struct Slots:
     bint every
 
 
-cdef inline void pay_late(const index* ix, Py_ssize_t n, floating* W, const Slots* G, const Models* H, Py_ssize_t S,
-                          floating* owed) noexcept nogil:
-    """The features of a row, or with ix=NULL the first n, pay what they owe."""
+cdef inline void pay_late(const Layout* L, Py_ssize_t lo, Py_ssize_t n, floating* W, const Slots* G, const Models* H,
+                          Py_ssize_t S, floating* owed) noexcept nogil:
+    """The features of a row, on dense rows the first n, pay what they owe."""
     cdef floating* v = <floating*> G.v
     cdef floating* paid = <floating*> G.paid
     cdef const int32_t* none = NULL
     if floating is float:
         f4_owed(H, owed)
-        if ix is NULL:
+        if Layout is Dense:
             f4_late_dense(none, n, W, v, paid, S, owed, <float> G.eps)
-        elif index is int32_t:
-            f4_late_csr32(ix, n, W, v, paid, S, owed, <float> G.eps)
+        elif Layout is Csr32:
+            f4_late_csr32(L.indices + lo, n, W, v, paid, S, owed, <float> G.eps)
         else:
-            f4_late_csr64(ix, n, W, v, paid, S, owed, <float> G.eps)
+            f4_late_csr64(L.indices + lo, n, W, v, paid, S, owed, <float> G.eps)
     else:
         d4_owed(H, owed)
-        if ix is NULL:
+        if Layout is Dense:
             d4_late_dense(none, n, W, v, paid, S, owed, G.eps)
-        elif index is int32_t:
-            d4_late_csr32(ix, n, W, v, paid, S, owed, G.eps)
+        elif Layout is Csr32:
+            d4_late_csr32(L.indices + lo, n, W, v, paid, S, owed, G.eps)
         else:
-            d4_late_csr64(ix, n, W, v, paid, S, owed, G.eps)
+            d4_late_csr64(L.indices + lo, n, W, v, paid, S, owed, G.eps)
 
 
-cdef inline void adagrad_heads(const floating* x, const index* ix, Py_ssize_t n, floating* W, floating* A, const Slots* G,
-                               const Models* H, Py_ssize_t S, floating* R) noexcept nogil:
-    """The step of the features of a row, or with ix=NULL of the first n."""
+cdef inline void adagrad_heads(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, floating* A,
+                               const Slots* G, const Models* H, Py_ssize_t S, floating* R) noexcept nogil:
+    """The step of the features of a row, on dense rows of the first n."""
     cdef floating* v = <floating*> G.v
     cdef floating* paid = <floating*> G.paid
     cdef const int32_t* none = NULL
     if floating is float:
         f4_adagrad_numbers(H, S, G.late, G.every, R)
-        if ix is NULL:
-            f4_adagrad_dense(x, none, n, W, v, A, paid, S, R, <float> G.eps)
-        elif index is int32_t:
-            f4_adagrad_csr32(x, ix, n, W, v, A, paid, S, R, <float> G.eps)
+        if Layout is Dense:
+            f4_adagrad_dense(values + lo, none, n, W, v, A, paid, S, R, <float> G.eps)
+        elif Layout is Csr32:
+            f4_adagrad_csr32(values + lo, L.indices + lo, n, W, v, A, paid, S, R, <float> G.eps)
         else:
-            f4_adagrad_csr64(x, ix, n, W, v, A, paid, S, R, <float> G.eps)
+            f4_adagrad_csr64(values + lo, L.indices + lo, n, W, v, A, paid, S, R, <float> G.eps)
     else:
         d4_adagrad_numbers(H, S, G.late, G.every, R)
-        if ix is NULL:
-            d4_adagrad_dense(x, none, n, W, v, A, paid, S, R, G.eps)
-        elif index is int32_t:
-            d4_adagrad_csr32(x, ix, n, W, v, A, paid, S, R, G.eps)
+        if Layout is Dense:
+            d4_adagrad_dense(values + lo, none, n, W, v, A, paid, S, R, G.eps)
+        elif Layout is Csr32:
+            d4_adagrad_csr32(values + lo, L.indices + lo, n, W, v, A, paid, S, R, G.eps)
         else:
-            d4_adagrad_csr64(x, ix, n, W, v, A, paid, S, R, G.eps)
+            d4_adagrad_csr64(values + lo, L.indices + lo, n, W, v, A, paid, S, R, G.eps)
 
 
-cdef void step_adagrad(const floating* x, const index* ix, Py_ssize_t nnz, Py_ssize_t d, floating* W, floating* A,
+cdef void step_adagrad(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, floating* A,
                        const Slots* G, Models* H, Py_ssize_t S, floating* R) noexcept nogil:
     """The slopes at the margins of a row move the weights, and H.step is what the intercepts move by."""
     cdef floating* wide = <floating*> G.wide
-    cdef const index* every = NULL
+    cdef Dense every
     cdef Py_ssize_t k, h
     adagrad_steps(H, G.vb, G.eps)
-    if wide is NULL:
-        adagrad_heads(x, ix, nnz, W, A, G, H, S, R)
+    if Layout is Dense:
+        adagrad_heads(L, values, lo, nnz, W, A, G, H, S, R)
+    elif wide is NULL:
+        adagrad_heads(L, values, lo, nnz, W, A, G, H, S, R)
     else:
-        for k in range(nnz):
-            wide[ix[k]] += x[k]
-        adagrad_heads(wide, every, d, W, A, G, H, S, R)
-        for k in range(nnz):
-            wide[ix[k]] = 0
+        for k in range(lo, lo + nnz):
+            wide[L.indices[k]] += values[k]
+        adagrad_heads(&every, wide, 0, L.d, W, A, G, H, S, R)
+        for k in range(lo, lo + nnz):
+            wide[L.indices[k]] = 0
     for h in range(H.K if G.every else 0):
         H.avg_a[h] = -1.0 if H.s[h] > 0 and 0 < H.average[h] <= H.t[h] else 0.0  # the weight was added: 0 after this step
 
@@ -116,12 +118,12 @@ cdef void step_adagrad(const floating* x, const index* ix, Py_ssize_t nnz, Py_ss
 cdef void leave_adagrad(Py_ssize_t d, floating* W, floating* A, const Slots* G, Models* H, Py_ssize_t S,
                         floating* R) noexcept nogil:
     """At the end of a call: all weights as they are after the last step, and nothing owed."""
-    cdef const int32_t* every = NULL
+    cdef Dense every
     cdef Py_ssize_t h
     for h in range(H.K):
         H.s[h] = 1
     if G.paid is not NULL:
-        pay_late(every, d, W, G, H, S, R)
+        pay_late(&every, 0, d, W, G, H, S, R)
     for h in range(H.K):
         if H.avg_a[h] != 0:
             fold_head(W + h, A + h, d, S, H.avg_a[h], 1.0)

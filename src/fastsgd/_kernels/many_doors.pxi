@@ -39,11 +39,8 @@ cdef int check_columns(target, Compiled plan, Py_ssize_t columns) except -1:
     return 0
 
 
-cdef int many_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                   order, target, state, Compiled plan, double[:, ::1] sums) except -1:
-    cdef const int64_t[::1] rows = order.rows
-    cdef const int32_t[::1] visit = order.visit
-    cdef Py_ssize_t K = state.b.shape[0], buffer_rows = order.buffer_rows, left = order.n, h
+cdef int many_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
+    cdef Py_ssize_t d = L.d, K = state.b.shape[0], buffer_rows = order.buffer_rows, left = order.n, h
     cdef Py_ssize_t columns = target.y.shape[1] if target.y is not None else K
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
@@ -61,9 +58,7 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
         if array is not None and array.shape != state.W.shape:
             raise ValueError(f"the state has arrays of shape {array.shape}, its weights have {state.W.shape}")
     check_columns(target, plan, columns)
-    O.rows = &rows[0] if rows is not None and rows.shape[0] else NULL
-    O.visit = &visit[0] if visit is not None and visit.shape[0] else NULL
-    O.first, O.ahead = order.first, 0
+    read_order(&O, order)
     work = np.zeros((5 + max(PAYING, ADAGRAD_NUMBERS)) * W.shape[1], state.W.dtype)
     cdef floating[::1] z = work, paid, wide
     cdef floating[:, ::1] v
@@ -74,7 +69,7 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
         slots, v, vb, late = &G, state.v, state.vb, np.zeros(K)
         G.v, G.vb, G.late, G.eps, G.paid, G.wide = &v[0, 0] if d else NULL, &vb[0], &late[0], plan.rule.par[0], NULL, NULL
         G.every = Layout is Dense or not plan.lazy
-        if Layout is Csr:
+        if Layout is not Dense:
             for h in range(K if plan.lazy else 0):  # as `closed` of the optimizer says of one head
                 late[h] = plan.heads[h].l1 > 0 and plan.heads[h].l2 == 0 and plan.heads[h].average <= 0
             if d and G.every:
@@ -85,13 +80,15 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
                 G.paid = &paid[0]
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
+    if d:
+        M.W, M.Q, M.A = &W[0, 0], &Q[0, 0] if Q is not None else NULL, &A[0, 0] if A is not None else NULL
     try:
         enter_models(&H, plan, at, state.seed)
     except MemoryError:
         free(M.of)
         raise
     H.b, H.b_avg, H.loss_sum, H.weight_sum = &b[0], &b_avg[0], &sums[0, 0], &sums[1, 0]
-    if Layout is Csr:
+    if Layout is not Dense:
         if d and Q is not None and not state.soft:
             for h in range(K):
                 if H.l1[h] > 0:
@@ -101,13 +98,8 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
         while left > 0:
             O.n = min(buffer_rows, left) if O.visit is not NULL else left
             left -= O.n
-            many(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, &Q[0, 0] if Q is not None and d else NULL,
-                 &A[0, 0] if A is not None and d else NULL, M, &plan.par, &H, slots, &z[0])
-            O.first += O.n
-            if O.rows is not NULL:
-                O.rows += O.n
-            if O.visit is not NULL:
-                O.visit += O.n
+            many_buffer(L, values, O, &T, M, &plan.par, &H, slots, &z[0])
+            go_on(&O)
         if slots is not NULL and d:
             leave_adagrad(d, &W[0, 0], &A[0, 0] if A is not None else NULL, slots, &H, M.S, &z[0])
     leave_models(&H, at)
@@ -115,26 +107,12 @@ cdef int many_rows(Layout* L, const floating* values, const index* indices, cons
     return 0
 
 
-def many_dense(const floating[:, ::1] X, order, target, state, Compiled plan, double[:, ::1] sums):
-    """A step for each row in each of several models, on a C-contiguous array; otherwise as `sweep_dense`.
+def many(X, order, target, state, plan, sums):
+    """A step for each row in each of several models; otherwise as `sweep`.
 
     The losses of a head become infinite where one of its margins is not finite; the others go on.
     """
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    return many_rows(&L, values, none, none, X.shape[1], order, target, state, plan, sums)
-
-
-def many_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target, state,
-             Compiled plan, double[:, ::1] sums):
-    """As `many_dense`, for a CSR matrix whose structure was checked."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    cdef Py_ssize_t d = state.W.shape[0]
-    return many_rows(&L, values, ix, ends, d, order, target, state, plan, sums)
+    return through_door(MANY, X, (order, target, state, plan, sums))
 
 
 def settle_models(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, Compiled plan):
@@ -150,53 +128,37 @@ def settle_models(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, Compi
         leave_models(&H, at)
 
 
-cdef int total_models_rows(Layout* L, const floating* values, const index* indices, const index* indptr, order, target,
-                           const floating[:, ::1] W, double[::1] b, Compiled plan, double[:, ::1] sums, uint64_t seed,
-                           bint held_out) except -1:
-    cdef const int64_t[::1] listed = order.rows
-    cdef Py_ssize_t d = W.shape[0], K = b.shape[0], columns = target.y.shape[1] if target.y is not None else K
+cdef int total_models_rows(const Layout* L, const floating* values, order, target, const floating[:, ::1] W, double[::1] b,
+                           Compiled plan, double[:, ::1] sums, uint64_t seed, bint held_out) except -1:
+    cdef Py_ssize_t d = L.d, K = b.shape[0], columns = target.y.shape[1] if target.y is not None else K
     cdef Targets T = targets(target, columns)
     cdef Scalars[::1] at = np.ones(K, SCALARS)
     cdef floating[::1] z = np.zeros(W.shape[1], np.asarray(W).dtype)
     cdef Models H
     cdef Moving M
     cdef Order O
-    if not padded(W.shape[1], K) or sums.shape[0] != 2 or sums.shape[1] != K or plan.n_heads != K:
+    if W.shape[0] != d:
+        raise ValueError(f"the weights are of {W.shape[0]} features, X of {d}")
+    if W.shape[1] < K or W.shape[1] % 4 or sums.shape[0] != 2 or sums.shape[1] != K or plan.n_heads != K:
         raise ValueError(f"{W.shape[1]} columns of weights, sums of shape {(sums.shape[0], sums.shape[1])}, and a plan of "
                          f"{plan.n_heads} heads, for {K} intercepts")
     check_columns(target, plan, columns)
-    O.rows = &listed[0] if listed is not None and listed.shape[0] else NULL
-    O.visit, O.first, O.n, O.ahead = NULL, order.first, order.n, 0
+    read_order(&O, order)
     M.S = W.shape[1]
     enter_models(&H, plan, at, seed)
     H.b, H.loss_sum, H.weight_sum = &b[0], &sums[0, 0], &sums[1, 0]
     if held_out:  # the folds choose the rows otherwise, and a row that validates counts once
         H.folded = H.resampled = 0
     with nogil:
-        total_models(L, values, indices, indptr, d, O, &T, &W[0, 0] if d else NULL, M, &plan.par, &H, held_out, &z[0])
+        total_models_of(L, values, O, &T, &W[0, 0] if d else NULL, M, &plan.par, &H, held_out, &z[0])
     leave_models(&H, at)
     return 0
 
 
-def total_models_dense(const floating[:, ::1] X, order, target, const floating[:, ::1] W, double[::1] b, Compiled plan,
-                       double[:, ::1] sums, uint64_t seed, bint held_out):
-    """As `total_dense`, of heads that have rows of their own: of these, or with `held_out` of those of the fold that each
-    leaves out.
+def total_models(X, order, target, W, b, plan, sums, seed, held_out):
+    """As `total`, of heads that have rows of their own: of these, or with `held_out` of those of the fold that each leaves out.
 
     seed : int
         That of the state, by which resamples are drawn.
     """
-    cdef Dense L
-    cdef const floating* values = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    cdef const int32_t* none = NULL
-    total_models_rows(&L, values, none, none, order, target, W, b, plan, sums, seed, held_out)
-
-
-def total_models_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, target,
-                     const floating[:, ::1] W, double[::1] b, Compiled plan, double[:, ::1] sums, uint64_t seed, bint held_out):
-    """As `total_models_dense`, for a CSR matrix whose structure was checked."""
-    cdef Csr L
-    cdef const floating* values = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef const index* ends = &indptr[0]
-    total_models_rows(&L, values, ix, ends, order, target, W, b, plan, sums, seed, held_out)
+    through_door(TOTAL_MODELS, X, (order, target, W, b, plan, sums, seed, held_out))

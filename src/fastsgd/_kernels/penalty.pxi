@@ -14,8 +14,8 @@ cdef inline floating shrunk(floating z, floating q, floating u, floating inv) no
     return (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
 
 
-cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u,
-                                floating inv, floating scale) noexcept nogil:
+cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u, floating inv,
+                                floating scale) noexcept nogil:
     """w += c x, then the penalty, along a dense row: `shrunk` takes off what of z is within [q - u, q + u] / scale."""
     cdef Py_ssize_t k
     cdef floating z, part, low, high, most = u * inv
@@ -80,33 +80,35 @@ cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last
 #         w + r = C (w + r), C the product of the shrinkages, until it is 0. Of a weight that is 0, g = -q SMALL, so small that
 #         it is not taken for the g of one that has become 0 since it was last met. Either way a step is g += x times a number,
 #         and only of a weight that becomes 0, or is no longer 0, has anything to be paid.
-cdef inline double soft_dot(const floating* x, const index* ix, Py_ssize_t n, const floating* g, floating tau) noexcept nogil:
+cdef inline double soft_dot(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, const floating* g,
+                            floating tau) noexcept nogil:
     """x . w."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k = 0
     cdef floating s
     cdef f4 a = f4_zero(), a2 = a, t4 = f4_all(<float> tau), u4 = f4_all(<float> -tau)
     cdef d4 b = d4_zero(), b2 = b, t8 = d4_all(tau), u8 = d4_all(-tau)
     while k + 8 <= n:
         if floating is float:
-            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(g, ix + k), t4, u4)))
-            a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), f4_soft(at_f4(g, ix + k + 4), t4, u4)))
+            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(L, g, lo + k), t4, u4)))
+            a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), f4_soft(at_f4(L, g, lo + k + 4), t4, u4)))
         else:
-            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), t8, u8)))
-            b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), d4_soft(at_d4(g, ix + k + 4), t8, u8)))
+            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(L, g, lo + k), t8, u8)))
+            b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), d4_soft(at_d4(L, g, lo + k + 4), t8, u8)))
         k += 8
     a, b = f4_add(a, a2), d4_add(b, b2)
     if k + 4 <= n:
         if floating is float:
-            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(g, ix + k), t4, u4)))
+            a = f4_add(a, f4_mul(f4_load(x + k), f4_soft(at_f4(L, g, lo + k), t4, u4)))
         else:
-            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(g, ix + k), t8, u8)))
+            b = d4_add(b, d4_mul(d4_load(x + k), d4_soft(at_d4(L, g, lo + k), t8, u8)))
         k += 4
     if floating is float:
         s = f4_sum(a)
     else:
         s = d4_sum(b)
     while k < n:
-        s += x[k] * soft(g[ix[k]], tau)
+        s += x[k] * soft(g[L.indices[lo + k]], tau)
         one_by_one()
         k += 1
     return s
@@ -136,12 +138,13 @@ cdef inline floating had(floating g, floating u, floating tau, floating rate) no
     return -then if g > 0 else then
 
 
-cdef inline void pay_four(const floating* x, const index* ix, Py_ssize_t k, Py_ssize_t b, Py_ssize_t e, Py_ssize_t h, floating* W,
+cdef inline void pay_four(const Csr* L, const floating* values, Py_ssize_t k, Py_ssize_t b, Py_ssize_t e, Py_ssize_t h, floating* W,
                           const floating* R, bint all) noexcept nogil:
-    """The values k, b, e and h of a row, of which those that are the same are one."""
+    """The values k, b, e and h, of one row, of which those that are the same are one."""
     cdef f4 g, x4, now
     cdef d4 g8, x8, now8
     cdef int stays
+    ix, x = L.indices, values
     if floating is float:
         g, x4 = f4_set(W[ix[k]], W[ix[b]], W[ix[e]], W[ix[h]]), f4_set(x[k], x[b], x[e], x[h])
         now = f4_move(g, x4, R, &stays)
@@ -156,22 +159,26 @@ cdef inline void pay_four(const floating* x, const index* ix, Py_ssize_t k, Py_s
         d4_put(W + ix[k], W + ix[b], W + ix[e], W + ix[h], now8)
 
 
-cdef inline void step_and_pay(const floating* x, const index* ix, Py_ssize_t n, floating* W, floating c, floating u0,
-                              floating inv0, floating rate, floating u, floating inv, floating r, bint all) noexcept nogil:
-    """With L1 and L2, along a row: w += c x, and the penalty, which has gone on from (u0, 1 / inv0) to (u, 1 / inv).
+cdef inline void payments(floating* R, floating c, floating u0, floating inv0, floating rate, floating u, floating inv,
+                          floating r) noexcept nogil:
+    """The numbers of `step_and_pay`: of a step c, while the penalty has gone on from (u0, 1 / inv0) to (u, 1 / inv)."""
+    cdef floating tiny = small(r)
+    R[U0], R[TAU0], R[RATE], R[U], R[INV], R[SCALE], R[TAU], R[STEP] = u0, r * inv0, rate, u, inv, 1 / inv, r * inv, c
+    R[SMALL_STEP], R[SMALL_U], R[TWICE_SMALL_U0], R[SMALL], R[PER_SMALL] = c / inv * tiny, u * tiny, 2 * u0 * tiny, tiny, 1 / tiny
+
+
+cdef inline void step_and_pay(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, const floating* R,
+                              bint all) noexcept nogil:
+    """With L1 and L2, along a row: w += c x, and the penalty; R has the numbers of both.
 
     all : whether every weight owes the L1 of the step, as it does where they were scaled after its L2.
     """
-    cdef floating[13] R
-    cdef floating tiny = small(r)
-    cdef Py_ssize_t k = 0
-    R[U0], R[TAU0], R[RATE], R[U], R[INV], R[SCALE], R[TAU], R[STEP] = u0, r * inv0, rate, u, inv, 1 / inv, r * inv, c
-    R[SMALL_STEP], R[SMALL_U], R[TWICE_SMALL_U0], R[SMALL], R[PER_SMALL] = c / inv * tiny, u * tiny, 2 * u0 * tiny, tiny, 1 / tiny
-    while k + 4 <= n:
-        pay_four(x, ix, k, k + 1, k + 2, k + 3, W, &R[0], all)
+    cdef Py_ssize_t k = lo, end = lo + n
+    while k + 4 <= end:
+        pay_four(L, values, k, k + 1, k + 2, k + 3, W, R, all)
         k += 4
-    if k < n:  # the last value stands for those that are missing: paid twice, and put where it belongs twice
-        pay_four(x, ix, k, min(k + 1, n - 1), min(k + 2, n - 1), n - 1, W, &R[0], all)
+    if k < end:  # the last value stands for those that are missing: paid twice, and put where it belongs twice
+        pay_four(L, values, k, min(k + 1, end - 1), min(k + 2, end - 1), end - 1, W, R, all)
 
 
 cdef inline double per_log(double l1, double l2, double eta) noexcept nogil:
@@ -210,8 +217,8 @@ cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t S, doubl
         Q[j] = had(g, <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
 
 
-cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale,
-                 double l1, double l2) noexcept nogil:
+cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale, double l1,
+                 double l2) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(d):
         catch_up(W + j * K, Q + j * K, K, last + 2 * j if last is not NULL else NULL, <floating> u, <floating> scale,
@@ -246,14 +253,14 @@ cdef inline double eta_before(const Params* P, const Scalars* now) noexcept nogi
     return P.schedule(max(1.0, now.t - 1), P.schedule_par) * now.eta_factor
 
 
-cdef void rescale(Layout* L, Heads* H, floating* W, floating* Q, floating* A, Py_ssize_t d, Py_ssize_t S, floating* last,
-                  Scalars* now, double scale, const Params* P) noexcept nogil:
+cdef void rescale(const Layout* L, Heads* H, floating* W, floating* Q, floating* A, Py_ssize_t S, floating* last, Scalars* now,
+                  double scale, const Params* P) noexcept nogil:
     """Make scale 1 and avg_a 0 between steps; `scale` is the one of the weights so far."""
-    if Layout is Csr and Heads is One:
+    if Layout is not Dense and Heads is One:
         if Q is not NULL:
-            to_weights(W, Q, d, 1, now.u, scale, P.l1, P.l2, eta_before(P, now))
-    fold(W, A, d, S, last, now.avg_a, now.scale)
+            to_weights(W, Q, L.d, 1, now.u, scale, P.l1, P.l2, eta_before(P, now))
+    fold(W, A, L.d, S, last, now.avg_a, now.scale)
     now.scale, now.avg_a = 1, 0
-    if Layout is Csr and Heads is One:
+    if Layout is not Dense and Heads is One:
         if Q is not NULL:
-            from_weights(W, Q, d, 1, 1, P.l1, P.l2)
+            from_weights(W, Q, L.d, 1, 1, P.l1, P.l2)

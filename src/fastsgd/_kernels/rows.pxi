@@ -12,6 +12,9 @@ from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD
 from fastsgd._kernels.plan cimport AutoScalars, Compiled, HeadRecord, Params, Rule, Scalars
 from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_slope
 
+include "layout.pxi"  # X, and the order of its rows
+
+
 cdef inline floating root(floating x) noexcept nogil:
     if floating is float:
         return sqrtf(x)
@@ -72,10 +75,6 @@ cdef extern from "lanes.h":
                             Py_ssize_t each) noexcept nogil
 
 # ---------------------------------------------------------------- tags
-cdef struct Dense:
-    char _
-cdef struct Csr:
-    char _
 cdef struct One:
     char _
 cdef struct Many:
@@ -86,9 +85,6 @@ cdef struct Wide:
     char _
 cdef struct Ahead:
     char _
-ctypedef fused Layout:
-    Dense
-    Csr
 ctypedef fused Heads:
     One
     Many
@@ -96,9 +92,6 @@ ctypedef fused Margin:  # how that of a dense row of one head is made; all else 
     Narrow              # x . w
     Wide                # x . w, and meanwhile the next row is fetched line by line
     Ahead               # during the row before, but for what its step adds
-ctypedef fused index:
-    int32_t
-    int64_t
 
 # The targets: a number for each row and head, or (one-vs-rest) the class of each row.
 cdef struct Targets:
@@ -116,7 +109,15 @@ cdef struct Targets:
 # last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2, many heads). On CSR the penalty of a step is put
 # off until the feature is met again.
 cdef struct Moving:
-    Py_ssize_t S            # columns of W, Q and A
+    Py_ssize_t K            # heads
+    Py_ssize_t S            # columns of W and of all that is like it
+    void* W                 # (d, S) weights, in the dtype of X as all of these, or NULL where there are none
+    void* Q
+    void* A
+    void* last              # (d, 2)
+    void* m                 # slots of the optimizer
+    void* v
+    void* G                 # the gradient so far
     double* b               # (K,)
     double* b_avg           # (K,)
     Scalars* at
@@ -124,15 +125,6 @@ cdef struct Moving:
     double* weight_sum
     double* of              # (4, K) workspace: margins, targets, values, slopes
     int32_t* live           # (K,) workspace: heads that move
-
-# Which rows, in which order.
-cdef struct Order:
-    const int64_t* rows     # in the order of their blocks, or NULL for first, first + 1, ...
-    const int32_t* visit    # the order of visits, in places of `rows`, or NULL for as they stand
-    Py_ssize_t first
-    Py_ssize_t n
-    Py_ssize_t ahead        # so many rows follow in `rows` that are next
-    bint far                # they are brought to the second cache
 
 
 cdef inline double target(const Targets* T, Py_ssize_t r, Py_ssize_t h) noexcept nogil:
@@ -147,11 +139,14 @@ cdef inline double weight(const Targets* T, Py_ssize_t r, Py_ssize_t h, double y
 
 
 # ---------------------------------------------------------------- along one row
-cdef inline f4 at_f4(const float* w, const index* ix) noexcept nogil:
+cdef inline f4 at_f4(const Csr* L, const float* w, Py_ssize_t k) noexcept nogil:
+    """The four weights of the values from k on."""
+    ix = L.indices + k
     return f4_set(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
 
 
-cdef inline d4 at_d4(const double* w, const index* ix) noexcept nogil:
+cdef inline d4 at_d4(const Csr* L, const double* w, Py_ssize_t k) noexcept nogil:
+    ix = L.indices + k
     return d4_set(w[ix[0]], w[ix[1]], w[ix[2]], w[ix[3]])
 
 
@@ -171,100 +166,104 @@ cdef inline double two_dots(const floating* x, const floating* w, const floating
         return d4_two_dots(x, w, v, n, second)
 
 
-cdef inline double dot(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* w) noexcept nogil:
+cdef inline double dot(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* w) noexcept nogil:
     """x . w. On CSR vectors are put together from single loads: gather instructions stall behind the last row's stores."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k = 0
     cdef floating s
     cdef f4 a = f4_zero(), a2 = a
     cdef d4 b = d4_zero(), b2 = b
     if Layout is Dense:
         return lanes_dot(x, w, nnz)
-    while k + 8 <= nnz:
-        if floating is float:
-            a = f4_add(a, f4_mul(f4_load(x + k), at_f4(w, ix + k)))
-            a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), at_f4(w, ix + k + 4)))
-        else:
-            b = d4_add(b, d4_mul(d4_load(x + k), at_d4(w, ix + k)))
-            b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), at_d4(w, ix + k + 4)))
-        k += 8
-    a, b = f4_add(a, a2), d4_add(b, b2)
-    if k + 4 <= nnz:
-        if floating is float:
-            a = f4_add(a, f4_mul(f4_load(x + k), at_f4(w, ix + k)))
-        else:
-            b = d4_add(b, d4_mul(d4_load(x + k), at_d4(w, ix + k)))
-        k += 4
-    if floating is float:
-        s = f4_sum(a)
     else:
-        s = d4_sum(b)
-    while k < nnz:
-        s += x[k] * w[ix[k]]
-        one_by_one()
-        k += 1
-    return s
+        while k + 8 <= nnz:
+            if floating is float:
+                a = f4_add(a, f4_mul(f4_load(x + k), at_f4(L, w, lo + k)))
+                a2 = f4_add(a2, f4_mul(f4_load(x + k + 4), at_f4(L, w, lo + k + 4)))
+            else:
+                b = d4_add(b, d4_mul(d4_load(x + k), at_d4(L, w, lo + k)))
+                b2 = d4_add(b2, d4_mul(d4_load(x + k + 4), at_d4(L, w, lo + k + 4)))
+            k += 8
+        a, b = f4_add(a, a2), d4_add(b, b2)
+        if k + 4 <= nnz:
+            if floating is float:
+                a = f4_add(a, f4_mul(f4_load(x + k), at_f4(L, w, lo + k)))
+            else:
+                b = d4_add(b, d4_mul(d4_load(x + k), at_d4(L, w, lo + k)))
+            k += 4
+        if floating is float:
+            s = f4_sum(a)
+        else:
+            s = d4_sum(b)
+        while k < nnz:
+            s += x[k] * w[L.indices[lo + k]]
+            one_by_one()
+            k += 1
+        return s
 
 
-cdef inline void add(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* w, floating c) noexcept nogil:
+cdef inline void add(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* w,
+                     floating c) noexcept nogil:
     """w += c x. On CSR four values a turn, which saves a third of the instructions."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k = 0
     if Layout is Dense:
         for k in range(nnz):
             w[k] += c * x[k]
-        return
-    while k + 4 <= nnz:
-        w[ix[k]] += c * x[k]
-        w[ix[k + 1]] += c * x[k + 1]
-        w[ix[k + 2]] += c * x[k + 2]
-        w[ix[k + 3]] += c * x[k + 3]
-        k += 4
-    while k < nnz:
-        w[ix[k]] += c * x[k]
-        one_by_one()
-        k += 1
+    else:
+        ix = L.indices + lo
+        while k + 4 <= nnz:
+            w[ix[k]] += c * x[k]
+            w[ix[k + 1]] += c * x[k + 1]
+            w[ix[k + 2]] += c * x[k + 2]
+            w[ix[k + 3]] += c * x[k + 3]
+            k += 4
+        while k < nnz:
+            w[ix[k]] += c * x[k]
+            one_by_one()
+            k += 1
 
 
-cdef inline Py_ssize_t at(Layout* L, const index* ix, Py_ssize_t k, Py_ssize_t S) noexcept nogil:
-    return (k if Layout is Dense else <Py_ssize_t> ix[k]) * S
-
-
-cdef inline void dots4_f4(Layout* L, const float* x, const index* ix, Py_ssize_t nnz, const float* W, Py_ssize_t S,
+cdef inline void dots4_f4(const Layout* L, const float* values, Py_ssize_t lo, Py_ssize_t nnz, const float* W, Py_ssize_t S,
                           float* z) noexcept nogil:
     """z = x . W for 4 heads, in four independent sums."""
+    cdef const float* x = values + lo
     cdef f4 a = f4_zero(), b = f4_zero(), c = f4_zero(), e = f4_zero()
     cdef Py_ssize_t k = 0
     while k + 4 <= nnz:
-        a = f4_plus(a, x[k], W + at(L, ix, k, S))
-        b = f4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
-        c = f4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
-        e = f4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        a = f4_plus(a, x[k], W + at(L, lo, k, S))
+        b = f4_plus(b, x[k + 1], W + at(L, lo, k + 1, S))
+        c = f4_plus(c, x[k + 2], W + at(L, lo, k + 2, S))
+        e = f4_plus(e, x[k + 3], W + at(L, lo, k + 3, S))
         k += 4
     while k < nnz:
-        a = f4_plus(a, x[k], W + at(L, ix, k, S))
+        a = f4_plus(a, x[k], W + at(L, lo, k, S))
         k += 1
     f4_store(z, f4_add(f4_add(a, b), f4_add(c, e)))
 
 
-cdef inline void dots4_d4(Layout* L, const double* x, const index* ix, Py_ssize_t nnz, const double* W, Py_ssize_t S,
+cdef inline void dots4_d4(const Layout* L, const double* values, Py_ssize_t lo, Py_ssize_t nnz, const double* W, Py_ssize_t S,
                           double* z) noexcept nogil:
     """z = x . W for 4 heads, in four independent sums."""
+    cdef const double* x = values + lo
     cdef d4 a = d4_zero(), b = d4_zero(), c = d4_zero(), e = d4_zero()
     cdef Py_ssize_t k = 0
     while k + 4 <= nnz:
-        a = d4_plus(a, x[k], W + at(L, ix, k, S))
-        b = d4_plus(b, x[k + 1], W + at(L, ix, k + 1, S))
-        c = d4_plus(c, x[k + 2], W + at(L, ix, k + 2, S))
-        e = d4_plus(e, x[k + 3], W + at(L, ix, k + 3, S))
+        a = d4_plus(a, x[k], W + at(L, lo, k, S))
+        b = d4_plus(b, x[k + 1], W + at(L, lo, k + 1, S))
+        c = d4_plus(c, x[k + 2], W + at(L, lo, k + 2, S))
+        e = d4_plus(e, x[k + 3], W + at(L, lo, k + 3, S))
         k += 4
     while k < nnz:
-        a = d4_plus(a, x[k], W + at(L, ix, k, S))
+        a = d4_plus(a, x[k], W + at(L, lo, k, S))
         k += 1
     d4_store(z, d4_add(d4_add(a, b), d4_add(c, e)))
 
 
-cdef inline void dots_fours(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
-                            floating* z, int fours) noexcept nogil:
+cdef inline void dots_fours(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* W,
+                            Py_ssize_t S, floating* z, int fours) noexcept nogil:
     """z = x . W for 4 `fours` heads, 4 to 12, in two sums of each: the more at once, the fewer loads of x and its place."""
+    cdef const floating* x = values + lo
     cdef f4[3] a
     cdef f4[3] b
     cdef d4[3] c
@@ -274,17 +273,17 @@ cdef inline void dots_fours(Layout* L, const floating* x, const index* ix, Py_ss
     c[0] = c[1] = c[2] = e[0] = e[1] = e[2] = d4_zero()
     while k + 2 <= nnz:
         if floating is float:
-            f4_plus_all(a, x[k], W + at(L, ix, k, S), fours)
-            f4_plus_all(b, x[k + 1], W + at(L, ix, k + 1, S), fours)
+            f4_plus_all(a, x[k], W + at(L, lo, k, S), fours)
+            f4_plus_all(b, x[k + 1], W + at(L, lo, k + 1, S), fours)
         else:
-            d4_plus_all(c, x[k], W + at(L, ix, k, S), fours)
-            d4_plus_all(e, x[k + 1], W + at(L, ix, k + 1, S), fours)
+            d4_plus_all(c, x[k], W + at(L, lo, k, S), fours)
+            d4_plus_all(e, x[k + 1], W + at(L, lo, k + 1, S), fours)
         k += 2
     if k < nnz:
         if floating is float:
-            f4_plus_all(a, x[k], W + at(L, ix, k, S), fours)
+            f4_plus_all(a, x[k], W + at(L, lo, k, S), fours)
         else:
-            d4_plus_all(c, x[k], W + at(L, ix, k, S), fours)
+            d4_plus_all(c, x[k], W + at(L, lo, k, S), fours)
     if floating is float:
         f4_store_all(z, a, b, fours)
     else:
@@ -299,37 +298,39 @@ cdef inline void near_all(const floating* w, Py_ssize_t n) noexcept nogil:
         h += 64 // <Py_ssize_t> sizeof(floating)
 
 
-cdef inline void dots(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
+cdef inline void dots(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
                       floating* z) noexcept nogil:
     """z = x . W for S heads, a multiple of 4: few in registers, many feature by feature."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k, h
     cdef const floating* w
     if S <= 32:
         h = 0
         while h + 12 <= S:
-            dots_fours(L, x, ix, nnz, W + h, S, z + h, 3)
+            dots_fours(L, values, lo, nnz, W + h, S, z + h, 3)
             h += 12
         if h + 8 <= S:
-            dots_fours(L, x, ix, nnz, W + h, S, z + h, 2)
+            dots_fours(L, values, lo, nnz, W + h, S, z + h, 2)
         elif h < S:
             if floating is float:
-                dots4_f4(L, x, ix, nnz, W + h, S, z + h)
+                dots4_f4(L, values, lo, nnz, W + h, S, z + h)
             else:
-                dots4_d4(L, x, ix, nnz, W + h, S, z + h)
+                dots4_d4(L, values, lo, nnz, W + h, S, z + h)
         return
     for h in range(S):
         z[h] = 0
     for k in range(nnz):
-        w = W + at(L, ix, k, S)
-        if Layout is Csr and k + 1 < nnz:
-            near_all(W + at(L, ix, k + 1, S), S)
+        w = W + at(L, lo, k, S)
+        if Layout is not Dense and k + 1 < nnz:
+            near_all(W + at(L, lo, k + 1, S), S)
         for h in range(S):
             z[h] += x[k] * w[h]
 
 
-cdef inline void adds_fours(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+cdef inline void adds_fours(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                             const floating* c, int fours) noexcept nogil:
     """W += x c' for 4 `fours` heads, 4 to 12, whose c stay in registers."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k
     cdef f4[3] a
     cdef d4[3] b
@@ -340,33 +341,34 @@ cdef inline void adds_fours(Layout* L, const floating* x, const index* ix, Py_ss
             b[k] = d4_load(c + 4 * k)
     for k in range(nnz):
         if floating is float:
-            f4_add_all(W + at(L, ix, k, S), x[k], a, fours)
+            f4_add_all(W + at(L, lo, k, S), x[k], a, fours)
         else:
-            d4_add_all(W + at(L, ix, k, S), x[k], b, fours)
+            d4_add_all(W + at(L, lo, k, S), x[k], b, fours)
 
 
-cdef inline void adds(Layout* L, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
+cdef inline void adds(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t S,
                       const floating* c, const int32_t* live, Py_ssize_t n_live) noexcept nogil:
     """W += x c' for S heads, a multiple of 4; where few of the c are not 0, for those alone."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k, h = 0
     cdef floating* w
     if S <= 32 and n_live * 8 >= S:
         while h + 12 <= S:
-            adds_fours(L, x, ix, nnz, W + h, S, c + h, 3)
+            adds_fours(L, values, lo, nnz, W + h, S, c + h, 3)
             h += 12
         if h + 8 <= S:
-            adds_fours(L, x, ix, nnz, W + h, S, c + h, 2)
+            adds_fours(L, values, lo, nnz, W + h, S, c + h, 2)
         elif h < S:
-            adds_fours(L, x, ix, nnz, W + h, S, c + h, 1)
+            adds_fours(L, values, lo, nnz, W + h, S, c + h, 1)
         return
     for k in range(nnz):
-        w = W + at(L, ix, k, S)
+        w = W + at(L, lo, k, S)
         if n_live * 8 < S:
             for h in range(n_live):
                 w[live[h]] += x[k] * c[live[h]]
         else:
-            if Layout is Csr and k + 1 < nnz:
-                near_all(W + at(L, ix, k + 1, S), S)
+            if Layout is not Dense and k + 1 < nnz:
+                near_all(W + at(L, lo, k + 1, S), S)
             for h in range(S):
                 w[h] += x[k] * c[h]
 

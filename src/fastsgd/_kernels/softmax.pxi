@@ -27,10 +27,12 @@ cdef struct Together:
     double seen
 
 
-cdef inline void margins_of(const floating* x, const index* ix, Py_ssize_t nnz, Together* T) noexcept nogil:
+cdef inline void margins_of(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Together* T) noexcept nogil:
     """z = W' x + b."""
+    cdef const floating* x = values + lo
     cdef Py_ssize_t k, j, wide = 4 * T.fours
     cdef d4 s
+    ix = L.indices + lo
     for j in range(T.fours):
         s = d4_load(T.b + 4 * j)
         for k in range(nnz):
@@ -38,11 +40,13 @@ cdef inline void margins_of(const floating* x, const index* ix, Py_ssize_t nnz, 
         d4_store(T.z + 4 * j, s)
 
 
-cdef inline void add_to(double* G, const floating* x, const index* ix, Py_ssize_t nnz, Together* T,
+cdef inline void add_to(double* G, const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Together* T,
                         const double* step) noexcept nogil:
     """G += x step'."""
     cdef Py_ssize_t k, j, wide = 4 * T.fours
     cdef double* g
+    cdef const floating* x = values + lo
+    ix = L.indices + lo
     for k in range(nnz):
         g = G + ix[k] * wide
         for j in range(T.fours):
@@ -99,27 +103,25 @@ cdef inline void nearest(Py_ssize_t K, double total, double* z, double size, dou
         p[k] = q[k] / total
 
 
-cdef void ascend_together(const floating* values, const index* indices, const index* indptr, Order O, double inverse, double per_b,
-                          double per_n, Together* T) noexcept nogil:
+cdef void ascend_together(const Csr* L, const floating* values, Order O, double inverse, double per_b, Together* T) noexcept nogil:
     """Visit n rows: each distribution goes to the maximum of the dual along itself, and W and b follow."""
     cdef Py_ssize_t v, r, k, lo, nnz, place
-    cdef Csr layout
-    cdef double size, weight, total
+    cdef double size, weight, total, per_n = 1.0 / L.n
     cdef double* p
     for v in range(O.n):
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_row(&layout, values, indices, indptr, 0, O.rows[O.visit[v + 3]])
+            fetch_row(L, values, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         weight = T.c[r] if T.c is not NULL else 1.0
         if weight == 0:
             continue
-        lo, nnz, p = indptr[r], indptr[r + 1] - indptr[r], T.P + r * T.K
+        lo, p = row(L, r, &nnz), T.P + r * T.K
         size = 0
         for k in range(lo, lo + nnz):
             size += <double> values[k] * values[k]
         size = (size * inverse + per_b) * weight * per_n
-        margins_of(values + lo, indices + lo, nnz, T)
+        margins_of(L, values, lo, nnz, T)
         total = softmax_of(T.K, T.z, T.q)
         if v % 8 == 0:
             T.seen += weight
@@ -135,20 +137,19 @@ cdef void ascend_together(const floating* values, const index* indices, const in
             T.z[k] *= inverse
         for k in range(T.K, 4 * T.fours):
             T.z[k] = 0
-        add_to(T.W, values + lo, indices + lo, nnz, T, T.z)
+        add_to(T.W, L, values, lo, nnz, T, T.z)
 
 
-cdef void through_together(const floating* values, const index* indices, const index* indptr, Py_ssize_t rows,
-                           Together* T) noexcept nogil:
+cdef void through_together(const Csr* L, const floating* values, Together* T) noexcept nogil:
     cdef Py_ssize_t r, k, j, lo, nnz
     cdef double weight, total, y
     cdef const double* p
-    for r in range(rows):
+    for r in range(L.n):
         weight = T.c[r] if T.c is not NULL else 1.0
         if weight == 0:
             continue
-        lo, nnz = indptr[r], indptr[r + 1] - indptr[r]
-        margins_of(values + lo, indices + lo, nnz, T)
+        lo = row(L, r, &nnz)
+        margins_of(L, values, lo, nnz, T)
         total = softmax_of(T.K, T.z, T.q)
         T.loss += weight * total
         p = T.q if T.P is NULL else T.P + r * T.K
@@ -169,7 +170,7 @@ cdef void through_together(const floating* values, const index* indices, const i
             T.z[k] = weight * (p[k] - y)
         for k in range(T.K, 4 * T.fours):
             T.z[k] = 0
-        add_to(T.G, values + lo, indices + lo, nnz, T, T.z)
+        add_to(T.G, L, values, lo, nnz, T, T.z)
 
 
 cdef fill(Together* T, Py_ssize_t rows, W, b, P, code, y, c, G, sums, B, work):
@@ -195,14 +196,59 @@ cdef fill(Together* T, Py_ssize_t rows, W, b, P, code, y, c, G, sums, B, work):
     T.loss = T.entropy = T.seen = 0
 
 
-def softmax_pass_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, W, b, code, y, c, P, G, sums,
-                     B=None):
+cdef tuple pass_together(const Csr* L, const floating* values, W, b, code, y, c, P, G, sums, B):
+    cdef Together T
+    if (code is None) == (y is None):
+        raise ValueError("a pass needs one of code and y")
+    fill(&T, L.n, W, b, P, code, y, c, G, sums, B, np.empty(2 * W.shape[1]))
+    if L.n:
+        with nogil:
+            through_together(L, values, &T)
+    return T.loss, T.entropy
+
+
+cdef tuple ascend_together_rows(const Csr* L, const floating* values, order, W, b, c, P, double inverse, double per_b):
+    cdef Py_ssize_t buffer_rows = order.buffer_rows, left
+    cdef Together T
+    cdef Order O
+    read_order(&O, order)
+    fill(&T, L.n, W, b, P, None, None, c, None, np.empty(P.shape[1]), None, np.empty(2 * W.shape[1]))
+    left = O.n
+    with nogil:
+        while left > 0:
+            O.n = min(buffer_rows, left) if O.visit is not NULL else left
+            left -= O.n
+            ascend_together(L, values, O, inverse, per_b, &T)
+            go_on(&O)
+    return T.loss, T.seen
+
+
+cdef object behind(int door, const Layout* L, const floating* values, tuple args):
+    if door == PASS:
+        w, intercept, z, kind, a, G, loss, y, c = args
+        return pass_rows[Layout, floating](L, values, w, intercept, z, kind, a, G, loss, y, c)
+    if door == SQUARES:
+        centre, inverse, root, H = args
+        return squares_rows[Layout, floating](L, values, centre, inverse, root, H)
+    if door == ASCEND:
+        order, table, l1, mean, a, y, c, loss, intercept, per_b = args
+        return ascend_rows[Layout, floating](L, values, order, table, l1, mean, a, y, c, loss, intercept, per_b)
+    if Layout is Dense:
+        raise ValueError("softmax regression has kernels for CSR alone")
+    else:
+        if door == TOGETHER_PASS:
+            W, b, code, y, c, P, G, sums, B = args
+            return pass_together[Layout, floating](L, values, W, b, code, y, c, P, G, sums, B)
+        order, W, b, c, P, factor, per_b = args
+        return ascend_together_rows[Layout, floating](L, values, order, W, b, c, P, factor, per_b)
+
+
+def softmax_pass(X, W, b, code, y, c, P, G, sums, B=None):
     """One pass of softmax regression on CSR.
 
     Parameters
     ----------
-    data, indices, indptr
-        X, (n, d).
+    X : (n, d) CSR matrix, of float32 or float64
     W, b : (d, wide), (wide,) float64
         Margins are X @ W + b; wide is K rounded up to a multiple of 4.
     code, y : (n,) int32 or None, (n, K) or None
@@ -222,27 +268,19 @@ def softmax_pass_csr(const floating[::1] data, const index[::1] indices, const i
     (float, float)
         The sum of c times the loss, and of c times the entropy.
     """
-    cdef Together T
-    cdef Py_ssize_t rows = indptr.shape[0] - 1
-    if (code is None) == (y is None):
-        raise ValueError("a pass needs one of code and y")
-    fill(&T, rows, W, b, P, code, y, c, G, sums, B, np.empty(2 * W.shape[1]))
-    if rows:
-        with nogil:
-            through_together(&data[0] if data.shape[0] else NULL, &indices[0] if indices.shape[0] else NULL, &indptr[0], rows, &T)
-    return T.loss, T.entropy
+    return through_door(TOGETHER_PASS, X, (W, b, code, y, c, P, G, sums, B))
 
 
-def softmax_ascend_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, order, W, b, c, P,
-                       double inverse, double per_b):
+def softmax_ascend(X, order, W, b, c, P, inverse, per_b):
     """Some rows of an epoch of dual coordinate ascent for softmax regression: W, b and P are changed in place.
 
     Parameters
     ----------
+    X : (n, d) CSR matrix
     order : (rows, visit, first, n, buffer_rows)
         As the other kernels take it.
     W, b, c, P
-        As in `softmax_pass_csr`.
+        As in `softmax_pass`.
     inverse, per_b : float
         1 / l2, and what moves the intercepts.
 
@@ -251,25 +289,4 @@ def softmax_ascend_csr(const floating[::1] data, const index[::1] indices, const
     (gap, seen) : floats
         The subproblem's duality gap over every eighth row, and their weight.
     """
-    cdef const int64_t[::1] listed = order.rows
-    cdef const int32_t[::1] visit = order.visit
-    cdef Py_ssize_t buffer_rows = order.buffer_rows, left = order.n, rows = indptr.shape[0] - 1
-    cdef const floating* x = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    cdef Together T
-    cdef Order O
-    fill(&T, rows, W, b, P, None, None, c, None, np.empty(P.shape[1]), None, np.empty(2 * W.shape[1]))
-    O.rows = &listed[0] if listed is not None else NULL
-    O.visit = &visit[0] if visit is not None else NULL
-    O.first, O.ahead = order.first, 0
-    with nogil:
-        while left > 0:
-            O.n = min(buffer_rows, left) if O.visit is not NULL else left
-            left -= O.n
-            ascend_together(x, ix, &indptr[0], O, inverse, per_b, 1.0 / rows, &T)
-            O.first += O.n
-            if O.rows is not NULL:
-                O.rows += O.n
-            if O.visit is not NULL:
-                O.visit += O.n
-    return T.loss, T.seen
+    return through_door(TOGETHER_ASCEND, X, (order, W, b, c, P, inverse, per_b))

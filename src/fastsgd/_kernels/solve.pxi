@@ -9,6 +9,9 @@ cdef enum:
     TILE_VALUES = 4096      # and of about so many values, which stay in the first cache
     GIVEN, SLOPE            # what multiplies a row: a; c times its slope, which goes to a
 
+cdef enum:
+    PASS, SQUARES, ASCEND, TOGETHER_PASS, TOGETHER_ASCEND  # the doors
+
 # What a pass reads and writes.
 cdef struct Through:
     const double* w         # (d,), or NULL: z is known
@@ -35,10 +38,10 @@ cdef inline void ahead(const floating* x, int odd, Py_ssize_t count) noexcept no
         k += 128 // <Py_ssize_t> sizeof(floating)
 
 
-cdef inline void dots_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                           Py_ssize_t lo, Py_ssize_t n, const double* w, double b, double* z) noexcept nogil:
+cdef inline void dots_wide(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, const double* w, double b,
+                           double* z) noexcept nogil:
     """z = x . w + b for n rows from lo on; four dense rows at a time, so that no addition waits for the one before."""
-    cdef Py_ssize_t i = 0, k, end
+    cdef Py_ssize_t i = 0, d = L.d, k, end
     cdef const floating* x
     cdef double s, s1, s2, s3
     if Layout is Dense:
@@ -61,16 +64,17 @@ cdef inline void dots_wide(Layout* L, const floating* values, const index* indic
                 s += x[k] * w[k]
         else:
             s1 = s2 = s3 = 0
-            k, end = indptr[lo + i], indptr[lo + i + 1]
+            ix = L.indices
+            k, end = L.indptr[lo + i], L.indptr[lo + i + 1]
             while k + 4 <= end:
-                s += values[k] * w[indices[k]]
-                s1 += values[k + 1] * w[indices[k + 1]]
-                s2 += values[k + 2] * w[indices[k + 2]]
-                s3 += values[k + 3] * w[indices[k + 3]]
+                s += values[k] * w[ix[k]]
+                s1 += values[k + 1] * w[ix[k + 1]]
+                s2 += values[k + 2] * w[ix[k + 2]]
+                s3 += values[k + 3] * w[ix[k + 3]]
                 one_by_one()
                 k += 4
             while k < end:
-                s += values[k] * w[indices[k]]
+                s += values[k] * w[ix[k]]
                 one_by_one()
                 k += 1
             s = (s + s1) + (s2 + s3)
@@ -78,10 +82,10 @@ cdef inline void dots_wide(Layout* L, const floating* values, const index* indic
         i += 1
 
 
-cdef inline void pull_wide(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                           Py_ssize_t lo, Py_ssize_t n, const double* c, double* G) noexcept nogil:
+cdef inline void pull_wide(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, const double* c,
+                           double* G) noexcept nogil:
     """G += sum of c x over n rows from lo on."""
-    cdef Py_ssize_t i = 0, k
+    cdef Py_ssize_t i = 0, d = L.d, k
     cdef const floating* x
     if Layout is Dense:
         while i + 4 <= n:
@@ -96,26 +100,26 @@ cdef inline void pull_wide(Layout* L, const floating* values, const index* indic
             for k in range(d):
                 G[k] += c[i] * x[k]
         elif c[i] != 0:
-            for k in range(indptr[lo + i], indptr[lo + i + 1]):
-                G[indices[k]] += c[i] * values[k]
+            ix = L.indices
+            for k in range(L.indptr[lo + i], L.indptr[lo + i + 1]):
+                G[ix[k]] += c[i] * values[k]
         i += 1
 
 
-cdef void through(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                  Py_ssize_t rows, Through* P) noexcept nogil:
+cdef void through(const Layout* L, const floating* values, Through* P) noexcept nogil:
     """Tile by tile: margins, what multiplies the rows, and their sum."""
     cdef double value[TILE]
     cdef double coef[TILE]
-    cdef Py_ssize_t lo = 0, n, i, tile = TILE
+    cdef Py_ssize_t rows = L.n, lo = 0, n, i, tile = TILE
     cdef double* z
     cdef double* a
     if Layout is Dense:
-        tile = max(4, min(TILE, TILE_VALUES // (d + 1) // 4 * 4))
+        tile = max(4, min(TILE, TILE_VALUES // (L.d + 1) // 4 * 4))
     while lo < rows:
         n = min(tile, rows - lo)
         z, a = P.z + lo, P.a + lo
         if P.w is not NULL:
-            dots_wide(L, values, indices, indptr, d, lo, n, P.w, P.b, z)
+            dots_wide(L, values, lo, n, P.w, P.b, z)
         if P.kind == SLOPE:
             if P.many is not NULL:
                 P.many(n, z, P.y + lo, value, a, P.par)
@@ -132,12 +136,12 @@ cdef void through(Layout* L, const floating* values, const index* indices, const
             for i in range(n):
                 P.pull += coef[i]
             if P.G is not NULL:
-                pull_wide(L, values, indices, indptr, d, lo, n, coef, P.G)
+                pull_wide(L, values, lo, n, coef, P.G)
         lo += n
 
 
-cdef tuple pass_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows,
-                     Py_ssize_t d, w, double b, z, int kind, a, G, loss, y, c):
+cdef tuple pass_rows(const Layout* L, const floating* values, w, double b, z, int kind, a, G, loss, y, c):
+    cdef Py_ssize_t rows = L.n, d = L.d
     cdef const double[::1] ws = w, ys = y, cs = c
     cdef double[::1] zs = z, coefs = a, Gs = G
     cdef Loss fn = loss
@@ -157,16 +161,17 @@ cdef tuple pass_rows(Layout* L, const floating* values, const index* indices, co
         P.value, P.slope, P.many, P.par = fn.value_fn, fn.slope_fn, fn.many_fn, fn.par
     P.loss = P.pull = 0
     with nogil:
-        through(L, values, indices, indptr, d, rows, &P)
+        through(L, values, &P)
     return P.loss, P.pull
 
 
-def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=None, loss=None, y=None, c=None):
-    """One pass over the rows of a C-contiguous array, in stored order.
+def one_pass(X, w, b, z, kind=0, a=None, G=None, loss=None, y=None, c=None):
+    """One pass over the rows, in stored order.
 
     Parameters
     ----------
-    X : (n, d)
+    X : (n, d) array or CSR matrix, of float32 or float64
+        An array is C-contiguous; the structure of a matrix was checked.
     w, b : (d,) or None, float
         z = X @ w + b is worked out first; None: z is read.
     z : (n,)
@@ -182,20 +187,7 @@ def pass_dense(const floating[:, ::1] X, w, double b, z, int kind=0, a=None, G=N
     (float, float)
         The sum of c times the loss (kind 1), and of what multiplied the rows.
     """
-    cdef Dense layout
-    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    return pass_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], X.shape[1], w, b, z, kind, a, G,
-                     loss, y, c)
-
-
-def pass_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, w, double b, z, int kind=0, a=None,
-             G=None, loss=None, y=None, c=None):
-    """As `pass_dense`, on CSR; the number of features is that of w or G."""
-    cdef Csr layout
-    cdef Py_ssize_t d = len(w) if w is not None else len(G)
-    cdef const floating* x = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    return pass_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, d, w, b, z, kind, a, G, loss, y, c)
+    return through_door(PASS, X, (w, b, z, kind, a, G, loss, y, c))
 
 
 # ---------------------------------------------------------------- Hessians
@@ -238,12 +230,11 @@ cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, dou
             one_by_one()
 
 
-cdef void squares(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, Py_ssize_t d,
-                  const double* centre, const double* inverse, const double* root, double* H, Py_ssize_t k, Py_ssize_t* ix,
-                  double* v) noexcept nogil:
-    cdef Py_ssize_t i, j, m
+cdef void add_squares(const Layout* L, const floating* values, const double* centre, const double* inverse, const double* root,
+                      double* H, Py_ssize_t k, Py_ssize_t* ix, double* v) noexcept nogil:
+    cdef Py_ssize_t d = L.d, i, j, m
     cdef double x
-    for i in range(rows):
+    for i in range(L.n):
         m = 0
         if root[i] == 0:
             continue
@@ -253,8 +244,8 @@ cdef void squares(Layout* L, const floating* values, const index* indices, const
                 ix[m], v[m] = j, x * inverse[j] * root[i]
                 m += x != 0
         else:
-            for j in range(indptr[i], indptr[i + 1]):
-                ix[m], v[m] = indices[j], values[j] * inverse[indices[j]] * root[i]
+            for j in range(L.indptr[i], L.indptr[i + 1]):
+                ix[m], v[m] = L.indices[j], values[j] * inverse[L.indices[j]] * root[i]
                 m += 1
         if k > d:
             ix[m], v[m] = d, root[i]
@@ -262,41 +253,29 @@ cdef void squares(Layout* L, const floating* values, const index* indices, const
         square(m, ix, v, H, k)
 
 
-cdef squares_rows(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t rows, centre, inverse,
-                  root, double[:, ::1] H):
+cdef squares_rows(const Layout* L, const floating* values, centre, inverse, root, double[:, ::1] H):
     cdef const double[::1] cs = centre, vs = inverse, rs = root
-    cdef Py_ssize_t d = vs.shape[0], k = H.shape[0]
+    cdef Py_ssize_t rows = L.n, d = L.d, k = H.shape[0]
     cdef Py_ssize_t[::1] ix = np.empty(d + 2, np.intp)
     cdef double[::1] v = np.empty(d + 2)
-    if H.shape[1] != k or not d <= k <= d + 1 or cs.shape[0] != d or rs.shape[0] != rows:
+    if H.shape[1] != k or not d <= k <= d + 1 or cs.shape[0] != d or vs.shape[0] != d or rs.shape[0] != rows:
         raise ValueError(f"H has shape {(k, H.shape[1])}, there are {d} columns and {rows} rows")
     if rows and d:
         with nogil:
-            squares(L, values, indices, indptr, rows, d, &cs[0], &vs[0], &rs[0], &H[0, 0], k, &ix[0], &v[0])
+            add_squares(L, values, &cs[0], &vs[0], &rs[0], &H[0, 0], k, &ix[0], &v[0])
 
 
-def squares_dense(const floating[:, ::1] X, centre, inverse, root, double[:, ::1] H):
+def squares(X, centre, inverse, root, H):
     """H += the sum of z z', z = root (x - centre) inverse, zeros left out, and root behind it if H has one row more.
 
     Parameters
     ----------
     X : (n, d)
+        As in `one_pass`; on CSR the indices of each row are in order.
     centre, inverse : (d,)
+        On CSR the centre is not read.
     root : (n,)
     H : (d, d) or (d + 1, d + 1)
         Its upper triangle is added to.
     """
-    cdef Dense layout
-    cdef const floating* x = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
-    if X.shape[1] != len(inverse):
-        raise ValueError(f"X has {X.shape[1]} columns, inverse {len(inverse)}")
-    squares_rows(&layout, x, <const int32_t*> NULL, <const int32_t*> NULL, X.shape[0], centre, inverse, root, H)
-
-
-def squares_csr(const floating[::1] data, const index[::1] indices, const index[::1] indptr, centre, inverse, root,
-                double[:, ::1] H):
-    """As `squares_dense`, on CSR with the indices of each row in order; the centre is not read."""
-    cdef Csr layout
-    cdef const floating* x = &data[0] if data.shape[0] else NULL
-    cdef const index* ix = &indices[0] if indices.shape[0] else NULL
-    squares_rows(&layout, x, ix, &indptr[0], indptr.shape[0] - 1, centre, inverse, root, H)
+    through_door(SQUARES, X, (centre, inverse, root, H))

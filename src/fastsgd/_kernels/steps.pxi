@@ -33,24 +33,13 @@ cdef struct Batch:
     uint64_t seed           # of the noise
 
 
-cdef inline Py_ssize_t row(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                           Py_ssize_t r, const floating** x, const index** ix) noexcept nogil:
-    """Point to the values (and features) of row r; how many they are."""
-    if Layout is Dense:
-        x[0] = values + r * d
-        return d
-    else:
-        x[0], ix[0] = values + indptr[r], indices + indptr[r]
-        return indptr[r + 1] - indptr[r]
-
-
-cdef inline void add_heads(Layout* L, Heads* H, const floating* x, const index* ix, Py_ssize_t nnz, floating* W, Py_ssize_t S,
-                           const floating* c, const int32_t* live) noexcept nogil:
+cdef inline void add_heads(const Layout* L, Heads* H, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W,
+                           Py_ssize_t S, const floating* c, const int32_t* live) noexcept nogil:
     """W += x c'."""
     if Heads is One:
-        add(L, x, ix, nnz, W, c[0])
+        add(L, values, lo, nnz, W, c[0])
     else:
-        adds(L, x, ix, nnz, W, S, c, live, S)
+        adds(L, values, lo, nnz, W, S, c, live, S)
 
 
 cdef void carry_over(Py_ssize_t n, floating* G, Batch* B) noexcept nogil:
@@ -81,13 +70,13 @@ cdef inline void count_in(Py_ssize_t j, Py_ssize_t S, const floating* m, const f
         A[h] += <floating> ftrl_total(m[h], v[h], first, R.done, R)
 
 
-cdef inline void meet(const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+cdef inline void meet(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
                       Batch* B, const Rule* R, double avg_a) noexcept nogil:
     """List the features of a row that are new in this step, and bring their weights up to date."""
     cdef Py_ssize_t k, h, j, first = B.n_met
     cdef double due
-    for k in range(nnz):  # without a branch: which are new can't be foreseen
-        j = ix[k]
+    for k in range(lo, lo + nnz):  # without a branch: which are new can't be foreseen
+        j = L.indices[k]
         B.met[B.n_met] = j
         B.n_met += 1 - B.is_met[j]
         B.is_met[j] = 1
@@ -117,10 +106,11 @@ cdef void list_gathered(Py_ssize_t d, Py_ssize_t S, const floating* G, Batch* B)
                 B.n_met += 1
 
 
-cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m, const floating* v,
-                      floating* A, floating* w, Batch* B, const Rule* R) noexcept nogil:
+cdef inline void take(const Csr* L, Py_ssize_t lo, Py_ssize_t n, Py_ssize_t S, const floating* W, const floating* m,
+                      const floating* v, floating* A, floating* w, Batch* B, const Rule* R) noexcept nogil:
     """The weights and slots of n features brought together in w, w + room and w + 2 room, and up to date."""
     cdef Py_ssize_t k, h, j
+    ix = L.indices + lo
     for k in range(n):
         j = ix[k]
         for h in range(S):
@@ -141,10 +131,11 @@ cdef inline void take(const index* ix, Py_ssize_t n, Py_ssize_t S, const floatin
         pay_due(n, S, w, w + 2 * B.room, B.due, R)
 
 
-cdef inline void put(const index* ix, Py_ssize_t n, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+cdef inline void put(const Csr* L, Py_ssize_t lo, Py_ssize_t n, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
                      const floating* w, Batch* B, double owed, double avg_a) noexcept nogil:
     """What `take` took goes back."""
     cdef Py_ssize_t k, h, j
+    ix = L.indices + lo
     for k in range(n):
         j = ix[k]
         for h in range(S):
@@ -160,15 +151,15 @@ cdef inline void put(const index* ix, Py_ssize_t n, Py_ssize_t S, floating* W, f
             B.paid[j] = owed
 
 
-cdef void step_present(const index* ix, Py_ssize_t n, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
-                       const floating* g, floating* w, Batch* B, const Rule* R, double avg_a) noexcept nogil:
-    """Update n features that `take` took."""
+cdef void step_present(const Csr* L, Py_ssize_t lo, Py_ssize_t n, Py_ssize_t S, floating* W, floating* m, floating* v, floating* A,
+                       floating* w, Batch* B, const Rule* R, double avg_a) noexcept nogil:
+    """Update n features that `take` took; their gradient is in w + 3 room."""
     cdef Rule after = R[0]
-    update(n * S, g, w, w + B.room, w + 2 * B.room, R)
+    update(n * S, w + 3 * B.room, w, w + B.room, w + 2 * B.room, R)
     if R.kind == FTRL and A is not NULL:
         after.done += 1
         ftrl_weights(n * S, w, w + B.room, w + 2 * B.room, &after)
-    put(ix, n, S, W, m, v, A, w, B, B.owed + R.eta * R.l1, avg_a)
+    put(L, lo, n, S, W, m, v, A, w, B, B.owed + R.eta * R.l1, avg_a)
 
 
 cdef void step_all(Py_ssize_t n, floating* W, floating* m, floating* v, floating* A, floating* G, const Rule* R,
@@ -191,7 +182,8 @@ cdef void step_met(Py_ssize_t S, floating* W, floating* m, floating* v, floating
     """Update the features met, some of them at a time."""
     cdef Py_ssize_t lo = 0, n, k, h, many = B.room // S
     cdef floating* g = w + 3 * B.room
-    cdef const int64_t* ix
+    cdef Csr64 met
+    met.indices = B.met
     while lo < B.n_met:
         n, ix = min(many, B.n_met - lo), B.met + lo
         for k in range(n):
@@ -199,8 +191,8 @@ cdef void step_met(Py_ssize_t S, floating* W, floating* m, floating* v, floating
                 g[k * S + h] = G[ix[k] * S + h]
                 G[ix[k] * S + h] = 0
             B.is_met[ix[k]] = 0
-        take(ix, n, S, W, m, v, A, w, B, R)
-        step_present(ix, n, S, W, m, v, A, g, w, B, R, avg_a)
+        take(&met, lo, n, S, W, m, v, A, w, B, R)
+        step_present(&met, lo, n, S, W, m, v, A, w, B, R, avg_a)
         lo += n
     B.n_met = 0
 
@@ -226,22 +218,19 @@ cdef void step_line(Py_ssize_t S, floating* W, floating* m, floating* A, floatin
     B.n_met = 0
 
 
-cdef void step_line_row(Layout* L, Heads* H, const floating* x, const index* ix, Py_ssize_t nnz, Py_ssize_t S, floating* W,
-                        floating* m, floating* A, const floating* c, floating* w, const int32_t* live,
-                        double of_z, double of_f, double of_avg) noexcept nogil:
+cdef void step_line_row(const Layout* L, Heads* H, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Moving* M,
+                        const floating* c, floating* w, double of_z, double of_f, double of_avg) noexcept nogil:
     """As `step_line`, for a step of one row."""
+    cdef floating* moved[3]
     cdef double factor
-    cdef Py_ssize_t h, part
+    cdef Py_ssize_t S = 1 if Heads is One else M.S, h, part
+    moved[0], moved[1], moved[2] = <floating*> M.W, <floating*> M.m, <floating*> M.A
     for part in range(3):
         factor = of_z if part == 0 else of_f if part == 1 else of_avg
         for h in range(S):
             w[h] = <floating> (factor * c[h])
-        if part == 0:
-            add_heads(L, H, x, ix, nnz, W, S, w, live)
-        elif part == 1 and m is not NULL:
-            add_heads(L, H, x, ix, nnz, m, S, w, live)
-        elif part == 2 and A is not NULL:
-            add_heads(L, H, x, ix, nnz, A, S, w, live)
+        if moved[part] is not NULL:
+            add_heads(L, H, values, lo, nnz, moved[part], S, w, M.live)
 
 
 cdef void step_intercept(Py_ssize_t K, double* b, Batch* B, const Params* P, Rule R) noexcept nogil:

@@ -57,14 +57,12 @@ cdef inline const void* place_of_target(const Targets* T, Py_ssize_t r) noexcept
     return <const void*> (T.y + r * T.K) if T.y is not NULL else <const void*> (T.code + r)
 
 
-cdef inline void fetch_near(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                            const Targets* T, Py_ssize_t r) noexcept nogil:
-    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
-    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+cdef inline void fetch_near(const Layout* L, const floating* values, const Targets* T, Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t nnz, k = row(L, r, &nnz), end = k + nnz
     while k < end:
         near(values + k)
-        if Layout is Csr:
-            near(indices + k)
+        if Layout is not Dense:
+            near(L.indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
     if Layout is Dense:
         near(values + end - 1)  # as rows begin within a line
@@ -73,42 +71,40 @@ cdef inline void fetch_near(Layout* L, const floating* values, const index* indi
         near(T.s + r)
 
 
-cdef inline void fetch_far(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                           const Targets* T, Py_ssize_t r) noexcept nogil:
-    cdef Py_ssize_t k = r * d if Layout is Dense else indptr[r]
-    cdef Py_ssize_t end = k + d if Layout is Dense else indptr[r + 1]
+cdef inline void fetch_far(const Layout* L, const floating* values, const Targets* T, Py_ssize_t r) noexcept nogil:
+    cdef Py_ssize_t nnz, k = row(L, r, &nnz), end = k + nnz
     far(place_of_target(T, r))
     if T.s is not NULL:
         far(T.s + r)
     while k < end:
         far(values + k)
-        if Layout is Csr:
-            far(indices + k)
+        if Layout is not Dense:
+            far(L.indices + k)
         k += 64 // <Py_ssize_t> sizeof(floating)
 
 
-cdef bint fetch_first(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                      const Targets* T, const Order* O, Py_ssize_t n) noexcept nogil:
+cdef bint fetch_first(const Layout* L, const floating* values, const Targets* T, const Order* O, Py_ssize_t n) noexcept nogil:
     """Bring the first n rows to the second cache, if that helps: not where CSR rows are long."""
     cdef Py_ssize_t i, count = 0
-    if Layout is Csr:
+    if Layout is not Dense:
         for i in range(n):
-            count += indptr[O.rows[i] + 1] - indptr[O.rows[i]]
+            count += L.indptr[O.rows[i] + 1] - L.indptr[O.rows[i]]
         if count > FAR * n:
             return 0
     for i in range(n):
-        fetch_far(L, values, indices, indptr, d, T, O.rows[i])
+        fetch_far(L, values, T, O.rows[i])
     return 1
 
 
-cdef inline void fetch_next(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                            const Targets* T, const Order* O, Py_ssize_t v) noexcept nogil:
+cdef inline void fetch_next(const Layout* L, const floating* values, const Targets* T, const Order* O,
+                            Py_ssize_t v) noexcept nogil:
     """During the v-th row, bring the v-th of the next buffer to the second cache, or at least where it lies."""
     if v < O.ahead:
-        if Layout is Csr and v + BLOCK < O.ahead:
-            near(indptr + O.rows[O.n + v + BLOCK])
+        if Layout is not Dense:
+            if v + BLOCK < O.ahead:
+                near(L.indptr + O.rows[O.n + v + BLOCK])
         if O.far:
-            fetch_far(L, values, indices, indptr, d, T, O.rows[O.n + v])
+            fetch_far(L, values, T, O.rows[O.n + v])
 
 
 cdef inline const floating* soon(const floating* x, const floating* values, Py_ssize_t d, const Order* O,
@@ -151,17 +147,20 @@ cdef inline void wide_shrink(const floating* x, Py_ssize_t d, floating* w, float
     add_and_shrink(x + k, d - k, w + k, q + k, c, u, inv, scale)
 
 
-cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-               Order O, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
-               const Params* P, floating* z) noexcept nogil:
+cdef int sweep_buffer(const Layout* L, Heads* H, Margin* B, const floating* values, Order O, const Targets* T, Moving M,
+                      const Params* P, floating* z) noexcept nogil:
     """One step of SGD for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0.
 
     Meanwhile the `ahead` rows that are listed behind these, the next buffer's, are brought into the cache.
     """
     cdef Py_ssize_t K = 1 if Heads is One else T.K
-    cdef Py_ssize_t S = M.S, v, place, r, j, lo = 0, nnz = d, k, h, n_live
+    cdef Py_ssize_t S = M.S, d = L.d, v, place, r, j, lo, nnz, k, h, n_live
     cdef const floating* x
-    cdef const index* ix = NULL
+    cdef floating* W = <floating*> M.W
+    cdef floating* Q = <floating*> M.Q
+    cdef floating* A = <floating*> M.A
+    cdef floating* last = <floating*> M.last
+    cdef floating[13] R
     cdef Scalars now = M.at[0]
     cdef double eta, p, y, s, value, slope, step = 0, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2
     cdef double u0, inv0
@@ -172,20 +171,15 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
     cdef int fault = 0
     for v in range(O.n):
         if Margin is not Wide:
-            fetch_next(L, values, indices, indptr, d, T, &O, v)
+            fetch_next(L, values, T, &O, v)
             if O.visit is not NULL and v + 3 < O.n:
-                fetch_near(L, values, indices, indptr, d, T, O.rows[O.visit[v + 3]])
+                fetch_near(L, values, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         if T.s is not NULL and T.s[r] == 0:
             continue
-        if Layout is Dense:
-            x = values + r * d
-        else:
-            lo = indptr[r]
-            nnz = indptr[r + 1] - lo
-            x = values + lo
-            ix = indices + lo
+        lo = row(L, r, &nnz)
+        x = values + lo
         if P.pa:
             norm = squared_norm(x, nnz)
             if P.pa == 1 and norm == 0:
@@ -193,35 +187,35 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
         eta = P.schedule(now.t, P.schedule_par) * now.eta_factor
         decay = max(0.0, 1.0 - eta * P.l2)
         if now.scale * decay < least:
-            if Layout is Csr and Heads is Many:
+            if Layout is not Dense and Heads is Many:
                 if Q is not NULL:
                     settle(W, Q, d, S, last, now.u, now.scale, P.l1, P.l2)
-            rescale(L, H, W, Q, A, d, S, last, &now, now.scale, P)
+            rescale(L, H, W, Q, A, S, last, &now, now.scale, P)
             inv, ahead = 1, -1
-        if Layout is Csr:
+        if Layout is not Dense:
             if Heads is Many and Q is not NULL:
-                for k in range(nnz):
-                    j = ix[k]
+                for k in range(lo, lo + nnz):
+                    j = L.indices[k]
                     catch_up(W + j * S, Q + j * S, S, last + 2 * j if last is not NULL else NULL,
                              <floating> now.u, <floating> now.scale, <floating> inv, r_l1)
 
         if Heads is One:
-            if Layout is Csr and Q is not NULL:
-                p = soft_dot(x, ix, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
+            if Layout is not Dense and Q is not NULL:
+                p = soft_dot(L, values, lo, nnz, W, <floating> ((r_l1 if P.l2 > 0 else now.u) * inv))
             elif Margin is Wide:
                 p = wide_dot(x, W, d, values, &O, v, T, 16 if Q is NULL else 8)
             elif Margin is Ahead:
                 if ahead != v:
-                    xw = dot(L, x, ix, nnz, W)
+                    xw = dot(L, values, lo, nnz, W)
                 p = xw
                 if v + 1 < O.n:
                     xw = two_dots(values + O.rows[O.visit[v + 1]] * d, W, x, d, &xx)
                     ahead = v + 1
             else:
-                p = dot(L, x, ix, nnz, W)
+                p = dot(L, values, lo, nnz, W)
             p = now.scale * p + M.b[0]
             if Margin is Ahead and not isfinite(p):  # it may be xx that was not
-                p = now.scale * dot(L, x, ix, nnz, W) + M.b[0]
+                p = now.scale * dot(L, values, lo, nnz, W) + M.b[0]
             if not isfinite(p):
                 fault = 1
                 break
@@ -248,7 +242,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
             M.loss_sum[0] += s * value
             M.weight_sum[0] += s
         else:
-            dots(L, x, ix, nnz, W, S, z)
+            dots(L, values, lo, nnz, W, S, z)
             for h in range(K):
                 M.of[h] = now.scale * z[h] + M.b[h]
             if slopes(P, T, r, K, M.of):
@@ -270,7 +264,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
         if P.l2 > 0:
             now.scale *= decay
             if now.scale < least:  # decay itself is: eta * l2 is 1 or nearly so
-                rescale(L, H, W, Q, A, d, S, last, &now, now.scale / decay if decay > 0 else 1.0, P)
+                rescale(L, H, W, Q, A, S, last, &now, now.scale / decay if decay > 0 else 1.0, P)
                 inv0, ahead, scaled = 1, -1, True
             inv = 1.0 / now.scale
         now.u += eta * P.l1
@@ -279,7 +273,7 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
             xw += step * inv * xx  # (w + c x) . x' = w . x' + c x . x'
         if Heads is One:
             if step != 0 and A is not NULL and now.avg_a != 0:
-                add(L, x, ix, nnz, A, <floating> (-now.avg_a * step * inv))
+                add(L, values, lo, nnz, A, <floating> (-now.avg_a * step * inv))
             if Layout is Dense:
                 if Q is not NULL and Margin is Wide:
                     wide_shrink(x, d, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale,
@@ -287,31 +281,31 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
                 elif Q is not NULL:
                     add_and_shrink(x, nnz, W, Q, <floating> (step * inv), <floating> now.u, <floating> inv, <floating> now.scale)
                 elif step != 0:
-                    add(L, x, ix, nnz, W, <floating> (step * inv))
+                    add(L, values, lo, nnz, W, <floating> (step * inv))
             elif Q is not NULL and P.l2 > 0 and step != 0:
-                step_and_pay(x, ix, nnz, W, <floating> (step * inv), <floating> u0, <floating> inv0,
-                             <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv,
-                             <floating> r_l1, scaled)
+                payments(&R[0], <floating> (step * inv), <floating> u0, <floating> inv0,
+                         <floating> per_log(P.l1, P.l2, eta_before(P, &now)), <floating> now.u, <floating> inv, <floating> r_l1)
+                step_and_pay(L, values, lo, nnz, W, &R[0], scaled)
             elif step != 0:
-                add(L, x, ix, nnz, W, <floating> (step * inv))
+                add(L, values, lo, nnz, W, <floating> (step * inv))
             M.b[0] += (step - eta * P.nu) * P.intercept_decay
         else:
             if n_live:
                 for h in range(K):
                     z[h] = <floating> (z[h] * inv)
-                adds(L, x, ix, nnz, W, S, z, M.live, n_live)
+                adds(L, values, lo, nnz, W, S, z, M.live, n_live)
                 if A is not NULL and now.avg_a != 0:
                     for h in range(K):
                         z[h] = <floating> (-now.avg_a * z[h])
-                    adds(L, x, ix, nnz, A, S, z, M.live, n_live)
+                    adds(L, values, lo, nnz, A, S, z, M.live, n_live)
             if Layout is Dense:
                 if Q is not NULL:
                     add_and_shrink(W, d * S, W, Q, 0, <floating> now.u, <floating> inv, <floating> now.scale)
-        if Layout is Csr and Heads is Many:
+        if Layout is not Dense and Heads is Many:
             if last is not NULL:
-                for k in range(nnz):
-                    last[2 * ix[k]] = <floating> now.u
-                    last[2 * ix[k] + 1] = <floating> inv
+                for k in range(lo, lo + nnz):
+                    last[2 * L.indices[k]] = <floating> now.u
+                    last[2 * L.indices[k] + 1] = <floating> inv
 
         if 0 < P.average <= now.t:
             now.avg_a += now.scale
@@ -325,9 +319,8 @@ cdef int sweep(Layout* L, Heads* H, Margin* B, const floating* values, const ind
     return fault
 
 
-cdef int run(Layout* L, const floating* values, const index* indices, const index* indptr, Py_ssize_t d, Order O,
-             Py_ssize_t buffer_rows, const Targets* T, floating* W, floating* Q, floating* A, floating* last, Moving M,
-             const Params* P, floating* z) noexcept nogil:
+cdef int run(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M, const Params* P,
+             floating* z) noexcept nogil:
     """Buffer by buffer."""
     cdef One one
     cdef Many many
@@ -335,27 +328,23 @@ cdef int run(Layout* L, const floating* values, const index* indices, const inde
     cdef Wide wide
     cdef Ahead ahead
     cdef Py_ssize_t left = O.n
-    cdef bint short_row = d * <Py_ssize_t> sizeof(floating) <= SHORT
+    cdef bint short_row = L.d * <Py_ssize_t> sizeof(floating) <= SHORT
     cdef int fault = 0
     if O.visit is NULL:
         buffer_rows = O.n
     else:
-        O.far = fetch_first(L, values, indices, indptr, d, T, &O, min(buffer_rows, O.n))
+        O.far = fetch_first(L, values, T, &O, min(buffer_rows, O.n))
     while left > 0 and not fault:
         O.n = min(buffer_rows, left)
         left -= O.n
         O.ahead = min(buffer_rows, left)
-        if Layout is Dense and T.K == 1 and d >= WIDE and O.visit is not NULL:
-            fault = sweep(L, &one, &wide, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
-        elif Layout is Dense and T.K == 1 and O.visit is not NULL and Q is NULL and P.inlined == LOGISTIC and short_row:
-            fault = sweep(L, &one, &ahead, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+        if Layout is Dense and T.K == 1 and L.d >= WIDE and O.visit is not NULL:
+            fault = sweep_buffer(L, &one, &wide, values, O, T, M, P, z)
+        elif Layout is Dense and T.K == 1 and O.visit is not NULL and M.Q is NULL and P.inlined == LOGISTIC and short_row:
+            fault = sweep_buffer(L, &one, &ahead, values, O, T, M, P, z)
         elif T.K == 1:
-            fault = sweep(L, &one, &narrow, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
+            fault = sweep_buffer(L, &one, &narrow, values, O, T, M, P, z)
         else:
-            fault = sweep(L, &many, &narrow, values, indices, indptr, d, O, T, W, Q, A, last, M, P, z)
-        O.first += O.n
-        if O.rows is not NULL:
-            O.rows += O.n
-        if O.visit is not NULL:
-            O.visit += O.n
+            fault = sweep_buffer(L, &many, &narrow, values, O, T, M, P, z)
+        go_on(&O)
     return fault

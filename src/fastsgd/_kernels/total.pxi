@@ -22,17 +22,14 @@ cdef inline void values_of(const Params* P, Py_ssize_t n, Py_ssize_t K, double* 
             value[i] = P.value(p[i], y[i], P.loss_par)
 
 
-cdef void total(Layout* L, Heads* H, const floating* values, const index* indices, const index* indptr, Py_ssize_t d,
-                Order O, const Targets* T, const floating* W, const double* b, Moving M, const Params* P, floating* z,
-                Py_ssize_t tile) noexcept nogil:
+cdef void add_losses(const Layout* L, Heads* H, const floating* values, Order O, const Targets* T, const floating* W,
+                     const double* b, Moving M, const Params* P, floating* z, Py_ssize_t tile) noexcept nogil:
     """Sums of s * loss and of s, in stored order, for weights that stand still.
 
     The losses of `tile` rows are worked out together; M.of is of five times as many numbers as they have margins.
     """
     cdef Py_ssize_t K = 1 if Heads is One else T.K
-    cdef Py_ssize_t v = 0, r, lo, h, i, m, nnz = d, size = tile * K
-    cdef const index* ix = NULL
-    cdef const floating* x
+    cdef Py_ssize_t v = 0, r, lo, h, i, m, nnz, size = tile * K
     cdef double* p = M.of
     cdef double* y = M.of + size
     cdef double* value = M.of + 2 * size
@@ -44,17 +41,11 @@ cdef void total(Layout* L, Heads* H, const floating* values, const index* indice
         while m < size and v < O.n:
             r = O.rows[v] if O.rows is not NULL else O.first + v
             v += 1
-            if Layout is Dense:
-                x = values + r * d
-            else:
-                lo = indptr[r]
-                nnz = indptr[r + 1] - lo
-                x = values + lo
-                ix = indices + lo
+            lo = row(L, r, &nnz)
             if Heads is One:
-                z[0] = <floating> dot(L, x, ix, nnz, W)
+                z[0] = <floating> dot(L, values, lo, nnz, W)
             else:
-                dots(L, x, ix, nnz, W, M.S, z)
+                dots(L, values, lo, nnz, W, M.S, z)
             for h in range(K):
                 p[m + h] = z[h] + b[h]
             if targets_of(T, r, K, p + m, y + m):

@@ -160,8 +160,7 @@ cdef inline void pay_due(Py_ssize_t n, Py_ssize_t S, floating* w, const floating
 cdef double TWO_TO_MINUS_32 = 1.0 / 4294967296.0
 
 
-cdef void add_noise(Py_ssize_t d, Py_ssize_t S, Py_ssize_t K, floating* g, double sigma, uint64_t seed,
-                    uint64_t t) noexcept nogil:
+cdef void add_noise(Py_ssize_t d, Py_ssize_t S, Py_ssize_t K, floating* g, double sigma, uint64_t seed, uint64_t t) noexcept nogil:
     """g += sigma times a normal number for each weight, by Box and Muller: a pure function of seed and step."""
     cdef uint32_t word[4][LANES]
     cdef Py_ssize_t n = d * S, k = 0, i, pair

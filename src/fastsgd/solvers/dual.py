@@ -47,14 +47,13 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     table = np.zeros((p.d, 3) if p.sparse else (3, p.d))
     at, per, most = table.T if p.sparse else table
     most[:] = p.l1
-    rows, ascend = Table(p.X), solve.ascend_csr if p.sparse else solve.ascend_dense
-    centre, epoch, polish = Centre(p, size, start), 0, Polish(p, seconds(p) / USUAL_PASSES)
+    rows, centre, epoch, polish = Table(p.X), Centre(p, size, start), 0, Polish(p, seconds(p) / USUAL_PASSES)
     while True:
         K, per_b = np.maximum(centre.kappa * centre.M, MIN_METRIC), 1.0 / (centre.kappa * centre.M_b)
         at[:], per[:] = v + K * centre.at[:-1], 1.0 / (p.l2 + K)
         b, gap, seen = centre.at[-1] + v_b * per_b, 0.0, 0.0
         for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
-            b, more, weight = ascend(*part.arrays(), order, table, p.l1 > 0, found.mean, a, p.y, p.c, p.loss, b, per_b)
+            b, more, weight = solve.ascend(part.X, order, table, p.l1 > 0, found.mean, a, p.y, p.c, p.loss, b, per_b)
             gap, seen = gap + more, seen + weight
         epoch += 1
         v, v_b = at - K * centre.at[:-1], (b - centre.at[-1]) / per_b if p.intercept else 0.0
@@ -174,7 +173,7 @@ def _start(p, a, mean):
     if a is None:
         return np.zeros(p.n), np.zeros(p.d), 0.0
     G, weighted = np.zeros(p.d), p.weighted(a)
-    p._pass(None, 0.0, np.empty(p.n), 0, weighted, G)
+    solve.one_pass(p.X, None, 0.0, np.empty(p.n), 0, weighted, G)
     total = float(weighted.sum())
     return a.copy(), (G - mean * total) / p.n, total / p.n
 

@@ -223,8 +223,7 @@ def gram(problem, h):
     root, inverse = np.sqrt(h), problem.inverse
     if by_values(problem):
         H = np.zeros((k, k))
-        squares = solve.squares_csr if problem.sparse else solve.squares_dense
-        squares(*problem.arrays, problem.measures.kept, inverse, root, H)
+        solve.squares(problem.X, problem.measures.kept, inverse, root, H)
         H /= n
         if problem.intercept:  # The rows are less their centre.
             c, g, total = (problem.centre - problem.measures.kept) * inverse, H[:-1, -1].copy(), H[-1, -1]

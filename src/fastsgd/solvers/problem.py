@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from fastsgd import penalties
 from fastsgd._kernels import solve
 from fastsgd.sources import _scale
+from fastsgd.sources.sparse import csr_arrays
 
 # Of each column: `mean` and `variance` (on CSR 0 and the mean square), as dual ascent takes them; `centre` and `scale`, which are
 # subtracted and divided by in u and b (a scale of 0: the column does not vary); `kept`, which is subtracted where zeros are to
@@ -67,7 +68,7 @@ class Problem:
             return self.frame.measures
         if self.sparse:
             sums = np.zeros((self.d, 2))
-            _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, np.zeros(self.d), sums)
+            _scale.csr_squares(*csr_arrays(self.X), None, 0, self.n, self.c, np.zeros(self.d), sums)
             return self._sparse_measures(*np.ascontiguousarray(sums.T / self.n))
         rows = stratified(self.n, SCALE_ROWS, 0)
         zeros = (self.X[rows[:: len(rows) // ZERO_ROWS + 1]] == 0).mean(axis=0)
@@ -99,7 +100,7 @@ class Problem:
         scale = np.sqrt(np.where(variance > MIN_VARIANCE_SHARE * square, variance, square))
         if self.intercept and (variance <= MIN_VARIANCE_SHARE * square).any():  # Such columns have hardly a zero.
             sums = np.zeros((self.d, 2))
-            _scale.csr_squares(*self.arrays, None, 0, self.n, self.c, centre, sums)
+            _scale.csr_squares(*csr_arrays(self.X), None, 0, self.n, self.c, centre, sums)
             scale[
                 (variance <= MIN_VARIANCE_SHARE * square) & (sums[:, 0] <= MIN_DEVIATION_SHARE**2 * square * self.n)
             ] = 0.0
@@ -170,26 +171,19 @@ class Problem:
         return part
 
     # ------------------------------------------------------------ passes
-    @cached_property
-    def arrays(self):
-        return (self.X.data, self.X.indices, self.X.indptr) if self.sparse else (self.X,)
-
-    def _pass(self, *args, **more):
-        return (solve.pass_csr if self.sparse else solve.pass_dense)(*self.arrays, *args, **more)
-
     def _pulled(self, G, total):
         return (G - self.centre * total) * self.inverse / self.n, (total / self.n if self.intercept else 0.0)
 
     def margins(self, u, b):
         """z = x.w + b of each row."""
         z = np.empty(self.n)
-        self._pass(*self.outward(u, b), z)
+        solve.one_pass(self.X, *self.outward(u, b), z)
         return z
 
     def slopes(self, u, b):
         """One pass: (mean loss, margins, slopes, (gradient of the mean loss in u, in b))."""
         z, a, G = np.empty(self.n), np.empty(self.n), np.zeros(self.d)
-        loss, total = self._pass(*self.outward(u, b), z, 1, a, G, self.loss, self.y, self.c)
+        loss, total = solve.one_pass(self.X, *self.outward(u, b), z, 1, a, G, self.loss, self.y, self.c)
         return loss / self.n, z, a, self._pulled(G, total)
 
     def full(self, gradient, u):
@@ -205,7 +199,7 @@ class Problem:
         """One pass: (mean of a x, mean of a, margins of (u, b) if asked for)."""
         z, G = np.empty(self.n), np.zeros(self.d)
         w, b = (None, 0.0) if u is None else self.outward(u, b)
-        _, total = self._pass(w, b, z, 0, a, G)
+        _, total = solve.one_pass(self.X, w, b, z, 0, a, G)
         return *self._pulled(G, total), z
 
     # ------------------------------------------------------------ the objective and its dual
@@ -213,7 +207,7 @@ class Problem:
         """F of the user's w and b, from a pass of its own."""
         z, a = np.empty(self.n), np.empty(self.n)
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, _ = self._pass(np.ascontiguousarray(w), b, z, 1, a, None, self.loss, self.y, self.c)
+            loss, _ = solve.one_pass(self.X, np.ascontiguousarray(w), b, z, 1, a, None, self.loss, self.y, self.c)
             return loss / self.n + penalties.value(w, self.l1, self.l2)
 
     def weighted(self, a):

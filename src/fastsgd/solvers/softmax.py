@@ -127,7 +127,7 @@ def ascend(F, heads, report):
         per_b = 1.0 / kappa if F.intercept else 0.0
         b[:K] = centre + pulled * per_b
         for part, order, _ in rows.chunks(frame.X.dtype, 1, True, heads.task.seed, epoch):
-            more, weight = solve.softmax_ascend_csr(*part.arrays(), order, W, b, frame.c, P, 1.0 / l2, per_b)
+            more, weight = solve.softmax_ascend(part.X, order, W, b, frame.c, P, 1.0 / l2, per_b)
             gap, seen = gap + more, seen + weight
         gap, now = max(gap / seen, 0.0) if seen > 0 else 0.0, b[:K].copy()
         pulled = (now - centre) * kappa if F.intercept else pulled
@@ -220,9 +220,7 @@ class Objective:
         """On CSR, one pass at W (d, wide): sums of (loss, entropy, x (p - y)', p, q q'), p = P or q."""
         table, K = self.table, self.K
         G, sums = np.zeros(W.shape), np.zeros(K)
-        loss, entropy = solve.softmax_pass_csr(
-            *self.frame.arrays, W, b, table.code, table.y, self.frame.c, P, G, sums, B
-        )
+        loss, entropy = solve.softmax_pass(self.frame.X, W, b, table.code, table.y, self.frame.c, P, G, sums, B)
         return loss, entropy, G[:, :K], sums, B
 
     def inward(self, G, g):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from fastsgd._kernels import kernels
 from fastsgd.sources import _order
+from fastsgd.sources.sparse import csr_arrays
 
 # Rows that lie together are fetched together: a block has at most this many bytes, and rows.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32
@@ -147,7 +147,7 @@ class Table:
             return False
         if not self.sparse:
             return self.X.dtype == dtype and self.X.flags.c_contiguous and self.X.flags.aligned
-        parts = self.X.data, self.X.indices, self.X.indptr
+        parts = csr_arrays(self.X)
         index = self.X.indices.dtype
         return (
             all(part.flags.c_contiguous and part.flags.aligned for part in parts)
@@ -184,34 +184,6 @@ class Table:
     def target(self):
         """What the kernels call targets."""
         return Target(self.y, self.code, self.negative, self.s, self.s_pos, self.s_neg, self.fold, self.number)
-
-    def arrays(self):
-        """X as the kernels take it."""
-        return (self.X.data, self.X.indices, self.X.indptr) if self.sparse else (self.X,)
-
-    def sweep(self, *args):
-        """One step for each row: see _kernels/kernels.pxi."""
-        return (kernels.sweep_csr if self.sparse else kernels.sweep_dense)(*self.arrays(), *args)
-
-    def many(self, *args):
-        """One step in each of several models for each row: see _kernels/many.pxi."""
-        return (kernels.many_csr if self.sparse else kernels.many_dense)(*self.arrays(), *args)
-
-    def batches(self, *args):
-        """A step for each batch of rows: see _kernels/batches.pxi."""
-        return (kernels.batch_csr if self.sparse else kernels.batch_dense)(*self.arrays(), *args)
-
-    def auto(self, *args):
-        """One step of learning_rate="auto" for each row: see _kernels/auto.pxi."""
-        return (kernels.auto_csr if self.sparse else kernels.auto_dense)(*self.arrays(), *args)
-
-    def total(self, *args):
-        """Sum of the losses: see _kernels/kernels.pxi."""
-        return (kernels.total_csr if self.sparse else kernels.total_dense)(*self.arrays(), *args)
-
-    def total_models(self, *args):
-        """As `total`, of several models that have rows of their own: see _kernels/many.pxi."""
-        return (kernels.total_models_csr if self.sparse else kernels.total_models_dense)(*self.arrays(), *args)
 
     def tables(self):
         """All rows, in order, as Tables in memory: here one."""

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources import _scale
+from fastsgd.sources.sparse import csr_arrays
 from fastsgd.sums import Moments, total
 
 BLOCK_BYTES, MIN_BLOCK_ROWS = 1 << 18, 64  # Moments are taken of this much at once, but of no fewer rows.
@@ -45,7 +46,7 @@ class Scaling:
         if not table.sparse:
             return table.with_rows(rows, _scale.dense_rows(table.X, rows, self.centre, self.inverse))
         X = sp.csr_matrix((len(rows), table.X.shape[1]), dtype=dtype)
-        X.data, X.indices, X.indptr = _scale.csr_rows(*table.arrays(), rows, self.inverse)
+        X.data, X.indices, X.indptr = _scale.csr_rows(*csr_arrays(table.X), rows, self.inverse)
         return table.with_rows(rows, X)
 
 
@@ -148,10 +149,10 @@ def _csr_moments(table, s, dtype):
     d = table.X.shape[1]
     weight, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
     for part, given in _parts(table, s, dtype):
-        _scale.csr_sums(*part.arrays(), *given, weight, sums)
+        _scale.csr_sums(*csr_arrays(part.X), *given, weight, sums)
     mean, absent = sums[:, 0] / weight, np.maximum(0.0, weight - sums[:, 1])
     for part, given in _parts(table, s, dtype):
-        _scale.csr_squares(*part.arrays(), *given, mean, off)
+        _scale.csr_squares(*csr_arrays(part.X), *given, mean, off)
     error = (off[:, 1] - absent * mean) / weight  # The mean is off by this, from rounding.
     squares = np.maximum(0.0, off[:, 0] + absent * mean**2 - weight * error**2)
     return Moments(float(weight[0]), mean + error, squares)

@@ -12,6 +12,10 @@ INDEX = (np.int32, np.int64)
 FLOATS = (np.float32, np.float64)
 
 
+def csr_arrays(X):
+    return X.data, X.indices, X.indptr
+
+
 def sound_csr(X, name="X"):
     """A sparse matrix of any format as CSR with every index within bounds, and no feature twice in a row.
 
