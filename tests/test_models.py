@@ -201,6 +201,38 @@ def test_rows_held_out_are_of_heads_that_leave_out_folds():
         )
 
 
+@pytest.mark.parametrize("keep", [[4], [0], [6, 1], [0, 2, 3, 5, 1]], ids=str)
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_models_that_are_packed_go_on_as_they_would_have(layout, keep):
+    """After a pass some are left out, maybe all but one, and the others learn on as if nothing had happened."""
+    X, Y, s, fold = rows()
+    loss = losses.get("log_loss")
+    plan, _ = grid("invscaling", loss, PENALTIES["all"], 5)
+    if keep == [4]:  # One head takes another kernel, which has no folds and resamples.
+        plan.heads.flags.writeable = True
+        plan.heads["fold"][4], plan.heads["resample"][4], plan.heads["column"][4] = -1, 0, 0
+        plan = pickle.loads(pickle.dumps(plan))
+    table = Table(X if layout == "dense" else sp.csr_matrix(X), y=Y, s=s, fold=fold)
+    state = State.zeros(D, len(plan.heads), X.dtype, 5)
+    whole = state.copy()
+    for one, passes in ((state, 1), (whole, 2)):
+        for _ in range(passes):
+            for _ in engine.one_pass(engine.Run(one), plan, table, True):
+                pass
+    before = pickle.dumps(state)
+    packed, fewer = state.pack(plan, keep), plan.pack(keep)
+    assert pickle.dumps(state) == before
+    if len(keep) == 1:
+        table.y, table.fold = np.ascontiguousarray(Y[:, [int(plan.heads["column"][keep[0]])]]), None
+    for _ in engine.one_pass(engine.Run(packed), fewer, table, True):
+        pass
+    W, b = packed.model(fewer)
+    right, c = whole.model(plan)
+    rtol = 1e-9 if layout == "dense" else 1e-5
+    np.testing.assert_allclose(W[:, : len(keep)], right[:, keep], rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(b, c[keep], rtol=rtol, atol=rtol)
+
+
 def test_heads_of_classes():
     """One against the rest for each of three alphas: nine heads of one column of codes."""
     X, _, s, _ = rows()

@@ -250,7 +250,7 @@ def train(
             decision = decide(epoch, run.epochs, run.rules, finite, partial(_loss_of_zeros, state, plan, table))
             if decision.fate == "diverged":
                 raise Diverged(state.epoch, decision.epochs)
-            cut = decision.fired and _can_cut(state, plan)
+            cut = decision.fired and can_cut(plan, state.at["eta_factor"][0])
             if each is not None and each(moment, decision.epochs):
                 reason = "callback"
             elif reason is None and over():
@@ -358,6 +358,6 @@ def overflowed(state):
     return first_nonfinite(state.W.ravel()) >= 0 or first_nonfinite(state.b) >= 0
 
 
-def _can_cut(state, plan):
+def can_cut(plan, factor):
     """Whether on a plateau the schedule takes a smaller step and goes on: the adaptive one, down to 1e-6."""
-    return not plan.line_search and plan.schedule.feedback and plan.eta(1.0) * state.at["eta_factor"][0] > 1e-6
+    return not plan.line_search and plan.schedule.feedback and plan.eta(1.0) * factor > 1e-6

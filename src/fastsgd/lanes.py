@@ -36,7 +36,7 @@ def local(state, plan, part, order, sums, gathered=None, last=True):
         The state is then of no use.
     """
     given = part.X, order, part.target(), state, plan.compiled, sums
-    if not plan.shared:
+    if plan.separate:
         fault = kernels.many(*given)
     elif plan.auto:
         fault = kernels.auto(*given)

@@ -1,6 +1,6 @@
 """Plan: all that says how a training goes, as plain data, with a record for each head."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Plan:
         None is plain SGD.
     batch_size : int or inf
         Rows of a step; inf for all of a pass.
+    separate : bool
+        Whether heads have records and clocks of their own, be it a single one; else one record is of all heads.
     noise : float
         Variance of the normal noise added to each slope in W, times 1 / (1 + t)^0.55 at step t.
     """
@@ -41,6 +43,7 @@ class Plan:
     optimizer: object = None
     batch_size: float = 1
     noise: float = 0.0
+    separate: bool = False
     compiled: Compiled = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -48,8 +51,8 @@ class Plan:
         object.__setattr__(self, "compiled", Compiled(self))
         for name in ("l1", "l2", "intercept_decay", "nu", "average"):
             values = self.heads[name]
-            object.__setattr__(self, name, values.item() if self.shared else values)
-        if not self.shared:
+            object.__setattr__(self, name, values if self.separate else values.item())
+        if self.separate:
             self._check_separate()
 
     @classmethod
@@ -83,7 +86,11 @@ class Plan:
                     f"plans of one pass must have one schedule, found {first.schedule!r} and {plan.schedule!r}."
                 )
         heads = np.concatenate([plan.heads for plan in plans])
-        return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise)
+        return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise, True)
+
+    def pack(self, keep):
+        """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is of the same."""
+        return replace(self, heads=self.heads[keep])
 
     def _check_separate(self):
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
@@ -97,7 +104,7 @@ class Plan:
     def __eq__(self, other):
         if type(other) is not Plan:
             return NotImplemented
-        names = "loss", "schedule", "optimizer", "batch_size", "noise"
+        names = "loss", "schedule", "optimizer", "batch_size", "noise", "separate"
         same = all(getattr(self, name) == getattr(other, name) for name in names)
         return same and self.heads.tobytes() == other.heads.tobytes()
 
@@ -105,12 +112,15 @@ class Plan:
         return hash((self.loss, self.schedule, self.batch_size, self.noise, self.heads.tobytes()))
 
     def __reduce__(self):
-        return Plan, (self.loss, self.schedule, self.heads.copy(), self.optimizer, self.batch_size, self.noise)
-
-    @property
-    def shared(self):
-        """Whether one record is of all heads."""
-        return len(self.heads) == 1
+        return Plan, (
+            self.loss,
+            self.schedule,
+            self.heads.copy(),
+            self.optimizer,
+            self.batch_size,
+            self.noise,
+            self.separate,
+        )
 
     @property
     def auto(self):

@@ -110,10 +110,9 @@ class State:
             self.Q[zeros] = 0
 
     @classmethod
-    def zeros(cls, n_features, heads, dtype, seed):
-        """The state before the first step."""
-        width = heads if heads == 1 else -(-heads // 4) * 4
-        return cls(np.zeros((n_features, width), dtype), np.zeros(heads), np.zeros(heads), seed)
+    def zeros(cls, n_features, heads, dtype, seed, separate=False):
+        """The state before the first step; `separate` is that of the plan."""
+        return cls(np.zeros((n_features, padded(heads, separate)), dtype), np.zeros(heads), np.zeros(heads), seed)
 
     def copy(self):
         """An independent copy."""
@@ -190,7 +189,7 @@ class State:
             self.at["eta_factor"] = 1  # it was what the search had found
         if (np.any(plan.average) or (plan.auto and not sparse)) and self.A is None:
             self.A = np.zeros_like(self.W)
-        if not plan.shared:
+        if plan.separate:
             self._prepare_models(plan, sparse)
             return
         if plan.auto:
@@ -260,11 +259,28 @@ class State:
         self.m = plan.optimizer.z(plan, self.W, self.v, t).astype(self.W.dtype)
         self.mb = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
 
+    def pack(self, plan, keep):
+        """The state of these heads alone, in the order given; plan is that of all, and `plan.pack(keep)` the one that goes on."""
+        new, packed, width = self.copy(), plan.pack(keep), padded(len(keep), plan.separate)
+        for name in ("W", "A", "Q", "m", "v"):
+            if getattr(self, name) is not None:
+                columns = np.zeros((len(self.W), width), self.W.dtype)
+                columns[:, : len(keep)] = getattr(self, name)[:, keep]
+                setattr(new, name, columns)
+        for name in ("b", "b_avg", "mb", "vb", *(["at"] if len(self.at) > 1 else [])):
+            if getattr(self, name) is not None:
+                setattr(new, name, getattr(self, name)[keep])
+        if not np.any(packed.l1):
+            new.Q, new.soft = None, False
+        if not np.any(packed.average):
+            new.A = None
+        return new
+
     def fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
         at, K = self.at, len(self.b)
         if self.Q is not None:
-            if plan.shared:
+            if not plan.separate:
                 self._settle(plan)
             elif self.soft:
                 kernels.settle_models(self.W, self.Q, at, plan.compiled)
@@ -357,7 +373,7 @@ class State:
         """
         if self.auto is not None:
             return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
-        if not plan.shared:
+        if plan.separate:
             return self._models(plan)
         W, number = self.W, self.W.dtype.type
         _, scale, _, avg_a, avg_n, _, _ = self.at.item()
@@ -383,6 +399,11 @@ class State:
         if averaged.any():
             W[:, :K] += np.where(averaged, self.A[:, :K] / count.astype(W.dtype), 0)
         return W, np.where(averaged, self.b_avg, self.b)
+
+
+def padded(heads, separate=False):
+    """Columns of the weights of so many heads: a multiple of 4, which the kernels take at once, or one."""
+    return 1 if heads == 1 and not separate else -(-heads // 4) * 4
 
 
 def _grown(own, of_parts, share):

@@ -62,7 +62,7 @@ cdef class Compiled:
         self.par.value, self.par.slope, self.par.loss_par = loss.value_fn, loss.slope_fn, loss.par
         self.par.many, self.par.coupled = loss.many_fn, loss.coupled
         self.par.inlined = CALLED if schedule.pa else loss.inlined
-        self.par.schedule, self.par.schedules, self.par.schedule_par = schedule.fn, schedule.many_fn, schedule.par
+        self.par.schedule, self.par.schedules, self.par.schedule_par = schedule.fn, schedule.many_fn, first.schedule
         self.par.l1, self.par.l2 = first.l1, first.l2
         self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
         self.par.noise = plan.noise

@@ -333,10 +333,14 @@ class Record:
         Name to rule. A field that an older file does not have gets its default.
     sound : callable, default=None
         Takes the object, and raises a ValueError where fields don't go together.
+    older : dict
+        Of fields that older files have and this version does not: name to rule.
+    renew : callable, default=None
+        Given the object and those fields as keywords, it brings the object to what it is now.
     """
 
-    def __init__(self, cls, table, sound=None):
-        self.cls, self.table, self.sound = cls, table, sound
+    def __init__(self, cls, table, sound=None, older=(), renew=None):
+        self.cls, self.table, self.sound, self.older, self.renew = cls, table, sound, dict(older), renew
         default = {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
         self.required = {f.name for f in fields(cls)} - default
 
@@ -348,13 +352,16 @@ class Record:
 
     def take(self, name, parts):
         found = {}
-        for field, rule in self.table.items():
+        for field, rule in (self.table | self.older).items():
             at = f"{name}.{field}"
             if at in parts.values or at in parts.arrays or field in self.required:
                 found[field] = rule.take(at, parts)
+        older = {field: found.pop(field) for field in self.older if field in found}
         out = self.cls(**found)
         if self.sound is not None:
             self.sound(out)
+        if older:
+            self.renew(out, **older)
         return out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
 from fastsgd.optimizers import Optimizer
+from fastsgd.persist.older import pay_l1
 from fastsgd.persist.rules import Array, Maybe, Packed, Pair, Record, Scalars, Value
 from fastsgd.state import SCALARS, State
 
@@ -20,8 +21,7 @@ def _sound_state(state):
     together = {
         "mean and std": (state.mean is None) == (state.std is None),
         "mb and vb": (state.mb is None) == (state.vb is None),
-        "Q with last": state.last is None or state.Q is not None,
-        "Q and one head if soft": not state.soft or (state.Q is not None and len(state.b) == 1),
+        "Q if soft": not state.soft or state.Q is not None,
         "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
         "auto as its layout asks": state.auto is None or _fits_auto(state),
@@ -64,7 +64,6 @@ STATE = Record(
         "W": Array("W", ("d", "S")),
         "A": Array("W", ("d", "S"), optional=True),
         "Q": Array("W", ("d", "S"), optional=True),
-        "last": Array("W", ("d", 2), optional=True),
         "m": Array("W", ("d", "S"), optional=True),
         "v": Array("W", ("d", "S"), optional=True),
         "mb": Array("float64", ("K",), optional=True),
@@ -75,13 +74,14 @@ STATE = Record(
         "seed": Value(int, 0, 2**63 - 1),
         "epoch": Value(int, 0, 2**62),
         "penalty": Pair(),
-        "owing": Value(bool),
         "soft": Value(bool),
         "optimizer": Packed(Optimizer),
         "auto": Maybe(AUTO),
         "at": Scalars(SCALARS, _first),
     },
     _sound_state,
+    older={"last": Array("W", ("d", 2), optional=True), "owing": Value(bool)},
+    renew=pay_l1,
 )
 
 

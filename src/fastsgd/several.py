@@ -1,0 +1,176 @@
+"""Several models in one pass: the rows are walked once for all, and each model is judged by itself."""
+
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsgd.decide import decide, keeping
+from fastsgd.engine import Moment, Run, can_cut, one_pass
+from fastsgd.history import Epoch, History
+from fastsgd.lanes import Serial
+from fastsgd.objective import objective
+from fastsgd.plan import Plan
+from fastsgd.state import State
+from fastsgd.sums import LossSums
+
+
+class Trained(NamedTuple):
+    """A model whose training is over.
+
+    Attributes
+    ----------
+    state, plan : State, Plan
+        Of its heads alone; with a rule that keeps the best epoch, the state of that.
+    epochs : History
+    reason : str
+        As `engine.train` gives it.
+    """
+
+    state: State
+    plan: Plan
+    epochs: History
+    reason: str
+
+
+class _Model:
+    """A model under way: the places of its heads in the state, and what was decided of it so far."""
+
+    def __init__(self, heads, rules, state, plan):
+        self.heads, self.rules, self.epochs = heads, [rule.fresh() for rule in rules], History()
+        self.good = state.pack(plan, heads)  # of its best epoch by a rule that keeps that one, or of the last good one
+
+    @property
+    def kept(self):
+        """Whether `good` is of the best epoch by a rule."""
+        rule = keeping(self.rules)
+        return rule is not None and rule.best < np.inf
+
+    def judge(self, moment, measured, seconds):
+        """Take what was measured of one more epoch; the reason if it is the last."""
+        state, plan, first = moment.state, moment.plan.pack(self.heads), self.heads[0]
+        at, of = state.at[first], [np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3]]
+        eta = plan.eta(max(1.0, at["t"] - 1)) * at["eta_factor"]
+        epoch = Epoch(len(self.epochs) + 1, *of, eta, np.nan, np.nan, seconds)
+        finite = self._finite(moment) if measured.objective is None else None
+        decision = decide(epoch, self.epochs, self.rules, finite, lambda: np.mean(measured.loss_of_zeros()[self.heads]))
+        self.epochs = decision.epochs
+        if decision.fate == "diverged":
+            return "diverged"
+        better = decision.better or (not self.kept and decision.fate == "good")
+        self.rules = decision.rules
+        if better:
+            self.good = state.pack(moment.plan, self.heads)
+        if not decision.fired:
+            return None
+        if not can_cut(plan, at["eta_factor"]):
+            return decision.fired[0].name
+        state.at["eta_factor"][self.heads] /= 5
+        for rule in self.rules:
+            rule.again()
+        return None
+
+    def _finite(self, moment):
+        W, b = moment.model
+        return lambda: bool(np.isfinite(W[:, self.heads]).all() and np.isfinite(b[self.heads]).all())
+
+    def end(self, moment, reason):
+        """What is returned of it."""
+        back = reason == "diverged" or self.kept
+        state = self.good if back else moment.state.pack(moment.plan, self.heads)
+        return Trained(state, moment.plan.pack(self.heads), self.epochs, reason)
+
+
+class _Measured(NamedTuple):
+    """Of each head: the loss before each step, the objective and the score, or None; and what gives the loss of zeros."""
+
+    loss: np.ndarray
+    objective: np.ndarray | None
+    score: np.ndarray | None
+    loss_of_zeros: object
+
+
+def train(state, plan, table, rules, *, passes, shuffle=True, score=None, max_seconds=None, lanes=Serial):
+    """Train the models of a plan until each has met a rule, or the passes or the time are over.
+
+    Models that are done are left out of the passes that follow.
+
+    Parameters
+    ----------
+    state : State
+        Changed in place by the first pass.
+    plan : Plan
+        Whose heads are separate; `model` says which of them are one model.
+    table : Table
+    rules : list of Stopping
+        For each model, which gets copies of its own; of the objective, or of the validation score.
+    passes : int
+        Epochs at most.
+    shuffle : bool
+    score : callable or None
+        `score(moment)` -> (K,) float64, the validation score of each head; more is better.
+    max_seconds : float or None
+        Time budget, looked at between kernel calls; what was not over by then ends "max_seconds".
+    lanes : Serial or other way to do a round
+
+    Returns
+    -------
+    dict of int to Trained
+        By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch.
+    """
+    started, done, needs = perf_counter(), {}, {rule.needs for rule in rules}
+    if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
+        raise ValueError(f"several models are judged by their objective or a validation score, found rules={rules!r}")
+    numbers = plan.heads["model"]
+    models = {
+        number: _Model(np.flatnonzero(numbers == number), rules, state, plan) for number in np.unique(numbers).tolist()
+    }
+    while models:
+        run, moment = Run(state), Moment(state, plan)
+        cut_short = _walk(run, plan, table, shuffle, lanes, started, max_seconds)
+        if run.done and cut_short != "interrupted":
+            measured = _measure(run, moment, table, needs, score)
+        for number, model in list(models.items()):
+            reason = cut_short
+            if run.done and cut_short != "interrupted":
+                reason = model.judge(moment, measured, perf_counter() - started) or cut_short
+            if reason is None and len(model.epochs) >= passes:
+                reason = "max_iter"
+            if reason is not None:
+                done[number] = models.pop(number).end(moment, reason)
+        state, plan = _packed(models, moment)
+    return done
+
+
+def _packed(models, moment):
+    """The state and the plan of the models that are left, whose heads then lie one after another."""
+    state, plan = moment.state, moment.plan
+    keep = np.concatenate([model.heads for model in models.values()]) if models else np.arange(len(state.b))
+    if len(keep) == len(state.b):
+        return state, plan
+    first = 0
+    for model in models.values():
+        model.heads = np.arange(first, first + len(model.heads))
+        first += len(model.heads)
+    return state.pack(plan, keep), plan.pack(keep)
+
+
+def _walk(run, plan, table, shuffle, lanes, started, max_seconds):
+    """A pass; "max_seconds" or "interrupted" where it was cut short."""
+    try:
+        for _ in one_pass(run, plan, table, shuffle, lanes):
+            if run.start is not None and max_seconds is not None and perf_counter() - started > max_seconds:
+                return "max_seconds"
+    except KeyboardInterrupt:
+        return "interrupted"
+    return None
+
+
+def _measure(run, moment, table, needs, score):
+    plan, (W, b) = moment.plan, moment.model
+    return _Measured(
+        np.array(LossSums(run.sums).finish()),
+        objective(table, plan, W, b) if "objective" in needs else None,
+        None if score is None else score(moment),
+        lambda: np.array(LossSums.of(table, plan, np.zeros_like(W), np.zeros_like(b)).finish()),
+    )
