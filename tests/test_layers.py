@@ -45,6 +45,16 @@ LAYERS = {
         "_philox",
         "sums",
     ),
+    "several": (
+        "decide",
+        "engine",
+        "history",
+        "lanes",
+        "objective",
+        "plan",
+        "state",
+        "sums",
+    ),
     "decide": ("history",),
     "engine": (
         "decide",

@@ -66,7 +66,7 @@ def grid(schedule, loss, penalties, average=0, optimizer=None):
 
 
 def train(X, plan, seed=5, passes=PASSES, **table):
-    state = State.zeros(X.shape[1], len(plan.heads), X.dtype, seed)
+    state = State.zeros(X.shape[1], len(plan.heads), X.dtype, seed, True)
     table, total = Table(X, **table), np.zeros((2, len(plan.heads)))
     for _ in range(passes):
         run = engine.Run(state)
@@ -208,12 +208,8 @@ def test_models_that_are_packed_go_on_as_they_would_have(layout, keep):
     X, Y, s, fold = rows()
     loss = losses.get("log_loss")
     plan, _ = grid("invscaling", loss, PENALTIES["all"], 5)
-    if keep == [4]:  # One head takes another kernel, which has no folds and resamples.
-        plan.heads.flags.writeable = True
-        plan.heads["fold"][4], plan.heads["resample"][4], plan.heads["column"][4] = -1, 0, 0
-        plan = pickle.loads(pickle.dumps(plan))
     table = Table(X if layout == "dense" else sp.csr_matrix(X), y=Y, s=s, fold=fold)
-    state = State.zeros(D, len(plan.heads), X.dtype, 5)
+    state = State.zeros(D, len(plan.heads), X.dtype, 5, True)
     whole = state.copy()
     for one, passes in ((state, 1), (whole, 2)):
         for _ in range(passes):
@@ -222,8 +218,6 @@ def test_models_that_are_packed_go_on_as_they_would_have(layout, keep):
     before = pickle.dumps(state)
     packed, fewer = state.pack(plan, keep), plan.pack(keep)
     assert pickle.dumps(state) == before
-    if len(keep) == 1:
-        table.y, table.fold = np.ascontiguousarray(Y[:, [int(plan.heads["column"][keep[0]])]]), None
     for _ in engine.one_pass(engine.Run(packed), fewer, table, True):
         pass
     W, b = packed.model(fewer)
@@ -321,7 +315,7 @@ def test_plans_pickle_compare_and_stack():
     assert one == pickle.loads(pickle.dumps(one)) and hash(one) == hash(pickle.loads(pickle.dumps(one)))
     assert one != other and one.schedule(7.0) == pickle.loads(pickle.dumps(one)).schedule(7.0)
     both = Plan.stack([one, other])
-    assert both == pickle.loads(pickle.dumps(both)) and not both.shared and both.l2.tolist() == [0.1, 0.2]
+    assert both == pickle.loads(pickle.dumps(both)) and both.separate and both.l2.tolist() == [0.1, 0.2]
     with pytest.raises(ValueError, match="one loss"):
         Plan.stack([one, Plan.of(losses.Hinge(), one.schedule)])
     step = schedules.get("constant").bind(eta0=1, alpha=1, power_t=0.5, loss=loss, pass_rows=9, passes=1)

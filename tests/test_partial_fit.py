@@ -27,7 +27,7 @@ def data(cls, layout="dense", classes=3):
 def bits(est):
     """All that prediction and further training depend on."""
     state = est._state
-    arrays = [est.coef_, est._raw_intercept(), state.W, state.b, state.b_avg, state.A, state.Q, state.last, state.at]
+    arrays = [est.coef_, est._raw_intercept(), state.W, state.b, state.b_avg, state.A, state.Q, state.at]
     return [None if a is None else np.asarray(a).tobytes() for a in arrays]
 
 

@@ -11,7 +11,7 @@ from fastsgd.auto import Auto, aligned
 CARRY_ROWS = kernels.CARRY_ROWS
 SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
 FRESH = 1 << 14  # bytes: up to so many, new memory costs less than to ask whether the old fits
-CHANGING = "W", "b", "b_avg", "A", "Q", "last", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
+CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
 
 class Gathered:
@@ -53,14 +53,10 @@ class State:
         With averaging: the sum of the averaged weights is A + at.avg_a * W.
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
-    last : (n_features, 2) of W's dtype, or None
-        With L1 and L2 on CSR, of several heads: (u, 1 / scale) after each feature was last met.
-    penalty, owing : (float, float), bool
-        l1 and l2 of the last pass of heads with one record, and whether it was of several on CSR, where a weight may owe some
-        of the L1 part.
+    penalty : (float, float)
+        l1 and l2 of the last pass of heads with one record.
     soft : bool
-        With L1 on CSR, of one head or of heads with records of their own: W holds the numbers of which the weights are soft
-        thresholds, see _kernels/penalty.pxi.
+        With L1 on CSR: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
         With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
     centred : bool
@@ -87,9 +83,7 @@ class State:
     epoch: int = 0
     A: np.ndarray | None = None
     Q: np.ndarray | None = None
-    last: np.ndarray | None = None
     penalty: tuple = (0.0, 0.0)
-    owing: bool = False
     soft: bool = False
     optimizer: object = None
     m: np.ndarray | None = None
@@ -179,8 +173,8 @@ class State:
             self.b = self.b_avg.copy()
         if self.A is not None:
             self.A[:] = 0
-        self.Q = self.last = self.m = self.v = self.mb = self.vb = None
-        self.soft = self.owing = False
+        self.Q = self.m = self.v = self.mb = self.vb = None
+        self.soft = False
         self.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
 
     def prepare(self, plan, sparse):
@@ -279,12 +273,8 @@ class State:
     def fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
         at, K = self.at, len(self.b)
-        if self.Q is not None:
-            if not plan.separate:
-                self._settle(plan)
-            elif self.soft:
-                kernels.settle_models(self.W, self.Q, at, plan.compiled)
-            self.Q, self.soft = None, False
+        self._settle(plan)
+        self.Q = None
         if (at["scale"] != 1).any() or (at["avg_a"] != 0).any():
             if self.A is not None:
                 self.A[:, :K] += at["avg_a"].astype(self.W.dtype) * self.W[:, :K]
@@ -337,31 +327,27 @@ class State:
             self._follow_ftrl(plan)
 
     def _prepare_plain(self, plan, sparse):
-        soft, late = sparse and len(self.b) == 1, sparse and len(self.b) > 1
-        if self.Q is not None and (self.soft > soft or self.owing > late or self.penalty != (plan.l1, plan.l2)):
+        if self.Q is not None and ((self.soft and not sparse) or self.penalty != (plan.l1, plan.l2)):
             self._settle(plan)
-        self.owing = late
         self.penalty = (plan.l1, plan.l2)
         if plan.l1 and self.Q is None:
             # Nothing is owed yet: a weight that is not 0 has received all of u.
             self.Q = (-self.at["u"] * np.sign(self.W)).astype(self.W.dtype)
         elif not plan.l1:
             self.Q = None
-        self.last = self._last(late) if plan.l1 and plan.l2 else None
 
     def _settle(self, plan):
-        self._paid(plan, self.W, self.Q, self.last)
-        self.last, self.soft = None, False
+        """The weights in W, where it holds what they are soft thresholds of."""
+        if self.soft:
+            self._paid(plan, self.W, self.Q)
+            self.soft = False
 
-    def _paid(self, plan, W, Q, last):
+    def _paid(self, plan, W, Q):
+        if plan.separate:
+            kernels.settle_models(W, Q, self.at, plan.compiled)
+            return
         eta = plan.eta(max(1.0, self.at["t"][0] - 1)) * self.at["eta_factor"][0]
-        kernels.settle_weights(W, Q, last, self.at, *self.penalty, self.soft, eta)
-
-    def _last(self, late):
-        if self.last is None and late:
-            now = np.array([self.at["u"][0], 1.0 / self.at["scale"][0]], self.W.dtype)
-            return np.tile(now, (len(self.W), 1))
-        return self.last
+        kernels.settle_weights(W, Q, self.at, *self.penalty, eta)
 
     def model(self, plan):
         """The model to return, of this very state: scaled, averaged, with the penalty caught up.
@@ -377,9 +363,9 @@ class State:
             return self._models(plan)
         W, number = self.W, self.W.dtype.type
         _, scale, _, avg_a, avg_n, _, _ = self.at.item()
-        if self.Q is not None:
-            W, last = W.copy(), None if self.last is None else self.last.copy()
-            self._paid(plan, W, self.Q.copy(), last)
+        if self.soft:
+            W = W.copy()
+            self._paid(plan, W, self.Q.copy())
         if plan.average and avg_n > 0:
             W = W * number(avg_a)
             W += self.A
@@ -391,7 +377,7 @@ class State:
         """As `model`, of heads that have clocks of their own."""
         W, K, at = self.W.copy(), len(self.b), self.at
         if self.soft:
-            kernels.settle_models(W, self.Q.copy(), at, plan.compiled)
+            self._paid(plan, W, self.Q.copy())
         averaged = (plan.average > 0) & (at["avg_n"] > 0)
         count = np.where(averaged, at["avg_n"], 1.0)
         factor = np.where(averaged, at["avg_a"] / count, at["scale"])

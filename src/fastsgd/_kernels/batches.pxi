@@ -215,7 +215,7 @@ cdef void bring_up(Py_ssize_t d, Py_ssize_t S, floating* W, floating* m, floatin
     if B.mode == LINE:
         leave(d * S, W, m, A, N)
     elif now.avg_a != 0:
-        fold(W, A, d, S, <floating*> NULL, now.avg_a, 1.0)
+        fold(W, A, d * S, now.avg_a, 1.0)
         now.avg_a = 0
     if B.mode == PRESENT and R.kind == FTRL:
         ftrl_weights(d * S, W, m, v, R)

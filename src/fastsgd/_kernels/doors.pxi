@@ -27,10 +27,10 @@ cdef inline Targets targets(target, Py_ssize_t K):
 
 cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] sums) except -1:
     """What every walk over rows needs beside the weights; `of` is owned, live points behind it."""
-    if not padded(S, K) or sums.shape[0] != 2 or sums.shape[1] != K:
+    if S < K or sums.shape[0] != 2 or sums.shape[1] != K:
         raise ValueError(f"{S} columns of weights and sums of shape {(sums.shape[0], sums.shape[1])} for {K} heads")
     M.K, M.S, M.loss_sum, M.weight_sum = K, S, &sums[0, 0], &sums[1, 0]
-    M.W = M.Q = M.A = M.last = M.m = M.v = M.G = NULL
+    M.W = M.Q = M.A = M.m = M.v = M.G = NULL
     M.of = <double*> malloc(5 * K * sizeof(double))
     if M.of is NULL:
         raise MemoryError(f"no memory for {K} heads")
@@ -40,7 +40,7 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
 
 cdef int sweep_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef Py_ssize_t buffer_rows = order.buffer_rows, d = L.d, K = state.b.shape[0]
-    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A, last = state.last
+    cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef Scalars[::1] at = state.at
     cdef Targets T = targets(target, K)
@@ -48,20 +48,20 @@ cdef int sweep_rows(const Layout* L, const floating* values, order, target, stat
     cdef Order O
     cdef int fault
     read_order(&O, order)
-    if W.shape[0] != d or b_avg.shape[0] != K:
-        raise ValueError(f"the state is of {W.shape[0]} features and {b_avg.shape[0]} heads, X of {d} features, b of {K} heads")
+    if W.shape[0] != d or b_avg.shape[0] != K or not padded(W.shape[1], K):
+        raise ValueError(f"the state is of {W.shape[0]} features and {b_avg.shape[0]} heads in {W.shape[1]} columns, X of {d} "
+                         f"features, b of {K} heads")
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
     if d:
         M.W, M.Q, M.A = &W[0, 0], &Q[0, 0] if Q is not None else NULL, &A[0, 0] if A is not None else NULL
-        M.last = &last[0, 0] if last is not None else NULL
     cdef floating* z = <floating*> calloc(M.S, sizeof(floating))
     if z is NULL:
         free(M.of)
         raise MemoryError(f"no memory for {K} heads")
     if Layout is not Dense:
-        if K == 1 and d and Q is not None and not state.soft:
-            from_weights(&W[0, 0], &Q[0, 0], d, 1, M.at.scale, plan.par.l1, plan.par.l2)
+        if d and Q is not None and not state.soft:
+            from_weights(&W[0, 0], &Q[0, 0], d * M.S, 1, M.at.scale, plan.par.l1, plan.par.l2)
             state.soft = True
     with nogil:
         fault = run(L, values, O, buffer_rows, &T, M, &plan.par, z)
@@ -143,7 +143,7 @@ cdef int batch_rows(const Layout* L, const floating* values, order, target, stat
     cdef floating* vp = &v[0, 0] if v is not None and d else NULL
     cdef floating* ap = &A[0, 0] if A is not None and d else NULL
     cdef floating* gp = &G[0, 0] if d else NULL
-    M.W, M.Q, M.last, M.m, M.v, M.A, M.G = w, NULL, NULL, mp, vp, ap, gp
+    M.W, M.Q, M.m, M.v, M.A, M.G = w, NULL, mp, vp, ap, gp
     with nogil:
         if B.mode == LINE and B.filled:
             list_gathered(d, S, gp, &B)
@@ -268,16 +268,8 @@ def total(X, order, target, W, b, plan, sums):
     through_door(TOTAL, X, (order, target, W, b, plan, sums))
 
 
-def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, floating[:, ::1] last, Scalars[::1] at, double l1, double l2,
-                   bint soft, double eta):
-    """Make W the weights, with all the L1 penalty paid, in place.
-
-    soft, eta : as State.soft, and the size of the last step
-    """
-    if W.shape[0] and soft:
+def settle_weights(floating[:, ::1] W, floating[:, ::1] Q, Scalars[::1] at, double l1, double l2, double eta):
+    """Of a state that is `soft`, make W the weights and Q what they have received of L1, in place; eta: of the last step."""
+    if W.shape[0]:
         with nogil:
-            to_weights(&W[0, 0], &Q[0, 0], W.shape[0], 1, at[0].u, at[0].scale, l1, l2, eta)
-    elif W.shape[0]:
-        with nogil:
-            settle(&W[0, 0], &Q[0, 0], W.shape[0], W.shape[1], &last[0, 0] if last is not None else NULL, at[0].u,
-                   at[0].scale, l1, l2)
+            to_weights(&W[0, 0], &Q[0, 0], W.shape[0] * W.shape[1], 1, at[0].u, at[0].scale, l1, l2, eta)

@@ -8,7 +8,10 @@
 # (sources/_check.pyx).
 include "rows.pxi"      # along one row
 include "penalty.pxi"   # L1, at once on dense rows and put off on CSR
-include "sweep.pxi"     # over the rows of a block, plain SGD row by row
+include "fetch.pxi"     # rows into the caches, before their turn
+include "one.pxi"       # over the rows of a buffer, plain SGD row by row: one head
+include "heads.pxi"     # several heads with one clock
+include "sweep.pxi"     # buffer by buffer
 include "models.pxi"    # what is kept of several models
 include "many_adagrad.pxi"  # by AdaGrad
 include "many.pxi"      # over the rows, several models row by row

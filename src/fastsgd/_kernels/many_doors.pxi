@@ -51,7 +51,7 @@ cdef int many_rows(const Layout* L, const floating* values, order, target, state
     cdef Order O
     cdef Slots G
     cdef Slots* slots = NULL
-    if W.shape[0] != d or b_avg.shape[0] != K or at.shape[0] != K or plan.n_heads != K:
+    if W.shape[0] != d or W.shape[1] % 4 or b_avg.shape[0] != K or at.shape[0] != K or plan.n_heads != K:
         raise ValueError(f"the state is of {W.shape[0]} features and {K} heads with {at.shape[0]} clocks, X of {d} features, "
                          f"the plan of {plan.n_heads} heads")
     for array in (state.Q, state.A, state.v):

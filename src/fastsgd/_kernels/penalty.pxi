@@ -5,18 +5,12 @@ cdef inline floating soft(floating w, floating most) noexcept nogil:
     return w - (c if c < most else most)
 
 
-cdef inline floating shrunk(floating z, floating q, floating u, floating inv) noexcept nogil:
-    """Cumulative penalty (Tsuruoka, Tsujii and Ananiadou 2009, eq. 14-16): what is due, but never through zero.
-
-    As |q| <= u, one of the two terms is 0: the first unless z > 0, the second unless z < 0.
-    """
-    cdef floating down = z - (u + q) * inv, up = z + (u - q) * inv
-    return (down if down > 0 else <floating> 0) + (up if up < 0 else <floating> 0)
-
-
 cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, floating* q, floating c, floating u, floating inv,
                                 floating scale) noexcept nogil:
-    """w += c x, then the penalty, along a dense row: `shrunk` takes off what of z is within [q - u, q + u] / scale."""
+    """w += c x, then the penalty, along a dense row: what of z is within [q - u, q + u] / scale is taken off.
+
+    That is the cumulative penalty of Tsuruoka, Tsujii and Ananiadou (2009, eq. 14-16): what is due, but never through zero.
+    """
     cdef Py_ssize_t k
     cdef floating z, part, low, high, most = u * inv
     for k in range(n):
@@ -28,52 +22,7 @@ cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, fl
         q[k] -= scale * part
 
 
-cdef inline floating share(floating a, floating b) noexcept nogil:
-    """log(1 + a) / log(1 + b) where it is below 1, else 1; a, b >= 0.
-
-    By log(1 + x) = x (6 + 3 x) / (6 + 6 x + x^2) (Pade), good to x^4 / 180: 1e-6 at 1/8, 0.1% at 1, 10% at 10.
-    """
-    cdef floating part = a * (2 + a) * (6 + b * (6 + b)) / (b * (2 + b) * (6 + a * (6 + a)))
-    return part if part < 1 else <floating> 1
-
-
-cdef inline void pay_both(Py_ssize_t n, floating* w, floating* q, const floating* u0, const floating* inv0, floating u,
-                          floating inv, floating r) noexcept nogil:
-    """n weights pay what fell due when they were last met, at (u0, inv0), and then L1 and L2 together until (u, inv).
-
-    Between rows a weight w > 0 goes as w + r = C (w + r), r = l1 / l2, C the product of the shrinkages, until it is 0.
-    How much L1 it had received by then is taken in proportion to log C. No branch depends on a weight: none could be
-    foreseen.
-    """
-    cdef Py_ssize_t k
-    cdef floating z, size, sign, received, scale0, one = 1, per_r = one / r
-    for k in range(n):
-        scale0 = one / inv0[k]
-        z = shrunk(w[k], q[k], u0[k], inv0[k])
-        sign = (<floating> 1 if z > 0 else <floating> 0) - (<floating> 1 if z < 0 else <floating> 0)
-        size = sign * z
-        received = u0[k] + (u - u0[k]) * share(size * scale0 * per_r, (inv - inv0[k]) * scale0)
-        q[k] = (one - sign * sign) * (q[k] + (z - w[k]) * scale0) - sign * received
-        size -= r * (inv - inv0[k])
-        w[k] = sign * (size if size > 0 else <floating> 0)
-
-
-cdef inline void catch_up(floating* w, floating* q, Py_ssize_t K, floating* last, floating u, floating scale, floating inv,
-                          double r) noexcept nogil:
-    """The K weights of a feature, as if every row had met it."""
-    cdef Py_ssize_t h
-    cdef floating u0, inv0
-    if last is NULL:
-        add_and_shrink(w, K, w, q, 0, u, inv, scale)
-    else:
-        u0, inv0 = last[0], last[1]
-        for h in range(K):
-            pay_both(1, w + h, q + h, &u0, &inv0, u, inv, <floating> r)
-        last[0], last[1] = u, inv
-
-
-# One head on CSR (state.soft). W holds, instead of the weights w, numbers g that no step changes but that of a row with the
-# feature, and that tell the weight after any step: w = soft(g, tau).
+# On CSR (state.soft) W holds, instead of the weights w, numbers g that no step changes but that of a row with the feature, and that tell the weight after any step: w = soft(g, tau).
 #
 #     L1 alone: g = w - q / scale, the sum of the gradient steps; tau = u / scale. q follows from g.
 #     L1 and L2: g = w + sign(w) r / scale; tau = r / scale, r = l1 / l2, as between rows a weight w > 0 goes as
@@ -217,14 +166,6 @@ cdef void to_weights(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t S, doubl
         Q[j] = had(g, <floating> u, tau, rate) if l2 > 0 else <floating> scale * (W[j] - g)
 
 
-cdef void settle(floating* W, floating* Q, Py_ssize_t d, Py_ssize_t K, floating* last, double u, double scale, double l1,
-                 double l2) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(d):
-        catch_up(W + j * K, Q + j * K, K, last + 2 * j if last is not NULL else NULL, <floating> u, <floating> scale,
-                 <floating> (1.0 / scale), l1 / l2)
-
-
 cdef inline double least_scale(const floating* A) noexcept nogil:
     """How far the scale may fall: what is averaged is a difference of two numbers of its inverse size."""
     if A is NULL:
@@ -235,17 +176,14 @@ cdef inline double least_scale(const floating* A) noexcept nogil:
         return 1e-5
 
 
-cdef void fold(floating* W, floating* A, Py_ssize_t d, Py_ssize_t K, floating* last, double avg_a, double scale) noexcept nogil:
-    """Make scale 1 and avg_a 0."""
+cdef void fold(floating* W, floating* A, Py_ssize_t n, double avg_a, double scale) noexcept nogil:
+    """Of n weights: make scale 1 and avg_a 0."""
     cdef Py_ssize_t j
     if A is not NULL:
-        for j in range(d * K):
+        for j in range(n):
             A[j] += <floating> (avg_a * W[j])
-    for j in range(d * K):
+    for j in range(n):
         W[j] = <floating> (scale * W[j])
-    if last is not NULL:
-        for j in range(d):
-            last[2 * j + 1] = <floating> (scale * last[2 * j + 1] if scale > 0 else 1)
 
 
 cdef inline double eta_before(const Params* P, const Scalars* now) noexcept nogil:
@@ -253,14 +191,14 @@ cdef inline double eta_before(const Params* P, const Scalars* now) noexcept nogi
     return P.schedule(max(1.0, now.t - 1), P.schedule_par) * now.eta_factor
 
 
-cdef void rescale(const Layout* L, Heads* H, floating* W, floating* Q, floating* A, Py_ssize_t S, floating* last, Scalars* now,
-                  double scale, const Params* P) noexcept nogil:
-    """Make scale 1 and avg_a 0 between steps; `scale` is the one of the weights so far."""
-    if Layout is not Dense and Heads is One:
+cdef void rescale(const Layout* L, floating* W, floating* Q, floating* A, Py_ssize_t S, Scalars* now, double scale,
+                  const Params* P) noexcept nogil:
+    """Make scale 1 and avg_a 0 between steps, of S heads with one clock; `scale` is the one of the weights so far."""
+    if Layout is not Dense:
         if Q is not NULL:
-            to_weights(W, Q, L.d, 1, now.u, scale, P.l1, P.l2, eta_before(P, now))
-    fold(W, A, L.d, S, last, now.avg_a, now.scale)
+            to_weights(W, Q, L.d * S, 1, now.u, scale, P.l1, P.l2, eta_before(P, now))
+    fold(W, A, L.d * S, now.avg_a, now.scale)
     now.scale, now.avg_a = 1, 0
-    if Layout is not Dense and Heads is One:
+    if Layout is not Dense:
         if Q is not NULL:
-            from_weights(W, Q, L.d, 1, 1, P.l1, P.l2)
+            from_weights(W, Q, L.d * S, 1, 1, P.l1, P.l2)

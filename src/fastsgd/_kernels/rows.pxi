@@ -105,16 +105,13 @@ cdef struct Targets:
     const int32_t* fold         # (n,) the fold of each row, or NULL
     const int64_t* number       # (n,) its number in the data, or NULL for 0, 1, ...
 
-# The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W;
-# last: (u, 1 / scale) after each feature was last met (CSR with L1 and L2, many heads). On CSR the penalty of a step is put
-# off until the feature is met again.
+# The state, in place. Q: L1 penalty each weight has received; A: sum over the averaged steps, less avg_a * W.
 cdef struct Moving:
     Py_ssize_t K            # heads
     Py_ssize_t S            # columns of W and of all that is like it
     void* W                 # (d, S) weights, in the dtype of X as all of these, or NULL where there are none
     void* Q
     void* A
-    void* last              # (d, 2)
     void* m                 # slots of the optimizer
     void* v
     void* G                 # the gradient so far

@@ -8,7 +8,7 @@ from fastsgd.state import CARRY_ROWS
 
 MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
 MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more
-WEIGHTS = "W", "A", "Q", "last", "m", "v"  # the arrays with a row for each feature
+WEIGHTS = "W", "A", "Q", "m", "v"  # the arrays with a row for each feature
 FINITE = "W", "A", "records"  # and those that must be finite
 OTHERS = "b", "b_avg", "at", "mb", "vb"
 
