@@ -153,7 +153,7 @@ def one_pass(run, plan, table, shuffle, lanes=Serial):
         state.epoch += 1
         if plan.auto and run.epochs:
             state.auto.again = True
-        alone = plan.plain or plan.auto or not plan.shared
+        alone = plan.plain or plan.auto or plan.separate
         if run.gathered is None and not alone:
             run.gathered = Gathered(state.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):

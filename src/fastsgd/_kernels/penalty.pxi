@@ -22,7 +22,8 @@ cdef inline void add_and_shrink(const floating* x, Py_ssize_t n, floating* w, fl
         q[k] -= scale * part
 
 
-# On CSR (state.soft) W holds, instead of the weights w, numbers g that no step changes but that of a row with the feature, and that tell the weight after any step: w = soft(g, tau).
+# On CSR (state.soft) W holds, instead of the weights w, numbers g that no step changes but that of a row with the feature,
+# and that tell the weight after any step: w = soft(g, tau).
 #
 #     L1 alone: g = w - q / scale, the sum of the gradient steps; tau = u / scale. q follows from g.
 #     L1 and L2: g = w + sign(w) r / scale; tau = r / scale, r = l1 / l2, as between rows a weight w > 0 goes as
