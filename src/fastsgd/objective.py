@@ -15,7 +15,7 @@ def objective(table, plan, W, b, *, seed=0, held_out=False):
     Of heads with records of their own a (K,) array: the objective of each, by its own penalty and on its own rows, which
     `seed` and `held_out` choose as in LossSums.of.
     """
-    if not plan.shared:
+    if plan.separate:
         losses = LossSums.of(table, plan, W, b, seed=seed, held_out=held_out).finish()
         of_weights = [penalties.value(W[:, h], *plan.heads[["l1", "l2"]][h].tolist()) for h in range(len(b))]
         return np.array(losses) + of_weights + plan.nu * b

@@ -40,14 +40,14 @@ class LossSums:
         Heads with records of their own have rows of their own: those that they are trained on, the resamples being drawn by
         `seed`, that of the state; or with `held_out` those of the fold that they leave out, each row once.
         """
-        if held_out and plan.shared:
+        if held_out and not plan.separate:
             raise ValueError("held_out=True needs heads with records of their own, each of which may leave out a fold.")
         if table.scaling is not None:  # The rows are read as they are, and the model goes to their units.
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
         values = np.zeros((2, len(b)))
         for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
             given = part.X, order, part.target(), W, b, plan.compiled, values
-            if plan.shared:
+            if not plan.separate:
                 kernels.total(*given)
             else:
                 kernels.total_models(*given, seed, held_out)
