@@ -176,10 +176,12 @@ class Source:
         raise NotImplementedError
 
 
-def checked_integer(name, value, most=2**31 - 1):
-    """The integer that an argument must be, from 1 to `most`; raises ValueError."""
+def checked_integer(name, value, most=2**31 - 1, optional=False):
+    """The integer that an argument must be, from 1 to `most`, or None where it is optional; raises ValueError."""
+    if optional and value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
-        raise ValueError(f"{name} must be an integer from 1 to {most}, got {value!r}.")
+        raise ValueError(f"{name} must be {'None or ' * optional}an integer from 1 to {most}, got {value!r}.")
     return int(value)
 
 

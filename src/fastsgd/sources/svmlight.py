@@ -55,8 +55,7 @@ class Svmlight(Source):
     sparse = True
 
     def __init__(self, paths, n_features, zero_based, dtype, on_error, block_bytes):
-        if n_features is not None:
-            n_features = checked_integer("n_features", n_features, MAX_FEATURES)
+        n_features = checked_integer("n_features", n_features, MAX_FEATURES, optional=True)
         if not (isinstance(zero_based, (bool, np.bool_)) or (isinstance(zero_based, str) and zero_based == "auto")):
             raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}.")
         if on_error not in ("raise", "skip"):
