@@ -100,6 +100,7 @@ cdef int sweep_one(const Layout* L, Margin* B, const floating* values, Order O, 
     cdef floating* Q = <floating*> M.Q
     cdef floating* A = <floating*> M.A
     cdef floating[13] R
+    cdef floating tau = -1 if Q is NULL else 0
     cdef Scalars now = M.at[0]
     cdef Known N
     cdef double eta, p, y, s, value, slope, step, norm = 0, decay, inv = 1.0 / now.scale, r_l1 = P.l1 / P.l2, u0, inv0
@@ -124,7 +125,9 @@ cdef int sweep_one(const Layout* L, Margin* B, const floating* values, Order O, 
         if now.scale * decay < least:
             rescale(L, W, Q, A, 1, &now, now.scale, P)
             inv, N.v = 1, -1
-        p = product(L, B, values, r, &O, v, T, W, <floating> (-1 if Q is NULL else (r_l1 if P.l2 > 0 else now.u) * inv), &N)
+        if Layout is not Dense:
+            tau = <floating> (-1 if Q is NULL else (r_l1 if P.l2 > 0 else now.u) * inv)
+        p = product(L, B, values, r, &O, v, T, W, tau, &N)
         p = now.scale * p + M.b[0]
         if Margin is Ahead and not isfinite(p):  # it may be xx that was not
             p = now.scale * dot(L, values, lo, nnz, W) + M.b[0]
