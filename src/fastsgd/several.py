@@ -37,7 +37,8 @@ class _Model:
     """A model under way: the places of its heads in the state, and what was decided of it so far."""
 
     def __init__(self, heads, rules, state, plan):
-        self.heads, self.rules, self.epochs = heads, [rule.fresh() for rule in rules], History()
+        self.heads, self.plan = heads, plan.pack(heads)
+        self.rules, self.epochs = [rule.fresh() for rule in rules], History()
         self.good = state.pack(plan, heads)  # of its best epoch by a rule that keeps that one, or of the last good one
 
     @property
@@ -46,29 +47,46 @@ class _Model:
         rule = keeping(self.rules)
         return rule is not None and rule.best < np.inf
 
-    def judge(self, moment, measured, seconds):
-        """Take what was measured of one more epoch; the reason if it is the last."""
-        state, plan, first = moment.state, moment.plan.pack(self.heads), self.heads[0]
-        at, of = state.at[first], [np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3]]
-        eta = plan.eta(max(1.0, at["t"] - 1)) * at["eta_factor"]
-        epoch = Epoch(len(self.epochs) + 1, *of, eta, np.nan, np.nan, seconds)
-        finite = self._finite(moment) if measured.objective is None else None
+    def judge(self, moment, measured, seconds, late, passes):
+        """Take what was measured of one more epoch; the reason if it is the last, be it as the time is over (`late`)."""
+        epoch, finite = self._epoch(moment, measured, seconds), None
+        if measured.objective is None:
+            finite = self._finite(moment)
         decision = decide(epoch, self.epochs, self.rules, finite, lambda: np.mean(measured.loss_of_zeros()[self.heads]))
-        self.epochs = decision.epochs
+        factors, reason = moment.state.at["eta_factor"], None
         if decision.fate == "diverged":
+            self.epochs = decision.epochs
             return "diverged"
+        if late:
+            reason = "max_seconds"
+        elif decision.fired and not can_cut(self.plan, factors[self.heads[0]]):
+            reason = decision.fired[0].name
+        elif len(decision.epochs) >= passes:
+            reason = "max_iter"
+        elif decision.fired:
+            factors[self.heads] /= 5
+            for rule in decision.fired:
+                rule.again()
         better = decision.better or (not self.kept and decision.fate == "good")
-        self.rules = decision.rules
+        self.epochs, self.rules = decision.epochs, decision.rules
         if better:
-            self.good = state.pack(moment.plan, self.heads)
-        if not decision.fired:
-            return None
-        if not can_cut(plan, at["eta_factor"]):
-            return decision.fired[0].name
-        state.at["eta_factor"][self.heads] /= 5
-        for rule in self.rules:
-            rule.again()
-        return None
+            self.good = moment.state.pack(moment.plan, self.heads)
+        return reason
+
+    def interrupt(self, run, moment, passed, seconds):
+        """The reason of its end in a pass that the user cuts short, which is in the history as far as it went."""
+        if not np.isfinite(run.sums[0, self.heads]).all():
+            return "diverged"
+        if run.done and len(self.epochs) == passed:
+            measured = _Measured(np.array(LossSums(run.sums).finish()), None, None, None)
+            self.epochs = self.epochs.plus(self._epoch(moment, measured, seconds))
+        return "interrupted"
+
+    def _epoch(self, moment, measured, seconds):
+        at = moment.state.at[self.heads[0]]
+        of = [np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3]]
+        eta = self.plan.eta(max(1.0, at["t"] - 1)) * at["eta_factor"]
+        return Epoch(len(self.epochs) + 1, *of, eta, np.nan, np.nan, seconds)
 
     def _finite(self, moment):
         W, b = moment.model
@@ -77,8 +95,10 @@ class _Model:
     def end(self, moment, reason):
         """What is returned of it."""
         back = reason == "diverged" or self.kept
+        if reason == "interrupted":  # as in a fit of its own: the best by a score is returned, and else what there is
+            back = self.kept and keeping(self.rules).needs == "validation_score"
         state = self.good if back else moment.state.pack(moment.plan, self.heads)
-        return Trained(state, moment.plan.pack(self.heads), self.epochs, reason)
+        return Trained(state, self.plan, self.epochs, reason)
 
 
 class _Measured(NamedTuple):
@@ -116,29 +136,38 @@ def train(state, plan, table, rules, *, passes, shuffle=True, score=None, max_se
     Returns
     -------
     dict of int to Trained
-        By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch.
+        By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch. Ctrl-C ends
+        those under way, "interrupted".
     """
     started, done, needs = perf_counter(), {}, {rule.needs for rule in rules}
     if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
         raise ValueError(f"several models are judged by their objective or a validation score, found rules={rules!r}")
     numbers = plan.heads["model"]
+
+    def over():
+        return max_seconds is not None and perf_counter() - started > max_seconds
+
     models = {
         number: _Model(np.flatnonzero(numbers == number), rules, state, plan) for number in np.unique(numbers).tolist()
     }
-    while models:
-        run, moment = Run(state), Moment(state, plan)
-        cut_short = _walk(run, plan, table, shuffle, lanes, started, max_seconds)
-        if run.done and cut_short != "interrupted":
+    run, moment, passed = Run(state), Moment(state, plan), 0
+    try:
+        while models:
+            run, moment = Run(state), Moment(state, plan)
+            late = _walk(run, plan, table, shuffle, lanes, over)
             measured = _measure(run, moment, table, needs, score)
-        for number, model in list(models.items()):
-            reason = cut_short
-            if run.done and cut_short != "interrupted":
-                reason = model.judge(moment, measured, perf_counter() - started) or cut_short
-            if reason is None and len(model.epochs) >= passes:
-                reason = "max_iter"
-            if reason is not None:
-                done[number] = models.pop(number).end(moment, reason)
-        state, plan = _packed(models, moment)
+            late = late or over()
+            for number, model in list(models.items()):
+                reason = model.judge(moment, measured, perf_counter() - started, late, passes)
+                if reason is not None:
+                    done[number] = model.end(moment, reason)
+                    del models[number]
+            state, plan = _packed(models, moment)
+            passed += 1
+    except KeyboardInterrupt:
+        for number, model in models.items():
+            if number not in done:
+                done[number] = model.end(moment, model.interrupt(run, moment, passed, perf_counter() - started))
     return done
 
 
@@ -155,22 +184,16 @@ def _packed(models, moment):
     return state.pack(plan, keep), plan.pack(keep)
 
 
-def _walk(run, plan, table, shuffle, lanes, started, max_seconds):
-    """A pass; "max_seconds" or "interrupted" where it was cut short."""
-    try:
-        for _ in one_pass(run, plan, table, shuffle, lanes):
-            if run.start is not None and max_seconds is not None and perf_counter() - started > max_seconds:
-                return "max_seconds"
-    except KeyboardInterrupt:
-        return "interrupted"
-    return None
+def _walk(run, plan, table, shuffle, lanes, over):
+    """A pass; True where the time was over before its last row."""
+    return any(run.start is not None and over() for _ in one_pass(run, plan, table, shuffle, lanes))
 
 
 def _measure(run, moment, table, needs, score):
-    plan, (W, b) = moment.plan, moment.model
+    plan, seed, (W, b) = moment.plan, moment.state.seed, moment.model
     return _Measured(
         np.array(LossSums(run.sums).finish()),
-        objective(table, plan, W, b) if "objective" in needs else None,
+        objective(table, plan, W, b, seed=seed) if "objective" in needs else None,
         None if score is None else score(moment),
-        lambda: np.array(LossSums.of(table, plan, np.zeros_like(W), np.zeros_like(b)).finish()),
+        lambda: np.array(LossSums.of(table, plan, np.zeros_like(W), np.zeros_like(b), seed=seed).finish()),
     )

@@ -106,7 +106,10 @@ class State:
     @classmethod
     def zeros(cls, n_features, heads, dtype, seed, separate=False):
         """The state before the first step; `separate` is that of the plan."""
-        return cls(np.zeros((n_features, padded(heads, separate)), dtype), np.zeros(heads), np.zeros(heads), seed)
+        new = cls(np.zeros((n_features, padded(heads, separate)), dtype), np.zeros(heads), np.zeros(heads), seed)
+        if separate:
+            new.at = np.repeat(new.at, heads)
+        return new
 
     def copy(self):
         """An independent copy."""
@@ -255,15 +258,20 @@ class State:
 
     def pack(self, plan, keep):
         """The state of these heads alone, in the order given; plan is that of all, and `plan.pack(keep)` the one that goes on."""
-        new, packed, width = self.copy(), plan.pack(keep), padded(len(keep), plan.separate)
+        new, packed, width = State.__new__(State), plan.pack(keep), padded(len(keep), plan.separate)
+        new.__dict__ = vars(self).copy()  # and not of all heads
         for name in ("W", "A", "Q", "m", "v"):
             if getattr(self, name) is not None:
                 columns = np.zeros((len(self.W), width), self.W.dtype)
                 columns[:, : len(keep)] = getattr(self, name)[:, keep]
                 setattr(new, name, columns)
-        for name in ("b", "b_avg", "mb", "vb", *(["at"] if len(self.at) > 1 else [])):
+        for name in ("b", "b_avg", "mb", "vb"):
             if getattr(self, name) is not None:
                 setattr(new, name, getattr(self, name)[keep])
+        new.at = self.at[keep] if len(self.at) > 1 else self.at.copy()
+        for name in ("mean", "std"):
+            if getattr(self, name) is not None:
+                setattr(new, name, getattr(self, name).copy())
         if not np.any(packed.l1):
             new.Q, new.soft = None, False
         if not np.any(packed.average):
