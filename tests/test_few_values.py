@@ -140,6 +140,25 @@ def test_what_users_put_into_the_attributes_is_where_it_goes_on_from(cls, how):
     assert model(assigned) == model(edited) == model(viewed)
 
 
+@pytest.mark.parametrize("then", [{"penalty": "l1"}, {"optimizer": "adam"}, {"average": True}], ids=str)
+@pytest.mark.parametrize("cls", [SGDClassifier, SGDRegressor])
+def test_rows_of_weight_zero_make_nothing_ready_for_what_was_changed_meanwhile(cls, then):
+    est = begun(cls, learning_rate="constant").set_params(**then)
+    X, y = rows(1, seed=3)
+    given = {"classes": [0, 1, 2]} if cls is SGDClassifier else {}
+    est.partial_fit(X, y, sample_weight=[0.0], **given)
+    assert est._published.ready is None
+    feed(est, X, y)
+    assert est._published.ready is not None
+
+
+def test_rows_of_weight_zero_do_not_hide_that_auto_wants_one_layout():
+    est, X = SGDRegressor(learning_rate="auto", random_state=0), rows(1, seed=3)[0]
+    est.partial_fit(np.ones((2, D)), [1.0, 2.0]).partial_fit(X, [1.0], sample_weight=[0.0])
+    with pytest.raises(ValueError, match="needs them all in one layout"):
+        est.partial_fit(X, [1.0])
+
+
 def test_an_edit_of_what_auto_has_learnt_is_refused():
     est = begun(SGDRegressor, learning_rate="auto")
     est.coef_[3] += 1

@@ -33,7 +33,7 @@ class Ready(NamedTuple):
     @classmethod
     def after(cls, plan, table, run):
         """What a run on these rows leaves, which has ended; None where the next call is to begin with a copy."""
-        kind = _kind(plan, table, run.state)
+        kind = None if table.empty else _kind(plan, table, run.state)  # of rows without weight no state is prepared
         return None if kind is None else cls(kind, table.scaling, run.gathered)
 
     def goes_with(self, plan, table, state):
