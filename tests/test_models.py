@@ -227,6 +227,29 @@ def test_models_that_are_packed_go_on_as_they_would_have(layout, keep):
     np.testing.assert_allclose(b, c[keep], rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_models_go_on_under_other_penalties(layout):
+    """What is owed under the old ones is settled first, as for a model of its own."""
+    X, Y, s, _ = rows()
+    loss = losses.get("log_loss")
+    bound = schedules.get("constant").bind(eta0=0.05, alpha=1, power_t=0.5, loss=loss, pass_rows=N, passes=2)
+    table = Table(X if layout == "dense" else sp.csr_matrix(X), y=Y[:, :1].copy(), s=s)
+    first, then = [(0.01, 0.0), (0.004, 0.02), (0.0, 0.05)], [(0.0, 0.02), (0.01, 0.01), (0.003, 0.0)]
+
+    def train(state, *penalties):
+        for one in penalties:
+            plans = [Plan.of(loss, bound, l1=l1, l2=l2) for l1, l2 in one]
+            plan = Plan.stack(plans) if len(plans) > 1 else plans[0]
+            list(engine.one_pass(engine.Run(state), plan, table, True))
+        return state.model(plan)
+
+    W, b = train(State.zeros(D, 3, X.dtype, 5, True), first, then)
+    for h in range(3):
+        w, c = train(State.zeros(D, 1, X.dtype, 5), [first[h]], [then[h]])
+        np.testing.assert_allclose(W[:, h], w[:, 0], rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(b[h], c[0], rtol=1e-8)
+
+
 def test_heads_of_classes():
     """One against the rest for each of three alphas: nine heads of one column of codes."""
     X, _, s, _ = rows()

@@ -1,6 +1,6 @@
 """State: all that training changes. Saving it is a checkpoint; going on from it is bit for bit an unbroken run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -53,8 +53,8 @@ class State:
         With averaging: the sum of the averaged weights is A + at.avg_a * W.
     Q : like W, or None
         With an L1 penalty: what each weight has received of it.
-    penalty : (float, float)
-        l1 and l2 of the last pass of heads with one record.
+    penalty : (float, float), or two (K,) arrays
+        l1 and l2 of the last pass, of all heads or of each.
     soft : bool
         With L1 on CSR: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
@@ -213,13 +213,8 @@ class State:
                 self._new_slots(plan)
             self.optimizer = plan.optimizer
             return
+        self._prepare_plain(plan, sparse)
         self.m = self.v = None
-        if self.soft and not sparse:
-            kernels.settle_models(self.W, self.Q, self.at, plan.compiled)
-            self.soft = False
-        if self.Q is None and plan.l1.any():
-            self.Q = np.zeros_like(self.W)
-            self.Q[:, : len(self.b)] = -self.at["u"] * np.sign(self.W[:, : len(self.b)])
         self.optimizer = plan.optimizer
 
     def _prepare_auto(self, plan, sparse):
@@ -272,6 +267,8 @@ class State:
         for name in ("mean", "std"):
             if getattr(self, name) is not None:
                 setattr(new, name, getattr(self, name).copy())
+        if self.Q is not None:
+            new.penalty = packed.l1, packed.l2
         if not np.any(packed.l1):
             new.Q, new.soft = None, False
         if not np.any(packed.average):
@@ -335,14 +332,20 @@ class State:
             self._follow_ftrl(plan)
 
     def _prepare_plain(self, plan, sparse):
-        if self.Q is not None and ((self.soft and not sparse) or self.penalty != (plan.l1, plan.l2)):
+        K, now = len(self.b), (plan.l1, plan.l2)
+        same = all(map(np.array_equal, self.penalty, now)) if plan.separate else self.penalty == now
+        if not (same and sparse):
             self._settle(plan)
-        self.penalty = (plan.l1, plan.l2)
-        if plan.l1 and self.Q is None:
-            # Nothing is owed yet: a weight that is not 0 has received all of u.
-            self.Q = (-self.at["u"] * np.sign(self.W)).astype(self.W.dtype)
-        elif not plan.l1:
+        self.penalty = now
+        if not np.any(plan.l1):
             self.Q = None
+        elif self.Q is None:
+            # Nothing is owed yet: a weight that is not 0 has received all of u.
+            self.Q = np.zeros_like(self.W)
+            self.Q[:, :K] = -self.at["u"] * np.sign(self.W[:, :K])
+        elif plan.separate and not same:  # Heads that have no L1 any more owe none.
+            self.Q[:, :K][:, plan.l1 == 0] = 0
+            self.at["u"][plan.l1 == 0] = 0
 
     def _settle(self, plan):
         """The weights in W, where it holds what they are soft thresholds of."""
@@ -352,7 +355,9 @@ class State:
 
     def _paid(self, plan, W, Q):
         if plan.separate:
-            kernels.settle_models(W, Q, self.at, plan.compiled)
+            heads = plan.heads.copy()
+            heads["l1"], heads["l2"] = self.penalty
+            kernels.settle_models(W, Q, self.at, replace(plan, heads=heads).compiled)
             return
         eta = plan.eta(max(1.0, self.at["t"][0] - 1)) * self.at["eta_factor"][0]
         kernels.settle_weights(W, Q, self.at, *self.penalty, eta)
