@@ -9,7 +9,7 @@ from sklearn.base import clone
 from support.cases import covering
 from support.kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
 
-from fastsgd import losses, optimizers, penalties
+from fastsgd import losses, optimizers, penalties, schedules, stopping
 
 # Large eps and other numbers that are not the defaults, so that each of them matters.
 OBJECTS = {
@@ -77,3 +77,19 @@ def test_lazy_updates_on_csr(layout, dtype, case, penalty, heads, average):
     absent_stay = not OBJECTS[name].closed(l1, l2, bool(average))
     result = ours(layout, dtype, name, size, penalty, heads, average, OBJECTS[name])
     agree(result, expected(name, size, penalty, heads, average, absent_stay), DTYPES[dtype])
+
+
+@pytest.mark.parametrize(
+    "of, params",
+    [
+        (optimizers.Adam(), {"beta1": 0.5, "beta2": 5.0}),
+        (schedules.Step(), {"factor": 0.5, "every": 0}),
+        (stopping.Objective(), {"tol": 0.5, "patience": 0}),
+    ],
+    ids=repr,
+)
+def test_parameters_of_which_one_is_refused_change_nothing(of, params):
+    before = of.get_params()
+    with pytest.raises(ValueError, match=list(params)[1]):
+        of.set_params(**params)
+    assert of.get_params() == before

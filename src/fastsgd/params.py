@@ -38,12 +38,14 @@ class HasParams:
         Raises
         ------
         ValueError
-            There is no argument of that name, or it can't have that value.
+            There is no argument of that name, or it can't have that value; then none has changed.
         """
         for name in params:
             if name not in self.params:
                 raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {list(self.params)}.")
-        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
+        params = {**self.get_params(), **params}
+        type(self)(**params)  # which refuses what it can't be, before anything is changed
+        self.__init__(**params)  # type: ignore[misc]
         return self
 
     def _number(self, name: str, value: float, low: float, high: float, low_ok: bool = False) -> None:
