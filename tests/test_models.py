@@ -304,6 +304,17 @@ def test_a_head_that_overflows_leaves_the_others_alone():
     assert np.isinf(sums[0, 1]) and np.isfinite(sums[0, [0, 2]]).all() and t[1] < t[0]
 
 
+def test_losses_add_up_whichever_rows_no_model_sees():
+    """A sum of logarithms is taken of products, which are to stay finite where each thousandth row is held out."""
+    n = 2500
+    X, Y, _, _ = rows(n=n)
+    Y, fold, loss = (Y[:, :1] > 0).astype(float), (np.arange(n) % 5).astype(np.int32), losses.LogLoss()
+    bound = schedules.get("constant").bind(eta0=1e-9, alpha=1, power_t=0.5, loss=loss, pass_rows=n, passes=1)
+    plan = Plan.stack([Plan.of(loss, bound, fold=4), Plan.of(loss, bound, fold=4, l2=0.1)])
+    sums = train(X, plan, passes=1, y=Y, fold=fold)[3]
+    np.testing.assert_allclose(sums, [[0.8 * n * np.log(2)] * 2, [0.8 * n] * 2], rtol=1e-5)
+
+
 def test_resamples_are_drawn_as_the_bootstrap_draws():
     counts = np.array([[reference.poisson_counts(3, row, k) for row in range(4000)] for k in (1, 2)])
     share = np.bincount(counts.ravel(), minlength=6)[:6] / counts.size

@@ -260,6 +260,8 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
     for h in range(K):
         H.product[h] = 1
     for v in range(O.n):
+        if v % 1000 == 0:  # whether or not any head sees that row
+            log_losses(H)
         if O.visit is not NULL and v + 3 < O.n:
             fetch_near(L, values, T, O.rows[O.visit[v + 3]])
         place = O.visit[v] if O.visit is not NULL else v
@@ -299,8 +301,6 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
                 H.loss_sum[h] += INFINITY if H.s[h] > 0 else 0.0
                 H.p[h] = H.s[h] = 0
         losses_of(P, H, unit)
-        if v % 1000 == 999:
-            log_losses(H)
         if G is not NULL:
             step_adagrad(L, values, lo, nnz, W, A, G, H, S, z + 5 * S)
             advance_heads(H)
