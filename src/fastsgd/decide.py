@@ -1,12 +1,14 @@
 """What is decided of a model at the end of an epoch, from what was measured of it."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 
-from fastsgd.history import History
+from fastsgd.history import Epoch, History
+from fastsgd.stopping import Stopping
 
 BEYOND_RETURN = 1e6  # A loss of so many times that of zero weights may not come back.
 LASTING_EPOCHS = 3  # It has not come back in as many.
@@ -30,19 +32,25 @@ class Decision(NamedTuple):
     """
 
     epochs: History
-    rules: list
-    fired: list
+    rules: Sequence[Stopping]
+    fired: list[Stopping]
     fate: str
     better: bool
 
 
-def keeping(rules):
+def keeping(rules: Sequence[Stopping]) -> Stopping | None:
     """The one of these rules whose best epoch is returned, validation first; or None."""
     found = [rule for rule in rules if rule.keeps]
     return max(found, key=lambda rule: rule.needs == "validation_score") if found else None
 
 
-def decide(epoch, epochs, rules, finite, far):
+def decide(
+    epoch: Epoch,
+    epochs: History,
+    rules: Sequence[Stopping],
+    finite: Callable[[], bool] | None,
+    far: Callable[[], float],
+) -> Decision:
     """The Decision on a model.
 
     Its fate is "high" where the loss is far beyond that of zero weights; "diverged" where it stays there, and doubles in each
@@ -69,7 +77,9 @@ def decide(epoch, epochs, rules, finite, far):
     return Decision(epochs, rules, fired, fate, best is not None and best.improved)
 
 
-def _fate(epoch, epochs, ruled, finite, far):
+def _fate(
+    epoch: Epoch, epochs: History, ruled: bool, finite: Callable[[], bool] | None, far: Callable[[], float]
+) -> str:
     if not isfinite(epoch.loss) or not (isfinite(epoch.objective) if finite is None else finite()):
         return "diverged"
     top = epoch.loss if finite is not None else max(epoch.loss, epoch.objective)

@@ -1,23 +1,30 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from math import isfinite
 from time import perf_counter
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd.decide import Decision, decide, keeping
 from fastsgd.history import Epoch, History
 from fastsgd.lanes import Diverged, Serial
 from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
+from fastsgd.plan import Plan
 from fastsgd.sources._check import first_nonfinite
-from fastsgd.sources.arrays import START
+from fastsgd.sources.arrays import START, Table
 from fastsgd.state import Gathered, State
+from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums
 
 MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
-NOTHING = frozenset()  # is asked for
+NOTHING: frozenset[str] = frozenset()  # is asked for
+Weights: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # (n_features, S), and intercepts (K,)
+Score: TypeAlias = Callable[["Moment"], float]
 
 
 @dataclass
@@ -55,37 +62,37 @@ class Run:
     """
 
     state: State
-    rules: list = ()
+    rules: Sequence[Stopping] = ()
     epochs: History = field(default_factory=History)
     good: State | None = None
-    began: tuple | None = None
-    before: tuple | None = None
+    began: Weights | None = None
+    before: Weights | None = None
     judged: bool = False
     zero: float = np.inf
     seconds: float = 0.0
-    start: tuple | None = START
+    start: tuple[int, int, int] | None = START
     done: int = 0
-    sums: np.ndarray | None = None
+    sums: NDArray[Any] = None  # type: ignore[assignment]  # of __post_init__
     gathered: Gathered | None = None
     whole: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.sums is None:
             self.sums = np.zeros((2, len(self.state.b)))
 
-    def from_here(self, plan):
+    def from_here(self, plan: Plan) -> None:
         """Keep the model of the start, and what zero weights are worth, to compare the end with."""
         self.judged = True
         if self.good is None and (self.state.W.any() or self.state.b.any()):
             self.began = self.state.model(plan)
 
     @property
-    def kept(self):
+    def kept(self) -> Stopping | None:
         """The rule whose best epoch `good` is, if there is such a rule and an epoch."""
         rule = keeping(self.rules)
         return rule if rule is not None and rule.best < np.inf else None
 
-    def back_to_best(self):
+    def back_to_best(self) -> bool:
         """As at the end of an interrupted pass: by its validation score, as far as it is known, the best state is returned.
 
         Returns whether it was.
@@ -96,11 +103,11 @@ class Run:
         return back
 
     @property
-    def begun(self):
+    def begun(self) -> bool:
         """Whether a kernel call of this pass has changed the state, be it a moment ago."""
         return bool(self.sums.any())
 
-    def next_pass(self, decision, cut):
+    def next_pass(self, decision: Decision, cut: bool) -> None:
         """The decisions at the end of a pass, and to the first row of the next; `cut`: with a fifth of the step."""
         self.whole = False
         if cut:
@@ -110,7 +117,7 @@ class Run:
         better = decision.better or (self.kept is None and decision.fate == "good")
         self.epochs, self.rules = decision.epochs, decision.rules
         if better:
-            self.good.restore(self.state)
+            self.good.restore(self.state)  # type: ignore[union-attr]  # `train` has set it
         self.before, self.start, self.done, self.gathered = None, START, 0, None
         self.sums = np.zeros(self.sums.shape)
         self.whole = True
@@ -119,22 +126,22 @@ class Run:
 class Moment:
     """A state between two kernel calls, and its model, which is made once, when it is first asked for."""
 
-    def __init__(self, state, plan):
+    def __init__(self, state: State, plan: Plan) -> None:
         self.state, self.plan = state, plan
 
     @cached_property
-    def model(self):
+    def model(self) -> Weights:
         """As `State.model`; nobody is to write to it."""
         return self.state.model(self.plan)
 
-    def copy(self):
+    def copy(self) -> "Moment":
         """A moment that stays when training goes on."""
         new = Moment(self.state.copy(), self.plan)
         new.model = self.model
         return new
 
 
-def one_pass(run, plan, table, shuffle, lanes=Serial):
+def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any = Serial) -> Iterator[None]:
     """Train on each row of the table once, or on those that are left of the pass, in place; yields after each round.
 
     Raises
@@ -151,7 +158,7 @@ def one_pass(run, plan, table, shuffle, lanes=Serial):
         run.whole = False
         state.prepare(plan, table.sparse)
         state.epoch += 1
-        if plan.auto and run.epochs:
+        if state.auto is not None and run.epochs:
             state.auto.again = True
         alone = plan.plain or plan.auto or plan.separate
         if run.gathered is None and not alone:
@@ -165,7 +172,7 @@ def one_pass(run, plan, table, shuffle, lanes=Serial):
         yield
 
 
-def line_search(run, plan, table, _shuffle):
+def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool) -> Iterator[None]:
     """As `one_pass`: one step of `descend`, from the step size of the last one."""
     state = run.state
     if not table.empty:
@@ -184,8 +191,18 @@ def line_search(run, plan, table, _shuffle):
 
 
 def train(
-    run, plan, table, *, passes, shuffle=True, score=None, watch=False, max_seconds=None, each=None, between=None
-):
+    run: Run,
+    plan: Plan,
+    table: Table,
+    *,
+    passes: int,
+    shuffle: bool = True,
+    score: Score | None = None,
+    watch: bool = False,
+    max_seconds: float | None = None,
+    each: Callable[[Moment, History], Any] | None = None,
+    between: Callable[[Run, bool], Any] | None = None,
+) -> tuple[Moment, History, str]:
     """Train until a rule, a budget, a callback or the user says stop.
 
     Parameters
@@ -230,10 +247,10 @@ def train(
     needs = {rule.needs for rule in run.rules} | ({"objective"} if watch else set())
     decision, reason, moment = Decision(run.epochs, run.rules, [], "good", False), None, None
 
-    def over():
+    def over() -> bool:
         return max_seconds is not None and perf_counter() - started > max_seconds
 
-    def after_a_call(ending=False):
+    def after_a_call(ending: bool = False) -> None:
         if between is not None:
             run.seconds = perf_counter() - started
             between(run, ending)
@@ -250,7 +267,7 @@ def train(
             decision = decide(epoch, run.epochs, run.rules, finite, partial(_loss_of_zeros, state, plan, table))
             if decision.fate == "diverged":
                 raise Diverged(state.epoch, decision.epochs)
-            cut = decision.fired and can_cut(plan, state.at["eta_factor"][0])
+            cut = bool(decision.fired) and can_cut(plan, state.at["eta_factor"][0])
             if each is not None and each(moment, decision.epochs):
                 reason = "callback"
             elif reason is None and over():
@@ -285,7 +302,7 @@ def train(
     return Moment(state, plan) if back or moment is None else moment, decision.epochs, reason
 
 
-def train_once(run, plan, table, shuffle):
+def train_once(run: Run, plan: Plan, table: Table, shuffle: bool) -> tuple[History, str]:
     """As `train` of one pass, where nobody rules, scores or is told, so that a row costs little beside its own step.
 
     Raises
@@ -307,10 +324,17 @@ def train_once(run, plan, table, shuffle):
     return run.epochs.plus(epoch), "max_iter"
 
 
-def _walk(run, plan, table, shuffle, over, after_a_call):
+def _walk(
+    run: Run,
+    plan: Plan,
+    table: Table,
+    shuffle: bool,
+    over: Callable[[], bool],
+    after_a_call: Callable[[], None],
+) -> str | None:
     """The rest of the pass; "max_seconds" where the time is over before its last row."""
 
-    def late():
+    def late() -> bool:
         return run.start is not None and run.start != START and over()
 
     if run.start is not None and not late():
@@ -325,12 +349,12 @@ def _walk(run, plan, table, shuffle, over, after_a_call):
     return None if run.start is None else "max_seconds"
 
 
-def progressive(run, plan):
+def progressive(run: Run, plan: Plan) -> float:
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
     return mean(LossSums(run.sums), plan, run.state.b)
 
 
-def _epoch(run, moment, table, score, needs, started):
+def _epoch(run: Run, moment: Moment, table: Table, score: Score | None, needs: Set[str], started: float) -> Epoch:
     """What there is to be told of the pass: what the rules, the user's eyes and the validation set ask for."""
     state, plan, objective_, norm, change = moment.state, moment.plan, np.nan, np.nan, np.nan
     if needs and not needs.isdisjoint((*MEASURED, "change")):
@@ -349,15 +373,15 @@ def _epoch(run, moment, table, score, needs, started):
     return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
 
 
-def _loss_of_zeros(state, plan, table):
+def _loss_of_zeros(state: State, plan: Plan, table: Table) -> float:
     return loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
 
 
-def overflowed(state):
+def overflowed(state: State) -> bool:
     """Whether a weight or an intercept is not finite."""
     return first_nonfinite(state.W.ravel()) >= 0 or first_nonfinite(state.b) >= 0
 
 
-def can_cut(plan, factor):
+def can_cut(plan: Plan, factor: float) -> bool:
     """Whether on a plateau the schedule takes a smaller step and goes on: the adaptive one, down to 1e-6."""
     return not plan.line_search and plan.schedule.feedback and plan.eta(1.0) * factor > 1e-6

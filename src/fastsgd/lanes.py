@@ -6,14 +6,29 @@ that every training takes; another gives each lane a `State.fork` and some of th
 together (`State.merge`).
 """
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from fastsgd._kernels import kernels
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Order, Table
+from fastsgd.state import Gathered, State
 
 
 class Diverged(ArithmeticError):
     """A margin was not finite, in the epoch of the argument, from 1."""
 
 
-def local(state, plan, part, order, sums, gathered=None, last=True):
+def local(
+    state: State,
+    plan: Plan,
+    part: Table,
+    order: Order,
+    sums: NDArray[Any],
+    gathered: Gathered | None = None,
+    last: bool = True,
+) -> None:
     """Train on these rows, in place.
 
     Parameters
@@ -38,7 +53,7 @@ def local(state, plan, part, order, sums, gathered=None, last=True):
     given = part.X, order, part.target(), state, plan.compiled, sums
     if plan.separate:
         fault = kernels.many(*given)
-    elif plan.auto:
+    elif state.auto is not None:
         fault = kernels.auto(*given)
         state.at["t"] = state.auto.at["t"] + 1
     elif plan.plain:

@@ -1,15 +1,23 @@
 """The objective of a model on all rows: its value, its slopes, and a step along them."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd import penalties
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Order, Table
+from fastsgd.state import State
 from fastsgd.sums import LossSums, SlopeSums
 
 ZERO_ROWS = 2048  # The objective of zero weights is estimated from this many rows.
 ARMIJO = 0.3  # A step is taken if the objective falls by this share of what its slope promises.
 
 
-def objective(table, plan, W, b, *, seed=0, held_out=False):
+def objective(
+    table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], *, seed: int = 0, held_out: bool = False
+) -> Any:
     """The mean loss plus the penalty at the true weights; mean over the heads, or their sum where the loss couples them.
 
     Of heads with records of their own a (K,) array: the objective of each, by its own penalty and on its own rows, which
@@ -25,22 +33,22 @@ def objective(table, plan, W, b, *, seed=0, held_out=False):
     return loss_of(table, plan, W, b) + penalty / heads(plan, b)
 
 
-def loss_of(table, plan, W, b):
+def loss_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> float:
     """The mean loss at the true weights, mean over the heads or their sum."""
     return mean(LossSums.of(table, plan, W, b), plan, b)
 
 
-def mean(losses, plan, b):
+def mean(losses: LossSums, plan: Plan, b: NDArray[Any]) -> float:
     """The mean loss of LossSums: mean over the heads, or their sum."""
     return sum(losses.finish()) / heads(plan, b)
 
 
-def heads(plan, b):
+def heads(plan: Plan, b: NDArray[Any]) -> int:
     """How many objectives there are: one for each head, or one for all."""
     return 1 if plan.loss.coupled else len(b)
 
 
-def zero_objective(part, order, plan, state):
+def zero_objective(part: Table, order: Order, plan: Plan, state: State) -> float:
     """The objective of zero weights, estimated by some of the rows of a kernel call; inf where they have no weight."""
     places = np.arange(0, order.n, max(1, order.n // ZERO_ROWS))
     sample = part.without_features(order.first + places if order.rows is None else order.rows[places])
@@ -48,7 +56,9 @@ def zero_objective(part, order, plan, state):
     return np.inf if sample.empty else loss_of(sample, plan, np.zeros((0, S)), np.zeros(K))
 
 
-def gradient(table, plan, W, b):
+def gradient(
+    table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """(mean loss of each head, gradient of the objective in W, in b); of a weight at zero under L1 the least subgradient."""
     loss, G, g = SlopeSums.of(table, plan, W, b).finish()
     G += plan.l2 * W
@@ -58,7 +68,7 @@ def gradient(table, plan, W, b):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def measure(table, plan, W, b):
+def measure(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> tuple[float, float]:
     """(objective, 2-norm of its gradient)"""
     loss, G, g = gradient(table, plan, W, b)
     penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
@@ -67,7 +77,9 @@ def measure(table, plan, W, b):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def descend(table, plan, W, b, eta):
+def descend(
+    table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], eta: float
+) -> tuple[NDArray[Any], float, NDArray[Any], NDArray[Any]] | None:
     """A step of gradient descent: (mean losses before it, step size, W, b), or None where they are not finite.
 
     `eta` is halved until the objective falls enough for it (Armijo) or no longer to be told from rounding, or else doubled
@@ -80,7 +92,7 @@ def descend(table, plan, W, b, eta):
     if not np.isfinite(start + decrease):
         return None
 
-    def step(eta):
+    def step(eta: float) -> tuple[float, NDArray[Any], NDArray[Any]]:
         """(fall of the objective, W, b) after a step of that size; -inf where it falls too little."""
         there = (W - eta * G).astype(W.dtype), b - eta * g
         value = loss_of(table, plan, *there) * heads(plan, b) + penalties.value(there[0], 0.0, plan.l2)

@@ -1,10 +1,16 @@
 """Plan: all that says how a training goes, as plain data, with a record for each head."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd._kernels.plan import HEAD, Compiled
+from fastsgd.losses import Loss
+from fastsgd.optimizers import Optimizer
+from fastsgd.schedules import Schedule
 
 EVERY_ROW, NO_RESAMPLE = -1, 0  # of `fold` and `resample`
 
@@ -37,16 +43,22 @@ class Plan:
         Variance of the normal noise added to each slope in W, times 1 / (1 + t)^0.55 at step t.
     """
 
-    loss: object
-    schedule: object
-    heads: np.ndarray
-    optimizer: object = None
+    loss: Loss
+    schedule: Schedule
+    heads: NDArray[Any]
+    optimizer: Optimizer | None = None
     batch_size: float = 1
     noise: float = 0.0
     separate: bool = False
     compiled: Compiled = field(init=False, repr=False)
+    # What the heads share, a number; or of separate heads an array:
+    l1: Any = field(init=False, repr=False)
+    l2: Any = field(init=False, repr=False)
+    intercept_decay: Any = field(init=False, repr=False)
+    nu: Any = field(init=False, repr=False)
+    average: Any = field(init=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.heads.flags.writeable = False
         object.__setattr__(self, "compiled", Compiled(self))
         for name in ("l1", "l2", "intercept_decay", "nu", "average"):
@@ -56,7 +68,16 @@ class Plan:
             self._check_separate()
 
     @classmethod
-    def of(cls, loss, schedule, *, optimizer=None, batch_size=1, noise=0.0, **head):
+    def of(
+        cls,
+        loss: Loss,
+        schedule: Schedule,
+        *,
+        optimizer: Optimizer | None = None,
+        batch_size: float = 1,
+        noise: float = 0.0,
+        **head: Any,
+    ) -> Self:
         """A plan with one record: l1, l2, and what else is not at its default."""
         heads = np.zeros(1, HEAD)
         heads["intercept_decay"], heads["fold"], heads["resample"] = 1.0, EVERY_ROW, NO_RESAMPLE
@@ -66,7 +87,7 @@ class Plan:
         return cls(loss, schedule, heads, optimizer, batch_size, noise)
 
     @classmethod
-    def stack(cls, plans):
+    def stack(cls, plans: Sequence[Self]) -> Self:
         """The plan of all their heads in one pass; they may differ in what is in the records.
 
         Raises
@@ -88,11 +109,11 @@ class Plan:
         heads = np.concatenate([plan.heads for plan in plans])
         return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise, True)
 
-    def pack(self, keep):
+    def pack(self, keep: NDArray[Any]) -> Self:
         """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is of the same."""
         return replace(self, heads=self.heads[keep])
 
-    def _check_separate(self):
+    def _check_separate(self) -> None:
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
         single = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
         if self.loss.coupled or self.auto or self.line_search or not single:
@@ -101,17 +122,17 @@ class Plan:
                 "learning_rate='auto'."
             )
 
-    def __eq__(self, other):
-        if type(other) is not Plan:
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plan):
             return NotImplemented
         names = "loss", "schedule", "optimizer", "batch_size", "noise", "separate"
         same = all(getattr(self, name) == getattr(other, name) for name in names)
         return same and self.heads.tobytes() == other.heads.tobytes()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.loss, self.schedule, self.batch_size, self.noise, self.heads.tobytes()))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Plan, (
             self.loss,
             self.schedule,
@@ -123,26 +144,26 @@ class Plan:
         )
 
     @property
-    def auto(self):
+    def auto(self) -> bool:
         """Whether each weight has a step size of its own: learning_rate="auto"."""
         return self.schedule.auto
 
     @property
-    def plain(self):
+    def plain(self) -> bool:
         """Whether a step is one row and the optimizer plain SGD."""
         return self.compiled.plain
 
     @property
-    def line_search(self):
+    def line_search(self) -> bool:
         """Whether the step size of each pass is searched for."""
         return self.optimizer is not None and getattr(self.optimizer, "line_search", False)
 
     @property
-    def slots(self):
+    def slots(self) -> tuple[str, ...]:
         """Names of the optimizer's arrays."""
         return () if self.optimizer is None else self.optimizer.slots
 
     @property
-    def eta(self):
+    def eta(self) -> Callable[[float], float]:
         """The schedule's step size as a function of the step, of the first head."""
         return self.compiled.eta

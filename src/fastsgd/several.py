@@ -1,9 +1,11 @@
 """Several models in one pass: the rows are walked once for all, and each model is judged by itself."""
 
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd.decide import decide, keeping
 from fastsgd.engine import Moment, Run, can_cut, one_pass
@@ -11,7 +13,9 @@ from fastsgd.history import Epoch, History
 from fastsgd.lanes import Serial
 from fastsgd.objective import objective
 from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
 from fastsgd.state import State
+from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums
 
 
@@ -36,18 +40,19 @@ class Trained(NamedTuple):
 class _Model:
     """A model under way: the places of its heads in the state, and what was decided of it so far."""
 
-    def __init__(self, heads, rules, state, plan):
+    def __init__(self, heads: NDArray[Any], rules: Sequence[Stopping], state: State, plan: Plan) -> None:
         self.heads, self.plan = heads, plan.pack(heads)
-        self.rules, self.epochs = [rule.fresh() for rule in rules], History()
+        self.rules: Sequence[Stopping] = [rule.fresh() for rule in rules]
+        self.epochs = History()
         self.good = state.pack(plan, heads)  # of its best epoch by a rule that keeps that one, or of the last good one
 
     @property
-    def kept(self):
+    def kept(self) -> bool:
         """Whether `good` is of the best epoch by a rule."""
         rule = keeping(self.rules)
         return rule is not None and rule.best < np.inf
 
-    def judge(self, moment, measured, seconds, late, passes):
+    def judge(self, moment: Moment, measured: "_Measured", seconds: float, late: bool, passes: int) -> str | None:
         """Take what was measured of one more epoch; the reason if it is the last, be it as the time is over (`late`)."""
         epoch, finite = self._epoch(moment, measured, seconds), None
         if measured.objective is None:
@@ -73,7 +78,7 @@ class _Model:
             self.good = moment.state.pack(moment.plan, self.heads)
         return reason
 
-    def interrupt(self, run, moment, passed, seconds):
+    def interrupt(self, run: Run, moment: Moment, passed: int, seconds: float) -> str:
         """The reason of its end in a pass that the user cuts short, which is in the history as far as it went."""
         if not np.isfinite(run.sums[0, self.heads]).all():
             return "diverged"
@@ -82,21 +87,22 @@ class _Model:
             self.epochs = self.epochs.plus(self._epoch(moment, measured, seconds))
         return "interrupted"
 
-    def _epoch(self, moment, measured, seconds):
+    def _epoch(self, moment: Moment, measured: "_Measured", seconds: float) -> Epoch:
         at = moment.state.at[self.heads[0]]
-        of = [np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3]]
+        loss, value, scored = (np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3])
         eta = self.plan.eta(max(1.0, at["t"] - 1)) * at["eta_factor"]
-        return Epoch(len(self.epochs) + 1, *of, eta, np.nan, np.nan, seconds)
+        return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, seconds)
 
-    def _finite(self, moment):
+    def _finite(self, moment: Moment) -> Callable[[], bool]:
         W, b = moment.model
         return lambda: bool(np.isfinite(W[:, self.heads]).all() and np.isfinite(b[self.heads]).all())
 
-    def end(self, moment, reason):
+    def end(self, moment: Moment, reason: str) -> Trained:
         """What is returned of it."""
         back = reason == "diverged" or self.kept
         if reason == "interrupted":  # as in a fit of its own: the best by a score is returned, and else what there is
-            back = self.kept and keeping(self.rules).needs == "validation_score"
+            rule = keeping(self.rules)
+            back = self.kept and rule is not None and rule.needs == "validation_score"
         state = self.good if back else moment.state.pack(moment.plan, self.heads)
         return Trained(state, self.plan, self.epochs, reason)
 
@@ -104,13 +110,24 @@ class _Model:
 class _Measured(NamedTuple):
     """Of each head: the loss before each step, the objective and the score, or None; and what gives the loss of zeros."""
 
-    loss: np.ndarray
-    objective: np.ndarray | None
-    score: np.ndarray | None
-    loss_of_zeros: object
+    loss: NDArray[Any]
+    objective: NDArray[Any] | None
+    score: NDArray[Any] | None
+    loss_of_zeros: Any
 
 
-def train(state, plan, table, rules, *, passes, shuffle=True, score=None, max_seconds=None, lanes=Serial):
+def train(
+    state: State,
+    plan: Plan,
+    table: Table,
+    rules: Sequence[Stopping],
+    *,
+    passes: int,
+    shuffle: bool = True,
+    score: Callable[[Moment], NDArray[Any]] | None = None,
+    max_seconds: float | None = None,
+    lanes: Any = Serial,
+) -> dict[int, Trained]:
     """Train the models of a plan until each has met a rule, or the passes or the time are over.
 
     Models that are done are left out of the passes that follow.
@@ -139,12 +156,13 @@ def train(state, plan, table, rules, *, passes, shuffle=True, score=None, max_se
         By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch. Ctrl-C ends
         those under way, "interrupted".
     """
-    started, done, needs = perf_counter(), {}, {rule.needs for rule in rules}
+    started, needs = perf_counter(), {rule.needs for rule in rules}
+    done: dict[int, Trained] = {}
     if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
         raise ValueError(f"several models are judged by their objective or a validation score, found rules={rules!r}")
     numbers = plan.heads["model"]
 
-    def over():
+    def over() -> bool:
         return max_seconds is not None and perf_counter() - started > max_seconds
 
     models = {
@@ -171,7 +189,7 @@ def train(state, plan, table, rules, *, passes, shuffle=True, score=None, max_se
     return done
 
 
-def _packed(models, moment):
+def _packed(models: dict[int, _Model], moment: Moment) -> tuple[State, Plan]:
     """The state and the plan of the models that are left, whose heads then lie one after another."""
     state, plan = moment.state, moment.plan
     keep = np.concatenate([model.heads for model in models.values()]) if models else np.arange(len(state.b))
@@ -184,12 +202,14 @@ def _packed(models, moment):
     return state.pack(plan, keep), plan.pack(keep)
 
 
-def _walk(run, plan, table, shuffle, lanes, over):
+def _walk(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any, over: Callable[[], bool]) -> bool:
     """A pass; True where the time was over before its last row."""
     return any(run.start is not None and over() for _ in one_pass(run, plan, table, shuffle, lanes))
 
 
-def _measure(run, moment, table, needs, score):
+def _measure(
+    run: Run, moment: Moment, table: Table, needs: set[str], score: Callable[[Moment], NDArray[Any]] | None
+) -> _Measured:
     plan, seed, (W, b) = moment.plan, moment.state.seed, moment.model
     return _Measured(
         np.array(LossSums(run.sums).finish()),

@@ -362,7 +362,7 @@ class State:
         eta = plan.eta(max(1.0, self.at["t"][0] - 1)) * self.at["eta_factor"][0]
         kernels.settle_weights(W, Q, self.at, *self.penalty, eta)
 
-    def model(self, plan):
+    def model(self, plan) -> tuple[np.ndarray, np.ndarray]:
         """The model to return, of this very state: scaled, averaged, with the penalty caught up.
 
         Returns

@@ -5,17 +5,21 @@ Parts are added in the order in which they are given (`total`): the same parts g
 All are plain values, which pickle.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
+from fastsgd.plan import Plan
 from fastsgd.state import Gathered, State
 
 
-def total(parts):
+def total(parts: Iterable[Any]) -> Any:
     """The sum of parts, added in their order; None of none."""
     parts = iter(parts)
     return reduce(add, parts, next(parts, None))
@@ -31,10 +35,12 @@ class LossSums:
         Sum of s loss and sum of s, of each head.
     """
 
-    values: np.ndarray
+    values: NDArray[Any]
 
     @classmethod
-    def of(cls, table, plan, W, b, *, seed=0, held_out=False):
+    def of(
+        cls, table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any], *, seed: int = 0, held_out: bool = False
+    ) -> Self:
         """Those of a table at the true weights W (n_features, S) and intercepts b (K).
 
         Heads with records of their own have rows of their own: those that they are trained on, the resamples being drawn by
@@ -53,10 +59,10 @@ class LossSums:
                 kernels.total_models(*given, seed, held_out)
         return cls(values)
 
-    def __add__(self, other):
+    def __add__(self, other: "LossSums") -> "LossSums":
         return LossSums(self.values + other.values)
 
-    def finish(self):
+    def finish(self) -> list[float]:
         """The mean loss of each head, 0 where its rows have no weight: a list of floats."""
         losses, weights = self.values.tolist()
         return [loss / weight if weight > 0 else 0.0 for loss, weight in zip(losses, weights, strict=True)]
@@ -74,11 +80,11 @@ class SlopeSums:
     """
 
     losses: LossSums
-    W: np.ndarray
-    b: np.ndarray
+    W: NDArray[Any]
+    b: NDArray[Any]
 
     @classmethod
-    def of(cls, table, plan, W, b):
+    def of(cls, table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> Self:
         """Those of a table at the true weights W (n_features, S) and intercepts b (K); inf where a margin is not finite."""
         K = len(b)
         still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
@@ -91,10 +97,10 @@ class SlopeSums:
             gathered.G[:] = 0
         return cls(LossSums(values), slopes, gathered.gb)
 
-    def __add__(self, other):
+    def __add__(self, other: "SlopeSums") -> "SlopeSums":
         return SlopeSums(self.losses + other.losses, self.W + other.W, self.b + other.b)
 
-    def finish(self):
+    def finish(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """(mean loss of each head, its slopes in W, in b)"""
         K, weight = len(self.b), self.losses.values[1]
         weight = np.where(weight > 0, weight, 1.0)
@@ -117,17 +123,17 @@ class Moments:
     """
 
     weight: float
-    mean: np.ndarray
-    squares: np.ndarray
+    mean: NDArray[Any]
+    squares: NDArray[Any]
 
     @classmethod
-    def of(cls, values, weight):
+    def of(cls, values: NDArray[Any], weight: NDArray[Any]) -> Self:
         """Those of float64 values (n, n_columns), of rows of these weights (n,)."""
         all_weight = float(weight.sum())
         mean = weight @ values / all_weight if all_weight > 0 else np.zeros(values.shape[1])
         return cls(all_weight, mean, weight @ (values - mean) ** 2)
 
-    def __add__(self, other):
+    def __add__(self, other: "Moments") -> "Moments":
         """Chan, Golub and LeVeque (1983), eq. 2.1."""
         if not (self.weight and other.weight):
             return self if self.weight else other
@@ -136,7 +142,7 @@ class Moments:
         squares = self.squares + other.squares + off * off * (self.weight * share)
         return Moments(weight, self.mean + off * share, squares)
 
-    def finish(self):
+    def finish(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """(mean, standard deviation) of each column; the weight must not be 0."""
         return self.mean, np.sqrt(np.maximum(0.0, self.squares / self.weight))
 
@@ -158,12 +164,12 @@ class Labels:
 
     n_rows: int = 0
     weighed: bool = False
-    labels: np.ndarray | None = None
-    counts: np.ndarray | None = None
-    mass: np.ndarray | None = None
+    labels: NDArray[Any] | None = None
+    counts: NDArray[Any] | None = None
+    mass: NDArray[Any] | None = None
 
     @classmethod
-    def of(cls, y, weight=None, soft=None):
+    def of(cls, y: NDArray[Any], weight: NDArray[Any] | None = None, soft: bool | None = None) -> Self:
         """Those of y (n,) or, if `soft`, of probabilities (n, n_classes); with soft=None the rows alone are counted."""
         rows = len(y), len(y) > 0 and (weight is None or bool(weight.any()))
         if soft is None or not len(y):
@@ -174,18 +180,18 @@ class Labels:
         return cls(*rows, labels, counts.astype(np.float64))
 
     @property
-    def soft(self):
+    def soft(self) -> bool:
         """Whether some rows have probabilities."""
         return self.mass is not None
 
-    def __add__(self, other):
+    def __add__(self, other: "Labels") -> "Labels":
         both = Labels(
             self.n_rows + other.n_rows,
             self.weighed or other.weighed,
             *_counted(self, other),
             _mass(self.mass, other.mass),
         )
-        if both.soft and both.labels is not None:
+        if both.mass is not None and both.labels is not None:
             odd = [label for label in both.labels.tolist() if label not in (0, 1) or len(both.mass) > 2]
             if odd:
                 raise ValueError(
@@ -193,9 +199,9 @@ class Labels:
                 )
         return both
 
-    def finish(self):
+    def finish(self) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """(classes, counts), counts being of rows or of probability"""
-        if not self.soft:
+        if self.mass is None:
             return self.labels, self.counts
         mass = self.mass.copy()
         if self.labels is not None:
@@ -203,7 +209,7 @@ class Labels:
         return np.arange(len(mass), dtype=float), mass
 
 
-def _counted(a, b):
+def _counted(a: Labels, b: Labels) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
     """(labels, counts) of both."""
     if a.labels is None or b.labels is None:
         one = b if a.labels is None else a
@@ -214,7 +220,7 @@ def _counted(a, b):
     return labels, np.bincount(place, np.concatenate([a.counts, b.counts]))
 
 
-def _mass(a, b):
+def _mass(a: NDArray[Any] | None, b: NDArray[Any] | None) -> Any:
     if a is None or b is None:
         return b if a is None else a
     if len(a) != len(b):
@@ -222,7 +228,7 @@ def _mass(a, b):
     return a + b
 
 
-def joined(ys):
+def joined(ys: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The targets of several parts. Whole numbers are not rounded where some parts are signed and others are not."""
     whole = [y for y in ys if y.dtype.kind in "iu" and len(y)]
     if len({y.dtype.kind for y in whole}) == 2 and all(y.dtype.kind in "iu" for y in ys):
@@ -249,32 +255,32 @@ class Scores:
 
     n_rows: int = 0
     weight: float = 0.0
-    sums: dict = field(default_factory=dict)
-    targets: Moments | None = None
+    sums: dict[str, NDArray[Any]] = field(default_factory=dict)
+    targets: Any = None
 
     @classmethod
-    def of(cls, weight, **values):
+    def of(cls, weight: NDArray[Any], **values: NDArray[Any]) -> Self:
         """Those of values (n,) or (n, n_targets) of rows of these weights (n,)."""
         sums = {name: np.atleast_1d(weight @ x) for name, x in values.items()}
         return cls(len(weight), float(weight.sum()), sums)
 
     @classmethod
-    def of_regression(cls, y, predicted, weight):
+    def of_regression(cls, y: NDArray[Any], predicted: NDArray[Any], weight: NDArray[Any]) -> Self:
         """The absolute and the squared errors, as "absolute" and "squared", and the targets."""
         y, predicted = (np.asarray(a if a.ndim == 2 else a[:, None], np.float64) for a in (y, predicted))
         errors = cls.of(weight, absolute=abs(y - predicted), squared=(y - predicted) ** 2)
         return replace(errors, targets=Moments.of(y, weight))
 
-    def __add__(self, other):
+    def __add__(self, other: "Scores") -> "Scores":
         n_rows, weight = self.n_rows + other.n_rows, self.weight + other.weight
         sums = {name: x + other.sums[name] for name, x in self.sums.items()}
         return Scores(n_rows, weight, sums, None if self.targets is None else self.targets + other.targets)
 
-    def finish(self):
+    def finish(self) -> dict[str, float]:
         """The mean of each quantity, mean over the targets; NaN without a weight."""
         return {name: float(np.mean(x) / self.weight) if self.weight > 0 else np.nan for name, x in self.sums.items()}
 
-    def r2(self):
+    def r2(self) -> NDArray[Any]:
         """The coefficient of determination of each target, NaN where it is constant: (n_targets,)."""
         lost, spread = self.sums["squared"], self.targets.squares
         return 1.0 - lost / np.where(spread > 0, spread, np.nan)

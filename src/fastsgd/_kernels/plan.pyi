@@ -1,0 +1,26 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd.plan import Plan
+
+KINDS: dict[str, int]
+HEAD: np.dtype[np.void]
+SCALARS: np.dtype[np.void]
+
+def penalty(w: NDArray[Any], l1: float, l2: float) -> float: ...
+
+class Compiled:
+    def __init__(self, plan: Plan) -> None: ...
+    @property
+    def n_heads(self) -> int: ...
+    @property
+    def batch_size(self) -> float: ...
+    @property
+    def lazy(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def plain(self) -> bool: ...
+    def eta(self, t: float) -> float: ...

@@ -1,0 +1,1 @@
+from fastsgd._kernels.solve_base import *  # noqa: F403

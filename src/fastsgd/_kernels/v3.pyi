@@ -1,0 +1,1 @@
+from fastsgd._kernels.base import *  # noqa: F403
