@@ -22,9 +22,9 @@ from support import hostile
 
 import fastsgd
 from fastsgd import Checkpoint, SGDRegressor, engine
+from fastsgd.gathered import Gathered
 from fastsgd.persist import data, disk, keeper, runs
 from fastsgd.sources.arrays import Table
-from fastsgd.state import Gathered
 
 X, TARGET = hostile.X, hostile.TARGET
 FEW = {"max_iter": 4, "tol": None, "random_state": 0}

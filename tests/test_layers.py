@@ -11,6 +11,7 @@ import fastsgd
 ROOT = Path(fastsgd.__file__).parent
 # What each package, or module beside the packages, imports of the others, in functions too: exactly that. There are no circles.
 LAYERS = {
+    "gathered": ("_kernels",),
     "custom_loss": (
         "custom",
         "loss_check",
@@ -32,9 +33,16 @@ LAYERS = {
         "_kernels",
         "params",
     ),
-    "lanes": ("_kernels", "plan", "sources", "state"),
+    "lanes": (
+        "_kernels",
+        "gathered",
+        "plan",
+        "sources",
+        "state",
+    ),
     "sums": (
         "_kernels",
+        "gathered",
         "plan",
         "state",
     ),
@@ -64,6 +72,7 @@ LAYERS = {
     "decide": ("history", "stopping"),
     "engine": (
         "decide",
+        "gathered",
         "history",
         "lanes",
         "objective",
@@ -90,6 +99,7 @@ LAYERS = {
         "_version",
         "auto",
         "engine",
+        "gathered",
         "history",
         "losses",
         "optimizers",
@@ -102,6 +112,7 @@ LAYERS = {
     "estimators": (
         "decide",
         "engine",
+        "gathered",
         "history",
         "losses",
         "optimizers",

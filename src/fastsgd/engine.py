@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.decide import Decision, decide, keeping
+from fastsgd.gathered import Gathered
 from fastsgd.history import Epoch, History
 from fastsgd.lanes import Diverged, Serial
 from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
 from fastsgd.plan import Plan
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START, Table
-from fastsgd.state import Gathered, State
+from fastsgd.state import State
 from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums
 

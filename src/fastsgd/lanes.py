@@ -11,9 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
+from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
-from fastsgd.state import Gathered, State
+from fastsgd.state import State
 
 
 class Diverged(ArithmeticError):

@@ -8,34 +8,9 @@ from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
 
-CARRY_ROWS = kernels.CARRY_ROWS
 SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
 FRESH = 1 << 14  # bytes: up to so many, new memory costs less than to ask whether the old fits
 CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
-
-
-class Gathered:
-    """The rows of a step that is not complete: sums of their slopes, and the features they had.
-
-    Attributes
-    ----------
-    G : like W
-        Sum of x slope.
-    carry : like W, float64; or None
-        Of a large step in float32: what G held at some rows before, so that the sum of many keeps its digits.
-    gb : (K,) float64
-        Sum of the slopes.
-    count : (2,) int64
-        Rows, and features met (CSR).
-    met, is_met : (n_features + 1,) int64 and (n_features,) int8
-        The features met, and whether each was; the kernel writes one place ahead.
-    """
-
-    def __init__(self, W, heads, batch_size=1):
-        self.G, self.gb = np.zeros(W.shape, W.dtype), np.zeros(heads)  # zeros_like would write them
-        self.carry = np.zeros(W.shape) if W.dtype == np.float32 and batch_size > CARRY_ROWS else None
-        self.count = np.zeros(2, np.int64)
-        self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
 
 
 @dataclass

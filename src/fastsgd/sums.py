@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
+from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
-from fastsgd.state import Gathered, State
+from fastsgd.state import State
 
 
 def total(parts: Iterable[Any]) -> Any:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from fastsgd.gathered import Gathered
 from fastsgd.lanes import local
-from fastsgd.state import Gathered
 
 
 class Averaged:

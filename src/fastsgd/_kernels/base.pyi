@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from fastsgd._kernels.plan import SCALARS as SCALARS
 from fastsgd._kernels.plan import Compiled
 from fastsgd.sources.arrays import Order, Target
-from fastsgd.state import Gathered, State
+from fastsgd.gathered import Gathered
+from fastsgd.state import State
 
 _Numbers: TypeAlias = NDArray[np.float64]
 _Rows: TypeAlias = Any  # an array, or a CSR matrix of SciPy

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from fastsgd.gathered import CARRY_ROWS
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import Table
-from fastsgd.state import CARRY_ROWS
 
 MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
 MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more

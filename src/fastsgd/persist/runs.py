@@ -6,11 +6,11 @@ import numpy as np
 
 from fastsgd import engine, history
 from fastsgd.auto import Auto
+from fastsgd.gathered import Gathered
 from fastsgd.persist.rules import Array, History, Maybe, Record, Value
 from fastsgd.persist.tables import STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
 from fastsgd.sources.arrays import START
-from fastsgd.state import Gathered
 
 
 class Each:
@@ -56,7 +56,7 @@ class Counters:
 
 
 class Step:
-    """state.Gathered, but for what follows from the rest."""
+    """gathered.Gathered, but for what follows from the rest."""
 
     table = {
         "G": Array("W", ("d", "S")),
