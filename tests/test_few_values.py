@@ -16,6 +16,7 @@ from support.strikes import in_step, intercept, struck
 
 import fastsgd
 from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd._kernels import kernels
 from fastsgd.engine import Moment
 from fastsgd.estimators import in_place
 from fastsgd.sources.arrays import Table
@@ -234,6 +235,23 @@ def test_a_row_that_overflows_the_weights_leaves_the_last_finite_model(cls, how)
             np.testing.assert_allclose(np.frombuffer(now), np.frombuffer(then), rtol=1e-12)
     assert np.isfinite(est.coef_).all() and in_step(est)
     feed(est, *rows(2, seed=7))
+
+
+@pytest.mark.parametrize("fault", ["overflow", "kernel"])
+@pytest.mark.parametrize("average", [False, True])
+def test_what_fails_does_not_change_the_order_of_the_rows_to_come(average, fault, monkeypatch):
+    est, other = (begun(SGDRegressor, average=average).set_params(shuffle=True) for _ in range(2))
+    t, (X, y) = est.t_, rows(80, seed=6)
+    if fault == "overflow":
+        with pytest.raises(ValueError, match="under-/overflow"):
+            feed(est, sp.csr_matrix((np.full(4, 1e300), [1, 2, 1, 2], [0, 2, 4]), shape=(2, D)), [1.0, 1.0])
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "sweep", None)
+            with pytest.raises(TypeError):
+                feed(est, X, y)
+    assert est.t_ == t and in_step(est)
+    assert model(feed(est, X, y)) == model(feed(other, X, y))
 
 
 @pytest.mark.parametrize("average", [False, True])

@@ -205,7 +205,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             undo.back()
             self._diverged(error, table, state, plan)
         except BaseException:
-            if not undo.finite():
+            if not run.begun or not undo.finite():
                 undo.back()
             raise
         finally:

@@ -68,7 +68,7 @@ class Undo:
     """
 
     def __init__(self, state, table):
-        self.state, self.features = state, table.X.indices
+        self.state, self.features, self.epoch = state, table.X.indices, state.epoch
         self.rows = {name: x[self.features] for name, x in self._weights()}
         self.rest = [(x, x.copy()) for x in self._others()]
 
@@ -90,6 +90,7 @@ class Undo:
     def back(self):
         """The state is what it was. (Where the scale was folded into all weights meanwhile, which is seldom, to rounding.)"""
         now, weights = self.state.at[0].copy(), dict(self._weights())
+        self.state.epoch = self.epoch  # of which the order of the rows to come is a function
         for x, before in self.rest:
             x[...] = before
         rows, then = self.rows, self.state.at[0]
