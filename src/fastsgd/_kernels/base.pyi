@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from fastsgd._kernels.plan import SCALARS as SCALARS
 from fastsgd._kernels.plan import Compiled
-from fastsgd.sources.arrays import Order, Target
 from fastsgd.gathered import Gathered
+from fastsgd.sources.arrays import Order, Target
 from fastsgd.state import State
 
 _Numbers: TypeAlias = NDArray[np.float64]
