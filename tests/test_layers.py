@@ -115,6 +115,7 @@ LAYERS = {
         "gathered",
         "history",
         "losses",
+        "objective",
         "optimizers",
         "penalties",
         "persist",

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from support import hostile
 
 import fastsgd
-from fastsgd.state import SMALL, State
+from fastsgd.state import ZERO_WEIGHT_EXPONENT, State
 
 FOLDER = Path(__file__).parent / "models"
 PATHS = sorted(FOLDER.glob("*.safetensors"))
@@ -37,7 +37,7 @@ def test_elastic_net_on_csr_goes_on_as_it_was_kept_in_0_1_0(dtype):
         est.partial_fit(X, y, [False, True])
     state, zeros = est._state, (est.coef_ == 0).ravel() & (abs(est._state.W) < 1e-10).ravel()
     old = state.copy()
-    old.Q[zeros] = np.ldexp(-state.W[zeros], -SMALL[state.W.dtype.itemsize])
+    old.Q[zeros] = np.ldexp(-state.W[zeros], -ZERO_WEIGHT_EXPONENT[state.W.dtype.itemsize])
     old.W[zeros] = 0
     assert state.soft and 0 < zeros.sum() < 40 and old.Q.any()
     new = State(**vars(old))

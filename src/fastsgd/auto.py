@@ -12,8 +12,11 @@ AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last",
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
 B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
-LEAST = 1e-300  # as in _kernels/auto.pxi
-RECORD, GAMMA = 4, 1.5  # as in _kernels/auto_csr.pxi
+MIN_VARIANCE = 1e-300  # This is LEAST in _kernels/auto.pxi: a smaller variance or weight counts as 0.
+RECORD, GAMMA = (
+    4,
+    1.5,
+)  # Numbers of a weight, and the prior's width in units of the margin, as in _kernels/auto_csr.pxi.
 RULES = "average", "average, L2 in full"
 
 
@@ -47,7 +50,7 @@ class Auto:
     Attributes
     ----------
     sparse : bool
-        Of which layout it is.
+        Whether the rows are CSR.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
     heads : (K, 31) float64
@@ -94,8 +97,8 @@ class Auto:
     @property
     def unsquared(self):
         """Dense: the columns whose squares overflow, and those whose squares are 0 or nearly, which may be constant."""
-        variance = self.columns[1] / max(self.at["weight"][0], LEAST)
-        return np.flatnonzero(~np.isfinite(variance)), np.flatnonzero(variance < LEAST)
+        variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
+        return np.flatnonzero(~np.isfinite(variance)), np.flatnonzero(variance < MIN_VARIANCE)
 
     @property
     def warning(self):
@@ -126,8 +129,8 @@ class Auto:
         return best // len(SHARES), share
 
     def _rest(self, k, l2):
-        """By what the penalty that was not paid yet shrinks the weights of head k: see _kernels/auto_csr.pxi."""
-        t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # which times the visits is a number
+        """The factors by which the penalty that is not yet paid shrinks the weights of head k: see _kernels/auto_csr.pxi."""
+        t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # Times the visits this stays finite.
         squares, visits = _squares(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
         share = visits / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
@@ -147,7 +150,7 @@ class Auto:
         rest, share = self._best()
         if self.sparse:
             out[:, :K] = self.records[:, 1::RECORD]
-            if l1 > 0:  # an average of weights that were not 0 once would never be
+            if l1 > 0:  # The average of a weight that was once not 0 would never be 0.
                 out[:, :K] *= self.records[:, ::RECORD] != 0
             for k in np.flatnonzero(rest):
                 out[:, k] *= self._rest(k, l2)

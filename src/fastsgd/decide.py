@@ -10,8 +10,8 @@ import numpy as np
 from fastsgd.history import Epoch, History
 from fastsgd.stopping import Stopping
 
-BEYOND_RETURN = 1e6  # A loss of so many times that of zero weights may not come back.
-LASTING_EPOCHS = 3  # It has not come back in as many.
+BEYOND_RETURN = 1e6  # A loss of this many times that of zero weights may not come back.
+LASTING_EPOCHS = 3  # After this many epochs beyond that, a rising loss is said to have diverged.
 
 
 class Decision(NamedTuple):
@@ -24,7 +24,7 @@ class Decision(NamedTuple):
     rules : list of Stopping
         As they stand after it; those that were given are as they were.
     fired : list of Stopping
-        The ones of these that say stop.
+        The rules that say stop.
     fate : str
         "good", "high" or "diverged", see `decide`.
     better : bool
@@ -49,7 +49,7 @@ def decide(
     epochs: History,
     rules: Sequence[Stopping],
     finite: Callable[[], bool] | None,
-    far: Callable[[], float],
+    loss_of_zeros: Callable[[], float],
 ) -> Decision:
     """The Decision on a model.
 
@@ -66,26 +66,26 @@ def decide(
     rules : list of Stopping
         As they stood after those.
     finite : callable or None
-        () -> bool, whether all weights are finite: asked where the objective was not.
-    far : callable
+        () -> bool, whether all weights are finite; None where the objective was worked out, which tells.
+    loss_of_zeros : callable
         () -> float, the loss of zero weights.
     """
     epochs, rules = epochs.plus(epoch), [rule.copy() for rule in rules]
     fired = [rule for rule in rules if rule.over(epoch)]
     best = keeping(rules)
-    fate = _fate(epoch, epochs, any(rule.ends for rule in rules), finite, far)
+    fate = _fate(epoch, epochs, any(rule.ends for rule in rules), finite, loss_of_zeros)
     return Decision(epochs, rules, fired, fate, best is not None and best.improved)
 
 
 def _fate(
-    epoch: Epoch, epochs: History, ruled: bool, finite: Callable[[], bool] | None, far: Callable[[], float]
+    epoch: Epoch, epochs: History, ruled: bool, finite: Callable[[], bool] | None, loss_of_zeros: Callable[[], float]
 ) -> str:
     if not isfinite(epoch.loss) or not (isfinite(epoch.objective) if finite is None else finite()):
         return "diverged"
     top = epoch.loss if finite is not None else max(epoch.loss, epoch.objective)
     if top < BEYOND_RETURN or not ruled:
         return "good"
-    beyond = BEYOND_RETURN * (1.0 + abs(far()))
+    beyond = BEYOND_RETURN * (1.0 + abs(loss_of_zeros()))
     rows = epochs.view()[-LASTING_EPOCHS:]
     losses = np.fmax(rows["loss"], rows["objective"]).tolist()
     if top < beyond:

@@ -14,7 +14,7 @@ from fastsgd.decide import Decision, decide, keeping
 from fastsgd.gathered import Gathered
 from fastsgd.history import Epoch, History
 from fastsgd.lanes import Diverged, Serial
-from fastsgd.objective import descend, loss_of, mean, measure, objective, zero_objective
+from fastsgd.objective import descend, loss_of_zeros, mean_loss, measure, objective, zero_objective
 from fastsgd.plan import Plan
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START, Table
@@ -22,8 +22,9 @@ from fastsgd.state import State
 from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums
 
-MEASURED = frozenset(("objective", "gradient_norm"))  # what can't be known without the objective
-NOTHING: frozenset[str] = frozenset()  # is asked for
+# A rule that needs one of these has the objective worked out, which is infinite or NaN where a weight is.
+MEASURED = frozenset(("objective", "gradient_norm"))
+NO_NEEDS: frozenset[str] = frozenset()
 Weights: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # (n_features, S), and intercepts (K,)
 Score: TypeAlias = Callable[["Moment"], float]
 
@@ -38,10 +39,10 @@ class Run:
     rules : list of Stopping
         As they stand after the epochs that are over.
     epochs : History
-        Those.
+        The epochs that are over.
     good : State or None
-        What is gone back to: the state of the epoch that was best by the rule that keeps the best one (`kept`); until there
-        is one, or without such a rule, of the last epoch that was not beyond return, or else of the start.
+        The state that training goes back to: that of the epoch that was best by the rule that keeps the best one (`kept`);
+        until there is one, or without such a rule, that of the last epoch that was not beyond return, or else of the start.
     began : ((n_features, S), (K,)) or None
         The model at the start, where it was not of zeros.
     before : ((n_features, S), (K,)) or None
@@ -51,15 +52,15 @@ class Run:
     zero : float
         The objective of zero weights, estimated from the first rows; inf until it is.
     seconds : float
-        Used so far.
+        Seconds that the training has taken so far.
     start, done : (int, int, int) or None, int
         Where in the order of the table the pass goes on, None after its last row; and how many of its rows are done.
     sums : (2, K) float64
-        Of the rows done: losses before each step, and weights.
+        Of the rows done, the sums of the losses before each step and of the weights.
     gathered : Gathered or None
-        Of the step that is under way, where it is not of one row.
+        The sums of the step that is under way, where a step is not of one row.
     whole : bool
-        False while the state changes: then there is nothing to go on from.
+        False while the state changes, when a training could not go on from it.
     """
 
     state: State
@@ -82,7 +83,7 @@ class Run:
             self.sums = np.zeros((2, len(self.state.b)))
 
     def from_here(self, plan: Plan) -> None:
-        """Keep the model of the start, and what zero weights are worth, to compare the end with."""
+        """Keep what the end is compared with: the model of the start, and the objective of zero weights once it is known."""
         self.judged = True
         if self.good is None and (self.state.W.any() or self.state.b.any()):
             self.began = self.state.model(plan)
@@ -94,9 +95,9 @@ class Run:
         return rule if rule is not None and rule.best < np.inf else None
 
     def back_to_best(self) -> bool:
-        """As at the end of an interrupted pass: by its validation score, as far as it is known, the best state is returned.
+        """At the end of an interrupted pass, go back to the state of the best validation score, if there is one.
 
-        Returns whether it was.
+        Returns whether it did.
         """
         back = self.kept is not None and self.kept.needs == "validation_score"
         if back:
@@ -109,7 +110,10 @@ class Run:
         return bool(self.sums.any())
 
     def next_pass(self, decision: Decision, cut: bool) -> None:
-        """The decisions at the end of a pass, and to the first row of the next; `cut`: with a fifth of the step."""
+        """Take over the decision at the end of a pass, and go to the first row of the next one.
+
+        cut : whether the step is cut to a fifth
+        """
         self.whole = False
         if cut:
             self.state.at["eta_factor"] /= 5
@@ -132,7 +136,7 @@ class Moment:
 
     @cached_property
     def model(self) -> Weights:
-        """As `State.model`; nobody is to write to it."""
+        """What `State.model` returns; nobody may write to it."""
         return self.state.model(self.plan)
 
     def copy(self) -> "Moment":
@@ -143,7 +147,7 @@ class Moment:
 
 
 def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any = Serial) -> Iterator[None]:
-    """Train on each row of the table once, or on those that are left of the pass, in place; yields after each round.
+    """Train in place on each row of the table, or on those that are left of the pass; yields after each round.
 
     Raises
     ------
@@ -187,7 +191,7 @@ def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool) -> Iterator[
         loss, eta, state.W[...], state.b[...] = found
         state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
         run.sums = np.array([loss, np.ones(len(state.b))])
-    run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # inf where it is not known
+    run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # The number of rows may be inf.
     yield
 
 
@@ -215,7 +219,7 @@ def train(
     plan : Plan
     table : Table
     passes : int
-        Epochs at the most.
+        Epochs at most.
     shuffle : bool
     score : callable or None
         `score(moment)`, the validation score of its model; more is better.
@@ -226,8 +230,8 @@ def train(
     each : callable or None
         `each(moment, epochs)` at the end of each epoch, with all its rows of history; True stops.
     between : callable or None
-        `between(run, ending)` after each kernel call, and when the training ends: a run from which it can go on, until
-        the next kernel call. Not called with one that can't go on.
+        `between(run, ending)` after each kernel call, and when the training ends. Until the next kernel call, the training
+        can go on from this run; it is not called with a run from which it can't.
 
     Returns
     -------
@@ -265,7 +269,7 @@ def train(
             moment = Moment(state, plan)
             epoch = _epoch(run, moment, table, score, needs, started)
             finite = (lambda: not overflowed(state)) if needs.isdisjoint(MEASURED) else None
-            decision = decide(epoch, run.epochs, run.rules, finite, partial(_loss_of_zeros, state, plan, table))
+            decision = decide(epoch, run.epochs, run.rules, finite, partial(loss_of_zeros, table, plan, state))
             if decision.fate == "diverged":
                 raise Diverged(state.epoch, decision.epochs)
             cut = bool(decision.fired) and can_cut(plan, state.at["eta_factor"][0])
@@ -282,7 +286,7 @@ def train(
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(decision.epochs) == len(run.epochs):
-            epoch = _epoch(run, Moment(state, plan), table, None, NOTHING, started)
+            epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)
             decision = decision._replace(epochs=run.epochs.plus(epoch))
     except Diverged as error:
         if not run.epochs:
@@ -304,22 +308,22 @@ def train(
 
 
 def train_once(run: Run, plan: Plan, table: Table, shuffle: bool) -> tuple[History, str]:
-    """As `train` of one pass, where nobody rules, scores or is told, so that a row costs little beside its own step.
+    """As `train` of one pass without rules, scores and callbacks, so that a row costs little beside its own step.
 
     Raises
     ------
     Diverged
-        The state is then of no use. Whether weights overflowed in the last step is for the caller to see.
+        The state is then of no use. The caller must see whether weights overflowed in the last step.
     """
     started, state = perf_counter(), run.state
     try:
         for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
             pass
-        epoch = _epoch(run, Moment(state, plan), table, None, NOTHING, started)
+        epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)
     except KeyboardInterrupt:
         if not run.done:
             return run.epochs, "interrupted"
-        return run.epochs.plus(_epoch(run, Moment(state, plan), table, None, NOTHING, started)), "interrupted"
+        return run.epochs.plus(_epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)), "interrupted"
     if not isfinite(epoch.loss):
         raise Diverged(state.epoch)
     return run.epochs.plus(epoch), "max_iter"
@@ -352,11 +356,11 @@ def _walk(
 
 def progressive(run: Run, plan: Plan) -> float:
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
-    return mean(LossSums(run.sums), plan, run.state.b)
+    return mean_loss(LossSums(run.sums), plan, run.state.b)
 
 
 def _epoch(run: Run, moment: Moment, table: Table, score: Score | None, needs: Set[str], started: float) -> Epoch:
-    """What there is to be told of the pass: what the rules, the user's eyes and the validation set ask for."""
+    """The row of history of the pass: of what costs a pass over the rows, only what the rules or the user ask for."""
     state, plan, objective_, norm, change = moment.state, moment.plan, np.nan, np.nan, np.nan
     if needs and not needs.isdisjoint((*MEASURED, "change")):
         W, b = moment.model
@@ -372,10 +376,6 @@ def _epoch(run: Run, moment: Moment, table: Table, score: Score | None, needs: S
     t, factor = state.at["t"].item(), state.at["eta_factor"].item()
     eta, number = plan.eta(max(1.0, t - 1)) * factor, len(run.epochs) + 1
     return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
-
-
-def _loss_of_zeros(state: State, plan: Plan, table: Table) -> float:
-    return loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
 
 
 def overflowed(state: State) -> bool:

@@ -25,7 +25,7 @@ class Gathered:
     """
 
     def __init__(self, W, heads, batch_size=1):
-        self.G, self.gb = np.zeros(W.shape, W.dtype), np.zeros(heads)  # zeros_like would write them
+        self.G, self.gb = np.zeros(W.shape, W.dtype), np.zeros(heads)  # np.zeros_like would write to all of them.
         self.carry = np.zeros(W.shape) if W.dtype == np.float32 and batch_size > CARRY_ROWS else None
         self.count = np.zeros(2, np.int64)
         self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)

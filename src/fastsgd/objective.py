@@ -30,20 +30,25 @@ def objective(
     penalty = penalties.value(W, plan.l1, plan.l2)
     if plan.nu:
         penalty += plan.nu * sum(b.tolist())
-    return loss_of(table, plan, W, b) + penalty / heads(plan, b)
+    return loss_of(table, plan, W, b) + penalty / objective_count(plan, b)
 
 
 def loss_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> float:
     """The mean loss at the true weights, mean over the heads or their sum."""
-    return mean(LossSums.of(table, plan, W, b), plan, b)
+    return mean_loss(LossSums.of(table, plan, W, b), plan, b)
 
 
-def mean(losses: LossSums, plan: Plan, b: NDArray[Any]) -> float:
+def mean_loss(losses: LossSums, plan: Plan, b: NDArray[Any]) -> float:
     """The mean loss of LossSums: mean over the heads, or their sum."""
-    return sum(losses.finish()) / heads(plan, b)
+    return sum(losses.finish()) / objective_count(plan, b)
 
 
-def heads(plan: Plan, b: NDArray[Any]) -> int:
+def loss_of_zeros(table: Table, plan: Plan, state: State) -> float:
+    """The mean loss of zero weights and intercepts, as `loss_of`."""
+    return loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
+
+
+def objective_count(plan: Plan, b: NDArray[Any]) -> int:
     """How many objectives there are: one for each head, or one for all."""
     return 1 if plan.loss.coupled else len(b)
 
@@ -72,7 +77,7 @@ def measure(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> tuple
     """(objective, 2-norm of its gradient)"""
     loss, G, g = gradient(table, plan, W, b)
     penalty = penalties.value(W, plan.l1, plan.l2) + plan.nu * b.sum()
-    count = heads(plan, b)
+    count = objective_count(plan, b)
     return float(loss.sum() + penalty) / count, float(np.sqrt((G * G).sum() + g @ g)) / count
 
 
@@ -82,8 +87,8 @@ def descend(
 ) -> tuple[NDArray[Any], float, NDArray[Any], NDArray[Any]] | None:
     """A step of gradient descent: (mean losses before it, step size, W, b), or None where they are not finite.
 
-    `eta` is halved until the objective falls enough for it (Armijo) or no longer to be told from rounding, or else doubled
-    as long as the objective falls further.
+    `eta` is halved until the objective falls enough for it (Armijo's rule), or until a fall could be rounding; else it is
+    doubled as long as the objective falls further.
     """
     loss, G, g = SlopeSums.of(table, plan, W, b).finish()
     G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
@@ -95,7 +100,7 @@ def descend(
     def step(eta: float) -> tuple[float, NDArray[Any], NDArray[Any]]:
         """(fall of the objective, W, b) after a step of that size; -inf where it falls too little."""
         there = (W - eta * G).astype(W.dtype), b - eta * g
-        value = loss_of(table, plan, *there) * heads(plan, b) + penalties.value(there[0], 0.0, plan.l2)
+        value = loss_of(table, plan, *there) * objective_count(plan, b) + penalties.value(there[0], 0.0, plan.l2)
         fall = start - (value + plan.nu * there[1].sum())
         return fall if fall >= ARMIJO * eta * decrease else -np.inf, *there
 

@@ -34,7 +34,7 @@ class Optimizer(HasParams):
     slots: tuple[str, ...] = ()
     accumulates = False
     params: tuple[str, ...] = ("lazy",)
-    plain = False  # whether it is w <- w - eta g
+    plain = False  # It is True for w <- w - eta g.
 
     def __init__(self, lazy: bool = True) -> None:
         self.lazy = lazy

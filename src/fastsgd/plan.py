@@ -12,7 +12,7 @@ from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.schedules import Schedule
 
-EVERY_ROW, NO_RESAMPLE = -1, 0  # of `fold` and `resample`
+EVERY_ROW, NO_RESAMPLE = -1, 0  # These are the values of `fold` and `resample` where nothing is left out or drawn.
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +110,13 @@ class Plan:
         return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise, True)
 
     def pack(self, keep: NDArray[Any]) -> Self:
-        """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is of the same."""
+        """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is its state."""
         return replace(self, heads=self.heads[keep])
 
     def _check_separate(self) -> None:
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
-        single = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
-        if self.loss.coupled or self.auto or self.line_search or not single:
+        possible = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
+        if self.loss.coupled or self.auto or self.line_search or not possible:
             raise ValueError(
                 "heads with records of their own take steps of plain SGD or AdaGrad along single rows, without "
                 "learning_rate='auto'."

@@ -44,7 +44,8 @@ class _Model:
         self.heads, self.plan = heads, plan.pack(heads)
         self.rules: Sequence[Stopping] = [rule.fresh() for rule in rules]
         self.epochs = History()
-        self.good = state.pack(plan, heads)  # of its best epoch by a rule that keeps that one, or of the last good one
+        # The state of its best epoch by a rule that keeps the best one, or else of its last good epoch.
+        self.good = state.pack(plan, heads)
 
     @property
     def kept(self) -> bool:
@@ -53,7 +54,7 @@ class _Model:
         return rule is not None and rule.best < np.inf
 
     def judge(self, moment: Moment, measured: "_Measured", seconds: float, late: bool, passes: int) -> str | None:
-        """Take what was measured of one more epoch; the reason if it is the last, be it as the time is over (`late`)."""
+        """Take what was measured of one more epoch; the reason if it is the last, be it because time is over (`late`)."""
         epoch, finite = self._epoch(moment, measured, seconds), None
         if measured.objective is None:
             finite = self._finite(moment)
@@ -88,9 +89,9 @@ class _Model:
         return "interrupted"
 
     def _epoch(self, moment: Moment, measured: "_Measured", seconds: float) -> Epoch:
-        at = moment.state.at[self.heads[0]]
+        clock = moment.state.at[self.heads[0]]
         loss, value, scored = (np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3])
-        eta = self.plan.eta(max(1.0, at["t"] - 1)) * at["eta_factor"]
+        eta = self.plan.eta(max(1.0, clock["t"] - 1)) * clock["eta_factor"]
         return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, seconds)
 
     def _finite(self, moment: Moment) -> Callable[[], bool]:
@@ -100,7 +101,7 @@ class _Model:
     def end(self, moment: Moment, reason: str) -> Trained:
         """What is returned of it."""
         back = reason == "diverged" or self.kept
-        if reason == "interrupted":  # as in a fit of its own: the best by a score is returned, and else what there is
+        if reason == "interrupted":  # As in a fit of its own, the best by a score is returned.
             rule = keeping(self.rules)
             back = self.kept and rule is not None and rule.needs == "validation_score"
         state = self.good if back else moment.state.pack(moment.plan, self.heads)
@@ -108,7 +109,7 @@ class _Model:
 
 
 class _Measured(NamedTuple):
-    """Of each head: the loss before each step, the objective and the score, or None; and what gives the loss of zeros."""
+    """What one epoch gave for each head: the mean loss before each step, objective and score or None, and () -> loss of zeros."""
 
     loss: NDArray[Any]
     objective: NDArray[Any] | None
@@ -147,7 +148,7 @@ def train(
     score : callable or None
         `score(moment)` -> (K,) float64, the validation score of each head; more is better.
     max_seconds : float or None
-        Time budget, looked at between kernel calls; what was not over by then ends "max_seconds".
+        Time budget, looked at between kernel calls; models that have not ended by then end with "max_seconds".
     lanes : Serial or other way to do a round
 
     Returns

@@ -8,8 +8,8 @@ from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
 
-SMALL = {4: -64, 8: -200}  # the power of 2 in `small` of _kernels/penalty.pxi, by the size of a weight
-FRESH = 1 << 14  # bytes: up to so many, new memory costs less than to ask whether the old fits
+ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
+MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
 CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
 
 
@@ -75,7 +75,7 @@ class State:
         """In files of 0.1.0, what a weight of zero has received under L1 and L2 is in Q; see _kernels/penalty.pxi."""
         if self.soft and self.penalty[1] and self.Q is not None and self.Q.shape == self.W.shape:
             zeros = self.W == 0
-            self.W[zeros] = np.ldexp(-self.Q[zeros], SMALL[self.W.dtype.itemsize])
+            self.W[zeros] = np.ldexp(-self.Q[zeros], ZERO_WEIGHT_EXPONENT[self.W.dtype.itemsize])
             self.Q[zeros] = 0
 
     @classmethod
@@ -102,7 +102,7 @@ class State:
             x, there = new.get(name), own.get(name)
             if x is None:
                 continue
-            large = type(x) is type(there) is np.ndarray and x.nbytes > FRESH
+            large = type(x) is type(there) is np.ndarray and x.nbytes > MAX_FRESH_BYTES
             if large and there.shape == x.shape and there.dtype == x.dtype:
                 there[...] = x
                 new[name] = there
@@ -132,7 +132,7 @@ class State:
         if some.all():
             self._begin_anew(plan)
         if self.Q is not None:
-            self._settle(plan)
+            self._materialise(plan)
             not_zero = some & (W != 0)
             self.Q[:, : len(b)][not_zero] = (-at["u"] * np.sign(W[not_zero])).astype(dtype)
         own = (W / at["scale"]).astype(dtype)[some]
@@ -146,7 +146,7 @@ class State:
             self.mb[:] = self.optimizer.z(plan, self.b, self.vb, at["t"], penalised=False)
 
     def _begin_anew(self, plan):
-        """Averages, slots and L1 as before the first step; the weights are worth nothing afterwards."""
+        """Averages, slots and L1 as before the first step; the caller replaces the weights."""
         if plan.average and self.at["avg_n"][0] > 0:
             self.b = self.b_avg.copy()
         if self.A is not None:
@@ -156,17 +156,20 @@ class State:
         self.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
 
     def prepare(self, plan, sparse):
-        """Have the arrays that this plan needs; settle what is owed when the penalty or the layout is another one."""
+        """Have the arrays that this plan needs; materialise the weights when the penalty or the layout is another one."""
         if getattr(self.optimizer, "line_search", False) and not plan.line_search:
-            self.at["eta_factor"] = 1  # it was what the search had found
+            self.at["eta_factor"] = 1  # It was the step size that the search had found.
         if (np.any(plan.average) or (plan.auto and not sparse)) and self.A is None:
             self.A = np.zeros_like(self.W)
         if plan.separate:
             self._prepare_models(plan, sparse)
-            return
-        if plan.auto:
+        elif plan.auto:
             self._prepare_auto(plan, sparse)
-            return
+        else:
+            self._prepare_model(plan, sparse)
+        self.optimizer = plan.optimizer
+
+    def _prepare_model(self, plan, sparse):
         if self.auto is not None:
             self._leave_auto(plan)
         if plan.plain:
@@ -177,7 +180,6 @@ class State:
             slots = {name for name in ("m", "v") if getattr(self, name) is not None}
             if self.mb is None or type(plan.optimizer) is not type(self.optimizer) or slots != set(plan.slots):
                 self._new_slots(plan)
-        self.optimizer = plan.optimizer
 
     def _prepare_models(self, plan, sparse):
         if len(self.at) < len(self.b):
@@ -186,11 +188,9 @@ class State:
             self.fold(plan)
             if self.v is None or type(plan.optimizer) is not type(self.optimizer):
                 self._new_slots(plan)
-            self.optimizer = plan.optimizer
             return
         self._prepare_plain(plan, sparse)
         self.m = self.v = None
-        self.optimizer = plan.optimizer
 
     def _prepare_auto(self, plan, sparse):
         if self.auto is None:
@@ -206,7 +206,6 @@ class State:
             )
         if sparse:
             self.auto.records = aligned(self.auto.records)
-        self.optimizer = plan.optimizer
 
     def _leave_auto(self, plan):
         """Another schedule goes on from the model."""
@@ -221,7 +220,7 @@ class State:
             self._follow_ftrl(plan)
 
     def _follow_ftrl(self, plan):
-        """The z whose weights these are."""
+        """Make the slot m, the z of FTRL, anew from the weights that follow from it."""
         t = self.at["t"][0]
         self.m = plan.optimizer.z(plan, self.W, self.v, t).astype(self.W.dtype)
         self.mb = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
@@ -253,7 +252,7 @@ class State:
     def fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
         at, K = self.at, len(self.b)
-        self._settle(plan)
+        self._materialise(plan)
         self.Q = None
         if (at["scale"] != 1).any() or (at["avg_a"] != 0).any():
             if self.A is not None:
@@ -310,7 +309,7 @@ class State:
         K, now = len(self.b), (plan.l1, plan.l2)
         same = all(map(np.array_equal, self.penalty, now)) if plan.separate else self.penalty == now
         if not (same and sparse):
-            self._settle(plan)
+            self._materialise(plan)
         self.penalty = now
         if not np.any(plan.l1):
             self.Q = None
@@ -322,13 +321,14 @@ class State:
             self.Q[:, :K][:, plan.l1 == 0] = 0
             self.at["u"][plan.l1 == 0] = 0
 
-    def _settle(self, plan):
-        """The weights in W, where it holds what they are soft thresholds of."""
+    def _materialise(self, plan):
+        """Put the weights into W, where it holds the numbers of which they are soft thresholds."""
         if self.soft:
-            self._paid(plan, self.W, self.Q)
+            self._to_weights(plan, self.W, self.Q)
             self.soft = False
 
-    def _paid(self, plan, W, Q):
+    def _to_weights(self, plan, W, Q):
+        """Make weights of such numbers in W, and in Q what these have received of L1, in place."""
         if plan.separate:
             heads = plan.heads.copy()
             heads["l1"], heads["l2"] = self.penalty
@@ -353,7 +353,7 @@ class State:
         _, scale, _, avg_a, avg_n, _, _ = self.at.item()
         if self.soft:
             W = W.copy()
-            self._paid(plan, W, self.Q.copy())
+            self._to_weights(plan, W, self.Q.copy())
         if plan.average and avg_n > 0:
             W = W * number(avg_a)
             W += self.A
@@ -365,7 +365,7 @@ class State:
         """As `model`, of heads that have clocks of their own."""
         W, K, at = self.W.copy(), len(self.b), self.at
         if self.soft:
-            self._paid(plan, W, self.Q.copy())
+            self._to_weights(plan, W, self.Q.copy())
         averaged = (plan.average > 0) & (at["avg_n"] > 0)
         count = np.where(averaged, at["avg_n"], 1.0)
         factor = np.where(averaged, at["avg_a"] / count, at["scale"])
@@ -376,12 +376,12 @@ class State:
 
 
 def padded(heads, separate=False):
-    """Columns of the weights of so many heads: a multiple of 4, which the kernels take at once, or one."""
+    """Columns of the weights of this many heads: a multiple of 4, as the kernels take 4 at once, or one."""
     return 1 if heads == 1 and not separate else -(-heads // 4) * 4
 
 
 def _grown(own, of_parts, share):
-    """What squares have become together, and the share of each part in what was added to them; else that by its steps."""
+    """The squares of all parts together, and the share of each part in what was added to them; where nothing was, `share`."""
     grown = [x - own for x in of_parts]
     total = sum(grown)
     some = np.where(total > 0, total, 1)

@@ -35,7 +35,9 @@ class Stopping(HasParams):
     keeps = False
     tol: float
     patience: int
-    best: float  # in a fit: the least value so far, epochs in which it held, and whether the last one was the best
+    # These change during a fit: the least value so far, the epochs in a row in which the rule has held, and whether the last one
+    # was the best.
+    best: float
     waited: int
     improved: bool
 
@@ -92,7 +94,7 @@ class Objective(Stopping):
         super().__init__(tol, patience)
 
     def holds(self, value: float) -> bool:
-        stays, self.improved = not value <= self.best - self.tol, value < self.best  # NaN is no improvement
+        stays, self.improved = not value <= self.best - self.tol, value < self.best  # NaN is no improvement.
         self.best = min(self.best, value)
         return stays
 

@@ -283,5 +283,5 @@ class Scores:
 
     def r2(self) -> NDArray[Any]:
         """The coefficient of determination of each target, NaN where it is constant: (n_targets,)."""
-        lost, spread = self.sums["squared"], self.targets.squares
-        return 1.0 - lost / np.where(spread > 0, spread, np.nan)
+        error, variation = self.sums["squared"], self.targets.squares
+        return 1.0 - error / np.where(variation > 0, variation, np.nan)

@@ -9,25 +9,23 @@ from fastsgd import decide, engine, objective
 from fastsgd.sources.arrays import Order
 from fastsgd.state import State
 
-# A training diverged if its objective ends above that of the start by more than this share of it: of steps along single rows or
-# batches, which go up and down; of gradient descent, whose objective rises only where steps are too long; and where no rule
-# keeps the best epoch, or the fit was cut short.
-NOISE, ROUNDING, EXPLODED = 0.1, 1e-6, 1000.0
+# A training diverged if its objective ends above that of the start by more than a share of it. The share is NOISE_SHARE for steps
+# along single rows or batches, which go up and down, and for gradient descent on a loss with kinks; ROUNDING_SHARE for gradient
+# descent on a smooth loss, whose objective rises only where steps are too long; EXPLODED_SHARE where no rule keeps the best
+# epoch, or the fit was cut short.
+NOISE_SHARE, ROUNDING_SHARE, EXPLODED_SHARE = 0.1, 1e-6, 1000.0
 # The objective falls at an even pace if its least fall in an epoch is more than this share of the largest.
 MIN_FALL_SHARE = 0.15
-MIN_LOSS_FALLS = (
-    3  # Losses before each step, which are those of the middle of an epoch, show a pace by this many falls.
-)
-MIN_OBJECTIVE_SHARE = (
-    0.05  # One good step must gain this share of the objective, where nothing says how much of it matters.
-)
+# The losses before each step, which are those of the middle of an epoch, show a pace by this many falls.
+MIN_LOSS_FALLS = 3
+# One good step must gain this share of the objective, where nothing says how much of it matters.
+MIN_OBJECTIVE_SHARE = 0.05
 SIGN_TARGETS = 16  # Where y is far from 0, this many targets are all of one sign.
 FAR_DEVIATIONS = 3  # From this many standard deviations from 0 on, y may be too far for the intercept to get there.
 RESUMED_FACTOR = 10  # A fit that went on from another stopped too early if one good step gains this many times tol.
 ZERO_LOSS_SHARE = 0.8  # An objective below this share of the estimate for zero weights is below that of zero weights.
-NORM_TOLERANCE = (
-    1e-2  # The power iteration ends when the norm grows by less than this share: the advice has one digit or two.
-)
+# The power iteration ends when the norm grows by less than this share: the advice has one digit or two.
+NORM_TOLERANCE = 1e-2
 # An advice is tried on at most this many rows, of this many values in all, for this many epochs.
 TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 3
 
@@ -44,21 +42,24 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     known, best = np.isfinite(objectives[-1]), kept is not None and kept.needs == "objective"
     end = losses[-1] if not known else objectives[-1] if steady or not best else np.nanmin(objectives)
     start = losses[0] if run.began is not None else run.zero
-    share = (ROUNDING if plan.loss.smooth else NOISE) if steady else NOISE if best and not out_of_epochs else EXPLODED
-    if end < ZERO_LOSS_SHARE * (1 + share) * start < np.inf:
-        return None  # without another pass over the rows
-    if run.began is None:
-        least = objective.loss_of(table, plan, np.zeros_like(state.W), np.zeros_like(state.b))
+    if steady:
+        share = ROUNDING_SHARE if plan.loss.smooth else NOISE_SHARE
     else:
-        least = objective.objective(table, plan, *run.began)
+        share = NOISE_SHARE if best and not out_of_epochs else EXPLODED_SHARE
+    if end < ZERO_LOSS_SHARE * (1 + share) * start < np.inf:
+        return None  # The estimate saves a pass over the rows.
+    zeros = run.began is None
+    least = objective.loss_of_zeros(table, plan, state) if zeros else objective.objective(table, plan, *run.began)
     if not known:
         end = objective.objective(table, plan, *state.model(plan))
-    if least <= 0 and end < decide.BEYOND_RETURN:  # as the perceptron's, of which no model is better than zero weights
+    if (
+        least <= 0 and end < decide.BEYOND_RETURN
+    ):  # No model is better than zero weights, as with the perceptron's loss.
         return None
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
-    return float(end), where, least, "zero weights" if run.began is None else "the start"
+    return float(end), where, least, "zero weights" if zeros else "the start"
 
 
 def still_falling(run, plan, table, epochs, rule):
@@ -87,7 +88,9 @@ def still_falling(run, plan, table, epochs, rule):
         last = first * eta[0] if last is None else last
     fall, left = _long_step(plan, table, run.state)
     if rule.needs == "objective":
-        share = 1 if run.began is None else RESUMED_FACTOR  # of one that goes on the last falls may be of one pace
+        share = (
+            1 if run.began is None else RESUMED_FACTOR
+        )  # The last falls of a fit that went on may be of an even pace.
         enough = fall > share * max(rule.tol, 2 * last)
     else:
         enough = fall > max(RESUMED_FACTOR * last, MIN_OBJECTIVE_SHARE * abs(left))
@@ -113,7 +116,7 @@ def _curvature(plan, table, state, share):
     n, d = table.n_rows, max(1.0, table.row_values)
     every = np.arange(n) if table.rows is None else table.rows
     zero = objective.zero_objective(table, Order(every, None, 0, n, n), plan, state)
-    # a loss that is not smooth gets the curvature with which a step moves the objective by a tenth of it
+    # A loss that is not smooth gets the curvature with which a step moves the objective by a tenth of it.
     bend = loss.curvature if loss.smooth or not 0 < zero < np.inf else 5.0 / zero
     weights = max(1.0, *(float(a.max()) for a in (table.s_pos, table.s_neg, table.s) if a is not None), 1.0)
     widest, step = 0.0, max(1, int(TRIAL_VALUES // d))
@@ -123,7 +126,7 @@ def _curvature(plan, table, state, share):
     X = table.read(every[:: max(1, n // step)], dtype).X
     v = np.random.default_rng(0).standard_normal(X.shape[1])
     norm = before = 1.0
-    for _ in range(20):  # the norm rises to the largest eigenvalue
+    for _ in range(20):  # The norm rises to the largest eigenvalue.
         v = X.T @ (X @ v)
         before, norm = norm, math.sqrt(v @ v) / X.shape[0] or 1.0
         v /= norm * X.shape[0]
@@ -146,7 +149,7 @@ def advised(replan, plan, table, run, eta0, longer):
     table : Table or Stream
     run : Run
     eta0 : float
-        What it was.
+        That of the fit.
     longer : bool
         Whether steps were too short.
     """
@@ -155,7 +158,7 @@ def advised(replan, plan, table, run, eta0, longer):
     if plan.slots in ((), ("m",)):
         size = plan.batch_size if plan.batch_size < first.n_rows else np.inf
         found = (1.0 - momentum) / _curvature(plan, first, state, 1.0 / size if size < np.inf else 0.0)
-    else:  # a step is about as long as eta0: as the weights that it takes
+    else:  # A step is about as long as eta0, so that this is the size of the weights that are needed.
         size = np.sqrt((run.zero if 0 < run.zero < np.inf else 1.0) / _curvature(plan, first, state, 0.0))
         found = size if longer else min(size, 0.3 * eta0)
     every = np.arange(first.n_rows) if first.rows is None else first.rows
@@ -190,7 +193,9 @@ def far_off(replan, plan, table, run, eta0):
     """
     first = next(table.tables())
     some = [] if first.y is None else first.y[:: -(-len(first.y) // SIGN_TARGETS)].T.tolist()
-    if not any(min(y) > 0 or max(y) < 0 for y in some):  # most often, and sooner than to work out a variance
+    if not any(
+        min(y) > 0 or max(y) < 0 for y in some
+    ):  # It ends here most often, which takes less time than a variance.
         return None
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     every = every[:: max(1, len(every) // TRIAL_ROWS)]

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from fastsgd import engine, optimizers
+from fastsgd import engine, objective, optimizers
 from fastsgd.estimators import in_place, streams
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -273,7 +273,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
                 if best is None and start == starts - 1:
                     raise
                 continue
-            value = engine.objective(table, plan, *run.state.model(plan))
+            value = objective.objective(table, plan, *run.state.model(plan))
             if best is None or value < best[0]:
                 best = value, run, epochs, reason
             if reason in ("interrupted", "callback", "max_seconds"):
@@ -304,7 +304,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
     def _score(self, held_out, plan):
         X_val, y_val, s_val, table = held_out
         if self.validation_scoring == "loss":
-            return lambda moment: -engine.loss_of(table, plan, *moment.model)
+            return lambda moment: -objective.loss_of(table, plan, *moment.model)
         try:
             scorer = check_scoring(self, scoring=self.validation_scoring)
         except ValueError as error:
