@@ -216,7 +216,7 @@ def test_classes(params, tmp_path):
 
 
 def test_a_batch_in_float32_that_keeps_its_digits(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastsgd.state.CARRY_ROWS", 10)
+    monkeypatch.setattr("fastsgd.gathered.CARRY_ROWS", 10)
     same_as_unbroken(SGDRegressor(batch_size=60, **FEW), X.astype("f4"), TARGET, tmp_path / "run", [0.1, 0.3, 0.5])
 
 
