@@ -12,7 +12,7 @@ AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last",
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
 B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
-MIN_VARIANCE = 1e-300  # This is LEAST in _kernels/auto.pxi: a smaller variance or weight counts as 0.
+MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
 RECORD, GAMMA = (
     4,
     1.5,

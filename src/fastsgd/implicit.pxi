@@ -8,8 +8,8 @@
 from libc.math cimport INFINITY, log
 
 cdef enum:
-    MOST = 60           # steps of Newton's method; 3 to 6 are usual
-cdef double NEAR = 1e-13  # the last step of Newton's method: after it the error is about its square, of a change t - z
+    MAX_NEWTON_STEPS = 60   # 3 to 6 are usual
+cdef double LAST_STEP_SHARE = 1e-13  # the last step of Newton's method: after it the error is about its square, of a change t - z
 
 
 cdef inline double clipped(double x, double low, double high) noexcept nogil:
@@ -67,7 +67,7 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
         far = t - z + log(1.0 + s) + s * (1.0 - y)
         if s > 2.0 * far:
             t = max(t, log(s / far - 1.0))
-    for i in range(MOST):
+    for i in range(MAX_NEWTON_STEPS):
         e = quick_exp(-t if t < 708.0 else -708.0)
         p = 1.0 / (1.0 + e)
         q = e * p
@@ -77,7 +77,7 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
         # Halley's step, which takes the curvature into account, so that its error falls with the cube; or Newton's
         step = gap * far / (far * far + (bend if 2.0 * fabs(bend) < far * far else 0.0))
         t = t - step if t > step else 0.0
-        if fabs(step) * step * step <= NEAR * fabs(t - z):
+        if fabs(step) * step * step <= LAST_STEP_SHARE * fabs(t - z):
             break
     # of two ways to the same number, the one in which the error of t counts less
     return sign * ((t - z) / s if s * steep > 1.0 else steep * step * (1.0 - 0.5 * step * (q - p)) - slope)
@@ -153,11 +153,11 @@ cdef double exponential_implicit(double z, double s, double y, double top) noexc
         t = (t if t > 0 else 0.0) + M_LN2
         t = min(z, log(y + min(z - least, t) / s))
     t = min(t, top)
-    for i in range(MOST):
+    for i in range(MAX_NEWTON_STEPS):
         e = exp(t)
         step = (t - z + s * (e - y)) / (1.0 + s * e)
         t -= step
-        if step * step <= NEAR * fabs(t - z):
+        if step * step <= LAST_STEP_SHARE * fabs(t - z):
             break
     e = exp(t)
     return (t - z) / s if s * e > 1.0 else y - e

@@ -17,7 +17,7 @@ cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
     SHARES = 5                # of the model, the rest being of the best constant
     EARLY = 1024              # rows at the start that are all judged
-cdef double LEAST = 1e-300  # of a column's variance
+cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
 cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
 
 # Numbers of one head.
@@ -146,7 +146,7 @@ cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(d):
         v = Q[j] * per + ridge if Q[j] > 0 else 0.0
-        r[j] = 1.0 / sqrt(v) if v > LEAST else 0.0
+        r[j] = 1.0 / sqrt(v) if v > MIN_VARIANCE else 0.0
 
 
 cdef double standardised(const floating* x, Py_ssize_t d, const Pace* C, double s, double part, floating* xh) noexcept nogil:

@@ -6,7 +6,7 @@
 #
 # P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
 # longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
-# margin by about gamma. A row's curvature is the slope's slope, or the slope squared where that is more (on the average they
+# margin by about gamma. A row's curvature is the slope's slope, or the slope squared where that is more (on average they
 # are equal at the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
 #
 # A value far from the others of its column counts for less, see auto.h: one row can't rule a column's scale, or the judgement.

@@ -2,7 +2,7 @@
 cdef enum:
     BLOCK_ROWS = 32         # that lie together, at most
     FAR_VALUES = 50         # of a CSR row, on average and at most, that is fetched a buffer ahead
-    ROWS_AHEAD = 3          # a row comes to the first cache so many rows before its turn
+    ROWS_AHEAD = 3          # a row comes to the first cache this many rows before its turn
 
 
 cdef inline Py_ssize_t row_number(const Order* O, Py_ssize_t v) noexcept nogil:

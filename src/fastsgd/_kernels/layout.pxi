@@ -27,7 +27,7 @@ cdef struct Order:
     const int32_t* visit    # the order of visits, in places of `rows`, or NULL for as they stand
     Py_ssize_t first
     Py_ssize_t n
-    Py_ssize_t ahead        # so many rows follow in `rows` that are next
+    Py_ssize_t ahead        # the number of rows that follow in `rows` and are next
     bint far                # they are brought to the second cache
 
 

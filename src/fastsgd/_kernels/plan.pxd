@@ -39,7 +39,7 @@ cdef struct Params:
     double curvature, span  # as Loss has them
     bint residual, affine   # as Loss has them
 
-# The scalars of the state, one record of State.scalars.
+# The scalars of the state, one record of State.at.
 cdef packed struct Scalars:
     double t            # number of the next step, from 1
     double scale        # true weights are scale * W

@@ -4,8 +4,8 @@ from libc.math cimport fmax, fmin
 from fastsgd.losses cimport quick_exp
 
 cdef enum:
-    ROUNDS = 30             # of Newton's method for one row, at the most
-cdef double ENOUGH = 1e-7   # a change of a probability
+    ROUNDS = 30             # of Newton's method for one row, at most
+cdef double MIN_CHANGE = 1e-7  # of a probability, below which the method has converged
 
 # Numbers of a class are in fours, so that K is rounded up.
 cdef struct Together:
@@ -94,7 +94,7 @@ cdef inline void nearest(Py_ssize_t K, double total, double* z, double size, dou
             worst = max(worst, q[k] * fabs(change))
             z[k] += change
             q[k] = quick_exp(fmax(-708.0, fmin(z[k], 708.0)))
-        if worst < ENOUGH:
+        if worst < MIN_CHANGE:
             break
     total = 0
     for k in range(K):

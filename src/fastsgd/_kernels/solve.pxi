@@ -5,8 +5,8 @@ include "rows.pxi"
 from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss_fn, losses_fn
 
 cdef enum:
-    TILE = 64               # rows taken together, so that a loss vectorises: at most so many,
-    TILE_VALUES = 4096      # and of about so many values, which stay in the first cache
+    TILE = 64               # rows at most that are taken together, so that a loss vectorises,
+    TILE_VALUES = 4096      # and about as many values, which stay in the first cache
     GIVEN, SLOPE            # what multiplies a row: a; c times its slope, which goes to a
 
 cdef enum:
@@ -31,7 +31,7 @@ cdef struct Through:
 
 
 cdef inline void ahead(const floating* x, int odd, Py_ssize_t count) noexcept nogil:
-    """Fetch every other cache line of so many values: of the next tile, while this one is worked on."""
+    """Fetch every other cache line of the next tile while this one is worked on."""
     cdef Py_ssize_t k = odd * (64 // <Py_ssize_t> sizeof(floating))
     while k < count:
         near(x + k)

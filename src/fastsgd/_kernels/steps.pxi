@@ -13,8 +13,8 @@ CARRY_ROWS = CARRY_AFTER
 cdef struct Batch:
     int mode
     Py_ssize_t size         # rows of a step
-    Py_ssize_t tile         # rows whose slopes are worked out together, at the most
-    Py_ssize_t room         # weights that are updated together in PRESENT, at the most
+    Py_ssize_t tile         # rows whose slopes are worked out together, at most
+    Py_ssize_t room         # weights that are updated together in PRESENT, at most
     Py_ssize_t filled       # rows gathered
     Py_ssize_t carried      # of them, those in carry
     double* carry           # like W: float64 sums of a large step in float32, or NULL
