@@ -330,3 +330,12 @@ def test_steps_that_the_clamp_cuts_are_said_by_the_first_call(kind, rate):
     assert said_by(clone(est).set_params(eta0=0.03), (X, y), **how) == []
     assert said_by(clone(est).set_params(batch_size=2), (X, y), **how) == []
     assert said_by(kind(), (X, y), **how) == []
+
+
+@pytest.mark.parametrize("dtype", [str, object, float])
+def test_calls_with_a_row_of_each_of_many_classes_say_nothing(dtype):
+    """As in scikit-learn; warnings are errors here."""
+    labels = np.array([f"{k:02d}" for k in range(30)]).astype(dtype)
+    X = np.random.default_rng(0).standard_normal((30, 4))
+    est = SGDClassifier(random_state=0).partial_fit(X, labels, classes=labels)
+    assert est.partial_fit(X[:25], labels[:25]).t_ == 56
