@@ -113,6 +113,28 @@ def test_the_state_is_the_mean_of_those_of_the_lanes():
     np.testing.assert_allclose(b, np.mean([half[1] for half in halves], axis=0), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["l2", "models", "adagrad", "momentum"])
+def test_rows_of_which_a_model_sees_none_leave_it_as_it_is(name):
+    """Be it that they weigh nothing, or are all of the fold that it leaves out."""
+    plan = PLANS[name]
+    if plan.separate:
+        plan = Plan.stack(
+            [Plan.of(LOSS, ETA, l1=0.01 * k, l2=0.01, average=3.0 * k, column=k, fold=1) for k in range(3)]
+        )
+    state = train(plan, Averaged(2))[0]
+    before, t = state.model(plan), state.at["t"].copy()
+    table = Table(X, y=Y, s=np.append(np.zeros(N - 1), 1.0))
+    if plan.separate:
+        table = Table(X, y=Y, fold=np.ones(N, np.int32))
+    with sizes(call_rows=220, buffer_bytes=1, buffer_blocks=3):
+        rounds = engine.one_pass(engine.Run(state), plan, table, False, Averaged(2))
+        for _ in range(2):  # The last row comes in the third.
+            next(rounds)
+    np.testing.assert_array_equal(state.at["t"], t)
+    for mine, right in zip(state.model(plan), before, strict=True):
+        np.testing.assert_allclose(mine, right, rtol=1e-12)
+
+
 def test_adagrad_trusts_each_lane_by_what_it_has_seen_of_the_feature():
     """A feature that only the rows of one lane have keeps the weight of that lane."""
     plan = Plan.of(LOSS, ETA, optimizer=optimizers.AdaGrad())

@@ -276,11 +276,15 @@ class State:
         for part in parts:
             part.fold(plan)
         steps = np.array([part.at["t"] - at["t"] for part in parts])
-        share = np.broadcast_to(steps / np.maximum(1.0, steps.sum(axis=0)), (len(parts), K))
+        taken = steps.sum(axis=0)
+        share = np.where(
+            taken > 0, steps / np.maximum(1.0, taken), 1.0 / len(parts)
+        )  # Without a step all parts are as before.
+        share = np.broadcast_to(share, (len(parts), K))
         wide = np.zeros((len(parts), S))
         wide[:, :K] = share
         added = np.array([part.at["avg_n"] - at["avg_n"] for part in parts])
-        self.at["t"] += steps.sum(axis=0)
+        self.at["t"] += taken
         self.at["avg_n"] += added.sum(axis=0)
         self.at["since"] = self.at["t"] - sum(
             w[: len(at)] * (part.at["t"] - part.at["since"]) for w, part in zip(share, parts, strict=True)
