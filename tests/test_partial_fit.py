@@ -304,11 +304,11 @@ def test_where_auto_has_learnt_nothing_partial_fit_says_so_but_not_with_each_cal
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((4000, 5)), rng.standard_normal(4000)
     for size in (4000, 100, 7):
-        est = SGDRegressor(learning_rate="auto")
+        est = SGDRegressor(learning_rate="auto", random_state=0)
         words = said_by(est, *((layout(X[lo : lo + size]), y[lo : lo + size]) for lo in range(0, 4000, size)))
         assert est.auto_rule_.tolist() == ["constant"] and 1 <= len(words) <= 2
         assert all(w.startswith("The model is a constant") and "max_iter" not in w for w in words)
-    assert said_by(SGDRegressor(learning_rate="auto"), (layout(X), X @ np.arange(5))) == []
+    assert said_by(SGDRegressor(learning_rate="auto", random_state=0), (layout(X), X @ np.arange(5))) == []
 
 
 def test_columns_that_auto_leaves_out_are_named_by_partial_fit_as_by_fit():
