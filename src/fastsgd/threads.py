@@ -1,0 +1,141 @@
+"""Threads: independent pieces of work on the cores of this machine, their results in the order of the pieces.
+
+Kernels work without the GIL, so threads of Python are all it takes. There is one pool for the process, which a fork leaves
+behind. Whoever asks works too, and takes whatever piece no other thread has begun: so pieces may have pieces of their own, and
+several fits may share the pool, without one waiting for another.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+from joblib import cpu_count, effective_n_jobs
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def count(n_jobs: int | None) -> int:
+    """How many threads `n_jobs` asks for, by joblib's convention: None is 1 but in `joblib.parallel_config`, -1 all cores.
+
+    Raises
+    ------
+    ValueError
+        n_jobs=0.
+    """
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0: give a number of threads, -1 for all cores, or None for one.")
+    n = int(effective_n_jobs(n_jobs))
+    # A backend of joblib may know the cores of other machines, too.
+    return n if n_jobs is not None and n_jobs > 0 else min(n, cpu_count())
+
+
+class Threads:
+    """Up to n threads, of which the one that asks is the first.
+
+    Parameters
+    ----------
+    n : int
+        Threads at most. More than the machine has cores would only wait for one another, and fewer are used then: what is
+        worked out does not depend on who does it.
+
+    Examples
+    --------
+    >>> Threads(2).map(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+
+    def __init__(self, n: int = 1) -> None:
+        self.n = n
+
+    def __repr__(self) -> str:
+        return f"Threads({self.n})"
+
+    def map(self, function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:
+        """[function(piece) for piece in pieces], pieces at once; NumPy's error settings are those of this thread.
+
+        Where a piece fails, no other is begun, and once those under way are done, the first error (by the order of the
+        pieces) is raised. So it is with Ctrl-C.
+        """
+        pieces = list(pieces)
+        if self.n == 1 or len(pieces) < 2:
+            return [function(piece) for piece in pieces]
+        work = _Work(function, pieces)
+        helpers = _helpers(work, min(self.n, len(pieces)) - 1)
+        try:
+            work.take_part()
+        finally:
+            work.stop()
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.exception()  # It waits for the piece that is under way.
+        return work.finish()
+
+
+SERIAL = Threads()
+
+
+class _Work:
+    """Pieces that threads take one by one."""
+
+    def __init__(self, function: Callable[[Any], Any], pieces: list[Any]) -> None:
+        self.function, self.pieces, self.settings = function, pieces, np.geterr()
+        self.results: list[Any] = [None] * len(pieces)
+        self.errors: dict[int, BaseException] = {}
+        self.next, self.lock = 0, Lock()
+
+    def _take(self) -> int | None:
+        with self.lock:
+            if self.next == len(self.pieces):
+                return None
+            self.next += 1
+            return self.next - 1
+
+    def take_part(self) -> None:
+        """Work on pieces until none is left."""
+        with np.errstate(**self.settings):
+            while (i := self._take()) is not None:
+                try:
+                    self.results[i] = self.function(self.pieces[i])
+                except BaseException as error:  # Ctrl-C too, which the first thread alone gets.
+                    self.errors[i] = error
+                    self.stop()
+
+    def stop(self) -> None:
+        """Have no more pieces begun."""
+        with self.lock:
+            self.next = len(self.pieces)
+
+    def finish(self) -> list[Any]:
+        if self.errors:
+            raise self.errors[min(self.errors)]
+        return self.results
+
+
+_pool: ThreadPoolExecutor | None = None
+_lock = Lock()
+
+
+def _helpers(work: _Work, n: int) -> list[Future[None]]:
+    """Up to n threads of the pool are asked to take part."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max(1, cpu_count() - 1), "fastsgd")
+        try:
+            return [_pool.submit(work.take_part) for _ in range(n)]
+        except RuntimeError:  # The interpreter is ending and gives no more threads: this one is enough.
+            return []
+
+
+def _forget_pool() -> None:
+    """In the child of a fork the pool has no threads, and its locks may be held for ever."""
+    global _pool, _lock
+    _pool, _lock = None, Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

@@ -1,0 +1,94 @@
+"""What all who use threads rely on: the order of results, errors, Ctrl-C, pieces within pieces, and forks."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from joblib import cpu_count, parallel_config
+
+from fastsgd import threads
+from fastsgd.threads import Threads
+
+
+def test_results_are_in_the_order_of_the_pieces():
+    assert Threads(3).map(lambda i: i * i, range(100)) == [i * i for i in range(100)]
+    assert Threads(3).map(str, []) == []
+
+
+def test_pieces_are_worked_on_at_once():
+    both = threading.Barrier(2, timeout=60)
+    assert len(set(Threads(2).map(lambda _: both.wait(), range(2)))) == 2
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_first_error_by_the_order_of_the_pieces_is_raised(n):
+    def fail(i):
+        if i >= 2:
+            raise ValueError(f"piece {i}")
+
+    with pytest.raises(ValueError, match="piece 2"):
+        Threads(n).map(fail, [0, 1, 2])
+
+
+def test_after_an_error_or_ctrl_c_no_piece_is_begun_and_none_is_under_way():
+    begun, ended = [], []
+
+    def piece(i):
+        begun.append(i)
+        if i == 1:
+            raise KeyboardInterrupt
+        ended.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        Threads(1).map(piece, range(1000))
+    assert (begun, ended) == ([0, 1], [0])
+    first = threading.current_thread()
+
+    def other(i):
+        begun.append(i)
+        if threading.current_thread() is first:
+            raise KeyboardInterrupt
+        ended.append(i)
+
+    begun.clear(), ended.clear()
+    with pytest.raises(KeyboardInterrupt):
+        Threads(2).map(other, range(100_000))
+    assert len(begun) == len(ended) + 1
+
+
+def test_pieces_may_have_pieces_of_their_own():
+    def outer(i):
+        return Threads(4).map(lambda k: 10 * i + k, range(5))
+
+    assert Threads(4).map(outer, range(8)) == [[10 * i + k for k in range(5)] for i in range(8)]
+
+
+def test_numpy_settings_of_the_caller_hold_in_all_threads():
+    with np.errstate(divide="raise", over="ignore"):
+        found = Threads(4).map(lambda _: np.geterr(), range(50))
+    assert all(settings["divide"] == "raise" and settings["over"] == "ignore" for settings in found)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own():
+    assert Threads(2).map(abs, [-1, -2, -3]) == [1, 2, 3]
+    context = multiprocessing.get_context("fork")
+    for _ in range(5):
+        child = context.Process(target=_in_a_child)
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+
+
+def _in_a_child():
+    assert Threads(2).map(abs, [-1, -2, -3]) == [1, 2, 3]
+
+
+def test_n_jobs_is_as_joblib_counts():
+    assert threads.count(None) == 1 and threads.count(3) == 3
+    assert threads.count(-1) == cpu_count()
+    with parallel_config(backend="threading", n_jobs=2):
+        assert threads.count(None) == 2
+    with pytest.raises(ValueError, match="n_jobs must not be 0"):
+        threads.count(0)
