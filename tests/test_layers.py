@@ -87,6 +87,7 @@ LAYERS = {
         "losses",
         "penalties",
         "sources",
+        "threads",
     ),
     "verdict": (
         "decide",
@@ -126,6 +127,7 @@ LAYERS = {
         "state",
         "stopping",
         "sums",
+        "threads",
         "verdict",
     ),
     "__init__": (

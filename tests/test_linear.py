@@ -346,8 +346,8 @@ def test_dual_ascent_gives_way_to_newton(monkeypatch):
 def test_kernels_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="a has 2 entries"):
         solve.one_pass(X, np.ones(6), 0.0, np.empty(300), 0, np.ones(2), np.zeros(6))
-    with pytest.raises(ValueError, match="out has shape \\(300, 5\\)"):
-        solve.weigh(X, np.zeros(6), np.ones(6), np.ones(300), np.zeros((300, 5)))
+    with pytest.raises(ValueError, match="H has shape \\(5, 5\\)"):
+        solve.gram(X, np.zeros(6), np.ones(6), np.ones(300), np.zeros((5, 5)), 1.0, 64)
     with pytest.raises(ValueError, match="targets; X has 300 rows"):
         solve.ascend(
             X,

@@ -64,6 +64,34 @@ def test_pieces_may_have_pieces_of_their_own():
     assert Threads(4).map(outer, range(8)) == [[10 * i + k for k in range(5)] for i in range(8)]
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_work_ahead_is_done_once_whoever_does_it_and_not_at_all_where_nobody_began_or_asked(n):
+    done = []
+    with Threads(n).ahead(lambda wanted: done.append(wanted()) or len(done)) as ahead:
+        assert ahead.result() == 1 and ahead.result() == 1
+    assert done == [True]
+    with Threads(1).ahead(lambda _: done.append(2)):
+        pass
+    assert done == [True]
+    with pytest.raises(ZeroDivisionError), Threads(n).ahead(lambda _: 1 / 0) as ahead:
+        ahead.result()
+
+
+def test_work_ahead_is_called_off_and_over_when_its_context_is():
+    begun, ended = threading.Event(), []
+
+    def work(wanted):
+        begun.set()
+        while wanted():
+            pass
+        ended.append(True)
+
+    with pytest.raises(KeyError), Threads(2).ahead(work):
+        assert begun.wait(60)
+        raise KeyError
+    assert ended == [True]
+
+
 def test_numpy_settings_of_the_caller_hold_in_all_threads():
     with np.errstate(divide="raise", over="ignore"):
         found = Threads(4).map(lambda _: np.geterr(), range(50))

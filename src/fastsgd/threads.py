@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
@@ -69,10 +69,38 @@ class Threads:
             work.take_part()
         finally:
             work.stop()
-            for helper in helpers:
-                if not helper.cancel():
-                    helper.exception()  # It waits for the piece that is under way.
+            _leave(helpers)
         return work.finish()
+
+    def ahead(self, function: Callable[[Callable[[], bool]], Result]) -> "Ahead[Result]":
+        """Have another thread begin on this, if one is free, while this one does something else; see `Ahead`."""
+        return Ahead(function, self.n)
+
+
+class Ahead(Generic[Result]):
+    """Work that another thread may have begun. As a context, it is called off at the end.
+
+    The function is given `wanted`, which says whether it was not; then it may return anything at once.
+    """
+
+    def __init__(self, function: Callable[[Callable[[], bool]], Result], n: int) -> None:
+        self._wanted = True
+        self._work = _Work(function, [lambda: self._wanted])
+        self._helpers = _helpers(self._work, 1) if n > 1 else []
+
+    def __enter__(self) -> "Ahead[Result]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wanted = False
+        self._work.stop()
+        _leave(self._helpers)
+
+    def result(self) -> Result:
+        """What the function returns; it is called here where no other thread has begun."""
+        self._work.take_part()
+        _leave(self._helpers)
+        return self._work.finish()[0]  # type: ignore[no-any-return]
 
 
 SERIAL = Threads()
@@ -129,6 +157,13 @@ def _helpers(work: _Work, n: int) -> list[Future[None]]:
             return [_pool.submit(work.take_part) for _ in range(n)]
         except RuntimeError:  # The interpreter is ending and gives no more threads: this one is enough.
             return []
+
+
+def _leave(helpers: list[Future[None]]) -> None:
+    """Wait for the pieces that they are at; who has not begun is called off."""
+    for helper in helpers:
+        if not helper.cancel():
+            helper.exception()
 
 
 def _forget_pool() -> None:

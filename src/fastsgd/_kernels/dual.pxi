@@ -38,7 +38,10 @@ cdef void ascend_buffer(const Layout* L, const floating* values, Order O, Ascent
     cdef double z, q, t, s, s1, old, new, step, weight, x_k
     for v in range(O.n):
         if O.visit is not NULL and v + 3 < O.n:
-            fetch_row(L, values, O.rows[O.visit[v + 3]])
+            r = O.rows[O.visit[v + 3]]
+            fetch_row(L, values, r)
+            near(A.a + r)
+            near(A.y + r)
         place = O.visit[v] if O.visit is not NULL else v
         r = O.rows[place] if O.rows is not NULL else O.first + place
         weight = A.c[r] if A.c is not NULL else 1.0

@@ -2,6 +2,8 @@
 # one .pyx per instruction set. X is float32 or float64; weights, margins and sums are float64.
 include "rows.pxi"
 
+from scipy.linalg.cython_blas cimport dsyrk
+
 from fastsgd.losses cimport Loss, conjugate_fn, implicit_fn, implicit_step, loss_fn, losses_fn
 
 cdef enum:
@@ -191,32 +193,49 @@ def one_pass(X, w, b, z, kind=0, a=None, G=None, loss=None, y=None, c=None):
 
 
 # ---------------------------------------------------------------- Hessians
-def weigh(const floating[:, ::1] X, const double[::1] centre, const double[::1] inverse, const double[::1] root,
-          double[:, ::1] out):
-    """out = root (x - centre) inverse, and root behind it where out has a column more.
+cdef void weigh(Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, const floating* X, const double* centre, const double* inverse,
+                const double* root, double* out) noexcept nogil:
+    """out (n, k) = root (x - centre) inverse, and root behind it where k is d + 1."""
+    cdef Py_ssize_t i, j
+    cdef double* o
+    for i in range(n):
+        o = out + i * k
+        for j in range(d):
+            o[j] = (X[i * d + j] - centre[j]) * (inverse[j] * root[i])
+        if k > d:
+            o[d] = root[i]
+
+
+def gram(const floating[:, ::1] X, const double[::1] centre, const double[::1] inverse, const double[::1] root, double[:, ::1] H,
+         double factor, Py_ssize_t tile):
+    """H += factor times the sum of z z', z = root (x - centre) inverse, and root behind it if H has one row more.
 
     Parameters
     ----------
     X : (n, d)
     centre, inverse : (d,)
     root : (n,)
-    out : at least n rows of d or d + 1
+    H : (d, d) or (d + 1, d + 1)
+        Its lower triangle is added to.
+    factor : float
+    tile : int
+        Rows that are weighted at once, and stay in the cache.
     """
-    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], k = out.shape[1], i, j
-    cdef double* o
-    cdef const floating* x
-    if out.shape[0] < n or not d <= k <= d + 1 or centre.shape[0] != d or inverse.shape[0] != d or root.shape[0] != n:
-        raise ValueError(f"out has shape {(out.shape[0], k)}, X {(n, d)}, root {root.shape[0]} entries")
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], lo = 0
+    cdef int k = H.shape[0], m = 0
+    cdef double one = 1.0
+    if H.shape[1] != k or not d <= k <= d + 1 or centre.shape[0] != d or inverse.shape[0] != d or root.shape[0] != n or tile < 1:
+        raise ValueError(f"H has shape {(k, H.shape[1])}, X {(n, d)}, root {root.shape[0]} entries, tile is {tile}")
     if n == 0 or k == 0:
         return
+    part = np.empty((min(tile, n), k))
+    cdef double[:, ::1] Z = part
     with nogil:
-        for i in range(n):
-            o = &out[i, 0]
-            x = &X[i, 0] if d else NULL
-            for j in range(d):
-                o[j] = (x[j] - centre[j]) * (inverse[j] * root[i])
-            if k > d:
-                o[d] = root[i]
+        while lo < n:
+            m = <int> min(tile, n - lo)
+            weigh(m, d, k, &X[lo, 0] if d else NULL, &centre[0] if d else NULL, &inverse[0] if d else NULL, &root[lo], &Z[0, 0])
+            dsyrk(b"U", b"N", &k, &m, &factor, &Z[0, 0], &k, &one, &H[0, 0], &k)
+            lo += m
 
 
 cdef inline void square(Py_ssize_t n, const Py_ssize_t* ix, const double* v, double* H, Py_ssize_t k) noexcept nogil:

@@ -7,12 +7,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, penalties
+from fastsgd import losses, penalties, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.problem import Drafts
@@ -75,7 +74,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
             self.tol,
             self.max_iter,
             seed=drawn_seed(self.random_state),
-            n_jobs=effective_n_jobs(self.n_jobs),
+            n_jobs=threads.count(self.n_jobs),
             keep_duals=self.warm_start,
         )
         heads = Heads(table, problem.heads, task, est._listener(between), self._start(table.X.shape, problem.heads))

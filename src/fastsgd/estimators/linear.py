@@ -54,7 +54,8 @@ class LinearClassifier(ClassifierParts, BaseLinear):
     random_state : int, RandomState or None, default=None
         Seeds the order of the rows and the samples. The result depends on it to within `tol`.
     n_jobs : int or None, default=None
-        Threads; each takes a class.
+        Threads (joblib's convention: None is one, -1 all cores), which take classes, and blocks of rows where there are enough:
+        see `docs/threads.md`. The result has the same bits whatever their number.
     warm_start : bool, default=False
         `fit` starts from the last coefficients and dual points, if their shapes agree: along a path of alphas.
     callbacks : callable or list of callables, default=None

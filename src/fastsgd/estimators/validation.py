@@ -17,8 +17,10 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
 from fastsgd.sources.telling import tell
+from fastsgd.threads import Threads, count
 
 PLAIN = *FLOATS, np.int32, np.int64
+THREAD_VALUES = 1 << 20  # A thread looks at this many values at once.
 _generators = threading.local()
 
 ENCODE = (
@@ -74,7 +76,7 @@ def check_X(est, X, *, reset=False, name="X"):
     sparse = sp.issparse(X)
     X = sound_csr(X, name) if sparse else _array(X)
     if _plain(X) and (reset or _as_before(est, X)):
-        _finite(X, name)
+        _finite(X, name, getattr(est, "n_jobs", None))
         if reset:
             vars(est).pop("feature_names_in_", None)
             est.n_features_in_ = X.shape[1]
@@ -102,7 +104,7 @@ def check_X(est, X, *, reset=False, name="X"):
         raise ValueError(f"{name} must hold real numbers, found {f'column {odd}' if odd else f'dtype {X.dtype}'}.")
     if sp.issparse(X) and not sparse:  # of a table with sparse columns
         X = sound_csr(X, name)
-    _finite(X, name)
+    _finite(X, name, getattr(est, "n_jobs", None))
     return X
 
 
@@ -160,7 +162,7 @@ def _as_before(est, X):
     return X.shape[1] == getattr(est, "n_features_in_", -1) and not hasattr(est, "feature_names_in_")
 
 
-def _finite(X, name):
+def _finite(X, name, n_jobs=None):
     values = X.data[: X.nnz] if sp.issparse(X) else X
     if values.dtype.kind != "f":
         return
@@ -171,7 +173,7 @@ def _finite(X, name):
         flat = values.ravel(order="K") if values.flags.forc else np.ascontiguousarray(values).ravel()
         if not (flat.flags.aligned and flat.dtype.isnative):
             flat = flat.astype(flat.dtype.newbyteorder("="))
-        at = _check.first_nonfinite(flat)
+        at = _first_nonfinite(flat, n_jobs)
         bad, order = at >= 0, "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
         where = np.unravel_index(at, values.shape, order=order) if bad else ()
     if bad:
@@ -182,6 +184,17 @@ def _finite(X, name):
             f"Input {name} contains {what} (at row {row}, column {column}). Remove such rows, or impute them "
             "(sklearn.impute)."
         )
+
+
+def _first_nonfinite(values, n_jobs):
+    """Where the first value is that is not finite; -1 without one."""
+    if len(values) < 2 * THREAD_VALUES:
+        return _check.first_nonfinite(values)
+    starts = range(0, len(values), THREAD_VALUES)
+    found = Threads(count(n_jobs)).map(
+        lambda start: _check.first_nonfinite(values[start : start + THREAD_VALUES]), starts
+    )
+    return next((start + at for start, at in zip(starts, found, strict=True) if at >= 0), -1)
 
 
 def check_weight(sample_weight, n, name="sample_weight"):
@@ -313,8 +326,10 @@ def unique_labels(y):
     if y.dtype.kind in "iu" and y.size:
         low, high = y.min(), y.max()
         if int(high) - int(low) < max(1024, y.size):
-            there = np.bincount(np.subtract(y, low, dtype=np.int64, casting="unsafe"))
-            return np.flatnonzero(there).astype(y.dtype) + low
+            above = (
+                y.astype(np.int64, copy=False) if low == 0 else np.subtract(y, low, dtype=np.int64, casting="unsafe")
+            )
+            return np.flatnonzero(np.bincount(above)).astype(y.dtype) + low
     if y.dtype.kind == "b":
         return np.array([v for v in (False, True) if (y == v).any()])
     return np.unique(y)

@@ -6,6 +6,7 @@ Anderson's acceleration, to where it is heading.
 """
 
 from functools import partial
+from itertools import count
 
 import numpy as np
 
@@ -23,6 +24,7 @@ MAX_L2_CURVATURE = 25.0  # A sparse row whose curvature under L2 alone is at mos
 USUAL_PASSES = 12  # A usual problem takes this many, by which the time is estimated.
 ANDERSON_HISTORY = 5  # Anderson's acceleration combines this many iterates.
 MIN_METRIC = 1e-300  # kappa M is at least this, so that it is not 0 beside an L2 of 0.
+CALLS = 8  # The rows of a kernel call of other trainings are visited in this many, so that an epoch is soon called off.
 MAX_RISE = 0.1  # An objective above the best one by more than this share of it brings the best iterate back.
 
 
@@ -39,38 +41,71 @@ def dual(problem, u, b, report, a=None, seed=0, epochs=np.inf):
     Shalev-Shwartz and Zhang (2014), Accelerated proximal stochastic dual coordinate ascent for regularized loss minimization.
     Walker and Ni (2011), Anderson acceleration for fixed-point iterations.
     """
-    p, found = problem, problem.measures
-    size = _size(p, u, b)
-    w, b = p.outward(u, b)
-    start = np.append(w, b + found.mean @ w)  # The last is the intercept of the rows less their mean.
-    a, v, v_b = _start(p, a, found.mean)
-    table = np.zeros((p.d, 3) if p.sparse else (3, p.d))
-    at, per, most = table.T if p.sparse else table
-    most[:] = p.l1
-    rows, centre, epoch, polish = Table(p.X), Centre(p, size, start), 0, Polish(p, seconds(p) / USUAL_PASSES)
-    while True:
-        K, per_b = np.maximum(centre.kappa * centre.M, MIN_METRIC), 1.0 / (centre.kappa * centre.M_b)
-        at[:], per[:] = v + K * centre.at[:-1], 1.0 / (p.l2 + K)
-        b, gap, seen = centre.at[-1] + v_b * per_b, 0.0, 0.0
-        for part, order, _ in rows.chunks(p.X.dtype, 1, True, seed, epoch):
-            b, more, weight = solve.ascend(part.X, order, table, p.l1 > 0, found.mean, a, p.y, p.c, p.loss, b, per_b)
-            gap, seen = gap + more, seen + weight
-        epoch += 1
-        v, v_b = at - K * centre.at[:-1], (b - centre.at[-1]) / per_b if p.intercept else 0.0
-        w = np.sign(at) * np.maximum(abs(at) - most, 0.0) * per
-        now = np.append(w, b)
+    p, ascent = problem, Ascent(problem, u, b, a, seed)
+    centre, polish = Centre(p, _size(p, u, b), ascent.now), Polish(p, seconds(p) / USUAL_PASSES)
+    gap = ascent.epoch(centre)
+    for epoch in count(1):
+        a, (u, b), now = ascent.a.copy(), ascent.point(), ascent.now
         moved = centre.pull(now)
-        gap = max(gap / seen, 0.0) if seen > 0 else 0.0
-        u, b = p.inward(w, b - found.mean @ w)
-        bound, z = p.least(a, u, b)
-        F = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u)
         estimate = gap + np.sqrt(2.0 * moved * centre.kappa * _square(centre.metric, now))
-        bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
-        if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown.copy()))):
-            return None
-        if epoch >= epochs:
-            return u, b, a
-        centre.move(now, F, moved, gap, epoch)
+        centre.move(now, moved, gap, epoch)
+        # The next epoch does not wait for the certificate of this one.
+        with p.threads.ahead(partial(ascent.epoch, centre)) as ahead:
+            bound, z = p.least(a, u, b)
+            F = p.mean_loss(z) + p.penalty(u)
+            bound, shown = polish(len(report.passes), a, u, F, bound, report.tol)
+            if report(Step(u, b, F, bound, estimate, partial(np.asarray, shown))):
+                return None
+            if epoch >= epochs:
+                return u, b, a
+            gap = ahead.result()
+        centre.compare(now, F)
+
+
+class Ascent:
+    """Where the ascent is: the dual point, and the weights and the intercept that follow from it.
+
+    Attributes
+    ----------
+    a : (n,)
+        The dual point.
+    now : (d + 1,)
+        The weights; the last is the intercept of the rows less their mean.
+    epochs : int
+        Begun so far.
+    """
+
+    def __init__(self, p, u, b, a, seed):
+        self.problem, self.seed, self.epochs = p, seed, 0
+        w, b = p.outward(u, b)
+        self.now = np.append(w, b + p.measures.mean @ w)
+        self.a, self.v, self.v_b = _start(p, a, p.measures.mean)
+        self.table = np.zeros((p.d, 3) if p.sparse else (3, p.d))  # of `solve.ascend`
+        self.rows = Table(p.X)
+
+    def epoch(self, centre, wanted=lambda: True):
+        """Visit each row once, pulled to the centre; returns the gap of this subproblem, about."""
+        p, mean = self.problem, self.problem.measures.mean
+        at, per, most = self.table.T if p.sparse else self.table
+        K, per_b = np.maximum(centre.kappa * centre.M, MIN_METRIC), 1.0 / (centre.kappa * centre.M_b)
+        at[:], per[:], most[:] = self.v + K * centre.at[:-1], 1.0 / (p.l2 + K), p.l1
+        b, gap, seen = centre.at[-1] + self.v_b * per_b, 0.0, 0.0
+        fixed = self.table, p.l1 > 0, mean, self.a, p.y, p.c, p.loss
+        for part, whole, _ in self.rows.chunks(p.X.dtype, 1, True, self.seed, self.epochs):
+            for order in whole.split(CALLS):
+                if not wanted():
+                    return np.inf
+                b, more, weight = solve.ascend(part.X, order, *fixed, b, per_b)
+                gap, seen = gap + more, seen + weight
+        self.epochs += 1
+        self.v, self.v_b = at - K * centre.at[:-1], (b - centre.at[-1]) / per_b if p.intercept else 0.0
+        self.now = np.append(np.sign(at) * np.maximum(abs(at) - most, 0.0) * per, b)
+        return max(gap / seen, 0.0) if seen > 0 else 0.0
+
+    def point(self):
+        """(u, b) of the problem."""
+        w, b = self.now[:-1], self.now[-1]
+        return self.problem.inward(w, b - self.problem.measures.mean @ w)
 
 
 class RowCurvature:
@@ -119,7 +154,7 @@ class Centre:
         # L2 alone makes text strongly convex enough: the intercept alone needs a centre.
         if p.sparse and p.l2 > 0 and size * float(variance.sum()) / (p.l2 * p.n) <= MAX_L2_CURVATURE:
             self.metric[:-1] = self.M[:] = 0.0
-        self.lowest, self.best, self.curvature = np.inf, None, RowCurvature()
+        self.lowest, self.best, self.astray, self.curvature = np.inf, None, False, RowCurvature()
         self.recurve()
 
     def recurve(self):
@@ -130,11 +165,15 @@ class Centre:
     def pull(self, now):
         return 0.5 * self.kappa * _square(self.metric, now - self.at)
 
-    def move(self, now, F, moved, gap, epoch):
-        """After that epoch, which ended at `now` with the objective F, the pull `moved` and the gap."""
+    def compare(self, now, F):
+        """The epoch before the last one has ended at `now` with the objective F."""
         if self.lowest > F:
             self.lowest, self.best = F, now
-        if self.lowest + MAX_RISE * abs(self.lowest) < F and epoch > ANDERSON_HISTORY:  # Acceleration went astray.
+        self.astray = self.lowest + MAX_RISE * abs(self.lowest) < F
+
+    def move(self, now, moved, gap, epoch):
+        """After that epoch, which ended at `now` with the pull `moved` and the gap."""
+        if self.astray and epoch > ANDERSON_HISTORY:  # So acceleration has led.
             self.anderson.forget()
             self.at, self.curvature.epochs = self.best, 0
         elif self.curvature.changes(moved, gap):
@@ -172,9 +211,7 @@ def _start(p, a, mean):
     """The dual point, and its means of a (x - mean) and of a."""
     if a is None:
         return np.zeros(p.n), np.zeros(p.d), 0.0
-    G, weighted = np.zeros(p.d), p.weighted(a)
-    solve.one_pass(p.X, None, 0.0, np.empty(p.n), 0, weighted, G)
-    total = float(weighted.sum())
+    _, total, G = p.pass_of(None, 0.0, np.empty(p.n), p.weighted(a))
     return a.copy(), (G - mean * total) / p.n, total / p.n
 
 

@@ -1,6 +1,5 @@
 """All heads of a table: one problem after another, or a few at a time; softmax takes them together."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,6 +12,8 @@ from fastsgd.solvers import softmax
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
+from fastsgd.solvers.row_blocks import RowBlocks
+from fastsgd.threads import Threads
 
 SAMPLE_ROWS = 2000  # The loss of zero weights is estimated from this many rows.
 # A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
@@ -43,7 +44,7 @@ class Task:
         Passes of a solver at most.
     seed : int
     n_jobs : int
-        Heads that are solved at once.
+        Threads: heads are solved at once, and blocks of rows are passed over at once. No bit depends on it.
     keep_duals : bool
         Whether the dual points are wanted, to start from next time.
     """
@@ -89,14 +90,14 @@ class Heads:
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
 
     def __init__(self, table, K, task, each=None, start=None):
-        self.table, self.task, self.each = table, task, each
+        self.table, self.task, self.each, self.threads = table, task, each, Threads(task.n_jobs)
         n, d = table.X.shape
         self.K, self.start = K, start
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
         self.duals = np.zeros((K, n)) if task.keep_duals else None
         self.offsets = np.zeros(K)
-        self.problems, self.reports, self.stopped = {}, [], None
+        self.problems, self.stopped, self._reports, self._frame = {}, None, {}, None
 
     def run(self):
         """Solve them all; Ctrl-C ends it with what there is. BLAS has one thread: waking more takes longer than it saves."""
@@ -118,17 +119,24 @@ class Heads:
                 self.end(report)
             finally:
                 self.keep(report)
-        elif self.task.n_jobs == 1 or self.K == 1:
-            for h in range(self.K):
-                self._solve(h)
         else:
-            with ThreadPoolExecutor(self.task.n_jobs) as pool:
-                list(pool.map(self._solve, range(self.K)))
+            if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
+                self._frame = self._problem(*_targets(self.table, 0, self.threads))
+            self.threads.map(self._solve, range(self.K))
+
+    def _problem(self, y, weight):
+        task = self.task
+        numbers = task.l1, task.l2, task.intercept
+        return Problem(self.table.X, y, weight, task.loss, *numbers, self._frame, self.threads)
 
     def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
-        self.reports.append(Report(h, self.task.tol, self.task.max_iter, each, least, bound))
-        return self.reports[-1]
+        self._reports[h] = Report(h, self.task.tol, self.task.max_iter, each, least, bound)
+        return self._reports[h]
+
+    @property
+    def reports(self):
+        return [self._reports[h] for h in sorted(self._reports)]
 
     def _each(self, report):
         self.keep(report)
@@ -163,20 +171,18 @@ class Heads:
         if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
-    @np.errstate(over="ignore")  # NumPy's settings are those of the thread.
     def _solve(self, h):
         if self.stopped is not None:
             return
-        y, weight = _targets(self.table, h)
+        y, weight = _targets(self.table, h, self.threads)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-        task, frame = self.task, self.problems.get(0) if weight is None else None
-        problem = Problem(self.table.X, y, weight, task.loss, task.l1, task.l2, task.intercept, frame)
+        task, problem = self.task, self._problem(y, weight)
         _check_sizes(problem)
-        if self.task.intercept and self.task.loss.residual:
+        if task.intercept and task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), self.task.loss.least_value)
+        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
         slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
@@ -184,7 +190,7 @@ class Heads:
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, report, **begin, seed=self.task.seed)
+            solve(problem, report, **begin, seed=task.seed)
             self.end(report)
         finally:
             self.keep(report)
@@ -255,10 +261,13 @@ def _blas():
     return ThreadpoolController()  # It looks through all loaded libraries, which is done only once.
 
 
-def _targets(table, h):
+def _targets(table, h, threads):
     """Targets of a head, and the weights of its rows or None."""
-    coded = table.code is not None
-    y = np.where(table.code == h, 1.0, table.negative) if coded else np.ascontiguousarray(table.y[:, h])
+    if table.code is None:
+        y = np.ascontiguousarray(table.y[:, h])
+    else:
+        of_rows = RowBlocks(table.X, threads)
+        y = of_rows.each(lambda rows: np.where(table.code[rows] == h, 1.0, table.negative))
     if table.s_pos is None:
         return y, table.s
     by_class = np.where(y > 0, table.s_pos[h], table.s_neg[h])

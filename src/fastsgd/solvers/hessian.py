@@ -1,11 +1,15 @@
 """The Hessian of a sample of the rows, or a diagonal: what a quasi-Newton method starts from, and what certifies its iterates."""
 
 import numpy as np
-from scipy.linalg import blas, cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve
 
 from fastsgd._kernels import solve
+from fastsgd.solvers.row_blocks import RowBlocks
 
 BLOCK_BYTES = 1 << 18  # The rows of a Hessian are weighted this many bytes at once, which stay in the cache.
+# A block of rows has this many for each column, so that the sums of all take no more than a quarter of the room that the rows
+# would take in float64; and about this time.
+MIN_GRAM_ROWS, MIN_GRAM_SECONDS = 4, 5e-4
 MIN_CURVED_ROWS = 4  # With fewer curved rows per column, the bound on the curvature is used instead of its values.
 CALL_SECONDS = 2e-4  # What Python takes for a pass; no method is preferred for less.
 LBFGS_HISTORY = 10  # L-BFGS remembers this many steps.
@@ -56,7 +60,7 @@ class Approximation:
 
     def conjugate(self, g, change):
         """Of slopes so changed; infinite outside its domain."""
-        return self.sample.loss.conjugate(g + change / self.sample.share, self.sample.y)
+        return self.sample.conjugate(g + change / self.sample.share)
 
     def least(self, problem, u, b, loss, z, g, gradient):
         """A lower bound of min F from one pass, and what changes the negative slopes to its dual point: (rows, by how much).
@@ -77,7 +81,7 @@ class Approximation:
         conjugate = sample.mean(after)
         if sample is not problem:  # Those of the other rows follow from Fenchel's equality.
             z_s = z[sample.at]
-            known = sample.mean(g_s, z_s) - sample.mean(sample.loss.both(z_s, sample.y)[0])
+            known = sample.mean(g_s, z_s) - sample.mean_loss(z_s)
             conjugate = problem.mean(g, z) - loss + sample.share * (conjugate - known)
         quadratic = np.divide(0.5 * v**2, l2, out=np.where(v == 0, 0.0, np.inf), where=l2 > 0)
         return -conjugate - float(quadratic.sum()) - abs(v_b * b), (sample.at, -change / sample.share)
@@ -220,22 +224,26 @@ class Diagonal(Approximation):
 def gram(problem, h):
     """Mean of h x x' over the rows (upper triangle), with the intercept as a last column of ones."""
     n, k = problem.n, problem.d + problem.intercept
-    root, inverse = np.sqrt(h), problem.inverse
-    if by_values(problem):
+    root, inverse, values = np.sqrt(h), problem.inverse, by_values(problem)
+    tile = max(64, BLOCK_BYTES // (8 * k))
+
+    def of_block(X, rows):
         H = np.zeros((k, k))
-        solve.squares(problem.X, problem.measures.kept, inverse, root, H)
-        H /= n
-        if problem.intercept:  # The rows are less their centre.
-            c, g, total = (problem.centre - problem.measures.kept) * inverse, H[:-1, -1].copy(), H[-1, -1]
-            H[:-1, :-1] -= np.outer(c, g - 0.5 * total * c) + np.outer(g - 0.5 * total * c, c)
-            H[:-1, -1] -= total * c
-        return H
-    H, rows = np.zeros((k, k), order="F"), max(64, BLOCK_BYTES // (8 * k))
-    part = np.empty((min(rows, n), k))
-    for lo in range(0, n, rows):
-        X, m = problem.X[lo : lo + rows], min(rows, n - lo)
-        solve.weigh(X, problem.centre, inverse, root[lo : lo + m], part)
-        H = blas.dsyrk(1.0 / n, part[:m].T, beta=1.0, c=H, overwrite_c=1)
+        if values:
+            solve.squares(X, problem.measures.kept, inverse, root[rows], H)
+        else:
+            solve.gram(X, problem.centre, inverse, root[rows], H, 1.0 / n, tile)
+        return (H,)
+
+    most = min(n // (MIN_GRAM_ROWS * k), int(n * row_seconds(problem) / MIN_GRAM_SECONDS))
+    (H,) = RowBlocks(problem.X, problem.threads, most).sum(of_block)
+    if not values:
+        return H.T  # Its upper triangle is the lower one of H, and cho_factor wants columns.
+    H /= n
+    if problem.intercept:  # The rows are less their centre.
+        c, g, total = (problem.centre - problem.measures.kept) * inverse, H[:-1, -1].copy(), H[-1, -1]
+        H[:-1, :-1] -= np.outer(c, g - 0.5 * total * c) + np.outer(g - 0.5 * total * c, c)
+        H[:-1, -1] -= total * c
     return H
 
 

@@ -129,7 +129,7 @@ class Smooth:
 
     def advance(self, size, step):
         self.z = step if size == 0 else self.z + size * step
-        self.g = self.problem.loss.both(self.z, self.problem.y)[1]
+        self.g = self.problem.both(self.z)[1]
         self.a = -self.g[None]
 
     def aim(self, z, mu, before):
@@ -155,7 +155,7 @@ def interior(problem, u, b, report):
     Mehrotra (1992), On the implementation of a primal-dual interior point method.
     """
     p, z = problem, problem.margins(u, b)
-    F, size = p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), 1.0
+    F, size = p.mean_loss(z) + p.penalty(u), 1.0
     if p.loss.offers("pieces"):
         size, weight = p.mean(abs(p.y - z)) or 1.0, (np.ones(p.n) if p.c is None else p.c) / p.n
         rows = Pieces(p.loss.pieces(p.y), weight, z, size)
@@ -166,10 +166,10 @@ def interior(problem, u, b, report):
     number, done, least = rows.number() + sides.number(), False, np.inf
     exact = number == 0 and p.loss.quadratic  # A step then goes to the least; rounding alone brings more.
     while True:
-        a, F, at = rows.a.sum(axis=0), p.mean(p.loss.both(z, p.y)[0]) + p.penalty(u), u
+        a, F, at = rows.a.sum(axis=0), p.mean_loss(z) + p.penalty(u), u
         if p.l1 > 0:  # Zeros are only neared; they are taken where that is better.
             sparse = np.where(sides.zero(size), 0.0, u)
-            F_sparse = p.mean(p.loss.both(p.margins(sparse, b), p.y)[0]) + p.penalty(sparse)
+            F_sparse = p.mean_loss(p.margins(sparse, b)) + p.penalty(sparse)
             F, at = min((F_sparse, sparse), (F, u), key=itemgetter(0))
         done, least = done or (exact and least <= F), min(F, least)
         force = _force(p, a, l1 * sides.a.sum(axis=0), u)

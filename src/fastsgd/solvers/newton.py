@@ -168,7 +168,7 @@ def _search(problem, u, b, p, z, F, slope, *_):
     while size > 1e-10:  # The step goes to the least of the parabola.
         bend = (new - F) / size + slope
         size *= min(max(0.5 * slope / bend, 0.05), 0.5) if np.isfinite(bend) else 0.05
-        value, g = problem.loss.both(z + size * t, problem.y)
+        value, g = problem.both(z + size * t)
         loss = problem.mean(value)
         new = loss + problem.penalty(u + size * step)
         if new <= F - ARMIJO * size * slope:

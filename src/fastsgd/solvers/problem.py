@@ -15,8 +15,10 @@ import scipy.sparse as sp
 
 from fastsgd import penalties
 from fastsgd._kernels import solve
+from fastsgd.solvers.row_blocks import RowBlocks
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
+from fastsgd.threads import SERIAL
 
 # Of each column: `mean` and `variance` (on CSR 0 and the mean square), as dual ascent takes them; `centre` and `scale`, which are
 # subtracted and divided by in u and b (a scale of 0: the column does not vary); `kept`, which is subtracted where zeros are to
@@ -44,10 +46,13 @@ class Problem:
     intercept : bool
     frame : Problem or None
         One with the same columns, whose centre and scale are taken.
+    threads : Threads
+        Who makes the passes; it changes no bit of what comes out.
     """
 
-    def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None):
+    def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None, threads=SERIAL):
         self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
+        self.threads = threads
         if weight is not None:
             weight = weight / weight.max()  # Their sum may be too large.
             weight = weight * (len(y) / weight.sum())
@@ -67,9 +72,7 @@ class Problem:
         if self.frame is not None:
             return self.frame.measures
         if self.sparse:
-            sums = np.zeros((self.d, 2))
-            _scale.csr_squares(*csr_arrays(self.X), None, 0, self.n, self.c, np.zeros(self.d), sums)
-            return self._sparse_measures(*np.ascontiguousarray(sums.T / self.n))
+            return self._sparse_measures(*np.ascontiguousarray(self._squares(np.zeros(self.d)).T / self.n))
         rows = stratified(self.n, SCALE_ROWS, 0)
         zeros = (self.X[rows[:: len(rows) // ZERO_ROWS + 1]] == 0).mean(axis=0)
         shift = self.X[0].astype(np.float64) if self.intercept else np.zeros(self.d)
@@ -99,14 +102,23 @@ class Problem:
         variance = square - centre**2
         scale = np.sqrt(np.where(variance > MIN_VARIANCE_SHARE * square, variance, square))
         if self.intercept and (variance <= MIN_VARIANCE_SHARE * square).any():  # Such columns have hardly a zero.
-            sums = np.zeros((self.d, 2))
-            _scale.csr_squares(*csr_arrays(self.X), None, 0, self.n, self.c, centre, sums)
+            sums = self._squares(centre)
             scale[
                 (variance <= MIN_VARIANCE_SHARE * square) & (sums[:, 0] <= MIN_DEVIATION_SHARE**2 * square * self.n)
             ] = 0.0
         for j in self._tiny(square):
             scale[j] = root_mean_square(self.X.data[self.X.indices == j], self.n)
         return Measures(none, square, centre, scale, none, float(filled))
+
+    def _squares(self, centre):
+        """Sums over the rows of CSR of (x - centre)^2 and of x, zeros left out: (d, 2)."""
+
+        def of_block(_, rows):
+            sums = np.zeros((self.d, 2))
+            _scale.csr_squares(*csr_arrays(self.X), None, rows.start, rows.stop - rows.start, self.c, centre, sums)
+            return (sums,)
+
+        return self.blocks.sum(of_block)[0]
 
     def _tiny(self, square):
         """The columns of CSR whose squares have lost digits, or all."""
@@ -165,26 +177,71 @@ class Problem:
     def rows(self, at):
         """Those rows, as a problem in the same coordinates; `share` is theirs of all weight."""
         c = None if self.c is None else self.c[at]
-        X = self.X[at] if self.sparse else self.X.take(at, axis=0)
-        part = Problem(X, self.y[at], c, self.loss, self.l1, self.l2, self.intercept, self)
+        X = self.X[at] if self.sparse else self._taken(at)
+        part = Problem(X, self.y[at], c, self.loss, self.l1, self.l2, self.intercept, self, self.threads)
         part.at, part.share = at, (len(at) if c is None else float(c.sum())) / self.n
         return part
 
+    def _taken(self, at):
+        if self.threads.n == 1:
+            return self.X.take(at, axis=0)
+        X = np.empty((len(at), self.d), self.X.dtype)
+
+        def of_block(part, rows):
+            part[...] = self.X.take(at[rows], axis=0)
+
+        RowBlocks(X, self.threads).map(of_block)
+        return X
+
     # ------------------------------------------------------------ passes
+    @cached_property
+    def blocks(self):
+        return RowBlocks(self.X, self.threads)
+
+    def pass_of(self, w, b, z, a=None, slopes=False, gather=True):
+        """One pass over all rows, as `solve.one_pass`: (sum of the losses, sum of what multiplied the rows, G or None)."""
+        y, c, loss = (self.y, self.c, self.loss) if slopes else (None, None, None)
+
+        def of_block(X, rows):
+            G = np.zeros(self.d) if gather else None
+            part = (None if array is None else array[rows] for array in (a, y, c))
+            a_, y_, c_ = part
+            return *solve.one_pass(X, w, b, z[rows], int(slopes), a_, G, loss, y_, c_), G
+
+        return self.blocks.sum(of_block)
+
     def _pulled(self, G, total):
         return (G - self.centre * total) * self.inverse / self.n, (total / self.n if self.intercept else 0.0)
 
     def margins(self, u, b):
         """z = x.w + b of each row."""
         z = np.empty(self.n)
-        solve.one_pass(self.X, *self.outward(u, b), z)
+        self.pass_of(*self.outward(u, b), z, gather=False)
         return z
 
     def slopes(self, u, b):
         """One pass: (mean loss, margins, slopes, (gradient of the mean loss in u, in b))."""
-        z, a, G = np.empty(self.n), np.empty(self.n), np.zeros(self.d)
-        loss, total = solve.one_pass(self.X, *self.outward(u, b), z, 1, a, G, self.loss, self.y, self.c)
+        z, a = np.empty(self.n), np.empty(self.n)
+        loss, total, G = self.pass_of(*self.outward(u, b), z, a, slopes=True)
         return loss / self.n, z, a, self._pulled(G, total)
+
+    def both(self, z):
+        """(losses, slopes) of the rows at margins z."""
+        values, slopes = np.empty(self.n), np.empty(self.n)
+
+        def of_block(_, rows):
+            values[rows], slopes[rows] = self.loss.both(z[rows], self.y[rows])
+
+        self.blocks.map(of_block)
+        return values, slopes
+
+    def mean_loss(self, z):
+        """The mean loss at margins z."""
+        return self.mean(self.both(z)[0])
+
+    def conjugate(self, g):
+        """That of the loss of each row at the slope g."""
+        return self.blocks.each(lambda rows: self.loss.conjugate(g[rows], self.y[rows]))
 
     def full(self, gradient, u):
         """A gradient of the mean loss with the L2 part: one vector, the intercept last."""
@@ -197,9 +254,9 @@ class Problem:
 
     def pull(self, a, u=None, b=0.0):
         """One pass: (mean of a x, mean of a, margins of (u, b) if asked for)."""
-        z, G = np.empty(self.n), np.zeros(self.d)
+        z = np.empty(self.n)
         w, b = (None, 0.0) if u is None else self.outward(u, b)
-        _, total = solve.one_pass(self.X, w, b, z, 0, a, G)
+        _, total, G = self.pass_of(w, b, z, a)
         return *self._pulled(G, total), z
 
     # ------------------------------------------------------------ the objective and its dual
@@ -207,7 +264,7 @@ class Problem:
         """F of the user's w and b, from a pass of its own."""
         z, a = np.empty(self.n), np.empty(self.n)
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, _ = solve.one_pass(self.X, np.ascontiguousarray(w), b, z, 1, a, None, self.loss, self.y, self.c)
+            loss, *_ = self.pass_of(np.ascontiguousarray(w), b, z, a, slopes=True, gather=False)
             return loss / self.n + penalties.value(w, self.l1, self.l2)
 
     def weighted(self, a):
@@ -216,8 +273,8 @@ class Problem:
     def mean(self, values, times=None):
         """sum c values / n, or sum c values times / n."""
         if times is not None:
-            return float(self.weighted(values) @ times) / self.n
-        return float(values.sum() if self.c is None else self.c @ values) / self.n
+            return self.blocks.dot(self.weighted(values), times) / self.n
+        return (self.blocks.dot(values) if self.c is None else self.blocks.dot(self.c, values)) / self.n
 
     @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
     def penalty(self, u):
@@ -242,25 +299,35 @@ class Problem:
         ----------
         Shalev-Shwartz and Zhang (2013), Stochastic dual coordinate ascent methods for regularized loss minimization.
         """
-        conjugate = self.loss.conjugate(-a, self.y)
+        if self.intercept:
+            a = self._balanced(a)
+        conjugate = self.conjugate(-a)
         if u is None and not np.isfinite(conjugate).all():
             return -np.inf, None
-        if self.intercept:
-            up, down = self.mean(np.maximum(a, 0.0)), self.mean(np.maximum(-a, 0.0))
-            if up != down:
-                heavy = (a > 0) if up > down else (a < 0)
-                a = np.where(heavy, a * (min(up, down) / max(up, down)), a)
-                conjugate[heavy] = self.loss.conjugate(-a[heavy], self.y[heavy])
         v, _, z = self.pull(self.weighted(a), u, b)
         l1, l2 = self.penalties
         free = (l2 == 0) & (abs(v) > l1)
         if free.any():
             by = (l1[free] / abs(v[free])).min()
             a, v = a * by, v * by
-            conjugate = self.loss.conjugate(-a, self.y)
+            conjugate = self.conjugate(-a)
         over = np.maximum(abs(v) - l1, 0.0)
         quadratic = np.divide(0.5 * over**2, l2, out=np.zeros(self.d), where=l2 > 0)
         return -self.mean(conjugate) - float(quadratic.sum()), z
+
+    def _balanced(self, a):
+        """a with the positive or the negative ones shrunk, so that the weighted sum is 0."""
+
+        def of_block(_, rows):
+            up = np.maximum(a[rows], 0.0)
+            weight = np.ones(len(up)) if self.c is None else self.c[rows]
+            return weight @ up, weight @ (up - a[rows])
+
+        up, down = self.blocks.sum(of_block)
+        if up == down:
+            return a
+        rise, fall = min(1.0, down / up) if up > 0 else 1.0, min(1.0, up / down) if down > 0 else 1.0
+        return self.blocks.each(lambda rows: a[rows] * np.where(a[rows] > 0, rise, fall))
 
 
 def root_mean_square(values, n=None):

@@ -1,6 +1,7 @@
 """Softmax regression: dual coordinate ascent where L2 is strong, else L-BFGS of SciPy, in coordinates of one size."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -12,8 +13,10 @@ from fastsgd.solvers.dual import MAX_L2_CURVATURE, Anderson, RowCurvature
 from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
+from fastsgd.solvers.row_blocks import RowBlocks
 from fastsgd.solvers.softmax_problem import MAX_WEIGHTS, SoftmaxProblem
 from fastsgd.sources.arrays import Table
+from fastsgd.threads import SERIAL
 
 BLOCK_VALUES = 1 << 18  # This many of X or of the margins are worked on at once, and stay in the cache.
 FALL_ITERATIONS = 5  # What is left of F is estimated as its fall over this many iterations.
@@ -79,7 +82,7 @@ def softmax(heads, report):
     ----------
     Liu and Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
-    F, most = Objective(heads.table, heads.K, heads.task.l2, heads.task.intercept), np.inf
+    F, most = Objective(heads.table, heads.K, heads.task.l2, heads.task.intercept, heads.threads), np.inf
     heads.problems[0] = F
     if F.strong and ascend(F, heads, report):
         return
@@ -168,9 +171,9 @@ class Objective:
         To those, by Newton's method.
     """
 
-    def __init__(self, table, K, l2, intercept):
+    def __init__(self, table, K, l2, intercept, threads=SERIAL):
         self.table, self.K, self.intercept = table, K, intercept
-        self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept)
+        self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept, threads=threads)
         self.l2 = self.frame.penalties[1]
         # In this unit of U the curvature is of one size, however strong L2 is.
         self.unit = 0.5 / np.sqrt(0.25 + self.l2)
@@ -184,11 +187,12 @@ class Objective:
         self.xy, self.x, self.y = self.inward(self.xy, self.y), self.inward(self.x, np.full(1, n)), self.y / n
         self.wide = -(-K // 4) * 4
 
-    def parts(self):
-        """Rows of X in float64, their targets (K, rows), and their weights (1, rows)."""
+    def parts(self, of=slice(None)):
+        """Of these rows, some at a time: rows of X in float64, their targets (K, rows), and their weights (1, rows)."""
         table, c = self.table, self.frame.c
-        for lo in range(0, table.n_rows, self.rows):
-            here = slice(lo, min(lo + self.rows, table.n_rows))
+        start, stop, _ = of.indices(table.n_rows)
+        for lo in range(start, stop, self.rows):
+            here = slice(lo, min(lo + self.rows, stop))
             X = table.X[here].astype(np.float64, copy=False)
             y = (table.code[here] == np.arange(self.K)[:, None]) * 1.0 if table.y is None else table.y[here].T
             yield X, y, np.ones((1, X.shape[0])) if c is None else c[None, here]
@@ -216,11 +220,21 @@ class Objective:
             return self.table.y.copy()
         return (self.table.code[:, None] == np.arange(self.K)) * 1.0
 
-    def evaluate(self, W, b, P=None, B=None):
+    @cached_property
+    def blocks(self):
+        """Of the rows: the sums of a block take K numbers a column, and a pass K times as long as over one margin."""
+        return RowBlocks(self.frame.X, self.frame.threads)
+
+    def evaluate(self, W, b, P=None, products=False):
         """On CSR, one pass at W (d, wide): sums of (loss, entropy, x (p - y)', p, q q'), p = P or q."""
-        table, K = self.table, self.K
-        G, sums = np.zeros(W.shape), np.zeros(K)
-        loss, entropy = solve.softmax_pass(self.frame.X, W, b, table.code, table.y, self.frame.c, P, G, sums, B)
+        K, given = self.K, (self.table.code, self.table.y, self.frame.c, P)
+
+        def of_block(X, rows):
+            G, sums, B = np.zeros(W.shape), np.zeros(K), np.zeros((K, K)) if products else None
+            code, y, c, p = (None if a is None else a[rows] for a in given)
+            return *solve.softmax_pass(X, W, b, code, y, c, p, G, sums, B), G, sums, B
+
+        loss, entropy, G, sums, B = self.blocks.sum(of_block)
         return loss, entropy, G[:, :K], sums, B
 
     def inward(self, G, g):
@@ -270,14 +284,17 @@ class Objective:
         """Sums over all rows at W (d, K): loss, entropy, (q - y) x', q, q q'."""
         at = np.zeros((self.frame.d, self.wide)), np.zeros(self.wide)
         at[0][:, : self.K], at[1][: self.K] = W, shift
-        loss, entropy, G, q, B = self.evaluate(*at, B=np.zeros((self.K, self.K)))
+        loss, entropy, G, q, B = self.evaluate(*at, products=True)
         return loss, entropy, G.T, q, B
 
     def _dense(self, W, shift):
         """The same."""
+        return self.blocks.sum(lambda _, rows: self._of_rows(rows, W, shift))
+
+    def _of_rows(self, rows, W, shift):
         K = self.K
         loss, entropy, G, q, B = 0.0, 0.0, np.zeros((K, self.frame.d)), np.zeros(K), np.zeros((K, K))
-        for X, y, c in self.parts():
+        for X, y, c in self.parts(rows):
             Z = W.T @ X.T
             Z += shift[:, None]
             Z -= Z.max(axis=0)

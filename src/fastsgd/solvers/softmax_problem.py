@@ -54,8 +54,12 @@ class SoftmaxProblem:
 
     def slopes(self, u, b):
         z = self.margins(u, b)
-        value, g = self.loss.both(z, self.y)
+        value, g = self.both(z)
         return self.mean(value), z, g, self.pull(self.weighted(g))
+
+    def both(self, z):
+        """(losses, slopes) of the rows at margins z."""
+        return self.loss.both(z, self.y)
 
     def hessian(self, u, b):
         return Blocks(self, self.slopes(u, b)[2] + self.y)

@@ -2,6 +2,7 @@
 
 import copy
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,8 +13,22 @@ INDEX = (np.int32, np.int64)
 FLOATS = (np.float32, np.float64)
 
 
+class CsrRows(NamedTuple):
+    """Some rows of a CSR matrix, its arrays shared: what a kernel reads. The first row need not begin at 0."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple
+
+
 def csr_arrays(X):
     return X.data, X.indices, X.indptr
+
+
+def rows_between(X, start, stop):
+    """The rows from start to stop of a CSR matrix, without a copy, for kernels."""
+    return CsrRows(X.data, X.indices, X.indptr[start : stop + 1], (stop - start, X.shape[1]))
 
 
 def sound_csr(X, name="X"):

@@ -1,0 +1,94 @@
+"""Threads change no bit of what LinearClassifier and LinearRegressor find: passes are sums over fixed blocks of rows."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastsgd import LinearClassifier, LinearRegressor
+from fastsgd.solvers import hessian, row_blocks
+from fastsgd.solvers.row_blocks import RowBlocks, cut
+from fastsgd.threads import Threads
+
+N, D = 1500, 12
+rng = np.random.default_rng(0)
+DENSE = rng.standard_normal((N, D)) * np.logspace(0, 2, D) + 3.0
+SPARSE = sp.random_array((N, 60), density=0.1, format="csr", rng=rng)
+LABELS = (DENSE[:, 0] + rng.standard_normal(N) > 3.0) * 1
+CLASSES = np.digitize(DENSE[:, 1] + rng.standard_normal(N), [2.0, 4.0])
+NUMBERS = abs(DENSE @ np.ones(D) / 100.0 + rng.standard_normal(N))
+WEIGHT = rng.uniform(0.0, 2.0, N)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks as small as they may be, so that these few rows are many."""
+    monkeypatch.setattr(row_blocks, "MIN_BLOCK_VALUES", 1)
+    monkeypatch.setattr(row_blocks, "MIN_COLUMN_VALUES", 1)
+    monkeypatch.setattr(hessian, "MIN_GRAM_SECONDS", 1e-12)
+
+
+def outcome(model):
+    history = model.history_[["epoch", "head", "objective", "gap"]]
+    return model.coef_.tobytes(), model.intercept_.tobytes(), model.dual_gap_, model.stop_reason_, str(history.tolist())
+
+
+CASES = {
+    "newton": (LinearClassifier(), LABELS),
+    "dual": (LinearClassifier("hinge", alpha=1e-2), LABELS),
+    "l1": (LinearClassifier(penalty="l1", alpha=1e-3), LABELS),
+    "elastic net": (LinearClassifier("squared_hinge", penalty="elasticnet"), LABELS),
+    "without an intercept": (LinearClassifier(fit_intercept=False), LABELS),
+    "classes": (LinearClassifier(class_weight="balanced"), CLASSES),
+    "multinomial": (LinearClassifier(multi_class="multinomial", alpha=1e-2), CLASSES),
+    "least squares": (LinearRegressor(), NUMBERS),
+    "median": (LinearRegressor("quantile", alpha=1e-2), NUMBERS),
+    "poisson": (LinearRegressor("poisson", alpha=1e-2), NUMBERS),
+    "targets": (LinearRegressor("huber"), np.column_stack([NUMBERS, -NUMBERS])),
+}
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["rows", "weights"])
+@pytest.mark.parametrize("X", [DENSE, DENSE.astype(np.float32), SPARSE], ids=["dense", "float32", "csr"])
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_threads_finds_the_same_bits(case, X, weight, small_blocks):
+    model, y = CASES[case]
+    model.set_params(random_state=0, tol=1e-3)
+    one, three = (outcome(model.set_params(n_jobs=n).fit(X, y, weight)) for n in (1, 3))
+    assert one == three
+
+
+@pytest.mark.parametrize("case", ["newton", "dual", "multinomial"])
+def test_a_hundred_fits_in_threads_are_one(case, small_blocks):
+    model, y = CASES[case]
+    model.set_params(random_state=0, tol=1e-2, n_jobs=2)
+    assert len({outcome(model.fit(DENSE[:300], y[:300])) for _ in range(100)}) == 1
+
+
+@pytest.mark.parametrize("X", [DENSE, SPARSE], ids=["dense", "csr"])
+def test_blocks_are_all_rows_once_and_their_sums_those_of_all(X, small_blocks):
+    whole, blocks = RowBlocks(X, most=1), RowBlocks(X, Threads(2))
+    assert len(whole.slices) == 1 and len(blocks.slices) > 10
+    assert np.array_equal(np.concatenate([np.arange(N)[rows] for rows in blocks.slices]), np.arange(N))
+    at = np.linspace(-1.0, 1.0, N)
+    assert blocks.dot(at, at) == pytest.approx(whole.dot(at, at), rel=1e-14)
+    assert np.array_equal(blocks.each(lambda rows: at[rows] ** 2), at**2)
+    for part, rows in zip(blocks.parts, blocks.slices, strict=True):
+        assert part.shape == X[rows].shape
+        if sp.issparse(X):
+            lo, hi = part.indptr[0], part.indptr[-1]
+            assert np.array_equal(part.data[lo:hi], X[rows].data) and np.shares_memory(part.data, X.data)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
+@pytest.mark.parametrize("most", [-1, 0, 1, 2, 7, 5000])
+def test_rows_are_cut_into_no_more_blocks_than_may_be(n, most):
+    slices = cut(n, most)
+    assert 1 <= len(slices) <= max(1, most)
+    assert slices[0].start == 0 and slices[-1].stop == n
+    assert all(a.stop == b.start for a, b in pairwise(slices))
+
+
+def test_few_rows_are_one_block():
+    assert len(RowBlocks(DENSE).slices) == 1
