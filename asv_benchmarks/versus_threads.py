@@ -1,9 +1,9 @@
 """What threads bring, as Markdown: `python asv_benchmarks/versus_threads.py`.
 
-LinearClassifier, log_loss, alpha = 1 / n, until the objective is within 0.1% of the least one: with one thread and with several
-(certificate included, fits in turn, medians), and peers with as many threads, where they are installed (liblinear-multicore, snapml;
-scikit-learn's lbfgs and newton-cholesky with as many threads of BLAS). Peers get standardised columns, and more and more
-iterations; of those that come so far the fastest counts. BLAS of ours has one thread.
+LinearClassifier, log_loss, alpha = 1 / n, until the objective is within 0.1% of the least one: with one thread and with
+several (certificate included, fits in turn, medians), and peers with as many threads, where they are installed
+(liblinear-multicore, snapml; scikit-learn's lbfgs and newton-cholesky with as many threads of BLAS). Peers get standardised
+columns, and more and more iterations; of those that come so far the fastest counts. BLAS of ours has one thread.
 
 Data of your own: --data module:function, which returns X and y of two classes.
 """

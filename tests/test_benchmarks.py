@@ -88,6 +88,15 @@ def test_versus_sklearn_with_default_parameters():
     assert all(int(epochs) > 1 for epochs in cells[7].split(" / ")) and not blank and "scikit-learn" in last
 
 
+def test_versus_threads():
+    rows = [
+        line for line in run(str(FOLDER / "versus_threads.py"), "--small", "--repeats", "1").splitlines() if "|" in line
+    ]
+    assert {line.count("|") for line in rows} == {5}
+    assert sum("certified" in line and float(line.split("|")[4]) > 0 for line in rows) == 2
+    assert sum("times ours" in line for line in rows) >= 3
+
+
 def test_versus_plain():
     head, _, *body = run(
         str(FOLDER / "versus_plain.py"), "--small", "--repeats", "1", "--cases", "adagrad"

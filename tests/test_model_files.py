@@ -219,3 +219,11 @@ def test_what_is_no_path_is_named():
     ):
         with pytest.raises(TypeError, match=f"^{argument} must be a str or path-like, got"):
             call()
+
+
+def test_without_safetensors_training_and_saving_work_and_loading_says_what_is_missing(tmp_path, monkeypatch):
+    est, path = fitted(fastsgd.SGDClassifier(random_state=0), X, LABELS), tmp_path / "model.safetensors"
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    est.save(path)
+    with pytest.raises(ImportError, match="needs the package safetensors: pip install safetensors"):
+        fastsgd.load(path)

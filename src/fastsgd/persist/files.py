@@ -149,8 +149,12 @@ def reading(path, kind, form, keys):
     head : dict
     arrays : dict of str to Stored
     """
-    from safetensors import SafetensorError, safe_open
-
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:  # There may be none yet for a new Python, or for one without the GIL.
+        raise ImportError(
+            f"reading {path} needs the package safetensors: pip install safetensors ({error})."
+        ) from error
     try:
         array_bytes = _check_header(path)
         with safe_open(path, framework="numpy") as file:
