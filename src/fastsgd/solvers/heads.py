@@ -159,6 +159,14 @@ class Heads:
         self.keep(report)
         of = slice(None) if self.task.loss.coupled else report.head
         W, b = self.W[:, of], self.b[of]
+        self.check_finite(W, b)
+        problem, best = self.problems[report.head], report.best
+        moved = np.inf if self.task.loss.coupled else _moved(problem, best, W, b)
+        if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
+            report.returned(problem.value(W, b - self.offsets[of]))
+
+    def check_finite(self, W, b):
+        """ValueError where a number of a model is beyond the largest one."""
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             column = np.flatnonzero(~np.isfinite(W.reshape(len(W), -1)).all(axis=1))
             where = f"The coefficient of column {column[0]} of X" if len(column) else "The intercept"
@@ -166,10 +174,6 @@ class Heads:
                 f"{where} is beyond the largest number of {self.table.X.dtype}. Bring y and that column to a size near 1"
                 f"{', or pass X in float64' if self.table.X.dtype == np.float32 else ''}."
             )
-        problem, best = self.problems[report.head], report.best
-        moved = np.inf if self.task.loss.coupled else _moved(problem, best, W, b)
-        if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
-            report.returned(problem.value(W, b - self.offsets[of]))
 
     def _solve(self, h):
         if self.stopped is not None:
