@@ -1,10 +1,14 @@
 """Threads change no bit of what LinearClassifier and LinearRegressor find: passes are sums over fixed blocks of rows."""
 
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from joblib import Parallel, delayed
+from sklearn.model_selection import GridSearchCV
 
 from fastsgd import LinearClassifier, LinearRegressor
 from fastsgd.solvers import hessian, row_blocks
@@ -64,6 +68,24 @@ def test_a_hundred_fits_in_threads_are_one(case, small_blocks):
     model, y = CASES[case]
     model.set_params(random_state=0, tol=1e-2, n_jobs=2)
     assert len({outcome(model.fit(DENSE[:300], y[:300])) for _ in range(100)}) == 1
+
+
+def _bits(_=None):
+    return outcome(LinearClassifier(random_state=0, n_jobs=2).fit(DENSE, LABELS))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_fits_work_in_threads_in_forks_and_in_processes_of_joblib(small_blocks):
+    expected = _bits()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(_bits, range(8))) == {expected}
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert set(pool.map(_bits, range(4))) == {expected}
+    assert set(Parallel(2, backend="threading")(delayed(_bits)() for _ in range(4))) == {expected}
+    grid = GridSearchCV(LinearClassifier(random_state=0, n_jobs=2), {"alpha": [1e-3, 1e-1]}, n_jobs=2, cv=2)
+    alone = GridSearchCV(LinearClassifier(random_state=0), {"alpha": [1e-3, 1e-1]}, cv=2)
+    found = [search.fit(DENSE, LABELS) for search in (grid, alone)]
+    assert found[0].cv_results_["mean_test_score"].tolist() == found[1].cv_results_["mean_test_score"].tolist()
 
 
 @pytest.mark.parametrize("X", [DENSE, SPARSE], ids=["dense", "csr"])
