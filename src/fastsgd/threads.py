@@ -28,9 +28,10 @@ def count(n_jobs: int | None) -> int:
     """
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: give a number of threads, -1 for all cores, or None for one.")
+    cores: int = cpu_count()
     if n_jobs is None:  # A backend of joblib may know the cores of other machines, too.
-        return min(int(effective_n_jobs(None)), max(cpu_count(), 1))
-    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+        return min(int(effective_n_jobs(None)), cores)
+    return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
 
 
 class Threads:
