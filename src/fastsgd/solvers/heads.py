@@ -13,7 +13,7 @@ from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
 from fastsgd.solvers.row_blocks import RowBlocks
-from fastsgd.threads import Threads
+from fastsgd.threads import SERIAL, Threads
 
 SAMPLE_ROWS = 2000  # The loss of zero weights is estimated from this many rows.
 # A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
@@ -265,7 +265,7 @@ def _blas():
     return ThreadpoolController()  # It looks through all loaded libraries, which is done only once.
 
 
-def _targets(table, h, threads):
+def _targets(table, h, threads=SERIAL):
     """Targets of a head, and the weights of its rows or None."""
     if table.code is None:
         y = np.ascontiguousarray(table.y[:, h])

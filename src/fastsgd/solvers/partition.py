@@ -9,16 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import blas
 
 from fastsgd._kernels import solve
 from fastsgd.losses import Loss
 from fastsgd.solvers.heads import _blas, _targets
+from fastsgd.solvers.hessian import BLOCK_BYTES
 from fastsgd.solvers.problem import BLOCK_VALUES, MIN_MEAN_SQUARE, root_mean_square, stratified
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
-
-BLOCK_BYTES = 1 << 18  # The rows of a Hessian are weighted this many bytes at once, which stay in the cache.
 
 
 # ---------------------------------------------------------------- the columns, and a sample
@@ -324,13 +322,9 @@ class _Head:
             H = np.zeros((k, k))
             solve.squares(self.X, frame.centre if frame.kept is None else frame.kept, frame.inverse, root, H)
             return H
-        H, rows = np.zeros((k, k), order="F"), max(64, BLOCK_BYTES // (8 * k))
-        held = np.empty((min(rows, self.n), k))
-        for lo in range(0, self.n, rows):
-            m = min(rows, self.n - lo)
-            solve.weigh(self.X[lo : lo + m], frame.centre, frame.inverse, root[lo : lo + m], held)
-            H = blas.dsyrk(1.0, held[:m].T, beta=1.0, c=H, overwrite_c=1)
-        return H
+        H = np.zeros((k, k))
+        solve.gram(self.X, frame.centre, frame.inverse, root, H, 1.0, max(64, BLOCK_BYTES // (8 * k)))
+        return H.T
 
 
 def packed(H):

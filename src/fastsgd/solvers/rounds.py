@@ -66,7 +66,7 @@ class Rounds(Heads):
         self.run_tasks, self.shape, self.K, self.task, self.each, self.start = run, shape, K, task, each, start
         self.table, self.duals, self.offsets = Table(np.zeros((0, shape[1]), dtype)), None, np.zeros(K)
         self.W, self.b = (np.zeros((shape[1], K)), np.zeros(K)) if start is None else (start[0].copy(), start[1].copy())
-        self.problems, self.reports, self.stopped, self.rounds = {}, [], None, 0
+        self.problems, self.stopped, self.rounds, self._reports = {}, None, 0, {}
 
     @np.errstate(over="ignore")
     def _run(self):
