@@ -87,6 +87,7 @@ LAYERS = {
         "losses",
         "penalties",
         "sources",
+        "sums",
         "threads",
     ),
     "verdict": (

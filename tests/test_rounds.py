@@ -91,9 +91,9 @@ def test_classes_are_solved_in_the_same_rounds():
     parted.s_pos, parted.s_neg = np.array([1.0, 2.0, 0.5, 1.0]), np.array([1.0, 1.0, 3.0, 1.0])
     parts, calls = cut(parted, np.array_split(np.argsort(code), 4)), []
 
-    def run(function, *args):
+    def run(function, *args, then):
         calls.append(function.__name__)
-        return [function(part, *args) for part in parts]
+        return then([function(part, *args) for part in parts], *args)
 
     found = fit(run, parted, {"loss": "log_loss"}, K=4, tol=1e-6)
     assert found.reason == "certified" and len(calls) == found.rounds <= 8
@@ -172,11 +172,11 @@ def test_ctrl_c_leaves_the_best_model_so_far():
     for after in range(4):
         calls = []
 
-        def run(function, *args, calls=calls, after=after):
+        def run(function, *args, then, calls=calls, after=after):
             if len(calls) == after:
                 raise KeyboardInterrupt
             calls.append(function)
-            return [function(part, *args) for part in parts]
+            return then([function(part, *args) for part in parts], *args)
 
         found = fit(run, parted, model, tol=0.0)
         assert found.reason == "interrupted" and found.W.shape == (5, 1)

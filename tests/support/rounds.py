@@ -32,19 +32,19 @@ def cut(rows, places):
 
 def serial(parts):
     """What runs a function on all partitions."""
-    return lambda function, *args: [function(part, *args) for part in parts]
+    return lambda function, *args, then: then([function(part, *args) for part in parts], *args)
 
 
 def shuffled(parts, seed):
     """The same, in an order of its own each time, some of it twice; all that is sent and got is pickled."""
     rng = np.random.default_rng(seed)
 
-    def run(function, *args):
+    def run(function, *args, then):
         results = {}
         for i in [*rng.permutation(len(parts)), *rng.integers(0, len(parts), 2)]:
             task = pickle.loads(pickle.dumps((function, parts[i], args)))
             results[int(i)] = pickle.loads(pickle.dumps(task[0](task[1], *task[2])))
-        return [results[i] for i in range(len(parts))]
+        return then([results[i] for i in range(len(parts))], *args)
 
     return run
 

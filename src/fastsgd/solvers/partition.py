@@ -17,6 +17,8 @@ from fastsgd.solvers.hessian import BLOCK_BYTES
 from fastsgd.solvers.problem import BLOCK_VALUES, MIN_MEAN_SQUARE, root_mean_square, stratified
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
+from fastsgd.sums import total
+from fastsgd.threads import SERIAL
 
 
 # ---------------------------------------------------------------- the columns, and a sample
@@ -49,6 +51,8 @@ class Columns:
     free : (K,)
         Sum of c loss*(0, y), or a bound of it: the dual objective of slopes that are all 0.
     samples : tuple of Table
+    parts : int
+        Partitions.
     """
 
     n: int
@@ -61,6 +65,7 @@ class Columns:
     high: float
     free: np.ndarray
     samples: tuple
+    parts: int = 1
 
     def __add__(self, other):
         """Chan, Golub and LeVeque (1983), eq. 2.1."""
@@ -82,6 +87,7 @@ class Columns:
             max(self.high, other.high),
             self.free * mine + other.free * theirs,
             self.samples + other.samples,
+            self.parts + other.parts,
         )
 
 
@@ -99,7 +105,7 @@ def columns(part, K, loss, wanted):
     mean, root = (_sparse_moments if part.sparse else _dense_moments)(part.X, s, rows, weight)
     by_head, free, low, high = np.empty(K), np.zeros(K), np.inf, -np.inf
     for h in range(K):
-        y, c = _targets(part, h)
+        y, c = _targets(part, h, SERIAL)
         c = np.ones(n) if c is None else c / unit
         by_head[h], low, high = c.sum(), min(low, y.min()), max(high, y.max())
         if not np.isfinite(loss.least_value):  # Else no loss is below that, and it is taken.
@@ -255,11 +261,26 @@ class Sums:
         return Sums(*(None if a is None else a + b for a, b in pairs))
 
 
+@dataclass(frozen=True)
+class AllSums:
+    """The Sums of each job."""
+
+    of: list
+
+    def __add__(self, other):
+        return AllSums([a + b for a, b in zip(self.of, other.of, strict=True)])
+
+
+def added(found, *_):
+    """What all partitions give, in their order, as one."""
+    return total(found)
+
+
 @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
 def evaluate(part, frame, jobs):
     """The Sums of a partition for each job."""
     with _blas().limit(limits=1, user_api="blas"):  # More threads might add in another order.
-        return [_Head(part, frame, job).sums() for job in jobs]
+        return AllSums([_Head(part, frame, job).sums() for job in jobs])
 
 
 class _Head:
@@ -268,7 +289,7 @@ class _Head:
     def __init__(self, part, frame, job):
         self.X, self.frame, self.job = part.X, frame, job
         self.n, self.d = part.X.shape
-        y, c = _targets(part, job.head)
+        y, c = _targets(part, job.head, SERIAL)
         self.y = y - job.offset if job.offset else y
         self.c = c if c is None or frame.unit == 0 else c / frame.unit
 

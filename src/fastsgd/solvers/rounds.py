@@ -1,14 +1,12 @@
 """All heads of rows that lie in partitions, solved in rounds: in each, every partition is asked once, for all heads.
 
-`run(function, *args)` gives [function(part, *args) for each partition], in their order, wherever it has that done; the rest of
-the work is done here. All is made of sums over the partitions, added in their order: the same partitions give the same bits,
-whoever works them out, and when. The number of partitions and how the rows lie in them change the result by rounding, and by the
-sample that they give.
+`run(function, *args, then=)` gives then([function(part, *args) for each partition], *args), the list in their order, wherever
+it has that done; the rest of the work is done here. All is made of sums over the partitions, added in their order: the same
+partitions give the same bits, whoever works them out, and when. Their number, and how the rows lie in them, change the result by
+rounding, and by the sample that they give.
 """
 
 from dataclasses import replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,10 +26,11 @@ from fastsgd.solvers.heads import (
     _targets,
 )
 from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
-from fastsgd.solvers.partition import Frame, Job, Wanted, columns, evaluate
+from fastsgd.solvers.partition import Frame, Job, Wanted, added, columns, evaluate
 from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
 from fastsgd.solvers.report import Report
 from fastsgd.sources.arrays import Table
+from fastsgd.threads import SERIAL
 
 # A sample has MIN_SAMPLE_ROWS rows; where that is not SAMPLE_SHARE of all, up to SAMPLE_ROWS, or SAMPLE_ROWS_PER_COLUMN for each
 # column. It has at most SAMPLE_VALUES values: it is sent to where the fit is called, and solved there.
@@ -66,27 +65,28 @@ class Rounds(Heads):
         self.run_tasks, self.shape, self.K, self.task, self.each, self.start = run, shape, K, task, each, start
         self.table, self.duals, self.offsets = Table(np.zeros((0, shape[1]), dtype)), None, np.zeros(K)
         self.W, self.b = (np.zeros((shape[1], K)), np.zeros(K)) if start is None else (start[0].copy(), start[1].copy())
-        self.problems, self.stopped, self.rounds, self._reports = {}, None, 0, {}
+        self.problems, self.stopped, self._reports, self._frame, self.rounds = {}, None, {}, None, 0
+        self.threads = SERIAL
 
     @np.errstate(over="ignore")
     def _run(self):
-        parts = self._sums_of_columns()
-        self.columns = reduce(add, parts)
+        self.columns = self._sums_of_columns()
         if not (self.columns.by_head > 0).all():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
         self.table = pooled(self.columns.samples)
-        self._solve_all([self._descent(h, self.columns, len(parts)) for h in range(self.K)])
+        self._solve_all([self._descent(h, self.columns) for h in range(self.K)])
         self._look(self.columns)
 
-    def _tasks(self, function, *args):
+    def _sum(self, function, *args):
+        """The sum of what the function gives of each partition."""
         self.rounds += 1
-        return self.run_tasks(function, *args)
+        return self.run_tasks(function, *args, then=added)
 
     def _sums_of_columns(self):
         n, d = self.shape
         rows = max(MIN_SAMPLE_ROWS, min(SAMPLE_SHARE * n, max(SAMPLE_ROWS, SAMPLE_ROWS_PER_COLUMN * (d + 1))))
         wanted = Wanted(min(1.0, rows / max(1, n)), SAMPLE_VALUES / max(1.0, rows), self.task.seed)
-        return self._tasks(columns, self.K, self.task.loss, wanted)
+        return self._sum(columns, self.K, self.task.loss, wanted)
 
     def _measures(self, found):
         """Those of all rows."""
@@ -101,14 +101,15 @@ class Rounds(Heads):
         return Measures(found.mean, scale**2, found.mean, scale, kept, filled)
 
     # ------------------------------------------------------------ heads
-    def _descent(self, h, found, n_parts):
+    def _descent(self, h, found):
         """One head's problem on the sample, and what comes of it."""
-        task, frame = self.task, self.problems.get(0)
-        y, weight = _targets(self.table, h)
+        task = self.task
+        y, weight = _targets(self.table, h, SERIAL)
         if weight is not None and not weight.any():  # The sample has no row of it.
             weight = None
-        problem = Problem(self.table.X, y, weight, task.loss, task.l1, task.l2, task.intercept, frame)
-        if frame is None:
+        problem = self._problem(y, weight)
+        if self._frame is None:
+            self._frame = problem
             problem.__dict__["measures"] = self._measures(found)
             ends = Problem(self.table.X, np.array([found.low, found.high]), None, task.loss, 0.0, 0.0, False)
             ends.__dict__["measures"] = problem.measures
@@ -122,7 +123,7 @@ class Rounds(Heads):
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         if h == 0:
-            self.way = self._way(problem, n_parts)
+            self.way = self._way(problem, found.parts)
             dense = not by_values(problem)
             self.kept = None if dense else np.zeros(problem.d) if problem.sparse else problem.measures.kept
         if self.start is None:
@@ -159,18 +160,18 @@ class Rounds(Heads):
     def _solve_all(self, active):
         while active:
             hessian = any(descent.ask.hessian for descent in active)
-            results = self._tasks(evaluate, self._frame(hessian), [descent.job() for descent in active])
+            sums = self._sum(evaluate, self._frame_of_tasks(hessian), [descent.job() for descent in active])
             left = []
-            for place, descent in enumerate(active):
+            for descent, found in zip(active, sums.of, strict=True):
                 try:
-                    over = descent.take(reduce(add, [result[place] for result in results]))
+                    over = descent.take(found)
                 finally:
                     self.keep(descent.report)
                 if not over:
                     left.append(descent)
             active = [] if self.stopped else left
 
-    def _frame(self, hessian):
+    def _frame_of_tasks(self, hessian):
         problem, unit = self.problems[0], self.columns.unit
         if not hessian:
             return Frame(self.task.loss, self.task.intercept, unit)
@@ -188,9 +189,9 @@ class Rounds(Heads):
                 jobs.append(Job(h, self.offsets[h], np.ascontiguousarray(w), b - self.offsets[h], gradient=False))
         if not jobs:
             return
-        results = self._tasks(evaluate, self._frame(False), jobs)
-        for place, job in enumerate(jobs):
-            loss = reduce(add, [result[place] for result in results]).losses[0] / found.by_head[job.head]
+        sums = self._sum(evaluate, self._frame_of_tasks(False), jobs)
+        for job, of_job in zip(jobs, sums.of, strict=True):
+            loss = of_job.losses[0] / found.by_head[job.head]
             self.reports[job.head].returned(loss + penalties.value(job.w, self.task.l1, self.task.l2))
 
 
