@@ -152,6 +152,13 @@ LAYERS = {
         "sources",
         "sums",
     ),
+    "dask": (
+        "estimators",
+        "lanes",
+        "persist",
+        "sources",
+        "sums",
+    ),
     "__main__": ("cli",),
 }
 
@@ -212,3 +219,9 @@ def test_what_few_use_is_loaded_on_use():
     code = f"import sys, fastsgd; print([m for m in {later} if 'fastsgd.' + m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_dask_the_error_names_the_extra():
+    code = "import sys; sys.modules['distributed'] = None; import fastsgd; import fastsgd.dask"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
+    assert "ImportError: fastsgd.dask needs dask and distributed: pip install 'fastsgd[dask]'" in done.stderr
