@@ -281,6 +281,7 @@ def test_labels_that_do_not_go_together():
         ({"buffer_rows": 1.5}, "buffer_rows"),
         ({"readers": 0}, "readers"),
         ({"readers": None}, "readers"),
+        ({"readers": "all"}, "readers"),
     ],
 )
 def test_bounds_that_are_none(given, words):

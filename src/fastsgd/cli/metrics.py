@@ -1,5 +1,7 @@
 """Scores of a model over the rows of a source, in one pass, by sums."""
 
+from contextlib import closing
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -20,14 +22,16 @@ def evaluation(est, source):
 
 
 def _rows(est, source):
-    for number, rows in enumerate(checked(source, est.n_features_in_)):
-        if rows.y is None:
-            raise ValueError("the data has no targets, which are needed to evaluate: give --target.")
-        weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight
-        if weight.min(initial=0.0) < 0:
-            raise ValueError(f"weight must not be negative, found {weight.min():g} in block {number}.")
-        if len(weight):
-            yield rows, weight
+    with closing(checked(source, est.n_features_in_)) as read:
+        for number, rows in enumerate(read):
+            if rows.y is None:
+                raise ValueError("the data has no targets, which are needed to evaluate: give --target.")
+            weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight
+            if weight.min(initial=0.0) < 0:
+                raise ValueError(f"weight must not be negative, found {weight.min():g} in block {number}.")
+            if len(weight):
+                yield rows, weight
+    source.warn_late()
 
 
 def _classification(est, blocks):

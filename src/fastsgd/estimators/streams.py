@@ -1,5 +1,6 @@
 """A Source in place of X: what an estimator has to know of it before the first row, and how it asks for the rows."""
 
+from contextlib import closing
 from functools import wraps
 from typing import cast
 
@@ -187,11 +188,13 @@ def _scored(est, source):
     """(y, prediction, weight) of the blocks."""
     check_is_fitted(est)
     source = as_in_fit(est, source)
-    for rows in blocks(source, est.n_features_in_):
-        if rows.y is None:
-            raise ValueError("the source has no y, which is needed to score.")
-        if rows.X.shape[0]:
-            yield rows.y, est.predict(rows), np.ones(len(rows.y)) if rows.weight is None else rows.weight
+    with closing(blocks(source, est.n_features_in_)) as read:
+        for rows in read:
+            if rows.y is None:
+                raise ValueError("the source has no y, which is needed to score.")
+            if rows.X.shape[0]:
+                yield rows.y, est.predict(rows), np.ones(len(rows.y)) if rows.weight is None else rows.weight
+    source.warn_late()
 
 
 def accuracy(est, source):

@@ -2,13 +2,15 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from fastsgd.sources.readers import Readers, in_order
 
 
 class Rows(NamedTuple):
@@ -32,7 +34,8 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 
 
 class Source:
-    """Rows in place of X: ``est.fit(source)``. A new one gives the attributes, and `read` or `blocks`.
+    """Rows in place of X: ``est.fit(source)``. A new one gives the attributes, and `read`, `pieces` and `made`, or
+    `blocks`.
 
     Attributes
     ----------
@@ -72,14 +75,16 @@ class Source:
     once = reuses = False
     sizes = mapped = block_rows = None
     reading = {}
-    max_memory, buffer_rows, readers = 256 * 10**6, None, 1
+    max_memory, buffer_rows, readers = 256 * 10**6, None, "auto"
 
     def __copy__(self):  # Else what a pickle leaves out would be left out here too.
         new = object.__new__(type(self))
         vars(new).update(vars(self))
         return new
 
-    def buffered(self, max_memory: int | str = "256MB", buffer_rows: int | None = None, readers: int = 1) -> Self:
+    def buffered(
+        self, max_memory: int | str = "256MB", buffer_rows: int | None = None, readers: int | str = "auto"
+    ) -> Self:
         """The same source, with other bounds on what of it is in memory at once.
 
         Training draws the order of the blocks at random in each epoch, fills a buffer with many of them, and permutes its
@@ -94,9 +99,11 @@ class Source:
             fits in one buffer once, and trains on arrays.
         buffer_rows : int or None, default=None
             Rows of a buffer at most, as far as max_memory allows.
-        readers : int, default=1
-            Threads that read blocks; each beyond the first takes memory for a block of its own. The order of the rows does
-            not depend on it.
+        readers : int or "auto", default="auto"
+            Threads that read blocks, decode them and hash their words; of files that can only be read from the start, one of
+            them reads. "auto": as many as pay, which is measured on the way, within the cores of this process and half of
+            max_memory. A number: so many, each of which takes several times the memory of a block. The result does not
+            depend on it.
 
         Returns
         -------
@@ -109,9 +116,9 @@ class Source:
         """
         new = copy.copy(self)
         new.max_memory = _bytes(max_memory)
-        for name, value in (("buffer_rows", buffer_rows), ("readers", readers)):
-            if not (value is None and name == "buffer_rows") and not (isinstance(value, Integral) and value >= 1):
-                raise ValueError(f"{name} must be an integer >= 1, got {value!r}.")
+        for name, value, other in (("buffer_rows", buffer_rows, None), ("readers", readers, "auto")):
+            if value != other and not (isinstance(value, Integral) and value >= 1):
+                raise ValueError(f"{name} must be an integer >= 1 or {other!r}, got {value!r}.")
         new.buffer_rows, new.readers = buffer_rows, readers
         return new
 
@@ -154,9 +161,24 @@ class Source:
         """What to call a block in errors, beside its number."""
         return ""
 
+    def pieces(self) -> Iterable[Any] | None:
+        """What `made` makes a block of, in order, read by one thread one after another: numbers, where `read` takes those.
+
+        None for a source that gives whole `blocks`. Those are made by one thread, as what a user's function yields must be.
+        """
+        return None if self.n_blocks is None else range(self.n_blocks)
+
+    def made(self, piece: Any) -> Rows:
+        """The Rows of a piece. Several threads may call it at once."""
+        return self.read(piece)
+
     def blocks(self) -> Iterator[Rows]:
         """The Rows of all blocks in order; each call begins anew."""
-        return map(self.read, range(self.n_blocks))
+        return self._to_the_end(in_order(self.made, self.pieces(), Readers(self)))
+
+    def _to_the_end(self, blocks):
+        yield from blocks
+        self.warn_late()
 
     def targets(self) -> Iterator[tuple[NDArray[Any] | None, NDArray[Any] | None]]:
         """(y, weight) of all blocks in order; a source that can reads these alone."""

@@ -1,8 +1,6 @@
 """The blocks of a source, each looked at before anything else sees it."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastsgd.sources import _check
 from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.sparse import INDEX, sound_csr
 
@@ -23,7 +22,7 @@ class Checked(Rows):
     __slots__ = ()
 
 
-def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
+def blocks(source, n_features=None, check=None, order=None, first=0, room=None, readers=None):
     """The Rows of the blocks of a source, each checked.
 
     Parameters
@@ -38,31 +37,37 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None):
     first : int
         So many of the order are left out.
     room : callable or None
-        room(rows) -> array for X of a block of that many rows, or None where the block may lie anywhere. One reader asks for
-        it when the block is its next.
+        room(rows) -> array for X of a block of that many rows, or None where the block may lie anywhere. A single reader asks
+        for it when the block is its next.
+    readers : Readers or None
+        None: new ones.
 
     Raises
     ------
     ValueError
         It names the block.
     """
+    readers = Readers(source) if readers is None else readers
 
     def checked(number, rows):
         with naming(source, number):
             rows = sound(rows, source, n_features)
             return rows if check is None else check(rows)
 
-    def read(number):
-        if room is None or source.sizes is None or source.sparse or source.readers > 1:
-            return source.read(number)
-        return source.read(number, out=room(source.sizes[number]))
+    def into_room(number):
+        return checked(number, source.read(number, out=room(source.sizes[number])))
 
-    if source.n_blocks is None:
+    pieces = source.pieces()
+    if source.n_blocks is not None:
+        numbers = range(source.n_blocks) if order is None else order.tolist()
+        here = None if room is None or source.sizes is None or source.sparse else into_room
+        yield from in_order(lambda number: checked(number, source.made(number)), numbers[first:], readers, here=here)
+    elif pieces is not None:
+        numbered = islice(enumerate(pieces), first, None)
+        yield from in_order(lambda piece: checked(piece[0], source.made(piece[1])), numbered, readers)
+    else:
         for number, rows in enumerate(islice(source.blocks(), first, None), first):
             yield checked(number, rows)
-    else:
-        numbers = range(source.n_blocks) if order is None else order.tolist()
-        yield from in_order(lambda number: checked(number, read(number)), numbers[first:], source.readers)
 
 
 @contextmanager
@@ -135,24 +140,6 @@ def csr(n, n_features, data, indices, indptr):
     return X
 
 
-def in_order(read, numbers, readers):
-    """read(number) for each, in order; with several readers, that many at once."""
-    if readers == 1:
-        yield from map(read, numbers)
-        return
-    with ThreadPoolExecutor(readers, "fastsgd-reader") as pool:
-        waiting = deque()
-        try:
-            for number in numbers:
-                waiting.append(pool.submit(read, number))
-                if len(waiting) == readers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def predict_batches(estimator: Any, source: Source, method: str = "predict") -> Iterator[NDArray[Any]]:
     """Predictions block by block, in the order of the source, so that neither X nor they are ever in memory as a whole.
 
@@ -189,3 +176,4 @@ def predict_batches(estimator: Any, source: Source, method: str = "predict") -> 
         for rows in read:
             if rows.X.shape[0]:
                 yield getattr(estimator, method)(rows)
+    source.warn_late()

@@ -200,15 +200,28 @@ class CsvSource(TabularSource):
         return "Mend that row, or leave it out." if name == self.columns.weight else self.text.advice(name, cell)
 
     def scan(self, names, block=None):
-        types = {name: self.types.field(name).type for name in names}
+        return map(self._with_nulls, self._scan(names))
+
+    def pieces(self):
+        return self._in_turn(self._scan(self.columns.needed))
+
+    def made(self, piece):
+        return super().made(self._with_nulls(piece))
+
+    def _with_nulls(self, piece):
+        where, batch = piece
         words = [name for name, spelling in self.columns.spellings.items() if spelling == "text"]
+        return where, with_nulls(batch, words)
+
+    def _scan(self, names):
+        types = {name: self.types.field(name).type for name in names}
         for file in self.text.files:
             row = 0
             with self.text.opened(file, types, names, self._advice) as reader:
                 for number, batch in enumerate(reader):
                     if len(batch):
                         self._cells.see(file, number, batch)
-                        yield from_row(file.path, row), with_nulls(batch, words)
+                        yield from_row(file.path, row), batch
                     row += len(batch)
 
     def describe(self):

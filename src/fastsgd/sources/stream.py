@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count, cycle
 from threading import Event
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.blocks import Checked, blocks
+from fastsgd.sources.readers import Readers
 from fastsgd.sources.space import BUFFER_SHARE, ROW_BYTES, Space
 from fastsgd.sources.telling import tell
 
@@ -55,6 +57,8 @@ class Stream:
     scaling : Scaling or None
     spaces : (Space, Space) or None
         Those of the last walk, for the next: reusing written memory is cheaper than allocating it.
+    readers : Readers or None
+        What the last walk has learnt of how many pay.
     """
 
     source: object
@@ -64,6 +68,7 @@ class Stream:
     scaling: object = None
     mapped: Table | None = None  # These are all rows, where they lie in mapped memory.
     spaces: tuple | None = None
+    readers: Readers | None = None
     tells: bool = False  # It warns of buffers that hold few blocks.
     told: frozenset = frozenset()  # It has warned of these.
     empty = False
@@ -74,7 +79,7 @@ class Stream:
 
     def __getstate__(self):
         """What a process elsewhere needs; memory for buffers is its own, and files it maps itself."""
-        return vars(self) | {"mapped": None, "spaces": None}
+        return vars(self) | {"mapped": None, "spaces": None, "readers": None}
 
     def describe(self):
         """What the rows and their order depend on, as `Source.describe`."""
@@ -112,8 +117,9 @@ class Stream:
                 yield buffer
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
-        self.spaces = None  # A walk within this one makes its own.
-        with closing(prefetched(self._filled(order, first, spaces, stop), stop)) as filled:
+        readers = self.readers or Readers(self.source, ahead=True)
+        self.spaces = self.readers = None  # A walk within this one makes its own.
+        with closing(prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.used)) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
                 if order is not None:
@@ -121,9 +127,9 @@ class Stream:
                 self.source.warn_late()
                 yield buffer
         self.source.warn_late()
-        self.spaces = spaces
+        self.spaces, self.readers = spaces, readers
 
-    def _filled(self, order, first, spaces, stop):
+    def _filled(self, order, first, spaces, stop, readers=None):
         """The buffers, in these spaces alternately. A block whose size is known is read into its space."""
         source, turns, before = self.source, cycle(spaces), first
         total, sizes = source.n_blocks or source.n_counted, None if source.sparse else source.sizes
@@ -133,7 +139,7 @@ class Stream:
         space = next(turns)
         space.clear()
         read = blocks(
-            source, self.n_features, self.targets.check, order, first, lambda n: space.room(n, self.n_features)
+            source, self.n_features, self.targets.check, order, first, lambda n: space.room(n, self.n_features), readers
         )
         for at in count(first):
             if space.n and at == end:
@@ -291,16 +297,21 @@ def in_memory(source, n_features=None, check=lambda rows: rows):
     return None if space.oversize else space.rows(n_features or source.n_features)
 
 
-def prefetched(items, stop):
+def prefetched(items, stop, used):
     """What a generator yields, each made in a thread while the one before is in use.
 
-    `stop` is set when no more are wanted, so that the generator can end early; this waits for it.
+    `stop` is set when no more are wanted, so that the generator can end early; this waits for it. `used` is told how long
+    each item was waited for, of how many seconds since the one before.
     """
     with ThreadPoolExecutor(1, "fastsgd-buffer") as pool:
         try:
-            future = pool.submit(next, items, None)
-            while (item := future.result()) is not None:
-                future = pool.submit(next, items, None)
+            last, future = perf_counter(), pool.submit(next, items, None)
+            while True:
+                asked, item, now = perf_counter(), future.result(), perf_counter()
+                if item is None:
+                    break
+                used(now - asked, now - last)
+                last, future = now, pool.submit(next, items, None)
                 yield item
         finally:
             stop.set()

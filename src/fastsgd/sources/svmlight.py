@@ -17,6 +17,7 @@ from fastsgd.sources import _svmlight
 from fastsgd.sources.base import Rows, Source, checked_floats, checked_integer
 from fastsgd.sources.files import decompressed, files_of
 from fastsgd.sources.hints import Paths
+from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import contradiction
 from fastsgd.sources.telling import tell
 
@@ -68,6 +69,7 @@ class Svmlight(Source):
         counts = [-(-file.size // self._block_bytes) for file in self._files]
         self._ends = np.cumsum(counts)
         self.n_blocks = None if any(file.codec for file in self._files) else int(self._ends[-1])
+        self._n_pieces = self.n_blocks  # None until it is known
         self._left_out = {}  # of each piece that was read, the number of lines left out
         self._first = {}  # of each piece with such lines, where the first is and what is wrong with it
         self._warned = False
@@ -107,19 +109,17 @@ class Svmlight(Source):
         self._know()
         if not 0 <= block < self.n_blocks:
             raise IndexError(f"block must be in [0, {self.n_blocks}), got {block}.")
-        file = int(np.searchsorted(self._ends, block, side="right"))
-        rows = self._rows(self._piece(file, block - (int(self._ends[file - 1]) if file else 0)))
-        if len(self._left_out) == self.n_blocks:
-            self._warn()
+        rows = self.made(block)
+        self.warn_late()
         return rows
 
-    def blocks(self):
+    def pieces(self):
         self._know()
-        if self.n_blocks is not None:
-            yield from super().blocks()
-            return
-        yield from map(self._rows, self._pieces())
-        self._warn()
+        return self._pieces()
+
+    def made(self, piece):
+        self._know()
+        return self._rows(self._text(piece))
 
     def targets(self):
         """y of all blocks in order. Afterwards `n_rows` and `n_features` are known."""
@@ -149,12 +149,19 @@ class Svmlight(Source):
         rows, values, least, largest, unknown = 0, 0, -1, -1, self._base is None
         base = 0 if unknown else self._base
         limit = MAX_FEATURES if self._given is None else self._given + unknown
-        for piece in self._pieces():
-            y, (data, *_), low, high = self._parsed(piece, base, limit, np.int64)
+
+        def look(piece):
+            y, (data, *_), low, high = self._parsed(self._text(piece), base, limit, np.int64)
+            return y, len(data), low, high
+
+        def size(seen):
+            return seen[0].nbytes + seen[1] * (self.dtype.itemsize + 8), len(seen[0])
+
+        for y, n, low, high in in_order(look, self._pieces(), Readers(self), size):
             yield y
-            rows, values, largest = rows + len(y), values + len(data), max(largest, high)
+            rows, values, largest = rows + len(y), values + n, max(largest, high)
             least = low if least < 0 else min(least, low) if low >= 0 else least
-        self._warn()
+        self.warn_late()
         if unknown:
             self._base = int(least != 0)
             if self._base == 0 and largest == self._given:
@@ -205,9 +212,9 @@ class Svmlight(Source):
     def _is_label(text, byte):
         return not text[:byte].strip(b" \t")
 
-    def _warn(self):
-        """Say once how many lines were left out."""
-        if self._warned or not self.skipped:
+    def warn_late(self):
+        """Say once how many lines were left out, when all have been read."""
+        if self._warned or not self.skipped or len(self._left_out) != self._n_pieces:
             return
         self._warned = True
         path, lines_before, line, words = self._first[min(self._first)]
@@ -217,11 +224,24 @@ class Svmlight(Source):
         )
 
     def _pieces(self):
+        """Numbers of blocks where these can be read in any order; else Pieces."""
+        if self.n_blocks is not None:
+            yield from range(self.n_blocks)
+            return
+        n = 0
         for number, file in enumerate(self._files):
-            if file.codec:
-                yield from self._decompressed(number)
-            else:
-                yield from (self._piece(number, k) for k in range(-(-file.size // self._block_bytes)))
+            plain = (self._piece(number, k) for k in range(-(-file.size // self._block_bytes)))
+            for piece in self._decompressed(number) if file.codec else plain:
+                yield piece
+                n += 1
+        self._n_pieces = n
+
+    def _text(self, piece):
+        """The Piece that is meant by a number, or is one."""
+        if isinstance(piece, Piece):
+            return piece
+        file = int(np.searchsorted(self._ends, piece, side="right"))
+        return self._piece(file, piece - (int(self._ends[file - 1]) if file else 0))
 
     def _piece(self, number, k):
         """The lines of a plain file that start in [k, k + 1) times block_bytes."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
 from fastsgd.sources.columns import OWN, Columns
+from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
@@ -40,14 +41,14 @@ class TabularSource(Source):
         new.read_as = reading
         return new
 
-    def _in_turn(self, names):
-        """As `scan` of all rows, which come in order only; what each part is called is kept for `name`."""
+    def _in_turn(self, parts):
+        """These (where, batch) of all rows, which come in order only; what each is called is kept for `name`."""
 
         def kept(number, part):
             self._places[number] = part[0]
             return part
 
-        return map(kept, count(), self.scan(names))
+        return map(kept, count(), parts)
 
     def name(self, block):
         return self._places.get(block, "")
@@ -75,21 +76,31 @@ class TabularSource(Source):
     def read(self, block, out=None):
         return rows_of(self.columns, self.scan(self.columns.needed, block), self.sizes[block], self.name(block), out)
 
-    def blocks(self):
-        if self.n_blocks is not None:
-            return super().blocks()
-        return (rows_of(self.columns, [part]) for part in self._in_turn(self.columns.needed))
+    def pieces(self):
+        return super().pieces() if self.n_blocks is not None else self._in_turn(self.scan(self.columns.needed))
+
+    def made(self, piece):
+        return self.read(piece) if self.n_blocks is not None else rows_of(self.columns, [piece])
 
     def targets(self):
         labels = self.columns.labels
         if self.n_blocks is None:
-            return (labelled(self.columns, *part) for part in self._in_turn(labels or self.columns.needed[:1]))
+            return (
+                labelled(self.columns, *part) for part in self._in_turn(self.scan(labels or self.columns.needed[:1]))
+            )
         if not labels:
             return ((None, None) for _ in range(self.n_blocks))
-        return (
-            tuple(joined([labelled(self.columns, *part) for part in placed(self.scan(labels, block))]))
-            for block in range(self.n_blocks)
-        )
+
+        def of(block):
+            return tuple(joined([labelled(self.columns, *part) for part in placed(self.scan(labels, block))]))
+
+        return in_order(of, range(self.n_blocks), Readers(self), size_of_labels)
+
+
+def size_of_labels(labels):
+    """Bytes and rows of y and weight."""
+    found = [part for part in labels if part is not None]
+    return sum(part.nbytes for part in found), len(found[0])
 
 
 def rows_at_once(schema, names, most=65536):
