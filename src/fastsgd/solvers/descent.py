@@ -27,6 +27,8 @@ ROUNDING = 1e-13  # A rise by less than this share of F may be rounding.
 # error of a Newton step falls with the square of the decrement.
 LAST_STEP_SHARE = 0.03
 SCARCE_SHARE = 0.01  # This share of the bound on the curvature is added where few rows have any.
+# A column whose curvature in the sample is below this share of the usual one, all being of one size, has too few values there.
+RARE_SHARE = 0.5
 # A sample's Hessian gives way to that of all rows where SLOW_ROUNDS steps left more than the share SLOW of the decrement.
 SLOW, SLOW_ROUNDS = 0.5, 2
 
@@ -222,9 +224,17 @@ class Descent:
         return made, H
 
     def _of_sample(self, u, b):
-        if self.way == "sample":
-            return Hessian.at(self.problem, u, b)
-        return Diagonal.of(self.problem, u, b, self.seed)
+        if self.way == "diagonal":
+            return Diagonal.of(self.problem, u, b, self.seed)
+        made = self.certifier = Hessian.at(self.problem, u, b)
+        diagonal, usual = np.einsum("ii->i", made.H), self.problem.mean(made.h)
+        missing = np.where(diagonal < RARE_SHARE * usual, usual - diagonal, 0.0)
+        if not missing[: self.problem.d].any():
+            return made
+        missing[self.problem.d :] = 0.0
+        more = Hessian(self.problem, made.h, made.H + np.diag(missing))
+        more.known = made.known
+        return more
 
     def _step(self, u, r, full):
         """(step, decrement)"""
@@ -266,11 +276,10 @@ class Descent:
 
     def _dual_of_sample(self, u, b, sums, gradient, p, full):
         """The dual point whose slopes are changed on the rows of the sample alone, so that the gradient becomes 0."""
-        problem, hessian = self.problem, self.hessian
-        if self.way == "newton":
-            hessian = Hessian.at(problem, u, b)
-            if problem.l1 > 0:
-                full = -self.H @ p
+        problem = self.problem
+        hessian = self.certifier if self.way == "sample" else Hessian.at(problem, u, b)
+        if problem.l1 > 0:
+            full = -self.H @ p
         z, g = problem.slopes(u, b)[1:3]
         found = hessian.change(full, g)
         if found is None:

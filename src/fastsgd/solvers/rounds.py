@@ -35,14 +35,14 @@ from fastsgd.threads import SERIAL
 # A sample has MIN_SAMPLE_ROWS rows; where that is not SAMPLE_SHARE of all, up to SAMPLE_ROWS, or SAMPLE_ROWS_PER_COLUMN for each
 # column. It has at most SAMPLE_VALUES values: it is sent to where the fit is called, and solved there.
 MIN_SAMPLE_ROWS, SAMPLE_ROWS, SAMPLE_ROWS_PER_COLUMN = 2000, 20000, 40
-SAMPLE_SHARE, SAMPLE_VALUES = 1 / 8, 4e6
+SAMPLE_SHARE, SAMPLE_VALUES = 1 / 4, 1.6e7
 SAMPLE_PASSES = 50  # The sample's own problem is solved in at most this many passes,
 SAMPLE_TOL = 0.1  # to this share of the error of having seen but a sample, which is about columns / rows.
 MAX_HESSIAN_COLUMNS = 3000  # No larger Hessian is made.
 # A round takes ROUND_SECONDS beside the work, and the numbers of a Hessian SEND_SECONDS each to be sent. The methods are compared
 # by the rounds that they need, about.
 ROUND_SECONDS, SEND_SECONDS = 0.05, 1e-8
-ROUNDS = {"newton": 4, "sample": 9, "diagonal": 50}
+ROUNDS = {"newton": 4, "sample": 10, "diagonal": 50}
 ROUNDS_WITH_L1 = {"newton": 5, "diagonal": 150}
 
 
@@ -145,15 +145,15 @@ class Rounds(Heads):
     def _way(self, problem, n_parts):
         """The method that is to take least time."""
         share, k, K = self.shape[0] / n_parts, problem.d + 1, self.K
-        one = K * share / problem.n * pass_seconds(problem) + ROUND_SECONDS
-        rounds = ROUNDS if problem.l1 == 0 else ROUNDS_WITH_L1
-        gram = K * (row_seconds(problem) * share + k**3 / 4e10 + n_parts * SEND_SECONDS * k * k / 2)
-        times = {"diagonal": rounds["diagonal"] * one}
+        rounds, one = ROUNDS if problem.l1 == 0 else ROUNDS_WITH_L1, K * share / problem.n * pass_seconds(problem)
+        times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one)}
         if k <= MAX_HESSIAN_COLUMNS:
-            times["newton"] = rounds["newton"] * (2.0 * one + gram)
+            solving = K * k**3 / 4e10
+            gram = K * (row_seconds(problem) * share + n_parts * SEND_SECONDS * k * k / 2) + solving
+            times["newton"] = rounds["newton"] * (ROUND_SECONDS + 2 * one + gram)
             if "sample" in rounds:
-                sample = K * (row_seconds(problem) * problem.n + k**3 / 4e10 + rounds["sample"] * pass_seconds(problem))
-                times["sample"] = rounds["sample"] * one + sample
+                here = K * (row_seconds(problem) * problem.n + rounds["sample"] * pass_seconds(problem)) + solving
+                times["sample"] = rounds["sample"] * (ROUND_SECONDS + one) + here
         return min(times, key=times.get)
 
     # ------------------------------------------------------------ rounds
