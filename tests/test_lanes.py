@@ -9,10 +9,10 @@ import reference
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.averaged import Averaged
 from support.sizes import sizes
 
 from fastsgd import engine, losses, optimizers, schedules
+from fastsgd.lanes import Merged
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
@@ -71,17 +71,17 @@ def processes():
 @pytest.mark.parametrize("name", PLANS)
 def test_threads_processes_and_one_after_the_other_give_the_same_bits(name, layout, processes):
     plan, rows = PLANS[name], X if layout == "dense" else sp.csr_matrix(X)
-    alone = train(plan, Averaged(2), rows)
+    alone = train(plan, Merged(2, map), rows)
     with ThreadPoolExecutor(2) as threads:
         for pool in (threads, processes):
-            together = train(plan, Averaged(2, pool.map), rows)
+            together = train(plan, Merged(2, pool.map), rows)
             assert bits(*together, plan) == bits(*alone, plan)
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_every_row_is_learnt_from_once(name):
     plan = PLANS[name]
-    state, sums = train(plan, Averaged(3))
+    state, sums = train(plan, Merged(3))
     np.testing.assert_array_equal(sums[1], N)
     if plan.plain:
         np.testing.assert_array_equal(state.at["t"], 2 * N + 1)
@@ -94,7 +94,7 @@ def test_one_lane_is_no_lane():
     eta = schedules.get("constant").bind(eta0=0.1, alpha=0.01, power_t=0.3, loss=LOSS, pass_rows=N, passes=2)
     for optimizer in (None, optimizers.Adam(), optimizers.FTRL(), optimizers.get("momentum")):
         plan = Plan.of(LOSS, eta, l2=0.01, average=3, optimizer=optimizer)
-        one, serial = train(plan, Averaged(1))[0], train(plan, engine.Serial)[0]
+        one, serial = train(plan, Merged(1))[0], train(plan, engine.SERIAL)[0]
         for mine, right in zip(one.model(plan), serial.model(plan), strict=True):
             np.testing.assert_allclose(mine, right, rtol=1e-9, atol=1e-12)
 
@@ -103,7 +103,7 @@ def test_the_state_is_the_mean_of_those_of_the_lanes():
     with sizes(call_rows=10 * N):
         state = State.zeros(D, 3, np.dtype("f8"), 5)
         run, plan = engine.Run(state), Plan.of(LOSS, ETA, l2=0.01, average=1)
-        for _ in engine.one_pass(run, plan, Table(X, y=Y), False, Averaged(2)):
+        for _ in engine.one_pass(run, plan, Table(X, y=Y), False, Merged(2)):
             pass
     halves = [
         reference.sgd(X[half], Y[half], LOSS, ETA, l2=0.01, average=1) for half in (slice(N // 2), slice(N // 2, N))
@@ -121,13 +121,13 @@ def test_rows_of_which_a_model_sees_none_leave_it_as_it_is(name):
         plan = Plan.stack(
             [Plan.of(LOSS, ETA, l1=0.01 * k, l2=0.01, average=3.0 * k, column=k, fold=1) for k in range(3)]
         )
-    state = train(plan, Averaged(2))[0]
+    state = train(plan, Merged(2))[0]
     before, t = state.model(plan), state.at["t"].copy()
     table = Table(X, y=Y, s=np.append(np.zeros(N - 1), 1.0))
     if plan.separate:
         table = Table(X, y=Y, fold=np.ones(N, np.int32))
     with sizes(call_rows=220, buffer_bytes=1, buffer_blocks=3):
-        rounds = engine.one_pass(engine.Run(state), plan, table, False, Averaged(2))
+        rounds = engine.one_pass(engine.Run(state), plan, table, False, Merged(2))
         for _ in range(2):  # The last row comes in the third.
             next(rounds)
     np.testing.assert_array_equal(state.at["t"], t)
@@ -142,7 +142,7 @@ def test_adagrad_trusts_each_lane_by_what_it_has_seen_of_the_feature():
     rows[: N // 2, 0] = rows[N // 2 :, 1] = 0
     with sizes(call_rows=10 * N):
         state = State.zeros(D, 3, np.dtype("f8"), 5)
-        for _ in engine.one_pass(engine.Run(state), plan, Table(rows, y=Y), False, Averaged(2)):
+        for _ in engine.one_pass(engine.Run(state), plan, Table(rows, y=Y), False, Merged(2)):
             pass
         first, second = State.zeros(D, 3, np.dtype("f8"), 5), State.zeros(D, 3, np.dtype("f8"), 5)
         for one, half in ((first, slice(N // 2)), (second, slice(N // 2, N))):

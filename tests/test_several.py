@@ -164,7 +164,7 @@ def test_the_time_is_over_also_where_a_pass_is_a_single_call(monkeypatch):
     assert all(0 < len(one.epochs) < 60 for one in found.values())
 
 
-class Interrupts:
+class Interrupts(several.Serial):
     """A lane at which the user presses Ctrl-C, after so many rounds."""
 
     def __init__(self, rounds):
@@ -174,7 +174,7 @@ class Interrupts:
         if not self.left:
             raise KeyboardInterrupt
         self.left -= 1
-        several.Serial.round(*given)
+        several.SERIAL.round(*given)
 
 
 @pytest.mark.parametrize("rounds", [0, 2])

@@ -1,152 +1,32 @@
 """The loop: epochs of blocks of rows, and between them the decisions. It knows nothing of scikit-learn."""
 
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Set
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastsgd.decide import Decision, decide, keeping
+from fastsgd.decide import Decision, decide
 from fastsgd.gathered import Gathered
 from fastsgd.history import Epoch, History
-from fastsgd.lanes import Diverged, Serial
+from fastsgd.lanes import SERIAL, Diverged, Serial
 from fastsgd.objective import descend, loss_of_zeros, mean_loss, measure, objective, zero_objective
 from fastsgd.plan import Plan
+from fastsgd.run import Moment, Run
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START, Table
 from fastsgd.state import State
-from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums
 
 # A rule that needs one of these has the objective worked out, which is infinite or NaN where a weight is.
 MEASURED = frozenset(("objective", "gradient_norm"))
 NO_NEEDS: frozenset[str] = frozenset()
-Weights: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # (n_features, S), and intercepts (K,)
 Score: TypeAlias = Callable[["Moment"], float]
 
 
-@dataclass
-class Run:
-    """A training between two kernel calls: all that it takes to go on from there, as if it had never stopped.
-
-    Attributes
-    ----------
-    state : State
-    rules : list of Stopping
-        As they stand after the epochs that are over.
-    epochs : History
-        The epochs that are over.
-    good : State or None
-        The state that training goes back to: that of the epoch that was best by the rule that keeps the best one (`kept`);
-        until there is one, or without such a rule, that of the last epoch that was not beyond return, or else of the start.
-    began : ((n_features, S), (K,)) or None
-        The model at the start, where it was not of zeros.
-    before : ((n_features, S), (K,)) or None
-        The model at the start of the pass, where a rule asks how far it moves.
-    judged : bool
-        Whether the end is compared with the start and with zero weights.
-    zero : float
-        The objective of zero weights, estimated from the first rows; inf until it is.
-    seconds : float
-        Seconds that the training has taken so far.
-    start, done : (int, int, int) or None, int
-        Where in the order of the table the pass goes on, None after its last row; and how many of its rows are done.
-    sums : (2, K) float64
-        Of the rows done, the sums of the losses before each step and of the weights.
-    gathered : Gathered or None
-        The sums of the step that is under way, where a step is not of one row.
-    whole : bool
-        False while the state changes, when a training could not go on from it.
-    """
-
-    state: State
-    rules: Sequence[Stopping] = ()
-    epochs: History = field(default_factory=History)
-    good: State | None = None
-    began: Weights | None = None
-    before: Weights | None = None
-    judged: bool = False
-    zero: float = np.inf
-    seconds: float = 0.0
-    start: tuple[int, int, int] | None = START
-    done: int = 0
-    sums: NDArray[Any] = None  # type: ignore[assignment]  # of __post_init__
-    gathered: Gathered | None = None
-    whole: bool = True
-
-    def __post_init__(self) -> None:
-        if self.sums is None:
-            self.sums = np.zeros((2, len(self.state.b)))
-
-    def from_here(self, plan: Plan) -> None:
-        """Keep what the end is compared with: the model of the start, and the objective of zero weights once it is known."""
-        self.judged = True
-        if self.good is None and (self.state.W.any() or self.state.b.any()):
-            self.began = self.state.model(plan)
-
-    @property
-    def kept(self) -> Stopping | None:
-        """The rule whose best epoch `good` is, if there is such a rule and an epoch."""
-        rule = keeping(self.rules)
-        return rule if rule is not None and rule.best < np.inf else None
-
-    def back_to_best(self) -> bool:
-        """At the end of an interrupted pass, go back to the state of the best validation score, if there is one.
-
-        Returns whether it did.
-        """
-        back = self.kept is not None and self.kept.needs == "validation_score"
-        if back:
-            self.state.restore(self.good)
-        return back
-
-    @property
-    def begun(self) -> bool:
-        """Whether a kernel call of this pass has changed the state, be it a moment ago."""
-        return bool(self.sums.any())
-
-    def next_pass(self, decision: Decision, cut: bool) -> None:
-        """Take over the decision at the end of a pass, and go to the first row of the next one.
-
-        cut : whether the step is cut to a fifth
-        """
-        self.whole = False
-        if cut:
-            self.state.at["eta_factor"] /= 5
-            for rule in decision.fired:
-                rule.again()
-        better = decision.better or (self.kept is None and decision.fate == "good")
-        self.epochs, self.rules = decision.epochs, decision.rules
-        if better:
-            self.good.restore(self.state)  # type: ignore[union-attr]  # `train` has set it
-        self.before, self.start, self.done, self.gathered = None, START, 0, None
-        self.sums = np.zeros(self.sums.shape)
-        self.whole = True
-
-
-class Moment:
-    """A state between two kernel calls, and its model, which is made once, when it is first asked for."""
-
-    def __init__(self, state: State, plan: Plan) -> None:
-        self.state, self.plan = state, plan
-
-    @cached_property
-    def model(self) -> Weights:
-        """What `State.model` returns; nobody may write to it."""
-        return self.state.model(self.plan)
-
-    def copy(self) -> "Moment":
-        """A moment that stays when training goes on."""
-        new = Moment(self.state.copy(), self.plan)
-        new.model = self.model
-        return new
-
-
-def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any = Serial) -> Iterator[None]:
+def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = SERIAL) -> Iterator[None]:
     """Train in place on each row of the table, or on those that are left of the pass; yields after each round.
 
     Raises
@@ -168,16 +48,19 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any = Ser
         alone = plan.plain or plan.auto or plan.separate
         if run.gathered is None and not alone:
             run.gathered = Gathered(state.W, K, min(plan.batch_size, table.n_rows))
+    run.parts = way = lanes.opened(state, plan, run.sums, run.gathered)
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
         if run.judged and run.zero == np.inf:
             run.zero = zero_objective(part, order, plan, state)
-        lanes.round(state, plan, part, order, run.sums, run.gathered, then is None)
+        way.round(state, plan, part, order, run.sums, run.gathered, then is None)
         run.start, run.done, run.whole = then, run.done + order.n, True
         yield
+    way.put_back()
+    run.parts = None
 
 
-def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool) -> Iterator[None]:
+def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool, _lanes: Serial = SERIAL) -> Iterator[None]:
     """As `one_pass`: one step of `descend`, from the step size of the last one."""
     state = run.state
     if not table.empty:
@@ -207,6 +90,7 @@ def train(
     max_seconds: float | None = None,
     each: Callable[[Moment, History], Any] | None = None,
     between: Callable[[Run, bool], Any] | None = None,
+    lanes: Serial = SERIAL,
 ) -> tuple[Moment, History, str]:
     """Train until a rule, a budget, a callback or the user says stop.
 
@@ -232,6 +116,7 @@ def train(
     between : callable or None
         `between(run, ending)` after each kernel call, and when the training ends. Until the next kernel call, the training
         can go on from this run; it is not called with a run from which it can't.
+    lanes : Serial or other way to do a round
 
     Returns
     -------
@@ -265,8 +150,8 @@ def train(
             if "change" in needs and run.before is None:
                 run.before = (moment or Moment(state, plan)).model
             decision, moment = decision._replace(better=False), None
-            reason = _walk(run, plan, table, shuffle, over, after_a_call)
-            moment = Moment(state, plan)
+            reason = _walk(run, plan, table, shuffle, lanes, over, after_a_call)
+            moment = Moment(run.state, plan)
             epoch = _epoch(run, moment, table, score, needs, started)
             finite = (lambda: not overflowed(state)) if needs.isdisjoint(MEASURED) else None
             decision = decide(epoch, run.epochs, run.rules, finite, partial(loss_of_zeros, table, plan, state))
@@ -286,7 +171,7 @@ def train(
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(decision.epochs) == len(run.epochs):
-            epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)
+            epoch = _epoch(run, Moment(run.state, plan), table, None, NO_NEEDS, started)
             decision = decision._replace(epochs=run.epochs.plus(epoch))
     except Diverged as error:
         if not run.epochs:
@@ -307,7 +192,7 @@ def train(
     return Moment(state, plan) if back or moment is None else moment, decision.epochs, reason
 
 
-def train_once(run: Run, plan: Plan, table: Table, shuffle: bool) -> tuple[History, str]:
+def train_once(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = SERIAL) -> tuple[History, str]:
     """As `train` of one pass without rules, scores and callbacks, so that a row costs little beside its own step.
 
     Raises
@@ -317,13 +202,13 @@ def train_once(run: Run, plan: Plan, table: Table, shuffle: bool) -> tuple[Histo
     """
     started, state = perf_counter(), run.state
     try:
-        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
+        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle, lanes):
             pass
         epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)
     except KeyboardInterrupt:
         if not run.done:
             return run.epochs, "interrupted"
-        return run.epochs.plus(_epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)), "interrupted"
+        return run.epochs.plus(_epoch(run, Moment(run.state, plan), table, None, NO_NEEDS, started)), "interrupted"
     if not isfinite(epoch.loss):
         raise Diverged(state.epoch)
     return run.epochs.plus(epoch), "max_iter"
@@ -334,6 +219,7 @@ def _walk(
     plan: Plan,
     table: Table,
     shuffle: bool,
+    lanes: Serial,
     over: Callable[[], bool],
     after_a_call: Callable[[], None],
 ) -> str | None:
@@ -343,7 +229,7 @@ def _walk(
         return run.start is not None and run.start != START and over()
 
     if run.start is not None and not late():
-        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle):
+        for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle, lanes):
             after_a_call()
             if late():
                 return "max_seconds"

@@ -29,3 +29,14 @@ class Gathered:
         self.carry = np.zeros(W.shape) if W.dtype == np.float32 and batch_size > CARRY_ROWS else None
         self.count = np.zeros(2, np.int64)
         self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
+
+    def add(self, other):
+        """Add what was gathered of other rows."""
+        if self.carry is None:
+            self.G += other.G
+        else:
+            self.carry += other.G
+            if other.carry is not None:
+                self.carry += other.carry
+        self.gb += other.gb
+        self.count[0] += other.count[0]

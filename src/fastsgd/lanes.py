@@ -1,13 +1,14 @@
 """Lanes: who takes the steps of a round, the rows of one kernel call.
 
 A lane does `local`, which any thread or process can do: it is given all that it reads, and changes only the state and the sums
-that it is given. A way to do a round has `round(state, plan, part, order, sums, gathered, last)`, as `local`. Here is the one
-that every training takes; another gives each lane a `State.fork` and some of the rows (`Order.split`), and puts the states
-together (`State.merge`).
+that it is given. A way to do rounds is `Serial`, or has what that has; those of several threads are below, in `split.py` and in
+`hogwild.py`, and `parallel.py` chooses among them.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
@@ -15,6 +16,7 @@ from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
+from fastsgd.threads import Threads
 
 
 class Diverged(ArithmeticError):
@@ -66,6 +68,149 @@ def local(
 
 
 class Serial:
-    """One lane, which is the thread that asks."""
+    """One lane, which is the thread that asks.
 
-    round = staticmethod(local)
+    Attributes
+    ----------
+    n : int
+        Lanes that have a part in what comes of it: 1 where that is the same for any number of threads.
+    """
+
+    n = 1
+
+    def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> "Serial":
+        """What does the rounds of one pass, whose state is prepared."""
+        return self
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows, as `local`."""
+        local(state, plan, part, order, sums, gathered, last)
+
+    def put_back(self) -> None:
+        """Make the state of which `opened` was told what it is after the rounds so far."""
+
+
+SERIAL = Serial()
+
+
+class Merged(Serial):
+    """A number of lanes, each of which takes some rows of a round from the state of its start; then their states become one.
+
+    The result depends on the number of lanes, and not on who does their work.
+
+    Parameters
+    ----------
+    n : int
+        Lanes.
+    run : callable
+        As `Threads.map`, or `map` itself: one lane after the other.
+    rounds : callable
+        (state, plan, part, order) -> int, how many rounds the rows of a kernel call are; 0: they are not worth lanes.
+    longer : callable
+        (state, plan, part, order, n) -> float, the factor of the step sizes: the mean of n lanes is as far as one lane gets
+        with its share of the rows.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        run: Callable[..., Iterable[Any]] | None = None,
+        rounds: Callable[..., int] = lambda *_: 1,
+        longer: Callable[..., float] = lambda *_: 1.0,
+    ) -> None:
+        self.n, self.run, self.rounds, self.longer = n, Threads(n).map if run is None else run, rounds, longer
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows; the steps of batches end with those of the lane."""
+        rounds = self.rounds(state, plan, part, order)
+        if not rounds:
+            local(state, plan, part, order, sums, gathered, last)
+        for some in order.split(rounds) if rounds else ():
+            self._merged(state, plan, part, some, sums)
+
+    def _merged(self, state: State, plan: Plan, part: Table, order: Order, sums: NDArray[Any]) -> None:
+        orders, longer = order.split(self.n), self.longer(state, plan, part, order, self.n)
+        state.fold(plan)
+        forks = state.fork(len(orders))
+        for fork in forks:
+            fork.at["eta_factor"] *= longer
+        tasks = [(fork, plan, part, some) for fork, some in zip(forks, orders, strict=True)]
+        states, of_lanes = zip(*self.run(lane, tasks), strict=True)
+        state.merge(states, plan)
+        state.prepare(plan, part.sparse)
+        for one in of_lanes:
+            sums += one
+
+
+def lane(task: tuple[State, Plan, Table, Order]) -> tuple[State, NDArray[Any]]:
+    """The state, which is changed in place, and the sums after the rows of a lane."""
+    state, plan, part, order = task
+    state.prepare(plan, part.sparse)
+    alone = plan.plain or plan.auto or plan.separate
+    gathered = None if alone else Gathered(state.W, len(state.b), min(plan.batch_size, order.n))
+    sums = np.zeros((2, len(state.b)))
+    local(state, plan, part, order, sums, gathered)
+    return state, sums
+
+
+class Gradients(Serial):
+    """Steps of large batches: the slopes of the rows of a step are added up on threads, in as many parts as there are lanes.
+
+    Parameters
+    ----------
+    n : int
+        Parts of a step.
+    run : callable
+        As that of `Merged`.
+    """
+
+    def __init__(self, n: int, run: Callable[..., Iterable[Any]] | None = None) -> None:
+        self.n, self.run = n, Threads(n).map if run is None else run
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows, step by step."""
+        assert gathered is not None
+        K, target, flat, done = len(state.b), part.target(), order.flat(), 0
+
+        def slopes(some: Order) -> tuple[bool, Gathered, NDArray[Any]]:
+            found, values = Gathered(state.W, K, some.n), np.zeros((2, K))
+            return bool(kernels.batches(part.X, some, target, state, plan.compiled, values, found, True)), found, values
+
+        while done < order.n:
+            end = int(min(order.n, done + plan.batch_size - gathered.count[0]))
+            for fault, found, values in self.run(slopes, flat.between(done, end).split(self.n)):
+                if fault:
+                    raise Diverged(state.epoch)
+                gathered.add(found)  # It counts the rows that have weight.
+                sums += values
+            done = end
+            if gathered.count[0] == plan.batch_size or (last and done == order.n and gathered.count[0]):
+                none = part.X, flat._replace(n=0), target, state, plan.compiled, sums
+                kernels.batches(*none, gathered, False, True)

@@ -109,7 +109,7 @@ class Plan:
         heads = np.concatenate([plan.heads for plan in plans])
         return cls(first.loss, first.schedule, heads, first.optimizer, first.batch_size, first.noise, True)
 
-    def pack(self, keep: NDArray[Any]) -> Self:
+    def pack(self, keep: NDArray[Any] | slice) -> Self:
         """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is its state."""
         return replace(self, heads=self.heads[keep])
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.decide import decide, keeping
-from fastsgd.engine import Moment, Run, can_cut, one_pass
+from fastsgd.engine import can_cut, one_pass
 from fastsgd.history import Epoch, History
-from fastsgd.lanes import Serial
+from fastsgd.lanes import SERIAL, Serial
 from fastsgd.objective import objective
 from fastsgd.plan import Plan
+from fastsgd.run import Moment, Run
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 from fastsgd.stopping import Stopping
@@ -127,7 +128,7 @@ def train(
     shuffle: bool = True,
     score: Callable[[Moment], NDArray[Any]] | None = None,
     max_seconds: float | None = None,
-    lanes: Any = Serial,
+    lanes: Serial = SERIAL,
 ) -> dict[int, Trained]:
     """Train the models of a plan until each has met a rule, or the passes or the time are over.
 
@@ -184,6 +185,7 @@ def train(
             state, plan = _packed(models, moment)
             passed += 1
     except KeyboardInterrupt:
+        run.put_back()
         for number, model in models.items():
             if number not in done:
                 done[number] = model.end(moment, model.interrupt(run, moment, passed, perf_counter() - started))
@@ -203,9 +205,11 @@ def _packed(models: dict[int, _Model], moment: Moment) -> tuple[State, Plan]:
     return state.pack(plan, keep), plan.pack(keep)
 
 
-def _walk(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Any, over: Callable[[], bool]) -> bool:
+def _walk(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial, over: Callable[[], bool]) -> bool:
     """A pass; True where the time was over before its last row."""
-    return any(run.start is not None and over() for _ in one_pass(run, plan, table, shuffle, lanes))
+    late = any(run.start is not None and over() for _ in one_pass(run, plan, table, shuffle, lanes))
+    run.put_back()
+    return late
 
 
 def _measure(

@@ -109,7 +109,11 @@ cdef int batch_rows(const Layout* L, const floating* values, order, target, stat
     if met.shape[0] != d + 1 or is_met.shape[0] != d:
         raise ValueError(f"what was gathered is of {is_met.shape[0]} features, X has {d}")
     B.size = INT64_MAX if gather or plan.batch_size > O.n + count[0] else <Py_ssize_t> plan.batch_size
-    B.tile = max(1, min(min(64, B.size), 4096 // K))
+    B.tile = min(64, B.size)
+    if B.tile > max(4, 4096 // K):  # Rows are taken in the same fours however many heads there are.
+        B.tile = 4
+        while 2 * B.tile <= 4096 // K:
+            B.tile *= 2
     B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
     steps = (O.n + B.filled) // B.size + 1
     B.mode = mode_of(L, plan, at[0].t, at[0].eta_factor, steps, gather)

@@ -261,6 +261,17 @@ typedef double d4_block __attribute__((vector_size(32), aligned(8)));
             *(N##_block *)(z + h + L) = b;                                                                   \
             *(N##_block *)(z + h + 2 * L) = c;                                                               \
             *(N##_block *)(z + h + 3 * L) = e;                                                               \
+        }                                                                                                    \
+        for (; h + 2 * L <= S; h += 2 * L) { /* the same sums, so that heads may be parted at each multiple of 2 L */ \
+            N##_block a = {0}, b = a;                                                                        \
+            for (k = 0; k < n; k++) {                                                                        \
+                const T *restrict w = W + (AT) * S + h;                                                      \
+                const T v = x[k];                                                                            \
+                a += v * *(const N##_block *)w;                                                              \
+                b += v * *(const N##_block *)(w + L);                                                        \
+            }                                                                                                \
+            *(N##_block *)(z + h) = a;                                                                       \
+            *(N##_block *)(z + h + L) = b;                                                                   \
         }
 #define FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)                                                                  \
         for (; h + 4 * L <= S; h += 4 * L) {                                                                 \

@@ -47,8 +47,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         keeper = Keeper(given, resume_from, self.random_state)
         return keeper, keeper.random_state
 
-    def _as_kept(self):
-        """What this fit is to its checkpoints."""
+    def _as_kept(self, lanes):
+        """What this fit is to its checkpoints; `lanes`: how many have a part in what comes of it."""
         from fastsgd.persist.fits import Fit
 
         rate = self._schedule(optimizers.get(self.optimizer))
@@ -58,6 +58,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             getattr(self, "feature_names_in_", None),
             getattr(self, "classes_", None),
             grows=getattr(rate, "passes", 1) is not None,
+            lanes=lanes,
         )
 
     def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None):
@@ -72,9 +73,9 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
         plan = est._plan(table, self.max_iter, False)
-        run = engine.Run(state, est._rules(held_out, problem.split_off))
+        run, lanes = engine.Run(state, est._rules(held_out, problem.split_off)), est._lanes(plan, table, state)
         if keeper is not None:
-            run = keeper.begin(est._as_kept(), run, plan, table, held_out)
+            run = keeper.begin(est._as_kept(lanes.n), run, plan, table, held_out)
         score = None if held_out is None else est._score(held_out, plan)
         if self.standardize:
             est._standardise(table, state, plan)
@@ -84,7 +85,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
         given, passes = (problem.X, problem.y, problem.metadata), self.max_iter * self.n_init
         theirs = announced(self, passes, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
-        how = {"passes": self.max_iter, "shuffle": self.shuffle, "score": score, "max_seconds": self.max_seconds}
+        how = {"passes": self.max_iter, "shuffle": self.shuffle, "score": score, "lanes": lanes}
+        how["max_seconds"] = self.max_seconds
         try:
             with keeper or nullcontext():
                 how |= est._listeners(theirs, plan, keeper)
@@ -172,7 +174,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             if self.standardize:
                 self._standardise(table, run.state, plan)
                 run.good = run.state.copy()
-            epochs, reason = engine.train_once(run, plan, table, self.shuffle)
+            epochs, reason = engine.train_once(run, plan, table, self.shuffle, self._lanes(plan, table, start))
             if plan.auto and engine.overflowed(state):  # what it publishes may leave out its weights
                 raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row

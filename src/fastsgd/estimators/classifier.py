@@ -56,7 +56,9 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     epsilon : float, default=0.1
         Of the huber and epsilon-insensitive losses.
     n_jobs : int or None, default=None
-        Not needed, and without effect: all classes are trained in one pass. Kept so that the import is all that changes.
+        Threads, as joblib counts: None is 1, -1 all cores. 48 and more classes, one against the rest, are shared out among
+        them (with learning_rate="auto" on CSR 3 and more), and the result is bit for bit that of n_jobs=1. What else they
+        do is said at `parallel`. Small data are trained on one thread.
     random_state : int, RandomState or None, default=None
         Seeds the order of the rows and the validation split.
     learning_rate : str or object of fastsgd.schedules, default="optimal"
@@ -117,6 +119,11 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
+    parallel : {"deterministic"}, default="deterministic"
+        What n_jobs > 1 does to one model. "deterministic": each thread trains a copy on some rows of a block, and the mean of
+        the copies is trained on: the same result on every run for a given n_jobs, and another than that of n_jobs=1. It is
+        done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
+        optimizers, learning_rate="auto" and line searches take one thread. See docs/threads.md.
 
     Attributes
     ----------
@@ -200,7 +207,6 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
         "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
-        "n_jobs": [int, None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "multi_class": [StrOptions({"ovr", *losses.MULTICLASS})],
     }
@@ -241,6 +247,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         gradient_noise: float = 0.0,
         multi_class: str = "ovr",
         standardize: bool = False,
+        parallel: str = "deterministic",
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -275,6 +282,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         self.gradient_noise = gradient_noise
         self.multi_class = multi_class
         self.standardize = standardize
+        self.parallel = parallel
 
     # ------------------------------------------------------------ training
     @one_at_a_time

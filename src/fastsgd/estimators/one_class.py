@@ -55,6 +55,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     standardize : bool, default=False
         Train on x / std of each column, as in `SGDClassifier` but never centred: this model separates the rows from the
         origin, which must stay where it is.
+    n_jobs, parallel
+        As in `SGDRegressor`.
 
     Attributes
     ----------
@@ -106,6 +108,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         n_init: int = 1,
         gradient_noise: float = 0.0,
         standardize: bool = False,
+        n_jobs: int | None = None,
+        parallel: str = "deterministic",
     ) -> None:
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -129,6 +133,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         self.n_init = n_init
         self.gradient_noise = gradient_noise
         self.standardize = standardize
+        self.n_jobs = n_jobs
+        self.parallel = parallel
 
     @property
     def _alpha(self):

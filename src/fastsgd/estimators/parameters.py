@@ -6,7 +6,7 @@ from operator import is_
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, optimizers, penalties, schedules, stopping
+from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
@@ -44,6 +44,8 @@ class Parameters:
         "gradient_noise": [Interval(Real, 0, None, closed="left")],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "standardize": ["boolean"],
+        "n_jobs": [Integral, None],
+        "parallel": [StrOptions({"deterministic"})],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -88,6 +90,7 @@ class Parameters:
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
         listed(self.callbacks)
+        parallel.threads_of(self.n_jobs)
         if self.stopping is not None:
             stopping.get(self.stopping)
         self._checked = self._given(), {}  # and the plans made of them: see _partial_plan
@@ -203,5 +206,9 @@ class Parameters:
             batch_size=batch_size,
             noise=self.gradient_noise,
         )
+
+    def _lanes(self, plan, table, state):
+        """The way to do rounds that `n_jobs` and `parallel` ask for."""
+        return parallel.lanes(self.n_jobs, self.parallel, plan, table, state)
 
     _nu = 0.0

@@ -108,6 +108,15 @@ class SGDRegressor(RegressorParts, BaseSGD):
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X; y stays as it is. `coef_` and `intercept_` are in
         the units of X; the penalty is on the standardised coefficients. See the notes of `SGDClassifier`.
+    n_jobs : int or None, default=None
+        Threads, as joblib counts: None is 1, -1 all cores. 48 and more targets are shared out among them (with
+        learning_rate="auto" on CSR 2 and more), and the result is bit for bit that of n_jobs=1. What else they do is said
+        at `parallel`. Small data are trained on one thread.
+    parallel : {"deterministic"}, default="deterministic"
+        What n_jobs > 1 does to one model. "deterministic": each thread trains a copy on some rows of a block, and the mean of
+        the copies is trained on: the same result on every run for a given n_jobs, and another than that of n_jobs=1. It is
+        done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
+        optimizers, learning_rate="auto" and line searches take one thread. See docs/threads.md.
 
     Attributes
     ----------
@@ -188,6 +197,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         n_init: int = 1,
         gradient_noise: float = 0.0,
         standardize: bool = False,
+        n_jobs: int | None = None,
+        parallel: str = "deterministic",
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -219,6 +230,8 @@ class SGDRegressor(RegressorParts, BaseSGD):
         self.n_init = n_init
         self.gradient_noise = gradient_noise
         self.standardize = standardize
+        self.n_jobs = n_jobs
+        self.parallel = parallel
 
     # ------------------------------------------------------------ training
     @one_at_a_time

@@ -23,6 +23,8 @@ class Fit(NamedTuple):
     feature_names, classes : arrays, or None
     grows : bool
         Whether max_iter can be raised: not where the step sizes are laid out over it.
+    lanes : int
+        Lanes that have a part in the result, of n_jobs; 1 where it is the same for any n_jobs.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Fit(NamedTuple):
     feature_names: np.ndarray | None = None
     classes: np.ndarray | None = None
     grows: bool = True
+    lanes: int = 1
 
 
 def in_words(names):

@@ -138,6 +138,8 @@ class Keeper:
         if held_out is not None and getattr(table, "rows", None) is None:  # It was given, and not split off.
             data |= describe(held_out[3], "X_val", "y_val", "sample_weight_val")
         data["the names of the features"], data["the classes"] = in_words(fit.feature_names), in_words(fit.classes)
+        if fit.lanes > 1:
+            data["the number of lanes, by n_jobs,"] = fit.lanes
         self.head = {
             "format": FORMAT,
             "class": fit.name,

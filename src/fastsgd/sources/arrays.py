@@ -48,15 +48,22 @@ class Order(NamedTuple):
         """At most that many orders, which together visit the same rows: whole buffers, or if there is one, parts of it."""
         buffers = -(-self.n // self.buffer_rows)
         if self.visit is None:
-            return [self._from(lo, hi) for lo, hi in _cuts(self.n, parts)]
+            return [self.between(lo, hi) for lo, hi in _cuts(self.n, parts)]
         if buffers == 1:
             return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in _cuts(self.n, parts)]
         return [
-            self._from(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n)) for lo, hi in _cuts(buffers, parts)
+            self.between(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n)) for lo, hi in _cuts(buffers, parts)
         ]
 
-    def _from(self, lo, hi):
-        """The visits from lo to hi."""
+    def flat(self):
+        """The same visits, one row after another as `rows` has them."""
+        if self.visit is None:
+            return self
+        places = np.arange(self.n) // self.buffer_rows * self.buffer_rows + self.visit
+        return Order(self.rows[places], None, 0, self.n, self.buffer_rows)
+
+    def between(self, lo, hi):
+        """The visits from lo to hi, where lo is the start of a buffer or the order is flat."""
         rows = None if self.rows is None else self.rows[lo:]
         visit = None if self.visit is None else self.visit[lo:hi]
         return Order(rows, visit, self.first + lo, hi - lo, self.buffer_rows)

@@ -1,0 +1,222 @@
+"""The heads of a model on several threads: the same bits whatever their number.
+
+Kernels read the weights of all heads of a state, one after another. So for a pass the state is taken apart, into one for each
+group of heads, and each round is done on all of them. They are put back when the pass is over, or when somebody asks for the
+state meanwhile (`engine.Run.state`).
+
+What comes of a head must not depend on the heads beside it. Where the kernels take few heads together in another way than many
+(`dots` in _kernels/rows.pxi, up to 32), a group of few has columns of zeros beside it; and where they take heads in blocks
+(_kernels/models.h), groups are cut where these end.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd.auto import RECORD, aligned
+from fastsgd.gathered import Gathered
+from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Order, Table
+from fastsgd.state import State, padded
+from fastsgd.threads import Threads
+
+ALONE = 36  # Columns from which on all heads are taken feature by feature.
+BLOCK_BYTES = 64  # of the weights that separate heads are taken in
+COLUMNS, HEADS = ("W", "A", "Q", "m", "v"), ("b", "b_avg", "mb", "vb")
+
+
+class Split(Serial):
+    """A way to do rounds: groups of heads on threads.
+
+    Parameters
+    ----------
+    threads : Threads
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self.threads = threads
+
+    def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> Serial:
+        """The parts of the state, where it is to be parted."""
+        sparse = state.auto is not None and state.auto.sparse
+        found = cuts(plan, len(state.b), state.W.dtype, sparse, self.threads.n)
+        return self if found is None else Parts(self.threads, found, state, plan, sums, gathered)
+
+
+def cuts(plan: Plan, K: int, dtype: Any, sparse: bool, n: int) -> list[int] | None:
+    """Where K heads are cut into at most n groups of about the same work; None where these heads are not to be parted."""
+    if plan.loss.coupled or plan.noise or plan.line_search or (plan.auto and not sparse):
+        return None  # With "auto", dense columns are scaled by the mean curvature of all heads.
+    step, least = 4, (ALONE + 12) // 2
+    if plan.auto:
+        step = least = 1
+    elif plan.separate:
+        step = least = BLOCK_BYTES // np.dtype(dtype).itemsize
+    n = min(n, K // least)
+    if n < 2:
+        return None
+    found = [0, *(round(K * i / n / step) * step for i in range(1, n)), K]
+    return found if not plan.separate or _drawn_alike(plan, found) else None
+
+
+def _drawn_alike(plan: Plan, cuts: list[int]) -> bool:
+    """Kernels work the losses out in another way where some head sees a resample: then each group must have one, or none."""
+    drawn = [bool(group.any()) for group in np.split(plan.heads["resample"] > 0, cuts[1:-1])]
+    return all(drawn) or not any(drawn)
+
+
+class Parts(Serial):
+    """The parts of a state in a pass.
+
+    Attributes
+    ----------
+    current : bool
+        Whether the state is what its parts are.
+    """
+
+    def __init__(
+        self,
+        threads: Threads,
+        cuts: list[int],
+        state: State,
+        plan: Plan,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+    ) -> None:
+        self.threads, self.state, self.gathered, self.current = threads, state, gathered, True
+        self.parts = threads.map(lambda cut: _Part.of(state, plan, sums, gathered, *cut), pairwise(cuts))
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """As `lanes.local`, but that the state changes when it is asked for."""
+        self.current = False
+        try:
+            self.threads.map(lambda one: one.round(part, order, last), self.parts)
+        except Diverged:
+            self.current = True  # for what it is worth
+            raise
+        except (
+            BaseException
+        ):  # Ctrl-C: those that have not done the round do it now, so that all heads have seen the same rows.
+            done = max(one.clock for one in self.parts)
+            for one in self.parts:
+                if one.clock != done:
+                    one.round(part, order, last)
+            raise
+        finally:
+            for one in self.parts:
+                sums[:, one.lo : one.hi] = one.sums
+
+    def put_back(self) -> None:
+        """Make the state what its parts are; these may go on."""
+        if not self.current:
+            self.threads.map(lambda one: one.put_back(self.state, self.gathered), self.parts)
+            first: Any = self.parts[0].state
+            if len(self.state.at) == 1:
+                self.state.at[:] = first.at
+            self.state.soft = any(one.state.soft for one in self.parts)
+            if self.state.auto is not None:
+                self.state.auto.at[:] = first.auto.at
+            if self.gathered is not None:
+                mine, theirs = self.gathered, self.parts[0].gathered
+                mine.count[:], mine.met[:], mine.is_met[:] = theirs.count, theirs.met, theirs.is_met
+            self.current = True
+
+
+class _Part:
+    """The heads from lo to hi, as a state of their own; their plan, sums and gathered rows."""
+
+    def __init__(self, lo: int, hi: int, state: Any, plan: Plan, sums: Any, gathered: Any) -> None:
+        self.lo, self.hi, self.state, self.plan, self.sums, self.gathered = lo, hi, state, plan, sums, gathered
+        self.rows: tuple[Any, Any] = None, None
+
+    @classmethod
+    def of(cls, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None, lo: int, hi: int) -> Self:
+        """Those of a state and of what belongs to it."""
+        heads, new = slice(lo, hi), State.__new__(State)
+        width = padded(hi - lo, True)
+        if not plan.separate:
+            width = max(width, min(ALONE, state.W.shape[1]))
+
+        def columns(x: Any) -> Any:
+            out = np.zeros((len(x), width), x.dtype)
+            out[:, : hi - lo] = x[:, heads]
+            return out
+
+        new.__dict__ = vars(state).copy()
+        for name in COLUMNS:
+            if (x := getattr(state, name)) is not None:
+                setattr(new, name, columns(x))
+        for name in HEADS:
+            if (x := getattr(state, name)) is not None:
+                setattr(new, name, x[heads].copy())
+        new.at = (state.at[heads] if plan.separate else state.at).copy()
+        if state.auto is not None:
+            own_records: Any = state.auto.records
+            records = aligned(np.ascontiguousarray(own_records[:, lo * RECORD : hi * RECORD]))
+            new.auto = replace(
+                state.auto, heads=state.auto.heads[heads].copy(), at=state.auto.at.copy(), records=records
+            )
+        own = None
+        if gathered is not None:
+            own = Gathered.__new__(Gathered)
+            own.G, own.gb = columns(gathered.G), gathered.gb[heads].copy()
+            own.carry = None if gathered.carry is None else columns(gathered.carry)
+            own.count, own.met, own.is_met = gathered.count.copy(), gathered.met.copy(), gathered.is_met.copy()
+        of_heads = plan.pack(heads) if plan.separate else plan
+        return cls(lo, hi, new, of_heads, sums[:, heads].copy(), own)
+
+    def put_back(self, state: Any, gathered: Gathered | None) -> None:
+        """Into the state of all heads."""
+        heads, own = slice(self.lo, self.hi), slice(0, self.hi - self.lo)
+        for name in COLUMNS:
+            if (x := getattr(state, name)) is not None:
+                x[:, heads] = getattr(self.state, name)[:, own]
+        for name in HEADS:
+            if (x := getattr(state, name)) is not None:
+                x[heads] = getattr(self.state, name)
+        if self.plan.separate:
+            state.at[heads] = self.state.at
+        if state.auto is not None:
+            state.auto.heads[heads] = self.state.auto.heads
+            state.auto.records[:, self.lo * RECORD : self.hi * RECORD] = self.state.auto.records
+        if gathered is not None:
+            gathered.G[:, heads], gathered.gb[heads] = self.gathered.G[:, own], self.gathered.gb
+            if gathered.carry is not None:
+                gathered.carry[:, heads] = self.gathered.carry[:, own]
+
+    @property
+    def clock(self) -> tuple[Any, ...]:
+        """How far it is, to compare with other parts."""
+        state = self.state
+        rows = 0 if self.gathered is None else int(self.gathered.count[0])
+        # Heads with clocks of their own need not be at the same row.
+        return (0.0 if self.plan.separate else float(state.at["t"][0]), rows)
+
+    def round(self, part: Table, order: Order, last: bool) -> None:
+        """As `lanes.local`."""
+        if self.rows[0] is not part:
+            self.rows = part, self._targets(part)
+        local(self.state, self.plan, self.rows[1], order, self.sums, self.gathered, last)
+
+    def _targets(self, part: Table) -> Table:
+        """These rows with the targets of these heads; heads with records of their own say themselves which are theirs."""
+        if self.plan.separate:
+            return part
+        heads = slice(self.lo, self.hi)
+        y = None if part.y is None else np.ascontiguousarray(part.y[:, heads])
+        code = None if part.code is None else part.code - np.int32(self.lo)
+        s_pos, s_neg = (None if s is None else s[heads] for s in (part.s_pos, part.s_neg))
+        return replace(part, y=y, code=code, s_pos=s_pos, s_neg=s_neg)
