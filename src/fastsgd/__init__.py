@@ -2,13 +2,23 @@
 
 from fastsgd import inspection, losses, optimizers, schedules, sources, stopping
 from fastsgd._version import __version__ as __version__
-from fastsgd.estimators import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd.estimators import (
+    LinearClassifier,
+    LinearClassifierCV,
+    LinearRegressor,
+    LinearRegressorCV,
+    SGDClassifier,
+    SGDOneClassSVM,
+    SGDRegressor,
+)
 from fastsgd.persist import Checkpoint, load
 
 __all__ = [
     "Checkpoint",
     "LinearClassifier",
+    "LinearClassifierCV",
     "LinearRegressor",
+    "LinearRegressorCV",
     "SGDClassifier",
     "SGDOneClassSVM",
     "SGDRegressor",

@@ -2,7 +2,16 @@
 
 from fastsgd.estimators.classifier import SGDClassifier
 from fastsgd.estimators.linear import LinearClassifier, LinearRegressor
+from fastsgd.estimators.linear_cv import LinearClassifierCV, LinearRegressorCV
 from fastsgd.estimators.one_class import SGDOneClassSVM
 from fastsgd.estimators.regressor import SGDRegressor
 
-__all__ = ["LinearClassifier", "LinearRegressor", "SGDClassifier", "SGDOneClassSVM", "SGDRegressor"]
+__all__ = [
+    "LinearClassifier",
+    "LinearClassifierCV",
+    "LinearRegressor",
+    "LinearRegressorCV",
+    "SGDClassifier",
+    "SGDOneClassSVM",
+    "SGDRegressor",
+]

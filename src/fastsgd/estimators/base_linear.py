@@ -25,8 +25,8 @@ COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap"
 FULL = 0.5  # share of values from which on a sparse matrix is made an array
 
 
-class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
-    """Parameters to heads, and back to fitted attributes."""
+class Solved(Drafts, ModelFiles, BaseEstimator):
+    """What all have that are solved to a certificate: the loss, and solved heads to fitted attributes."""
 
     _streams = False
     _outcome, _columns_of_history = "dual_gap_", COLUMNS
@@ -34,15 +34,11 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
 
     _parameter_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "fit_intercept": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
-        "warm_start": ["boolean"],
-        "callbacks": "no_validation",  # by `listed`
         "verbose": ["verbose"],
     }
 
@@ -51,6 +47,55 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
 
     def _loss(self):
         return losses.get(self.loss)
+
+    def _dense(self):
+        return self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
+
+    def _fit_to(self, heads):
+        """The fitted attributes."""
+        for name, value in self._model(heads).items():
+            setattr(self, name, value)
+        self._duals = heads.duals
+        self.dual_gap_, self.history_ = heads.gap, np.array(heads.history, COLUMNS)
+        self.n_iter_ = max([1, *(len(report.passes) for report in heads.reports)])
+        self.stop_reason_ = heads.reason
+
+    def _model(self, heads):
+        dtype = heads.table.X.dtype
+        return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.copy())
+
+    def _warn(self, heads):
+        """Say where the gap is not what it was to be."""
+        words = None
+        if self.stop_reason_ == "max_iter":
+            words = (
+                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
+                "Raise max_iter or tol."
+            )
+        elif any(report.lost for report in heads.reports):
+            words = (
+                f"Rounding allowed no more: dual_gap_ is {self.dual_gap_:.3g}, which is above tol={self.tol:g}. "
+                f"{'Pass X in float64, or s' if heads.table.X.dtype == np.float32 else 'S'}tandardise the columns of X."
+            )
+        if words:
+            tell(words, ConvergenceWarning)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class BaseLinear(CallbackSupportMixin, Solved):
+    """Parameters to heads, and back to fitted attributes."""
+
+    _parameter_constraints: dict = {
+        **Solved._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "warm_start": ["boolean"],
+        "callbacks": "no_validation",  # by `listed`
+    }
 
     def _fit(self, X, y, sample_weight):
         """Solve it, and be fitted to what comes of it, in one step."""
@@ -106,22 +151,6 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
 
         return each
 
-    def _warn(self, heads):
-        """Say where the gap is not what it was to be."""
-        words = None
-        if self.stop_reason_ == "max_iter":
-            words = (
-                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
-                "Raise max_iter or tol."
-            )
-        elif any(report.lost for report in heads.reports):
-            words = (
-                f"Rounding allowed no more: dual_gap_ is {self.dual_gap_:.3g}, which is above tol={self.tol:g}. "
-                f"{'Pass X in float64, or s' if heads.table.X.dtype == np.float32 else 'S'}tandardise the columns of X."
-            )
-        if words:
-            tell(words, ConvergenceWarning)
-
     def _start(self, shape, K):
         """W, b and duals to start from, or None."""
         if not (self.warm_start and hasattr(self, "coef_")):
@@ -131,22 +160,6 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
             return None
         duals = getattr(self, "_duals", None)
         return W.copy(), b.copy(), duals if duals is not None and duals.shape == (K, shape[0]) else None
-
-    def _dense(self):
-        return self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
-
-    def _fit_to(self, heads):
-        """The fitted attributes."""
-        for name, value in self._model(heads).items():
-            setattr(self, name, value)
-        self._duals = heads.duals
-        self.dual_gap_, self.history_ = heads.gap, np.array(heads.history, COLUMNS)
-        self.n_iter_ = max([1, *(len(report.passes) for report in heads.reports)])
-        self.stop_reason_ = heads.reason
-
-    def _model(self, heads):
-        dtype = heads.table.X.dtype
-        return self._attributes(np.ascontiguousarray(heads.W.T.astype(dtype)), heads.b.copy())
 
     def _for_callbacks(self, heads):
         """All the fitted attributes, of which scikit-learn makes a copy for its callbacks."""
@@ -161,11 +174,6 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
         of = f", head {report.head + 1} of {heads.K}" if heads.K > 1 else ""
         objective, gap, seconds = report.passes[-1]
         print(f"pass {len(report.passes)}{of}: objective {objective:.6g}, gap {gap:.3g}, {seconds:.2f} s")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
 
 def readable(X):

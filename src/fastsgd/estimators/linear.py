@@ -22,6 +22,14 @@ SOLVED = {
 TOGETHER = {name: cls for name, cls in losses.MULTICLASS.items() if cls.solved}
 
 
+def check_together(multi_class, penalty, l1):
+    """ValueError where classes can't be solved together with that L1."""
+    if l1 and multi_class != "ovr" and not TOGETHER[multi_class].solved_with_l1:
+        raise ValueError(
+            f"multi_class={multi_class!r} takes penalty='l2' or None, got {penalty!r}: use multi_class='ovr', or SGDClassifier."
+        )
+
+
 @storable
 class LinearClassifier(ClassifierParts, BaseLinear):
     """Logistic regression and linear support vector machines, solved to a certificate, with nothing to tune.
@@ -151,12 +159,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
     def _check_params(self):
         super()._check_params()
-        l1, _ = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
-        if l1 and self.multi_class != "ovr" and not TOGETHER[self.multi_class].solved_with_l1:
-            raise ValueError(
-                f"multi_class={self.multi_class!r} takes penalty='l2' or None, got {self.penalty!r}: use multi_class='ovr', or "
-                "SGDClassifier."
-            )
+        check_together(self.multi_class, self.penalty, penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0])
 
     @one_at_a_time
     @with_callbacks

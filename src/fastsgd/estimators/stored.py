@@ -20,6 +20,18 @@ RULES = {
     "dual_gap_": Value(float, 0.0, finite=False),
     "_class_weight": Array("float64", ("C",), optional=True),
 }
+POINTS = "folds", "ratios", "alphas"
+PATHS = {  # Beside these; `n_iter_` in place of that above.
+    "n_iter_": Array("int64", POINTS),
+    "alpha_": Value(float, 0.0),
+    "l1_ratio_": Value(float, 0.0, 1.0),
+    "_alphas": Array("float64", ("ratios", "alphas")),
+    "l1_ratios_": Array("float64", ("ratios",)),
+    "scores_": Array("float64", POINTS, finite=False),
+    "dual_gaps_": Array("float64", POINTS, finite=False),
+    "coefs_paths_": Array("float", (*POINTS, "K", "d")),
+    "intercepts_paths_": Array("float64", (*POINTS, "K")),
+}
 FITTED = "n_features_in_", "feature_names_in_", "reading_", "n_iter_", "stop_reason_", "history_"  # All have these.
 
 

@@ -61,7 +61,7 @@ def _parts(est):
 def _params(est):
     """The parameters of the model. Checkpoints are none: they say where a fit writes, and no stranger's file is to say that."""
     params = est.get_params(deep=False)
-    given = params["callbacks"]
+    given = params.get("callbacks")
     given = given if isinstance(given, list | tuple) else [given]
     kept = [one for one in given if not isinstance(one, Checkpoint)]
     if len(kept) < len(given):

@@ -45,7 +45,7 @@ class Parts:
 
 @dataclass
 class Array:
-    """An array of finite numbers.
+    """An array of numbers.
 
     Parameters
     ----------
@@ -56,12 +56,15 @@ class Array:
         It may be None, and is then not in the file.
     positive : bool
         Every number must be above 0.
+    finite : bool
+        Whether infinity and NaN are no such numbers.
     """
 
     dtype: str
     shape: tuple
     optional: bool = False
     positive: bool = False
+    finite: bool = True
 
     def fit(self, name, dtype, shape, sizes):
         """A ValueError if an array of that dtype and shape can't be this one."""
@@ -74,9 +77,9 @@ class Array:
             wanted = ", ".join(str(sizes.size(s)) for s in self.shape)
             raise ValueError(f"{name} must have the shape ({wanted}), found {tuple(shape)}")
 
-    def finite(self, name, value):
+    def check(self, name, value):
         """A ValueError if a number in the array is not as it must be."""
-        if not np.isfinite(value).all() or (self.positive and value.size and value.min() <= 0):
+        if (self.finite and not np.isfinite(value).all()) or (self.positive and value.size and value.min() <= 0):
             raise ValueError(f"{name} must hold finite numbers{' > 0' if self.positive else ''}")
 
     def put(self, name, value, parts):
@@ -86,7 +89,7 @@ class Array:
         if not isinstance(value, np.ndarray):
             raise ValueError(f"{name} must be an array, found {brief(value)}")
         self.fit(name, value.dtype.name, value.shape, parts.sizes)
-        self.finite(name, value)
+        self.check(name, value)
         parts.arrays[name] = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
 
     def take(self, name, parts):
@@ -98,7 +101,7 @@ class Array:
         stored = parts.arrays.pop(name)
         self.fit(name, stored.dtype, stored.shape, parts.sizes)
         value = stored.read()
-        self.finite(name, value)
+        self.check(name, value)
         return value
 
 

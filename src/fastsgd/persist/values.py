@@ -2,7 +2,7 @@
 
 Numbers, strings, None and lists are themselves. All else is an object of one entry, whose key says what it is:
 {"tuple": [...]}, {"dict": [[key, value], ...]} (the keys of class_weight need not be strings), {"float": "inf"},
-{"RandomState": [...]}, {"object": [name, parameters]} for those of fastsgd, and {"code": name}.
+{"RandomState": [...]}, {"array": [...]} of numbers, {"object": [name, parameters]} for those of fastsgd, and {"code": name}.
 """
 
 import math
@@ -62,6 +62,8 @@ def pack(value):
         return [pack(v) for v in value]
     if type(value) is tuple:
         return {"tuple": [pack(v) for v in value]}
+    if type(value) is np.ndarray and value.ndim == 1 and value.dtype.kind in "iuf":
+        return {"array": [pack(v) for v in value.tolist()]}
     if type(value) is dict:
         return {"dict": [[pack(k), pack(v)] for k, v in value.items()]}
     if type(value) is np.random.RandomState:
@@ -110,6 +112,13 @@ def _float(content):
 
 def _tuple(content):
     return tuple(unpack(v) for v in expect(content, list, "the content of a tuple"))
+
+
+def _array(content):
+    numbers = [unpack(v) for v in expect(content, list, "the content of an array")]
+    if any(type(number) not in (int, float) for number in numbers):
+        raise ValueError(f"an array must be of numbers, found {brief(numbers)}")
+    return np.array(numbers)
 
 
 def _dict(content):
@@ -164,6 +173,7 @@ def _code(content):
 
 KINDS = {
     "tuple": _tuple,
+    "array": _array,
     "dict": _dict,
     "float": _float,
     "RandomState": _random_state,

@@ -72,6 +72,8 @@ class Heads:
     each : callable or None
         `each(heads, report)` after each pass; True stops all.
     start : (W, b, duals or None), or None
+    before : Heads or None
+        Solved ones of the same table with other penalties, whose centre and scale of the columns are taken.
 
     Attributes
     ----------
@@ -89,10 +91,10 @@ class Heads:
 
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
 
-    def __init__(self, table, K, task, each=None, start=None):
+    def __init__(self, table, K, task, each=None, start=None, before=None):
         self.table, self.task, self.each, self.threads = table, task, each, Threads(task.n_jobs)
         n, d = table.X.shape
-        self.K, self.start = K, start
+        self.K, self.start, self.before = K, start, before
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
         self.duals = np.zeros((K, n)) if task.keep_duals else None
@@ -121,13 +123,16 @@ class Heads:
                 self.keep(report)
         else:
             if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
-                self._frame = self._problem(*_targets(self.table, 0, self.threads))
+                known = None if self.before is None else self.before._frame
+                self._frame = known or self._problem(*_targets(self.table, 0, self.threads))
             self.threads.map(self._solve, range(self.K))
 
-    def _problem(self, y, weight):
-        task = self.task
-        numbers = task.l1, task.l2, task.intercept
-        return Problem(self.table.X, y, weight, task.loss, *numbers, self._frame, self.threads)
+    def _problem(self, y, weight, h=0):
+        task, frame = self.task, self._frame
+        if frame is None and self.before is not None:
+            known = self.before.problems[h]
+            frame = known.frame or known
+        return Problem(self.table.X, y, weight, task.loss, task.l1, task.l2, task.intercept, frame, self.threads)
 
     def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
@@ -179,9 +184,8 @@ class Heads:
         if self.stopped is not None:
             return
         y, weight = _targets(self.table, h, self.threads)
-        if weight is not None and not weight.any():
-            raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-        task, problem = self.task, self._problem(y, weight)
+        check_some(weight)
+        task, problem = self.task, self._problem(y, weight, h)
         _check_sizes(problem)
         if task.intercept and task.loss.residual:
             self.offsets[h] = constant(problem)
@@ -216,6 +220,12 @@ class Heads:
         return [
             (epoch, report.head, *values) for report in self.reports for epoch, values in enumerate(report.passes, 1)
         ]
+
+
+def check_some(weight):
+    """ValueError where all rows have a weight of 0."""
+    if weight is not None and not weight.any():
+        raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
 
 
 def _check_sizes(problem):

@@ -1,0 +1,181 @@
+"""Cross-validation as scikit-learn does it: folds, what scores them, which metadata go where, and which candidate is chosen."""
+
+import copy
+from inspect import signature
+from itertools import product
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, make_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import _check_method_params
+
+RULES = "best", "one_standard_error"
+
+
+def scorer_of(est):
+    """The scorer that `scoring` asks for; None where it is the loss."""
+    return None if est.scoring is None else check_scoring(est, scoring=est.scoring)
+
+
+def router(est):
+    """What `get_metadata_routing` returns: requests of the splitter and of the scorer."""
+    made = MetadataRouter(owner=est.__class__.__name__).add_self_request(est)
+    if hasattr(est.cv, "split"):
+        made.add(splitter=est.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+    if est.scoring is not None and hasattr(scorer_of(est), "get_metadata_routing"):
+        mapping = MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+        made.add(scorer=scorer_of(est), method_mapping=mapping)
+    return made
+
+
+def routed(est, method, scorer, sample_weight, params):
+    """(what the splitter is given, what the scorer is)."""
+    params = {name: value for name, value in params.items() if value is not None}
+    if get_config()["enable_metadata_routing"]:
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        found = process_routing(est, method, **weight, **params)
+        return (
+            found.get("splitter", Bunch(split={})).get("split", {}),
+            found.get("scorer", Bunch(score={})).get("score", {}),
+        )
+    unknown = sorted(params.keys() - {"groups"} if method == "fit" else params.keys())
+    if unknown:
+        raise TypeError(
+            f"{method} got {', '.join(unknown)}, which it hands on only with sklearn.set_config(enable_metadata_routing=True)."
+        )
+    weighs = scorer is not None and sample_weight is not None and _takes(scorer, "sample_weight")
+    return params, {"sample_weight": sample_weight} if weighs else {}
+
+
+def _takes(scorer, name):
+    """Whether a scorer, or what scikit-learn made it of, takes that argument."""
+    return name in signature(getattr(scorer, "_score_func", scorer)).parameters
+
+
+def _knowing(scorer, classes):
+    """The scorer, told of all the classes if it takes them, as the rows of a fold may lack some."""
+    if not (hasattr(scorer, "_score_func") and _takes(scorer, "labels")) or "labels" in scorer._kwargs:
+        return scorer
+    more = {"labels": classes}
+    if len(classes) == 2 and _takes(scorer, "pos_label"):
+        more["pos_label"] = classes[-1]
+    return make_scorer(
+        scorer._score_func,
+        greater_is_better=scorer._sign == 1,
+        response_method=scorer._response_method,
+        **{**more, **scorer._kwargs},
+    )
+
+
+class Scoring:
+    """What scores a point of a path on the rows held out: a scorer, or the loss.
+
+    Parameters
+    ----------
+    scorer : scorer or None
+    params : dict
+        The metadata that it is given, of all rows X.
+    X : array or CSR matrix
+    est : estimator
+        A draft, which has learnt of the data.
+    """
+
+    def __init__(self, scorer, params, X, est):
+        self.scorer, self.params, self.X, self.est = scorer, params, X, est
+        if scorer is not None and is_classifier(est):
+            self.scorer = _knowing(scorer, est.classes_)
+
+    def of_fold(self, held, y, rows, K):
+        """A function of solved Heads that gives their score on a table of those rows, whose labels or targets are y."""
+        if self.scorer is None:
+            from fastsgd.solvers.path import HeldOut
+
+            of_loss = HeldOut(held, K, self.est._heads_loss())
+            return lambda heads: -of_loss.loss(heads.W, heads.b)
+        given = _check_method_params(self.X, self.params, indices=rows)
+
+        def scored(heads):
+            est = copy.copy(self.est)
+            vars(est).update(est._model(heads))
+            return self.scorer(est, held.X, y, **given)
+
+        return scored
+
+
+def folds(est, X, y, given):
+    """[(rows to train on, rows held out)], as arrays of numbers.
+
+    Raises
+    ------
+    ValueError
+        cv is none, or gives a fold without rows.
+    """
+    splitter = check_cv(est.cv, y, classifier=is_classifier(est))
+    made, n = [], X.shape[0]
+    for train, test in splitter.split(X, y, **given):
+        fold = tuple(_numbers(rows, n) for rows in (train, test))
+        if not (len(fold[0]) and len(fold[1])):
+            raise ValueError(
+                f"fold {len(made)} of cv={est.cv!r} has {len(fold[0])} rows to train on and {len(fold[1])} held out: both need "
+                "some."
+            )
+        made.append(fold)
+    if not made:
+        raise ValueError(f"cv={est.cv!r} gives no fold.")
+    return made
+
+
+def _numbers(rows, n):
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    if len(rows) and not (rows.dtype.kind in "iu" and rows.min() >= 0 and rows.max() < n):
+        raise ValueError(f"cv must give numbers of rows from 0 to {n - 1}, found {rows[:3].tolist()} ...")
+    return rows.astype(np.intp)
+
+
+def chosen(scores, alphas, rule):
+    """(index of the l1_ratio, index of the alpha) that a rule chooses.
+
+    Parameters
+    ----------
+    scores : (folds, l1_ratios, alphas)
+        Higher is better; a candidate with a NaN is not chosen.
+    alphas : (l1_ratios, alphas)
+        Each row falls.
+    rule : {"best", "one_standard_error"}
+        The best mean score, of equal ones the largest alpha; or the largest alpha whose mean is no lower than that by more than
+        its standard error, with the same l1_ratio.
+    """
+    mean = scores.mean(axis=0)
+    if np.isnan(mean).all():
+        raise ValueError("every mean score is NaN: nothing can be chosen by them.")
+    mean = np.where(np.isnan(mean), -np.inf, mean)
+    best = np.argwhere(mean == mean.max())
+    ratio, alpha = max(map(tuple, best), key=lambda at: (alphas[at], -at[0]))
+    if rule == "one_standard_error" and len(scores) > 1:
+        error = scores[:, ratio, alpha].std(ddof=1) / np.sqrt(len(scores))
+        alpha = int(np.flatnonzero(mean[ratio] >= mean[ratio, alpha] - error)[0])
+    return int(ratio), int(alpha)
+
+
+def results(scores, alphas, l1_ratios):
+    """`cv_results_`, with the names that `GridSearchCV` has; l1_ratios one after another, each with all its alphas."""
+    flat = scores.reshape(len(scores), -1)
+    at = list(product(range(alphas.shape[0]), range(alphas.shape[1])))
+    alpha, ratio = np.array([alphas[i] for i in at]), np.array([l1_ratios[i] for i, _ in at])
+    mean = flat.mean(axis=0)
+    order = np.where(np.isnan(mean), -np.inf, mean)
+    return {
+        "param_alpha": alpha,
+        "param_l1_ratio": ratio,
+        "params": [{"alpha": float(a), "l1_ratio": float(r)} for a, r in zip(alpha, ratio, strict=True)],
+        **{f"split{k}_test_score": scored for k, scored in enumerate(flat)},
+        "mean_test_score": mean,
+        "std_test_score": flat.std(axis=0),
+        "rank_test_score": (1 + (order[None, :] > order[:, None]).sum(axis=1)).astype(np.int32),
+    }
