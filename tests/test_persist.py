@@ -91,7 +91,7 @@ def test_what_the_solvers_found(model, tmp_path):
     again = fastsgd.load(tmp_path / "a")
     again.save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    del est._duals  # a number for each row of X
+    del est._duals, est._fit_data  # a number for each row of X, and where these are
     assert vars(again).keys() == vars(est).keys()
     assert all(same(x, vars(again)[name]) for name, x in vars(est).items())
     assert same(again.predict(data), est.predict(data))

@@ -14,6 +14,7 @@ cdef class Poisson(Loss):
     smooth = True
     span, least_value = 1.0, -np.inf
     affine = True
+    dispersion = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
@@ -45,6 +46,7 @@ cdef class Gamma(Loss):
     smooth = True
     span, least_value = 1.0, -np.inf
     affine = True
+    dispersion = np.nan
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope
@@ -52,6 +54,9 @@ cdef class Gamma(Loss):
 
     def second(self, slope, y):
         return 1.0 - slope
+
+    def information(self, slope, y):
+        return np.ones_like(slope)
 
     def constant(self, y):
         return _log_mean(y)

@@ -32,12 +32,14 @@ cdef class Loss:
     `coupled`, whether it takes all the heads of a row together; `log_odds`, whether a margin is the logarithm of odds, so that y
     may hold probabilities; `probabilities`, whether the margins give any; `solved`, the tasks for which LinearClassifier and
     LinearRegressor solve it, and `solved_with_l1`, whether with an L1 penalty too; `passive_aggressive`, the tasks for which it
-    has the steps of "pa1" and "pa2".
+    has the steps of "pa1" and "pa2"; `dispersion`, that of the distribution whose negative log-likelihood the loss is: 1, nan where
+    it is to be estimated, None where the loss is that of no distribution.
 
     Solvers ask for more: `least_value`, a number that no value is below, -inf where there is none; `steepest`, one that no slope's
     size is above, inf where none is known; `quadratic`, whether the value is a parabola in the prediction; `scarce`, whether
     few rows may have any curvature, so that a bound of it does better; `dead_zone`, the size of a residual up to which the
     loss is 0; `usual_curvature`; and the methods `second`, `pieces` and `constant`, which not all losses have (`offers`).
+    Standard errors follow from `second` and `information`.
     """
     name = None
     task = ()
@@ -52,6 +54,7 @@ cdef class Loss:
     log_odds = probabilities = False
     solved = passive_aggressive = ()
     solved_with_l1 = True
+    dispersion = None
     least_value, steepest = 0.0, np.inf
     quadratic = scarce = False
     dead_zone = 0.0
@@ -155,6 +158,10 @@ cdef class Loss:
         """The slope's own slope where it is `slope`, elementwise: known without another exponential."""
         raise NotImplementedError(f"{type(self).__name__} has no curvature that follows from its slope.")
 
+    def information(self, slope, y):
+        """What is expected of `second` where y is of the loss's distribution, elementwise."""
+        return self.second(slope, y)
+
     def pieces(self, y):
         """The loss as a sum of max over low <= a <= high of a (t - p) - bend a^2 / 2: a list of (t, bend, low, high)."""
         raise NotImplementedError(f"{type(self).__name__} is not made of lines and parabolas.")
@@ -237,6 +244,7 @@ cdef class LogLoss(Loss):
     solved = ("classifier",)
     smooth, curvature, steepest = True, 0.25, 1.0
     affine = log_odds = probabilities = True
+    dispersion = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
@@ -315,6 +323,7 @@ cdef class SquaredError(Loss):
     solved = ("regressor",)
     smooth = True
     residual = affine = quadratic = True
+    dispersion = np.nan
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope

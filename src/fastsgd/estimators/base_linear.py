@@ -14,9 +14,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastsgd import losses, penalties, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
+from fastsgd.estimators.intervals import Intervals
 from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.progress import CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.estimators.validation import drawn_seed
+from fastsgd.estimators.weak import FitData
 from fastsgd.sources.telling import tell
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -30,7 +32,7 @@ class Solved(Drafts, ModelFiles, BaseEstimator):
 
     _streams = False
     _outcome, _columns_of_history = "dual_gap_", COLUMNS
-    _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_"
+    _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_", "_fit_data"
 
     _parameter_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -86,7 +88,7 @@ class Solved(Drafts, ModelFiles, BaseEstimator):
         return tags
 
 
-class BaseLinear(CallbackSupportMixin, Solved):
+class BaseLinear(Intervals, CallbackSupportMixin, Solved):
     """Parameters to heads, and back to fitted attributes."""
 
     _parameter_constraints: dict = {
@@ -99,12 +101,12 @@ class BaseLinear(CallbackSupportMixin, Solved):
 
     def _fit(self, X, y, sample_weight):
         """Solve it, and be fitted to what comes of it, in one step."""
-        from fastsgd.solvers.heads import Heads, Task
+        from fastsgd.solvers.heads import Heads
 
         self._check_params()
         problem = self._problem(X, y, sample_weight)
         est = problem.est
-        table = replace(problem.table, X=readable(problem.table.X))
+        table = self._solver_table(problem.table)
         if table.s is not None and not table.s.any():  # with the weights of the classes
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         theirs = None
@@ -112,19 +114,11 @@ class BaseLinear(CallbackSupportMixin, Solved):
         def between(heads):
             return theirs is not None and stops(theirs[0](lambda: est._for_callbacks(heads)))
 
-        task = Task(
-            est._heads_loss(),
-            *penalties.weights(self.penalty, self.alpha, self.l1_ratio),
-            self.fit_intercept,
-            self.tol,
-            self.max_iter,
-            seed=drawn_seed(self.random_state),
-            n_jobs=threads.count(self.n_jobs),
-            keep_duals=self.warm_start,
-        )
+        task = est._solver_task(seed=drawn_seed(self.random_state), keep_duals=self.warm_start)
         heads = Heads(table, problem.heads, task, est._listener(between), self._start(table.X.shape, problem.heads))
         theirs = announced(self, None, problem.X, problem.y, problem.metadata, lambda: est._for_callbacks(heads))
         est._fit_to(heads.run())
+        est._fit_data = FitData(X, y, sample_weight)
         self.__dict__ = self._as_drafted(est)
         if theirs is not None:
             theirs[1]()
@@ -132,6 +126,17 @@ class BaseLinear(CallbackSupportMixin, Solved):
             raise KeyboardInterrupt("fit was interrupted; the estimator holds the model of that moment")
         self._warn(heads)
         return self
+
+    @staticmethod
+    def _solver_table(table):
+        return replace(table, X=readable(table.X))
+
+    def _solver_task(self, **more):
+        from fastsgd.solvers.heads import Task
+
+        weights = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        numbers = self.fit_intercept, self.tol, self.max_iter
+        return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.count(self.n_jobs), **more)
 
     def _listener(self, between):
         """What the solver calls after each pass, (heads, report) -> stop, or None; `between` is for scikit-learn's callbacks."""
@@ -174,6 +179,9 @@ class BaseLinear(CallbackSupportMixin, Solved):
         of = f", head {report.head + 1} of {heads.K}" if heads.K > 1 else ""
         objective, gap, seconds = report.passes[-1]
         print(f"pass {len(report.passes)}{of}: objective {objective:.6g}, gap {gap:.3g}, {seconds:.2f} s")
+
+    def __getstate__(self):
+        return {name: x for name, x in super().__getstate__().items() if name != "_fit_data"}
 
 
 def readable(X):

@@ -180,16 +180,21 @@ class Heads:
                 f"{', or pass X in float64' if self.table.X.dtype == np.float32 else ''}."
             )
 
+    def problem(self, h):
+        """That of a head; y less its offset."""
+        y, weight = _targets(self.table, h, self.threads)
+        check_some(weight)
+        problem = self._problem(y, weight, h)
+        _check_sizes(problem)
+        if self.task.intercept and self.task.loss.residual:
+            self.offsets[h] = constant(problem)
+            problem.y = y - self.offsets[h]
+        return problem
+
     def _solve(self, h):
         if self.stopped is not None:
             return
-        y, weight = _targets(self.table, h, self.threads)
-        check_some(weight)
-        task, problem = self.task, self._problem(y, weight, h)
-        _check_sizes(problem)
-        if task.intercept and task.loss.residual:
-            self.offsets[h] = constant(problem)
-            problem.y = y - self.offsets[h]
+        task, problem = self.task, self.problem(h)
         report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
         slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
         report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))

@@ -53,8 +53,11 @@ class Problem:
     def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None, threads=SERIAL):
         self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
         self.threads = threads
+        self.total = float(len(y))  # of the weights as they were given
         if weight is not None:
-            weight = weight / weight.max()  # Their sum may be too large.
+            largest = weight.max()
+            weight = weight / largest  # Their sum may be too large.
+            self.total = float(weight.sum()) * float(largest)
             weight = weight * (len(y) / weight.sum())
         self.c = weight
         self.n, self.d = X.shape
