@@ -99,15 +99,9 @@ def by_formula(est, X, y, c, clusters=None):
 def test_the_sandwich_of_a_penalised_fit_is_that_of_the_formula(est, y, clusters):
     weight = RNG.uniform(0.5, 2.0, 400)
     est = clone(est).set_params(alpha=0.05, tol=1e-12).fit(X, y, weight)
-    y = np.where(y > 0, 1.0, losses.get(est.loss).negative) if est._task == "classifier" else y
-    expected = by_formula(est, X, y, weight, clusters)
-    np.testing.assert_allclose(
-        est.covariance_matrix("HC0", clusters, sample_weight=weight, X=X, y=LABELS if est._task == "classifier" else y),
-        expected,
-        rtol=1e-4,
-        atol=1e-9,
-    )
-    assert "the penalised coefficients" in est.coef_table("HC0" and 0.95, True).attrs["interval_of"]
+    targets = np.where(y > 0, 1.0, losses.get(est.loss).negative) if est._task == "classifier" else y
+    found = est.covariance_matrix("HC0", clusters, X=X, y=y, sample_weight=weight)
+    np.testing.assert_allclose(found, by_formula(est, X, targets, weight, clusters), rtol=1e-4, atol=1e-9)
 
 
 @pytest.mark.parametrize("n_jobs", [2, 3])
@@ -164,13 +158,10 @@ def test_a_model_from_a_file_takes_the_rows(tmp_path):
 
 
 def test_a_source_that_fits_in_memory_has_them_too():
-    source = (
-        sources.from_arrays(X, Y)
-        if hasattr(sources, "from_arrays")
-        else sources.from_batches(lambda: iter([(X[:200], Y[:200]), (X[200:], Y[200:])]), n_features=3)
-    )
+    source = sources.from_batches(lambda: iter([(X[:250], Y[:250]), (X[250:], Y[250:])]), n_features=3)
     est = LinearRegressor(**TIGHT).fit(source)
     np.testing.assert_allclose(est.std_errors(), LinearRegressor(**TIGHT).fit(X, Y).std_errors(), rtol=1e-9)
+    np.testing.assert_allclose(est.predict_interval(source), est.predict_interval(X), rtol=1e-9, atol=1e-9)
 
 
 def test_rows_of_another_shape_are_refused():
@@ -283,6 +274,8 @@ def test_few_rows_and_clusters_and_class_weights_are_told():
         (LinearRegressor(), {"clusters": [1, 2]}, "clusters must have one label for each of the 400 rows"),
         (LinearRegressor(), {"clusters": np.full(400, 7)}, "a single label"),
         (LinearRegressor(), {"clusters": np.r_[np.nan, GROUPS[1:]]}, "missing labels"),
+        (LinearRegressor(), {"clusters": [None, *GROUPS[1:]]}, "missing labels"),
+        (LinearRegressor(), {"robust": 2}, "robust must be False, True"),
     ],
 )
 def test_what_has_no_standard_errors_is_refused_in_words(est, given, words):

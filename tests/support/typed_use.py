@@ -43,6 +43,10 @@ def estimators(X: NDArray[np.float32], y: NDArray[np.float64]) -> None:
     assert_type(SGDOneClassSVM(nu=0.1).fit(X).score_samples(X), NDArray[Any])
     assert_type(LinearClassifier(multi_class="multinomial").fit(X, y), LinearClassifier)
     assert_type(LinearRegressor(penalty="l1", n_jobs=2).fit(X.tolist(), y).predict(X), NDArray[Any])
+    solved = LinearRegressor(penalty=None).fit(X, y)
+    assert_type(solved.std_errors(robust="HC0"), NDArray[np.float64])
+    assert_type(solved.predict_interval(X, 0.9, kind="new"), NDArray[np.float64])
+    solved.summary(clusters=[0] * len(y))
 
 
 def rows_from_elsewhere() -> None:

@@ -199,7 +199,8 @@ class Table:
 def interval_of(est):
     """In words, what the intervals are of."""
     if penalties.weights(est.penalty, est.alpha, est.l1_ratio)[1] == 0:
-        return "the coefficients that minimise the mean loss on all the data there could be"
+        likelihood = "" if est._loss().dispersion is None else " (maximum likelihood)"
+        return f"the coefficients that minimise the mean loss on all the data there could be{likelihood}"
     return (
         f"the penalised coefficients, which minimise the mean loss + alpha / 2 |w|^2 on all the data there could be, with "
         f"alpha={est.alpha:g}: the penalty draws them towards 0, and the intervals do not make up for that"
@@ -253,7 +254,7 @@ def check_level(level):
 def check_loss(est, robust, clusters):
     """ValueError where no standard errors follow from this fit."""
     loss = est._heads_loss()
-    if robust not in (False, True, "HC0", "HC1"):
+    if not (isinstance(robust, bool | np.bool_) or (isinstance(robust, str) and robust in ("HC0", "HC1"))):
         raise ValueError(f"robust must be False, True, 'HC0' or 'HC1', got {robust!r}.")
     if loss.coupled:
         raise ValueError(
@@ -271,7 +272,7 @@ def check_loss(est, robust, clusters):
             f"loss={loss.name!r} has no curvature, from which standard errors could follow. Take loss={other}; or fit on "
             "resampled rows (sklearn.utils.resample) and take the standard deviations of the coefficients."
         )
-    if loss.dispersion is None and clusters is None and robust is False:
+    if loss.dispersion is None and clusters is None and not robust:
         raise ValueError(
             f"loss={loss.name!r} is that of no distribution of y, so there is no variance by the model: pass robust=True."
         )
@@ -295,8 +296,15 @@ def kind_of(robust, clusters, n):
 
 def _plain(labels):
     """Labels of Python objects as words, or ValueError where one is missing."""
-    if any(label is None or label != label for label in labels):
+    if any(_missing(label) for label in labels):
         raise ValueError(
             "clusters holds missing labels: give each row one, a label of its own where it depends on no other."
         )
     return np.array([f"{type(label).__name__} {label}" for label in labels])
+
+
+def _missing(label):
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # of pandas.NA
+        return True

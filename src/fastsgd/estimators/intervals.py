@@ -7,8 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.hints import Data
+from fastsgd.estimators.streams import of_all_blocks
 from fastsgd.estimators.validation import check_X
 from fastsgd.estimators.weak import FitData
+from fastsgd.sources.base import Source
 from fastsgd.sources.telling import tell
 
 
@@ -149,7 +151,7 @@ class Intervals:
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
         confidence_level : float in (0, 1), default=0.95
         kind : {"mean", "margin", "new"}, default="mean"
             "mean": of the mean that is predicted, with "log_loss" the probability of the second class; where there is a link
@@ -179,12 +181,16 @@ class Intervals:
 
         check_is_fitted(self)
         check_level(confidence_level)
-        self._check_kind(kind, robust is not False or clusters is not None)
+        self._check_kind(kind, bool(robust) or clusters is not None)
         given = (*rows, *[None] * (3 - len(rows))) if rows is not None else (None, None, None)
         found = self._covariances(robust, clusters, *given)
-        margins = intervals_of_rows(self, found, check_X(self, X), confidence_level, kind == "new")
-        out = ends(self, margins, kind)
-        return out if self._several else out[:, 0]
+
+        def of(X):
+            margins = intervals_of_rows(self, found, check_X(self, X), confidence_level, kind == "new")
+            out = ends(self, margins, kind)
+            return out if self._several else out[:, 0]
+
+        return of_all_blocks(self, X, of) if isinstance(X, Source) else of(X)
 
     def summary(
         self,

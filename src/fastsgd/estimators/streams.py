@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.hints import Method
 from fastsgd.sources.base import Source
-from fastsgd.sources.blocks import Checked, blocks, naming, predict_batches
+from fastsgd.sources.blocks import Checked, blocks, naming, over_blocks
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.stream import Stream, in_memory
 from fastsgd.sources.telling import tell
@@ -176,12 +176,17 @@ def by_blocks(method: Method) -> Method:
         if not isinstance(X, Source):
             return method(self, X)
         check_is_fitted(self)
-        parts = list(predict_batches(self, X, method.__name__))
-        if not parts:
-            raise ValueError("the source has no rows.")
-        return np.concatenate(parts)
+        return of_all_blocks(self, X, getattr(self, method.__name__))
 
     return cast(Method, over)
+
+
+def of_all_blocks(est, source, function):
+    """What a function of rows gives for each block of a source, joined."""
+    parts = list(over_blocks(est, source, function))
+    if not parts:
+        raise ValueError("the source has no rows.")
+    return np.concatenate(parts)
 
 
 def _scored(est, source):

@@ -110,6 +110,7 @@ class Covariance:
         return known
 
     @property
+    @np.errstate(over="ignore", invalid="ignore")  # The unit of a column may be tiny.
     def matrix(self):
         """In the user's units, the intercept first where there is one; nan where the data say nothing."""
         C = self.outward(self.outward(self.inner).T)
@@ -206,12 +207,13 @@ def _covariance(problem, u, b, kind):
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _in_errors(found, step):
     """How far a step takes a coefficient at most, in standard errors."""
     steps, deviations = abs(found.outward(step[None])[0]), np.sqrt(np.maximum(np.diag(found.matrix), 0.0))
     steps = steps if found.intercept else steps[1:]
     known = deviations > 0
-    return float((steps[known] / deviations[known]).max(initial=0.0))
+    return float(np.nanmax(steps[known] / deviations[known], initial=0.0))
 
 
 def _bias(found, problem, g):

@@ -171,9 +171,14 @@ def predict_batches(estimator: Any, source: Source, method: str = "predict") -> 
     >>> [p.tolist() for p in sources.predict_batches(clf, source)]
     [[0, 1], [1, 0]]
     """
+    yield from over_blocks(estimator, source, getattr(estimator, method))
+
+
+def over_blocks(estimator, source, function):
+    """What a function gives for the rows of each block that has some, read as those of the fit were."""
     source = as_in_fit(estimator, source)
     with closing(blocks(source, estimator.n_features_in_)) as read:
         for rows in read:
             if rows.X.shape[0]:
-                yield getattr(estimator, method)(rows)
+                yield function(rows)
     source.warn_late()
