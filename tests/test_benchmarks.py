@@ -154,3 +154,10 @@ def test_larger_than_memory():
     head, _, bare, *rows = run(str(FOLDER / "larger_than_memory.py"), *small).splitlines()
     assert {line.count("|") for line in (bare, *rows)} == {head.count("|")}
     assert [line.split(" |")[0] for line in rows] == ["| parquet", "| svmlight"]
+
+
+@pytest.mark.sklearn19
+def test_the_benchmark_of_paths_runs():
+    head, _, *body = run(str(FOLDER / "paths.py"), "--small", "--repeats", "1").splitlines()
+    assert "processor seconds" in head and sum("| fastsgd |" in line and "proven" in line for line in body) == 3
+    assert sum("lbfgs" in line for line in body) == 1

@@ -1,6 +1,7 @@
 """LinearClassifierCV and LinearRegressorCV: each point of each path is the separate fit, and the choice is scikit-learn's."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from support.linear import CODE, S, X, Y
 
 import fastsgd
 from fastsgd import LinearClassifier, LinearClassifierCV, LinearRegressor, LinearRegressorCV, losses, penalties, sources
+from fastsgd.solvers import kept, path
+from fastsgd.solvers.heads import Heads, Task
+from fastsgd.sources.arrays import Table
 
 THREE = labels(Y, 3)
 FOLDS = list(KFold(3).split(X))
@@ -66,6 +70,27 @@ def test_each_point_is_the_separate_fit_to_within_its_certificate(loss, penalty,
                 F = np.average(values, weights=S[train]) + penalties.value(w, *penalties.weights(penalty, alpha, ratio))
                 least = tight.history_["objective"][-1]
                 assert F - least <= (est.dual_gaps_[f, i, j] + 1e-8) * F + 1e-9
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "squared_error", "poisson"])
+@pytest.mark.parametrize("ratio", [0.0, 0.7, 1.0])
+def test_what_is_kept_along_a_path_proves_no_more_than_there_is(loss, ratio, intercept):
+    """Collinear columns of very different scale: the bound of every point is below the least objective that is known."""
+    A = np.column_stack([X, X[:, 0] - X[:, 1], np.ones(300)]) * np.geomspace(1e-2, 1e2, 8)
+    y = (CODE if losses.LOSSES[loss].task == ("classifier",) else np.exp(0.3 * Y)).astype(float)
+    table, task = (
+        Table(A, y=np.where(y > 0, y, losses.get(loss).negative)[:, None], s=S),
+        Task(losses.get(loss), 0.0, 0.0, intercept, 1e-3, 1000),
+    )
+    constant = path.Constant.of(table, 1, task)
+    numbers = [(a * ratio, a * (1 - ratio)) for a in constant.grid(6, ratio, 1e-3)]
+    for heads, (l1, l2) in zip(path.along(table, 1, task, numbers, constant.start()), numbers, strict=True):
+        report = heads.reports[0]
+        tight = Heads(table, 1, replace(task, l1=l1, l2=l2, tol=1e-7)).run().reports[0]
+        assert heads.reason == "certified" and report.gap <= 1e-3 * report.best.objective
+        assert report.bound <= tight.best.objective + 1e-9 * abs(tight.best.objective)
+        assert kept.applies(heads.problems[0]) == (ratio > 0 or loss == "squared_error")
 
 
 @pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastsgd.solvers import dual, interior, newton
+from fastsgd.solvers import kept as along
 from fastsgd.solvers.hessian import Diagonal, pass_seconds
 from fastsgd.solvers.orthant import orthant
 from fastsgd.solvers.problem import stratified
@@ -45,13 +46,18 @@ def _others(problem):
     return {name: method.seconds(problem) for name, method in methods.items() if method.applies(problem)}
 
 
-def solve(problem, report, w=None, b=0.0, a=None, seed=0):
-    """Minimise until `report` says stop, from w, b in the user's units (None: from zero) and the dual point a.
+def solve(problem, report, w=None, b=0.0, a=None, seed=0, kept=None):
+    """Minimise until `report` says stop, from w, b in the user's units (None: from zero) and the dual point a; or what is kept.
 
     Where a method has taken the time that another was to take, that one takes over.
     """
     cold, others = w is None, _others(problem)
     u, b = problem.inward(np.zeros(problem.d) if cold else w, constant(problem) if cold else b)
+    if kept is not None:
+        left = along.newton(problem, u, b, report, kept)
+        if left is None:
+            return
+        cold, a, kept.at, (u, b) = False, None, None, left
     if newton.smooth(problem) and problem.l1 > 0:
         left = _in_turns(problem, u, b, report, a, seed, others.get("interior", np.inf))
         if left is not None:

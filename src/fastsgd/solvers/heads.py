@@ -8,7 +8,7 @@ from threadpoolctl import ThreadpoolController
 
 from fastsgd import penalties
 from fastsgd.losses import Loss
-from fastsgd.solvers import softmax
+from fastsgd.solvers import kept, softmax
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
@@ -60,6 +60,20 @@ class Task:
     keep_duals: bool = False
 
 
+class Path:
+    """What is kept from one penalty to the next.
+
+    Attributes
+    ----------
+    frames : dict of int to Problem
+        That of each head whose centre and scale of the columns the others take.
+    kept : dict of int to Kept
+    """
+
+    def __init__(self):
+        self.frames, self.kept = {}, {}
+
+
 class Heads:
     """The heads of a table, solved.
 
@@ -72,8 +86,8 @@ class Heads:
     each : callable or None
         `each(heads, report)` after each pass; True stops all.
     start : (W, b, duals or None), or None
-    before : Heads or None
-        Solved ones of the same table with other penalties, whose centre and scale of the columns are taken.
+    path : Path or None
+        What is kept of heads of the same table with other penalties.
 
     Attributes
     ----------
@@ -89,12 +103,13 @@ class Heads:
         Of the head that came least far; "unfinished" while none has ended.
     """
 
+    path = None
     RANK = ("certified", "estimated", "precision", "callback", "max_iter", "interrupted")
 
-    def __init__(self, table, K, task, each=None, start=None, before=None):
+    def __init__(self, table, K, task, each=None, start=None, path=None):
         self.table, self.task, self.each, self.threads = table, task, each, Threads(task.n_jobs)
         n, d = table.X.shape
-        self.K, self.start, self.before = K, start, before
+        self.K, self.start, self.path = K, start, path
         self.W, self.b = (np.zeros((d, K)), np.zeros(K)) if start is None else start[:2]
         self.W, self.b = self.W.copy(), self.b.copy()
         self.duals = np.zeros((K, n)) if task.keep_duals else None
@@ -123,16 +138,24 @@ class Heads:
                 self.keep(report)
         else:
             if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
-                known = None if self.before is None else self.before._frame
-                self._frame = known or self._problem(*_targets(self.table, 0, self.threads))
+                self._frame = self._problem(*_targets(self.table, 0, self.threads))
             self.threads.map(self._solve, range(self.K))
 
     def _problem(self, y, weight, h=0):
         task, frame = self.task, self._frame
-        if frame is None and self.before is not None:
-            known = self.before.problems[h]
-            frame = known.frame or known
-        return Problem(self.table.X, y, weight, task.loss, task.l1, task.l2, task.intercept, frame, self.threads)
+        if frame is None and self.path is not None:
+            frame = self.path.frames.get(h)
+        numbers = task.l1, task.l2, task.intercept
+        problem = Problem(self.table.X, y, weight, task.loss, *numbers, frame, self.threads)
+        if frame is None and self.path is not None:
+            self.path.frames[h] = problem
+        return problem
+
+    def _kept(self, problem, h):
+        """What is kept of a head along a path, where that pays."""
+        if self.path is None or not kept.applies(problem, self.K):
+            return None
+        return self.path.kept.setdefault(h, kept.Kept())
 
     def _report(self, h, least=0.0, bound=-np.inf):
         each = self._each if self.each is not None else None
@@ -203,7 +226,7 @@ class Heads:
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, report, **begin, seed=task.seed)
+            solve(problem, report, **begin, seed=task.seed, kept=self._kept(problem, h))
             self.end(report)
         finally:
             self.keep(report)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_softmax
 
-from fastsgd.solvers.heads import Heads, _blas, _targets, check_some
+from fastsgd.solvers.heads import Heads, Path, _blas, _targets, check_some
 from fastsgd.solvers.problem import Problem
 from fastsgd.threads import SERIAL
 
@@ -83,13 +83,14 @@ def _best_constant(p):
     """b of the least mean loss, by bisection of its slope."""
     if p.loss.quadratic:
         return p.mean(p.y)
-    y, at = np.unique(p.y, return_inverse=True)
-    weight = np.bincount(at, p.c, len(y))
+    y, weight, ends = p.y, np.ones(p.n) if p.c is None else p.c, np.array([p.y.min(), p.y.max()])
+    if ((y == ends[0]) | (y == ends[1])).all():
+        y, weight = ends, np.array([weight[y == ends[0]].sum(), weight[y != ends[0]].sum()])
     low, high = -MAX_LOG_ODDS, MAX_LOG_ODDS
     if p.loss.residual:
-        low, high = y[0], y[-1]
+        low, high = ends
     elif p.loss.offers("mean"):  # Its link is the logarithm.
-        low, high = np.log(np.maximum(y[[0, -1]], 1e-300))
+        low, high = np.log(np.maximum(ends, 1e-300))
     for _ in range(MAX_HALVINGS):
         b = 0.5 * (low + high)
         if not low < b < high:
@@ -114,13 +115,13 @@ def _coupled(table, K, task, threads):
 
 def along(table, K, task, penalties, start):
     """Solved `Heads` at each of the penalties (l1, l2), each from the solution before; the first from `start`."""
-    before = None
+    path = Path()
     for l1, l2 in penalties:
-        before = Heads(table, K, replace(task, l1=l1, l2=l2), start=start, before=before).run()
-        if before.stopped == "interrupted":
+        heads = Heads(table, K, replace(task, l1=l1, l2=l2), start=start, path=path).run()
+        if heads.stopped == "interrupted":
             raise KeyboardInterrupt
-        yield before
-        start = before.W, before.b, before.duals
+        yield heads
+        start = heads.W, heads.b, heads.duals
 
 
 def one_blas_thread():

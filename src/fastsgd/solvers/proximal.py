@@ -8,7 +8,7 @@ MAX_ROUNDS = 200
 ROUNDING = 1e-13  # A slope below this share of its summands is rounding.
 
 
-def proximal(H, g, v, l1):
+def proximal(H, g, v, l1, share=ROUNDING):
     """v that minimises g.(v - v0) + (v - v0)' H (v - v0) / 2 + l1.|v|, v0 the v given.
 
     Coordinate descent finds the signs; with these, it is a linear system.
@@ -18,6 +18,8 @@ def proximal(H, g, v, l1):
     H : (k, k)
         Symmetric, positive semidefinite.
     g, v, l1 : (k,)
+    share : float
+        It ends where no slope is farther from where it is to be than this share of its summands.
 
     References
     ----------
@@ -34,7 +36,7 @@ def proximal(H, g, v, l1):
             v = found
             slope = g + H @ (v - start)
         rest = np.where(v != 0, abs(slope + l1 * np.sign(v)), np.maximum(abs(slope) - l1, 0.0))
-        if (rest <= ROUNDING * (scale + abs(H @ v))).all():
+        if (rest <= share * (scale + abs(H @ v))).all():
             break
     return v
 
