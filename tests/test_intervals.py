@@ -259,6 +259,15 @@ def test_few_rows_and_clusters_and_class_weights_are_told():
     assert np.isfinite(est.std_errors(robust=True)).all()
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_columns_of_a_few_rows_are_told_by_the_sandwich(layout):
+    rows = layout(np.column_stack([X * (GROUPS[:, None] > 20), np.arange(400) < 3, np.arange(400) % 9 == 0]))
+    est = LinearRegressor(**TIGHT).fit(rows, Y)
+    assert np.isfinite(est.std_errors()).all()
+    with pytest.warns(UserWarning, match="so few rows tell of the coefficients of x3 that their robust"):
+        est.std_errors(robust=True)
+
+
 @pytest.mark.parametrize(
     "est, given, words",
     [

@@ -15,9 +15,9 @@ COLUMNS = "coef", "se", "z_value", "p_value", "ci_lower", "ci_upper"
 MAX_DISTANCE, AIMED_DISTANCE = 0.25, 0.1
 MAX_BIAS = 0.5  # With a bias of this many standard errors intervals of 95% cover 92%, and with twice that 83%.
 MIN_CLUSTERS = 20  # With fewer clusters the sandwich is too small.
-MIN_ROWS_PER_COLUMN = (
-    10  # With fewer rows for each coefficient intervals are too short, but for squared error by the model.
-)
+MIN_SUPPORT = 6  # A column that varies in fewer rows than this has a sandwich that takes these for exact.
+# With fewer rows for each coefficient intervals are too short, but for squared error by the model.
+MIN_ROWS_PER_COLUMN = 10
 NAMED = 10  # A warning names this many columns.
 BLOCK_VALUES = 1 << 18  # Intervals of predictions are worked out for this many values at once.
 
@@ -52,15 +52,21 @@ class Covariances:
 
     def warnings(self, est):
         """In words, why not to trust the numbers."""
-        names = _names(est)
         unknown = np.logical_or.reduce([~one.identified[1:] for one in self.each])
         if unknown.any():
-            few = ", ".join(str(names[j]) for j in np.flatnonzero(unknown)[:NAMED])
-            more = ", ..." if unknown.sum() > NAMED else ""
             yield (
-                f"the rows do not identify the coefficients of {few}{more}, which are constant, or which other columns add up to "
+                f"the rows do not identify the coefficients of {_listed(est, unknown)}, which are constant, or "
+                "which other columns add up to "
                 "(one-hot columns of a category do with the intercept: leave one out). Their standard errors are nan."
             )
+        if self.kind.robust:
+            rare = np.logical_or.reduce([one.support < MIN_SUPPORT for one in self.each]) & ~unknown
+            if rare.any():
+                yield (
+                    f"so few rows tell of the coefficients of {_listed(est, rare)} that their robust standard errors are too "
+                    f"small: have {MIN_SUPPORT} rows at least in which a column differs from its mean as much as in the others, "
+                    "or leave it out."
+                )
         distance = max(one.distance for one in self.each)
         if not distance <= MAX_DISTANCE or est.stop_reason_ not in ("certified", "estimated", "precision"):
             gap = est.dual_gap_ if np.isfinite(est.dual_gap_) else est.tol or 0.0
@@ -217,6 +223,13 @@ def _tests(coef, one, law, df, level):
 
 def _names(est):
     return getattr(est, "feature_names_in_", [f"x{j}" for j in range(est.n_features_in_)])
+
+
+def _listed(est, some):
+    """The names of those columns, or of the first ones."""
+    names = _names(est)
+    few = ", ".join(str(names[j]) for j in np.flatnonzero(some)[:NAMED])
+    return few + (", ..." if some.sum() > NAMED else "")
 
 
 # ---------------------------------------------------------------- predictions

@@ -76,6 +76,8 @@ class Covariance:
         How far the coefficients are from the optimum at most, in standard errors: a step of Newton's method.
     bias : float
         That of the coefficients to first order in 1 / n, in standard errors at most; of losses of a distribution.
+    support : (d,) or None
+        The least number of rows in which a column varies: 1 over the largest share of a row in its curvature. Of the sandwich.
     separated : bool
         A line parts the classes, and without a penalty the coefficients have no optimum.
     """
@@ -91,6 +93,7 @@ class Covariance:
     n_clusters: int | None
     distance: float = 0.0
     bias: float = 0.0
+    support: np.ndarray | None = None
     separated: bool = False
 
     def outward(self, V):
@@ -164,7 +167,8 @@ def _covariance(problem, u, b, kind):
             "larger one, of the size of the residuals (losses.Huber(...))."
         )
     curvature = problem.loss.second if kind.robust else problem.loss.information
-    H = _gram(problem, np.maximum(curvature(g, problem.y), 0.0))
+    h = np.maximum(curvature(g, problem.y), 0.0)
+    H = _gram(problem, h)
     size = np.sqrt(np.diag(H))
     size[size == 0] = 1.0
     known = np.append(problem.intercept, problem.inverse > 0)
@@ -204,6 +208,10 @@ def _covariance(problem, u, b, kind):
     found.distance = _in_errors(found, cho_solve(factor, step - null @ (null.T @ step), check_finite=False))
     found.bias = _in_errors(found, cho_solve(factor, _bias(found, problem, g), check_finite=False))
     found.separated = _separated(problem, z)
+    if kind.robust:
+        largest = _largest(problem, h)
+        share = np.divide(largest, problem.n * size[1:] ** 2, out=np.zeros(problem.d), where=known[1:])
+        found.support = np.divide(1.0, share, out=np.full(problem.d, np.inf), where=share > 0)
     return found
 
 
@@ -236,6 +244,25 @@ def _bias(found, problem, g):
         V = found.inward(X.toarray() if sample.sparse else X)
         total -= 0.5 * ((V @ found.inner) * V).sum(axis=1) * a[lo : lo + tile] @ V
     return total / sample.n
+
+
+def _largest(problem, h):
+    """The largest c h (x - centre)^2 of a row, for each column."""
+    a, tile = np.sqrt(problem.weighted(h)), max(64, BLOCK_BYTES // (8 * problem.d))
+    centre, inverse = problem.centre, problem.inverse
+
+    def of_block(X, rows):
+        a_, out = a[rows], np.zeros(problem.d)
+        if problem.sparse:  # Zeros are near the centre.
+            values = (X.data - centre[X.indices]) * inverse[X.indices] * np.repeat(a_, np.diff(X.indptr))
+            np.maximum.at(out, X.indices, abs(values))
+            return out
+        for lo in range(0, len(a_), tile):
+            part = abs(X[lo : lo + tile] - centre) * a_[lo : lo + tile, None]
+            np.maximum(out, part.max(axis=0) * inverse, out=out)
+        return out
+
+    return np.max(problem.blocks.map(of_block), axis=0) ** 2
 
 
 def _separated(problem, z):
