@@ -94,7 +94,7 @@ def worst(one, X, y, alphas, folds, points):
     return most
 
 
-def compare(name, X, y, penalty, repeats):
+def compare(name, X, y, penalty, repeats, eps):
     """Print the rows of a data set."""
     binary = len(np.unique(y[:1000])) <= 2
     if not sp.issparse(X):
@@ -102,7 +102,7 @@ def compare(name, X, y, penalty, repeats):
         X = np.ascontiguousarray((X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
     folds = list(KFold(5, shuffle=True, random_state=0).split(X))
     make = LinearClassifierCV if binary else LinearRegressorCV
-    model = make(penalty=penalty, alphas=30, cv=folds, tol=TOL, random_state=0, refit=False)
+    model = make(penalty=penalty, alphas=30, eps=eps, cv=folds, tol=TOL, random_state=0, refit=False)
     model.set_params(alphas=model.fit(X, y).alphas_)
     alphas, n, points = model.alphas_, len(folds[0][0]), {}
     peers = {} if binary and penalty == "l1" else (logistic_peers if binary else lasso_peers)(X, y, alphas, folds, n)
@@ -147,6 +147,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", default=[], help="name=module:function or name=file.npz")
     parser.add_argument("--penalties", default="l2,l1")
+    parser.add_argument("--eps", type=float, help="the least alpha over the largest")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="few rows: a smoke test, not a measurement")
     args = parser.parse_args()
@@ -159,7 +160,7 @@ def main():
         X, y = get()
         for penalty in args.penalties.split(","):
             if len(np.unique(y[:1000])) <= 2 or penalty == "l1":
-                compare(name, X, y, penalty, args.repeats)
+                compare(name, X, y, penalty, args.repeats, args.eps)
 
 
 if __name__ == "__main__":

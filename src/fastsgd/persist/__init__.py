@@ -43,7 +43,7 @@ def save(est: Any, path: str | PathLike[str]) -> None:
 
     Parameters
     ----------
-    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
+    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier, LinearRegressor, or those with CV
         Parameters that are code (a `losses.Custom`, callbacks, a scorer) are not written: `load` takes them. Nor are
         scikit-learn's callbacks, requests for metadata, and a `Checkpoint`, which says where a fit writes.
     path : str or path-like
@@ -78,7 +78,7 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
 
     Returns
     -------
-    SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
+    SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier, LinearRegressor, or those with CV
 
     Raises
     ------
@@ -122,7 +122,7 @@ def to_onnx(est: Any) -> Any:
 
     Parameters
     ----------
-    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier or LinearRegressor
+    est : SGDClassifier, SGDRegressor, SGDOneClassSVM, LinearClassifier, LinearRegressor, or those with CV
 
     Returns
     -------
