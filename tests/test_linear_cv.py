@@ -146,11 +146,20 @@ def test_with_l2_no_model_of_the_largest_alpha_is_much_better_than_a_constant(lo
 def test_points_that_are_not_proven_are_counted_in_one_warning():
     with pytest.warns(ConvergenceWarning) as told:
         est = LinearClassifierCV("hinge", max_iter=2, refit=False, **FEW | {"tol": 1e-9}).fit(X, CODE)
+    assert "Raise max_iter, which is 2" in str(told[0].message)
     bad = (est.dual_gaps_ > 1e-9).sum()
     assert 0 < bad <= 12 and len(told) == 1
     assert f"{bad} of the 12 points" in str(told[0].message) and f"{est.dual_gaps_.max():.3g}, at" in str(
         told[0].message
     )
+
+
+@EVERY
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_an_alpha_of_0_has_no_proof_and_is_said(make, y, penalty):
+    with pytest.warns(ConvergenceWarning, match="3 of the 6 points.*at alpha=0.*Leave out the smallest alphas"):
+        est = make(penalty=penalty, refit=False, **FEW | {"alphas": [0.0, 0.1]}).fit(X, y)
+    assert est.alphas_.tolist() == [0.1, 0.0] and (est.dual_gaps_[..., 0] <= est.tol).all()
 
 
 @EVERY

@@ -239,11 +239,14 @@ class Paths:
         bad = self.unproven & ~(self.gaps <= est.tol)
         if not bad.any():
             return
+        ways = "Leave out the smallest alphas, or raise tol."
+        if (self.passes[bad] >= est.max_iter).any():
+            ways = f"Raise max_iter, which is {est.max_iter}, or tol; or leave out the smallest alphas."
         worst = np.unravel_index(np.where(bad, self.gaps, -1.0).argmax(), bad.shape)
         tell(
             f"{bad.sum()} of the {bad.size} points of the paths are not proven to be within tol={est.tol:g}: the largest gap in "
             f"dual_gaps_ is {self.gaps[worst]:.3g}, at alpha={self.alphas[worst[1:]]:.3g}, l1_ratio={self.ratios[worst[1]]:g}, "
-            f"fold {worst[0]}. Raise max_iter (it is {est.max_iter}) or tol, or leave out the smallest alphas.",
+            f"fold {worst[0]}. {ways}",
             ConvergenceWarning,
         )
 
