@@ -185,7 +185,10 @@ LAYERS = {
     "dask": (
         "estimators",
         "lanes",
+        "losses",
+        "penalties",
         "persist",
+        "solvers",
         "sources",
         "sums",
     ),

@@ -11,6 +11,7 @@ except ImportError as error:
         f"fastsgd.dask needs dask and distributed: pip install 'fastsgd[dask]' ({error})", name=error.name
     ) from error
 
+from fastsgd.dask.linear import LinearClassifier, LinearRegressor
 from fastsgd.dask.pieces import partitioned
 
-__all__ = ["partitioned"]
+__all__ = ["LinearClassifier", "LinearRegressor", "partitioned"]

@@ -100,6 +100,11 @@ class Rounds(Heads):
         kept = np.where(zeros > 0.5, 0.0, found.mean)
         return Measures(found.mean, scale**2, found.mean, scale, kept, filled)
 
+    @property
+    def history(self):
+        """As that of Heads, by the number of the round; the first one has no model."""
+        return [(epoch + 1, *more) for epoch, *more in super().history]
+
     # ------------------------------------------------------------ heads
     def _descent(self, h, found):
         """One head's problem on the sample, and what comes of it."""

@@ -1,0 +1,172 @@
+"""What fitted estimators do with collections: predictions that Dask computes when they are asked for, and scores."""
+
+from functools import wraps
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.base import is_dask_collection
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from fastsgd import persist
+from fastsgd.dask.cluster import Cluster, checked_client
+from fastsgd.dask.pieces import Partitioned, pieces
+from fastsgd.estimators import streams
+from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
+from fastsgd.sums import Scores, total
+
+CLUSTER_PARAMETERS = "client", "timeout", "round_timeout"
+
+
+def is_spread(X):
+    """Whether X lies in partitions, elsewhere."""
+    return is_dask_collection(X) or isinstance(X, Partitioned)
+
+
+def lazily(method):
+    """A method of X that takes a collection, too: what it gives for each partition, as a dask array."""
+
+    @wraps(method)
+    def over(self, X):
+        check_is_fitted(self)
+        return by_partitions(self.to_local(), method.__name__, X) if is_spread(X) else method(self, X)
+
+    return over
+
+
+def by_partitions(local, method, X):
+    """local.method(X) as a dask array, of the row chunks of X where it has some."""
+    found = pieces(X)
+    if found.n_features not in (None, local.n_features_in_):
+        raise ValueError(
+            f"X has {found.n_features} features, but {type(local).__name__} is expecting {local.n_features_in_} features."
+        )
+    like = getattr(local, method)(np.zeros((1, local.n_features_in_), getattr(X, "dtype", np.float64)))[:0]
+    model = dask.delayed(local, pure=False, traverse=False)
+    if isinstance(X, da.Array):
+        X = X.rechunk({1: -1})
+        chunks = X.chunks[0], *((size,) for size in like.shape[1:])
+        drop = None if like.ndim == 2 else 1
+        given = {"model": model, "method": method, "like": like}
+        return X.map_blocks(predicted, **given, chunks=chunks, drop_axis=drop, meta=like)
+    blocks = [_predicted(piece, model, method, like) for piece in found.delayed]
+    shape = np.nan, *like.shape[1:]
+    return da.concatenate([da.from_delayed(block, shape, meta=like) for block in blocks], allow_unknown_chunksizes=True)
+
+
+def predicted(X, model, method, like):
+    """Of a partition; `like` is what it is of no rows."""
+    return getattr(model, method)(X) if X.shape[0] else like
+
+
+@dask.delayed(pure=False)
+def _predicted(piece, *more):
+    return predicted(piece[0], *more)
+
+
+class OnCluster:
+    """What estimators on a cluster share; `_local` is the class of the same model on one machine.
+
+    Attributes
+    ----------
+    client_ : distributed.Client
+        That which a fit or a score would use.
+    """
+
+    def _runner(self):
+        return Cluster(self.client, self.timeout, self.round_timeout)
+
+    @property
+    def client_(self):
+        return checked_client(self.client)
+
+    def to_local(self):
+        """This estimator as that of `fastsgd` of the same name, with all that was learnt; it needs no cluster.
+
+        Returns
+        -------
+        estimator
+        """
+        given = {name: x for name, x in self.get_params(deep=False).items() if name not in CLUSTER_PARAMETERS}
+        local = self._local(**given)
+        vars(local).update({name: x for name, x in vars(self).items() if name not in self.get_params(deep=False)})
+        return local
+
+    def save(self, path):
+        """Write this fitted estimator to a model file, as that of `fastsgd` of the same name: see `fastsgd.persist.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        persist.save(self.to_local(), path)
+
+    def to_onnx(self):
+        """This fitted estimator as an `onnx.ModelProto`: see `fastsgd.persist.to_onnx`."""
+        return persist.to_onnx(self.to_local())
+
+    def __getstate__(self):
+        """A pickle has no client: the connection is of this process."""
+        state = super().__getstate__()
+        return {**state, "client": None} if "client" in state else state
+
+    def __sklearn_clone__(self):
+        """One of the same parameters, and of the same client, which is not copied."""
+        given = self.get_params(deep=False)
+        copies = {name: clone(x, safe=False) for name, x in given.items() if name != "client"}
+        return type(self)(**copies, client=given["client"])
+
+    def _scores(self, X, y, sample_weight):
+        """The Scores of a collection, added up on the cluster."""
+        check_is_fitted(self)
+        found = pieces(X, y, sample_weight)
+        with self._runner() as runner:
+            parts = runner.load(found.delayed, found.names)
+            found = runner.run(_scored, parts, self.to_local())
+        return total(scores for scores in found if scores is not None)
+
+
+class ClassifierOnCluster(OnCluster):
+    """Predictions and scores of a classifier."""
+
+    decision_function = lazily(ClassifierParts.decision_function)
+    predict = lazily(ClassifierParts.predict)
+    predict_proba = needs_probabilities(lazily(ClassifierParts.predict_proba))
+    predict_log_proba = needs_probabilities(lazily(ClassifierParts.predict_log_proba))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Share of the rows, by weight, whose label is predicted; of a collection worked out where it lies."""
+        if is_spread(X):
+            return streams.mean_accuracy(self._scores(X, y, sample_weight))
+        return super().score(X, y, sample_weight)
+
+
+class RegressorOnCluster(OnCluster):
+    """Predictions and scores of a regressor."""
+
+    predict = lazily(RegressorParts.predict)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Coefficient of determination, R^2, mean over the targets; of a collection worked out where it lies."""
+        if is_spread(X):
+            return streams.mean_r2(self._scores(X, y, sample_weight))
+        return super().score(X, y, sample_weight)
+
+
+def _scored(piece, local):
+    """The Scores of a partition."""
+    X, y, weight = piece
+    if y is None:
+        raise ValueError("it has no y, which is needed to score.")
+    if not X.shape[0]:
+        return None
+    y = np.asarray(y)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64).reshape(len(y))
+    guess = local.predict(X)
+    if local._task == "regressor":
+        return Scores.of_regression(y, guess, weight)
+    right = accuracy_score(y, guess, normalize=False, sample_weight=weight)
+    return Scores(len(y), float(weight.sum()), {"accuracy": np.atleast_1d(right)})
