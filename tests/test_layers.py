@@ -24,9 +24,11 @@ LAYERS = {
         "losses",
         "schedules",
     ),
+    "auto_merge": ("auto",),
     "state": (
         "_kernels",
         "auto",
+        "auto_merge",
     ),
     "penalties": ("_kernels",),
     "optimizers": (
@@ -184,8 +186,10 @@ LAYERS = {
     ),
     "dask": (
         "estimators",
+        "gathered",
         "lanes",
         "losses",
+        "objective",
         "penalties",
         "persist",
         "solvers",

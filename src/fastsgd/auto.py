@@ -32,7 +32,7 @@ def aligned(x):
     return out
 
 
-def _squares(records):
+def squares_of(records):
     """Sums of squares and numbers of rows, (n, 2) as in _kernels/auto.h: both float64, of X as it is, up to 1e250."""
     squares, visits = records.T.astype(np.float64)
     bits = 42 if records.dtype == np.float32 else 340
@@ -131,7 +131,7 @@ class Auto:
     def _rest(self, k, l2):
         """The factors by which the penalty that is not yet paid shrinks the weights of head k: see _kernels/auto_csr.pxi."""
         t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # Times the visits this stays finite.
-        squares, visits = _squares(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
+        squares, visits = squares_of(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
         share = visits / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
         P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny

@@ -7,6 +7,7 @@ import numpy as np
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
+from fastsgd.auto_merge import merge as merge_auto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
 MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
@@ -270,8 +271,11 @@ class State:
 
         Counts and sums add up: steps, averages, and the squares of AdaGrad and FTRL. Weights, intercepts and other slots are
         means by the number of steps; with AdaGrad and FTRL by the squares that each part has added to those of the weight
-        (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2).
+        (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2). With learning_rate="auto" see auto_merge.py.
         """
+        if self.auto is not None:
+            merge_auto(self, parts, plan)
+            return
         K, S, at = len(self.b), self.W.shape[1], self.at.copy()
         for part in parts:
             part.fold(plan)

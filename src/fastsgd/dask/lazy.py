@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import persist
 from fastsgd.dask.cluster import Cluster, checked_client
 from fastsgd.dask.pieces import Partitioned, pieces
+from fastsgd.dask.runners import Serial
 from fastsgd.estimators import streams
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
+from fastsgd.sources.blocks import Checked
 from fastsgd.sums import Scores, total
 
 CLUSTER_PARAMETERS = "client", "timeout", "round_timeout"
@@ -31,7 +33,7 @@ def lazily(method):
     @wraps(method)
     def over(self, X):
         check_is_fitted(self)
-        return by_partitions(self.to_local(), method.__name__, X) if is_spread(X) else method(self, X)
+        return by_partitions(self._predictor(), method.__name__, X) if is_spread(X) else method(self, X)
 
     return over
 
@@ -51,7 +53,7 @@ def by_partitions(local, method, X):
         drop = None if like.ndim == 2 else 1
         given = {"model": model, "method": method, "like": like}
         return X.map_blocks(predicted, **given, chunks=chunks, drop_axis=drop, meta=like)
-    blocks = [_predicted(piece, model, method, like) for piece in found.delayed]
+    blocks = [dask.delayed(_predicted, pure=False)(piece, model, method, like) for piece in found.delayed]
     shape = np.nan, *like.shape[1:]
     return da.concatenate([da.from_delayed(block, shape, meta=like) for block in blocks], allow_unknown_chunksizes=True)
 
@@ -61,9 +63,8 @@ def predicted(X, model, method, like):
     return getattr(model, method)(X) if X.shape[0] else like
 
 
-@dask.delayed(pure=False)
 def _predicted(piece, *more):
-    return predicted(piece[0], *more)
+    return predicted(piece.rows.X, *more)
 
 
 class OnCluster:
@@ -76,6 +77,8 @@ class OnCluster:
     """
 
     def _runner(self):
+        if isinstance(self.client, Serial):  # of tests
+            return self.client
         return Cluster(self.client, self.timeout, self.round_timeout)
 
     @property
@@ -89,10 +92,13 @@ class OnCluster:
         -------
         estimator
         """
-        given = {name: x for name, x in self.get_params(deep=False).items() if name not in CLUSTER_PARAMETERS}
-        local = self._local(**given)
-        vars(local).update({name: x for name, x in vars(self).items() if name not in self.get_params(deep=False)})
+        local = object.__new__(self._local)
+        local.__setstate__({name: x for name, x in self.__getstate__().items() if name not in CLUSTER_PARAMETERS})
         return local
+
+    def _predictor(self):
+        """A fitted estimator of one machine with all that predictions need."""
+        return self.to_local()
 
     def save(self, path):
         """Write this fitted estimator to a model file, as that of `fastsgd` of the same name: see `fastsgd.persist.save`.
@@ -123,9 +129,7 @@ class OnCluster:
         check_is_fitted(self)
         found = pieces(X, y, sample_weight)
         with self._runner() as runner:
-            parts = runner.load(found.delayed, found.names)
-            found = runner.run(_scored, parts, self.to_local())
-        return total(scores for scores in found if scores is not None)
+            return scores(runner, runner.load(found.delayed, found.names), self._predictor())
 
 
 class ClassifierOnCluster(OnCluster):
@@ -155,9 +159,14 @@ class RegressorOnCluster(OnCluster):
         return super().score(X, y, sample_weight)
 
 
+def scores(runner, parts, local):
+    """The Scores of a fitted estimator of one machine on parts that are Pieces; None of no rows."""
+    return total(found for found in runner.run(_scored, parts, local) if found is not None)
+
+
 def _scored(piece, local):
     """The Scores of a partition."""
-    X, y, weight = piece
+    X, y, weight = piece.rows
     if y is None:
         raise ValueError("it has no y, which is needed to score.")
     if not X.shape[0]:
@@ -165,7 +174,7 @@ def _scored(piece, local):
     y = np.asarray(y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64).reshape(len(y))
-    guess = local.predict(X)
+    guess = local.predict(piece.rows if isinstance(piece.rows, Checked) else X)
     if local._task == "regressor":
         return Scores.of_regression(y, guess, weight)
     right = accuracy_score(y, guess, normalize=False, sample_weight=weight)

@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -15,9 +15,17 @@ from dask.delayed import Delayed
 
 from fastsgd.sources.base import Rows, Source, checked_integer
 from fastsgd.sources.blocks import blocks
+from fastsgd.sums import joined
 
 BYTES = 1 << 27  # A partition of a source has about as many bytes at most,
 FEWEST = 8  # and there are at least so many, where there are as many blocks.
+
+
+class Piece(NamedTuple):
+    """The rows of a partition, with its number among all partitions."""
+
+    number: int
+    rows: Rows
 
 
 @dataclass
@@ -27,7 +35,7 @@ class Pieces:
     Attributes
     ----------
     delayed : list of Delayed
-        Each computes (X, y, weight) of a partition, as it lies; y and weight may be None.
+        Each computes the Piece of a partition, as it lies.
     names : list of str
         Where each comes from.
     n_features : int or None
@@ -182,14 +190,14 @@ def _cut(part, chunks, name, of):
 
 
 def _zipped(Xs, ys, weights):
-    """A Delayed (X, y, weight) of each partition."""
+    """A Delayed Piece of each partition."""
     none = [None] * len(Xs)
-    made = dask.delayed(_three, pure=True)
-    return [made(*row) for row in zip(Xs, ys or none, weights or none, strict=True)]
+    made = dask.delayed(_piece, pure=True)
+    return [made(number, *row) for number, row in enumerate(zip(Xs, ys or none, weights or none, strict=True))]
 
 
-def _three(X, y, weight):
-    return X, y, weight
+def _piece(number, X, y, weight):
+    return Piece(number, Rows(X, y, weight))
 
 
 # ---------------------------------------------------------------- dask dataframes
@@ -231,7 +239,7 @@ def _of_sources(given, y, weight, names):
             raise ValueError("the sources have other features, another dtype or layout than the first.")
         held = dask.delayed(_quiet(source), pure=False, traverse=False)
         for lo, hi in _ranges(source, given.n):
-            delayed.append(dask.delayed(_read, pure=False)(held, lo, hi))
+            delayed.append(dask.delayed(_read, pure=False)(len(delayed), held, lo, hi))
             named.append(_range_name(source, lo, hi))
     widths = [source.n_features for source in given.sources if source.n_features]
     return Pieces(delayed, named, max(widths, default=None), first.feature_names, first.reading)
@@ -266,18 +274,18 @@ def _range_name(source, lo, hi):
     return first if hi - lo == 1 else f"{first} to {last}"
 
 
-def _read(source, lo, hi):
-    """(X, y, weight) of those blocks, each checked."""
+def _read(number, source, lo, hi):
+    """The Piece of those blocks, each checked."""
     order = None if hi is None else np.arange(lo, hi)
     parts = [_kept(rows, source) for rows in blocks(source, source.n_features, None, order)]
     parts = [rows for rows in parts if rows.X.shape[0]]
     if not parts:
         empty = sp.csr_matrix((0, source.n_features), dtype=source.dtype)
-        return (empty if source.sparse else empty.toarray()), None, None
+        return Piece(number, Rows(empty if source.sparse else empty.toarray()))
     if len(parts) == 1:
-        return tuple(parts[0])
+        return Piece(number, parts[0])
     X = sp.vstack([rows.X for rows in parts], "csr") if source.sparse else np.concatenate([rows.X for rows in parts])
-    return X, *(None if a[0] is None else np.concatenate(a) for a in list(zip(*parts, strict=True))[1:])
+    return Piece(number, Rows(X, *(None if a[0] is None else joined(a) for a in list(zip(*parts, strict=True))[1:])))
 
 
 def _kept(rows, source):

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
+
 from fastsgd.dask.pieces import pieces
 from fastsgd.dask.tasks import Survey, checked, described, table_of
 from fastsgd.estimators.streams import Surveyed
+from fastsgd.sources.arrays import START, Order, Table
 from fastsgd.sums import total
 
+SAMPLE_ROWS, SAMPLE_VALUES = 2000, 2e6  # A sample has about as many rows or values at most.
 FULL = 0.5  # From this share of values on, CSR takes more room and time than an array.
 
 
@@ -18,7 +23,7 @@ class Loaded:
     ----------
     runner : Cluster or Serial
     parts : list of Part
-        Of `Rows`.
+        Of `Piece`.
     survey : Survey
     columns, reading
         As those of Pieces.
@@ -96,8 +101,9 @@ def _sound(survey, parts, names, runner):
         raise ValueError(f"{names[0]} has 0 features, at least 1 is needed.")
 
 
-def _kind_of(rows):
+def _kind_of(piece):
     """In words, what rows are; None where there are none."""
+    rows = piece.rows
     if not rows.X.shape[0]:
         return None
     shape = "" if rows.y is None else f", y of shape {rows.y.shape[1:]} a row"
@@ -112,7 +118,7 @@ class Spread:
     ----------
     runner : Cluster or Serial
     parts : list of Part
-        Of `Table`, as the kernels read them; partitions without rows are left out.
+        Of `Partition`, Tables that the kernels read as they lie; partitions without rows are left out.
     loaded : Loaded
         What they were made of, which is there if a worker is lost.
     sparse : bool
@@ -124,8 +130,8 @@ class Spread:
     loaded: Loaded
     sparse: bool
     scaling: Any = None
-    rows = None
-    empty = False
+    shuffled: bool = True
+    rows, empty = None, False
 
     @property
     def n_rows(self):
@@ -143,6 +149,29 @@ class Spread:
             return self.runner.run(_scaled, self.parts, *args, then=then and _Unscaled(then))
         return self.runner.run(function, self.parts, *args, then=then)
 
+    def summed(self, of, *args):
+        """The sum that of(table, *args) is of all rows; of parts, in their order."""
+        return self.run(of, *args, then=added)
+
+    def each(self, function, *args):
+        """function(table, *args) of Tables that together are all rows."""
+        return self.run(function, *args)
+
+    def tables(self):
+        """A sample of the rows, as a Table in memory: for advice to the user, which says so of streams too."""
+        values = max(1.0, self.row_values)
+        most = max(len(self.parts), min(SAMPLE_ROWS, SAMPLE_VALUES / values))
+        found = replace(self, scaling=None).run(some_rows, min(1.0, most / self.n_rows))
+        yield replace(pooled(found), scaling=self.scaling)
+
+    def without_features(self, rows):
+        """All rows, for a model without weights; `rows` are those that would do."""
+        return _Featureless(self)
+
+    def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
+        """As `Table.chunks`: all rows in one round, whose order is drawn where they are."""
+        yield replace(self, shuffled=shuffle), Order(None, None, 0, self.n_rows, self.n_rows), None
+
     def describe(self):
         """What a checkpoint says of the rows: a dict of str to JSON values."""
         return {
@@ -150,6 +179,49 @@ class Spread:
             "the rows of each partition": list(self.loaded.survey.rows),
             "the checksum of each partition": replace(self, scaling=None).run(described),
         }
+
+
+class _Featureless:
+    """The rows of a Spread, without features."""
+
+    empty = False
+
+    def __init__(self, spread):
+        self.spread = spread
+
+    def summed(self, of, *args):
+        """As that of a Spread."""
+        return replace(self.spread, scaling=None).run(_without_features, of, *args, then=_added_without)
+
+
+def added(found, *_):
+    """The sum of what was found of each partition."""
+    return total(found)
+
+
+def _added_without(found, of, *_):
+    return total(found)
+
+
+def _without_features(table, of, *args):
+    return of(table.without_features(np.arange(table.n_rows)), *args)
+
+
+def some_rows(table, share):
+    """About that share of the rows of a Table, at even distances; at least one."""
+    n = max(1, round(share * table.n_rows))
+    rows = np.linspace(0, table.n_rows - 1, n).astype(np.int64)
+    return table.with_rows(rows, table.X[rows])
+
+
+def pooled(tables):
+    """The rows of several Tables as one."""
+    X = [table.X for table in tables]
+    X = sp.csr_matrix(sp.vstack(X, format="csr")) if sp.issparse(X[0]) else np.concatenate(X)
+    whole = {name: [getattr(table, name) for table in tables] for name in ("y", "code", "s")}
+    whole = {name: None if a[0] is None else np.concatenate(a) for name, a in whole.items()}
+    first = tables[0]
+    return Table(X, negative=first.negative, s_pos=first.s_pos, s_neg=first.s_neg, **whole)
 
 
 def _scaled(table, scaling, function, *args):

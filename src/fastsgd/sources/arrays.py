@@ -196,6 +196,14 @@ class Table:
         """All rows, in order, as Tables in memory: here one."""
         yield self
 
+    def summed(self, of, *args):
+        """The sum that of(table, *args) is of all rows: here of this table."""
+        return of(self, *args)
+
+    def each(self, function, *args):
+        """function(table, *args) of Tables in memory that together are all rows."""
+        return [function(one, *args) for one in self.tables()]
+
     def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
         """The rows of one epoch, a kernel call at a time.
 

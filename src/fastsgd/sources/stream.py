@@ -93,6 +93,8 @@ class Stream:
         for buffer in self._buffers(None, 0):
             yield buffer.table
 
+    summed, each = Table.summed, Table.each
+
     def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
         """As `Table.chunks`. The order of the blocks has the key `seed`, that of a buffer's rows has its number too."""
         first, number, place = start

@@ -1,0 +1,196 @@
+"""What learning_rate="auto" keeps, of several states that went on from one on rows of their own, put together.
+
+All that counts rows or adds up over them is added: rows, weights, moments of the columns, curvatures, squares, judgements. A
+weight is the mean of those of the parts, each by the curvature that its rows have added to it: h times the squared deviations
+of the column, so that a part whose rows do not have a feature says nothing of it. That mean is of weights in units of X,
+since each part has come to units of its own; intercepts are compared where the mean of all rows is.
+
+The average of the weights counts step t by t^2, so that the start counts as (t0 / t)^3 at step t. What the steps of a part
+have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
+"""
+
+import numpy as np
+
+from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MIN_VARIANCE, RECORD, SPREAD, squares_of
+
+B, MEAN_OF_Y, USUAL = 6, 8, 10  # These are columns of `Auto.heads`, as is FLAT; see Head in _kernels/auto.pxi.
+ADDED = [HEAD[name] for name in ("total", "weight", "far", "curve")]
+RENEWAL = 16  # as in _kernels/auto.pxi
+
+
+def merge(own, parts, plan):
+    """Make of a State in place what forks of it make together; those without a step say nothing."""
+    t0 = own.auto.at["t"][0]
+    parts = [part for part in parts if part.auto.at["t"][0] > t0]
+    if len(parts) < 2:
+        own.restore(parts[0] if parts else own)
+        return
+    if not own.auto.sparse:
+        _settle(own, plan)
+    before, heads = own.auto.at.copy(), own.auto.heads.copy()
+    for name in ("t", "weight", "rho", "values"):
+        own.auto.at[name] += sum(part.auto.at[name] - before[name] for part in parts)
+    _merge_heads(own.auto, heads, [part.auto for part in parts], before, plan)
+    (_merge_csr if own.auto.sparse else _merge_dense)(own, parts, before, heads, plan)
+    own.at["t"] = own.auto.at["t"] + 1
+
+
+def _share(grown, otherwise):
+    """The share of each part in what they have added, by coordinate; `otherwise` where they have added nothing."""
+    total = sum(grown)
+    some = np.where(total > 0, total, 1.0)
+    return [np.where(total > 0, one / some, w) for one, w in zip(grown, otherwise, strict=True)]
+
+
+def _of_rows(heads, parts):
+    """The share of each part in the weight of the rows, by head."""
+    weight = HEAD["weight"]
+    return _share([part.heads[:, weight] - heads[:, weight] for part in parts], [1.0 / len(parts)] * len(parts))
+
+
+def _new(now, before, share):
+    """What the steps of a part have added to an average of which `before` counts for `share` (less than 1)."""
+    return (now - share * before) / (1.0 - share)
+
+
+def _merge_heads(auto, heads, parts, before, plan):
+    new, weight = heads.copy(), HEAD["weight"]
+    new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
+    new[:, LOST] += sum(part.heads[:, LOST] - heads[:, LOST] for part in parts)
+    squares = heads[:, SPREAD] ** 2 + sum(part.heads[:, SPREAD] ** 2 - heads[:, SPREAD] ** 2 for part in parts)
+    new[:, SPREAD] = np.sqrt(np.maximum(0.0, squares))
+    if plan.loss.span > 0:
+        known = new[:, HEAD["total"]] > 0
+        new[known, HEAD["h"]] = new[known, HEAD["total"]] / new[known, weight]
+    share = _of_rows(heads, parts)
+    columns = [USUAL, MEAN_OF_Y] if plan.loss.affine else [USUAL]  # Means over the rows so far are those of all parts.
+    rows = np.where(new[:, weight] > 0, new[:, weight], 1.0)
+    sums = heads[:, columns] * heads[:, [weight]]
+    sums = sums + sum(part.heads[:, columns] * part.heads[:, [weight]] - sums for part in parts)
+    new[:, columns] = sums / rows[:, None]
+    if not plan.loss.affine:
+        new[:, MEAN_OF_Y] = sum(w * part.heads[:, MEAN_OF_Y] for w, part in zip(share, parts, strict=True))
+    new[:, FLAT] = _averaged(
+        heads[:, FLAT], [part.heads[:, FLAT] for part in parts], share, *_starts(before, parts, auto)
+    )
+    auto.heads = new
+
+
+def _starts(before, parts, auto):
+    """What the start counts for in the average of each part, and in that of all."""
+    t0, t = before["t"][0], auto.at["t"][0]
+    return [(t0 / part.at["t"][0]) ** 3 for part in parts], (t0 / t) ** 3
+
+
+def _averaged(before, of_parts, share, starts, start):
+    """The average of all, of those of the parts."""
+    new = sum(w * _new(now, before, rho) for w, now, rho in zip(share, of_parts, starts, strict=True))
+    return start * before + (1.0 - start) * new
+
+
+# ---------------------------------------------------------------- dense rows
+def _settle(state, plan):
+    """Pay the penalty that is owed, and bring the average up to date, as `settle_auto` in _kernels/auto.pxi."""
+    auto, K = state.auto, len(state.b)
+    t, last = auto.at["t"][0], auto.at["last"][0]
+    if t == 0:
+        return
+    owed, r = auto.heads[:, HEAD["owed"]], auto.columns[2][:, None]
+    U = state.W[:, :K].astype(np.float64)
+    U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * plan.l1) / (1.0 + owed * r**2 * plan.l2)
+    A = state.A[:, :K] + (U - state.A[:, :K]) * (1.0 - (last / t) ** 3)
+    state.W[:, :K], state.A[:, :K] = U, A
+    auto.heads[:, HEAD["owed"]], auto.at["last"] = 0, t
+
+
+def _merge_dense(own, parts, before, heads, plan):
+    auto, K = own.auto, len(own.b)
+    for part in parts:
+        _settle(part, plan)
+    grown, columns = _merged_moments(auto, [part.auto for part in parts], before)
+    share = _of_rows(heads, [part.auto for part in parts])
+    by = _share([Q[:, None] * part.auto.heads[:, HEAD["h"]] for Q, part in zip(grown, parts, strict=True)], share)
+    ridge = plan.l2 * K / auto.heads[:, HEAD["h"]].sum() if plan.l2 > 0 else 0.0
+    v = np.where(columns[1] > 0, columns[1] / auto.at["weight"][0] + ridge, 0.0)
+    columns[2] = np.where(v > MIN_VARIANCE, 1.0 / np.sqrt(np.where(v > MIN_VARIANCE, v, 1.0)), 0.0)
+    starts = _starts(before, [part.auto for part in parts], auto)
+
+    def out(state, name):
+        """Weights in units of X."""
+        return getattr(state, name)[:, :K] * state.auto.columns[2][:, None]
+
+    def at_mean(state, name, b):
+        """The intercepts where the mean of all rows is."""
+        return getattr(state, b) + (columns[0] - state.auto.columns[0]) @ out(state, name)
+
+    inward = np.where(columns[2] > 0, 1.0 / np.where(columns[2] > 0, columns[2], 1.0), 0.0)[:, None]
+    W = sum(w * out(part, "W") for w, part in zip(by, parts, strict=True))
+    A = _averaged(out(own, "A"), [out(part, "A") for part in parts], by, *starts)
+    b = sum(w * at_mean(part, "W", "b") for w, part in zip(share, parts, strict=True))
+    b_avg = _averaged(at_mean(own, "A", "b_avg"), [at_mean(part, "A", "b_avg") for part in parts], share, *starts)
+    own.W[:, :K], own.A[:, :K], own.b, own.b_avg = W * inward, A * inward, b, b_avg
+    auto.columns, t = columns, auto.at["t"][0]
+    auto.at["last"], auto.at["due"] = t, t + max(1, min(RENEWAL, int(t) // 32))
+
+
+def _merged_moments(auto, parts, before):
+    """The squared deviations that each part has added, and `columns` of all, the third row of which is still to be made."""
+    w0, (m0, Q0) = before["weight"][0], auto.columns[:2]
+    weight, mean, squares, grown = w0, m0, Q0, []
+    for part in parts:
+        w, (m, Q) = part.at["weight"][0], part.columns[:2]
+        own = w - w0
+        m = m0 + (m - m0) * (w / own)  # of its own rows
+        Q = np.maximum(0.0, Q - Q0 - (m - m0) ** 2 * (w0 * own / w))
+        grown.append(Q)
+        both = weight + own
+        squares = squares + Q + (m - mean) ** 2 * (weight * own / both)
+        weight, mean = both, mean + (m - mean) * (own / both)
+    return grown, np.array([mean, squares, np.zeros(len(mean))])
+
+
+# ---------------------------------------------------------------- CSR
+def _merge_csr(own, parts, before, heads, plan):
+    auto, K = own.auto, len(own.b)
+    autos = [part.auto for part in parts]
+    for k in range(K):
+        at = slice(k * RECORD, (k + 1) * RECORD)
+        auto.records[:, at] = _merged_records(auto, [part.records[:, at] for part in autos], at, before, autos, k)
+    if plan.intercept_decay > 0:
+        curve = HEAD["curve"]
+        grown = [np.maximum(0.0, part.heads[:, curve] - heads[:, curve]) for part in autos]
+        share, starts = _share(grown, _of_rows(heads, autos)), _starts(before, autos, auto)
+        auto.heads[:, B] = sum(w * part.heads[:, B] for w, part in zip(share, autos, strict=True))
+        auto.heads[:, B_AVG] = _averaged(heads[:, B_AVG], [part.heads[:, B_AVG] for part in autos], share, *starts)
+
+
+def _merged_records(auto, records, at, before, parts, k):
+    """The records of one head: weights, averages, sums of squares and numbers of rows."""
+    first = auto.records[:, at]
+    S0, n0 = squares_of(first[:, 2:])
+    w0, A0 = first[:, 0].astype(np.float64), first[:, 1].astype(np.float64)
+    total, S, n, W, new = 0.0, S0.copy(), n0.copy(), np.zeros(len(w0)), np.zeros(len(w0))
+    for one, part in zip(records, parts, strict=True):
+        squares, visits = squares_of(one[:, 2:])
+        added, rows = np.maximum(0.0, squares - S0), np.maximum(0.0, visits - n0)
+        S, n = S + added, n + rows
+        t = part.at["t"][0]
+        by = added * max(part.heads[k, HEAD["curve"]] / t, np.finfo(np.float64).tiny)
+        there = rows > 0
+        start = np.where(there, (n0 / np.where(there, visits, 1.0)) ** 3, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            u = np.where(there, _new(one[:, 1].astype(np.float64), A0, np.where(there, start, 0.0)), 0.0)
+        total, W, new = total + by, W + by * (one[:, 0] - w0), new + by * u
+    some = total > 0
+    safe, start = np.where(some, total, 1.0), np.where(n > 0, (n0 / np.where(n > 0, n, 1.0)) ** 3, 1.0)
+    out = first.copy()
+    out[:, 0] = np.where(some, w0 + W / safe, w0)
+    out[:, 1] = np.where(some, start * A0 + (1.0 - start) * new / safe, A0)
+    out[:, 2], out[:, 3] = S, n
+    # Of values whose squares are no numbers, a record is in other units: that of the part which has seen most rows of the
+    # feature stands for all.
+    odd = np.flatnonzero((first[:, 2] < 0) | np.any([one[:, 2] < 0 for one in records], axis=0))
+    if len(odd):
+        most = np.argmax([squares_of(one[odd, 2:])[1] for one in records], axis=0)
+        out[odd, 2:] = np.stack([one[odd, 2:] for one in records])[most, np.arange(len(odd))]
+    return out
