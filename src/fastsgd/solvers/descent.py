@@ -13,6 +13,7 @@ from fastsgd.solvers.hessian import MIN_CURVED_ROWS, Diagonal, Hessian
 from fastsgd.solvers.newton import ARMIJO
 from fastsgd.solvers.orthant import descent
 from fastsgd.solvers.partition import Job, unpacked
+from fastsgd.solvers.products import Products
 from fastsgd.solvers.proximal import proximal
 from fastsgd.solvers.report import Step
 
@@ -69,7 +70,7 @@ class Descent:
     free : float
         Mean conjugate of slopes that are all 0.
     report : Report
-    way : "newton", "sample" or "diagonal"
+    way : "newton", "sample", "products" or "diagonal"
     kept : (d,) or None
         See `partition.Frame`.
     start : (u, b)
@@ -226,6 +227,8 @@ class Descent:
     def _of_sample(self, u, b):
         if self.way == "diagonal":
             return Diagonal.of(self.problem, u, b, self.seed)
+        if self.way == "products":
+            return Products.at(self.problem, u, b, RARE_SHARE)
         made = self.certifier = Hessian.at(self.problem, u, b)
         diagonal, usual = np.einsum("ii->i", made.H), self.problem.mean(made.h)
         missing = np.where(diagonal < RARE_SHARE * usual, usual - diagonal, 0.0)
@@ -274,10 +277,16 @@ class Descent:
             if self.slow >= SLOW_ROUNDS:
                 self.way = "newton"
 
+    def _certifier(self, u, b):
+        """The Hessian of the sample that gives dual points."""
+        if self.way == "sample":
+            return self.certifier
+        return Products.at(self.problem, u, b, RARE_SHARE) if self.way == "products" else Hessian.at(self.problem, u, b)
+
     def _dual_of_sample(self, u, b, sums, gradient, p, full):
         """The dual point whose slopes are changed on the rows of the sample alone, so that the gradient becomes 0."""
         problem = self.problem
-        hessian = self.certifier if self.way == "sample" else Hessian.at(problem, u, b)
+        hessian = self._certifier(u, b)
         if problem.l1 > 0:
             full = -self.H @ p
         z, g = problem.slopes(u, b)[1:3]

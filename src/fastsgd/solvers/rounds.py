@@ -28,6 +28,7 @@ from fastsgd.solvers.heads import (
 from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
 from fastsgd.solvers.partition import Frame, Job, Wanted, added, columns, evaluate
 from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
+from fastsgd.solvers.products import MAX_PRODUCTS
 from fastsgd.solvers.report import Report
 from fastsgd.sources.arrays import Table
 from fastsgd.threads import SERIAL
@@ -39,10 +40,13 @@ SAMPLE_SHARE, SAMPLE_VALUES = 1 / 4, 1.6e7
 SAMPLE_PASSES = 50  # The sample's own problem is solved in at most this many passes,
 SAMPLE_TOL = 0.1  # to this share of the error of having seen but a sample, which is about columns / rows.
 MAX_HESSIAN_COLUMNS = 3000  # No larger Hessian is made.
+# A head needs room for HEAD_VECTORS numbers a column, its steps and dual points, and as many heads are solved at once as have
+# HEADS_BYTES.
+HEAD_VECTORS, HEADS_BYTES = 40, 1 << 30
 # A round takes ROUND_SECONDS beside the work, and the numbers of a Hessian SEND_SECONDS each to be sent. The methods are compared
 # by the rounds that they need, about.
 ROUND_SECONDS, SEND_SECONDS = 0.05, 1e-8
-ROUNDS = {"newton": 4, "sample": 10, "diagonal": 50}
+ROUNDS = {"newton": 4, "sample": 10, "products": 12}
 ROUNDS_WITH_L1 = {"newton": 5, "diagonal": 150}
 
 
@@ -74,7 +78,10 @@ class Rounds(Heads):
         if not (self.columns.by_head > 0).all():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
         self.table = pooled(self.columns.samples)
-        self._solve_all([self._descent(h, self.columns) for h in range(self.K)])
+        at_once = max(1, int(HEADS_BYTES / (8 * HEAD_VECTORS * max(1, self.shape[1]))))
+        for lo in range(0, self.K, at_once):
+            if self.stopped is None:
+                self._solve_all([self._descent(h, self.columns) for h in range(lo, min(lo + at_once, self.K))])
         self._look(self.columns)
 
     def _sum(self, function, *args):
@@ -151,7 +158,11 @@ class Rounds(Heads):
         """The method that is to take least time."""
         share, k, K = self.shape[0] / n_parts, problem.d + 1, self.K
         rounds, one = ROUNDS if problem.l1 == 0 else ROUNDS_WITH_L1, K * share / problem.n * pass_seconds(problem)
-        times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one)}
+        if problem.l1 > 0:
+            times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one)}
+        else:
+            here = rounds["products"] * 2 * MAX_PRODUCTS * K * pass_seconds(problem)
+            times = {"products": rounds["products"] * (ROUND_SECONDS + one) + here}
         if k <= MAX_HESSIAN_COLUMNS:
             solving = K * k**3 / 4e10
             gram = K * (row_seconds(problem) * share + n_parts * SEND_SECONDS * k * k / 2) + solving
