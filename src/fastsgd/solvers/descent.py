@@ -172,7 +172,7 @@ class Descent:
             new = self._projected(u, p, 1.0)
         new_b = b + (p[-1] if problem.intercept else 0.0)
         newton = self.way == "newton"
-        last = decrement <= LAST_STEP_SHARE * np.sqrt(self.report.tol) * abs(F) and problem.loss.curvature > 0
+        last = problem.l1 == 0 and decrement <= LAST_STEP_SHARE * np.sqrt(self.report.tol) * abs(F)
         self.p, self.size = p, 1.0
         along = {"base": (u, b), "sizes": SIZES} if newton else {}
         self.ask = Ask((new, new_b), hessian=newton and not last, **along)
