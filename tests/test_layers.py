@@ -52,7 +52,17 @@ LAYERS = {
         "state",
         "threads",
     ),
+    "hogwild": (
+        "_kernels",
+        "gathered",
+        "lanes",
+        "plan",
+        "sources",
+        "state",
+        "threads",
+    ),
     "parallel": (
+        "hogwild",
         "lanes",
         "plan",
         "sources",
@@ -65,6 +75,7 @@ LAYERS = {
         "gathered",
         "plan",
         "state",
+        "threads",
     ),
     "objective": (
         "penalties",
@@ -76,6 +87,7 @@ LAYERS = {
     "sources": (
         "_philox",
         "sums",
+        "threads",
     ),
     "several": (
         "decide",

@@ -168,6 +168,7 @@ def lane(task: tuple[State, Plan, Table, Order]) -> tuple[State, NDArray[Any]]:
     gathered = None if alone else Gathered(state.W, len(state.b), min(plan.batch_size, order.n))
     sums = np.zeros((2, len(state.b)))
     local(state, plan, part, order, sums, gathered)
+    state.fold(plan)  # which here is done at once with other lanes
     return state, sums
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastsgd.hogwild import Hogwild
 from fastsgd.lanes import SERIAL, Gradients, Merged, Serial
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
@@ -48,9 +49,16 @@ def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) ->
     heads = cuts(plan, len(state.b), state.W.dtype, table.sparse, n)
     if heads is not None:
         return Split(Threads(n)) if _pass(table, state) >= PASS else SERIAL
+    if how == "hogwild":
+        return Hogwild(n, ROUND / _of_row(table, state))
     if plan.batch_size > 1 and plan.batch_size * _of_row(table, state) >= ROUND and _gathers(plan, table.sparse):
         return Gradients(n)
     return Merged(n, rounds=_rounds, longer=_longer) if plan.plain and not (plan.auto or plan.separate) else SERIAL
+
+
+def for_sums(n_jobs: int | None, table: Table, state: State) -> Threads:
+    """Who works out sums over all rows."""
+    return Threads(threads_of(n_jobs)) if _pass(table, state) >= PASS else Threads()
 
 
 def _rounds(state: State, plan: Plan, part: Table, order: Order) -> int:

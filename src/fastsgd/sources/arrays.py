@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _order
 from fastsgd.sources.sparse import csr_arrays
+from fastsgd.threads import SERIAL, Threads
 
 # Rows that lie together are fetched together: a block has at most this many bytes, and rows.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32
@@ -117,6 +118,8 @@ class Table:
         The rows to use; None for all.
     scaling : Scaling, or None
         Standardise the rows when they are read: see scaling.py.
+    threads : Threads
+        Who works out sums over the rows, which are of the same bits whoever does.
     """
 
     X: object
@@ -130,6 +133,7 @@ class Table:
     number: np.ndarray | None = None
     rows: np.ndarray | None = None
     scaling: object = None
+    threads: Threads = SERIAL
 
     def __post_init__(self):
         self.sparse = sp.issparse(self.X)
