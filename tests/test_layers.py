@@ -188,6 +188,7 @@ LAYERS = {
     ),
     "cli": (
         "__init__",
+        "dask",
         "estimators",
         "history",
         "inspection",
@@ -197,6 +198,7 @@ LAYERS = {
         "sums",
     ),
     "dask": (
+        "auto_merge",
         "estimators",
         "gathered",
         "lanes",
@@ -206,6 +208,7 @@ LAYERS = {
         "persist",
         "solvers",
         "sources",
+        "state",
         "sums",
     ),
     "__main__": ("cli",),

@@ -35,6 +35,8 @@ def aligned(x):
 def squares_of(records):
     """Sums of squares and numbers of rows, (n, 2) as in _kernels/auto.h: both float64, of X as it is, up to 1e250."""
     squares, visits = records.T.astype(np.float64)
+    if not len(squares) or squares.min() >= 0:  # as of most data
+        return np.minimum(squares, 1e250), visits
     bits = 42 if records.dtype == np.float32 else 340
     huge = (squares < 0) & (visits < 2.0**-bits)
     visits = np.where(huge, np.ldexp(visits, 2 * bits), visits)

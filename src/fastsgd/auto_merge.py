@@ -9,6 +9,8 @@ The average of the weights counts step t by t^2, so that the start counts as (t0
 have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MIN_VARIANCE, RECORD, SPREAD, squares_of
@@ -23,7 +25,8 @@ def merge(own, parts, plan):
     t0 = own.auto.at["t"][0]
     parts = [part for part in parts if part.auto.at["t"][0] > t0]
     if len(parts) < 2:
-        own.restore(parts[0] if parts else own)
+        if parts:
+            own.restore(_whole(parts[0], own))
         return
     if not own.auto.sparse:
         _settle(own, plan)
@@ -150,12 +153,42 @@ def _merged_moments(auto, parts, before):
 
 
 # ---------------------------------------------------------------- CSR
+class Touched(NamedTuple):
+    """The records of a state of CSR rows that are not those of the state that it began as.
+
+    Attributes
+    ----------
+    at : int array, or slice
+        Of the features.
+    records : array
+    """
+
+    at: Any
+    records: np.ndarray
+
+
+def compact(part, own):
+    """Leave of a fork what it does not share with its beginning, in place: it can then be merged, and not trained."""
+    records = part.auto.records
+    at = np.flatnonzero((records[:, 3::RECORD] != own.auto.records[:, 3::RECORD]).any(axis=1))
+    part.auto.records = Touched(at, records[at])
+    part.W = part.W[:0]  # It is not used.
+
+
+def _whole(part, own):
+    """A fork as it was before `compact`."""
+    if isinstance(part.auto.records, Touched):
+        (at, records), part.auto.records = part.auto.records, own.auto.records.copy()
+        part.auto.records[at], part.W = records, own.W
+    return part
+
+
 def _merge_csr(own, parts, before, heads, plan):
-    auto, K = own.auto, len(own.b)
-    autos = [part.auto for part in parts]
-    for k in range(K):
-        at = slice(k * RECORD, (k + 1) * RECORD)
-        auto.records[:, at] = _merged_records(auto, [part.records[:, at] for part in autos], at, before, autos, k)
+    auto, autos = own.auto, [part.auto for part in parts]
+    touched = [a.records if isinstance(a.records, Touched) else Touched(slice(None), a.records) for a in autos]
+    for k in range(len(own.b)):
+        curvatures = [part.heads[k, HEAD["curve"]] / part.at["t"][0] for part in autos]
+        _merge_records(auto.records[:, k * RECORD : (k + 1) * RECORD], touched, k, curvatures)
     if plan.intercept_decay > 0:
         curve = HEAD["curve"]
         grown = [np.maximum(0.0, part.heads[:, curve] - heads[:, curve]) for part in autos]
@@ -164,33 +197,40 @@ def _merge_csr(own, parts, before, heads, plan):
         auto.heads[:, B_AVG] = _averaged(heads[:, B_AVG], [part.heads[:, B_AVG] for part in autos], share, *starts)
 
 
-def _merged_records(auto, records, at, before, parts, k):
-    """The records of one head: weights, averages, sums of squares and numbers of rows."""
-    first = auto.records[:, at]
+def _merge_records(own, touched, k, curvatures):
+    """Put together the records of head k in place, of which `own` (n_features, 4) are those of the start.
+
+    curvatures : the mean curvature of the rows of each part
+    """
+    total, added, rows, W, new = np.zeros((5, len(own)))
+    odd, most = [], np.zeros(len(own))
+    for (at, records), curvature in zip(touched, curvatures, strict=True):
+        one, first = records[:, k * RECORD : (k + 1) * RECORD], own[at]
+        (S, n), (S0, n0) = squares_of(one[:, 2:]), squares_of(first[:, 2:])
+        S, visits = np.maximum(0.0, S - S0), np.maximum(0.0, n - n0)
+        start = (n0 / np.where(n > 0, n, 1.0)) ** 3
+        now, before = one[:, 1].astype(np.float64), first[:, 1]
+        by = S * max(curvature, np.finfo(np.float64).tiny)
+        total[at] += by
+        added[at] += S
+        rows[at] += visits
+        W[at] += by * (one[:, 0].astype(np.float64) - first[:, 0])
+        new[at] += by * np.where(visits > 0, (now - start * before) / np.where(start < 1, 1.0 - start, 1.0), 0.0)
+        odd.append((one[:, 2] < 0) | (first[:, 2] < 0))
+    some = np.flatnonzero((total > 0) & (rows > 0))
+    first, by = own[some], total[some]
     S0, n0 = squares_of(first[:, 2:])
-    w0, A0 = first[:, 0].astype(np.float64), first[:, 1].astype(np.float64)
-    total, S, n, W, new = 0.0, S0.copy(), n0.copy(), np.zeros(len(w0)), np.zeros(len(w0))
-    for one, part in zip(records, parts, strict=True):
-        squares, visits = squares_of(one[:, 2:])
-        added, rows = np.maximum(0.0, squares - S0), np.maximum(0.0, visits - n0)
-        S, n = S + added, n + rows
-        t = part.at["t"][0]
-        by = added * max(part.heads[k, HEAD["curve"]] / t, np.finfo(np.float64).tiny)
-        there = rows > 0
-        start = np.where(there, (n0 / np.where(there, visits, 1.0)) ** 3, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            u = np.where(there, _new(one[:, 1].astype(np.float64), A0, np.where(there, start, 0.0)), 0.0)
-        total, W, new = total + by, W + by * (one[:, 0] - w0), new + by * u
-    some = total > 0
-    safe, start = np.where(some, total, 1.0), np.where(n > 0, (n0 / np.where(n > 0, n, 1.0)) ** 3, 1.0)
-    out = first.copy()
-    out[:, 0] = np.where(some, w0 + W / safe, w0)
-    out[:, 1] = np.where(some, start * A0 + (1.0 - start) * new / safe, A0)
-    out[:, 2], out[:, 3] = S, n
+    start = (n0 / (n0 + rows[some])) ** 3
+    own[some, 0] = first[:, 0] + W[some] / by
+    own[some, 1] = start * first[:, 1] + (1.0 - start) * new[some] / by
+    own[some, 2], own[some, 3] = S0 + added[some], n0 + rows[some]
     # Of values whose squares are no numbers, a record is in other units: that of the part which has seen most rows of the
     # feature stands for all.
-    odd = np.flatnonzero((first[:, 2] < 0) | np.any([one[:, 2] < 0 for one in records], axis=0))
-    if len(odd):
-        most = np.argmax([squares_of(one[odd, 2:])[1] for one in records], axis=0)
-        out[odd, 2:] = np.stack([one[odd, 2:] for one in records])[most, np.arange(len(odd))]
-    return out
+    for (at, records), strange in zip(touched, odd, strict=True):
+        if strange.any():
+            features = np.arange(len(own))[at][strange]
+            one = records[strange, k * RECORD : (k + 1) * RECORD]
+            visits = squares_of(one[:, 2:])[1]
+            better = visits > most[features]
+            own[features[better], 2:] = one[better, 2:]
+            most[features[better]] = visits[better]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastsgd.auto_merge import compact
 from fastsgd.gathered import Gathered
 from fastsgd.lanes import Serial, local
 from fastsgd.sums import total
@@ -49,6 +50,8 @@ def one_pass(table, state, plan, shuffle):
     if not plan.auto:
         new.fold(plan)
     new.seed = state.seed
+    if plan.auto and table.sparse:
+        compact(new, state)  # There may be many more features than the partition has.
     return new, sums
 
 

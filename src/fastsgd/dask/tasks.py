@@ -16,6 +16,7 @@ from fastsgd.persist.data import describe
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.reading import difference
+from fastsgd.state import State
 from fastsgd.sums import Labels
 
 
@@ -24,6 +25,13 @@ class Partition(Table):
     """The Table of a partition, with its number among all partitions."""
 
     partition: int = 0
+
+
+@sizeof.register(State)
+def _bytes_of_state(state):
+    """As `_bytes`."""
+    parts = [vars(state), {} if state.auto is None else vars(state.auto)]
+    return sum(x.nbytes for part in parts for x in part.values() if isinstance(x, np.ndarray))
 
 
 @sizeof.register(Table)
