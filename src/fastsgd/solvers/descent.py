@@ -153,7 +153,7 @@ class Descent:
         if sums.H is not None:
             self.hessian, self.H = self._of_all(sums)
         elif self.hessian is None:
-            self.hessian, self.H = self._of_sample(u, b), None
+            self.hessian, self.H = self._of_sample(u, b, sums.bend / self.weight), None
         elif before is not None:
             moved = np.append(u - before[0], b - before[1]) if problem.intercept else u - before[0]
             self.hessian.learn(moved, full - problem.full(before[3], before[0]))
@@ -224,11 +224,11 @@ class Descent:
         H[np.diag_indices(k)] += np.append(self.l2, np.zeros(k - problem.d))
         return made, H
 
-    def _of_sample(self, u, b):
+    def _of_sample(self, u, b, bend):
         if self.way == "diagonal":
             return Diagonal.of(self.problem, u, b, self.seed)
         if self.way == "products":
-            return Products.at(self.problem, u, b, RARE_SHARE)
+            return Products.at(self.problem, u, b, bend)
         made = self.certifier = Hessian.at(self.problem, u, b)
         diagonal, usual = np.einsum("ii->i", made.H), self.problem.mean(made.h)
         missing = np.where(diagonal < RARE_SHARE * usual, usual - diagonal, 0.0)
@@ -281,7 +281,7 @@ class Descent:
         """The Hessian of the sample that gives dual points."""
         if self.way == "sample":
             return self.certifier
-        return Products.at(self.problem, u, b, RARE_SHARE) if self.way == "products" else Hessian.at(self.problem, u, b)
+        return Products.at(self.problem, u, b) if self.way == "products" else Hessian.at(self.problem, u, b)
 
     def _dual_of_sample(self, u, b, sums, gradient, p, full):
         """The dual point whose slopes are changed on the rows of the sample alone, so that the gradient becomes 0."""

@@ -7,6 +7,9 @@ from fastsgd.solvers.hessian import Approximation, curvature
 
 MAX_PRODUCTS = 30  # Conjugate gradients end after so many products,
 LEFT_SHARE = 0.1  # or once the residual is this share of the first.
+# The curvature of a column in a sample is known to about the share FEW_VALUES / its values there; that much of the usual one,
+# all columns being of one size, is added to it.
+FEW_VALUES = 10
 BLOCK_VALUES = 1 << 20  # Rows are squared so many values at once.
 
 
@@ -18,27 +21,32 @@ class Products(Approximation):
     h : (rows of the sample,)
         Curvatures.
     rare : (d,)
-        What columns have that have too few values in the sample: the usual curvature, all columns being of one size.
+        What is added for columns that have few values in the sample.
+    few : (d,) bool
+        Those of which the sample says next to nothing.
 
     References
     ----------
     Nocedal and Wright (2006), Numerical optimization, algorithm 5.3.
     """
 
-    def __init__(self, sample, h, rare_share):
+    def __init__(self, sample, h):
         super().__init__(sample)
         self.h = sample.weighted(h)
         usual = sample.mean(h)
         own = _diagonal(sample, self.h)
-        self.rare = np.where(own < rare_share * usual, usual - own, 0.0)
+        count = np.bincount(sample.X.indices, minlength=sample.d) if sample.sparse else np.full(sample.d, sample.n)
+        self.few = count <= FEW_VALUES
+        self.rare = usual * np.minimum(1.0, FEW_VALUES / np.maximum(count, 1))
         self.own = np.append(own + sample.penalties[1], usual if sample.intercept else [])
         self.diagonal = self.own + np.append(self.rare, [0.0] * sample.intercept)
         self.known = True
 
     @classmethod
-    def at(cls, sample, u, b, rare_share):
-        """Of the curvatures at (u, b)."""
-        return cls(sample, curvature(sample, sample.slopes(u, b)[2]), rare_share)
+    def at(cls, sample, u, b, least=0.0):
+        """Of the curvatures at (u, b), raised to this mean at least: where a model fits the sample too well, they are less."""
+        h = curvature(sample, sample.slopes(u, b)[2])
+        return cls(sample, h + max(0.0, least - sample.mean(h)))
 
     def times(self, p, rare=True):
         """Its product with p."""
@@ -67,6 +75,16 @@ class Products(Approximation):
             now, before = float(left @ z), now
             along = z + now / before * along
         return p
+
+    def learn(self, s, q):
+        """As Hessian's; the curvature of columns with few values becomes what the step has shown of them."""
+        super().learn(s, q)
+        there = np.flatnonzero(self.few)
+        s, q, usual = s[there], q[there], self.own[there] + self.rare[there]
+        if float(s @ q) > 0:  # Nocedal and Wright, eq. 7.20
+            more = self.rare[there] * float(q @ (q / usual)) / float(s @ q)
+            self.diagonal[there] += more - self.rare[there]
+            self.rare[there] = more
 
     def expected(self, decrement, r):
         """What F - min F is, about, and what the gap is to be."""

@@ -46,7 +46,8 @@ HEAD_VECTORS, HEADS_BYTES = 40, 1 << 30
 # A round takes ROUND_SECONDS beside the work, and the numbers of a Hessian SEND_SECONDS each to be sent. The methods are compared
 # by the rounds that they need, about.
 ROUND_SECONDS, SEND_SECONDS = 0.05, 1e-8
-ROUNDS = {"newton": 4, "sample": 10, "products": 12}
+VECTORS_SECONDS = 3e-8  # What is done here for a number a column, in a round or a product.
+ROUNDS = {"newton": 4, "sample": 10, "products": 12, "diagonal": 40}
 ROUNDS_WITH_L1 = {"newton": 5, "diagonal": 150}
 
 
@@ -158,11 +159,10 @@ class Rounds(Heads):
         """The method that is to take least time."""
         share, k, K = self.shape[0] / n_parts, problem.d + 1, self.K
         rounds, one = ROUNDS if problem.l1 == 0 else ROUNDS_WITH_L1, K * share / problem.n * pass_seconds(problem)
-        if problem.l1 > 0:
-            times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one)}
-        else:
-            here = rounds["products"] * 2 * MAX_PRODUCTS * K * pass_seconds(problem)
-            times = {"products": rounds["products"] * (ROUND_SECONDS + one) + here}
+        times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one + K * k * VECTORS_SECONDS)}
+        if "products" in rounds:
+            here = 2 * MAX_PRODUCTS * K * (pass_seconds(problem) + k * VECTORS_SECONDS)
+            times["products"] = rounds["products"] * (ROUND_SECONDS + one + here)
         if k <= MAX_HESSIAN_COLUMNS:
             solving = K * k**3 / 4e10
             gram = K * (row_seconds(problem) * share + n_parts * SEND_SECONDS * k * k / 2) + solving
