@@ -53,7 +53,8 @@ def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) ->
         return Hogwild(n, ROUND / _of_row(table, state))
     if plan.batch_size > 1 and plan.batch_size * _of_row(table, state) >= ROUND and _gathers(plan, table.sparse):
         return Gradients(n)
-    return Merged(n, rounds=_rounds, longer=_longer) if plan.plain and not (plan.auto or plan.separate) else SERIAL
+    merges = plan.plain and not (plan.separate or (plan.auto and table.sparse))
+    return Merged(n, rounds=_rounds, longer=_longer) if merges else SERIAL
 
 
 def for_sums(n_jobs: int | None, table: Table, state: State) -> Threads:
@@ -72,7 +73,7 @@ def _longer(state: State, plan: Plan, part: Table, order: Order, n: int) -> floa
 
     But none is to be longer than to where a row of mean length has no more slope; and those of "optimal" are long enough.
     """
-    if plan.schedule.name == "optimal" or plan.schedule.pa:
+    if plan.schedule.name == "optimal" or plan.schedule.pa or plan.auto:
         return 1.0
     at, some = state.at[0], order._replace(n=min(order.n, order.buffer_rows, SAMPLE))
     rows = some._replace(visit=None if some.visit is None else some.visit[: some.n]).flat()
