@@ -119,7 +119,7 @@ class Stream:
                 yield buffer
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
-        readers = self.readers or Readers(self.source, ahead=True)
+        readers = self.readers or Readers.of(self.source, ahead=True)
         self.spaces = self.readers = None  # A walk within this one makes its own.
         with closing(prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.used)) as filled:
             for buffer in filled:
@@ -148,6 +148,7 @@ class Stream:
                 yield self._buffer(space, before, at, room)
                 space, before, (end, room) = next(turns), at, _known_end(source, rows_before, at)
                 space.clear()
+            rows = None  # It is in the space, and not held while the next is read.
             rows = next(read, None)
             if rows is None or stop.is_set():
                 break
