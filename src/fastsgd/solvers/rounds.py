@@ -45,7 +45,7 @@ MAX_HESSIAN_COLUMNS = 3000  # No larger Hessian is made.
 HEAD_VECTORS, HEADS_BYTES = 40, 1 << 30
 # A round takes ROUND_SECONDS beside the work, and the numbers of a Hessian SEND_SECONDS each to be sent. The methods are compared
 # by the rounds that they need, about.
-ROUND_SECONDS, SEND_SECONDS = 0.05, 1e-8
+ROUND_SECONDS, SEND_SECONDS = 0.1, 1e-8
 VECTORS_SECONDS = 3e-8  # What is done here for a number a column, in a round or a product.
 ROUNDS = {"newton": 4, "sample": 10, "products": 12, "diagonal": 40}
 ROUNDS_WITH_L1 = {"newton": 5, "diagonal": 150}
