@@ -142,7 +142,7 @@ def test_callbacks_and_lines_are_of_rounds(here, capsys):
     clf.fit(*spread(X, TWO))
     assert clf.stop_reason_ == "callback" and len(seen) == 2
     assert capsys.readouterr().out.splitlines()[0].startswith("round 2: objective ")
-    with pytest.warns(ConvergenceWarning, match="max_iter=1 passes"):
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds"):
         LinearClassifier(tol=1e-12, max_iter=1).fit(*spread(X, TWO))
 
 

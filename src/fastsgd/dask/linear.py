@@ -20,6 +20,8 @@ SMOOTH = {
 class _InRounds:
     """Between a collection and `solvers.rounds`."""
 
+    _passes = "rounds"
+
     def _check_params(self):
         super()._check_params()
         loss, name = get(self.loss), type(self).__name__.replace("Linear", "SGD")
@@ -104,7 +106,7 @@ class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifi
     penalty, alpha, l1_ratio, fit_intercept, tol, class_weight, random_state, warm_start, callbacks
         As in `fastsgd.LinearClassifier`. Callbacks are called after each round, where `fit` was called.
     max_iter : int, default=1000
-        Rounds at most.
+        Rounds at most for each class, after the first one.
     multi_class : {"ovr"}, default="ovr"
         One class against the rest; all are solved in the same rounds.
     n_jobs : None

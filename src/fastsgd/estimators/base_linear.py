@@ -28,7 +28,7 @@ FULL = 0.5  # share of values from which on a sparse matrix is made an array
 class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
     """Parameters to heads, and back to fitted attributes."""
 
-    _streams = False
+    _streams, _passes = False, "passes"
     _outcome, _columns_of_history = "dual_gap_", COLUMNS
     _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_"
 
@@ -111,8 +111,8 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
         words = None
         if self.stop_reason_ == "max_iter":
             words = (
-                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
-                "Raise max_iter or tol."
+                f"max_iter={self.max_iter} {self._passes} were not enough for tol={self.tol:g}: dual_gap_ is "
+                f"{self.dual_gap_:.3g}. Raise max_iter or tol."
             )
         elif any(report.lost for report in heads.reports):
             words = (
