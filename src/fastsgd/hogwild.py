@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.lanes import Diverged, Serial, local, with_own_clock
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
@@ -55,18 +55,16 @@ class Hogwild(Serial):
             state.fold(plan)
         orders, K = order.split(self.n), len(state.b)
         compiled, target = plan.compiled.lane(len(orders)), part.target()
-        clocks = [state.at.copy() for _ in orders]
+        forks = [with_own_clock(state) for _ in orders]
         losses = np.zeros((len(orders), 2 * K + APART))
 
         def lane(i: int) -> int:
-            fork = State.__new__(State)
-            fork.__dict__ = vars(state) | {"at": clocks[i]}
             own = losses[i, : 2 * K].reshape(2, K)
-            return kernels.sweep(part.X, orders[i], target, fork, compiled, own)
+            return kernels.sweep(part.X, orders[i], target, forks[i], compiled, own)
 
         if any(self.threads.map(lane, range(len(orders)))):
             raise Diverged(state.epoch)
-        self._together(state, clocks)
+        self._together(state, [fork.at for fork in forks])
         sums += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
 
     def _decay(self, state: State, plan: Plan, rows: int) -> float:

@@ -28,10 +28,14 @@ def total(parts: Iterable[Any]) -> Any:
     return reduce(add, parts, next(parts, None))
 
 
-def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int) -> Iterator[Any]:
-    """function(call) of the rows of each kernel call, in their order: some calls at a time, where the table has threads."""
+def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int, each: int = 1) -> Iterator[Any]:
+    """function(call) of the rows of each kernel call, in their order.
+
+    Where the table has threads, some calls at a time; up to `each` for each thread, where they hold no copies of rows.
+    """
     calls, threads = iter(table.chunks(dtype, heads, False, 0, 0)), getattr(table, "threads", SERIAL)
-    while some := list(islice(calls, threads.n)):
+    at_once = threads.n * (each if threads.n > 1 and table.readable(dtype) else 1)
+    while some := list(islice(calls, at_once)):
         yield from threads.map(function, some)
 
 
@@ -70,7 +74,7 @@ class LossSums:
                 kernels.total_models(*given, seed, held_out)
             return values
 
-        return cls(sum(_of_calls(table, of_call, W.dtype, len(b)), start=np.zeros((2, len(b)))))
+        return cls(sum(_of_calls(table, of_call, W.dtype, len(b), 16), start=np.zeros((2, len(b)))))
 
     def __add__(self, other: "LossSums") -> "LossSums":
         return LossSums(self.values + other.values)
@@ -100,9 +104,12 @@ class SlopeSums:
     def of(cls, table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> Self:
         """Those of a table at the true weights W (n_features, S) and intercepts b (K); inf where a margin is not finite."""
         K = len(b)
-        still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
+        W = np.ascontiguousarray(W)
 
         def of_call(call: Any) -> tuple[int, NDArray[Any], Gathered]:
+            still = State(
+                W, b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K)
+            )  # each its own, as kernels write to the clock
             values, gathered, (part, order, _) = np.zeros((2, K)), Gathered(W, K), call
             given = part.X, order, part.target(), still, plan.compiled, values, gathered
             return kernels.batches(*given, True), values, gathered
