@@ -189,6 +189,28 @@ def test_every_run_gives_the_same_bits(name, layout, always):
     assert same == (name in ("classes", "targets") or (name == "auto" and layout == "csr"))
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"learning_rate": "adaptive", "eta0": 0.5, "tol": 1e-2, "max_iter": 30},
+        {"early_stopping": True, "tol": 1e-3, "max_iter": 20, "average": 10, "penalty": "elasticnet"},
+        {"loss": "log_loss", "learning_rate": "auto", "max_iter": 4, "stopping": "parameters"},
+        {"n_init": 2, "init": "normal", "optimizer": "adam", "eta0": 0.01, "batch_size": 16},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_happens_between_passes_is_the_same_for_heads_on_threads(layout, params, always):
+    if layout == "dense" and params.get("learning_rate") == "auto":  # It is not trained by heads.
+        params = params | {"learning_rate": "constant"}
+    name = "targets" if "early_stopping" in params else "classes"
+    one, two = (fitted(name, layout, **{"tol": None} | params, n_jobs=n) for n in (None, 2))
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+    np.testing.assert_array_equal(one.intercept_, two.intercept_)
+    assert one.n_iter_ == two.n_iter_ and one.stop_reason_ == two.stop_reason_
+
+
 def test_a_hundred_fits_are_identical(always):
     assert len({fitted("classifier", n_jobs=2).coef_.tobytes() for _ in range(100)}) == 1
 
