@@ -1,6 +1,7 @@
 """What fitted estimators do with collections: predictions that Dask computes when they are asked for, and scores."""
 
 from functools import wraps
+from typing import Any
 
 import dask
 import dask.array as da
@@ -15,6 +16,7 @@ from fastsgd.dask.cluster import Cluster, checked_client
 from fastsgd.dask.pieces import Partitioned, pieces
 from fastsgd.dask.runners import Serial
 from fastsgd.estimators import streams
+from fastsgd.estimators.hints import Path
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
 from fastsgd.sources.blocks import Checked
 from fastsgd.sums import Scores, total
@@ -82,10 +84,10 @@ class OnCluster:
         return Cluster(self.client, self.timeout, self.round_timeout)
 
     @property
-    def client_(self):
+    def client_(self) -> Any:
         return checked_client(self.client)
 
-    def to_local(self):
+    def to_local(self) -> Any:
         """This estimator as that of `fastsgd` of the same name, with all that was learnt; it needs no cluster.
 
         Returns
@@ -100,7 +102,7 @@ class OnCluster:
         """A fitted estimator of one machine with all that predictions need."""
         return self.to_local()
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write this fitted estimator to a model file, as that of `fastsgd` of the same name: see `fastsgd.persist.save`.
 
         Parameters
@@ -109,7 +111,7 @@ class OnCluster:
         """
         persist.save(self.to_local(), path)
 
-    def to_onnx(self):
+    def to_onnx(self) -> Any:
         """This fitted estimator as an `onnx.ModelProto`: see `fastsgd.persist.to_onnx`."""
         return persist.to_onnx(self.to_local())
 
@@ -140,7 +142,7 @@ class ClassifierOnCluster(OnCluster):
     predict_proba = needs_probabilities(lazily(ClassifierParts.predict_proba))
     predict_log_proba = needs_probabilities(lazily(ClassifierParts.predict_log_proba))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the rows, by weight, whose label is predicted; of a collection worked out where it lies."""
         if is_spread(X):
             return streams.mean_accuracy(self._scores(X, y, sample_weight))
@@ -152,7 +154,7 @@ class RegressorOnCluster(OnCluster):
 
     predict = lazily(RegressorParts.predict)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Coefficient of determination, R^2, mean over the targets; of a collection worked out where it lies."""
         if is_spread(X):
             return streams.mean_r2(self._scores(X, y, sample_weight))

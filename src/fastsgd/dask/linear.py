@@ -1,5 +1,7 @@
 """LinearClassifier and LinearRegressor on a cluster: the objective solved to a certificate, in rounds over the partitions."""
 
+from typing import Any, Self
+
 import numpy as np
 
 from fastsgd import estimators, penalties
@@ -187,7 +189,7 @@ class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifi
         self.round_timeout = round_timeout
 
     @one_at_a_time
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Solve it.
 
         Parameters
@@ -281,7 +283,7 @@ class LinearRegressor(_InRounds, RegressorOnCluster, estimators.LinearRegressor)
         self.round_timeout = round_timeout
 
     @one_at_a_time
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Solve it: see `fastsgd.dask.LinearClassifier.fit`; y may have a column for each target.
 
         Parameters
