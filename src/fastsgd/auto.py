@@ -3,6 +3,7 @@
 The steps are in _kernels/auto.pxi and auto_csr.pxi.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +25,19 @@ def aligned(x):
     """x, or where it does not begin at a cache line, a copy that does: a record is then one line or half of one."""
     if x.ctypes.data % 64 == 0:
         return x
-    room = np.zeros(x.size + 64 // x.itemsize, x.dtype)
-    start = -room.ctypes.data % 64 // x.itemsize
-    out = room[start : start + x.size].reshape(x.shape)
-    if x.any():
-        out[...] = x
+    return _aligned_copy(x) if x.any() else _at_line(np.zeros(x.size + 64 // x.itemsize, x.dtype), x.shape)
+
+
+def _aligned_copy(x):
+    out = _at_line(np.empty(x.size + 64 // x.itemsize, x.dtype), x.shape)
+    out[...] = x
     return out
+
+
+def _at_line(room, shape):
+    """An array of that shape in the room, which has 64 bytes more than that takes."""
+    start = -room.ctypes.data % 64 // room.itemsize
+    return room[start : start + math.prod(shape)].reshape(shape)
 
 
 def squares_of(records):
@@ -88,7 +96,10 @@ class Auto:
 
     def copy(self):
         """An independent copy."""
-        return Auto(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+        new = {
+            name: x.copy() if isinstance(x, np.ndarray) and name != "records" else x for name, x in vars(self).items()
+        }
+        return Auto(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
 
     @property
     def rules(self):

@@ -26,7 +26,7 @@ def merge(own, parts, plan):
     parts = [part for part in parts if part.auto.at["t"][0] > t0]
     if len(parts) < 2:
         if parts:
-            own.restore(_whole(parts[0], own))
+            own.restore(whole(parts[0], own))
         return
     if not own.auto.sparse:
         _settle(own, plan)
@@ -175,7 +175,7 @@ def compact(part, own):
     part.W = part.W[:0]  # It is not used.
 
 
-def _whole(part, own):
+def whole(part, own):
     """A fork as it was before `compact`."""
     if isinstance(part.auto.records, Touched):
         (at, records), part.auto.records = part.auto.records, own.auto.records.copy()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastsgd.auto_merge import compact
+from fastsgd.auto_merge import compact, whole
 from fastsgd.gathered import Gathered
 from fastsgd.lanes import Serial, local
 from fastsgd.sums import total
@@ -25,7 +25,7 @@ class Passes(Serial):
         if not (plan.auto or plan.separate):
             state.fold(plan)
         merged, of_all = part.run(one_pass, state, plan, part.shuffled, then=merge)
-        vars(state).update(vars(merged))
+        vars(state).update(vars(whole(merged, state) if plan.auto else merged))
         state.prepare(plan, part.sparse)  # It is as after any other kernel call, of which checkpoints are made.
         sums += of_all
 
@@ -59,4 +59,6 @@ def merge(found, state, plan, shuffle):
     """(state, sums) of all partitions: a pass over their rows together."""
     new = state.copy()
     new.merge([one for one, _ in found], plan)
+    if plan.auto and new.auto.sparse:
+        compact(new, state)
     return new, total(sums for _, sums in found)

@@ -61,6 +61,10 @@ class InPasses:
                 "batch_size='full' is not for a cluster, where a batch is of rows of one partition: give a number, or "
                 "optimizers.SGD(line_search=True)."
             )
+        if getattr(self, "_skl_callbacks", None):
+            raise ValueError(
+                "scikit-learn's callbacks (set_callbacks) are not called on a cluster: give callables as callbacks."
+            )
         if not (self.validation_scoring is None or self.validation_scoring == "loss"):
             raise ValueError(
                 f"validation_scoring={self.validation_scoring!r} needs all predictions in one place: on a cluster it must be "
