@@ -33,7 +33,7 @@ FITS = {
     "text, hinge": ("text", None, {"alpha": 1e-5}),
     "text, hinge, hogwild": ("text", None, {"alpha": 1e-5, "parallel": "hogwild"}),
     "60,000 x 784, batches of 4,096": ("images", None, {"batch_size": 4096, "optimizer": "adam", "eta0": 0.001}),
-    "text of many classes, hinge": ("many", "all", {"alpha": 1e-5, "max_iter": 2}),
+    "text of many classes, hinge": ("many", "all", {"alpha": 1e-5, "max_iter": 5}),
     "text of many classes, auto": ("many", "all", {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1}),
 }
 
