@@ -1,10 +1,10 @@
 """A cluster of Dask, beside what else trains linear models there: `python asv_benchmarks/versus_dask.py`, as Markdown.
 
-Two worker processes of one thread each, four partitions, all of it on this machine. Seconds until the log-loss of rows held out is
-within 0.1% of that of the optimum (of the same penalty, alpha = 1e-6), by fits of more and more effort, of which the fastest that
-gets there counts; and what becomes of that fit where a worker is killed (SIGKILL) in its middle. Peers, where they are installed:
-dask-ml's LogisticRegression (lbfgs) and Incremental (over scikit-learn's SGDClassifier), and xgboost.dask's linear booster; they get
-standardised columns.
+Two worker processes of one thread each, four partitions, all of it on this machine. Seconds until the log-loss of rows held
+out is within 0.1% of that of the optimum (of the same penalty, alpha = 1e-6), by fits of more and more effort, of which the
+fastest that gets there counts; and what becomes of that fit where a worker is killed (SIGKILL) in its middle. Peers, where they
+are installed: dask-ml's LogisticRegression (lbfgs) and Incremental (over scikit-learn's SGDClassifier), and xgboost.dask's
+linear booster.
 """
 
 import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
