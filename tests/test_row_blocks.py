@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 
 from fastsgd import LinearClassifier, LinearRegressor
 from fastsgd.solvers import hessian, row_blocks
+from fastsgd.solvers.problem import stratified
 from fastsgd.solvers.row_blocks import RowBlocks, cut
 from fastsgd.threads import Threads
 
@@ -114,3 +115,11 @@ def test_rows_are_cut_into_no_more_blocks_than_may_be(n, most):
 
 def test_few_rows_are_one_block():
     assert len(RowBlocks(DENSE).slices) == 1
+
+
+@pytest.mark.parametrize("n, m", [(10, 7), (1000, 667), (1000, 3), (5, 5), (5, 9)])
+def test_a_sample_has_no_row_twice(n, m):
+    """A bound from the slopes of a sample's rows counts each of them once."""
+    for seed in range(20):
+        rows = stratified(n, m, seed)
+        assert np.array_equal(rows, np.unique(rows)) and rows[-1] < n and 0.6 * min(n, m) < len(rows) <= m

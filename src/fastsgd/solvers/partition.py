@@ -120,7 +120,7 @@ def _sample(part, rows, wanted):
     """Rows spread over all of the partition, none twice and none without weight."""
     n = part.X.shape[0]
     most = n * wanted.share * min(1.0, wanted.values / max(1.0, part.row_values))
-    at = np.unique(stratified(n if rows is None else len(rows), int(np.ceil(most)), wanted.seed))
+    at = stratified(n if rows is None else len(rows), int(np.ceil(most)), wanted.seed)
     at = at if rows is None else rows[at]
     return replace(part.with_rows(at, part.X[at] if part.sparse else part.X.take(at, axis=0)), number=None)
 
