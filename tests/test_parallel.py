@@ -42,7 +42,7 @@ LAYOUTS = {"dense": np.ascontiguousarray, "csr": sp.csr_matrix}
 @pytest.fixture
 def always(monkeypatch):
     """Threads are used however small the data are."""
-    for name, value in (("ROUND", 1.0), ("PASS", 0.0), ("MERGE", 0.0), ("FEW_ROWS", 1)):
+    for name, value in (("MIN_ROUND_WORK", 1.0), ("MIN_PASS_WORK", 0.0), ("MERGE_WORK", 0.0), ("MIN_ROWS", 1)):
         monkeypatch.setattr(parallel, name, value)
 
 
@@ -325,8 +325,8 @@ def test_objectives_have_the_same_bits(layout):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_predictions_have_the_same_bits(layout, dtype, monkeypatch):
-    monkeypatch.setattr(products, "BLOCK", 64)
-    monkeypatch.setattr(products, "PAYS", 0)
+    monkeypatch.setattr(products, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(products, "MIN_WORK", 0)
     rows = LAYOUTS[layout](X.astype(dtype))
     for est, y, names in (
         (SGDClassifier("log_loss", max_iter=3, tol=None), BINARY, ("decision_function", "predict", "predict_proba")),
@@ -376,7 +376,7 @@ def test_in_processes_of_joblib():
 def _elsewhere(X, y):
     from fastsgd import parallel
 
-    parallel.ROUND, parallel.PASS, parallel.FEW_ROWS = 1.0, 0.0, 1
+    parallel.MIN_ROUND_WORK, parallel.MIN_PASS_WORK, parallel.MIN_ROWS = 1.0, 0.0, 1
     return SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=2).fit(X, y).coef_
 
 

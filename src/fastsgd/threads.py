@@ -8,17 +8,20 @@ several fits may share the pool, without one waiting for another.
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from threadpoolctl import ThreadpoolController
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 
-def count(n_jobs: int | None) -> int:
+def n_threads(n_jobs: int | None) -> int:
     """How many threads `n_jobs` asks for, by joblib's convention: None is 1 but in `joblib.parallel_config`, -1 all cores.
 
     Raises
@@ -32,6 +35,17 @@ def count(n_jobs: int | None) -> int:
     if n_jobs is None:  # A backend of joblib may know the cores of other machines, too.
         return min(int(effective_n_jobs(None)), cores)
     return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A context in which BLAS has one thread: it then adds in one order, and wakes no others for products too small for them."""
+    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+@cache
+def _controller() -> Any:
+    """It looks through all loaded libraries, which takes long enough to be done only once."""
+    return ThreadpoolController()
 
 
 class Threads:

@@ -74,7 +74,7 @@ class BaseLinear(CallbackSupportMixin, Drafts, ModelFiles, BaseEstimator):
             self.tol,
             self.max_iter,
             seed=drawn_seed(self.random_state),
-            n_jobs=threads.count(self.n_jobs),
+            n_jobs=threads.n_threads(self.n_jobs),
             keep_duals=self.warm_start,
         )
         heads = Heads(table, problem.heads, task, est._listener(between), self._start(table.X.shape, problem.heads))

@@ -6,7 +6,7 @@ from operator import is_
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping
+from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
@@ -93,7 +93,7 @@ class Parameters:
         if self.parallel == "hogwild":
             self._check_hogwild(optimizer, rate, l1)
         listed(self.callbacks)
-        parallel.threads_of(self.n_jobs)
+        threads.n_threads(self.n_jobs)
         if self.stopping is not None:
             stopping.get(self.stopping)
         self._checked = self._given(), {}  # and the plans made of them: see _partial_plan

@@ -14,22 +14,22 @@ import scipy.sparse as sp
 from fastsgd import penalties
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.descent import Descent
-from fastsgd.solvers.heads import (
-    CHECKED_SHARE,
-    MODEL_ROUNDING,
-    RESIDUAL_ROUNDING,
-    ROUNDING,
-    Heads,
-    _check_sizes,
-    _moved,
-    _negligible,
-    _targets,
-)
+from fastsgd.solvers.heads import Heads
 from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
 from fastsgd.solvers.partition import Frame, Job, Wanted, added, columns, evaluate
 from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
 from fastsgd.solvers.products import MAX_PRODUCTS
 from fastsgd.solvers.report import Report
+from fastsgd.solvers.rounding import (
+    CHECKED_SHARE,
+    MODEL_ROUNDING,
+    RESIDUAL_ROUNDING,
+    ROUNDING,
+    check_sizes,
+    moved_by_rounding,
+    negligible,
+)
+from fastsgd.solvers.targets import head_targets
 from fastsgd.sources.arrays import Table
 from fastsgd.threads import SERIAL
 
@@ -117,7 +117,7 @@ class Rounds(Heads):
     def _descent(self, h, found):
         """One head's problem on the sample, and what comes of it."""
         task = self.task
-        y, weight = _targets(self.table, h, SERIAL)
+        y, weight = head_targets(self.table, h)
         if weight is not None and not weight.any():  # The sample has no row of it.
             weight = None
         problem = self._problem(y, weight)
@@ -126,14 +126,14 @@ class Rounds(Heads):
             problem.__dict__["measures"] = self._measures(found)
             ends = Problem(self.table.X, np.array([found.low, found.high]), None, task.loss, 0.0, 0.0, False)
             ends.__dict__["measures"] = problem.measures
-            _check_sizes(ends)
+            check_sizes(ends)
         problem.share = float(problem.n if weight is None else weight.sum() / found.unit) / found.by_head[h]
         if task.intercept and task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
+        report = self._report(h, negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
         slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
-        report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
+        report.slack = negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         if h == 0:
             self.way = self._way(problem, found.parts)
@@ -201,7 +201,9 @@ class Rounds(Heads):
             self.keep(report)
             w, b = self.W[:, h], self.b[h]
             self.check_finite(w, b)
-            if _moved(problem, report.best, w, b) > CHECKED_SHARE * self.task.tol * abs(report.best.objective):
+            if moved_by_rounding(problem, report.best, w, b) > CHECKED_SHARE * self.task.tol * abs(
+                report.best.objective
+            ):
                 jobs.append(Job(h, self.offsets[h], np.ascontiguousarray(w), b - self.offsets[h], gradient=False))
         if not jobs:
             return
