@@ -7,7 +7,6 @@ import numpy as np
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
-from fastsgd.auto_merge import merge as merge_auto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
 MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
@@ -274,7 +273,9 @@ class State:
         (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2). With learning_rate="auto" see auto_merge.py.
         """
         if self.auto is not None:
-            merge_auto(self, parts, plan)
+            from fastsgd import auto_merge  # Only training in lanes or on a cluster needs it.
+
+            auto_merge.merge(self, parts, plan)
             return
         K, S, at = len(self.b), self.W.shape[1], self.at.copy()
         for part in parts:
