@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from fastsgd import LinearClassifier, LinearRegressor
 from fastsgd.solvers import hessian, row_blocks
 from fastsgd.solvers.problem import stratified
-from fastsgd.solvers.row_blocks import RowBlocks, cut
+from fastsgd.solvers.row_blocks import RowBlocks, block_slices
 from fastsgd.threads import Threads
 
 N, D = 1500, 12
@@ -107,7 +107,7 @@ def test_blocks_are_all_rows_once_and_their_sums_those_of_all(X, small_blocks):
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
 @pytest.mark.parametrize("most", [-1, 0, 1, 2, 7, 5000])
 def test_rows_are_cut_into_no_more_blocks_than_may_be(n, most):
-    slices = cut(n, most)
+    slices = block_slices(n, most)
     assert 1 <= len(slices) <= max(1, most)
     assert slices[0].start == 0 and slices[-1].stop == n
     assert all(a.stop == b.start for a, b in pairwise(slices))

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from dask.base import is_dask_collection
 from dask.delayed import Delayed
 
+from fastsgd.sources.arrays import even_ranges
 from fastsgd.sources.base import Rows, Source, checked_integer
 from fastsgd.sources.blocks import blocks
 from fastsgd.sums import joined
@@ -261,8 +262,7 @@ def _ranges(source, n):
         size = values * (source.dtype.itemsize + 4 * source.sparse)
         n = max(FEWEST, -(-size // BYTES))
     n = max(1, min(n, source.n_blocks))
-    ends = [source.n_blocks * at // n for at in range(n + 1)]
-    return list(pairwise(ends))
+    return even_ranges(source.n_blocks, n)
 
 
 def _range_name(source, lo, hi):

@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from fastsgd.dask.pieces import pieces
 from fastsgd.dask.tasks import Survey, checked, described, table_of
 from fastsgd.estimators.streams import Surveyed
-from fastsgd.sources.arrays import START, Order, Table
-from fastsgd.sums import total
+from fastsgd.sources.arrays import START, Order, stacked
+from fastsgd.sums import added, total
 
 SAMPLE_ROWS, SAMPLE_VALUES = 2000, 2e6  # A sample has about as many rows or values at most.
 FULL = 0.5  # From this share of values on, CSR takes more room and time than an array.
@@ -162,7 +161,7 @@ class Spread:
         values = max(1.0, self.row_values)
         most = max(len(self.parts), min(SAMPLE_ROWS, SAMPLE_VALUES / values))
         found = replace(self, scaling=None).run(some_rows, min(1.0, most / self.n_rows))
-        yield replace(pooled(found), scaling=self.scaling)
+        yield replace(stacked(found), scaling=self.scaling)
 
     def without_features(self, rows):
         """All rows, for a model without weights; `rows` are those that would do."""
@@ -191,16 +190,7 @@ class _Featureless:
 
     def summed(self, of, *args):
         """As that of a Spread."""
-        return replace(self.spread, scaling=None).run(_without_features, of, *args, then=_added_without)
-
-
-def added(found, *_):
-    """The sum of what was found of each partition."""
-    return total(found)
-
-
-def _added_without(found, of, *_):
-    return total(found)
+        return replace(self.spread, scaling=None).run(_without_features, of, *args, then=added)
 
 
 def _without_features(table, of, *args):
@@ -212,16 +202,6 @@ def some_rows(table, share):
     n = max(1, round(share * table.n_rows))
     rows = np.linspace(0, table.n_rows - 1, n).astype(np.int64)
     return table.with_rows(rows, table.X[rows])
-
-
-def pooled(tables):
-    """The rows of several Tables as one."""
-    X = [table.X for table in tables]
-    X = sp.csr_matrix(sp.vstack(X, format="csr")) if sp.issparse(X[0]) else np.concatenate(X)
-    whole = {name: [getattr(table, name) for table in tables] for name in ("y", "code", "s")}
-    whole = {name: None if a[0] is None else np.concatenate(a) for name, a in whole.items()}
-    first = tables[0]
-    return Table(X, negative=first.negative, s_pos=first.s_pos, s_neg=first.s_neg, **whole)
 
 
 def _scaled(table, scaling, function, *args):

@@ -17,7 +17,6 @@ from fastsgd.solvers.problem import BLOCK_VALUES, MIN_MEAN_SQUARE, root_mean_squ
 from fastsgd.solvers.targets import head_targets
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
-from fastsgd.sums import total
 from fastsgd.threads import one_blas_thread
 
 
@@ -269,11 +268,6 @@ class AllSums:
 
     def __add__(self, other):
         return AllSums([a + b for a, b in zip(self.of, other.of, strict=True)])
-
-
-def added(found, *_):
-    """What all partitions give, in their order, as one."""
-    return total(found)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.

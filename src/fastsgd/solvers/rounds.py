@@ -6,8 +6,6 @@ partitions give the same bits, whoever works them out, and when. Their number, a
 rounding, and by the sample that they give.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -16,7 +14,7 @@ from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.descent import Descent
 from fastsgd.solvers.heads import Heads
 from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
-from fastsgd.solvers.partition import Frame, Job, Wanted, added, columns, evaluate
+from fastsgd.solvers.partition import Frame, Job, Wanted, columns, evaluate
 from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
 from fastsgd.solvers.products import MAX_PRODUCTS
 from fastsgd.solvers.report import Report
@@ -30,7 +28,8 @@ from fastsgd.solvers.rounding import (
     negligible,
 )
 from fastsgd.solvers.targets import head_targets
-from fastsgd.sources.arrays import Table
+from fastsgd.sources.arrays import Table, stacked
+from fastsgd.sums import added
 from fastsgd.threads import SERIAL
 
 # A sample has MIN_SAMPLE_ROWS rows; where that is not SAMPLE_SHARE of all, up to SAMPLE_ROWS, or SAMPLE_ROWS_PER_COLUMN for each
@@ -78,7 +77,7 @@ class Rounds(Heads):
         self.columns = self._sums_of_columns()
         if not (self.columns.by_head > 0).all():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-        self.table = pooled(self.columns.samples)
+        self.table = stacked(self.columns.samples)
         at_once = max(1, int(HEADS_BYTES / (8 * HEAD_VECTORS * max(1, self.shape[1]))))
         for lo in range(0, self.K, at_once):
             if self.stopped is None:
@@ -211,16 +210,6 @@ class Rounds(Heads):
         for job, of_job in zip(jobs, sums.of, strict=True):
             loss = of_job.losses[0] / found.by_head[job.head]
             self.reports[job.head].returned(loss + penalties.value(job.w, self.task.l1, self.task.l2))
-
-
-def pooled(samples):
-    """The samples of all partitions as one Table."""
-    some = [sample for sample in samples if sample.X.shape[0]]
-    X = [sample.X for sample in some]
-    X = sp.csr_matrix(sp.vstack(X, format="csr")) if sp.issparse(X[0]) else np.concatenate(X)
-    columns = ([getattr(sample, name) for sample in some] for name in ("y", "code", "s"))
-    y, code, s = (None if column[0] is None else np.concatenate(column) for column in columns)
-    return replace(some[0], X=X, y=y, code=code, s=s)
 
 
 def _filled(X):

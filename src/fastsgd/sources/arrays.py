@@ -20,6 +20,8 @@ READ_BYTES = 1 << 21
 # A kernel call has at most this many rows, and products x * w (about 50 ms).
 CALL_ROWS, CALL_WORK = 65536, 5e7
 
+ROW_COLUMNS = "y", "code", "s", "fold", "number"  # The fields of a Table that have a value for each row.
+
 # A place within an epoch: source blocks that went before this buffer, number of the buffer, and a place in it.
 START = 0, 0, 0
 
@@ -49,11 +51,12 @@ class Order(NamedTuple):
         """At most that many orders, which together visit the same rows: whole buffers, or if there is one, parts of it."""
         buffers = -(-self.n // self.buffer_rows)
         if self.visit is None:
-            return [self.between(lo, hi) for lo, hi in _cuts(self.n, parts)]
+            return [self.between(lo, hi) for lo, hi in even_ranges(self.n, parts)]
         if buffers == 1:
-            return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in _cuts(self.n, parts)]
+            return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in even_ranges(self.n, parts)]
         return [
-            self.between(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n)) for lo, hi in _cuts(buffers, parts)
+            self.between(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n))
+            for lo, hi in even_ranges(buffers, parts)
         ]
 
     def flat(self):
@@ -70,10 +73,10 @@ class Order(NamedTuple):
         return Order(rows, visit, self.first + lo, hi - lo, self.buffer_rows)
 
 
-def _cuts(n, parts):
-    """Where n things are cut into at most that many parts of about the same size, none of which is empty."""
-    at = [n * part // parts for part in range(parts + 1)]
-    return [(lo, hi) for lo, hi in pairwise(at) if lo < hi]
+def even_ranges(n, parts):
+    """(first, one after the last) of at most that many ranges of n things, of about the same size; none is empty."""
+    ends = [n * part // parts for part in range(parts + 1)]
+    return [(lo, hi) for lo, hi in pairwise(ends) if lo < hi]
 
 
 ONE_ROW = Order(None, None, 0, 1, 1)
@@ -186,7 +189,7 @@ class Table:
 
     def with_rows(self, rows, X):
         """Those rows as a table; X is what was made of theirs."""
-        taken = {name: getattr(self, name) for name in ("y", "code", "s", "fold", "number")}
+        taken = {name: getattr(self, name) for name in ROW_COLUMNS}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
         if self.number is None:
             taken["number"] = np.ascontiguousarray(rows, np.int64)
@@ -284,6 +287,16 @@ class Table:
                             buffer,
                         )
                     yield part, order, then
+
+
+def stacked(tables):
+    """The rows of several Tables in memory, of the same heads, as one."""
+    some = [table for table in tables if table.X.shape[0]]
+    X = [table.X for table in some]
+    X = sp.csr_matrix(sp.vstack(X, format="csr")) if some[0].sparse else np.concatenate(X)
+    columns = {name: [getattr(table, name) for table in some] for name in ROW_COLUMNS}
+    columns = {name: None if a[0] is None else np.concatenate(a) for name, a in columns.items()}
+    return replace(some[0], X=X, rows=None, **columns)
 
 
 def _csr(X, dtype, index):
