@@ -15,9 +15,11 @@ from fastsgd import persist
 from fastsgd.dask.cluster import Cluster, checked_client
 from fastsgd.dask.pieces import Partitioned, pieces
 from fastsgd.dask.runners import Serial
+from fastsgd.dask.tasks import of_frame
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Path
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
+from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked
 from fastsgd.sums import Scores, total
 
@@ -42,12 +44,9 @@ def lazily(method):
 
 def by_partitions(local, method, X):
     """local.method(X) as a dask array, of the row chunks of X where it has some."""
-    found = pieces(X)
-    if found.n_features not in (None, local.n_features_in_):
-        raise ValueError(
-            f"X has {found.n_features} features, but {type(local).__name__} is expecting {local.n_features_in_} features."
-        )
-    like = getattr(local, method)(np.zeros((1, local.n_features_in_), getattr(X, "dtype", np.float64)))[:0]
+    found = pieces(X, like=local)
+    like = compared(local, found, X, method)
+    vars(local).pop("feature_names_in_", None)
     model = dask.delayed(local, pure=False, traverse=False)
     if isinstance(X, da.Array):
         X = X.rechunk({1: -1})
@@ -55,18 +54,39 @@ def by_partitions(local, method, X):
         drop = None if like.ndim == 2 else 1
         given = {"model": model, "method": method, "like": like}
         return X.map_blocks(predicted, **given, chunks=chunks, drop_axis=drop, meta=like)
-    blocks = [dask.delayed(_predicted, pure=False)(piece, model, method, like) for piece in found.delayed]
+    made = dask.delayed(_predicted, pure=False)
+    blocks = [made(piece, found.columns, model, method, like) for piece in found.delayed]
     shape = np.nan, *like.shape[1:]
     return da.concatenate([da.from_delayed(block, shape, meta=like) for block in blocks], allow_unknown_chunksizes=True)
 
 
 def predicted(X, model, method, like):
     """Of a partition; `like` is what it is of no rows."""
-    return getattr(model, method)(X) if X.shape[0] else like
+    return np.asarray(getattr(model, method)(X), like.dtype) if X.shape[0] else like
 
 
-def _predicted(piece, *more):
-    return predicted(piece.rows.X, *more)
+def _predicted(piece, columns, *more):
+    return predicted(values(piece.rows, columns), *more)
+
+
+def compared(local, found, X, method="predict"):
+    """What the method gives of no rows. The features of Pieces have been compared with those of fit, by names and number, as
+    those of rows in memory are: here, and once, whatever the number of partitions."""
+    if found.n_features not in (None, local.n_features_in_):
+        raise ValueError(
+            f"X has {found.n_features} features, but {type(local).__name__} is expecting {local.n_features_in_} features."
+        )
+    row = np.zeros((1, local.n_features_in_), found.dtype)
+    if isinstance(X, (Source, Partitioned)):
+        row = Checked(row, None, None)  # Names were compared with the source.
+    elif not isinstance(X, da.Array):
+        row = type(X._meta)(row, columns=X.columns)
+    return getattr(local, method)(row)[:0]
+
+
+def values(rows, columns):
+    """The values of a partition, for an estimator without names."""
+    return of_frame(rows.X, columns) if hasattr(rows.X, "iloc") else rows.X
 
 
 class OnCluster:
@@ -129,9 +149,11 @@ class OnCluster:
     def _scores(self, X, y, sample_weight):
         """The Scores of a collection, added up on the cluster."""
         check_is_fitted(self)
-        found = pieces(X, y, sample_weight)
+        found, local = pieces(X, y, sample_weight, like=self), self._predictor()
+        compared(local, found, X)
+        vars(local).pop("feature_names_in_", None)
         with self._runner() as runner:
-            return scores(runner, runner.load(found.delayed, found.names), self._predictor())
+            return scores(runner, runner.load(found.delayed, found.names), local, found.columns)
 
 
 class ClassifierOnCluster(OnCluster):
@@ -161,12 +183,12 @@ class RegressorOnCluster(OnCluster):
         return super().score(X, y, sample_weight)
 
 
-def scores(runner, parts, local):
+def scores(runner, parts, local, columns=None):
     """The Scores of a fitted estimator of one machine on parts that are Pieces; None of no rows."""
-    return total(found for found in runner.run(_scored, parts, local) if found is not None)
+    return total(found for found in runner.run(_scored, parts, local, columns) if found is not None)
 
 
-def _scored(piece, local):
+def _scored(piece, local, columns):
     """The Scores of a partition."""
     X, y, weight = piece.rows
     if y is None:
@@ -176,7 +198,7 @@ def _scored(piece, local):
     y = np.asarray(y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64).reshape(len(y))
-    guess = local.predict(piece.rows if isinstance(piece.rows, Checked) else X)
+    guess = local.predict(piece.rows if isinstance(piece.rows, Checked) else values(piece.rows, columns))
     if local._task == "regressor":
         return Scores.of_regression(y, guess, weight)
     right = accuracy_score(y, guess, normalize=False, sample_weight=weight)

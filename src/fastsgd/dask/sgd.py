@@ -100,10 +100,7 @@ class InPasses:
     def _check_data(self, X, y, sample_weight, reset=False, names=("X", "y"), once=False):
         """As that of other estimators: (Loaded, Surveyed, None), of a Given."""
         names = (*names, "sample_weight" if names[0] == "X" else "sample_weight_val")
-        width = None if reset else self.n_features_in_
-        columns = None if reset else getattr(self, "feature_names_in_", None)
-        columns = None if columns is None else list(columns)
-        rows, seen = load(X.runner, (X.X, y, X.weight), self._targets(), names, width, columns)
+        rows, seen = load(X.runner, (X.X, y, X.weight), self._targets(), names, None if reset else self)
         if reset:
             self.n_features_in_, self.reading_ = rows.shape[1], rows.reading
             vars(self).pop("feature_names_in_", None)

@@ -44,7 +44,7 @@ class Loaded:
         return Spread(self.runner, kept, self, self.survey.sparse and not dense)
 
 
-def load(runner, given, targets, names=("X", "y", "sample_weight"), width=None, columns=None):
+def load(runner, given, targets, names=("X", "y", "sample_weight"), like=None):
     """(Loaded, Surveyed) of (X, y, weight) as users give them.
 
     Parameters
@@ -53,15 +53,17 @@ def load(runner, given, targets, names=("X", "y", "sample_weight"), width=None, 
     given : (X, y, weight)
     targets : Targets
         They look at y; nothing need be known of the classes.
-    width, columns : int or None, list or None
-        The features there must be, of a validation set or in a later call.
+    like : fitted estimator or None
+        Its features there must be, of a validation set or in a later call.
 
     Raises
     ------
     ValueError
         A partition is not like the others, or there are no rows; it says which.
     """
-    found = pieces(*given, names=names)
+    found = pieces(*given, names=names, like=like)
+    width, columns = getattr(like, "n_features_in_", None), getattr(like, "feature_names_in_", None)
+    columns = None if columns is None else list(columns)
     if columns is not None and found.columns is not None and sorted(columns) != sorted(found.columns):
         raise ValueError(f"the features of {names[0]} have other names than those of fit.")
     if width is not None and found.n_features not in (None, width):

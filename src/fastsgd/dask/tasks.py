@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from dask.sizeof import sizeof
 from sklearn.base import BaseEstimator
 
-from fastsgd.dask.pieces import Piece
+from fastsgd.dask.pieces import Piece, dtype_of
 from fastsgd.estimators.validation import check_lengths, check_weight, check_X
 from fastsgd.persist.data import describe
 from fastsgd.sources.arrays import Table
@@ -67,7 +67,7 @@ def checked(given, targets, columns, width, names):
     """
     X, y, weight = given.rows
     if hasattr(X, "columns") and hasattr(X, "iloc"):
-        X = _of_frame(X, columns)
+        X = of_frame(X, columns)
     elif not (isinstance(X, np.ndarray) or sp.issparse(X)):
         raise ValueError(
             f"{names[0]} must be of NumPy arrays, SciPy's CSR matrices or pandas frames, found {_kind(X)}."
@@ -86,7 +86,7 @@ def checked(given, targets, columns, width, names):
     return Piece(given.number, Checked(X, y, weight))
 
 
-def _of_frame(X, columns):
+def of_frame(X, columns):
     """The values of a pandas frame, in the order of the columns."""
     found = list(X.columns)
     if columns is not None and found != columns:
@@ -96,8 +96,7 @@ def _of_frame(X, columns):
     odd = [f"{name!r} ({dtype})" for name, dtype in X.dtypes.items() if getattr(dtype, "kind", "V") not in "fiub"]
     if odd:
         raise ValueError(f"the columns {', '.join(odd[:5])} are not numbers.")
-    floats = all(getattr(dtype, "itemsize", 8) == 4 and dtype.kind == "f" for dtype in X.dtypes)
-    return np.ascontiguousarray(X.to_numpy(np.float32 if floats else np.float64, na_value=np.nan))
+    return np.ascontiguousarray(X.to_numpy(dtype_of(X.dtypes), na_value=np.nan))
 
 
 def _kind(X):
