@@ -39,9 +39,10 @@ FRAME["y"] = (FRAME["x0"] > 0).astype(int)
 def eager(monkeypatch):
     """Four cores, on which any block is worth a thread."""
     monkeypatch.setattr(readers, "cpu_count", lambda: 4)
-    monkeypatch.setattr(readers, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(readers, "WAITS", -1.0)
-    monkeypatch.setattr(readers, "GAIN", np.inf)
+    monkeypatch.setattr(readers, "MIN_BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr(readers, "WAITING_SHARE", -1.0)
+    monkeypatch.setattr(readers, "IDLE_SHARE", -1.0)
+    monkeypatch.setattr(readers, "KEPT_SHARE", np.inf)
     monkeypatch.setattr(Readers, "_held", lambda self: 4)
 
 
@@ -128,7 +129,7 @@ class Clock:
         for _ in range(blocks):
             n = self.readers.n
             self.now += max(getting, (getting + making(n)) / self.readers.at_once) + away
-            self.readers.seen(n, size, 100, making(n), getting, away)
+            self.readers.record_block(n, size, 100, making(n), getting, away)
             ns.append(self.readers.n)
         return ns
 
@@ -163,12 +164,12 @@ def test_a_trainer_that_does_not_wait_leaves_one_reader(monkeypatch):
     clock = Clock(monkeypatch, ahead=True)
     assert clock.read(lambda n: 0.02)[-1] == 8  # for the first buffer all wait
     for _ in range(100):
-        clock.readers.used(0.0, 1.0)
+        clock.readers.record_waiting(0.0, 1.0)
         clock.read(lambda n: 0.02, blocks=8)
         clock.now += 1.0  # the buffer is full
     assert clock.readers.n == 1
     for _ in range(3):
-        clock.readers.used(0.5, 1.0)
+        clock.readers.record_waiting(0.5, 1.0)
         clock.read(lambda n: 0.02, blocks=8)
     assert clock.readers.n > 1
 
@@ -206,7 +207,7 @@ def test_threads_for_whose_blocks_there_is_no_memory_share_one(max_memory, size,
 def test_a_number_is_kept_whatever_is_measured(number, monkeypatch):
     found = asked(number, max_memory="1MB")
     for _ in range(50):
-        found.seen(found.n, 10**7, 100, 0.02, 0.0, 0.0)
+        found.record_block(found.n, 10**7, 100, 0.02, 0.0, 0.0)
     assert found.n == number
 
 

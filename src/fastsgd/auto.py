@@ -11,13 +11,12 @@ import numpy as np
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
+# The others of its columns: the intercept and its average, the mean of y, the best constant, and so on.
+B, B_AVG, MEAN_OF_Y, FLAT, USUAL, LOST, SPREAD, HEAD_WIDTH = 6, 7, 8, 9, 10, slice(11, 21), slice(21, 31), 31
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
-RECORD, GAMMA = (
-    4,
-    1.5,
-)  # Numbers of a weight, and the prior's width in units of the margin, as in _kernels/auto_csr.pxi.
+RECORD = 4  # A weight on CSR is kept in this many numbers, as in _kernels/auto_csr.pxi.
+GAMMA = 1.5  # The width of the prior, in units of the margin, as in _kernels/auto_csr.pxi.
 RULES = "average", "average, L2 in full"
 
 

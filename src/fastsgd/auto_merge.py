@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MIN_VARIANCE, RECORD, SPREAD, squares_of
+from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MEAN_OF_Y, MIN_VARIANCE, RECORD, SPREAD, USUAL, B, squares_of
 
-B, MEAN_OF_Y, USUAL = 6, 8, 10  # These are columns of `Auto.heads`, as is FLAT; see Head in _kernels/auto.pxi.
 ADDED = [HEAD[name] for name in ("total", "weight", "far", "curve")]
-RENEWAL = 16  # as in _kernels/auto.pxi
+RENEWAL = 16  # The variances are renewed after at most this many rows, as in _kernels/auto.pxi.
 
 
 def merge(own, parts, plan):

@@ -13,15 +13,20 @@ from typing import Any
 
 from joblib import cpu_count
 
-LEAST_SECONDS = 4e-3  # A block that is made faster than this is not worth to be handed to another thread.
-WAITS = 0.1  # One more reader is tried where whoever uses the rows waits for them more than this share of the time.
-GAIN = 0.9  # It stays if a byte takes at most this share of the time that it took before.
-# To read a block takes memory twice its size, and for what is decoded, and what the allocators of a thread keep, so many times
-# its size again, up to so many bytes, as formats are decoded in pieces. One more is given out, and this much is taken besides.
-DECODING, MOST_DECODING, BESIDES = 5, 10**8, 30 * 10**6
-# Threads that make a block together may add this to what it takes, where memory has no room for more.
-SHARE_OF_HANDS = 1 / 5
-END = object()
+MIN_BLOCK_SECONDS = 4e-3  # A block that is made faster than this is not worth handing to another thread.
+# One more reader is tried where whoever uses the rows waits for them more than WAITING_SHARE of the time, and it stays if a byte
+# takes at most KEPT_SHARE of the time that it took before. A reader is given back where they wait less than IDLE_SHARE.
+WAITING_SHARE, KEPT_SHARE, IDLE_SHARE = 0.1, 0.9, 0.02
+# It is decided after this many blocks for each that is made at once; and where nobody has said how long rows were waited for,
+# what is measured is kept for this many blocks a reader.
+DECISION_BLOCKS, MEMORY_BLOCKS = 2, 8
+# Making a block takes memory twice its size, and DECODING_SIZES times its size, up to MAX_DECODING_BYTES, for what is decoded
+# and what the allocators of a thread keep: formats are decoded in pieces. The process takes BASE_BYTES beside that, and a block
+# that is given out has its size once more.
+DECODING_SIZES, MAX_DECODING_BYTES, BASE_BYTES = 5, 10**8, 30 * 10**6
+# Threads that make a block together may add this share to the memory that it takes, where max_memory has no room for them.
+HANDS_SHARE = 1 / 5
+END = object()  # There is no piece left.
 
 
 def size_of(rows: Any) -> tuple[int, int]:
@@ -36,15 +41,15 @@ class Readers:
     Parameters
     ----------
     number : int or "auto"
-        So many, whatever they take; or as many as pay: one at first, and never more than cores.
+        This many, whatever memory they take; or as many as pay: one at first, and never more than the process has cores.
     max_memory : float
-        Of it, half is for blocks that are being made.
+        Bytes, half of which are for blocks that are being made.
     rows : int
-        Of the largest block, where that is known.
+        Rows of the largest block, 0 where that is not known.
     divides : int
-        Bytes that it takes to have one more thread at work on a block, where several can be; else 0.
+        Bytes that one more thread at work on the same block takes; 0 where a block is made by one thread.
     ahead : bool
-        Whether who asks for the blocks does so ahead of whoever uses them, and says by `used` how long that one waits.
+        Whether blocks are asked for ahead of whoever uses them; `record_waiting` then says how long that one waits.
 
     Attributes
     ----------
@@ -58,9 +63,10 @@ class Readers:
         self.chosen, self.memory, self.ahead = number == "auto", max_memory / 2, ahead
         self.n = 1 if isinstance(number, str) else number
         self.most = cpu_count() if self.chosen else self.n
-        self.units: dict[int, float] = {}  # Seconds that a byte took with so many.
-        self.rows, self.divides, self.largest = rows, divides, 0.0  # The last is the size of the largest block.
-        self.waits, self.told = 1.0, False
+        self.byte_seconds: dict[int, float] = {}  # Seconds that a byte took, by the number of readers.
+        self.rows, self.divides = rows, divides
+        self.largest = 0.0  # Bytes of the largest block.
+        self.waits, self.waits_known = 1.0, False
         self._begin()
 
     @classmethod
@@ -80,30 +86,43 @@ class Readers:
 
     def _taken(self) -> float:
         """Bytes that it takes to make a block."""
-        return 2 * self.largest + min(DECODING * self.largest, MOST_DECODING)
+        return 2 * self.largest + min(DECODING_SIZES * self.largest, MAX_DECODING_BYTES)
 
     def _held(self) -> int:
         """How many blocks the memory holds, at least one."""
-        return max(1, int(min((self.memory - BESIDES) / max(1.0, self._taken()) - 1, self.most)))
+        return max(1, int(min((self.memory - BASE_BYTES) / max(1.0, self._taken()) - 1, self.most)))
 
     def _limit(self) -> int:
         """How many threads the memory allows."""
         if not self.divides:
             return self._held()
-        spare = max(self.memory - BESIDES - 2 * self._taken(), SHARE_OF_HANDS * self._taken())
+        spare = max(self.memory - BASE_BYTES - 2 * self._taken(), HANDS_SHARE * self._taken())
         return max(self._held(), 1 + int(spare // self.divides))
 
     def _begin(self) -> None:
         """Measure anew."""
         self.blocks, self.size, self.making, self.getting, self.away, self.since = 0, 0, 0.0, 0.0, 0.0, perf_counter()
 
-    def used(self, waited: float, seconds: float) -> None:
-        """Whoever uses the rows waited so long of so many seconds."""
-        self.waits, self.told = waited / max(seconds, 1e-9), True
+    def record_waiting(self, waited: float, seconds: float) -> None:
+        """Take note that whoever uses the rows waited this long of that many seconds."""
+        self.waits, self.waits_known = waited / max(seconds, 1e-9), True
 
-    def seen(self, n: int, size: int, rows: int, making: float, getting: float, away: float) -> None:
-        """A block was made, begun when there were n readers: its bytes and rows; the seconds that it took one thread, those
-        in which what it is made of was read one after another, and those in which nobody asked for a block."""
+    def record_block(self, n: int, size: int, rows: int, making: float, getting: float, away: float) -> None:
+        """Take note of a block that was made, and decide anew how many readers there are once enough of them were.
+
+        Parameters
+        ----------
+        n : int
+            Readers when the block was begun.
+        size, rows : int
+            Its bytes and rows.
+        making : float
+            Seconds that one thread took to make it.
+        getting : float
+            Seconds in which the piece that it is made of was read, which threads do one after another.
+        away : float
+            Seconds before, in which nobody asked for a block.
+        """
         first = not self.largest
         self.largest = max(self.largest, size * max(1.0, self.rows / rows if rows else 1.0))
         if first:  # It takes longer, as files are opened.
@@ -112,26 +131,28 @@ class Readers:
             return
         self.blocks, self.size = self.blocks + 1, self.size + size
         self.making, self.getting, self.away = self.making + making, self.getting + getting, self.away + away
-        if self.blocks >= 2 * self.at_once and self.size:
+        if self.blocks >= DECISION_BLOCKS * self.at_once and self.size:
             self._decide()
 
     def _decide(self) -> None:
         n, seconds, most = self.n, perf_counter() - self.since, min(self.most, self._limit())
-        self.units[n] = max(self.getting, (self.getting + self.making) / self.at_once) / self.size
+        self.byte_seconds[n] = max(self.getting, (self.getting + self.making) / self.at_once) / self.size
         waits = self.waits if self.ahead else 1 - self.away / max(seconds, 1e-9)
         held = self._held()  # Beyond that, one more for each block, as they are given out in order.
         more, less = (n + 1, n - 1) if n < held else (n + held, n - held if n > held else n - 1)
         if n > most:
             self.n = most
-        elif n > 1 and self.units[n] > GAIN * self.units.get(less, inf):
+        elif n > 1 and self.byte_seconds[n] > KEPT_SHARE * self.byte_seconds.get(less, inf):
             self.n = self.most = less
-        elif more <= most and waits > WAITS and self.making > LEAST_SECONDS * self.blocks:
+        elif more <= most and waits > WAITING_SHARE and self.making > MIN_BLOCK_SECONDS * self.blocks:
             self.n = more
-        elif n > 1 and self.told and waits < WAITS / 5 and self.making * self.hands < GAIN * less * seconds:
+        elif (
+            n > 1 and self.waits_known and waits < IDLE_SHARE and self.making * self.hands < KEPT_SHARE * less * seconds
+        ):
             self.n = less  # So many would have been done in time.
-        elif not self.told and self.blocks < 8 * n:
+        elif not self.waits_known and self.blocks < MEMORY_BLOCKS * n:
             return
-        self.told = False
+        self.waits_known = False
         self._begin()
 
 
@@ -162,7 +183,7 @@ def in_order(
             if found is None:
                 return
             made, n, making, getting = found
-            readers.seen(n, *size(made), making, getting, away)
+            readers.record_block(n, *size(made), making, getting, away)
             found, left = None, perf_counter()
             yield made
             made = None  # It is not held while the next is made.
@@ -171,7 +192,7 @@ def in_order(
 
 
 class _Walk:
-    """What is under way."""
+    """A walk over the pieces: the blocks that are under way, and those that wait for their turn."""
 
     def __init__(
         self,

@@ -121,7 +121,9 @@ class Stream:
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
         readers = self.readers or Readers.of(self.source, ahead=True)
         self.spaces = self.readers = None  # A walk within this one makes its own.
-        with closing(prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.used)) as filled:
+        with closing(
+            prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.record_waiting)
+        ) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
                 if order is not None:
