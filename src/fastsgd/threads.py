@@ -31,10 +31,14 @@ def n_threads(n_jobs: int | None) -> int:
     """
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: give a number of threads, -1 for all cores, or None for one.")
+    if n_jobs is not None and n_jobs > 0:
+        return n_jobs
+    wanted = int(effective_n_jobs(None)) if n_jobs is None else 0
+    if wanted == 1:  # To count cores takes half as long as a small fit.
+        return 1
     cores: int = cpu_count()
-    if n_jobs is None:  # A backend of joblib may know the cores of other machines, too.
-        return min(int(effective_n_jobs(None)), cores)
-    return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
+    # A backend of joblib may know the cores of other machines, too.
+    return max(1, cores + 1 + n_jobs) if n_jobs is not None else min(wanted, cores)
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
