@@ -7,7 +7,7 @@ All are plain values, which pickle.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from operator import add
 from typing import Any, Self
@@ -38,10 +38,24 @@ def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int
 
     Where the table has threads, some calls at a time; up to `each` for each thread, where they hold no copies of rows.
     """
-    calls, threads = iter(table.chunks(dtype, heads, False, 0, 0)), getattr(table, "threads", SERIAL)
-    at_once = threads.n * (each if threads.n > 1 and table.readable(dtype) else 1)
+    calls, threads = table.chunks(dtype, heads, False, 0, 0), getattr(table, "threads", SERIAL)
+    if threads.n == 1:
+        yield from map(function, calls)
+        return
+    at_once = threads.n * (each if table.readable(dtype) else 1)
     while some := list(islice(calls, at_once)):
         yield from threads.map(function, some)
+
+
+def _losses_of_call(plan: Plan, W: NDArray[Any], b: NDArray[Any], seed: int, held_out: bool, call: Any) -> NDArray[Any]:
+    """The `values` of LossSums of the rows of a kernel call."""
+    values, (part, order, _) = np.zeros((2, len(b))), call
+    given = part.X, order, part.target(), W, b, plan.compiled, values
+    if not plan.separate:
+        kernels.total(*given)
+    else:
+        kernels.total_models(*given, seed, held_out)
+    return values
 
 
 @dataclass(frozen=True)
@@ -70,16 +84,9 @@ class LossSums:
         if table.scaling is not None:  # The rows are read as they are, and the model goes to their units.
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
 
-        def of_call(call: Any) -> NDArray[Any]:
-            values, (part, order, _) = np.zeros((2, len(b))), call
-            given = part.X, order, part.target(), W, b, plan.compiled, values
-            if not plan.separate:
-                kernels.total(*given)
-            else:
-                kernels.total_models(*given, seed, held_out)
-            return values
-
-        return cls(sum(_of_calls(table, of_call, W.dtype, len(b), 16), start=np.zeros((2, len(b)))))
+        of_call = partial(_losses_of_call, plan, W, b, seed, held_out)
+        found = total(_of_calls(table, of_call, W.dtype, len(b), 16))
+        return cls(np.zeros((2, len(b))) if found is None else found)
 
     def __add__(self, other: "LossSums") -> "LossSums":
         return LossSums(self.values + other.values)
