@@ -97,6 +97,13 @@ def test_versus_threads():
     assert sum("times ours" in line for line in rows) >= 3
 
 
+def test_sgd_threads():
+    head, _, *body = run(str(FOLDER / "sgd_threads.py"), "--repeats", "1", "--rows", "hinge").splitlines()
+    assert len(body) >= 6 and {line.count("|") for line in body} == {head.count("|")}
+    grids = run(str(FOLDER / "sgd_threads.py"), "--repeats", "1", "--rows", "grid").splitlines()[2:]
+    assert len(grids) == 2 and all(float(line.split("|")[3]) > 0 for line in grids)
+
+
 def test_versus_plain():
     head, _, *body = run(
         str(FOLDER / "versus_plain.py"), "--small", "--repeats", "1", "--cases", "adagrad"

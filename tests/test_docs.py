@@ -1,4 +1,4 @@
-"""The pages lead somewhere: each local link and image of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
+"""The pages lead somewhere: each local link, image and named file of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
 
 import os
 import re
@@ -40,6 +40,23 @@ def test_a_broken_link_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A title\n[a](#a-title) [b](#b) ![c](c.png) [d](page.md) [e](https://e.example)", "utf-8")
     assert broken(page) == ["#b", "c.png"]
+
+
+def missing(page):
+    """The files of the repository that a page names, from its root, and that are not there."""
+    named = re.findall(r"\b(?:asv_benchmarks|docs|examples|src|tests)/[\w./-]+\.\w+", page.read_text("utf-8"))
+    return [name for name in named if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    assert not missing(page)
+
+
+def test_a_file_that_is_missing_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("`tests/test_docs.py`, tests/no.py and `src/fastsgd/no.pyx`.", "utf-8")
+    assert missing(page) == ["tests/no.py", "src/fastsgd/no.pyx"]
 
 
 @pytest.mark.filterwarnings("ignore:with max_memory")

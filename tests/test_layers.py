@@ -24,9 +24,11 @@ LAYERS = {
         "losses",
         "schedules",
     ),
+    "auto_merge": ("auto",),
     "state": (
         "_kernels",
         "auto",
+        "auto_merge",
     ),
     "penalties": ("_kernels",),
     "optimizers": (
@@ -50,7 +52,17 @@ LAYERS = {
         "state",
         "threads",
     ),
+    "hogwild": (
+        "_kernels",
+        "gathered",
+        "lanes",
+        "plan",
+        "sources",
+        "state",
+        "threads",
+    ),
     "parallel": (
+        "hogwild",
         "lanes",
         "plan",
         "sources",
@@ -63,6 +75,7 @@ LAYERS = {
         "gathered",
         "plan",
         "state",
+        "threads",
     ),
     "objective": (
         "penalties",
@@ -74,6 +87,7 @@ LAYERS = {
     "sources": (
         "_philox",
         "sums",
+        "threads",
     ),
     "several": (
         "decide",
@@ -174,6 +188,7 @@ LAYERS = {
     ),
     "cli": (
         "__init__",
+        "dask",
         "estimators",
         "history",
         "inspection",
@@ -183,10 +198,17 @@ LAYERS = {
         "sums",
     ),
     "dask": (
+        "auto_merge",
         "estimators",
+        "gathered",
         "lanes",
+        "losses",
+        "objective",
+        "penalties",
         "persist",
+        "solvers",
         "sources",
+        "state",
         "sums",
     ),
     "__main__": ("cli",),
@@ -244,8 +266,9 @@ def test_importing_fastsgd_loads_nothing_heavy():
 
 
 def test_what_few_use_is_loaded_on_use():
-    """Solvers, files and advice are a third of what the import of fastsgd would take."""
+    """Solvers, files, advice, and what only several threads need."""
     later = "solvers", "verdict", "estimators.told", "persist.models", "persist.keeper", "persist.rules", "persist.onnx"
+    later += "split", "hogwild", "auto_merge"
     code = f"import sys, fastsgd; print([m for m in {later} if 'fastsgd.' + m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert done.stdout.strip() == "[]"

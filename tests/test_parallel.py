@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from joblib import Parallel, delayed, parallel_config
+from support.streamed import Blocks
 
 from fastsgd import (
     Checkpoint,
@@ -20,7 +21,8 @@ from fastsgd import (
     schedules,
     several,
 )
-from fastsgd.estimators import base
+from fastsgd.estimators import base, products
+from fastsgd.hogwild import Hogwild
 from fastsgd.lanes import Gradients
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
@@ -40,7 +42,7 @@ LAYOUTS = {"dense": np.ascontiguousarray, "csr": sp.csr_matrix}
 @pytest.fixture
 def always(monkeypatch):
     """Threads are used however small the data are."""
-    for name, value in (("ROUND", 1.0), ("PASS", 0.0), ("MERGE", 0.0), ("FEW_ROWS", 1)):
+    for name, value in (("MIN_ROUND_WORK", 1.0), ("MIN_PASS_WORK", 0.0), ("MERGE_WORK", 0.0), ("MIN_ROWS", 1)):
         monkeypatch.setattr(parallel, name, value)
 
 
@@ -163,6 +165,7 @@ ESTIMATORS = {
     "one class": (SGDOneClassSVM(max_iter=3, tol=None, random_state=0), None),
     "classes": (SGDClassifier(max_iter=3, tol=None, random_state=0), np.append(np.arange(K), CODE[K:])),
     "softmax": (SGDClassifier("log_loss", multi_class="multinomial", max_iter=3, tol=None, random_state=0), CODE % 4),
+    "auto": (SGDClassifier("log_loss", learning_rate="auto", max_iter=3, tol=None, random_state=0), CODE % 3),
     "targets": (SGDRegressor(max_iter=3, tol=None, random_state=0, penalty="l1"), Y),
 }
 
@@ -183,7 +186,29 @@ def test_every_run_gives_the_same_bits(name, layout, always):
         assert again.history_["loss"].tobytes() == first.history_["loss"].tobytes()
     alone = fitted(name, layout)
     same = np.array_equal(alone.coef_, first.coef_)
-    assert same == (name in ("classes", "targets"))
+    assert same == (name in ("classes", "targets") or (name == "auto" and layout == "csr"))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"learning_rate": "adaptive", "eta0": 0.5, "tol": 1e-2, "max_iter": 30},
+        {"early_stopping": True, "tol": 1e-3, "max_iter": 20, "average": 10, "penalty": "elasticnet"},
+        {"loss": "log_loss", "learning_rate": "auto", "max_iter": 4, "stopping": "parameters"},
+        {"n_init": 2, "init": "normal", "optimizer": "adam", "eta0": 0.01, "batch_size": 16},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_happens_between_passes_is_the_same_for_heads_on_threads(layout, params, always):
+    if layout == "dense" and params.get("learning_rate") == "auto":  # It is not trained by heads.
+        params = params | {"learning_rate": "constant"}
+    name = "targets" if "early_stopping" in params else "classes"
+    one, two = (fitted(name, layout, **{"tol": None} | params, n_jobs=n) for n in (None, 2))
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+    np.testing.assert_array_equal(one.intercept_, two.intercept_)
+    assert one.n_iter_ == two.n_iter_ and one.stop_reason_ == two.stop_reason_
 
 
 def test_a_hundred_fits_are_identical(always):
@@ -205,6 +230,117 @@ def test_small_data_are_trained_as_by_one_thread():
 def test_n_jobs_must_be_a_number_of_threads(n_jobs):
     with pytest.raises(ValueError, match="n_jobs"):
         fitted("classifier", n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["classifier", "classes"])
+def test_rows_of_a_source_are_trained_on_in_lanes_too(name, layout, always):
+    est, y = ESTIMATORS[name]
+    found = []
+    for n_jobs in (None, 2, 2):
+        model = type(est)(**est.get_params() | {"n_jobs": n_jobs})
+        found.append(model.fit(Blocks(LAYOUTS[layout](X), y, rows=3)).coef_)
+    np.testing.assert_array_equal(found[1], found[2])
+    assert np.array_equal(found[0], found[1]) == (name == "classes")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_restarts_and_standardised_rows_are_trained_in_lanes(optimizer, always):
+    params = {"standardize": True, "n_init": 2, "init": "normal", "optimizer": optimizer, "n_jobs": 2}
+    first, again = (fitted("classifier", **params).coef_ for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+# ---------------------------------------------------------------- one set of weights for all
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("loss", ["hinge", "log_loss"])
+def test_hogwild_comes_as_far_as_one_thread(loss, layout, always):
+    rows, y = np.tile(X, (20, 1)), np.tile(BINARY, 20)
+    found = []
+    for n_jobs in (None, 2, 3):
+        est = SGDClassifier(loss, alpha=1e-3, max_iter=20, tol=None, random_state=0, n_jobs=n_jobs, parallel="hogwild")
+        est.set_params(callbacks=lambda progress: None).fit(LAYOUTS[layout](rows), y)
+        assert est.t_ == 20 * len(y) + 1
+        found.append(est.history_["objective"][-1])
+    np.testing.assert_allclose(found[1:], found[0], rtol=0.05)
+
+
+def test_hogwild_in_turn_counts_as_one_thread(monkeypatch):
+    """Lanes that take turns end with the clock, the scale and nearly the weights of one lane, also where the scale gets small."""
+    monkeypatch.setattr(Threads, "map", lambda self, function, pieces: [function(piece) for piece in pieces])
+    plan, table, states = plan_of(losses.LogLoss(), l2=0.05), Table(X, code=CODE % 2), []
+    for lanes in (engine.SERIAL, Hogwild(2)):
+        states.append(state := State.zeros(D, 2, X.dtype, 0))
+        for _ in range(10):
+            for _ in engine.one_pass(engine.Run(state), plan, table, True, lanes):
+                pass
+    one, two = states
+    assert two.t == one.t
+    model = one.model(plan)[0]
+    assert np.linalg.norm(two.model(plan)[0] - model) < 0.1 * np.linalg.norm(model)
+
+
+def test_hogwild_of_a_strong_penalty_is_done_by_one_thread():
+    plan, table = plan_of(losses.LogLoss(), l2=10.0), Table(X, code=CODE % 2)
+    assert pass_over(plan, table, Hogwild(2), 2) == pass_over(plan, table, heads=2)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"penalty": "l1"},
+        {"average": True},
+        {"optimizer": "adam"},
+        {"batch_size": 8},
+        {"learning_rate": "auto"},
+        {"learning_rate": "pa1"},
+        {"gradient_noise": 0.1},
+    ],
+    ids=str,
+)
+def test_what_hogwild_does_not_take_is_named(params):
+    with pytest.raises(
+        ValueError, match=f"parallel='hogwild' .* got .*{next(iter(params))}|{next(iter(params))}=.*got"
+    ):
+        SGDClassifier(parallel="hogwild", **params).fit(X, BINARY)
+
+
+# ---------------------------------------------------------------- sums and predictions
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_objectives_have_the_same_bits(layout):
+    from support.sizes import sizes
+
+    from fastsgd.objective import measure, objective
+
+    plan, rng = plan_of(losses.LogLoss(), l2=0.01), np.random.default_rng(1)
+    W, b = rng.standard_normal((D, 4)).astype("f4"), rng.standard_normal(3)
+    found = []
+    with sizes(call_rows=40, buffer_bytes=1, buffer_blocks=2):
+        for n in (1, 2, 3):
+            table = Table(LAYOUTS[layout](X.astype("f4")), code=CODE % 3, threads=Threads(n))
+            found.append((objective(table, plan, W, b), *measure(table, plan, W, b)))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_predictions_have_the_same_bits(layout, dtype, monkeypatch):
+    monkeypatch.setattr(products, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(products, "MIN_WORK", 0)
+    rows = LAYOUTS[layout](X.astype(dtype))
+    for est, y, names in (
+        (SGDClassifier("log_loss", max_iter=3, tol=None), BINARY, ("decision_function", "predict", "predict_proba")),
+        (SGDClassifier("log_loss", max_iter=3, tol=None), CODE % 5, ("decision_function", "predict_log_proba")),
+        (SGDRegressor(max_iter=3, tol=None), Y[:, :3], ("predict",)),
+        (SGDOneClassSVM(max_iter=3, tol=None), None, ("decision_function", "score_samples")),
+    ):
+        est = est.fit(rows) if y is None else est.fit(rows, y)
+        for name in names:
+            right = getattr(est.set_params(n_jobs=None), name)(rows)
+            for n_jobs in (2, 3):
+                np.testing.assert_array_equal(getattr(est.set_params(n_jobs=n_jobs), name)(rows), right, strict=True)
+        expected = rows @ np.atleast_2d(est.coef_).T
+        np.testing.assert_allclose(products.product(rows, np.atleast_2d(est.coef_), 2), expected, rtol=1e-4, atol=1e-5)
 
 
 # ---------------------------------------------------------------- from elsewhere
@@ -240,7 +376,7 @@ def test_in_processes_of_joblib():
 def _elsewhere(X, y):
     from fastsgd import parallel
 
-    parallel.ROUND, parallel.PASS, parallel.FEW_ROWS = 1.0, 0.0, 1
+    parallel.MIN_ROUND_WORK, parallel.MIN_PASS_WORK, parallel.MIN_ROWS = 1.0, 0.0, 1
     return SGDClassifier(max_iter=3, tol=None, random_state=0, n_jobs=2).fit(X, y).coef_
 
 

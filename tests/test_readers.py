@@ -39,10 +39,11 @@ FRAME["y"] = (FRAME["x0"] > 0).astype(int)
 def eager(monkeypatch):
     """Four cores, on which any block is worth a thread."""
     monkeypatch.setattr(readers, "cpu_count", lambda: 4)
-    monkeypatch.setattr(readers, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(readers, "WAITS", -1.0)
-    monkeypatch.setattr(readers, "GAIN", np.inf)
-    monkeypatch.setattr(readers, "TIMES_ITS_SIZE", 1e-9)
+    monkeypatch.setattr(readers, "MIN_BLOCK_SECONDS", 0.0)
+    monkeypatch.setattr(readers, "WAITING_SHARE", -1.0)
+    monkeypatch.setattr(readers, "IDLE_SHARE", -1.0)
+    monkeypatch.setattr(readers, "KEPT_SHARE", np.inf)
+    monkeypatch.setattr(Readers, "_held", lambda self: 4)
 
 
 def written(kind, folder):
@@ -89,10 +90,10 @@ def test_threads_make_blocks_at_once_and_none_is_left(kind, tmp_path):
     source, both, n = written(kind, tmp_path).buffered(readers=3), threading.Barrier(2, timeout=60), iter(range(2))
     made = source.made
 
-    def together(piece):
+    def together(piece, *hands):
         if next(n, None) is not None:
             both.wait()
-        return made(piece)
+        return made(piece, *hands)
 
     source.made = together
     assert sum(len(rows.y) for rows in blocks(source)) == N
@@ -103,15 +104,15 @@ def test_threads_make_blocks_at_once_and_none_is_left(kind, tmp_path):
 def test_the_settings_of_numpy_are_those_of_the_caller():
     source = Blocks(X).buffered(readers=3)
     with np.errstate(divide="raise", over="ignore"):
-        found = list(in_order(lambda _: Rows(np.zeros(1), np.geterr()), range(20), Readers(source)))
+        found = list(in_order(lambda _: Rows(np.zeros(1), np.geterr()), range(20), Readers.of(source)))
     assert all(rows.y["divide"] == "raise" and rows.y["over"] == "ignore" for rows in found)
 
 
 # ---------------------------------------------------------------- how many
-def asked(number, max_memory="256MB", ahead=False, sizes=None):
+def asked(number, max_memory="256MB", ahead=False, sizes=None, divides=0):
     source = Blocks(X).buffered(max_memory, readers=number)
-    source.sizes = sizes
-    return Readers(source, ahead)
+    source.sizes, source.divides = sizes, divides
+    return Readers.of(source, ahead)
 
 
 class Clock:
@@ -127,8 +128,8 @@ class Clock:
         ns = []
         for _ in range(blocks):
             n = self.readers.n
-            self.now += max(getting, (getting + making(n)) / n) + away
-            self.readers.seen(n, size, 100, making(n), getting, away)
+            self.now += max(getting, (getting + making(n)) / self.readers.at_once) + away
+            self.readers.record_block(n, size, 100, making(n), getting, away)
             ns.append(self.readers.n)
         return ns
 
@@ -163,32 +164,50 @@ def test_a_trainer_that_does_not_wait_leaves_one_reader(monkeypatch):
     clock = Clock(monkeypatch, ahead=True)
     assert clock.read(lambda n: 0.02)[-1] == 8  # for the first buffer all wait
     for _ in range(100):
-        clock.readers.used(0.0, 1.0)
+        clock.readers.record_waiting(0.0, 1.0)
         clock.read(lambda n: 0.02, blocks=8)
         clock.now += 1.0  # the buffer is full
     assert clock.readers.n == 1
     for _ in range(3):
-        clock.readers.used(0.5, 1.0)
+        clock.readers.record_waiting(0.5, 1.0)
         clock.read(lambda n: 0.02, blocks=8)
     assert clock.readers.n > 1
 
 
 def test_memory_bounds_the_readers(monkeypatch):
     """Half of max_memory is for the blocks that are being read, each of which takes some times its size."""
-    for max_memory, most in (("10MB", 1), ("24MB", 2), ("50MB", 4), ("1GB", 8)):
+    for max_memory, most in (("10MB", 1), ("90MB", 1), ("104MB", 2), ("132MB", 4), ("1GB", 8)):
         assert max(Clock(monkeypatch, max_memory=max_memory).read(lambda n: 0.02)) == most
     clock = Clock(monkeypatch, max_memory="1GB")
     assert clock.read(lambda n: 0.02)[-1] == 8
     assert clock.read(lambda n: 0.02, size=5 * 10**7)[-1] == 1  # larger ones follow
-    clock = Clock(monkeypatch, max_memory="50MB", sizes=[100, 100, 250])
+    clock = Clock(monkeypatch, max_memory="132MB", sizes=[100, 100, 250])
     assert clock.read(lambda n: 0.02)[-1] == 1  # one that is larger is known of
+
+
+@pytest.mark.parametrize(
+    ("max_memory", "size", "n", "at_once", "hands"),
+    [
+        ("256MB", 2 * 10**7, 1, 1, 1),
+        ("256MB", 4 * 10**8, 7, 1, 7),  # It takes far more than max_memory anyhow.
+        ("800MB", 2 * 10**7, 4, 1, 4),
+        ("1GB", 2 * 10**7, 6, 2, 3),
+        ("10GB", 2 * 10**7, 8, 8, 1),
+        ("256MB", 10**6, 8, 8, 1),
+    ],
+)
+def test_threads_for_whose_blocks_there_is_no_memory_share_one(max_memory, size, n, at_once, hands, monkeypatch):
+    clock = Clock(monkeypatch, max_memory=max_memory, divides=3 * 10**7)
+    clock.read(lambda _: 0.08 / clock.readers.hands, size=size)
+    found = clock.readers
+    assert (found.n, found.at_once, found.hands) == (n, at_once, hands)
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_a_number_is_kept_whatever_is_measured(number, monkeypatch):
     found = asked(number, max_memory="1MB")
     for _ in range(50):
-        found.seen(found.n, 10**7, 100, 0.02, 0.0, 0.0)
+        found.record_block(found.n, 10**7, 100, 0.02, 0.0, 0.0)
     assert found.n == number
 
 
@@ -201,7 +220,7 @@ def test_no_more_blocks_are_under_way_than_there_are_readers():
             most.append(len(begun))
         return Rows(np.zeros(1000))
 
-    for piece, _ in enumerate(in_order(make, range(200), Readers(Blocks(X).buffered(readers=3)))):
+    for piece, _ in enumerate(in_order(make, range(200), Readers(3))):
         with lock:
             begun.discard(piece)
     assert len(most) == 200 and max(most) <= 4  # and the one that is being given out
@@ -217,17 +236,17 @@ def test_the_first_error_in_the_order_is_raised_though_a_later_one_comes_before(
     later = threading.Event()
 
     def make(piece):
-        if piece == 6:
+        if piece > 5:
             later.set()
-            raise Broken("block 6")
-        if piece == 5:
-            assert later.wait(60)
-            raise Broken("block 5")
+        if piece == 5 and threading.current_thread() is not threading.main_thread():
+            later.wait(60)
+        if piece >= 5:
+            raise Broken(f"block {piece}")
         return Rows(np.full(1, piece))
 
     given = []
     with pytest.raises(Broken, match="block 5"):
-        for rows in in_order(make, range(100), Readers(Blocks(X).buffered(readers=number))):
+        for rows in in_order(make, range(100), Readers(number)):
             given.append(int(rows.X[0]))
     assert given == list(range(5))
 

@@ -12,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 
 from fastsgd import LinearClassifier, LinearRegressor
 from fastsgd.solvers import hessian, row_blocks
-from fastsgd.solvers.row_blocks import RowBlocks, cut
+from fastsgd.solvers.problem import stratified
+from fastsgd.solvers.row_blocks import RowBlocks, block_slices
 from fastsgd.threads import Threads
 
 N, D = 1500, 12
@@ -106,7 +107,7 @@ def test_blocks_are_all_rows_once_and_their_sums_those_of_all(X, small_blocks):
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
 @pytest.mark.parametrize("most", [-1, 0, 1, 2, 7, 5000])
 def test_rows_are_cut_into_no_more_blocks_than_may_be(n, most):
-    slices = cut(n, most)
+    slices = block_slices(n, most)
     assert 1 <= len(slices) <= max(1, most)
     assert slices[0].start == 0 and slices[-1].stop == n
     assert all(a.stop == b.start for a, b in pairwise(slices))
@@ -114,3 +115,11 @@ def test_rows_are_cut_into_no_more_blocks_than_may_be(n, most):
 
 def test_few_rows_are_one_block():
     assert len(RowBlocks(DENSE).slices) == 1
+
+
+@pytest.mark.parametrize("n, m", [(10, 7), (1000, 667), (1000, 3), (5, 5), (5, 9)])
+def test_a_sample_has_no_row_twice(n, m):
+    """A bound from the slopes of a sample's rows counts each of them once."""
+    for seed in range(20):
+        rows = stratified(n, m, seed)
+        assert np.array_equal(rows, np.unique(rows)) and rows[-1] < n and 0.6 * min(n, m) < len(rows) <= m

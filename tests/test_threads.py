@@ -114,9 +114,9 @@ def _in_a_child():
 
 
 def test_n_jobs_is_as_joblib_counts():
-    assert threads.count(None) == 1 and threads.count(3) == 3
-    assert threads.count(-1) == cpu_count() and threads.count(-1000) == 1
+    assert threads.n_threads(None) == 1 and threads.n_threads(3) == 3
+    assert threads.n_threads(-1) == cpu_count() and threads.n_threads(-1000) == 1
     with parallel_config(backend="threading", n_jobs=2):
-        assert threads.count(None) == 2
+        assert threads.n_threads(None) == 2
     with pytest.raises(ValueError, match="n_jobs must not be 0"):
-        threads.count(0)
+        threads.n_threads(0)

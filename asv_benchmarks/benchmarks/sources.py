@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
-from fastsgd.sources import from_parquet, from_svmlight
+from fastsgd import SGDClassifier
+from fastsgd.sources import from_csv, from_parquet, from_svmlight
 
 from .common import interleaved, make
 
@@ -67,3 +69,28 @@ class Parquet:
         source = from_parquet(self.path)
         alone, ours = interleaved(3, self._alone, lambda: read(source))
         return alone / ours
+
+
+class Readers:
+    """Training on CSV of numbers and words while it is read; above 1, as many readers as pay are faster than one."""
+
+    unit = "ratio"
+
+    def setup(self):
+        rng = np.random.default_rng(0)
+        columns = {f"x{j}": rng.standard_normal(ROWS, np.float32) for j in range(13)}
+        columns |= {f"c{j}": rng.integers(0, 20_000, ROWS).astype("U") for j in range(26)}
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name, "rows.csv")
+        pc.write_csv(pa.table(columns | {"y": rng.integers(0, 2, ROWS)}), self.path)
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    def _train(self, readers):
+        source = from_csv(self.path, target="y").buffered("128MB", readers=readers)
+        SGDClassifier("log_loss", random_state=0).partial_fit(source, classes=[0, 1])
+
+    def track_ratio(self):
+        one, auto = interleaved(3, lambda: self._train(1), lambda: self._train("auto"))
+        return one / auto

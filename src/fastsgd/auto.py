@@ -3,6 +3,7 @@
 The steps are in _kernels/auto.pxi and auto_csr.pxi.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,12 @@ import numpy as np
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
 HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-B_AVG, FLAT, LOST, SPREAD, HEAD_WIDTH = 7, 9, slice(11, 21), slice(21, 31), 31
+# The others of its columns: the intercept and its average, the mean of y, the best constant, and so on.
+B, B_AVG, MEAN_OF_Y, FLAT, USUAL, LOST, SPREAD, HEAD_WIDTH = 6, 7, 8, 9, 10, slice(11, 21), slice(21, 31), 31
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
-RECORD, GAMMA = (
-    4,
-    1.5,
-)  # Numbers of a weight, and the prior's width in units of the margin, as in _kernels/auto_csr.pxi.
+RECORD = 4  # A weight on CSR is kept in this many numbers, as in _kernels/auto_csr.pxi.
+GAMMA = 1.5  # The width of the prior, in units of the margin, as in _kernels/auto_csr.pxi.
 RULES = "average", "average, L2 in full"
 
 
@@ -24,17 +24,26 @@ def aligned(x):
     """x, or where it does not begin at a cache line, a copy that does: a record is then one line or half of one."""
     if x.ctypes.data % 64 == 0:
         return x
-    room = np.zeros(x.size + 64 // x.itemsize, x.dtype)
-    start = -room.ctypes.data % 64 // x.itemsize
-    out = room[start : start + x.size].reshape(x.shape)
-    if x.any():
-        out[...] = x
+    return _aligned_copy(x) if x.any() else _at_line(np.zeros(x.size + 64 // x.itemsize, x.dtype), x.shape)
+
+
+def _aligned_copy(x):
+    out = _at_line(np.empty(x.size + 64 // x.itemsize, x.dtype), x.shape)
+    out[...] = x
     return out
 
 
-def _squares(records):
+def _at_line(room, shape):
+    """An array of that shape in the room, which has 64 bytes more than that takes."""
+    start = -room.ctypes.data % 64 // room.itemsize
+    return room[start : start + math.prod(shape)].reshape(shape)
+
+
+def squares_of(records):
     """Sums of squares and numbers of rows, (n, 2) as in _kernels/auto.h: both float64, of X as it is, up to 1e250."""
     squares, visits = records.T.astype(np.float64)
+    if not len(squares) or squares.min() >= 0:  # as of most data
+        return np.minimum(squares, 1e250), visits
     bits = 42 if records.dtype == np.float32 else 340
     huge = (squares < 0) & (visits < 2.0**-bits)
     visits = np.where(huge, np.ldexp(visits, 2 * bits), visits)
@@ -86,7 +95,10 @@ class Auto:
 
     def copy(self):
         """An independent copy."""
-        return Auto(**{name: x.copy() if isinstance(x, np.ndarray) else x for name, x in vars(self).items()})
+        new = {
+            name: x.copy() if isinstance(x, np.ndarray) and name != "records" else x for name, x in vars(self).items()
+        }
+        return Auto(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
 
     @property
     def rules(self):
@@ -131,7 +143,7 @@ class Auto:
     def _rest(self, k, l2):
         """The factors by which the penalty that is not yet paid shrinks the weights of head k: see _kernels/auto_csr.pxi."""
         t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # Times the visits this stays finite.
-        squares, visits = _squares(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
+        squares, visits = squares_of(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
         share = visits / t
         prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
         P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny

@@ -168,7 +168,15 @@ def lane(task: tuple[State, Plan, Table, Order]) -> tuple[State, NDArray[Any]]:
     gathered = None if alone else Gathered(state.W, len(state.b), min(plan.batch_size, order.n))
     sums = np.zeros((2, len(state.b)))
     local(state, plan, part, order, sums, gathered)
+    state.fold(plan)  # which here is done at once with other lanes
     return state, sums
+
+
+def with_own_clock(state: State) -> State:
+    """The same weights and all else that is large, with a copy of the clock, which a kernel writes to in any case."""
+    own = State.__new__(State)
+    own.__dict__ = vars(state) | {"at": state.at.copy()}
+    return own
 
 
 class Gradients(Serial):
@@ -200,8 +208,8 @@ class Gradients(Serial):
         K, target, flat, done = len(state.b), part.target(), order.flat(), 0
 
         def slopes(some: Order) -> tuple[bool, Gathered, NDArray[Any]]:
-            found, values = Gathered(state.W, K, some.n), np.zeros((2, K))
-            return bool(kernels.batches(part.X, some, target, state, plan.compiled, values, found, True)), found, values
+            own, found, values = with_own_clock(state), Gathered(state.W, K, some.n), np.zeros((2, K))
+            return bool(kernels.batches(part.X, some, target, own, plan.compiled, values, found, True)), found, values
 
         while done < order.n:
             end = int(min(order.n, done + plan.batch_size - gathered.count[0]))

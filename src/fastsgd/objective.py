@@ -35,7 +35,7 @@ def objective(
 
 def loss_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> float:
     """The mean loss at the true weights, mean over the heads or their sum."""
-    return mean_loss(LossSums.of(table, plan, W, b), plan, b)
+    return mean_loss(table.summed(LossSums.of, plan, W, b), plan, b)
 
 
 def mean_loss(losses: LossSums, plan: Plan, b: NDArray[Any]) -> float:
@@ -65,7 +65,7 @@ def gradient(
     table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """(mean loss of each head, gradient of the objective in W, in b); of a weight at zero under L1 the least subgradient."""
-    loss, G, g = SlopeSums.of(table, plan, W, b).finish()
+    loss, G, g = table.summed(SlopeSums.of, plan, W, b).finish()
     G += plan.l2 * W
     at_zero = np.sign(G) * np.maximum(abs(G) - plan.l1, 0.0)
     G = np.where(W != 0, G + plan.l1 * np.sign(W), at_zero)
@@ -90,7 +90,7 @@ def descend(
     `eta` is halved until the objective falls enough for it (Armijo's rule), or until a fall could be rounding; else it is
     doubled as long as the objective falls further.
     """
-    loss, G, g = SlopeSums.of(table, plan, W, b).finish()
+    loss, G, g = table.summed(SlopeSums.of, plan, W, b).finish()
     G, g = G + plan.l2 * W, (g + plan.nu) * (plan.intercept_decay > 0)
     start = loss.sum() + penalties.value(W, 0.0, plan.l2) + plan.nu * b.sum()
     decrease = (G * G).sum() + g @ g

@@ -11,20 +11,16 @@ import numpy as np
 from fastsgd.lanes import SERIAL, Gradients, Merged, Serial
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
-from fastsgd.split import Split, cuts
 from fastsgd.state import State
-from fastsgd.threads import Threads
-from fastsgd.threads import count as threads_of
+from fastsgd.threads import Threads, n_threads
 
-# Work is counted in products x * w, of about a nanosecond, and a row is worth as much as some. To have threads begin and to wait
-# for them takes 50 to 100 microseconds.
-ROW = 16.0
-ROUND = 1e6  # Work from which on a round is worth being parted.
-PASS = 1e7  # Work of a pass for which heads are parted: the weights are copied twice.
-MERGE = 64.0  # What it costs to fork and to merge a weight.
-ROUNDS = 1
-FEW_ROWS = 64
-SAMPLE = 256  # Rows whose mean squared length is taken.
+# Work is counted in products x * w, each of about a nanosecond. Waking threads and waiting for them takes 50 to 100 microseconds.
+ROW_WORK = 16.0  # A row costs this much beside its products.
+MIN_ROUND_WORK = 1e6  # A round of less work is done by one thread.
+MIN_PASS_WORK = 1e7  # Heads are split only in a pass of at least this work, as their weights are copied twice.
+MERGE_WORK = 64.0  # Forking and merging a weight costs this much.
+MIN_ROWS = 64  # Fewer rows, as in calls of partial_fit, should wait for nothing else than their own work.
+LENGTH_ROWS = 256  # The mean squared length of a row is taken from this many.
 
 
 def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) -> Serial:
@@ -33,40 +29,57 @@ def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) ->
     Parameters
     ----------
     n_jobs : int or None
-        As of the estimators, and so is `how`, their `parallel`.
-    how : str
+        As the parameter of the estimators.
+    how : {"deterministic", "hogwild"}
+        As their parameter `parallel`.
     plan : Plan
     table : Table or Stream
     state : State
         That of the start.
     """
-    if table.n_rows < FEW_ROWS or _pass(table, state) < ROUND or plan.line_search:
-        return SERIAL  # Calls of few rows are not to wait for more than this.
-    n = threads_of(n_jobs)
+    if table.n_rows < MIN_ROWS or _pass_work(table, state) < MIN_ROUND_WORK or plan.line_search:
+        return SERIAL
+    n = n_threads(n_jobs)
     if n == 1:
         return SERIAL
+    from fastsgd.hogwild import Hogwild  # One thread, which most fits have, needs neither of these modules.
+    from fastsgd.split import Split, cuts
+
     heads = cuts(plan, len(state.b), state.W.dtype, table.sparse, n)
     if heads is not None:
-        return Split(Threads(n)) if _pass(table, state) >= PASS else SERIAL
-    if plan.batch_size > 1 and plan.batch_size * _of_row(table, state) >= ROUND and _gathers(plan, table.sparse):
+        return Split(Threads(n)) if _pass_work(table, state) >= MIN_PASS_WORK else SERIAL
+    if how == "hogwild":
+        return Hogwild(n, MIN_ROUND_WORK / _row_work(table, state))
+    if (
+        plan.batch_size > 1
+        and plan.batch_size * _row_work(table, state) >= MIN_ROUND_WORK
+        and _gathers(plan, table.sparse)
+    ):
         return Gradients(n)
-    return Merged(n, rounds=_rounds, longer=_longer) if plan.plain and not (plan.auto or plan.separate) else SERIAL
+    merges = plan.plain and not (plan.separate or (plan.auto and table.sparse))
+    return Merged(n, rounds=_rounds, longer=_longer) if merges else SERIAL
+
+
+def for_sums(n_jobs: int | None, table: Table, state: State) -> Threads:
+    """Who works out sums over all rows."""
+    return Threads(n_threads(n_jobs)) if _pass_work(table, state) >= MIN_PASS_WORK else Threads()
 
 
 def _rounds(state: State, plan: Plan, part: Table, order: Order) -> int:
-    """How many rounds of lanes these rows are."""
+    """How many rounds of lanes these rows are: one, or none where a merge would take longer than it saves."""
     arrays = sum(getattr(state, name) is not None for name in ("W", "A", "Q"))
-    return int(min(ROUNDS, order.n * _of_row(part, state) / max(ROUND, MERGE * arrays * state.W.size)))
+    return int(order.n * _row_work(part, state) >= max(MIN_ROUND_WORK, MERGE_WORK * arrays * state.W.size))
 
 
 def _longer(state: State, plan: Plan, part: Table, order: Order, n: int) -> float:
-    """The mean of n lanes has gone as far as one of them: on 1 / n of the rows. Steps n times as long make up for that.
+    """The factor of the step sizes in n lanes: their mean has gone only as far as one of them, on 1 / n of the rows.
 
-    But none is to be longer than to where a row of mean length has no more slope; and those of "optimal" are long enough.
+    Steps n times as long make up for that. But no step is made longer than to where a row of mean length has no more slope;
+    and those of "optimal" are long enough.
     """
-    if plan.schedule.name == "optimal" or plan.schedule.pa:
+    if plan.schedule.name == "optimal" or plan.schedule.pa or plan.auto:
         return 1.0
-    at, some = state.at[0], order._replace(n=min(order.n, order.buffer_rows, SAMPLE))
+    at, some = state.at[0], order._replace(n=min(order.n, order.buffer_rows, LENGTH_ROWS))
     rows = some._replace(visit=None if some.visit is None else some.visit[: some.n]).flat()
     all_rows: Any = part.X
     X = all_rows[rows.first : rows.first + rows.n] if rows.rows is None else all_rows[rows.rows[: rows.n]]
@@ -75,14 +88,14 @@ def _longer(state: State, plan: Plan, part: Table, order: Order, n: int) -> floa
     return float(min(n, max(1.0, 1.0 / whole))) if whole > 0 else 1.0
 
 
-def _of_row(table: Any, state: State) -> float:
-    """The work of a row."""
-    return float(getattr(table, "row_values", len(state.W)) * len(state.b) + ROW)
+def _row_work(table: Any, state: State) -> float:
+    """The work of one row."""
+    return float(getattr(table, "row_values", len(state.W)) * len(state.b) + ROW_WORK)
 
 
-def _pass(table: Any, state: State) -> float:
+def _pass_work(table: Any, state: State) -> float:
     """The work of a pass."""
-    return float(table.n_rows * _of_row(table, state))
+    return float(table.n_rows * _row_work(table, state))
 
 
 def _gathers(plan: Plan, sparse: bool) -> bool:

@@ -82,7 +82,8 @@ class Run:
             self.parts.put_back()
 
     def _get_state(self) -> State:
-        self.put_back()
+        if self.parts is not None:
+            self.parts.put_back()
         return self._state
 
     def _set_state(self, state: State) -> None:

@@ -39,12 +39,16 @@ class Split(Serial):
 
     def __init__(self, threads: Threads) -> None:
         self.threads = threads
+        self.last: Parts | None = None
 
     def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> Serial:
-        """The parts of the state, where it is to be parted."""
+        """The parts of the state, where it is to be parted: those of the pass before, if it has been of this state."""
+        if self.last is not None and self.last.are_of(state, plan):
+            return self.last.again(sums, gathered)
         sparse = state.auto is not None and state.auto.sparse
         found = cuts(plan, len(state.b), state.W.dtype, sparse, self.threads.n)
-        return self if found is None else Parts(self.threads, found, state, plan, sums, gathered)
+        self.last = None if found is None else Parts(self.threads, found, state, plan, sums, gathered)
+        return self if self.last is None else self.last
 
 
 def cuts(plan: Plan, K: int, dtype: Any, sparse: bool, n: int) -> list[int] | None:
@@ -89,6 +93,18 @@ class Parts(Serial):
     ) -> None:
         self.threads, self.state, self.gathered, self.current = threads, state, gathered, True
         self.parts = threads.map(lambda cut: _Part.of(state, plan, sums, gathered, *cut), pairwise(cuts))
+        self.plan, self.large = plan, _large(state)
+
+    def are_of(self, state: State, plan: Plan) -> bool:
+        """Whether these are the parts of that state, to whose large arrays nobody but `put_back` has written since."""
+        same = self.current and self.state is state and self.plan is plan
+        return same and all(x is y for x, y in zip(self.large, _large(state), strict=True))
+
+    def again(self, sums: NDArray[Any], gathered: Gathered | None) -> "Parts":
+        """These, for one more pass over the rows."""
+        self.gathered = gathered
+        self.threads.map(lambda one: one.take(self.state, sums, gathered), self.parts)
+        return self
 
     def round(
         self,
@@ -135,6 +151,18 @@ class Parts(Serial):
             self.current = True
 
 
+def _large(state: State) -> list[Any]:
+    """The arrays that cost much to copy."""
+    return [*(getattr(state, name) for name in COLUMNS), None if state.auto is None else state.auto.records]
+
+
+def _columns(x: Any, heads: slice, width: int) -> Any:
+    """Those columns, and zeros beside them."""
+    out = np.zeros((len(x), width), x.dtype)
+    out[:, : heads.stop - heads.start] = x[:, heads]
+    return out
+
+
 class _Part:
     """The heads from lo to hi, as a state of their own; their plan, sums and gathered rows."""
 
@@ -150,33 +178,38 @@ class _Part:
         if not plan.separate:
             width = max(width, min(ALONE, state.W.shape[1]))
 
-        def columns(x: Any) -> Any:
-            out = np.zeros((len(x), width), x.dtype)
-            out[:, : hi - lo] = x[:, heads]
-            return out
-
         new.__dict__ = vars(state).copy()
         for name in COLUMNS:
             if (x := getattr(state, name)) is not None:
-                setattr(new, name, columns(x))
+                setattr(new, name, _columns(x, heads, width))
+        if state.auto is not None:
+            all_records: Any = state.auto.records
+            records = aligned(np.ascontiguousarray(all_records[:, lo * RECORD : hi * RECORD]))
+            new.auto = replace(state.auto, records=records)
+        part = cls(lo, hi, new, plan.pack(heads) if plan.separate else plan, sums, None)
+        part.take(state, sums, gathered)
+        return part
+
+    def take(self, state: Any, sums: NDArray[Any], gathered: Gathered | None) -> None:
+        """All that is not large, as it is now in the state of all heads."""
+        heads, own, auto = slice(self.lo, self.hi), self.state, self.state.auto
+        kept = {name: getattr(own, name) for name in COLUMNS}
+        own.__dict__ = vars(state) | kept
         for name in HEADS:
             if (x := getattr(state, name)) is not None:
-                setattr(new, name, x[heads].copy())
-        new.at = (state.at[heads] if plan.separate else state.at).copy()
-        if state.auto is not None:
-            own_records: Any = state.auto.records
-            records = aligned(np.ascontiguousarray(own_records[:, lo * RECORD : hi * RECORD]))
-            new.auto = replace(
-                state.auto, heads=state.auto.heads[heads].copy(), at=state.auto.at.copy(), records=records
-            )
-        own = None
+                setattr(own, name, x[heads].copy())
+        own.at = (state.at[heads] if self.plan.separate else state.at).copy()
+        if auto is not None:
+            small = {"heads": state.auto.heads[heads].copy(), "at": state.auto.at.copy()}
+            own.auto = replace(state.auto, records=auto.records, **small)
+        self.sums, self.gathered = sums[:, heads].copy(), None
         if gathered is not None:
-            own = Gathered.__new__(Gathered)
-            own.G, own.gb = columns(gathered.G), gathered.gb[heads].copy()
-            own.carry = None if gathered.carry is None else columns(gathered.carry)
-            own.count, own.met, own.is_met = gathered.count.copy(), gathered.met.copy(), gathered.is_met.copy()
-        of_heads = plan.pack(heads) if plan.separate else plan
-        return cls(lo, hi, new, of_heads, sums[:, heads].copy(), own)
+            width = own.W.shape[1]
+            mine = Gathered.__new__(Gathered)
+            mine.G, mine.gb = _columns(gathered.G, heads, width), gathered.gb[heads].copy()
+            mine.carry = None if gathered.carry is None else _columns(gathered.carry, heads, width)
+            mine.count, mine.met, mine.is_met = gathered.count.copy(), gathered.met.copy(), gathered.is_met.copy()
+            self.gathered = mine
 
     def put_back(self, state: Any, gathered: Gathered | None) -> None:
         """Into the state of all heads."""

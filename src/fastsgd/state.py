@@ -270,8 +270,13 @@ class State:
 
         Counts and sums add up: steps, averages, and the squares of AdaGrad and FTRL. Weights, intercepts and other slots are
         means by the number of steps; with AdaGrad and FTRL by the squares that each part has added to those of the weight
-        (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2).
+        (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2). With learning_rate="auto" see auto_merge.py.
         """
+        if self.auto is not None:
+            from fastsgd import auto_merge  # Only training in lanes or on a cluster needs it.
+
+            auto_merge.merge(self, parts, plan)
+            return
         K, S, at = len(self.b), self.W.shape[1], self.at.copy()
         for part in parts:
             part.fold(plan)

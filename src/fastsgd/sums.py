@@ -5,9 +5,10 @@ Parts are added in the order in which they are given (`total`): the same parts g
 All are plain values, which pickle.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
+from itertools import islice
 from operator import add
 from typing import Any, Self
 
@@ -18,12 +19,43 @@ from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
 from fastsgd.state import State
+from fastsgd.threads import SERIAL
 
 
 def total(parts: Iterable[Any]) -> Any:
     """The sum of parts, added in their order; None of none."""
     parts = iter(parts)
     return reduce(add, parts, next(parts, None))
+
+
+def added(parts: Iterable[Any], *_: Any) -> Any:
+    """As `total`; what was asked for may follow, of which it takes no notice: what is done with the results of tasks."""
+    return total(parts)
+
+
+def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int, each: int = 1) -> Iterator[Any]:
+    """function(call) of the rows of each kernel call, in their order.
+
+    Where the table has threads, some calls at a time; up to `each` for each thread, where they hold no copies of rows.
+    """
+    calls, threads = table.chunks(dtype, heads, False, 0, 0), getattr(table, "threads", SERIAL)
+    if threads.n == 1:
+        yield from map(function, calls)
+        return
+    at_once = threads.n * (each if table.readable(dtype) else 1)
+    while some := list(islice(calls, at_once)):
+        yield from threads.map(function, some)
+
+
+def _losses_of_call(plan: Plan, W: NDArray[Any], b: NDArray[Any], seed: int, held_out: bool, call: Any) -> NDArray[Any]:
+    """The `values` of LossSums of the rows of a kernel call."""
+    values, (part, order, _) = np.zeros((2, len(b))), call
+    given = part.X, order, part.target(), W, b, plan.compiled, values
+    if not plan.separate:
+        kernels.total(*given)
+    else:
+        kernels.total_models(*given, seed, held_out)
+    return values
 
 
 @dataclass(frozen=True)
@@ -51,14 +83,10 @@ class LossSums:
             raise ValueError("held_out=True needs heads with records of their own, each of which may leave out a fold.")
         if table.scaling is not None:  # The rows are read as they are, and the model goes to their units.
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
-        values = np.zeros((2, len(b)))
-        for part, order, _ in table.chunks(W.dtype, len(b), False, 0, 0):
-            given = part.X, order, part.target(), W, b, plan.compiled, values
-            if not plan.separate:
-                kernels.total(*given)
-            else:
-                kernels.total_models(*given, seed, held_out)
-        return cls(values)
+
+        of_call = partial(_losses_of_call, plan, W, b, seed, held_out)
+        found = total(_of_calls(table, of_call, W.dtype, len(b), 16))
+        return cls(np.zeros((2, len(b))) if found is None else found)
 
     def __add__(self, other: "LossSums") -> "LossSums":
         return LossSums(self.values + other.values)
@@ -88,15 +116,25 @@ class SlopeSums:
     def of(cls, table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> Self:
         """Those of a table at the true weights W (n_features, S) and intercepts b (K); inf where a margin is not finite."""
         K = len(b)
-        still = State(np.ascontiguousarray(W), b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K))
-        values, slopes, gathered = np.zeros((2, K)), np.zeros(W.shape), Gathered(W, K)
-        for part, order, _ in table.chunks(W.dtype, K, False, 0, 0):
-            if kernels.batches(part.X, order, part.target(), still, plan.compiled, values, gathered, True):
+        W = np.ascontiguousarray(W)
+
+        def of_call(call: Any) -> tuple[int, NDArray[Any], Gathered]:
+            still = State(
+                W, b, np.zeros(K), mb=np.zeros(K), vb=np.zeros(K)
+            )  # each its own, as kernels write to the clock
+            values, gathered, (part, order, _) = np.zeros((2, K)), Gathered(W, K), call
+            given = part.X, order, part.target(), still, plan.compiled, values, gathered
+            return kernels.batches(*given, True), values, gathered
+
+        values, slopes, of_b = np.zeros((2, K)), np.zeros(W.shape), np.zeros(K)
+        for fault, of_losses, gathered in _of_calls(table, of_call, W.dtype, K):
+            if fault:
                 losses = LossSums(np.array([np.full(K, np.inf), np.ones(K)]))
                 return cls(losses, np.full(W.shape, np.inf), np.full(K, np.inf))
+            values += of_losses
             slopes += gathered.G  # This sum is in float64, whatever the dtype.
-            gathered.G[:] = 0
-        return cls(LossSums(values), slopes, gathered.gb)
+            of_b += gathered.gb
+        return cls(LossSums(values), slopes, of_b)
 
     def __add__(self, other: "SlopeSums") -> "SlopeSums":
         return SlopeSums(self.losses + other.losses, self.W + other.W, self.b + other.b)

@@ -8,17 +8,20 @@ several fits may share the pool, without one waiting for another.
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from threadpoolctl import ThreadpoolController
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 
-def count(n_jobs: int | None) -> int:
+def n_threads(n_jobs: int | None) -> int:
     """How many threads `n_jobs` asks for, by joblib's convention: None is 1 but in `joblib.parallel_config`, -1 all cores.
 
     Raises
@@ -28,10 +31,25 @@ def count(n_jobs: int | None) -> int:
     """
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0: give a number of threads, -1 for all cores, or None for one.")
+    if n_jobs is not None and n_jobs > 0:
+        return n_jobs
+    wanted = int(effective_n_jobs(None)) if n_jobs is None else 0
+    if wanted == 1:  # To count cores takes half as long as a small fit.
+        return 1
     cores: int = cpu_count()
-    if n_jobs is None:  # A backend of joblib may know the cores of other machines, too.
-        return min(int(effective_n_jobs(None)), cores)
-    return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
+    # A backend of joblib may know the cores of other machines, too.
+    return max(1, cores + 1 + n_jobs) if n_jobs is not None else min(wanted, cores)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A context in which BLAS has one thread: it then adds in one order, and wakes no others for products too small for them."""
+    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+@cache
+def _controller() -> Any:
+    """It looks through all loaded libraries, which takes long enough to be done only once."""
+    return ThreadpoolController()
 
 
 class Threads:

@@ -32,6 +32,7 @@ cdef struct Params:
     double nu               # one-class: the intercept's own slope
     double noise            # variance of the noise on the slopes in W, before it falls
     double average          # first step that counts in the average; 0 for none
+    double stride           # steps of the clock with each row: 1, or the number of lanes that go on at once
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
     implicit_fn implicit    # or NULL

@@ -65,7 +65,7 @@ cdef class Compiled:
         self.par.schedule, self.par.schedules, self.par.schedule_par = schedule.fn, schedule.many_fn, first.schedule
         self.par.l1, self.par.l2 = first.l1, first.l2
         self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
-        self.par.noise = plan.noise
+        self.par.noise, self.par.stride = plan.noise, 1
         self.par.implicit, self.par.near = loss.implicit_fn, loss.near_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
         self.par.residual, self.par.affine = loss.residual, loss.affine
@@ -77,6 +77,13 @@ cdef class Compiled:
             self.rule.par[i] = numbers[i] if i < len(numbers) else 0.0
         self.lazy = (optimizer is None or optimizer.lazy) and not plan.noise
         self.closed = optimizer is None or optimizer.closed(first.l1, first.l2, first.average > 0)
+
+    def lane(self, int n):
+        """The same for one of n lanes that take their steps at once: for each row the clock goes on, and the weights decay, as
+        for n."""
+        cdef Compiled new = Compiled(self.plan)
+        new.par.stride, new.par.l2 = n, n * self.par.l2
+        return new
 
     @property
     def plain(self):

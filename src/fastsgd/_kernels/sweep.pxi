@@ -39,7 +39,7 @@ cdef inline void tick(const Params* P, Scalars* now, Py_ssize_t K, const double*
         now.avg_n += 1
         for h in range(K):
             b_avg[h] += (b[h] - b_avg[h]) / now.avg_n
-    now.t += 1
+    now.t += P.stride
 
 
 cdef int run(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M, const Params* P,

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import warnings
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 import fastsgd
 from fastsgd import sources
+from fastsgd.cli.cluster import connected, of_cluster
 from fastsgd.cli.data import READING, TO_CONVERT, Data, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
@@ -124,6 +126,14 @@ def train(
     ] = None,
     every_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from --checkpoint, if it is there.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on a cluster of Dask: the address of its scheduler, or local:4 for four processes here. Its workers "
+            "must find the files.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
     as_json: Json = False,
     *,
@@ -137,6 +147,7 @@ def train(
     is an error, and its model is written to another file, with .diverged behind the name.
     """
     est, said = estimator(params, task)
+    est = est if dask is None else of_cluster(est)
     est._check_params()
     if said is not None:
         ERR.print(f"note: {said}", markup=False)
@@ -162,7 +173,7 @@ def train(
         if resume:
             how["resume_from"] = checkpoint
     try:
-        with bar:
+        with nullcontext() if dask is None else connected(est, dask), bar:
             est.fit(source, **how)
     except KeyboardInterrupt:
         _interrupted(est, model, checkpoint)

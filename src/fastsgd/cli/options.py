@@ -12,7 +12,7 @@ from fastsgd import SGDClassifier, SGDRegressor, losses
 from fastsgd.estimators.regressor import LOSSES as REGRESSION
 
 # Not flags: what only means something in Python, or has a flag of another kind.
-OTHERWISE = {"callbacks", "warm_start", "n_jobs", "verbose", "early_stopping", "validation_fraction"}
+OTHERWISE = {"callbacks", "warm_start", "verbose", "early_stopping", "validation_fraction"}
 WORDS = {"none": None, "true": True, "false": False}
 # For one pass over data of any size. The estimators' own are for many passes over data in memory.
 DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": None, "random_state": 0}

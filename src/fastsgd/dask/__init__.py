@@ -11,6 +11,18 @@ except ImportError as error:
         f"fastsgd.dask needs dask and distributed: pip install 'fastsgd[dask]' ({error})", name=error.name
     ) from error
 
+from fastsgd.dask.cluster import ClusterError
+from fastsgd.dask.linear import LinearClassifier, LinearRegressor
 from fastsgd.dask.pieces import partitioned
+from fastsgd.dask.runners import PartitionError
+from fastsgd.dask.sgd import SGDClassifier, SGDRegressor
 
-__all__ = ["partitioned"]
+__all__ = [
+    "ClusterError",
+    "LinearClassifier",
+    "LinearRegressor",
+    "PartitionError",
+    "SGDClassifier",
+    "SGDRegressor",
+    "partitioned",
+]

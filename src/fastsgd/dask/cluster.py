@@ -16,7 +16,7 @@ from statistics import median
 from time import perf_counter, time
 from warnings import catch_warnings, filterwarnings
 
-from dask.sizeof import sizeof
+import numpy as np
 from distributed import Client, get_client, get_worker, wait, worker_client
 from distributed.scheduler import KilledWorker, heartbeat_interval
 
@@ -63,6 +63,7 @@ class Cluster:
             get_worker()
             # The task gives its thread back, so that it does not wait for what it takes itself.
             self._stack.enter_context(worker_client())
+        self._stack.enter_context(self.client.as_current())  # It is that which `wait` asks.
         return self
 
     def __exit__(self, *_):
@@ -119,7 +120,7 @@ class Cluster:
     def _submitted(self, function, parts, args):
         self.rounds += 1
         held, key = None, f"{self.name}-{self.rounds}"
-        if sum(map(sizeof, args)) > LARGE:
+        if bytes_of(args) > LARGE:
             with self._connected(), catch_warnings():  # A model of many features is what is to be sent.
                 filterwarnings("ignore", "Sending large graph", UserWarning)
                 held = self.client.submit(_held, args, key=f"{key}-arguments", pure=False)
@@ -303,6 +304,15 @@ def release(futures):
     """Let go of them: the cluster forgets what nobody else has asked for."""
     for future in futures:
         future.release()
+
+
+def bytes_of(value):
+    """Bytes of the arrays in a value, be it of tuples, or of objects that have them."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, (tuple, list)):
+        return sum(map(bytes_of, value))
+    return sum(map(bytes_of, vars(value).values())) if hasattr(value, "__dict__") and not callable(value) else 0
 
 
 def _held(args):

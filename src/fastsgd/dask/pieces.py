@@ -4,7 +4,7 @@ import copy
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -13,11 +13,21 @@ import scipy.sparse as sp
 from dask.base import is_dask_collection
 from dask.delayed import Delayed
 
+from fastsgd.sources.arrays import even_ranges
 from fastsgd.sources.base import Rows, Source, checked_integer
-from fastsgd.sources.blocks import blocks
+from fastsgd.sources.blocks import Checked, blocks
+from fastsgd.sources.reading import as_in_fit
+from fastsgd.sums import joined
 
 BYTES = 1 << 27  # A partition of a source has about as many bytes at most,
 FEWEST = 8  # and there are at least so many, where there are as many blocks.
+
+
+class Piece(NamedTuple):
+    """The rows of a partition, with its number among all partitions."""
+
+    number: int
+    rows: Rows
 
 
 @dataclass
@@ -27,7 +37,7 @@ class Pieces:
     Attributes
     ----------
     delayed : list of Delayed
-        Each computes (X, y, weight) of a partition, as it lies; y and weight may be None.
+        Each computes the Piece of a partition, as it lies.
     names : list of str
         Where each comes from.
     n_features : int or None
@@ -36,6 +46,8 @@ class Pieces:
         The names of the features.
     reading : dict
         As `Source.reading`.
+    dtype : dtype
+        That of the numbers, as far as the collection says.
     """
 
     delayed: list[Any]
@@ -43,6 +55,7 @@ class Pieces:
     n_features: int | None = None
     columns: list[str] | None = None
     reading: dict[str, Any] = field(default_factory=dict)
+    dtype: Any = np.float64
 
     def __len__(self):
         return len(self.delayed)
@@ -78,8 +91,16 @@ def partitioned(sources, n=None):
     return Partitioned(found, checked_integer("n", n, optional=True))
 
 
-def pieces(X, y=None, weight=None, names=("X", "y", "sample_weight")):
+def pieces(X, y=None, weight=None, names=("X", "y", "sample_weight"), like=None):
     """The Pieces of what a user gives.
+
+    Parameters
+    ----------
+    X, y, weight : collections, or a source as X
+    names : (str, str, str)
+        What to call these in errors.
+    like : fitted estimator or None
+        Sources are read as that of its `fit` was.
 
     Raises
     ------
@@ -87,7 +108,10 @@ def pieces(X, y=None, weight=None, names=("X", "y", "sample_weight")):
         It is nothing that is spread over a cluster, or the parts do not go together; it says what to give.
     """
     if isinstance(X, (Source, Partitioned)):
-        return _of_sources(X if isinstance(X, Partitioned) else partitioned(X), y, weight, names)
+        X = X if isinstance(X, Partitioned) else partitioned(X)
+        if like is not None:
+            X = Partitioned([as_in_fit(like, source) for source in X.sources], X.n)
+        return _of_sources(X, y, weight, names, None if like is None else like.n_features_in_)
     if _is_frame(X):
         return _of_frame(X, y, weight, names)
     if isinstance(X, da.Array):
@@ -121,7 +145,7 @@ def _of_array(X, y, weight, names):
         for at in range(X.numblocks[0])
     ]
     width = None if math.isnan(X.shape[1]) else int(X.shape[1])
-    return Pieces(_zipped(X.to_delayed().ravel(), *also), found, width)
+    return Pieces(_zipped(X.to_delayed().ravel(), *also), found, width, dtype=X.dtype)
 
 
 def _both(y, weight, names):
@@ -182,14 +206,14 @@ def _cut(part, chunks, name, of):
 
 
 def _zipped(Xs, ys, weights):
-    """A Delayed (X, y, weight) of each partition."""
+    """A Delayed Piece of each partition."""
     none = [None] * len(Xs)
-    made = dask.delayed(_three, pure=True)
-    return [made(*row) for row in zip(Xs, ys or none, weights or none, strict=True)]
+    made = dask.delayed(_piece, pure=True)
+    return [made(number, *row) for number, row in enumerate(zip(Xs, ys or none, weights or none, strict=True))]
 
 
-def _three(X, y, weight):
-    return X, y, weight
+def _piece(number, X, y, weight):
+    return Piece(number, Rows(X, y, weight))
 
 
 # ---------------------------------------------------------------- dask dataframes
@@ -201,7 +225,7 @@ def _is_frame(X):
 
 
 def _of_frame(X, y, weight, names):
-    if not hasattr(X, "columns"):
+    if X.ndim == 1:
         raise ValueError(f"{names[0]} must have two dimensions, found a dask series: give X.to_frame().")
     odd = [f"{name!r} ({dtype})" for name, dtype in X.dtypes.items() if getattr(dtype, "kind", "V") not in "fiub"]
     if odd:
@@ -213,11 +237,19 @@ def _of_frame(X, y, weight, names):
     also = [_column(part, None, X.npartitions, *both) for part, both in _both(y, weight, names)]
     columns = list(X.columns)
     named = columns if all(isinstance(name, str) for name in columns) else None
-    return Pieces(_zipped(X.to_delayed(), *also), [f"of {names[0]}"] * X.npartitions, len(columns), named)
+    found = [f"of {names[0]}"] * X.npartitions
+    return Pieces(_zipped(X.to_delayed(), *also), found, len(columns), named, dtype=dtype_of(X.dtypes))
+
+
+def dtype_of(dtypes):
+    """The type of the numbers of a frame with columns of these types."""
+    floats = all(getattr(dtype, "itemsize", 8) == 4 and dtype.kind == "f" for dtype in dtypes)
+    return np.dtype(np.float32 if floats else np.float64)
 
 
 # ---------------------------------------------------------------- sources
-def _of_sources(given, y, weight, names):
+def _of_sources(given, y, weight, names, width):
+    """width : features of the model there is already, None of none; CSR with fewer is as wide."""
     for name, part in ((names[1], y), (names[2], weight)):
         if part is not None:
             raise ValueError(f"{names[0]} is a source, which has its own y and weights: {name} must be None.")
@@ -229,12 +261,14 @@ def _of_sources(given, y, weight, names):
             source.survey()
         if source.feature_names != first.feature_names or source.sparse != first.sparse or source.dtype != first.dtype:
             raise ValueError("the sources have other features, another dtype or layout than the first.")
+    widths = [source.n_features for source in given.sources if source.n_features]
+    wide = max(widths + [width] * bool(width and first.sparse), default=None)
+    for source in given.sources:
         held = dask.delayed(_quiet(source), pure=False, traverse=False)
         for lo, hi in _ranges(source, given.n):
-            delayed.append(dask.delayed(_read, pure=False)(held, lo, hi))
+            delayed.append(dask.delayed(_read, pure=False)(len(delayed), held, lo, hi, wide))
             named.append(_range_name(source, lo, hi))
-    widths = [source.n_features for source in given.sources if source.n_features]
-    return Pieces(delayed, named, max(widths, default=None), first.feature_names, first.reading)
+    return Pieces(delayed, named, wide, first.feature_names, first.reading, first.dtype)
 
 
 def _quiet(source):
@@ -253,8 +287,7 @@ def _ranges(source, n):
         size = values * (source.dtype.itemsize + 4 * source.sparse)
         n = max(FEWEST, -(-size // BYTES))
     n = max(1, min(n, source.n_blocks))
-    ends = [source.n_blocks * at // n for at in range(n + 1)]
-    return list(pairwise(ends))
+    return even_ranges(source.n_blocks, n)
 
 
 def _range_name(source, lo, hi):
@@ -266,20 +299,22 @@ def _range_name(source, lo, hi):
     return first if hi - lo == 1 else f"{first} to {last}"
 
 
-def _read(source, lo, hi):
-    """(X, y, weight) of those blocks, each checked."""
+def _read(number, source, lo, hi, n_features):
+    """The Piece of those blocks, each checked."""
     order = None if hi is None else np.arange(lo, hi)
-    parts = [_kept(rows, source) for rows in blocks(source, source.n_features, None, order)]
+    parts = [
+        _kept(rows, source) for rows in blocks(source, n_features if source.sparse else source.n_features, None, order)
+    ]
     parts = [rows for rows in parts if rows.X.shape[0]]
     if not parts:
-        empty = sp.csr_matrix((0, source.n_features), dtype=source.dtype)
-        return (empty if source.sparse else empty.toarray()), None, None
+        empty = sp.csr_matrix((0, n_features), dtype=source.dtype)
+        return Piece(number, Checked(empty if source.sparse else empty.toarray(), None, None))
     if len(parts) == 1:
-        return tuple(parts[0])
+        return Piece(number, parts[0])
     X = sp.vstack([rows.X for rows in parts], "csr") if source.sparse else np.concatenate([rows.X for rows in parts])
-    return X, *(None if a[0] is None else np.concatenate(a) for a in list(zip(*parts, strict=True))[1:])
+    return Piece(number, Checked(X, *(None if a[0] is None else joined(a) for a in list(zip(*parts, strict=True))[1:])))
 
 
 def _kept(rows, source):
     """Rows that stay when the next block is read."""
-    return Rows(*((a if a is None or i else a.copy()) for i, a in enumerate(rows))) if source.reuses else Rows(*rows)
+    return Checked(*((a if a is None or i else a.copy()) for i, a in enumerate(rows))) if source.reuses else rows

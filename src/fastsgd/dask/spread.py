@@ -3,11 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from fastsgd.dask.pieces import pieces
 from fastsgd.dask.tasks import Survey, checked, described, table_of
 from fastsgd.estimators.streams import Surveyed
-from fastsgd.sums import total
+from fastsgd.sources.arrays import START, Order, stacked
+from fastsgd.sums import added, total
 
+SAMPLE_ROWS, SAMPLE_VALUES = 2000, 2e6  # A sample has about as many rows or values at most.
 FULL = 0.5  # From this share of values on, CSR takes more room and time than an array.
 
 
@@ -18,7 +22,7 @@ class Loaded:
     ----------
     runner : Cluster or Serial
     parts : list of Part
-        Of `Rows`.
+        Of `Piece`.
     survey : Survey
     columns, reading
         As those of Pieces.
@@ -40,7 +44,7 @@ class Loaded:
         return Spread(self.runner, kept, self, self.survey.sparse and not dense)
 
 
-def load(runner, given, targets, names=("X", "y", "sample_weight"), width=None, columns=None):
+def load(runner, given, targets, names=("X", "y", "sample_weight"), like=None):
     """(Loaded, Surveyed) of (X, y, weight) as users give them.
 
     Parameters
@@ -49,15 +53,17 @@ def load(runner, given, targets, names=("X", "y", "sample_weight"), width=None, 
     given : (X, y, weight)
     targets : Targets
         They look at y; nothing need be known of the classes.
-    width, columns : int or None, list or None
-        The features there must be, of a validation set or in a later call.
+    like : fitted estimator or None
+        Its features there must be, of a validation set or in a later call.
 
     Raises
     ------
     ValueError
         A partition is not like the others, or there are no rows; it says which.
     """
-    found = pieces(*given, names=names)
+    found = pieces(*given, names=names, like=like)
+    width, columns = getattr(like, "n_features_in_", None), getattr(like, "feature_names_in_", None)
+    columns = None if columns is None else list(columns)
     if columns is not None and found.columns is not None and sorted(columns) != sorted(found.columns):
         raise ValueError(f"the features of {names[0]} have other names than those of fit.")
     if width is not None and found.n_features not in (None, width):
@@ -96,8 +102,9 @@ def _sound(survey, parts, names, runner):
         raise ValueError(f"{names[0]} has 0 features, at least 1 is needed.")
 
 
-def _kind_of(rows):
+def _kind_of(piece):
     """In words, what rows are; None where there are none."""
+    rows = piece.rows
     if not rows.X.shape[0]:
         return None
     shape = "" if rows.y is None else f", y of shape {rows.y.shape[1:]} a row"
@@ -112,7 +119,7 @@ class Spread:
     ----------
     runner : Cluster or Serial
     parts : list of Part
-        Of `Table`, as the kernels read them; partitions without rows are left out.
+        Of `Partition`, Tables that the kernels read as they lie; partitions without rows are left out.
     loaded : Loaded
         What they were made of, which is there if a worker is lost.
     sparse : bool
@@ -124,8 +131,8 @@ class Spread:
     loaded: Loaded
     sparse: bool
     scaling: Any = None
-    rows = None
-    empty = False
+    shuffled: bool = True
+    rows, empty = None, False
 
     @property
     def n_rows(self):
@@ -143,6 +150,29 @@ class Spread:
             return self.runner.run(_scaled, self.parts, *args, then=then and _Unscaled(then))
         return self.runner.run(function, self.parts, *args, then=then)
 
+    def summed(self, of, *args):
+        """The sum that of(table, *args) is of all rows; of parts, in their order."""
+        return self.run(of, *args, then=added)
+
+    def each(self, function, *args):
+        """function(table, *args) of Tables that together are all rows."""
+        return self.run(function, *args)
+
+    def tables(self):
+        """A sample of the rows, as a Table in memory: for advice to the user, which says so of streams too."""
+        values = max(1.0, self.row_values)
+        most = max(len(self.parts), min(SAMPLE_ROWS, SAMPLE_VALUES / values))
+        found = replace(self, scaling=None).run(some_rows, min(1.0, most / self.n_rows))
+        yield replace(stacked(found), scaling=self.scaling)
+
+    def without_features(self, rows):
+        """All rows, for a model without weights; `rows` are those that would do."""
+        return _Featureless(self)
+
+    def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
+        """As `Table.chunks`: all rows in one round, whose order is drawn where they are."""
+        yield replace(self, shuffled=shuffle), Order(None, None, 0, self.n_rows, self.n_rows), None
+
     def describe(self):
         """What a checkpoint says of the rows: a dict of str to JSON values."""
         return {
@@ -150,6 +180,30 @@ class Spread:
             "the rows of each partition": list(self.loaded.survey.rows),
             "the checksum of each partition": replace(self, scaling=None).run(described),
         }
+
+
+class _Featureless:
+    """The rows of a Spread, without features."""
+
+    empty = False
+
+    def __init__(self, spread):
+        self.spread = spread
+
+    def summed(self, of, *args):
+        """As that of a Spread."""
+        return replace(self.spread, scaling=None).run(_without_features, of, *args, then=added)
+
+
+def _without_features(table, of, *args):
+    return of(table.without_features(np.arange(table.n_rows)), *args)
+
+
+def some_rows(table, share):
+    """About that share of the rows of a Table, at even distances; at least one."""
+    n = max(1, round(share * table.n_rows))
+    rows = np.linspace(0, table.n_rows - 1, n).astype(np.int64)
+    return table.with_rows(rows, table.X[rows])
 
 
 def _scaled(table, scaling, function, *args):

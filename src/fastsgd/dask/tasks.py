@@ -10,20 +10,35 @@ import scipy.sparse as sp
 from dask.sizeof import sizeof
 from sklearn.base import BaseEstimator
 
+from fastsgd.dask.pieces import Piece, dtype_of
 from fastsgd.estimators.validation import check_lengths, check_weight, check_X
 from fastsgd.persist.data import describe
 from fastsgd.sources.arrays import Table
-from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.reading import difference
+from fastsgd.state import State
 from fastsgd.sums import Labels
 
 
+@dataclass
+class Partition(Table):
+    """The Table of a partition, with its number among all partitions."""
+
+    partition: int = 0
+
+
+@sizeof.register(State)
+def _bytes_of_state(state):
+    """As `_bytes`."""
+    parts = [vars(state), {} if state.auto is None else vars(state.auto)]
+    return sum(x.nbytes for part in parts for x in part.values() if isinstance(x, np.ndarray))
+
+
 @sizeof.register(Table)
-@sizeof.register(Rows)
+@sizeof.register(Piece)
 def _bytes(rows):
     """So that workers know what they hold, and spill or pause in time."""
-    parts = vars(rows).values() if isinstance(rows, Table) else rows
+    parts = vars(rows).values() if isinstance(rows, Table) else rows.rows
     arrays = [(x.data, x.indices, x.indptr) if sp.issparse(x) else (x,) for x in parts]
     return sum(a.nbytes for of_part in arrays for a in of_part if isinstance(a, np.ndarray))
 
@@ -36,11 +51,11 @@ class _Reader(BaseEstimator):
 
 
 def checked(given, targets, columns, width, names):
-    """The Rows of what a partition is: every number looked at. Where it has no rows, X alone.
+    """The Piece of what a partition is: every number looked at. Where it has no rows, X alone.
 
     Parameters
     ----------
-    given : (X, y, weight)
+    given : Piece
     targets : Targets
         They look at y; nothing need be known of the classes.
     columns : list of str or None
@@ -50,9 +65,9 @@ def checked(given, targets, columns, width, names):
     names : (str, str, str)
         What to call X, y and the weights in errors.
     """
-    X, y, weight = given
+    X, y, weight = given.rows
     if hasattr(X, "columns") and hasattr(X, "iloc"):
-        X = _of_frame(X, columns)
+        X = of_frame(X, columns)
     elif not (isinstance(X, np.ndarray) or sp.issparse(X)):
         raise ValueError(
             f"{names[0]} must be of NumPy arrays, SciPy's CSR matrices or pandas frames, found {_kind(X)}."
@@ -62,15 +77,16 @@ def checked(given, targets, columns, width, names):
             f"{names[0]} has {X.shape[1]} features, expected {width}, as the partitions before or the collection says."
         )
     if not X.shape[0]:
-        return Checked(X, None, None)
+        return Piece(given.number, Checked(X, None, None))
     X = check_X(_Reader(), X, reset=True, name=names[0])
     if targets.needs_y:
         y = targets.checked(None if y is None else _flat(y), names[1])
         check_lengths(X, y, names)
-    return Checked(X, y, check_weight(None if weight is None else _flat(weight), X.shape[0], names[2]))
+    weight = check_weight(None if weight is None else _flat(weight), X.shape[0], names[2])
+    return Piece(given.number, Checked(X, y, weight))
 
 
-def _of_frame(X, columns):
+def of_frame(X, columns):
     """The values of a pandas frame, in the order of the columns."""
     found = list(X.columns)
     if columns is not None and found != columns:
@@ -80,8 +96,7 @@ def _of_frame(X, columns):
     odd = [f"{name!r} ({dtype})" for name, dtype in X.dtypes.items() if getattr(dtype, "kind", "V") not in "fiub"]
     if odd:
         raise ValueError(f"the columns {', '.join(odd[:5])} are not numbers.")
-    floats = all(getattr(dtype, "itemsize", 8) == 4 and dtype.kind == "f" for dtype in X.dtypes)
-    return np.ascontiguousarray(X.to_numpy(np.float32 if floats else np.float64, na_value=np.nan))
+    return np.ascontiguousarray(X.to_numpy(dtype_of(X.dtypes), na_value=np.nan))
 
 
 def _kind(X):
@@ -118,14 +133,14 @@ class Survey:
     labels: Labels
 
     @classmethod
-    def of(cls, rows: Rows, targets: Any) -> "Survey":
+    def of(cls, piece: Piece, targets: Any) -> "Survey":
         """That of one partition."""
-        X, y, weight = rows
+        X, y, weight = piece.rows
         if not X.shape[0]:
             return cls((0,), frozenset(), frozenset(), 0, Labels())
         sparse = sp.issparse(X)
         dtype = "float32" if X.dtype == np.float32 else "float64"
-        found, shape = (Labels.of(np.empty(len(X) if not sparse else X.shape[0]), weight), ())
+        found, shape = Labels.of(np.empty(X.shape[0]), weight), ()
         if targets.needs_y:
             found, shape = targets._labels(y, weight, None), y.shape[1:]
         kinds = frozenset([(sparse, dtype, X.shape[1])])
@@ -159,14 +174,16 @@ class Survey:
         return max(width for _, _, width in self.kinds)
 
 
-def table_of(rows, targets, dtype, dense):
-    """The Table of a partition, as kernels read it: of that dtype, and an array where `dense`."""
-    X = rows.X
+def table_of(piece, targets, dtype, dense):
+    """The Partition of a Piece, as kernels read it: of that dtype, and an array where `dense`."""
+    rows, X = piece.rows, piece.rows.X
     if sp.issparse(X):
         X = _csr(X, dtype) if not dense else np.ascontiguousarray(X.toarray(), dtype)
     else:
         X = np.require(X, dtype, ["C", "A"])
-    return replace(targets.table(rows.X, rows.y, rows.weight), X=X)
+    made = vars(replace(targets.table(rows.X, rows.y, rows.weight), X=X)).copy()
+    made.pop("sparse")
+    return Partition(**made, partition=piece.number)
 
 
 def _csr(X, dtype):

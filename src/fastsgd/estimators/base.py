@@ -74,6 +74,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         est, table, held_out = problem.est, problem.table, problem.held_out
         plan = est._plan(table, self.max_iter, False)
         run, lanes = engine.Run(state, est._rules(held_out, problem.split_off)), est._lanes(plan, table, state)
+        for rows in (table, held_out and held_out.table):
+            est._share(rows, state)
         if keeper is not None:
             run = keeper.begin(est._as_kept(lanes.n), run, plan, table, held_out)
         score = None if held_out is None else est._score(held_out, plan)

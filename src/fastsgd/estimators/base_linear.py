@@ -30,7 +30,7 @@ FULL = 0.5  # share of values from which on a sparse matrix is made an array
 class Solved(Drafts, ModelFiles, BaseEstimator):
     """What all have that are solved to a certificate: the loss, and solved heads to fitted attributes."""
 
-    _streams = False
+    _streams, _passes = False, "passes"
     _outcome, _columns_of_history = "dual_gap_", COLUMNS
     _left = "coef_", "intercept_", "_duals", "dual_gap_", "history_", "n_iter_", "stop_reason_", "_fit_data"
 
@@ -71,8 +71,8 @@ class Solved(Drafts, ModelFiles, BaseEstimator):
         words = None
         if self.stop_reason_ == "max_iter":
             words = (
-                f"max_iter={self.max_iter} passes were not enough for tol={self.tol:g}: dual_gap_ is {self.dual_gap_:.3g}. "
-                "Raise max_iter or tol."
+                f"max_iter={self.max_iter} {self._passes} were not enough for tol={self.tol:g}: dual_gap_ is "
+                f"{self.dual_gap_:.3g}. Raise max_iter or tol."
             )
         elif any(report.lost for report in heads.reports):
             words = (
@@ -136,7 +136,7 @@ class BaseLinear(Intervals, CallbackSupportMixin, Solved):
 
         weights = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
         numbers = self.fit_intercept, self.tol, self.max_iter
-        return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.count(self.n_jobs), **more)
+        return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.n_threads(self.n_jobs), **more)
 
     def _listener(self, between):
         """What the solver calls after each pass, (heads, report) -> stop, or None; `between` is for scikit-learn's callbacks."""

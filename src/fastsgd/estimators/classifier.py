@@ -119,11 +119,12 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
-    parallel : {"deterministic"}, default="deterministic"
+    parallel : {"deterministic", "hogwild"}, default="deterministic"
         What n_jobs > 1 does to one model. "deterministic": each thread trains a copy on some rows of a block, and the mean of
         the copies is trained on: the same result on every run for a given n_jobs, and another than that of n_jobs=1. It is
         done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
-        optimizers, learning_rate="auto" and line searches take one thread. See docs/threads.md.
+        optimizers, learning_rate="auto" and line searches take one thread. "hogwild": all threads move the same weights
+        without locks, by plain SGD along single rows with no penalty but L2: no two runs are the same. See docs/threads.md.
 
     Attributes
     ----------

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import losses
@@ -16,6 +15,7 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import Parts
+from fastsgd.estimators.products import product
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.streams import by_blocks
@@ -216,13 +216,13 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         """Signed distance to the hyperplane, positive inside: (n_samples,)."""
         check_is_fitted(self)
         coef, offset = self._weights()
-        return safe_sparse_dot(check_X(self, X), coef.T, dense_output=True).ravel() - offset
+        return product(check_X(self, X), coef, self.n_jobs).ravel() - offset
 
     @by_blocks
     def score_samples(self, X: Data) -> NDArray[Any]:
         """x.w, the score before the offset: (n_samples,)."""
         check_is_fitted(self)
-        return safe_sparse_dot(check_X(self, X), self._weights()[0].T, dense_output=True).ravel()
+        return product(check_X(self, X), self._weights()[0], self.n_jobs).ravel()
 
     @by_blocks
     def predict(self, X: Data) -> NDArray[Any]:

@@ -6,10 +6,11 @@ from operator import is_
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping
+from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
 
@@ -45,7 +46,7 @@ class Parameters:
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "standardize": ["boolean"],
         "n_jobs": [Integral, None],
-        "parallel": [StrOptions({"deterministic"})],
+        "parallel": [StrOptions({"deterministic", "hogwild"})],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -89,8 +90,10 @@ class Parameters:
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
+        if self.parallel == "hogwild":
+            self._check_hogwild(optimizer, rate, l1)
         listed(self.callbacks)
-        parallel.threads_of(self.n_jobs)
+        threads.n_threads(self.n_jobs)
         if self.stopping is not None:
             stopping.get(self.stopping)
         self._checked = self._given(), {}  # and the plans made of them: see _partial_plan
@@ -135,6 +138,23 @@ class Parameters:
         missing = [what for what, there in needs.items() if not there]
         if missing:
             raise ValueError(f"optimizer={self.optimizer!r} searches along the line, and needs {', '.join(missing)}.")
+
+    def _check_hogwild(self, optimizer, rate, l1):
+        needs = {
+            f"optimizer='sgd', got {self.optimizer!r}": optimizer.plain
+            and not getattr(optimizer, "line_search", False),
+            f"batch_size=1, got {self.batch_size!r}": self.batch_size == 1,
+            f"no L1 penalty, got penalty={self.penalty!r}": not l1,
+            f"average=False, got {self.average!r}": not self.average,
+            f"gradient_noise=0, got {self.gradient_noise!r}": not self.gradient_noise,
+            f"a schedule of step sizes, got learning_rate={self.learning_rate!r}": not (rate.auto or rate.pa),
+        }
+        for what, there in needs.items():
+            if not there:
+                raise ValueError(
+                    f"parallel='hogwild' moves the weights from several threads at once, and needs {what}. "
+                    "parallel='deterministic' takes it."
+                )
 
     def _rules(self, held_out, split_off=False):
         """The stopping rules of this fit; whether the validation rows were split off those given to it."""
@@ -210,5 +230,10 @@ class Parameters:
     def _lanes(self, plan, table, state):
         """The way to do rounds that `n_jobs` and `parallel` ask for."""
         return parallel.lanes(self.n_jobs, self.parallel, plan, table, state)
+
+    def _share(self, table, state):
+        """Have sums over the rows worked out by the threads that `n_jobs` asks for."""
+        if isinstance(table, Table):
+            table.threads = parallel.for_sums(self.n_jobs, table, state)
 
     _nu = 0.0

@@ -10,11 +10,11 @@ from scipy.special import log_expit, log_softmax
 from sklearn.base import RegressorMixin
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Data
+from fastsgd.estimators.products import product
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Classes, Numbers, is_soft
 from fastsgd.estimators.validation import (
@@ -189,7 +189,7 @@ class ClassifierParts(Parts, LinearClassifierMixin):
         check_is_fitted(self)
         X = check_X(self, X)
         coef, intercept = self._weights()
-        scores = safe_sparse_dot(X, coef.T, dense_output=True) + intercept
+        scores = product(X, coef, self.n_jobs) + intercept
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     @by_blocks
@@ -286,7 +286,7 @@ class RegressorParts(Parts, RegressorMixin):
         check_is_fitted(self)
         X = check_X(self, X)
         coef, intercept = self._weights()
-        raw = safe_sparse_dot(X, coef.T, dense_output=True) + intercept
+        raw = product(X, coef, self.n_jobs) + intercept
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:

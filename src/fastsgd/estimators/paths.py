@@ -79,11 +79,11 @@ class CrossValidated:
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         rows = Rows(readable(X), y, s, targets)
         table, K = rows.table(slice(None)), targets.heads
-        workers = threads.Threads(threads.count(self.n_jobs))
+        workers = threads.Threads(threads.n_threads(self.n_jobs))
         task = Task(est._heads_loss(), 0.0, 0.0, self.fit_intercept, self.tol, self.max_iter, n_jobs=workers.n)
         task = replace(task, seed=drawn_seed(self.random_state), keep_duals=True)
         folds = choice.folds(self, X, y, for_split)
-        with path.one_blas_thread():
+        with threads.one_blas_thread():
             constant = path.Constant.of(table, K, task, workers)
             given, ratios = self._given_alphas(), self._ratios()
             grids = [constant.grid(self.alphas, r, self.eps) if given is None else given for r in ratios]

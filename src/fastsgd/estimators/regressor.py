@@ -112,11 +112,12 @@ class SGDRegressor(RegressorParts, BaseSGD):
         Threads, as joblib counts: None is 1, -1 all cores. 48 and more targets are shared out among them (with
         learning_rate="auto" on CSR 2 and more), and the result is bit for bit that of n_jobs=1. What else they do is said
         at `parallel`. Small data are trained on one thread.
-    parallel : {"deterministic"}, default="deterministic"
+    parallel : {"deterministic", "hogwild"}, default="deterministic"
         What n_jobs > 1 does to one model. "deterministic": each thread trains a copy on some rows of a block, and the mean of
         the copies is trained on: the same result on every run for a given n_jobs, and another than that of n_jobs=1. It is
         done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
-        optimizers, learning_rate="auto" and line searches take one thread. See docs/threads.md.
+        optimizers, learning_rate="auto" and line searches take one thread. "hogwild": all threads move the same weights
+        without locks, by plain SGD along single rows with no penalty but L2: no two runs are the same. See docs/threads.md.
 
     Attributes
     ----------

@@ -208,12 +208,21 @@ def accuracy(est, source):
         Scores(len(y), weight.sum(), {"accuracy": accuracy_score(y, guess, normalize=False, sample_weight=weight)})
         for y, guess, weight in _scored(est, source)
     )
+    return mean_accuracy(found)
+
+
+def mean_accuracy(found):
+    """Share of the rows, by weight, that are right: Scores of "accuracy", or None of no rows."""
     return found.finish()["accuracy"] if found else float("nan")
 
 
 def r2(est, source):
     """Coefficient of determination, mean over the targets, as `sklearn.metrics.r2_score`."""
-    found = total(Scores.of_regression(*block) for block in _scored(est, source))
+    return mean_r2(total(Scores.of_regression(*block) for block in _scored(est, source)))
+
+
+def mean_r2(found):
+    """That of Scores of a regression, or None of no rows."""
     if not (found and found.weight > 0):
         return float("nan")
     constant = np.where(found.sums["squared"] > 0, 0.0, 1.0)

@@ -17,7 +17,7 @@ from fastsgd.sources.base import Rows
 from fastsgd.sources.blocks import Checked
 from fastsgd.sources.sparse import FLOATS, sound_csr
 from fastsgd.sources.telling import tell
-from fastsgd.threads import Threads, count
+from fastsgd.threads import Threads, n_threads
 
 PLAIN = *FLOATS, np.int32, np.int64
 THREAD_VALUES = 1 << 20  # A thread looks at this many values at once.
@@ -191,7 +191,7 @@ def _first_nonfinite(values, n_jobs):
     if len(values) < 2 * THREAD_VALUES:
         return _check.first_nonfinite(values)
     starts = range(0, len(values), THREAD_VALUES)
-    found = Threads(count(n_jobs)).map(
+    found = Threads(n_threads(n_jobs)).map(
         lambda start: _check.first_nonfinite(values[start : start + THREAD_VALUES]), starts
     )
     return next((start + at for start, at in zip(starts, found, strict=True) if at >= 0), -1)

@@ -4,15 +4,13 @@ import zlib
 
 import numpy as np
 
-from fastsgd.sources.stream import Stream
-
 # Of an X up to WHOLE_BYTES all counts; of a larger one, PIECES pieces which have as much together.
 WHOLE_BYTES, PIECES = 1 << 28, 256
 
 
 def describe(table, X="X", y="y", weight="sample_weight"):
     """Sizes, kinds and checksums of a table, by what they are of: a dict of str to JSON values."""
-    if isinstance(table, Stream):
+    if hasattr(table, "describe"):  # of rows that are not in memory
         return _describe_stream(table, X)
     n, d = table.X.shape
     found = {

@@ -44,12 +44,18 @@ class Bundle:
         self.points = [(free, np.zeros(len(l1)), 0.0, 0.0)] if self.zero else []
         self.weights = np.zeros(len(self.points))  # of the points in the best mean
         self.kept = len(self.points)
+        self.Q = np.zeros((self.kept, self.kept))  # v.v / l2 of two points each, where L2 alone holds all columns
+        self.smooth = not l1.any() and not self.hard.any()
 
     def keep(self, conjugate, v, left, size):
         """Take in a point that stays, if it is one: means of loss*(a), a x, a and |a|."""
         if np.isfinite(conjugate) and np.isfinite(v).all() and np.isfinite(left):
             self.points.append((float(conjugate), v, float(left) if self.intercept else 0.0, float(size)))
             self.kept = len(self.points)
+            if self.smooth:
+                scaled = v * self.inverse
+                row = np.array([scaled @ other for _, other, *_ in self.points])
+                self.Q = np.block([[self.Q, row[:-1, None]], [row[None, :]]])
 
     def add(self, conjugate, v, left, size, at=0.0):
         """Take in a point that may have to go; `at` is the intercept, counted from the centre of the columns.
@@ -64,12 +70,15 @@ class Bundle:
         self.bound = max(self.bound, self._best(abs(at)))
         if len(self.points) > self.kept + MAX_POINTS:
             idle = [i for i in range(self.kept, len(self.points) - 1) if not self.weights[i]]
-            del self.points[idle[0] if idle else self.kept]
+            gone = idle[0] if idle else self.kept
+            del self.points[gone]
+            self.Q = np.delete(np.delete(self.Q, gone, 0), gone, 1) if self.smooth else self.Q
         return self.bound
 
     def _best(self, at):
         C, s = np.array([p[0] for p in self.points]), np.array([p[2] for p in self.points])
-        V, sizes = np.array([p[1] for p in self.points]), np.array([p[3] for p in self.points])
+        V = None if self.smooth else np.array([p[1] for p in self.points])
+        sizes = np.array([p[3] for p in self.points])
         s[abs(s) <= LEFT_SHARE * sizes] = 0.0
         if self.hard.any() and not self.l1[self.hard].all() and V[:, self.hard & (self.l1 == 0)].any():
             self.weights = np.zeros(len(C))
@@ -79,11 +88,11 @@ class Bundle:
         if t is None:
             self.weights = np.zeros(len(C))
             return -np.inf
-        return self._value(t, C, V, at)
+        return self._value(t, C, at)
 
-    def _value(self, t, C, V, at):
+    def _value(self, t, C, at):
         """The bound of one mean, in which what rounding leaves is paid for."""
-        v, conjugate = t @ V, float(t @ C)
+        v, conjugate = sum(weight * p[1] for weight, p in zip(t, self.points, strict=True) if weight), float(t @ C)
         over = np.maximum(abs(v) - self.l1, 0.0)
         if self.hard.any():
             size, most = abs(v[self.hard]), self.l1[self.hard]
@@ -111,12 +120,10 @@ class Bundle:
         starts = self._pairs(s)
         if not len(starts):
             return None
-        smooth = not self.l1.any()
-        Q = (V * self.inverse) @ V.T if smooth else None
 
         def paid(t):
-            if smooth:
-                q = Q @ t
+            if self.smooth:
+                q = self.Q @ t
                 return float(C @ t + 0.5 * t @ q), C + q
             v = t @ V
             over = np.maximum(abs(v) - self.l1, 0.0)

@@ -13,6 +13,7 @@ from fastsgd.solvers.hessian import MIN_CURVED_ROWS, Diagonal, Hessian
 from fastsgd.solvers.newton import ARMIJO
 from fastsgd.solvers.orthant import descent
 from fastsgd.solvers.partition import Job, unpacked
+from fastsgd.solvers.products import Products
 from fastsgd.solvers.proximal import proximal
 from fastsgd.solvers.report import Step
 
@@ -69,7 +70,7 @@ class Descent:
     free : float
         Mean conjugate of slopes that are all 0.
     report : Report
-    way : "newton", "sample" or "diagonal"
+    way : "newton", "sample", "products" or "diagonal"
     kept : (d,) or None
         See `partition.Frame`.
     start : (u, b)
@@ -152,7 +153,7 @@ class Descent:
         if sums.H is not None:
             self.hessian, self.H = self._of_all(sums)
         elif self.hessian is None:
-            self.hessian, self.H = self._of_sample(u, b), None
+            self.hessian, self.H = self._of_sample(u, b, sums.bend / self.weight), None
         elif before is not None:
             moved = np.append(u - before[0], b - before[1]) if problem.intercept else u - before[0]
             self.hessian.learn(moved, full - problem.full(before[3], before[0]))
@@ -171,7 +172,7 @@ class Descent:
             new = self._projected(u, p, 1.0)
         new_b = b + (p[-1] if problem.intercept else 0.0)
         newton = self.way == "newton"
-        last = decrement <= LAST_STEP_SHARE * np.sqrt(self.report.tol) * abs(F) and problem.loss.curvature > 0
+        last = problem.l1 == 0 and decrement <= LAST_STEP_SHARE * np.sqrt(self.report.tol) * abs(F)
         self.p, self.size = p, 1.0
         along = {"base": (u, b), "sizes": SIZES} if newton else {}
         self.ask = Ask((new, new_b), hessian=newton and not last, **along)
@@ -223,9 +224,11 @@ class Descent:
         H[np.diag_indices(k)] += np.append(self.l2, np.zeros(k - problem.d))
         return made, H
 
-    def _of_sample(self, u, b):
+    def _of_sample(self, u, b, bend):
         if self.way == "diagonal":
             return Diagonal.of(self.problem, u, b, self.seed)
+        if self.way == "products":
+            return Products.at(self.problem, u, b, bend)
         made = self.certifier = Hessian.at(self.problem, u, b)
         diagonal, usual = np.einsum("ii->i", made.H), self.problem.mean(made.h)
         missing = np.where(diagonal < RARE_SHARE * usual, usual - diagonal, 0.0)
@@ -274,10 +277,16 @@ class Descent:
             if self.slow >= SLOW_ROUNDS:
                 self.way = "newton"
 
+    def _certifier(self, u, b):
+        """The Hessian of the sample that gives dual points."""
+        if self.way == "sample":
+            return self.certifier
+        return Products.at(self.problem, u, b) if self.way == "products" else Hessian.at(self.problem, u, b)
+
     def _dual_of_sample(self, u, b, sums, gradient, p, full):
         """The dual point whose slopes are changed on the rows of the sample alone, so that the gradient becomes 0."""
         problem = self.problem
-        hessian = self.certifier if self.way == "sample" else Hessian.at(problem, u, b)
+        hessian = self._certifier(u, b)
         if problem.l1 > 0:
             full = -self.H @ p
         z, g = problem.slopes(u, b)[1:3]

@@ -1,31 +1,25 @@
 """All heads of a table: one problem after another, or a few at a time; softmax takes them together."""
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
-from fastsgd import penalties
 from fastsgd.losses import Loss
 from fastsgd.solvers import kept, softmax
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
-from fastsgd.solvers.row_blocks import RowBlocks
-from fastsgd.threads import SERIAL, Threads
-
-SAMPLE_ROWS = 2000  # The loss of zero weights is estimated from this many rows.
-# A gap counts as none up to ROUNDING times the loss of zero weights or, for losses of y - p, up to the loss of residuals that
-# are RESIDUAL_ROUNDING times y. MODEL_ROUNDING has the same shares for the model that is returned, by the bytes of its numbers:
-# no warning is given of a smaller gap. Residuals of OFFSET_ROUNDING times the offset of y are added, as y is known no better.
-ROUNDING, RESIDUAL_ROUNDING = 1e-13, 1e-10
-MODEL_ROUNDING, OFFSET_ROUNDING = {8: 1e-10, 4: 1e-6}, 1e-12
-# The objective of the rounded model is worked out if rounding may have moved it by more than CHECKED_SHARE of the gap that `tol`
-# allows; the bound is rough, as the sizes of the columns are those of a sample. MARGIN_ROUNDING is the rounding of a margin over
-# all steps, as a share of its summands.
-CHECKED_SHARE, MARGIN_ROUNDING = 1e-2, 1e-14
-MIN_TARGET = 1e-150  # The square of a smaller number has lost digits.
+from fastsgd.solvers.rounding import (
+    CHECKED_SHARE,
+    MODEL_ROUNDING,
+    RESIDUAL_ROUNDING,
+    ROUNDING,
+    check_sizes,
+    moved_by_rounding,
+    negligible,
+)
+from fastsgd.solvers.targets import head_targets
+from fastsgd.threads import Threads, one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ class Heads:
     def run(self):
         """Solve them all; Ctrl-C ends it with what there is. BLAS has one thread: waking more takes longer than it saves."""
         try:
-            with _blas().limit(limits=1, user_api="blas"):
+            with one_blas_thread():
                 self._run()
         except KeyboardInterrupt:
             self.stopped = "interrupted"
@@ -138,7 +132,7 @@ class Heads:
                 self.keep(report)
         else:
             if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
-                self._frame = self._problem(*_targets(self.table, 0, self.threads))
+                self._frame = self._problem(*head_targets(self.table, 0, self.threads))
             self.threads.map(self._solve, range(self.K))
 
     def _problem(self, y, weight, h=0):
@@ -189,7 +183,7 @@ class Heads:
         W, b = self.W[:, of], self.b[of]
         self.check_finite(W, b)
         problem, best = self.problems[report.head], report.best
-        moved = np.inf if self.task.loss.coupled else _moved(problem, best, W, b)
+        moved = np.inf if self.task.loss.coupled else moved_by_rounding(problem, best, W, b)
         if moved > CHECKED_SHARE * self.task.tol * abs(best.objective):
             report.returned(problem.value(W, b - self.offsets[of]))
 
@@ -205,10 +199,10 @@ class Heads:
 
     def problem(self, h):
         """That of a head; y less its offset."""
-        y, weight = _targets(self.table, h, self.threads)
+        y, weight = head_targets(self.table, h, self.threads)
         check_some(weight)
         problem = self._problem(y, weight, h)
-        _check_sizes(problem)
+        check_sizes(problem)
         if self.task.intercept and self.task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
@@ -218,9 +212,9 @@ class Heads:
         if self.stopped is not None:
             return
         task, problem = self.task, self.problem(h)
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
+        report = self._report(h, negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
         slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
-        report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
+        report.slack = negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         begin = {} if self.start is None else {"w": self.W[:, h], "b": self.b[h] - self.offsets[h]}
         if self.start is not None and self.start[2] is not None:
@@ -254,63 +248,3 @@ def check_some(weight):
     """ValueError where all rows have a weight of 0."""
     if weight is not None and not weight.any():
         raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-
-
-def _check_sizes(problem):
-    """ValueError where numbers are too large or too small to go on."""
-    ends = np.array([problem.y.min(), problem.y.max()])
-    with np.errstate(over="ignore", invalid="ignore"):  # The scale may overflow, too.
-        usual = problem.loss.value(0.0, ends) * problem.n
-        large = np.flatnonzero(~np.isfinite(problem.measures.scale))
-    if not np.isfinite(usual).all():
-        raise ValueError(f"y is too large: loss={problem.loss.name!r} overflows. Divide y by its size.")
-    if problem.loss.residual and 0 < abs(ends).max() < MIN_TARGET:
-        raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(ends).max():.0e}.")
-    if len(large):
-        raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
-
-
-@np.errstate(over="ignore", invalid="ignore")  # What overflows says nothing.
-def _moved(problem, step, w, b):
-    """How far rounding to (w, b), and on the way there, may have moved the objective: a bound, but for the scale of the columns.
-
-    A loss that is nowhere negative and whose slope's slope is at most L has slopes with a mean square of at most 2 L loss.
-    """
-    loss = problem.loss
-    if loss.least_value < 0:
-        return np.inf
-    scale, exact = problem.scale, problem.outward(step.u, step.b)[0]
-    away = abs(w - exact) @ scale + MARGIN_ROUNDING * (abs(w) @ (scale + abs(problem.centre)) + abs(b))
-    slope, bend = (np.sqrt(2.0 * loss.curvature * step.objective), loss.curvature) if loss.smooth else (1.0, 0.0)
-    penalty = abs(penalties.value(w, problem.l1, problem.l2) - problem.penalty(step.u))
-    moved = slope * away + 0.5 * bend * away**2 + penalty
-    return moved if moved >= 0 else np.inf
-
-
-def _negligible(problem, share, residual, offset):
-    """The largest gap that counts as none: `share` of the loss of zero weights; for losses of y - p, the loss of residuals that
-    are `residual` times the distance of y from its mean, and OFFSET_ROUNDING times its offset."""
-    y = problem.y[:: problem.n // SAMPLE_ROWS + 1]
-    if problem.loss.residual:
-        mean = float(y.mean())
-        away = residual * abs(y - mean) + OFFSET_ROUNDING * (offset + abs(mean))
-        return float(problem.loss.value(away + problem.loss.dead_zone, 0.0).mean())
-    return share * float(abs(problem.loss.value(0.0, y)).mean())
-
-
-@cache
-def _blas():
-    return ThreadpoolController()  # It looks through all loaded libraries, which is done only once.
-
-
-def _targets(table, h, threads=SERIAL):
-    """Targets of a head, and the weights of its rows or None."""
-    if table.code is None:
-        y = np.ascontiguousarray(table.y[:, h])
-    else:
-        of_rows = RowBlocks(table.X, threads)
-        y = of_rows.each(lambda rows: np.where(table.code[rows] == h, 1.0, table.negative))
-    if table.s_pos is None:
-        return y, table.s
-    by_class = np.where(y > 0, table.s_pos[h], table.s_neg[h])
-    return y, by_class if table.s is None else table.s * by_class

@@ -12,13 +12,12 @@ import scipy.sparse as sp
 
 from fastsgd._kernels import solve
 from fastsgd.losses import Loss
-from fastsgd.solvers.heads import _blas, _targets
 from fastsgd.solvers.hessian import BLOCK_BYTES
 from fastsgd.solvers.problem import BLOCK_VALUES, MIN_MEAN_SQUARE, root_mean_square, stratified
+from fastsgd.solvers.targets import head_targets
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
-from fastsgd.sums import total
-from fastsgd.threads import SERIAL
+from fastsgd.threads import one_blas_thread
 
 
 # ---------------------------------------------------------------- the columns, and a sample
@@ -105,7 +104,7 @@ def columns(part, K, loss, wanted):
     mean, root = (_sparse_moments if part.sparse else _dense_moments)(part.X, s, rows, weight)
     by_head, free, low, high = np.empty(K), np.zeros(K), np.inf, -np.inf
     for h in range(K):
-        y, c = _targets(part, h, SERIAL)
+        y, c = head_targets(part, h)
         c = np.ones(n) if c is None else c / unit
         by_head[h], low, high = c.sum(), min(low, y.min()), max(high, y.max())
         if not np.isfinite(loss.least_value):  # Else no loss is below that, and it is taken.
@@ -120,7 +119,7 @@ def _sample(part, rows, wanted):
     """Rows spread over all of the partition, none twice and none without weight."""
     n = part.X.shape[0]
     most = n * wanted.share * min(1.0, wanted.values / max(1.0, part.row_values))
-    at = np.unique(stratified(n if rows is None else len(rows), int(np.ceil(most)), wanted.seed))
+    at = stratified(n if rows is None else len(rows), int(np.ceil(most)), wanted.seed)
     at = at if rows is None else rows[at]
     return replace(part.with_rows(at, part.X[at] if part.sparse else part.X.take(at, axis=0)), number=None)
 
@@ -271,15 +270,10 @@ class AllSums:
         return AllSums([a + b for a, b in zip(self.of, other.of, strict=True)])
 
 
-def added(found, *_):
-    """What all partitions give, in their order, as one."""
-    return total(found)
-
-
 @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
 def evaluate(part, frame, jobs):
     """The Sums of a partition for each job."""
-    with _blas().limit(limits=1, user_api="blas"):  # More threads might add in another order.
+    with one_blas_thread():  # More threads might add in another order.
         return AllSums([_Head(part, frame, job).sums() for job in jobs])
 
 
@@ -289,7 +283,7 @@ class _Head:
     def __init__(self, part, frame, job):
         self.X, self.frame, self.job = part.X, frame, job
         self.n, self.d = part.X.shape
-        y, c = _targets(part, job.head, SERIAL)
+        y, c = head_targets(part, job.head)
         self.y = y - job.offset if job.offset else y
         self.c = c if c is None or frame.unit == 0 else c / frame.unit
 

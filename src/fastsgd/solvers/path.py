@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_softmax
 
-from fastsgd.solvers.heads import Heads, Path, _blas, _targets, check_some
+from fastsgd.solvers.heads import Heads, Path, check_some
 from fastsgd.solvers.problem import Problem
+from fastsgd.solvers.targets import head_targets
 from fastsgd.threads import SERIAL
 
 # With L2 alone the largest alpha is that at which no objective is lower than the best constant's by more than this share.
@@ -70,7 +71,7 @@ class Constant:
 
 def _one_by_one(table, K, task, threads):
     for h in range(K):
-        y, weight = _targets(table, h, threads)
+        y, weight = head_targets(table, h, threads)
         check_some(weight)
         p = Problem(table.X, y, weight, task.loss, 0.0, 0.0, task.intercept, threads=threads)
         b = _best_constant(p) if task.intercept else 0.0
@@ -124,11 +125,6 @@ def along(table, K, task, penalties, start):
         start = heads.W, heads.b, heads.duals
 
 
-def one_blas_thread():
-    """A context in which BLAS has one thread. `Heads` have one each, but those of threads would end in one another's."""
-    return _blas().limit(limits=1, user_api="blas")
-
-
 class HeldOut:
     """The mean loss of rows that a model was not trained on.
 
@@ -143,7 +139,7 @@ class HeldOut:
     def __init__(self, table, K, loss):
         self.table, self.coupled, self.problems = table, loss.coupled, []
         if not loss.coupled:
-            self.problems = [Problem(table.X, *_targets(table, h), loss, 0.0, 0.0, False) for h in range(K)]
+            self.problems = [Problem(table.X, *head_targets(table, h), loss, 0.0, 0.0, False) for h in range(K)]
 
     def loss(self, W, b):
         """Mean over the heads, or of all together, at (d, K) and (K,)."""

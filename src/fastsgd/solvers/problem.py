@@ -342,8 +342,8 @@ def root_mean_square(values, n=None):
 
 
 def stratified(n, m, seed):
-    """About m of n rows, one from each of m strides at random: rows in any order are well represented."""
+    """About m of n rows, one from each of m strides at random, none twice: rows in any order are well represented."""
     if m >= n:
         return np.arange(n)
     at = (np.arange(m) + np.random.default_rng(seed).random(m)) * (n / m)
-    return np.minimum(at.astype(np.int64), n - 1)
+    return np.unique(np.minimum(at.astype(np.int64), n - 1))

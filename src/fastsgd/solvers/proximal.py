@@ -1,23 +1,25 @@
 """The least of a parabola in many numbers plus L1: what Newton's method has as a step."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-SWEEPS = 3  # Coordinate descent has so many sweeps before the nonzero numbers are solved for together.
-MAX_ROUNDS = 200
-ROUNDING = 1e-13  # A slope below this share of its summands is rounding.
+MAX_ROUNDS = 100  # of a sweep over all numbers and of steps with fixed signs
+MAX_STEPS = 30
+RIDGE = 1e-11  # This share of its diagonal is added to a matrix, so that there is a step where it is singular.
+ROUNDING = 1e-12  # A slope below this share of its summands is rounding.
 
 
-def proximal(H, g, v, l1, share=ROUNDING):
-    """v that minimises g.(v - v0) + (v - v0)' H (v - v0) / 2 + l1.|v|, v0 the v given.
+def proximal(H, g, start, l1, share=ROUNDING):
+    """v that minimises g.(v - start) + (v - start)' H (v - start) / 2 + l1.|v|.
 
-    Coordinate descent finds the signs; with these, it is a linear system.
+    Sweeps over the numbers find which are not 0 and their signs; with these it is a linear system, and numbers that change
+    their sign on the way to its solution become 0.
 
     Parameters
     ----------
     H : (k, k)
         Symmetric, positive semidefinite.
-    g, v, l1 : (k,)
+    g, start, l1 : (k,)
     share : float
         It ends where no slope is farther from where it is to be than this share of its summands.
 
@@ -25,24 +27,21 @@ def proximal(H, g, v, l1, share=ROUNDING):
     ----------
     Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate descent.
     """
-    start, v, bend = v, v.copy(), np.einsum("ii->i", H).copy()
-    bend += 1e-14 * max(float(bend.max(initial=0.0)), 1e-300)
-    slope, scale = g.copy(), abs(g) + l1 + 1e-300
+    v, bend = start.copy(), np.einsum("ii->i", H).copy()
+    bend += RIDGE * max(float(bend.max(initial=0.0)), 1e-300)
+    size = abs(g) + l1 + abs(H) @ abs(start) + 1e-300
     for _ in range(MAX_ROUNDS):
-        for _ in range(SWEEPS):
-            _sweep(H, bend, slope, v, l1)
-        found = _with_signs(H, bend, g, start, v, l1)
-        if found is not None:
-            v = found
-            slope = g + H @ (v - start)
+        slope = g + H @ (v - start)
         rest = np.where(v != 0, abs(slope + l1 * np.sign(v)), np.maximum(abs(slope) - l1, 0.0))
-        if (rest <= share * (scale + abs(H @ v))).all():
+        if (rest <= share * size).all():
             break
+        _sweep(H, bend, slope, v, l1)
+        _with_signs(H, bend, slope, v, l1)
     return v
 
 
 def _sweep(H, bend, slope, v, l1):
-    """Each number at its best in turn; slope is kept up."""
+    """Each number at its best in turn; v and slope are changed."""
     for j in np.flatnonzero((v != 0) | (abs(slope) > l1)):
         aim = bend[j] * v[j] - slope[j]
         new = np.sign(aim) * max(abs(aim) - l1[j], 0.0) / bend[j]
@@ -51,26 +50,35 @@ def _sweep(H, bend, slope, v, l1):
             v[j] = new
 
 
-def _with_signs(H, bend, g, start, v, l1):
-    """The least among v of these signs, or the last on the way there; None where that has none."""
-    at = np.flatnonzero((v != 0) | (l1 == 0))
-    if not len(at):
-        return None
-    sign = np.sign(v[at])
-    A = H[np.ix_(at, at)].copy()
-    A[np.diag_indices(len(at))] = bend[at]
-    b = (H[at] @ start) - g[at] - l1[at] * sign
-    try:
-        aim = solve(A, b, assume_a="pos", check_finite=False)
-    except (LinAlgError, ValueError):
-        return None
-    step, share = aim - v[at], 1.0
-    crossed = (aim * sign < 0) & (l1[at] > 0)
-    if crossed.any():
-        share = float((v[at][crossed] / -step[crossed]).min())
-    new = v.copy()
-    new[at] = v[at] + share * step
-    if crossed.any():
-        first = at[crossed][np.argmin(v[at][crossed] / -step[crossed])]
-        new[first] = 0.0
-    return new
+def _with_signs(H, bend, slope, v, l1):
+    """Towards the least of all v whose signs are these; v and slope are changed."""
+    for _ in range(MAX_STEPS):
+        at = np.flatnonzero((v != 0) | (l1 == 0))
+        if not len(at):
+            return
+        A, sign = H[np.ix_(at, at)], np.where(l1[at] > 0, np.sign(v[at]), 0.0)
+        A[np.diag_indices(len(at))] = bend[at] * (1.0 + RIDGE)
+        pull = -(slope[at] + l1[at] * sign)
+        try:
+            step = cho_solve(cho_factor(A, check_finite=False), pull, check_finite=False)
+        except LinAlgError:
+            return
+        new = v[at] + step
+        crossed = new * sign < 0
+        if crossed.any():
+            shares = v[at][crossed] / -step[crossed]
+            first = v[at] + shares.min() * step
+            first[np.flatnonzero(crossed)[np.argmin(shares)]] = 0.0
+            new[crossed] = 0.0
+            if _rise(H, at, slope, new, l1, v) > _rise(H, at, slope, first, l1, v):
+                new = first
+        slope += H[:, at] @ (new - v[at])
+        v[at] = new
+        if not crossed.any():
+            return
+
+
+def _rise(H, at, slope, new, l1, v):
+    """What the objective changes by."""
+    moved = new - v[at]
+    return float(slope[at] @ moved + 0.5 * moved @ (H[np.ix_(at, at)] @ moved) + l1[at] @ (abs(new) - abs(v[at])))

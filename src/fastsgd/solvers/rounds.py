@@ -6,30 +6,30 @@ partitions give the same bits, whoever works them out, and when. Their number, a
 rounding, and by the sample that they give.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.sparse as sp
 
 from fastsgd import penalties
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.descent import Descent
-from fastsgd.solvers.heads import (
+from fastsgd.solvers.heads import Heads
+from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
+from fastsgd.solvers.partition import Frame, Job, Wanted, columns, evaluate
+from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
+from fastsgd.solvers.products import MAX_PRODUCTS
+from fastsgd.solvers.report import Report
+from fastsgd.solvers.rounding import (
     CHECKED_SHARE,
     MODEL_ROUNDING,
     RESIDUAL_ROUNDING,
     ROUNDING,
-    Heads,
-    _check_sizes,
-    _moved,
-    _negligible,
-    _targets,
+    check_sizes,
+    moved_by_rounding,
+    negligible,
 )
-from fastsgd.solvers.hessian import by_values, pass_seconds, row_seconds
-from fastsgd.solvers.partition import Frame, Job, Wanted, added, columns, evaluate
-from fastsgd.solvers.problem import MIN_DEVIATION_SHARE, Measures, Problem
-from fastsgd.solvers.report import Report
-from fastsgd.sources.arrays import Table
+from fastsgd.solvers.targets import head_targets
+from fastsgd.sources.arrays import Table, stacked
+from fastsgd.sums import added
 from fastsgd.threads import SERIAL
 
 # A sample has MIN_SAMPLE_ROWS rows; where that is not SAMPLE_SHARE of all, up to SAMPLE_ROWS, or SAMPLE_ROWS_PER_COLUMN for each
@@ -39,10 +39,14 @@ SAMPLE_SHARE, SAMPLE_VALUES = 1 / 4, 1.6e7
 SAMPLE_PASSES = 50  # The sample's own problem is solved in at most this many passes,
 SAMPLE_TOL = 0.1  # to this share of the error of having seen but a sample, which is about columns / rows.
 MAX_HESSIAN_COLUMNS = 3000  # No larger Hessian is made.
+# A head needs room for HEAD_VECTORS numbers a column, its steps and dual points, and as many heads are solved at once as have
+# HEADS_BYTES.
+HEAD_VECTORS, HEADS_BYTES = 40, 1 << 30
 # A round takes ROUND_SECONDS beside the work, and the numbers of a Hessian SEND_SECONDS each to be sent. The methods are compared
 # by the rounds that they need, about.
-ROUND_SECONDS, SEND_SECONDS = 0.05, 1e-8
-ROUNDS = {"newton": 4, "sample": 10, "diagonal": 50}
+ROUND_SECONDS, SEND_SECONDS = 0.1, 1e-8
+VECTORS_SECONDS = 3e-8  # What is done here for a number a column, in a round or a product.
+ROUNDS = {"newton": 4, "sample": 10, "products": 12, "diagonal": 40}
 ROUNDS_WITH_L1 = {"newton": 5, "diagonal": 150}
 
 
@@ -73,8 +77,11 @@ class Rounds(Heads):
         self.columns = self._sums_of_columns()
         if not (self.columns.by_head > 0).all():
             raise ValueError("sample_weight times class_weight must not be all zero: there is nothing to train on.")
-        self.table = pooled(self.columns.samples)
-        self._solve_all([self._descent(h, self.columns) for h in range(self.K)])
+        self.table = stacked(self.columns.samples)
+        at_once = max(1, int(HEADS_BYTES / (8 * HEAD_VECTORS * max(1, self.shape[1]))))
+        for lo in range(0, self.K, at_once):
+            if self.stopped is None:
+                self._solve_all([self._descent(h, self.columns) for h in range(lo, min(lo + at_once, self.K))])
         self._look(self.columns)
 
     def _sum(self, function, *args):
@@ -100,11 +107,16 @@ class Rounds(Heads):
         kept = np.where(zeros > 0.5, 0.0, found.mean)
         return Measures(found.mean, scale**2, found.mean, scale, kept, filled)
 
+    @property
+    def history(self):
+        """As that of Heads, by the number of the round; the first one has no model."""
+        return [(epoch + 1, *more) for epoch, *more in super().history]
+
     # ------------------------------------------------------------ heads
     def _descent(self, h, found):
         """One head's problem on the sample, and what comes of it."""
         task = self.task
-        y, weight = _targets(self.table, h, SERIAL)
+        y, weight = head_targets(self.table, h)
         if weight is not None and not weight.any():  # The sample has no row of it.
             weight = None
         problem = self._problem(y, weight)
@@ -113,14 +125,14 @@ class Rounds(Heads):
             problem.__dict__["measures"] = self._measures(found)
             ends = Problem(self.table.X, np.array([found.low, found.high]), None, task.loss, 0.0, 0.0, False)
             ends.__dict__["measures"] = problem.measures
-            _check_sizes(ends)
+            check_sizes(ends)
         problem.share = float(problem.n if weight is None else weight.sum() / found.unit) / found.by_head[h]
         if task.intercept and task.loss.residual:
             self.offsets[h] = constant(problem)
             problem.y = y - self.offsets[h]
-        report = self._report(h, _negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
+        report = self._report(h, negligible(problem, ROUNDING, RESIDUAL_ROUNDING, 0.0), task.loss.least_value)
         slack = MODEL_ROUNDING[self.table.X.dtype.itemsize]
-        report.slack = _negligible(problem, slack, slack, abs(self.offsets[h]))
+        report.slack = negligible(problem, slack, slack, abs(self.offsets[h]))
         self.problems[h] = problem
         if h == 0:
             self.way = self._way(problem, found.parts)
@@ -146,7 +158,10 @@ class Rounds(Heads):
         """The method that is to take least time."""
         share, k, K = self.shape[0] / n_parts, problem.d + 1, self.K
         rounds, one = ROUNDS if problem.l1 == 0 else ROUNDS_WITH_L1, K * share / problem.n * pass_seconds(problem)
-        times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one)}
+        times = {"diagonal": rounds["diagonal"] * (ROUND_SECONDS + one + K * k * VECTORS_SECONDS)}
+        if "products" in rounds:
+            here = 2 * MAX_PRODUCTS * K * (pass_seconds(problem) + k * VECTORS_SECONDS)
+            times["products"] = rounds["products"] * (ROUND_SECONDS + one + here)
         if k <= MAX_HESSIAN_COLUMNS:
             solving = K * k**3 / 4e10
             gram = K * (row_seconds(problem) * share + n_parts * SEND_SECONDS * k * k / 2) + solving
@@ -185,7 +200,9 @@ class Rounds(Heads):
             self.keep(report)
             w, b = self.W[:, h], self.b[h]
             self.check_finite(w, b)
-            if _moved(problem, report.best, w, b) > CHECKED_SHARE * self.task.tol * abs(report.best.objective):
+            if moved_by_rounding(problem, report.best, w, b) > CHECKED_SHARE * self.task.tol * abs(
+                report.best.objective
+            ):
                 jobs.append(Job(h, self.offsets[h], np.ascontiguousarray(w), b - self.offsets[h], gradient=False))
         if not jobs:
             return
@@ -193,16 +210,6 @@ class Rounds(Heads):
         for job, of_job in zip(jobs, sums.of, strict=True):
             loss = of_job.losses[0] / found.by_head[job.head]
             self.reports[job.head].returned(loss + penalties.value(job.w, self.task.l1, self.task.l2))
-
-
-def pooled(samples):
-    """The samples of all partitions as one Table."""
-    some = [sample for sample in samples if sample.X.shape[0]]
-    X = [sample.X for sample in some]
-    X = sp.csr_matrix(sp.vstack(X, format="csr")) if sp.issparse(X[0]) else np.concatenate(X)
-    columns = ([getattr(sample, name) for sample in some] for name in ("y", "code", "s"))
-    y, code, s = (None if column[0] is None else np.concatenate(column) for column in columns)
-    return replace(some[0], X=X, y=y, code=code, s=s)
 
 
 def _filled(X):

@@ -11,14 +11,11 @@ import scipy.sparse as sp
 from fastsgd.sources.sparse import rows_between
 from fastsgd.threads import SERIAL
 
-MAX_BLOCKS = 32
-MIN_BLOCK_VALUES = (
-    1 << 19
-)  # A block has at least this many values, so that a pass over it takes far longer than a hand-over.
-MIN_COLUMN_VALUES = (
-    16  # It has this many values a column, so that sums of a number a column cost little beside the pass.
-)
-MULTIPLE = 64  # A block has a multiple of this many rows, as kernels take several together.
+MAX_BLOCKS = 32  # More blocks would gain nothing on the cores of one machine, and each has sums of its own.
+# A pass over a block takes far longer than handing it over, as it has at least MIN_BLOCK_VALUES values; and sums of a number a
+# column cost little beside the pass, as it has at least MIN_COLUMN_VALUES values a column.
+MIN_BLOCK_VALUES, MIN_COLUMN_VALUES = 1 << 19, 16
+MULTIPLE_ROWS = 64  # A block has a multiple of this many rows, as kernels take several together.
 
 
 class RowBlocks:
@@ -41,7 +38,7 @@ class RowBlocks:
         n, d = X.shape
         if most is None:
             most = (X.nnz if sp.issparse(X) else X.size) // max(MIN_BLOCK_VALUES, MIN_COLUMN_VALUES * d)
-        self.X, self.threads, self.slices = X, threads, cut(n, min(most, MAX_BLOCKS))
+        self.X, self.threads, self.slices = X, threads, block_slices(n, min(most, MAX_BLOCKS))
 
     @cached_property
     def parts(self):
@@ -64,7 +61,7 @@ class RowBlocks:
         return first
 
     def each(self, function):
-        """function(rows), which has a number for each of the rows of a slice, of all rows; at once where nobody helps."""
+        """(n,) numbers, of which function(rows) gives those of a slice of the rows; one call where there is one thread."""
         n = self.X.shape[0]
         if self.threads.n == 1 or len(self.slices) == 1:
             return function(slice(0, n))
@@ -81,11 +78,11 @@ class RowBlocks:
         if len(self.slices) == 1:
             return float(a.sum() if b is None else a @ b)
         parts = self.map(lambda _, rows: a[rows].sum() if b is None else a[rows] @ b[rows])
-        return float(np.sum(parts))  # of so few, in their order
+        return float(np.sum(parts))  # So few are added in their order.
 
 
-def cut(n, most):
-    """n rows in at most that many slices, at least one, of about the same size."""
+def block_slices(n, most):
+    """The slices of n rows in at most that many blocks, at least one; all but the last have the same multiple of rows."""
     rows = -(-n // max(1, most))
-    rows = max(1, -(-rows // MULTIPLE) * MULTIPLE if most > 1 else rows)
+    rows = max(1, -(-rows // MULTIPLE_ROWS) * MULTIPLE_ROWS if most > 1 else rows)
     return [slice(lo, min(lo + rows, n)) for lo in range(0, max(n, 1), rows)]

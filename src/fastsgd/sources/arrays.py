@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _order
 from fastsgd.sources.sparse import csr_arrays
+from fastsgd.threads import SERIAL, Threads
 
 # Rows that lie together are fetched together: a block has at most this many bytes, and rows.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32
@@ -18,6 +19,8 @@ BUFFER_BYTES, BUFFER_BLOCKS = 1 << 18, 32
 READ_BYTES = 1 << 21
 # A kernel call has at most this many rows, and products x * w (about 50 ms).
 CALL_ROWS, CALL_WORK = 65536, 5e7
+
+ROW_COLUMNS = "y", "code", "s", "fold", "number"  # The fields of a Table that have a value for each row.
 
 # A place within an epoch: source blocks that went before this buffer, number of the buffer, and a place in it.
 START = 0, 0, 0
@@ -48,11 +51,12 @@ class Order(NamedTuple):
         """At most that many orders, which together visit the same rows: whole buffers, or if there is one, parts of it."""
         buffers = -(-self.n // self.buffer_rows)
         if self.visit is None:
-            return [self.between(lo, hi) for lo, hi in _cuts(self.n, parts)]
+            return [self.between(lo, hi) for lo, hi in even_ranges(self.n, parts)]
         if buffers == 1:
-            return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in _cuts(self.n, parts)]
+            return [self._replace(visit=self.visit[lo:hi], n=hi - lo) for lo, hi in even_ranges(self.n, parts)]
         return [
-            self.between(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n)) for lo, hi in _cuts(buffers, parts)
+            self.between(lo * self.buffer_rows, min(hi * self.buffer_rows, self.n))
+            for lo, hi in even_ranges(buffers, parts)
         ]
 
     def flat(self):
@@ -69,10 +73,10 @@ class Order(NamedTuple):
         return Order(rows, visit, self.first + lo, hi - lo, self.buffer_rows)
 
 
-def _cuts(n, parts):
-    """Where n things are cut into at most that many parts of about the same size, none of which is empty."""
-    at = [n * part // parts for part in range(parts + 1)]
-    return [(lo, hi) for lo, hi in pairwise(at) if lo < hi]
+def even_ranges(n, parts):
+    """(first, one after the last) of at most that many ranges of n things, of about the same size; none is empty."""
+    ends = [n * part // parts for part in range(parts + 1)]
+    return [(lo, hi) for lo, hi in pairwise(ends) if lo < hi]
 
 
 ONE_ROW = Order(None, None, 0, 1, 1)
@@ -117,6 +121,8 @@ class Table:
         The rows to use; None for all.
     scaling : Scaling, or None
         Standardise the rows when they are read: see scaling.py.
+    threads : Threads
+        Who works out sums over the rows, which are of the same bits whoever does.
     """
 
     X: object
@@ -130,6 +136,7 @@ class Table:
     number: np.ndarray | None = None
     rows: np.ndarray | None = None
     scaling: object = None
+    threads: Threads = SERIAL
 
     def __post_init__(self):
         self.sparse = sp.issparse(self.X)
@@ -182,7 +189,7 @@ class Table:
 
     def with_rows(self, rows, X):
         """Those rows as a table; X is what was made of theirs."""
-        taken = {name: getattr(self, name) for name in ("y", "code", "s", "fold", "number")}
+        taken = {name: getattr(self, name) for name in ROW_COLUMNS}
         taken = {name: None if a is None else np.ascontiguousarray(a[rows]) for name, a in taken.items()}
         if self.number is None:
             taken["number"] = np.ascontiguousarray(rows, np.int64)
@@ -195,6 +202,14 @@ class Table:
     def tables(self):
         """All rows, in order, as Tables in memory: here one."""
         yield self
+
+    def summed(self, of, *args):
+        """The sum that of(table, *args) is of all rows: here of this table."""
+        return of(self, *args)
+
+    def each(self, function, *args):
+        """function(table, *args) of Tables in memory that together are all rows."""
+        return [function(one, *args) for one in self.tables()]
 
     def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
         """The rows of one epoch, a kernel call at a time.
@@ -272,6 +287,16 @@ class Table:
                             buffer,
                         )
                     yield part, order, then
+
+
+def stacked(tables):
+    """The rows of several Tables in memory, of the same heads, as one."""
+    some = [table for table in tables if table.X.shape[0]]
+    X = [table.X for table in some]
+    X = sp.csr_matrix(sp.vstack(X, format="csr")) if some[0].sparse else np.concatenate(X)
+    columns = {name: [getattr(table, name) for table in some] for name in ROW_COLUMNS}
+    columns = {name: None if a[0] is None else np.concatenate(a) for name, a in columns.items()}
+    return replace(some[0], X=X, rows=None, **columns)
 
 
 def _csr(X, dtype, index):

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
@@ -64,6 +64,8 @@ class Source:
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
     reading : dict
         Keywords, of JSON values, with which other data of the same format become the same features.
+    divides : int
+        Where several threads can make a block together, `made(piece, hands)`, the bytes that each beyond the first takes.
     max_memory, buffer_rows, readers
         See `buffered`.
     """
@@ -73,6 +75,7 @@ class Source:
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
     n_counted = None
     once = reuses = False
+    divides = 0
     sizes = mapped = block_rows = None
     reading = {}
     max_memory, buffer_rows, readers = 256 * 10**6, None, "auto"
@@ -174,7 +177,12 @@ class Source:
 
     def blocks(self) -> Iterator[Rows]:
         """The Rows of all blocks in order; each call begins anew."""
-        return self._to_the_end(in_order(self.made, self.pieces(), Readers(self)))
+        readers = Readers.of(self)
+        return self._to_the_end(in_order(self.maker(readers), self.pieces(), readers, apart=self.n_blocks is None))
+
+    def maker(self, readers: Readers) -> Callable[[Any], Rows]:
+        """`made`, by as many hands as these readers have for a block."""
+        return (lambda piece: self.made(piece, readers.hands)) if self.divides else self.made
 
     def _to_the_end(self, blocks):
         yield from blocks

@@ -47,7 +47,8 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None, 
     ValueError
         It names the block.
     """
-    readers = Readers(source) if readers is None else readers
+    readers = Readers.of(source) if readers is None else readers
+    made = source.maker(readers)
 
     def checked(number, rows):
         with naming(source, number):
@@ -61,10 +62,10 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None, 
     if source.n_blocks is not None:
         numbers = range(source.n_blocks) if order is None else order.tolist()
         here = None if room is None or source.sizes is None or source.sparse else into_room
-        yield from in_order(lambda number: checked(number, source.made(number)), numbers[first:], readers, here=here)
+        yield from in_order(lambda number: checked(number, made(number)), numbers[first:], readers, here=here)
     elif pieces is not None:
         numbered = islice(enumerate(pieces), first, None)
-        yield from in_order(lambda piece: checked(piece[0], source.made(piece[1])), numbered, readers)
+        yield from in_order(lambda piece: checked(piece[0], made(piece[1])), numbered, readers, apart=True)
     else:
         for number, rows in enumerate(islice(source.blocks(), first, None), first):
             yield checked(number, rows)

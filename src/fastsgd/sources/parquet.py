@@ -49,6 +49,7 @@ class ParquetSource(TabularSource):
         for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
             self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
         self._finish(files[0].path, options)
+        self.divides = 2 * BATCH_BYTES if self.sparse else 0
 
     def again(self, options):
         return ParquetSource(self.files, options)

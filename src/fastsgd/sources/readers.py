@@ -13,12 +13,20 @@ from typing import Any
 
 from joblib import cpu_count
 
-LEAST_SECONDS = 4e-3  # A block that is made faster than this is not worth to be handed to another thread.
-WAITS = 0.1  # One more reader is tried where whoever uses the rows waits for them more than this share of the time.
-GAIN = 0.9  # It stays if a byte takes at most this share of the time that it took before.
-# Bytes that reading a block takes, to those of its rows: what is decoded, and what the allocators of a thread keep.
-TIMES_ITS_SIZE = 6
-END = object()
+MIN_BLOCK_SECONDS = 4e-3  # A block that is made faster than this is not worth handing to another thread.
+# One more reader is tried where whoever uses the rows waits for them more than WAITING_SHARE of the time, and it stays if a byte
+# takes at most KEPT_SHARE of the time that it took before. A reader is given back where they wait less than IDLE_SHARE.
+WAITING_SHARE, KEPT_SHARE, IDLE_SHARE = 0.1, 0.9, 0.02
+# It is decided after this many blocks for each that is made at once; and where nobody has said how long rows were waited for,
+# what is measured is kept for this many blocks a reader.
+DECISION_BLOCKS, MEMORY_BLOCKS = 2, 8
+# Making a block takes memory twice its size, and DECODING_SIZES times its size, up to MAX_DECODING_BYTES, for what is decoded
+# and what the allocators of a thread keep: formats are decoded in pieces. The process takes BASE_BYTES beside that, and a block
+# that is given out has its size once more.
+DECODING_SIZES, MAX_DECODING_BYTES, BASE_BYTES = 5, 10**8, 30 * 10**6
+# Threads that make a block together may add this share to the memory that it takes, where max_memory has no room for them.
+HANDS_SHARE = 1 / 5
+END = object()  # There is no piece left.
 
 
 def size_of(rows: Any) -> tuple[int, int]:
@@ -32,38 +40,89 @@ class Readers:
 
     Parameters
     ----------
-    source : Source
-        With `readers` a number, there are so many, whatever they take. With "auto" there are as many as pay: one at first,
-        and never more than cores, nor than half of `max_memory` holds.
+    number : int or "auto"
+        This many, whatever memory they take; or as many as pay: one at first, and never more than the process has cores.
+    max_memory : float
+        Bytes, half of which are for blocks that are being made.
+    rows : int
+        Rows of the largest block, 0 where that is not known.
+    divides : int
+        Bytes that one more thread at work on the same block takes; 0 where a block is made by one thread.
     ahead : bool
-        Whether who asks for the blocks does so ahead of whoever uses them, and says by `used` how long that one waits.
+        Whether blocks are asked for ahead of whoever uses them; `record_waiting` then says how long that one waits.
 
     Attributes
     ----------
     n : int
-        How many there are now. One is the thread that asks, and there is no other.
+        How many threads there are now. One is the thread that asks, and there is no other.
     """
 
-    def __init__(self, source: Any, ahead: bool = False) -> None:
-        self.chosen, self.memory, self.ahead = source.readers == "auto", source.max_memory / 2, ahead
-        self.n = 1 if self.chosen else source.readers
+    def __init__(
+        self, number: int | str = "auto", max_memory: float = inf, rows: int = 0, divides: int = 0, ahead: bool = False
+    ) -> None:
+        self.chosen, self.memory, self.ahead = number == "auto", max_memory / 2, ahead
+        self.n = 1 if isinstance(number, str) else number
         self.most = cpu_count() if self.chosen else self.n
-        self.units: dict[int, float] = {}  # Seconds that a byte took with so many.
-        self.rows, self.largest = max(source.sizes or [0]), 0.0  # Of the largest block: its rows where known; bytes.
-        self.waits, self.told = 1.0, False
+        self.byte_seconds: dict[int, float] = {}  # Seconds that a byte took, by the number of readers.
+        self.rows, self.divides = rows, divides
+        self.largest = 0.0  # Bytes of the largest block.
+        self.waits, self.waits_known = 1.0, False
         self._begin()
+
+    @classmethod
+    def of(cls, source: Any, ahead: bool = False) -> "Readers":
+        """Those of a source."""
+        return cls(source.readers, source.max_memory, max(source.sizes or [0]), source.divides, ahead)
+
+    @property
+    def at_once(self) -> int:
+        """How many blocks are made at once."""
+        return min(self.n, self._held()) if self.chosen else self.n
+
+    @property
+    def hands(self) -> int:
+        """How many threads make one block."""
+        return self.n // self.at_once if self.divides else 1
+
+    def _taken(self) -> float:
+        """Bytes that it takes to make a block."""
+        return 2 * self.largest + min(DECODING_SIZES * self.largest, MAX_DECODING_BYTES)
+
+    def _held(self) -> int:
+        """How many blocks the memory holds, at least one."""
+        return max(1, int(min((self.memory - BASE_BYTES) / max(1.0, self._taken()) - 1, self.most)))
+
+    def _limit(self) -> int:
+        """How many threads the memory allows."""
+        if not self.divides:
+            return self._held()
+        spare = max(self.memory - BASE_BYTES - 2 * self._taken(), HANDS_SHARE * self._taken())
+        return max(self._held(), 1 + int(spare // self.divides))
 
     def _begin(self) -> None:
         """Measure anew."""
         self.blocks, self.size, self.making, self.getting, self.away, self.since = 0, 0, 0.0, 0.0, 0.0, perf_counter()
 
-    def used(self, waited: float, seconds: float) -> None:
-        """Whoever uses the rows waited so long of so many seconds."""
-        self.waits, self.told = waited / max(seconds, 1e-9), True
+    def record_waiting(self, waited: float, seconds: float) -> None:
+        """Take note that whoever uses the rows waited this long of that many seconds."""
+        self.waits, self.waits_known = waited / max(seconds, 1e-9), True
 
-    def seen(self, n: int, size: int, rows: int, making: float, getting: float, away: float) -> None:
-        """A block was made, begun when there were n readers: its bytes and rows; the seconds that it took one thread, those
-        in which what it is made of was read one after another, and those in which nobody asked for a block."""
+    def record_block(self, n: int, size: int, rows: int, making: float, getting: float, away: float) -> None:
+        """Take note of a block that was made, and decide anew how many readers there are once enough of them were.
+
+        Parameters
+        ----------
+        n : int
+            Readers when the block was begun.
+        size, rows : int
+            Its bytes and rows.
+        making : float
+            Seconds that one thread took to make it.
+        getting : float
+            Seconds in which the piece that it is made of was read, which threads do one after another.
+        away : float
+            Seconds before, in which nobody asked for a block.
+        """
         first = not self.largest
         self.largest = max(self.largest, size * max(1.0, self.rows / rows if rows else 1.0))
         if first:  # It takes longer, as files are opened.
@@ -72,29 +131,29 @@ class Readers:
             return
         self.blocks, self.size = self.blocks + 1, self.size + size
         self.making, self.getting, self.away = self.making + making, self.getting + getting, self.away + away
-        if self.blocks >= 2 * n and self.size:
+        if self.blocks >= DECISION_BLOCKS * self.at_once and self.size:
             self._decide()
 
     def _decide(self) -> None:
-        n, seconds, most = self.n, perf_counter() - self.since, min(self.most, self.affordable())
-        self.units[n] = max(self.getting, (self.getting + self.making) / n) / self.size
+        n, seconds, most = self.n, perf_counter() - self.since, min(self.most, self._limit())
+        self.byte_seconds[n] = max(self.getting, (self.getting + self.making) / self.at_once) / self.size
         waits = self.waits if self.ahead else 1 - self.away / max(seconds, 1e-9)
+        held = self._held()  # Beyond that, one more for each block, as they are given out in order.
+        more, less = (n + 1, n - 1) if n < held else (n + held, n - held if n > held else n - 1)
         if n > most:
             self.n = most
-        elif n > 1 and self.units[n] > GAIN * self.units.get(n - 1, inf):
-            self.n = self.most = n - 1
-        elif n < most and waits > WAITS and self.making > LEAST_SECONDS * self.blocks:
-            self.n = n + 1
-        elif n > 1 and self.told and waits < WAITS / 5 and self.making < GAIN * (n - 1) * seconds:
-            self.n = n - 1  # So many would have been done in time.
-        elif not self.told and self.blocks < 8 * n:
+        elif n > 1 and self.byte_seconds[n] > KEPT_SHARE * self.byte_seconds.get(less, inf):
+            self.n = self.most = less
+        elif more <= most and waits > WAITING_SHARE and self.making > MIN_BLOCK_SECONDS * self.blocks:
+            self.n = more
+        elif (
+            n > 1 and self.waits_known and waits < IDLE_SHARE and self.making * self.hands < KEPT_SHARE * less * seconds
+        ):
+            self.n = less  # So many would have been done in time.
+        elif not self.waits_known and self.blocks < MEMORY_BLOCKS * n:
             return
-        self.told = False
+        self.waits_known = False
         self._begin()
-
-    def affordable(self) -> int:
-        """How many the memory allows, at least one."""
-        return max(1, int(self.memory // (TIMES_ITS_SIZE * max(1.0, self.largest))))
 
 
 def in_order(
@@ -103,17 +162,20 @@ def in_order(
     readers: Readers,
     size: Callable[[Any], tuple[int, int]] = size_of,
     here: Callable[[Any], Any] | None = None,
+    apart: bool = False,
 ) -> Iterator[Any]:
-    """make(piece) for each, in order, made by as many threads as there are readers; pieces come from the thread that asks.
+    """make(piece) for each, in order, made by as many threads as there are readers, of which the one that asks is the first.
 
     Parameters
     ----------
     size : callable
         Bytes and rows of what `make` gives.
     here : callable or None
-        In place of `make`, where a single reader makes the next one.
+        In place of `make`, where the thread that asks makes the next one.
+    apart : bool
+        Whether to get a piece is work, too, which the thread that asks does while others make blocks.
     """
-    walk, left = _Walk(make, here or make, iter(pieces), readers), perf_counter()
+    walk, left = _Walk(make, here or make, iter(pieces), readers, apart), perf_counter()
     try:
         while True:
             away = perf_counter() - left
@@ -121,7 +183,7 @@ def in_order(
             if found is None:
                 return
             made, n, making, getting = found
-            readers.seen(n, *size(made), making, getting, away)
+            readers.record_block(n, *size(made), making, getting, away)
             found, left = None, perf_counter()
             yield made
             made = None  # It is not held while the next is made.
@@ -130,26 +192,37 @@ def in_order(
 
 
 class _Walk:
-    """What is under way."""
+    """A walk over the pieces: the blocks that are under way, and those that wait for their turn."""
 
     def __init__(
-        self, make: Callable[[Any], Any], here: Callable[[Any], Any], pieces: Iterator[Any], readers: Readers
+        self,
+        make: Callable[[Any], Any],
+        here: Callable[[Any], Any],
+        pieces: Iterator[Any],
+        readers: Readers,
+        apart: bool,
     ) -> None:
-        self.make, self.here, self.pieces, self.readers = make, here, pieces, readers
+        self.make, self.here, self.pieces, self.readers, self.apart = make, here, pieces, readers, apart
         self.waiting: deque[tuple[Future[Any], float]] = deque()
         self.pool: ThreadPoolExecutor | None = None
 
     def next(self) -> tuple[Any, int, float, float] | None:
         """(what was made, how many readers there were when it was begun, seconds of making it, of getting its piece)."""
-        if self.readers.n == 1 and not self.waiting:
+        n = self.readers.at_once
+        if not self.waiting and (n == 1 or not self.apart):
             piece, getting = self._get()
-            return None if piece is END else (*self._timed(self.here, piece, 1), getting)
-        self._top_up()
+            if piece is END:
+                return None
+            self._top_up(n)
+            return *self._timed(self.here, piece, self.readers.n), getting
+        self._top_up(n)
         if not self.waiting:
             return None
+        if len(self.waiting) < n and not self.apart and not self.waiting[0][0].done():
+            self._add(self._here)  # It would only wait.
         job, getting = self.waiting.popleft()
         made = job.result()
-        self._top_up()
+        self._top_up(n)
         return *made, getting
 
     def _get(self) -> tuple[Any, float]:
@@ -161,33 +234,42 @@ class _Walk:
         begun = perf_counter()
         return make(piece), n, perf_counter() - begun
 
-    def _top_up(self) -> None:
-        """Have as many under way as there are readers; what fails before that has its place in the order, too."""
-        while 1 < self.readers.n > len(self.waiting):
-            try:
-                piece, getting = self._get()
-            except Exception as error:
-                self.waiting.append((_failed(error), 0.0))
-                self.pieces = iter(())
+    def _top_up(self, n: int) -> None:
+        """Have the others at work, and no more than n blocks under way or waiting."""
+        others = n - (not self.apart)
+        while n > 1 and len(self.waiting) < n and sum(not job.done() for job, _ in self.waiting) < others:
+            if not self._add(self._elsewhere):
                 return
-            if piece is END:
-                return
-            self.waiting.append((self._begun(piece), getting))
 
-    def _begun(self, piece: Any) -> Future[Any]:
-        """What becomes of a piece, with the settings of this thread, such as NumPy's of errors."""
-        n = self.readers.n
+    def _add(self, begun: Callable[[Any], "Future[Any]"]) -> bool:
+        """Begin the next one, if there is one; what fails before that has its place in the order, too."""
+        try:
+            piece, getting = self._get()
+        except Exception as error:
+            self.waiting.append((_failed(error), 0.0))
+            self.pieces = iter(())
+            return False
+        if piece is not END:
+            self.waiting.append((begun(piece), getting))
+        return piece is not END
+
+    def _elsewhere(self, piece: Any) -> "Future[Any]":
+        """A piece given to another thread, with the settings of this one, such as NumPy's of errors."""
         try:
             if self.pool is None:
-                self.pool = ThreadPoolExecutor(self.readers.most, "fastsgd-reader")
-            return self.pool.submit(copy_context().run, self._timed, self.make, piece, n)
+                self.pool = ThreadPoolExecutor(max(1, self.readers.most - 1), "fastsgd-reader")
+            return self.pool.submit(copy_context().run, self._timed, self.make, piece, self.readers.n)
         except RuntimeError:  # The interpreter is ending, or the system gives no more threads.
-            done: Future[Any] = Future()
-            try:
-                done.set_result(self._timed(self.make, piece, n))
-            except Exception as error:
-                return _failed(error)
-            return done
+            return self._here(piece)
+
+    def _here(self, piece: Any) -> "Future[Any]":
+        """A piece made at once."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(self._timed(self.make, piece, self.readers.n))
+        except Exception as error:
+            return _failed(error)
+        return done
 
     def close(self) -> None:
         """No thread is left, nor what it was at."""

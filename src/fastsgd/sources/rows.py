@@ -11,35 +11,61 @@ from fastsgd.sources._tokens import csr_rows, hash_tokens
 from fastsgd.sources.base import Rows
 from fastsgd.sources.columns import DENSE
 from fastsgd.sources.files import from_row
+from fastsgd.sources.readers import Readers, in_order
 
 FILL_BYTES = 1 << 22  # Columns are converted to their type for this many bytes of row-major values at once.
 
 
-def rows_of(columns, batches, n=None, name=None, out=None):
+def rows_of(columns, batches, n=None, name=None, out=None, hands=1):
     """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name; X in `out`, if it
-    is given and rows are dense."""
-    made, labels, X, done = [], [], None if columns.sparse else out, 0
-    for where, batch in placed(batches):
+    is given and rows are dense. Batches are made CSR by so many threads, the first of which reads them."""
+    if columns.sparse:
+        pieces = _counted(batches, n)
+        parts = in_order(lambda piece: _sparse(columns, *piece), pieces, Readers(hands), lambda _: (0, 0), apart=True)
+        labels, made = zip(*found, strict=True) if (found := list(parts)) else ((), ())
+        done = sum(X.shape[0] for X in made)
+    else:
+        X, labels, done = _rows_of_numbers(columns, batches, n, out)
+    if not labels or (n is not None and done != n):
+        raise ValueError(f"{name} has {done} rows, and announces {n}.")
+    if columns.sparse:
+        X = made[0] if len(made) == 1 else sp.vstack(made)
+    return Rows(X, *joined(labels))
+
+
+def _rows_of_numbers(columns, batches, n, out):
+    """(X, labels of the batches, number of rows) of columns that are all stored."""
+    made, labels, X, done = [], [], out, 0
+    for where, batch in _counted(batches, n):
         m = len(batch)
-        if n is not None and done + m > n:
-            raise ValueError(f"{where} has more than the {n} rows that it announces.")
         # What is too large for float32 becomes infinite, and the estimators refuse it.
         with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
             labels.append(labelled(columns, where, batch))
-            if columns.sparse:
-                made.append(_csr(columns, where, batch))
-            elif X is None and (n is None or m == n):
+            if X is None and (n is None or m == n):
                 made.append(_dense(columns, where, batch))
             else:
                 X = np.empty((n, columns.n_dense), columns.dtype) if X is None else X
                 _dense(columns, where, batch, X[done : done + m])
         done += m
-    if not labels or (n is not None and done != n):
-        raise ValueError(f"{name} has {done} rows, and announces {n}.")
-    if X is None:
-        stack = sp.vstack if columns.sparse else np.concatenate
-        X = made[0] if len(made) == 1 else stack(made)
-    return Rows(X, *joined(labels))
+    if X is None and made:
+        X = made[0] if len(made) == 1 else np.concatenate(made)
+    return X, labels, done
+
+
+def _sparse(columns, where, batch):
+    """((y, weight), X) of a batch."""
+    with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
+        return labelled(columns, where, batch), _csr(columns, where, batch)
+
+
+def _counted(batches, n):
+    """The batches as `placed`, of n rows at most, where that is known."""
+    done = 0
+    for where, batch in placed(batches):
+        done += len(batch)
+        if n is not None and done > n:
+            raise ValueError(f"{where} has more than the {n} rows that it announces.")
+        yield where, batch
 
 
 def placed(batches):

@@ -66,7 +66,7 @@ def moments(table, dtype):
         They overflow, or the values are below 1e-150.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        found = total(moments_of(one, dtype) for one in table.tables())
+        found = total(table.each(moments_of, dtype))
         if not found.weight:
             return None
         mean, std = found.finish()
@@ -79,7 +79,7 @@ def moments(table, dtype):
     least = max(1e-150, float(number.tiny))  # Squares of less underflow, or the dtype holds no 1 / std.
     lost = np.flatnonzero((std < least) & ((mean != 0) | (std > 0)) & (abs(mean) < least))
     if len(lost):
-        low, high = (np.array(ends) for ends in zip(*(_ends(one, lost) for one in table.tables()), strict=True))
+        low, high = (np.array(ends) for ends in zip(*table.each(_ends, lost), strict=True))
         lost = lost[low.min(axis=0) < high.max(axis=0)][:3].tolist()
     if len(lost):
         raise ValueError(

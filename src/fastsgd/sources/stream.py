@@ -93,6 +93,8 @@ class Stream:
         for buffer in self._buffers(None, 0):
             yield buffer.table
 
+    summed, each = Table.summed, Table.each
+
     def chunks(self, dtype, heads, shuffle, seed, epoch, start=START):
         """As `Table.chunks`. The order of the blocks has the key `seed`, that of a buffer's rows has its number too."""
         first, number, place = start
@@ -117,9 +119,11 @@ class Stream:
                 yield buffer
             return
         stop, spaces = Event(), self.spaces or (Space(self.source), Space(self.source))
-        readers = self.readers or Readers(self.source, ahead=True)
+        readers = self.readers or Readers.of(self.source, ahead=True)
         self.spaces = self.readers = None  # A walk within this one makes its own.
-        with closing(prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.used)) as filled:
+        with closing(
+            prefetched(self._filled(order, first, spaces, stop, readers), stop, readers.record_waiting)
+        ) as filled:
             for buffer in filled:
                 self._warn(max(space.oversize for space in spaces))
                 if order is not None:
@@ -146,6 +150,7 @@ class Stream:
                 yield self._buffer(space, before, at, room)
                 space, before, (end, room) = next(turns), at, _known_end(source, rows_before, at)
                 space.clear()
+            rows = None  # It is in the space, and not held while the next is read.
             rows = next(read, None)
             if rows is None or stop.is_set():
                 break

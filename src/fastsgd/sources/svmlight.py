@@ -157,7 +157,7 @@ class Svmlight(Source):
         def size(seen):
             return seen[0].nbytes + seen[1] * (self.dtype.itemsize + 8), len(seen[0])
 
-        for y, n, low, high in in_order(look, self._pieces(), Readers(self), size):
+        for y, n, low, high in in_order(look, self._pieces(), Readers.of(self), size, apart=self.n_blocks is None):
             yield y
             rows, values, largest = rows + len(y), values + n, max(largest, high)
             least = low if least < 0 else min(least, low) if low >= 0 else least

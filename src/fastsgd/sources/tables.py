@@ -73,14 +73,15 @@ class TabularSource(Source):
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
-    def read(self, block, out=None):
-        return rows_of(self.columns, self.scan(self.columns.needed, block), self.sizes[block], self.name(block), out)
+    def read(self, block, out=None, hands=1):
+        batches = self.scan(self.columns.needed, block)
+        return rows_of(self.columns, batches, self.sizes[block], self.name(block), out, hands)
 
     def pieces(self):
         return super().pieces() if self.n_blocks is not None else self._in_turn(self.scan(self.columns.needed))
 
-    def made(self, piece):
-        return self.read(piece) if self.n_blocks is not None else rows_of(self.columns, [piece])
+    def made(self, piece, hands=1):
+        return self.read(piece, hands=hands) if self.n_blocks is not None else rows_of(self.columns, [piece])
 
     def targets(self):
         labels = self.columns.labels
@@ -94,7 +95,7 @@ class TabularSource(Source):
         def of(block):
             return tuple(joined([labelled(self.columns, *part) for part in placed(self.scan(labels, block))]))
 
-        return in_order(of, range(self.n_blocks), Readers(self), size_of_labels)
+        return in_order(of, range(self.n_blocks), Readers.of(self), size_of_labels)
 
 
 def size_of_labels(labels):

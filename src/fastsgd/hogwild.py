@@ -1,0 +1,79 @@
+"""Lanes that move the same weights at once, without locks (Niu, Recht, Re and Wright 2011, HOGWILD!).
+
+Each lane has a clock of its own, which counts every row as many times as there are lanes, and so has every decay of the weights:
+so the lanes agree about the step size and the scale, up to the few rows that one is ahead of another. Which of two writes to
+a weight is lost depends on the moment: no two runs are the same.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd._kernels import kernels
+from fastsgd.gathered import Gathered
+from fastsgd.lanes import Diverged, Serial, local, with_own_clock
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Order, Table
+from fastsgd.state import State
+from fastsgd.threads import Threads
+
+# A lane that multiplied its scale into the weights, as it does where that is small, would do so to those of all.
+SMALL_SCALE, MOST_DECAY = 1e-2, 10.0
+APART = 64  # Numbers between those that two lanes write to again and again: they are in different cache lines.
+
+
+class Hogwild(Serial):
+    """Plain SGD along single rows with L2 at most, without averages, in n lanes.
+
+    Parameters
+    ----------
+    n : int
+    threads : Threads
+    least : float
+        Rows of a kernel call from which on there is more than one lane.
+    """
+
+    def __init__(self, n: int, least: float = 1.0) -> None:
+        self.n, self.threads, self.least = n, Threads(n), least
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows, as `local`."""
+        if order.n < self.least or self._decay(state, plan, order.n) > MOST_DECAY:
+            local(state, plan, part, order, sums, gathered, last)
+            return
+        if state.at["scale"][0] < SMALL_SCALE:
+            state.fold(plan)
+        orders, K = order.split(self.n), len(state.b)
+        compiled, target = plan.compiled.lane(len(orders)), part.target()
+        forks = [with_own_clock(state) for _ in orders]
+        losses = np.zeros((len(orders), 2 * K + APART))
+
+        def lane(i: int) -> int:
+            own = losses[i, : 2 * K].reshape(2, K)
+            return kernels.sweep(part.X, orders[i], target, forks[i], compiled, own)
+
+        if any(self.threads.map(lane, range(len(orders)))):
+            raise Diverged(state.epoch)
+        self._together(state, [fork.at for fork in forks])
+        sums += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+
+    def _decay(self, state: State, plan: Plan, rows: int) -> float:
+        """About how often the weights shrink e times in so many rows."""
+        t = state.at["t"][0] + np.linspace(0, rows, 9)
+        return float(max(map(plan.eta, t)) * state.at["eta_factor"][0] * plan.l2 * rows)
+
+    def _together(self, state: State, clocks: list[Any]) -> None:
+        """One clock, that has gone on by the rows of all lanes; the scale is the mean of theirs, as a product."""
+        at, n = state.at[0], len(clocks)
+        at["t"] += sum(clock["t"][0] - at["t"] for clock in clocks) / n
+        at["scale"] = np.exp(np.mean([np.log(clock["scale"][0]) for clock in clocks]))
