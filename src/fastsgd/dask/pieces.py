@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ class Partitioned:
         self.sources, self.n = sources, n
 
 
-def partitioned(sources, n=None):
+def partitioned(sources: Source | Sequence[Source], n: int | None = None) -> Partitioned:
     """Sources (`fastsgd.sources`) whose blocks are read on the workers, in place of X.
 
     Parameters

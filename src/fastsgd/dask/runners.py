@@ -18,7 +18,7 @@ class PartitionError(RuntimeError):
     `partition` is its number, from 0.
     """
 
-    def __init__(self, message, partition=None):
+    def __init__(self, message: str, partition: int | None = None) -> None:
         super().__init__(message)
         self.partition = partition
 
