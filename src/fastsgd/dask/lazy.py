@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import persist
 from fastsgd.dask.cluster import Cluster, checked_client
 from fastsgd.dask.pieces import Partitioned, pieces
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 from fastsgd.dask.tasks import of_frame
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Path
@@ -124,7 +124,7 @@ class OnCluster:
     """
 
     def _runner(self):
-        if isinstance(self.client, Serial):  # of tests
+        if isinstance(self.client, LocalRunner):  # of tests
             return self.client
         return Cluster(self.client, self.timeout, self.round_timeout)
 

@@ -62,7 +62,7 @@ def call(value, function, args):
     return function(value, *args)
 
 
-class Serial:
+class LocalRunner:
     """The runner that does one partition after the other, in this thread."""
 
     def __enter__(self):
