@@ -127,6 +127,7 @@ LAYERS = {
     ),
     "solvers": (
         "_kernels",
+        "blas",
         "losses",
         "penalties",
         "sources",

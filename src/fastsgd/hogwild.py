@@ -62,10 +62,20 @@ class Hogwild(Serial):
             own = losses[i, : 2 * K].reshape(2, K)
             return kernels.sweep(part.X, orders[i], target, forks[i], compiled, own)
 
-        if any(self.threads.map(lane, range(len(orders)))):
+        def together() -> None:
+            self._together(state, [fork.at for fork in forks])
+            sums[...] += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+
+        lanes, begun = range(len(orders)), state.at["t"][0]
+        try:
+            fault = any(self.threads.map(lane, lanes))
+        except KeyboardInterrupt:  # What a lane made of the weights goes with its clock, so all do their rows.
+            if not any([lane(i) for i in lanes if forks[i].at["t"][0] == begun]):
+                together()
+            raise
+        if fault:
             raise Diverged(state.epoch)
-        self._together(state, [fork.at for fork in forks])
-        sums += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+        together()
 
     def _decay(self, state: State, plan: Plan, rows: int) -> float:
         """About how often the weights shrink e times in so many rows."""
