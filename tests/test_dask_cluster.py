@@ -20,7 +20,7 @@ from fastsgd.dask.cluster import Cluster, ClusterError
 from fastsgd.dask.runners import LocalRunner, PartitionError
 
 W = np.arange(3.0)
-MANY = np.arange(40_000.0)  # More than LARGE, so that it goes another way.
+MANY = np.arange(40_000.0)  # More than MAX_TASK_BYTES, so that it goes another way.
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_ctrl_c_cancels_what_is_under_way(client, tmp_path):
 
 
 def test_without_workers_a_fit_waits_and_then_says_so(monkeypatch):
-    monkeypatch.setattr(module, "TICK", 0.05)
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
     with clusters.cluster(0) as (local, client), Cluster(client, timeout=0.3) as cluster:
         with pytest.raises(ClusterError, match=r"no worker for 0.3 seconds \(timeout\), and 4 partitions are left"):
             loaded(cluster)

@@ -124,7 +124,7 @@ class OnCluster:
     """
 
     def _runner(self):
-        if isinstance(self.client, LocalRunner):  # of tests
+        if isinstance(self.client, LocalRunner):  # Tests give one, which needs no cluster.
             return self.client
         return Cluster(self.client, self.timeout, self.round_timeout)
 
