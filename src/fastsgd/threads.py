@@ -118,7 +118,7 @@ class Ahead(Generic[Result]):
         return self._work.finish()[0]  # type: ignore[no-any-return]
 
 
-SERIAL = Threads()
+ONE_THREAD = Threads()
 
 
 class _Work:
