@@ -18,7 +18,7 @@ from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
 
-# A lane multiplies its scale into the weights where it gets small, and these are the weights of all lanes. So a smaller scale than
+# A lane multiplies its scale into the weights where it gets small, and these are the weights of all lanes. So a scale below
 # MIN_SCALE is multiplied in before a round, and a round in which weights shrink e-fold more than MAX_DECAY times has one lane.
 MIN_SCALE, MAX_DECAY = 1e-2, 10.0
 GAP_NUMBERS = (
