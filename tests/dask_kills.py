@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from support import clusters
 
 from fastsgd import dask as on
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 
 ROUNDS, PARTITIONS, ROWS, COLUMNS, WORKERS = 8, 8, 40_000, 30, 2
 ESTIMATORS = {
@@ -74,7 +74,7 @@ class Killer:
 
 def main(fits=50, seed=0):
     rng, wrong = np.random.default_rng(seed), 0
-    right = {name: bits(fitted(name, Serial())) for name in ESTIMATORS}
+    right = {name: bits(fitted(name, LocalRunner())) for name in ESTIMATORS}
     with clusters.cluster(WORKERS) as (local, client):
         # A nanny whose worker dies while it starts gives up; others come in its place.
         local.adapt(minimum=WORKERS, maximum=WORKERS, interval="500ms")

@@ -17,10 +17,10 @@ from support.clusters import all_of, loaded, weighed
 from fastsgd.dask import SGDClassifier
 from fastsgd.dask import cluster as module
 from fastsgd.dask.cluster import Cluster, ClusterError
-from fastsgd.dask.runners import PartitionError, Serial
+from fastsgd.dask.runners import LocalRunner, PartitionError
 
 W = np.arange(3.0)
-MANY = np.arange(40_000.0)  # More than LARGE, so that it goes another way.
+MANY = np.arange(40_000.0)  # More than MAX_TASK_BYTES, so that it goes another way.
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def same(found, right):
 
 @pytest.mark.parametrize("w", [W, MANY], ids=["small", "large"])
 def test_results_come_in_the_order_of_the_partitions(client, w):
-    with Serial() as serial:
+    with LocalRunner() as serial:
         right = serial.run(weighed, loaded(serial), w)
     with Chaotic(1) as chaotic, Cluster(client) as cluster:
         same(chaotic.run(weighed, loaded(chaotic), w), right)
@@ -80,7 +80,7 @@ def test_two_fits_at_once_do_not_mix(client):
         thread.start()
     for thread in threads:
         thread.join(30)
-    with Serial() as serial:
+    with LocalRunner() as serial:
         for n in (3, 5):
             for one in found[n]:
                 same(one, serial.run(weighed, loaded(serial, n), W))
@@ -88,7 +88,7 @@ def test_two_fits_at_once_do_not_mix(client):
 
 def test_a_fit_from_within_a_task_does_not_wait_for_its_own_thread(client):
     """Each of the workers has one, and is taken by such a task."""
-    with Serial() as serial:
+    with LocalRunner() as serial:
         right = serial.run(weighed, loaded(serial, 3), np.ones(2))
     for found in client.gather([client.submit(clusters.whole_fit, 3, pure=False) for _ in range(2)]):
         same(found, right)
@@ -101,7 +101,7 @@ def test_workers_that_are_killed_in_the_middle_cost_time_alone(client, tmp_path)
 
 
 def test_all_workers_killed_at_once_and_their_data_with_them(client):
-    with Serial() as serial, Cluster(client) as cluster:
+    with LocalRunner() as serial, Cluster(client) as cluster:
         right, parts = serial.run(weighed, loaded(serial), W), loaded(cluster)
         clusters.strike(client, [0, 1])
         same(cluster.run(weighed, parts, W), right)
@@ -117,7 +117,7 @@ def test_a_fit_whose_workers_are_killed_has_the_bits_of_one_in_this_process(clie
         if progress.epoch == 1:
             clusters.strike(client, [0])
 
-    right = SGDClassifier(client=Serial(), **how).fit(X, y)
+    right = SGDClassifier(client=LocalRunner(), **how).fit(X, y)
     found = SGDClassifier(client=client, callbacks=kills, **how).fit(X, y)
     assert found.coef_.tobytes() == right.coef_.tobytes() and found.intercept_.tobytes() == right.intercept_.tobytes()
     assert found.client_ is client and found.score(X, y) == right.score(X, y) > 0.9
@@ -135,7 +135,7 @@ def test_a_task_that_does_not_end_is_given_to_another_worker(client, tmp_path):
 
 
 def test_a_function_that_raises_is_said_to_be_of_a_partition(client):
-    for runner in (Serial(), Cluster(client)):
+    for runner in (LocalRunner(), Cluster(client)):
         with runner:
             parts = loaded(runner)
             with pytest.raises(PartitionError, match=r"Partition 2 \(file 2\): LookupError: no such thing") as found:
@@ -187,7 +187,7 @@ def test_ctrl_c_cancels_what_is_under_way(client, tmp_path):
 
 
 def test_without_workers_a_fit_waits_and_then_says_so(monkeypatch):
-    monkeypatch.setattr(module, "TICK", 0.05)
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
     with clusters.cluster(0) as (local, client), Cluster(client, timeout=0.3) as cluster:
         with pytest.raises(ClusterError, match=r"no worker for 0.3 seconds \(timeout\), and 4 partitions are left"):
             loaded(cluster)

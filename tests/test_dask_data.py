@@ -11,7 +11,7 @@ from support.chaos import Chaotic
 
 from fastsgd import SGDClassifier, SGDRegressor, sources
 from fastsgd.dask import partitioned
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 from fastsgd.dask.spread import load
 
 N, D = 90, 4
@@ -92,7 +92,7 @@ def rows_of(spread):
 def learnt(given, est=None, runner=None):
     """(Loaded, Spread) of what is given, as a fit has them."""
     est = est or SGDClassifier()
-    rows, seen = load(runner or Serial(), given, est._targets())
+    rows, seen = load(runner or LocalRunner(), given, est._targets())
     return rows, rows.table(est._learn(seen))
 
 
@@ -244,6 +244,6 @@ def test_regression_targets_of_several_columns():
 
 def test_what_is_done_twice_or_in_another_order_is_the_same():
     for way in ("array", "CSR", "frame"):
-        found = [rows_of(learnt(WAYS[way](None), runner=runner)[1]) for runner in (Serial(), Chaotic(3))]
+        found = [rows_of(learnt(WAYS[way](None), runner=runner)[1]) for runner in (LocalRunner(), Chaotic(3))]
         for a, b in zip(*found, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -9,7 +9,7 @@ from sklearn.datasets import dump_svmlight_file
 
 from fastsgd import dask as on
 from fastsgd import sources
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 
 N, D = 600, 5
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def test_names_are_compared_once_where_predictions_are_asked_for():
     """As scikit-learn does it of rows in memory; a warning would be an error here."""
     table, y = pd.DataFrame(X, columns=[f"x{j}" for j in range(D)]), pd.Series(Y)
     frame, labels = dd.from_pandas(table, npartitions=2), dd.from_pandas(y, npartitions=2)
-    est = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=1, **ONCE).fit(frame, labels)
+    est = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=1, **ONCE).fit(frame, labels)
     local = est.to_local()
     np.testing.assert_array_equal(est.predict(frame).compute(scheduler="sync"), local.predict(table))
     assert est.score(frame, labels) == local.score(table, y)
@@ -38,7 +38,7 @@ def test_names_are_compared_once_where_predictions_are_asked_for():
         lazy = est.predict(spread(X))
         lazy.compute(scheduler="sync")
     assert len(told) == 1
-    bare = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=1, **ONCE).fit(spread(X), spread(Y))
+    bare = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=1, **ONCE).fit(spread(X), spread(Y))
     with pytest.warns(UserWarning, match="X has feature names") as told:
         bare.predict(frame).compute(scheduler="sync")
     assert len(told) == 1
@@ -47,7 +47,7 @@ def test_names_are_compared_once_where_predictions_are_asked_for():
 def test_frames_of_one_type_of_numbers_and_series_are_told_apart():
     flags = dd.get_dummies(dd.from_pandas(pd.DataFrame({"c": pd.Categorical(Y)}), npartitions=2))
     labels = dd.from_pandas(pd.Series(Y), npartitions=2)
-    est = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=1, **ONCE).fit(flags, labels)
+    est = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=1, **ONCE).fit(flags, labels)
     assert est.predict(flags).dtype == est.classes_.dtype and est.score(flags, labels) == 1.0
     with pytest.raises(ValueError, match=r"X must have two dimensions, found a dask series: give X.to_frame\(\)"):
         est.predict(flags["c_up"])
@@ -61,9 +61,9 @@ def test_sources_are_read_as_that_of_fit_was(of, tmp_path):
     table.to_parquet(path, row_group_size=100) if of is sources.from_parquet else table.to_csv(path, index=False)
     given = of(path, target="y", columns=["a", "b", "word"], n_hashed=16)
     other = of(path, target="y", columns=["word", "b", "a"])
-    est = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=2, **ONCE).fit(given, X_val=given)
+    est = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=2, **ONCE).fit(given, X_val=given)
     local = est.to_local()
-    again = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=2, **ONCE).fit(given, X_val=other)
+    again = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=2, **ONCE).fit(given, X_val=other)
     np.testing.assert_array_equal(again.history_["validation_score"], est.history_["validation_score"])
     assert est.score(on.partitioned(other)) == local.score(other) > 0.9
     for method in METHODS:
@@ -81,11 +81,11 @@ def test_sparse_rows_that_lack_the_last_features_are_as_wide_as_those_of_fit(tmp
         dump_svmlight_file(X, (Y == "up") * 1, whole)
         dump_svmlight_file(X[:100, :3], (Y == "up")[:100] * 1, narrow)
     wide, less = (lambda name=name: sources.from_svmlight(tmp_path / name) for name in ("all", "narrow"))
-    est = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=2, **ONCE).fit(wide(), X_val=less())
+    est = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=2, **ONCE).fit(wide(), X_val=less())
     local = est.to_local()
     assert est.score(on.partitioned(less())) == local.score(less()) == est.history_["validation_score"][-1]
     found = est.decision_function(on.partitioned(less())).compute(scheduler="sync")
     np.testing.assert_array_equal(found, local.decision_function(less()))
     assert est.partial_fit(less()).n_features_in_ == D
     both = on.partitioned([less(), wide()])
-    assert on.LinearClassifier(client=Serial()).fit(both).n_features_in_ == D
+    assert on.LinearClassifier(client=LocalRunner()).fit(both).n_features_in_ == D

@@ -17,7 +17,7 @@ from support.data import labels, rows
 import fastsgd
 from fastsgd import losses, sources
 from fastsgd.dask import LinearClassifier, LinearRegressor, partitioned
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 
 X, Y, S = rows(300, 5)
 TWO = np.where(labels(Y) == 1, "yes", "no")
@@ -35,7 +35,7 @@ def spread(*arrays):
 def here(monkeypatch):
     """Fits and scores run in this thread, whatever the client."""
     for cls in (LinearClassifier, LinearRegressor):
-        monkeypatch.setattr(cls, "_runner", lambda self: Serial())
+        monkeypatch.setattr(cls, "_runner", lambda self: LocalRunner())
 
 
 def near(ours, theirs, rtol=1e-3):
@@ -198,7 +198,7 @@ def test_the_same_bits_whoever_dies(client, monkeypatch):
 
     fits = [LinearClassifier(**model).fit(Xd, yd, sd), LinearClassifier(**model, callbacks=kill).fit(Xd, yd, sd)]
     assert killed == [5]
-    for runner in (Serial, lambda: Chaotic(0)):
+    for runner in (LocalRunner, lambda: Chaotic(0)):
         monkeypatch.setattr(LinearClassifier, "_runner", lambda self, runner=runner: runner())
         fits.append(LinearClassifier(**model).fit(Xd, yd, sd))
     for other in fits[1:]:

@@ -15,7 +15,7 @@ from support.chaos import Chaotic
 import fastsgd
 from fastsgd import Checkpoint, SGDClassifier, SGDRegressor, optimizers
 from fastsgd import dask as on
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 
 N, D = 600, 5
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def spread(a, rows=150, csr=False):
 
 
 def fitted(runner=None, X=X, y=Y, rows=150, csr=False, cls=on.SGDClassifier, weight=None, **params):
-    est = cls(client=runner or Serial(), **ONCE | params)
+    est = cls(client=runner or LocalRunner(), **ONCE | params)
     weight = None if weight is None else spread(weight, rows)
     return est.fit(spread(X, rows, csr), spread(y, rows), sample_weight=weight)
 
@@ -274,7 +274,7 @@ def test_rows_of_another_width_or_of_other_names_are_refused():
         est.partial_fit(spread(X[:, :3]), spread(Y))
     names = [f"x{j}" for j in range(D)]
     frame = dd.from_pandas(pd.DataFrame(X, columns=names), npartitions=2)
-    named = on.SGDClassifier(client=Serial(), learning_rate="auto", max_iter=1, **ONCE).fit(
+    named = on.SGDClassifier(client=LocalRunner(), learning_rate="auto", max_iter=1, **ONCE).fit(
         frame, dd.from_pandas(pd.Series(Y), npartitions=2)
     )
     assert list(named.feature_names_in_) == names
@@ -297,7 +297,7 @@ def test_parameters_are_those_of_one_machine_and_of_the_cluster():
 
 
 def test_pickles_clones_and_files_know_no_client(tmp_path):
-    runner = Serial()
+    runner = LocalRunner()
     est = fitted(runner, learning_rate="auto", max_iter=1)
     copy = clone(est)
     assert copy.client is runner and not hasattr(copy, "coef_")
@@ -337,7 +337,7 @@ def test_a_fit_that_ended_in_a_round_goes_on_bit_for_bit(way, tmp_path):
 
     path = tmp_path / "run.ckpt"
     half = on.SGDClassifier(
-        client=Serial(), callbacks=[Checkpoint(path, every_rows=1), stops], **ONCE | {"max_iter": 5} | WAYS[way]
+        client=LocalRunner(), callbacks=[Checkpoint(path, every_rows=1), stops], **ONCE | {"max_iter": 5} | WAYS[way]
     )
     half.fit(spread(X, csr=how["csr"]), spread(Y))
     assert half.n_iter_ == 2 and half.stop_reason_ == "callback"
@@ -376,11 +376,11 @@ def test_what_a_cluster_can_not_do_is_refused_with_advice(name):
 
 def test_rows_in_memory_and_a_client_that_is_not_there_are_refused():
     with pytest.raises(ValueError, match="X must be a dask array or dataframe"):
-        on.SGDClassifier(client=Serial()).fit(X, Y)
+        on.SGDClassifier(client=LocalRunner()).fit(X, Y)
     with pytest.raises(ValueError, match="there is no Dask client"):
         on.SGDClassifier().fit(spread(X), spread(Y))
     with pytest.raises(ValueError, match="y_val or sample_weight_val is given without X_val"):
-        on.SGDClassifier(client=Serial()).fit(spread(X), spread(Y), y_val=spread(Y))
+        on.SGDClassifier(client=LocalRunner()).fit(spread(X), spread(Y), y_val=spread(Y))
 
 
 def test_a_fit_that_diverges_says_which_columns_are_to_blame():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastsgd
+import fastsgd.dask
 from fastsgd import optimizers, stopping
 
 ROOT = Path(fastsgd.__file__).parent
@@ -88,7 +89,7 @@ def arguments(node):
 
 def callables():
     """(name, function) of all that is public: functions, methods and properties."""
-    for module in (fastsgd, fastsgd.sources, fastsgd.persist, optimizers, stopping, fastsgd.inspection):
+    for module in (fastsgd, fastsgd.sources, fastsgd.persist, optimizers, stopping, fastsgd.inspection, fastsgd.dask):
         for name in public(getattr(module, "__all__", vars(module))):
             item = getattr(module, name)
             if inspect.isfunction(item):

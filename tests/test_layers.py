@@ -127,6 +127,7 @@ LAYERS = {
     ),
     "solvers": (
         "_kernels",
+        "blas",
         "losses",
         "penalties",
         "sources",
@@ -155,6 +156,7 @@ LAYERS = {
     ),
     "plan": ("_kernels", "losses", "optimizers", "schedules"),
     "estimators": (
+        "blas",
         "decide",
         "engine",
         "gathered",

@@ -280,6 +280,26 @@ def test_hogwild_in_turn_counts_as_one_thread(monkeypatch):
     assert np.linalg.norm(two.model(plan)[0] - model) < 0.1 * np.linalg.norm(model)
 
 
+@pytest.mark.parametrize("begun", [0, 1, 2])
+def test_ctrl_c_in_a_round_of_hogwild_leaves_weights_and_scale_in_step(begun, monkeypatch):
+    plan, table = plan_of(losses.LogLoss(), l2=0.05), Table(X, code=CODE % 2)
+    monkeypatch.setattr(Threads, "map", lambda self, function, pieces: [function(piece) for piece in pieces])
+    right, struck = (engine.Run(State.zeros(D, 2, X.dtype, 0)) for _ in range(2))
+    for _ in engine.one_pass(right, plan, table, True, Hogwild(2)):
+        pass
+
+    def interrupted(self, function, pieces):
+        for piece in pieces[:begun]:
+            function(piece)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Threads, "map", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in engine.one_pass(struck, plan, table, True, Hogwild(2)):
+            pass
+    assert bits(struck.state, struck) == bits(right.state, right)
+
+
 def test_hogwild_of_a_strong_penalty_is_done_by_one_thread():
     plan, table = plan_of(losses.LogLoss(), l2=10.0), Table(X, code=CODE % 2)
     assert pass_over(plan, table, Hogwild(2), 2) == pass_over(plan, table, heads=2)

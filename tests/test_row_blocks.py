@@ -1,6 +1,7 @@
 """Threads change no bit of what LinearClassifier and LinearRegressor find: passes are sums over fixed blocks of rows."""
 
 import multiprocessing
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 from joblib import Parallel, delayed
 from sklearn.model_selection import GridSearchCV
 
-from fastsgd import LinearClassifier, LinearRegressor
+from fastsgd import LinearClassifier, LinearRegressor, blas
 from fastsgd.solvers import hessian, row_blocks
 from fastsgd.solvers.problem import stratified
 from fastsgd.solvers.row_blocks import RowBlocks, block_slices
@@ -87,6 +88,54 @@ def test_fits_work_in_threads_in_forks_and_in_processes_of_joblib(small_blocks):
     alone = GridSearchCV(LinearClassifier(random_state=0), {"alpha": [1e-3, 1e-1]}, cv=2)
     found = [search.fit(DENSE, LABELS) for search in (grid, alone)]
     assert found[0].cv_results_["mean_test_score"].tolist() == found[1].cv_results_["mean_test_score"].tolist()
+
+
+def test_ctrl_c_does_not_wait_for_the_heads_of_other_threads():
+    """Nor does an error of a callback. Some heads would take years."""
+    for error in (KeyboardInterrupt, ZeroDivisionError):
+
+        def strike(_, error=error):
+            if threading.current_thread() is threading.main_thread():
+                raise error
+
+        model = LinearClassifier("hinge", alpha=1e-9, tol=1e-15, max_iter=10**9, n_jobs=2, callbacks=strike)
+        with pytest.raises(error):
+            model.fit(DENSE[:500], np.arange(500) % 3)
+
+
+class Blas:
+    """Stands for the controller of BLAS, whose threads are a number of the process."""
+
+    threads = 8
+
+    def limit(self, limits, user_api):
+        self.before, self.threads = self.threads, limits
+        return self
+
+    def restore_original_limits(self):
+        self.threads = self.before
+
+
+def test_fits_at_once_have_one_blas_thread_and_leave_it_as_it_was(monkeypatch):
+    """The second begins within the first, which ends within the second."""
+    first_is_at_it, second_is_at_it = threading.Event(), threading.Event()
+    controller = Blas()
+    monkeypatch.setattr(blas, "_blas", lambda: controller)
+
+    def in_first(_):
+        first_is_at_it.set()
+        assert second_is_at_it.wait(60)
+
+    def in_second(_):
+        second_is_at_it.set()
+        first.result(60)
+        assert controller.threads == 1
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(LinearClassifier(callbacks=in_first).fit, DENSE, LABELS)
+        assert first_is_at_it.wait(60)
+        pool.submit(LinearClassifier(callbacks=in_second).fit, DENSE, LABELS).result(60)
+    assert controller.threads == 8
 
 
 @pytest.mark.parametrize("X", [DENSE, SPARSE], ids=["dense", "csr"])

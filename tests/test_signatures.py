@@ -11,7 +11,7 @@ import fastsgd
 ROOT, MOST = Path(fastsgd.__file__).parent, 12
 # The settings of an estimator; and the options of a table: from_parquet, from_arrow and from_csv take the keywords of Columns as
 # **options and hand them on, so that a carrier between them would only write each of the fourteen down once more.
-CONSTRUCTORS = ("estimators", "sources/columns.py", "dask/linear.py")
+CONSTRUCTORS = ("estimators", "sources/columns.py")
 
 
 def of_python(text):

@@ -1,7 +1,9 @@
 """What all who use threads rely on: the order of results, errors, Ctrl-C, pieces within pieces, and forks."""
 
 import multiprocessing
+import signal
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -75,6 +77,79 @@ def test_work_ahead_is_done_once_whoever_does_it_and_not_at_all_where_nobody_beg
     assert done == [True]
     with pytest.raises(ZeroDivisionError), Threads(n).ahead(lambda _: 1 / 0) as ahead:
         ahead.result()
+
+
+def test_long_pieces_are_told_when_another_fails():
+    both, called_off = threading.Barrier(2, timeout=60), threading.Event()
+
+    def piece(i):
+        both.wait()
+        if i == 0:
+            raise ZeroDivisionError
+        assert called_off.wait(60)
+
+    with pytest.raises(ZeroDivisionError):
+        Threads(2).map(piece, range(2), called_off.set)
+
+
+def test_ctrl_c_at_any_moment_waits_for_the_pieces_under_way():
+    """While `map` works or waits for the other thread; by another signal than that of pytest."""
+    first, under_way, struck = threading.main_thread(), [0], 0
+
+    def strike(_, frame):
+        while frame is not None:
+            if frame.f_code is Threads.map.__code__:
+                raise KeyboardInterrupt
+            frame = frame.f_back
+
+    def piece(_):
+        helps = threading.current_thread() is not first
+        under_way[0] += helps
+        sum(range(3000))
+        under_way[0] -= helps
+
+    Threads(3).map(piece, range(30))
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        for k in range(400):
+            signal.setitimer(signal.ITIMER_REAL, 2e-6 * (1 + k))
+            try:
+                Threads(3).map(piece, range(30))
+            except KeyboardInterrupt:
+                struck += 1
+            assert not under_way[0]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert struck
+    assert Threads(3).map(abs, [-1, -2]) == [1, 2]
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_system_that_gives_no_more_threads_costs_only_time(given, monkeypatch):
+    """Nothing is left undone by who did begin, and what nobody began is not kept."""
+    monkeypatch.setattr(threads, "cpu_count", lambda: 4)
+    monkeypatch.setattr(threads, "_pool", threads._Pool())
+    start, left, both = threads.start_new_thread, [given], threading.Barrier(1 + given, timeout=60)
+
+    def refuse(*args):
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(*args)
+
+    monkeypatch.setattr(threads, "start_new_thread", refuse)
+
+    def piece(i):
+        if i <= given:
+            both.wait()
+        sum(range(10_000))
+        return i
+
+    assert Threads(4).map(piece, range(5)) == list(range(5))
+    kept = weakref.ref(piece)
+    del piece
+    assert given or kept() is None
 
 
 def test_work_ahead_is_called_off_and_over_when_its_context_is():

@@ -142,7 +142,7 @@ def _merged_moments(auto, parts, before):
     for part in parts:
         w, (m, Q) = part.at["weight"][0], part.columns[:2]
         own = w - w0
-        m = m0 + (m - m0) * (w / own)  # of its own rows
+        m = m0 + (m - m0) * (w / own)  # The mean of its own rows.
         Q = np.maximum(0.0, Q - Q0 - (m - m0) ** 2 * (w0 * own / w))
         grown.append(Q)
         both = weight + own

@@ -18,9 +18,12 @@ from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
 
-# A lane that multiplied its scale into the weights, as it does where that is small, would do so to those of all.
-SMALL_SCALE, MOST_DECAY = 1e-2, 10.0
-APART = 64  # Numbers between those that two lanes write to again and again: they are in different cache lines.
+# A lane multiplies its scale into the weights where it gets small, and these are the weights of all lanes. So a scale below
+# MIN_SCALE is multiplied in before a round, and a round in which weights shrink e-fold more than MAX_DECAY times has one lane.
+MIN_SCALE, MAX_DECAY = 1e-2, 10.0
+GAP_NUMBERS = (
+    64  # This many lie between what two lanes write to again and again, which is then in different cache lines.
+)
 
 
 class Hogwild(Serial):
@@ -29,9 +32,9 @@ class Hogwild(Serial):
     Parameters
     ----------
     n : int
-    threads : Threads
+        Lanes, each of which is a thread.
     least : float
-        Rows of a kernel call from which on there is more than one lane.
+        A kernel call of fewer rows is done by one lane.
     """
 
     def __init__(self, n: int, least: float = 1.0) -> None:
@@ -48,24 +51,34 @@ class Hogwild(Serial):
         last: bool,
     ) -> None:
         """A kernel call's rows, as `local`."""
-        if order.n < self.least or self._decay(state, plan, order.n) > MOST_DECAY:
+        if order.n < self.least or self._decay(state, plan, order.n) > MAX_DECAY:
             local(state, plan, part, order, sums, gathered, last)
             return
-        if state.at["scale"][0] < SMALL_SCALE:
+        if state.at["scale"][0] < MIN_SCALE:
             state.fold(plan)
         orders, K = order.split(self.n), len(state.b)
         compiled, target = plan.compiled.lane(len(orders)), part.target()
         forks = [with_own_clock(state) for _ in orders]
-        losses = np.zeros((len(orders), 2 * K + APART))
+        losses = np.zeros((len(orders), 2 * K + GAP_NUMBERS))
 
-        def lane(i: int) -> int:
+        def lane(i: int) -> bool:
             own = losses[i, : 2 * K].reshape(2, K)
-            return kernels.sweep(part.X, orders[i], target, forks[i], compiled, own)
+            return bool(kernels.sweep(part.X, orders[i], target, forks[i], compiled, own))
 
-        if any(self.threads.map(lane, range(len(orders)))):
+        def together() -> None:
+            self._together(state, [fork.at for fork in forks])
+            sums[...] += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+
+        lanes, begun = range(len(orders)), state.at["t"][0]
+        try:
+            fault = any(self.threads.map(lane, lanes))
+        except KeyboardInterrupt:  # What a lane made of the weights goes with its clock, so all do their rows.
+            if not any([lane(i) for i in lanes if forks[i].at["t"][0] == begun]):
+                together()
+            raise
+        if fault:
             raise Diverged(state.epoch)
-        self._together(state, [fork.at for fork in forks])
-        sums += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+        together()
 
     def _decay(self, state: State, plan: Plan, rows: int) -> float:
         """About how often the weights shrink e times in so many rows."""

@@ -24,9 +24,10 @@ from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State, padded
 from fastsgd.threads import Threads
 
-ALONE = 36  # Columns from which on all heads are taken feature by feature.
-BLOCK_BYTES = 64  # of the weights that separate heads are taken in
-COLUMNS, HEADS = ("W", "A", "Q", "m", "v"), ("b", "b_avg", "mb", "vb")
+MIN_COLUMNS = 36  # Kernels take at least this many columns feature by feature, and fewer in another way.
+BLOCK_BYTES = 64  # Kernels take the weights of separate heads in blocks of this size.
+# The arrays of a state with a column for each head, and those with a number for each.
+COLUMN_ARRAYS, HEAD_ARRAYS = ("W", "A", "Q", "m", "v"), ("b", "b_avg", "mb", "vb")
 
 
 class Split(Serial):
@@ -55,7 +56,7 @@ def cuts(plan: Plan, K: int, dtype: Any, sparse: bool, n: int) -> list[int] | No
     """Where K heads are cut into at most n groups of about the same work; None where these heads are not to be parted."""
     if plan.loss.coupled or plan.noise or plan.line_search or (plan.auto and not sparse):
         return None  # With "auto", dense columns are scaled by the mean curvature of all heads.
-    step, least = 4, (ALONE + 12) // 2
+    step, least = 4, (MIN_COLUMNS + 12) // 2
     if plan.auto:
         step = least = 1
     elif plan.separate:
@@ -93,12 +94,12 @@ class Parts(Serial):
     ) -> None:
         self.threads, self.state, self.gathered, self.current = threads, state, gathered, True
         self.parts = threads.map(lambda cut: _Part.of(state, plan, sums, gathered, *cut), pairwise(cuts))
-        self.plan, self.large = plan, _large(state)
+        self.plan, self.large = plan, _large_arrays(state)
 
     def are_of(self, state: State, plan: Plan) -> bool:
         """Whether these are the parts of that state, to whose large arrays nobody but `put_back` has written since."""
         same = self.current and self.state is state and self.plan is plan
-        return same and all(x is y for x, y in zip(self.large, _large(state), strict=True))
+        return same and all(x is y for x, y in zip(self.large, _large_arrays(state), strict=True))
 
     def again(self, sums: NDArray[Any], gathered: Gathered | None) -> "Parts":
         """These, for one more pass over the rows."""
@@ -121,11 +122,10 @@ class Parts(Serial):
         try:
             self.threads.map(lambda one: one.round(part, order, last), self.parts)
         except Diverged:
-            self.current = True  # for what it is worth
+            self.current = True  # No part of it is of use.
             raise
-        except (
-            BaseException
-        ):  # Ctrl-C: those that have not done the round do it now, so that all heads have seen the same rows.
+        except BaseException:
+            # On Ctrl-C those that have not done the round do it now, so that all heads have seen the same rows.
             done = max(one.clock for one in self.parts)
             for one in self.parts:
                 if one.clock != done:
@@ -151,9 +151,9 @@ class Parts(Serial):
             self.current = True
 
 
-def _large(state: State) -> list[Any]:
+def _large_arrays(state: State) -> list[Any]:
     """The arrays that cost much to copy."""
-    return [*(getattr(state, name) for name in COLUMNS), None if state.auto is None else state.auto.records]
+    return [*(getattr(state, name) for name in COLUMN_ARRAYS), None if state.auto is None else state.auto.records]
 
 
 def _columns(x: Any, heads: slice, width: int) -> Any:
@@ -176,10 +176,10 @@ class _Part:
         heads, new = slice(lo, hi), State.__new__(State)
         width = padded(hi - lo, True)
         if not plan.separate:
-            width = max(width, min(ALONE, state.W.shape[1]))
+            width = max(width, min(MIN_COLUMNS, state.W.shape[1]))
 
         new.__dict__ = vars(state).copy()
-        for name in COLUMNS:
+        for name in COLUMN_ARRAYS:
             if (x := getattr(state, name)) is not None:
                 setattr(new, name, _columns(x, heads, width))
         if state.auto is not None:
@@ -193,9 +193,9 @@ class _Part:
     def take(self, state: Any, sums: NDArray[Any], gathered: Gathered | None) -> None:
         """All that is not large, as it is now in the state of all heads."""
         heads, own, auto = slice(self.lo, self.hi), self.state, self.state.auto
-        kept = {name: getattr(own, name) for name in COLUMNS}
+        kept = {name: getattr(own, name) for name in COLUMN_ARRAYS}
         own.__dict__ = vars(state) | kept
-        for name in HEADS:
+        for name in HEAD_ARRAYS:
             if (x := getattr(state, name)) is not None:
                 setattr(own, name, x[heads].copy())
         own.at = (state.at[heads] if self.plan.separate else state.at).copy()
@@ -214,10 +214,10 @@ class _Part:
     def put_back(self, state: Any, gathered: Gathered | None) -> None:
         """Into the state of all heads."""
         heads, own = slice(self.lo, self.hi), slice(0, self.hi - self.lo)
-        for name in COLUMNS:
+        for name in COLUMN_ARRAYS:
             if (x := getattr(state, name)) is not None:
                 x[:, heads] = getattr(self.state, name)[:, own]
-        for name in HEADS:
+        for name in HEAD_ARRAYS:
             if (x := getattr(state, name)) is not None:
                 x[heads] = getattr(self.state, name)
         if self.plan.separate:

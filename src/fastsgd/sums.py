@@ -19,7 +19,7 @@ from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
 from fastsgd.state import State
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 
 def total(parts: Iterable[Any]) -> Any:
@@ -38,7 +38,7 @@ def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int
 
     Where the table has threads, some calls at a time; up to `each` for each thread, where they hold no copies of rows.
     """
-    calls, threads = table.chunks(dtype, heads, False, 0, 0), getattr(table, "threads", SERIAL)
+    calls, threads = table.chunks(dtype, heads, False, 0, 0), getattr(table, "threads", ONE_THREAD)
     if threads.n == 1:
         yield from map(function, calls)
         return

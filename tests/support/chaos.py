@@ -4,11 +4,11 @@ import pickle
 
 import numpy as np
 
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 
 
-class Chaotic(Serial):
-    """As Serial, but for the order and number of the calls; each is of copies that went through pickle."""
+class Chaotic(LocalRunner):
+    """As LocalRunner, but for the order and number of the calls; each is of copies that went through pickle."""
 
     def __init__(self, seed=0):
         self.rng, self.calls = np.random.default_rng(seed), 0

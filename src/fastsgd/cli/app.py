@@ -33,6 +33,15 @@ DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that 
 EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}  # package to the extra that brings it
 Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+VALIDATION = {
+    "valid": Annotated[
+        list[str] | None,
+        typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
+    ],
+    "valid_target": Annotated[
+        str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
+    ],
+}
 Task = StrEnum("Task", ["classification", "regression"])
 Method = StrEnum("Method", ["predict", "predict_proba", "decision_function"])
 
@@ -110,16 +119,10 @@ def version(version: Annotated[bool, typer.Option("--version", help="The version
 @command
 @with_flags("params", parameter_flags())
 @with_flags("reading", READING)
+@with_flags("validation", VALIDATION)
 def train(
     data: Data,
     task: Annotated[Task | None, typer.Option(help="By default what the loss is for.", show_default=False)] = None,
-    valid: Annotated[
-        list[str] | None,
-        typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
-    ] = None,
-    valid_target: Annotated[
-        str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
-    ] = None,
     model: Annotated[str | None, typer.Option(help="Where to write the model file.", show_default=False)] = None,
     checkpoint: Annotated[
         str | None, typer.Option(help="Where to write checkpoints of the training.", show_default=False)
@@ -137,6 +140,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
     as_json: Json = False,
     *,
+    validation,
     reading,
     params,
 ):
@@ -157,21 +161,15 @@ def train(
         "what an error leaves of --model": model and model + UNFINISHED,
         "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
     }
-    check_places(written, _read(data, reading) | {"--valid": valid or [], "--valid-target": _npy(valid_target)})
-    source, held_out = open_source(data, reading), None
+    valid, valid_target = validation.get("valid", []), validation.get("valid_target")
+    check_places(written, _read(data, reading) | {"--valid": valid, "--valid-target": _npy(valid_target)})
+    source, how = open_source(data, reading), {}
     if valid:
-        held_out = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
-    how = {} if held_out is None else {"X_val": held_out}
+        how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
     bar = Bar(est.max_iter, source, quiet or as_json)
-    est.set_params(callbacks=[bar])
-    if resume and checkpoint is None:
-        raise ValueError("--resume needs --checkpoint, the file to go on from.")
-    if checkpoint is not None:
-        if os.path.exists(checkpoint) and not resume:
-            raise ValueError(f"{checkpoint} is there already: go on from it with --resume, or remove it.")
-        est.set_params(callbacks=[bar, fastsgd.Checkpoint(checkpoint, every_seconds=every_seconds)])
-        if resume:
-            how["resume_from"] = checkpoint
+    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, every_seconds, resume)])
+    if resume:
+        how["resume_from"] = checkpoint
     try:
         with nullcontext() if dask is None else connected(est, dask), bar:
             est.fit(source, **how)
@@ -196,6 +194,17 @@ def train(
     _report(est, source, model, quiet, as_json)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
+
+
+def _checkpoints(path, every_seconds, resume):
+    """The callbacks that write checkpoints: one, or none without a path."""
+    if path is None:
+        if resume:
+            raise ValueError("--resume needs --checkpoint, the file to go on from.")
+        return []
+    if os.path.exists(path) and not resume:
+        raise ValueError(f"{path} is there already: go on from it with --resume, or remove it.")
+    return [fastsgd.Checkpoint(path, every_seconds=every_seconds)]
 
 
 def _read(data, reading):

@@ -22,14 +22,15 @@ from distributed.scheduler import KilledWorker, heartbeat_interval
 
 from fastsgd.dask.runners import Part, PartitionError, blame, call
 
-TICK = 1.0  # After so many seconds without a result it is looked at what the workers do.
-# A round is overdue after so many seconds without a result, or so many times the median of the rounds before, or after twice the
-# time that loading took; then what hangs is done elsewhere, so often, before it is an error.
-LEAST_OVERDUE, OVERDUE_ROUNDS, OVERDUE_LOADS, RESCUES = 60.0, 10, 2, 3
-SILENT_BEATS = 10  # A worker that has left out so many heartbeats is taken for one that hangs.
+TICK_SECONDS = 1.0  # After this long without a result it is looked at what the workers do.
+# A round is overdue after MIN_OVERDUE_SECONDS without a result, or OVERDUE_ROUNDS times the median of the rounds before, or
+# OVERDUE_LOADS times what loading took, whichever is longest. Silent workers are then restarted, and what hangs on others is done
+# elsewhere, too; a round that is overdue more than MAX_RESCUES times is an error.
+MIN_OVERDUE_SECONDS, OVERDUE_ROUNDS, OVERDUE_LOADS, MAX_RESCUES = 60.0, 10, 2, 3
+SILENT_BEATS = 10  # A worker that has left out this many heartbeats is taken for one that hangs.
 # Arguments of more bytes go to the cluster once, and workers get them from each other; what is made of the results of such a
 # round is made on a worker, so that this comes back, and not a result of each partition.
-LARGE = 1 << 18
+MAX_TASK_BYTES = 1 << 18
 
 
 class ClusterError(RuntimeError):
@@ -120,7 +121,7 @@ class Cluster:
     def _submitted(self, function, parts, args):
         self.rounds += 1
         held, key = None, f"{self.name}-{self.rounds}"
-        if bytes_of(args) > LARGE:
+        if bytes_of(args) > MAX_TASK_BYTES:
             with self._connected(), catch_warnings():  # A model of many features is what is to be sent.
                 filterwarnings("ignore", "Sending large graph", UserWarning)
                 held = self.client.submit(_held, args, key=f"{key}-arguments", pure=False)
@@ -151,7 +152,7 @@ class Cluster:
         if self.round_timeout is not None:
             return self.round_timeout
         rounds = OVERDUE_ROUNDS * median(self.seconds) if self.seconds else 0.0
-        return max(LEAST_OVERDUE, rounds, OVERDUE_LOADS * self.loading)
+        return max(MIN_OVERDUE_SECONDS, rounds, OVERDUE_LOADS * self.loading)
 
 
 class Round:
@@ -186,7 +187,7 @@ class Round:
                 several = any(len(futures) > 1 for futures in self.of)
                 waited = [future for futures in self.of for future in futures if future.status == "pending"]
                 with suppress(TimeoutError, CancelledError):
-                    wait(waited, timeout=TICK, return_when="FIRST_COMPLETED" if several else "ALL_COMPLETED")
+                    wait(waited, timeout=TICK_SECONDS, return_when="FIRST_COMPLETED" if several else "ALL_COMPLETED")
                 done = [self._done(part, futures) for part, futures in zip(self.parts, self.of, strict=True)]
                 if None not in done:
                     return done
@@ -202,7 +203,7 @@ class Round:
             while True:
                 asked = asked or asyncio.run_coroutine_threadsafe(self.client.gather(futures, asynchronous=True), loop)
                 try:
-                    return asked.result(TICK)
+                    return asked.result(TICK_SECONDS)
                 except TimeoutError:
                     if asked.done():  # It is that of a connection.
                         asked = None
@@ -219,7 +220,7 @@ class Round:
 
     def cancel(self):
         """Have nothing under way any more."""
-        with suppress(Exception):  # of a scheduler that is gone
+        with suppress(Exception):  # The scheduler may be gone.
             self.client.cancel(self.futures, reason="fastsgd: the fit has ended")
 
     def _done(self, part, futures):
@@ -280,7 +281,7 @@ class Round:
             for at, futures in enumerate(self.of)
             if all(future.status == "pending" for future in futures)
         }
-        if self.rescues > RESCUES:
+        if self.rescues > MAX_RESCUES:
             part = self.parts[min(pending.values(), default=0)]
             raise PartitionError(
                 f"{part.first} has had no result for {self.rescues} times {self.cluster.overdue:.3g} seconds "
@@ -288,7 +289,7 @@ class Round:
                 part.number,
             )
         # A worker that does not even say that it is there is restarted; the scheduler does that by itself, after minutes.
-        seconds = min(self.cluster.overdue, LEAST_OVERDUE) / 2
+        seconds = min(self.cluster.overdue, MIN_OVERDUE_SECONDS) / 2
         silent = self.client.run_on_scheduler(_restart_silent, keys=list(pending), seconds=seconds)
         if silent or self.submit is None or self.rescues > 1:
             return

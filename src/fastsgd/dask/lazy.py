@@ -1,5 +1,6 @@
 """What fitted estimators do with collections: predictions that Dask computes when they are asked for, and scores."""
 
+import inspect
 from functools import wraps
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import persist
 from fastsgd.dask.cluster import Cluster, checked_client
 from fastsgd.dask.pieces import Partitioned, pieces
-from fastsgd.dask.runners import Serial
+from fastsgd.dask.runners import LocalRunner
 from fastsgd.dask.tasks import of_frame
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Path
@@ -23,7 +24,8 @@ from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked
 from fastsgd.sums import Scores, total
 
-CLUSTER_PARAMETERS = "client", "timeout", "round_timeout"
+# The parameters that an estimator on a cluster has beside those of one machine: their type hints and defaults.
+CLUSTER_PARAMETERS = {"client": (Any, None), "timeout": (float | None, 300.0), "round_timeout": (float | None, None)}
 
 
 def is_spread(X):
@@ -89,6 +91,29 @@ def values(rows, columns):
     return of_frame(rows.X, columns) if hasattr(rows.X, "iloc") else rows.X
 
 
+def of_cluster(cls):
+    """Give an estimator the parameters of `_local`, the one of one machine, and those of a cluster."""
+    local, only = inspect.signature(cls._local.__init__), inspect.Parameter.KEYWORD_ONLY
+    own = [
+        inspect.Parameter(name, only, default=default, annotation=hint)
+        for name, (hint, default) in CLUSTER_PARAMETERS.items()
+    ]
+    signature = local.replace(parameters=[*local.parameters.values(), *own])
+
+    def __init__(self, *args, **kwargs):
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        for name, value in list(given.arguments.items())[1:]:
+            setattr(self, name, value)
+
+    __init__.__signature__ = signature
+    hints = {name: hint for name, (hint, _) in CLUSTER_PARAMETERS.items()}
+    __init__.__annotations__ = cls._local.__init__.__annotations__ | hints
+    cls.__init__ = __init__
+    cls._parameter_constraints = cls._local._parameter_constraints | dict.fromkeys(CLUSTER_PARAMETERS, "no_validation")
+    return cls
+
+
 class OnCluster:
     """What estimators on a cluster share; `_local` is the class of the same model on one machine.
 
@@ -99,7 +124,7 @@ class OnCluster:
     """
 
     def _runner(self):
-        if isinstance(self.client, Serial):  # of tests
+        if isinstance(self.client, LocalRunner):  # Tests give one, which needs no cluster.
             return self.client
         return Cluster(self.client, self.timeout, self.round_timeout)
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastsgd import estimators, penalties
-from fastsgd.dask.lazy import ClassifierOnCluster, RegressorOnCluster
+from fastsgd.dask.lazy import ClassifierOnCluster, RegressorOnCluster, of_cluster
 from fastsgd.dask.spread import load
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.validation import drawn_seed
@@ -95,6 +95,7 @@ class _InRounds:
         print(f"round {heads.rounds}{of}: objective {objective:.6g}, gap {gap:.3g}, {seconds:.2f} s")
 
 
+@of_cluster
 class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifier):
     """`fastsgd.LinearClassifier` on a cluster of Dask.
 
@@ -147,47 +148,6 @@ class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifi
 
     _local = estimators.LinearClassifier
 
-    def __init__(
-        self,
-        loss="log_loss",
-        *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        tol=1e-4,
-        max_iter=1000,
-        class_weight=None,
-        multi_class="ovr",
-        random_state=None,
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        client=None,
-        timeout=300.0,
-        round_timeout=None,
-    ):
-        super().__init__(
-            loss,
-            penalty=penalty,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            fit_intercept=fit_intercept,
-            tol=tol,
-            max_iter=max_iter,
-            class_weight=class_weight,
-            multi_class=multi_class,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.client = client
-        self.timeout = timeout
-        self.round_timeout = round_timeout
-
     @one_at_a_time
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Solve it.
@@ -216,6 +176,7 @@ class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifi
         return self._fit(X, y, sample_weight)
 
 
+@of_cluster
 class LinearRegressor(_InRounds, RegressorOnCluster, estimators.LinearRegressor):
     """`fastsgd.LinearRegressor` on a cluster of Dask.
 
@@ -244,43 +205,6 @@ class LinearRegressor(_InRounds, RegressorOnCluster, estimators.LinearRegressor)
     """
 
     _local = estimators.LinearRegressor
-
-    def __init__(
-        self,
-        loss="squared_error",
-        *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        tol=1e-4,
-        max_iter=1000,
-        random_state=None,
-        n_jobs=None,
-        warm_start=False,
-        callbacks=None,
-        verbose=0,
-        client=None,
-        timeout=300.0,
-        round_timeout=None,
-    ):
-        super().__init__(
-            loss,
-            penalty=penalty,
-            alpha=alpha,
-            l1_ratio=l1_ratio,
-            fit_intercept=fit_intercept,
-            tol=tol,
-            max_iter=max_iter,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.client = client
-        self.timeout = timeout
-        self.round_timeout = round_timeout
 
     @one_at_a_time
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ from fastsgd.sources.blocks import Checked, blocks
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sums import joined
 
-BYTES = 1 << 27  # A partition of a source has about as many bytes at most,
-FEWEST = 8  # and there are at least so many, where there are as many blocks.
+# A partition of a source has at most about PARTITION_BYTES; there are at least MIN_PARTITIONS, or as many as there are blocks.
+PARTITION_BYTES, MIN_PARTITIONS = 1 << 27, 8
 
 
 class Piece(NamedTuple):
@@ -62,13 +63,13 @@ class Pieces:
 
 
 class Partitioned:
-    """A source in so many partitions: see `partitioned`."""
+    """Sources, and in how many partitions each is read: see `partitioned`."""
 
     def __init__(self, sources, n):
         self.sources, self.n = sources, n
 
 
-def partitioned(sources, n=None):
+def partitioned(sources: Source | Sequence[Source], n: int | None = None) -> Partitioned:
     """Sources (`fastsgd.sources`) whose blocks are read on the workers, in place of X.
 
     Parameters
@@ -285,7 +286,7 @@ def _ranges(source, n):
     if n is None:
         values = source.n_values if source.n_values is not None else (source.n_rows or 0) * (source.n_features or 0)
         size = values * (source.dtype.itemsize + 4 * source.sparse)
-        n = max(FEWEST, -(-size // BYTES))
+        n = max(MIN_PARTITIONS, -(-size // PARTITION_BYTES))
     n = max(1, min(n, source.n_blocks))
     return even_ranges(source.n_blocks, n)
 

@@ -18,7 +18,7 @@ class PartitionError(RuntimeError):
     `partition` is its number, from 0.
     """
 
-    def __init__(self, message, partition=None):
+    def __init__(self, message: str, partition: int | None = None) -> None:
         super().__init__(message)
         self.partition = partition
 
@@ -62,7 +62,7 @@ def call(value, function, args):
     return function(value, *args)
 
 
-class Serial:
+class LocalRunner:
     """The runner that does one partition after the other, in this thread."""
 
     def __enter__(self):

@@ -1,17 +1,15 @@
 """SGDClassifier and SGDRegressor on a cluster: in each round every partition makes a pass over its rows."""
 
-import inspect
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastsgd import estimators, objective
-from fastsgd.dask.lazy import CLUSTER_PARAMETERS, ClassifierOnCluster, RegressorOnCluster, scores
+from fastsgd.dask.lazy import CLUSTER_PARAMETERS, ClassifierOnCluster, RegressorOnCluster, of_cluster, scores
 from fastsgd.dask.passes import Passes
 from fastsgd.dask.spread import Loaded, load
 from fastsgd.estimators import streams
 
-DEFAULTS = {"client": None, "timeout": 300.0, "round_timeout": None}
 # Parameters that must have these values, and what to do instead.
 ONLY = {
     "early_stopping": (False, "rows are not split off there; give the validation rows to fit, as X_val and y_val."),
@@ -25,27 +23,6 @@ class Given(NamedTuple):
     runner: Any
     X: Any
     weight: Any = None
-
-
-def of_cluster(cls):
-    """Give an estimator the parameters of `_local`, the one of this machine, and those of a cluster."""
-    local = inspect.signature(cls._local.__init__)
-    own = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name]) for name in CLUSTER_PARAMETERS
-    ]
-    signature = local.replace(parameters=[*local.parameters.values(), *own])
-
-    def __init__(self, *args, **kwargs):
-        given = signature.bind(self, *args, **kwargs)
-        given.apply_defaults()
-        for name, value in list(given.arguments.items())[1:]:
-            setattr(self, name, value)
-
-    __init__.__signature__ = signature
-    cls.__init__ = __init__
-    cls._parameter_constraints = cls._local._parameter_constraints | dict.fromkeys(CLUSTER_PARAMETERS, "no_validation")
-    cls.__doc__ += OF_CLUSTER
-    return cls
 
 
 class InPasses:
@@ -160,13 +137,13 @@ OF_CLUSTER = """
 
 @of_cluster
 class SGDClassifier(InPasses, ClassifierOnCluster, estimators.SGDClassifier):
-    """`fastsgd.SGDClassifier` on a cluster of Dask."""
+    __doc__ = f"`fastsgd.SGDClassifier` on a cluster of Dask.\n{OF_CLUSTER}"
 
     _local = estimators.SGDClassifier
 
 
 @of_cluster
 class SGDRegressor(InPasses, RegressorOnCluster, estimators.SGDRegressor):
-    """`fastsgd.SGDRegressor` on a cluster of Dask."""
+    __doc__ = f"`fastsgd.SGDRegressor` on a cluster of Dask.\n{OF_CLUSTER}"
 
     _local = estimators.SGDRegressor

@@ -20,7 +20,7 @@ class Loaded:
 
     Attributes
     ----------
-    runner : Cluster or Serial
+    runner : Cluster or LocalRunner
     parts : list of Part
         Of `Piece`.
     survey : Survey
@@ -49,7 +49,7 @@ def load(runner, given, targets, names=("X", "y", "sample_weight"), like=None):
 
     Parameters
     ----------
-    runner : Cluster or Serial
+    runner : Cluster or LocalRunner
     given : (X, y, weight)
     targets : Targets
         They look at y; nothing need be known of the classes.
@@ -117,7 +117,7 @@ class Spread:
 
     Attributes
     ----------
-    runner : Cluster or Serial
+    runner : Cluster or LocalRunner
     parts : list of Part
         Of `Partition`, Tables that the kernels read as they lie; partitions without rows are left out.
     loaded : Loaded

@@ -12,6 +12,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import penalties, threads
+from fastsgd.blas import one_blas_thread
 from fastsgd.estimators import choice
 from fastsgd.estimators.base_linear import Solved, readable
 from fastsgd.estimators.validation import drawn_seed
@@ -83,7 +84,7 @@ class CrossValidated:
         task = Task(est._heads_loss(), 0.0, 0.0, self.fit_intercept, self.tol, self.max_iter, n_jobs=workers.n)
         task = replace(task, seed=drawn_seed(self.random_state), keep_duals=True)
         folds = choice.folds(self, X, y, for_split)
-        with threads.one_blas_thread():
+        with one_blas_thread():
             constant = path.Constant.of(table, K, task, workers)
             given, ratios = self._given_alphas(), self._ratios()
             grids = [constant.grid(self.alphas, r, self.eps) if given is None else given for r in ratios]

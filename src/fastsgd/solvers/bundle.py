@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linprog, minimize
 
 LEFT_SHARE = 1e-10  # A mean slope below this share of the mean size of the slopes is rounding.
-MAX_POINTS = 8  # beside those that stay
+MAX_POINTS = 8  # A bundle keeps this many points, and those that stay in any case.
 OUT_OF_REACH = 1.0 - 1e-9  # L1 holds no column back whose v is nowhere above this share of it.
 
 
@@ -42,7 +42,7 @@ class Bundle:
         self.inverse = np.divide(1.0, l2, out=np.zeros(len(l2)), where=l2 > 0)
         self.zero = bool(np.isfinite(free))
         self.points = [(free, np.zeros(len(l1)), 0.0, 0.0)] if self.zero else []
-        self.weights = np.zeros(len(self.points))  # of the points in the best mean
+        self.weights = np.zeros(len(self.points))  # The weight of each point in the best mean.
         self.kept = len(self.points)
         self.Q = np.zeros((self.kept, self.kept))  # v.v / l2 of two points each, where L2 alone holds all columns
         self.smooth = not l1.any() and not self.hard.any()

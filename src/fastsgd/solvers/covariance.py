@@ -18,11 +18,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_factor, cho_solve, eigh, lapack
 
+from fastsgd.blas import one_blas_thread
 from fastsgd.solvers.choose import MAX_HESSIAN_COLUMNS
 from fastsgd.solvers.heads import Heads
 from fastsgd.solvers.hessian import BLOCK_BYTES, MIN_GRAM_ROWS, flat, gram
 from fastsgd.solvers.row_blocks import MAX_BLOCKS, block_slices
-from fastsgd.threads import one_blas_thread
 
 # Directions of less than this share of the largest curvature, each column having 1, are not told apart by the data. From
 # FULL_RANK on, a condition number says that there is none.
@@ -352,7 +352,9 @@ def _cluster_scores(problem, g, u, code):
             sums[of - some.start] += np.add.reduceat(scores, starts, axis=0)
         return sums.T @ sums
 
-    parts = problem.threads.map(of_clusters, block_slices(n_clusters, min(MAX_BLOCKS, n_clusters // (MIN_GRAM_ROWS * k))))
+    parts = problem.threads.map(
+        of_clusters, block_slices(n_clusters, min(MAX_BLOCKS, n_clusters // (MIN_GRAM_ROWS * k)))
+    )
     return sum(parts[1:], parts[0]) / problem.n**2, n_clusters
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastsgd.blas import one_blas_thread
 from fastsgd.losses import Loss
 from fastsgd.solvers import kept, softmax
 from fastsgd.solvers.choose import constant, solve
@@ -19,7 +20,7 @@ from fastsgd.solvers.rounding import (
     negligible,
 )
 from fastsgd.solvers.targets import head_targets
-from fastsgd.threads import Threads, one_blas_thread
+from fastsgd.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Heads:
         self.problems, self.stopped, self._reports, self._frame = {}, None, {}, None
 
     def run(self):
-        """Solve them all; Ctrl-C ends it with what there is. BLAS has one thread: waking more takes longer than it saves."""
+        """Solve them all; Ctrl-C ends it with what there is."""
         try:
             with one_blas_thread():
                 self._run()
@@ -133,7 +134,7 @@ class Heads:
         else:
             if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
                 self._frame = self._problem(*head_targets(self.table, 0, self.threads))
-            self.threads.map(self._solve, range(self.K))
+            self.threads.map(self._solve, range(self.K), self._call_off)
 
     def _problem(self, y, weight, h=0):
         task, frame = self.task, self._frame
@@ -152,8 +153,7 @@ class Heads:
         return self.path.kept.setdefault(h, kept.Kept())
 
     def _report(self, h, least=0.0, bound=-np.inf):
-        each = self._each if self.each is not None else None
-        self._reports[h] = Report(h, self.task.tol, self.task.max_iter, each, least, bound)
+        self._reports[h] = Report(h, self.task.tol, self.task.max_iter, self._each, least, bound)
         return self._reports[h]
 
     @property
@@ -161,10 +161,15 @@ class Heads:
         return [self._reports[h] for h in sorted(self._reports)]
 
     def _each(self, report):
-        self.keep(report)
-        if self.each(self, report):
-            self.stopped = "callback"
+        if self.each is not None:
+            self.keep(report)
+            if self.each(self, report):
+                self.stopped = "callback"
         return self.stopped is not None
+
+    def _call_off(self):
+        """Heads that other threads are at end with their pass: there was an error, or Ctrl-C."""
+        self.stopped = self.stopped or "interrupted"
 
     def keep(self, report):
         """The best iterate of a head, in the user's units."""

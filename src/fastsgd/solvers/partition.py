@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd._kernels import solve
+from fastsgd.blas import one_blas_thread
 from fastsgd.losses import Loss
 from fastsgd.solvers.hessian import BLOCK_BYTES
 from fastsgd.solvers.problem import BLOCK_VALUES, MIN_MEAN_SQUARE, root_mean_square, stratified
 from fastsgd.solvers.targets import head_targets
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
-from fastsgd.threads import one_blas_thread
 
 
 # ---------------------------------------------------------------- the columns, and a sample
@@ -273,7 +273,7 @@ class AllSums:
 @np.errstate(over="ignore", invalid="ignore")  # A point may be too far.
 def evaluate(part, frame, jobs):
     """The Sums of a partition for each job."""
-    with one_blas_thread():  # More threads might add in another order.
+    with one_blas_thread():
         return AllSums([_Head(part, frame, job).sums() for job in jobs])
 
 

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from fastsgd.solvers.heads import Heads, Path, check_some
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.targets import head_targets
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 # With L2 alone the largest alpha is that at which no objective is lower than the best constant's by more than this share.
 CONSTANT_SHARE = 1e-2
@@ -38,7 +38,7 @@ class Constant:
     V: np.ndarray
 
     @classmethod
-    def of(cls, table, K, task, threads=SERIAL):
+    def of(cls, table, K, task, threads=ONE_THREAD):
         """That of a table."""
         made = [_coupled(table, K, task, threads)] if task.loss.coupled else _one_by_one(table, K, task, threads)
         b, loss, V = zip(*made, strict=True)

@@ -18,7 +18,7 @@ from fastsgd._kernels import solve
 from fastsgd.solvers.row_blocks import RowBlocks
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 # Of each column: `mean` and `variance` (on CSR 0 and the mean square), as dual ascent takes them; `centre` and `scale`, which are
 # subtracted and divided by in u and b (a scale of 0: the column does not vary); `kept`, which is subtracted where zeros are to
@@ -50,7 +50,7 @@ class Problem:
         Who makes the passes; it changes no bit of what comes out.
     """
 
-    def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None, threads=SERIAL):
+    def __init__(self, X, y, weight, loss, l1, l2, intercept, frame=None, threads=ONE_THREAD):
         self.X, self.y, self.loss, self.l1, self.l2, self.intercept = X, y, loss, l1, l2, intercept
         self.threads = threads
         self.total = float(len(y))  # of the weights as they were given

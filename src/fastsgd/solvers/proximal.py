@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-MAX_ROUNDS = 100  # of a sweep over all numbers and of steps with fixed signs
-MAX_STEPS = 30
+# It takes at most this many sweeps over all numbers, each followed by at most this many steps with fixed signs.
+MAX_SWEEPS, MAX_STEPS = 100, 30
 RIDGE = 1e-11  # This share of its diagonal is added to a matrix, so that there is a step where it is singular.
 ROUNDING = 1e-12  # A slope below this share of its summands is rounding.
 
@@ -30,7 +30,7 @@ def proximal(H, g, start, l1, share=ROUNDING):
     v, bend = start.copy(), np.einsum("ii->i", H).copy()
     bend += RIDGE * max(float(bend.max(initial=0.0)), 1e-300)
     size = abs(g) + l1 + abs(H) @ abs(start) + 1e-300
-    for _ in range(MAX_ROUNDS):
+    for _ in range(MAX_SWEEPS):
         slope = g + H @ (v - start)
         rest = np.where(v != 0, abs(slope + l1 * np.sign(v)), np.maximum(abs(slope) - l1, 0.0))
         if (rest <= share * size).all():

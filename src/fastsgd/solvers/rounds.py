@@ -30,7 +30,7 @@ from fastsgd.solvers.rounding import (
 from fastsgd.solvers.targets import head_targets
 from fastsgd.sources.arrays import Table, stacked
 from fastsgd.sums import added
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 # A sample has MIN_SAMPLE_ROWS rows; where that is not SAMPLE_SHARE of all, up to SAMPLE_ROWS, or SAMPLE_ROWS_PER_COLUMN for each
 # column. It has at most SAMPLE_VALUES values: it is sent to where the fit is called, and solved there.
@@ -70,7 +70,7 @@ class Rounds(Heads):
         self.table, self.duals, self.offsets = Table(np.zeros((0, shape[1]), dtype)), None, np.zeros(K)
         self.W, self.b = (np.zeros((shape[1], K)), np.zeros(K)) if start is None else (start[0].copy(), start[1].copy())
         self.problems, self.stopped, self._reports, self._frame, self.rounds = {}, None, {}, None, 0
-        self.threads = SERIAL
+        self.threads = ONE_THREAD
 
     @np.errstate(over="ignore")
     def _run(self):

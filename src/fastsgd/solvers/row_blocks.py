@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.sources.sparse import rows_between
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 MAX_BLOCKS = 32  # More blocks would gain nothing on the cores of one machine, and each has sums of its own.
 # A pass over a block takes far longer than handing it over, as it has at least MIN_BLOCK_VALUES values; and sums of a number a
@@ -34,7 +34,7 @@ class RowBlocks:
     slices : list of slice
     """
 
-    def __init__(self, X, threads=SERIAL, most=None):
+    def __init__(self, X, threads=ONE_THREAD, most=None):
         n, d = X.shape
         if most is None:
             most = (X.nnz if sp.issparse(X) else X.size) // max(MIN_BLOCK_VALUES, MIN_COLUMN_VALUES * d)

@@ -16,7 +16,7 @@ from fastsgd.solvers.report import Step
 from fastsgd.solvers.row_blocks import RowBlocks
 from fastsgd.solvers.softmax_problem import MAX_WEIGHTS, SoftmaxProblem
 from fastsgd.sources.arrays import Table
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 BLOCK_VALUES = 1 << 18  # This many of X or of the margins are worked on at once, and stay in the cache.
 FALL_ITERATIONS = 5  # What is left of F is estimated as its fall over this many iterations.
@@ -171,7 +171,7 @@ class Objective:
         To those, by Newton's method.
     """
 
-    def __init__(self, table, K, l2, intercept, threads=SERIAL):
+    def __init__(self, table, K, l2, intercept, threads=ONE_THREAD):
         self.table, self.K, self.intercept = table, K, intercept
         self.frame = Problem(table.X, np.zeros(table.n_rows), table.s, None, 0.0, l2, intercept, threads=threads)
         self.l2 = self.frame.penalties[1]

@@ -3,10 +3,10 @@
 import numpy as np
 
 from fastsgd.solvers.row_blocks import RowBlocks
-from fastsgd.threads import SERIAL
+from fastsgd.threads import ONE_THREAD
 
 
-def head_targets(table, h, threads=SERIAL):
+def head_targets(table, h, threads=ONE_THREAD):
     """(targets of head h of a Table, weights of its rows or None)."""
     if table.code is None:
         y = np.ascontiguousarray(table.y[:, h])

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import _order
 from fastsgd.sources.sparse import csr_arrays
-from fastsgd.threads import SERIAL, Threads
+from fastsgd.threads import ONE_THREAD, Threads
 
 # Rows that lie together are fetched together: a block has at most this many bytes, and rows.
 BLOCK_BYTES, BLOCK_ROWS = 1 << 14, 32
@@ -136,7 +136,7 @@ class Table:
     number: np.ndarray | None = None
     rows: np.ndarray | None = None
     scaling: object = None
-    threads: Threads = SERIAL
+    threads: Threads = ONE_THREAD
 
     def __post_init__(self):
         self.sparse = sp.issparse(self.X)
