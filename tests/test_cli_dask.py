@@ -48,7 +48,10 @@ def test_training_on_processes_is_that_of_partitions(here):
     [
         (["--dask", "local:0"], "--dask: of local processes it must say how many, such as local:4, got 'local:0'"),
         (["--dask", "local"], "--dask: of local processes it must say how many"),
-        (["--dask", "nonsense"], "--dask: no scheduler of Dask answers at nonsense, such as tcp://host:8786"),
+        (["--dask", "LOCAL:2"], "--dask: of local processes it must say how many"),
+        (["--dask", "nonsense"], "--dask: no scheduler of Dask answers at 'nonsense' (missing port number"),
+        (["--dask", "localhost"], "--dask: no scheduler of Dask answers at 'localhost' (missing port number"),
+        (["--dask", ""], "Give its address, such as tcp://host:8786, or local:4 for so many processes"),
         (["--dask", "local:2", "--batch-size", "full"], "--batch-size full is not for a cluster"),
         (
             ["--dask", "local:2", "--validation-scoring", "roc_auc"],

@@ -20,7 +20,7 @@ def connected(est, address):
     from fastsgd.dask import ClusterError, PartitionError
 
     local = re.fullmatch(r"local:([0-9]+)", address)
-    if address.startswith("local") and not (local and int(local[1])):
+    if re.match("local(:|$)", address, re.IGNORECASE) and not (local and int(local[1])):
         raise ValueError(f"--dask: of local processes it must say how many, such as local:4, got {address!r}.")
     try:
         if local:
@@ -50,5 +50,6 @@ def _client(Client, address):
     except (OSError, ValueError, ImportError) as error:
         why = str(error).rstrip(".")
         raise ValueError(
-            f"--dask: no scheduler of Dask answers at {address}, such as tcp://host:8786 ({why})."
+            f"--dask: no scheduler of Dask answers at {address!r} ({why}). Give its address, such as tcp://host:8786, or local:4 "
+            "for so many processes of this machine."
         ) from error
