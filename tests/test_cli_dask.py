@@ -64,6 +64,15 @@ def test_errors_name_the_flag(here, flags, said, capsys):
     assert said in capsys.readouterr().err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("address", ["localhost", "tls://127.0.0.1:1"])
+def test_a_command_without_a_cluster_ends(here, address):
+    """Dask's client that was not started waits for ever when Python ends, if nobody has closed it."""
+    command = [sys.executable, "-m", "fastsgd", *TRAIN, "--dask", address]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here, timeout=60)
+    assert done.returncode == 1
+    assert f"--dask: no scheduler of Dask answers at '{address}'" in done.stderr.replace("\n", " ")
+
+
 def test_what_no_partition_survives_names_the_flag(here, monkeypatch, capsys):
     from fastsgd.cli import app
     from fastsgd.dask import ClusterError

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def of_cluster(est):
@@ -45,9 +45,17 @@ def connected(est, address):
 
 
 def _client(Client, address):
+    """A client of the scheduler there.
+
+    One that could not be started is closed at once: else it is when Python ends, and waits for a thread that is gone.
+    """
+    client = Client.__new__(Client)
     try:
-        return Client(address, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
+        client.__init__(address, set_as_default=False)
+        return client
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        with suppress(Exception):
+            client.close(timeout=1)
         why = str(error).rstrip(".")
         raise ValueError(
             f"--dask: no scheduler of Dask answers at {address!r} ({why}). Give its address, such as tcp://host:8786, or local:4 "
