@@ -99,7 +99,8 @@ class InPasses:
         estimator
         """
         local = super().to_local()
-        local._state = local._state.copy()
+        if hasattr(local, "_state"):  # else it is not fitted
+            local._state = local._state.copy()
         return local
 
     def _predictor(self):
