@@ -48,7 +48,10 @@ def test_training_on_processes_is_that_of_partitions(here):
     [
         (["--dask", "local:0"], "--dask: of local processes it must say how many, such as local:4, got 'local:0'"),
         (["--dask", "local"], "--dask: of local processes it must say how many"),
-        (["--dask", "nonsense"], "--dask: no scheduler of Dask answers at nonsense, such as tcp://host:8786"),
+        (["--dask", "LOCAL:2"], "--dask: of local processes it must say how many"),
+        (["--dask", "nonsense"], "--dask: no scheduler of Dask answers at 'nonsense' (missing port number"),
+        (["--dask", "localhost"], "--dask: no scheduler of Dask answers at 'localhost' (missing port number"),
+        (["--dask", ""], "Give its address, such as tcp://host:8786, or local:4 for so many processes"),
         (["--dask", "local:2", "--batch-size", "full"], "--batch-size full is not for a cluster"),
         (
             ["--dask", "local:2", "--validation-scoring", "roc_auc"],
@@ -59,6 +62,15 @@ def test_training_on_processes_is_that_of_partitions(here):
 def test_errors_name_the_flag(here, flags, said, capsys):
     assert main([*TRAIN, *flags]) == 1
     assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("address", ["localhost", "tls://127.0.0.1:1"])
+def test_a_command_without_a_cluster_ends(here, address):
+    """Dask's client that was not started waits for ever when Python ends, if nobody has closed it."""
+    command = [sys.executable, "-m", "fastsgd", *TRAIN, "--dask", address]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here, timeout=60)
+    assert done.returncode == 1
+    assert f"--dask: no scheduler of Dask answers at '{address}'" in done.stderr.replace("\n", " ")
 
 
 def test_what_no_partition_survives_names_the_flag(here, monkeypatch, capsys):

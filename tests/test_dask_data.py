@@ -185,7 +185,7 @@ BAD = {
             drifted(NAMES),
             dd.from_delayed([dask.delayed(pd.Series(y)) for y in (Y[:50], S[50:])], verify_meta=False),
         ),
-        "y holds numbers in some blocks, and words in others",
+        r"[Pp]artition 1 \(of X\): y holds numbers in some blocks, and words in others",
     ),
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import dump_svmlight_file
+from sklearn.exceptions import NotFittedError
 
 from fastsgd import dask as on
 from fastsgd import sources
@@ -89,3 +90,26 @@ def test_sparse_rows_that_lack_the_last_features_are_as_wide_as_those_of_fit(tmp
     assert est.partial_fit(less()).n_features_in_ == D
     both = on.partitioned([less(), wide()])
     assert on.LinearClassifier(client=LocalRunner()).fit(both).n_features_in_ == D
+
+
+@pytest.mark.parametrize("cls", [on.SGDRegressor, on.LinearRegressor, on.SGDClassifier, on.LinearClassifier])
+def test_a_score_counts_rows_by_weight_and_names_what_is_no_number(cls):
+    y = (Y == "up") * 1.0
+    est = cls(client=LocalRunner()).fit(spread(X), spread(y))
+    weight = np.where(np.arange(N) < 150, 0.0, 2.0)
+    assert est.score(spread(X), spread(y), spread(weight)) == pytest.approx(est.to_local().score(X[150:], y[150:]))
+    with pytest.raises(ValueError, match=r"Partition 1 .*y contains NaN \(at row 10"):
+        est.score(spread(X), spread(np.where(np.arange(N) == 160, np.nan, y)))
+    with pytest.raises(ValueError, match=r"Partition 1 .*weight contains -2, which is negative"):
+        est.score(spread(X), spread(y), spread(-weight))
+    for rows, weight in ((X, np.zeros(N)), (X[:0], None)):
+        with pytest.raises(ValueError, match="there is nothing to score"):
+            est.score(spread(rows), spread(y[: len(rows)]), None if weight is None else spread(weight))
+
+
+def test_what_is_not_fitted_is_so_elsewhere_too(tmp_path):
+    for cls in (on.SGDClassifier, on.LinearClassifier):
+        est = cls(alpha=0.01, client=LocalRunner())
+        assert est.to_local().alpha == 0.01
+        with pytest.raises(NotFittedError):
+            est.save(tmp_path / "m")

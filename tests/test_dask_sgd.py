@@ -362,6 +362,7 @@ def test_callbacks_see_each_round():
 REFUSED = {
     "early_stopping": (dict(early_stopping=True), "X_val and y_val"),
     "n_jobs": (dict(n_jobs=2), "a task has one thread"),
+    "parallel": (dict(parallel="hogwild", learning_rate="invscaling"), "the threads of one machine"),
     "batch_size": (dict(batch_size="full"), "line_search=True"),
     "validation_scoring": (dict(validation_scoring="roc_auc"), "must be None or 'loss'"),
 }

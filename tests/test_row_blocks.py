@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from fastsgd import LinearClassifier, LinearRegressor, blas
 from fastsgd.solvers import hessian, row_blocks
+from fastsgd.solvers.lazily import cached_property
 from fastsgd.solvers.problem import stratified
 from fastsgd.solvers.row_blocks import RowBlocks, block_slices
 from fastsgd.threads import Threads
@@ -172,3 +173,18 @@ def test_a_sample_has_no_row_twice(n, m):
     for seed in range(20):
         rows = stratified(n, m, seed)
         assert np.array_equal(rows, np.unique(rows)) and rows[-1] < n and 0.6 * min(n, m) < len(rows) <= m
+
+
+def test_a_property_that_one_thread_works_out_keeps_no_other_object_waiting():
+    """Nor, so, the child of a fork for ever."""
+
+    class Slow:
+        def __init__(self, work):
+            self.work = work
+
+        @cached_property
+        def value(self):
+            return self.work()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert Slow(lambda: pool.submit(lambda: Slow(lambda: 3).value).result(60)).value == 3

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def of_cluster(est):
@@ -20,7 +20,7 @@ def connected(est, address):
     from fastsgd.dask import ClusterError, PartitionError
 
     local = re.fullmatch(r"local:([0-9]+)", address)
-    if address.startswith("local") and not (local and int(local[1])):
+    if re.match("local(:|$)", address, re.IGNORECASE) and not (local and int(local[1])):
         raise ValueError(f"--dask: of local processes it must say how many, such as local:4, got {address!r}.")
     try:
         if local:
@@ -45,10 +45,19 @@ def connected(est, address):
 
 
 def _client(Client, address):
+    """A client of the scheduler there.
+
+    One that could not be started is closed at once: else it is when Python ends, and waits for a thread that is gone.
+    """
+    client = Client.__new__(Client)
     try:
-        return Client(address, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
+        client.__init__(address, set_as_default=False)
+        return client
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        with suppress(Exception):
+            client.close(timeout=1)
         why = str(error).rstrip(".")
         raise ValueError(
-            f"--dask: no scheduler of Dask answers at {address}, such as tcp://host:8786 ({why})."
+            f"--dask: no scheduler of Dask answers at {address!r} ({why}). Give its address, such as tcp://host:8786, or local:4 "
+            "for so many processes of this machine."
         ) from error

@@ -21,7 +21,7 @@ from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Path
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
 from fastsgd.sources.base import Source
-from fastsgd.sources.blocks import Checked
+from fastsgd.sources.blocks import Checked, sound_labels
 from fastsgd.sums import Scores, total
 
 # The parameters that an estimator on a cluster has beside those of one machine: their type hints and defaults.
@@ -178,7 +178,10 @@ class OnCluster:
         compared(local, found, X)
         vars(local).pop("feature_names_in_", None)
         with self._runner() as runner:
-            return scores(runner, runner.load(found.delayed, found.names), local, found.columns)
+            out = scores(runner, runner.load(found.delayed, found.names), local, found.columns)
+        if out is None:
+            raise ValueError("X has no rows, or none with a weight: there is nothing to score.")
+        return out
 
 
 class ClassifierOnCluster(OnCluster):
@@ -209,7 +212,7 @@ class RegressorOnCluster(OnCluster):
 
 
 def scores(runner, parts, local, columns=None):
-    """The Scores of a fitted estimator of one machine on parts that are Pieces; None of no rows."""
+    """The Scores of a fitted estimator of one machine on parts that are Pieces; None of no rows that have a weight."""
     return total(found for found in runner.run(_scored, parts, local, columns) if found is not None)
 
 
@@ -223,6 +226,9 @@ def _scored(piece, local, columns):
     y = np.asarray(y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64).reshape(len(y))
+    sound_labels(y, weight)
+    if not weight.any():
+        return None
     guess = local.predict(piece.rows if isinstance(piece.rows, Checked) else values(piece.rows, columns))
     if local._task == "regressor":
         return Scores.of_regression(y, guess, weight)

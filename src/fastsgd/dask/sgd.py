@@ -10,10 +10,11 @@ from fastsgd.dask.passes import Passes
 from fastsgd.dask.spread import Loaded, load
 from fastsgd.estimators import streams
 
-# Parameters that must have these values, and what to do instead.
+# Parameters that must have one of these values, and what to do instead.
 ONLY = {
-    "early_stopping": (False, "rows are not split off there; give the validation rows to fit, as X_val and y_val."),
-    "n_jobs": (None, "a task has one thread, and a worker as many tasks at once as Dask gives it threads."),
+    "early_stopping": ((False,), "rows are not split off there; give the validation rows to fit, as X_val and y_val."),
+    "n_jobs": ((None, 1), "a task has one thread, and a worker as many tasks at once as Dask gives it threads."),
+    "parallel": (("deterministic",), "that is about the threads of one machine; leave it as it is."),
 }
 
 
@@ -31,7 +32,7 @@ class InPasses:
     def _check_params(self):
         super()._check_params()
         for name, (right, words) in ONLY.items():
-            if getattr(self, name, right) != right:
+            if getattr(self, name, right[0]) not in right:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not for a cluster: {words}")
         if self.batch_size == "full" and not getattr(self.optimizer, "line_search", False):
             raise ValueError(
@@ -98,7 +99,8 @@ class InPasses:
         estimator
         """
         local = super().to_local()
-        local._state = local._state.copy()
+        if hasattr(local, "_state"):  # else it is not fitted
+            local._state = local._state.copy()
         return local
 
     def _predictor(self):
@@ -130,8 +132,8 @@ OF_CLUSTER = """
 
     Notes
     -----
-    Not there: early_stopping (give X_val), n_jobs, batch_size="full" without a line search, and a validation_scoring other
-    than None and "loss".
+    Not there: early_stopping (give X_val), n_jobs, parallel="hogwild", batch_size="full" without a line search, and a
+    validation_scoring other than None and "loss".
     """
 
 

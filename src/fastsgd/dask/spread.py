@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from fastsgd.dask.pieces import pieces
+from fastsgd.dask.runners import blame
 from fastsgd.dask.tasks import Survey, checked, described, table_of
 from fastsgd.estimators.streams import Surveyed
 from fastsgd.sources.arrays import START, Order, stacked
-from fastsgd.sums import added, total
+from fastsgd.sums import added
 
 SAMPLE_ROWS, SAMPLE_VALUES = 2000, 2e6  # A sample has about as many rows or values at most.
 FULL = 0.5  # From this share of values on, CSR takes more room and time than an array.
@@ -71,12 +72,23 @@ def load(runner, given, targets, names=("X", "y", "sample_weight"), like=None):
     columns = columns if found.columns is not None and columns is not None else found.columns
     raw = runner.load(found.delayed, found.names)
     parts = runner.keep(checked, raw, targets, columns, found.n_features if width is None else width, names)
-    survey = total(runner.run(Survey.of, parts, targets))
+    survey = _surveyed(parts, runner.run(Survey.of, parts, targets))
     _sound(survey, parts, names, runner)
     surveyed = Surveyed(survey.n_rows, next(iter(survey.shapes)))
     if targets.needs_classes:
         surveyed.soft, surveyed.classes, surveyed.counts = survey.labels.soft, *survey.labels.finish()
     return Loaded(runner, parts, survey, columns, found.reading), surveyed
+
+
+def _surveyed(parts, found):
+    """The sum of Surveys; an error says which partition does not go with those before."""
+    survey = None
+    for part, one in zip(parts, found, strict=True):
+        try:
+            survey = one if survey is None else survey + one
+        except ValueError as error:
+            raise blame(part, error) from error
+    return survey
 
 
 def _sound(survey, parts, names, runner):

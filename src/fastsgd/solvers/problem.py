@@ -8,13 +8,13 @@ the objective is the user's.
 """
 
 from collections import namedtuple
-from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastsgd import penalties
 from fastsgd._kernels import solve
+from fastsgd.solvers.lazily import cached_property
 from fastsgd.solvers.row_blocks import RowBlocks
 from fastsgd.sources import _scale
 from fastsgd.sources.sparse import csr_arrays

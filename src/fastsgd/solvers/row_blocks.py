@@ -3,11 +3,10 @@
 The blocks follow from the data alone, so that a sum has the same bits however many threads work on them.
 """
 
-from functools import cached_property
-
 import numpy as np
 import scipy.sparse as sp
 
+from fastsgd.solvers.lazily import cached_property
 from fastsgd.sources.sparse import rows_between
 from fastsgd.threads import ONE_THREAD
 

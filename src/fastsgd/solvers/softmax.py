@@ -1,7 +1,6 @@
 """Softmax regression: dual coordinate ascent where L2 is strong, else L-BFGS of SciPy, in coordinates of one size."""
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -10,6 +9,7 @@ from scipy.optimize import minimize
 from fastsgd import penalties
 from fastsgd._kernels import solve
 from fastsgd.solvers.dual import MAX_L2_CURVATURE, Anderson, RowCurvature
+from fastsgd.solvers.lazily import cached_property
 from fastsgd.solvers.newton import descend
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Step
