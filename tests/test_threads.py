@@ -94,7 +94,7 @@ def test_long_pieces_are_told_when_another_fails():
 
 def test_ctrl_c_at_any_moment_waits_for_the_pieces_under_way():
     """While `map` works or waits for the other thread; by another signal than that of pytest."""
-    first, under_way, struck = threading.main_thread(), [0], 0
+    first, under_way, struck = threading.main_thread(), [], 0
 
     def strike(_, frame):
         while frame is not None:
@@ -103,10 +103,12 @@ def test_ctrl_c_at_any_moment_waits_for_the_pieces_under_way():
             frame = frame.f_back
 
     def piece(_):
-        helps = threading.current_thread() is not first
-        under_way[0] += helps
-        sum(range(3000))
-        under_way[0] -= helps
+        if threading.current_thread() is first:
+            sum(range(3000))
+        else:  # There is one helper, so that nothing else writes to the list.
+            under_way.append(True)
+            sum(range(3000))
+            under_way.pop()
 
     Threads(3).map(piece, range(30))
     before = signal.signal(signal.SIGALRM, strike)
@@ -117,7 +119,7 @@ def test_ctrl_c_at_any_moment_waits_for_the_pieces_under_way():
                 Threads(3).map(piece, range(30))
             except KeyboardInterrupt:
                 struck += 1
-            assert not under_way[0]
+            assert not under_way
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

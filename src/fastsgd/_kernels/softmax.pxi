@@ -173,6 +173,7 @@ cdef void through_together(const Csr* L, const floating* values, Together* T) no
         add_to(T.G, L, values, lo, nnz, T, T.z)
 
 
+# The caller holds the arrays for as long as T is read.
 cdef fill(Together* T, Py_ssize_t rows, W, b, P, code, y, c, G, sums, B, work):
     cdef double[:, ::1] Ws = W, Ps = P, Gs = G, Bs = B
     cdef const double[:, ::1] ys = y
@@ -200,7 +201,8 @@ cdef tuple pass_together(const Csr* L, const floating* values, W, b, code, y, c,
     cdef Together T
     if (code is None) == (y is None):
         raise ValueError("a pass needs one of code and y")
-    fill(&T, L.n, W, b, P, code, y, c, G, sums, B, np.empty(2 * W.shape[1]))
+    work = np.empty(2 * W.shape[1])  # T points into it
+    fill(&T, L.n, W, b, P, code, y, c, G, sums, B, work)
     if L.n:
         with nogil:
             through_together(L, values, &T)
@@ -212,7 +214,8 @@ cdef tuple ascend_together_rows(const Csr* L, const floating* values, order, W, 
     cdef Together T
     cdef Order O
     read_order(&O, order)
-    fill(&T, L.n, W, b, P, None, None, c, None, np.empty(P.shape[1]), None, np.empty(2 * W.shape[1]))
+    sums, work = np.empty(P.shape[1]), np.empty(2 * W.shape[1])  # T points into them
+    fill(&T, L.n, W, b, P, None, None, c, None, sums, None, work)
     left = O.n
     with nogil:
         while left > 0:
