@@ -186,7 +186,7 @@ def main():
             try:
                 seconds, killed = measure(make, data, labels, held, least, args.repeats, args.limit)
             except ImportError as error:
-                seconds, killed = f"not installed ({error.name})", ""
+                seconds, killed = f"can't be imported: {error}", ""
             except NotImplementedError as error:
                 seconds, killed = f"it says: {error}", ""
             print(f"| {name} | {seconds} | {killed} |", flush=True)
