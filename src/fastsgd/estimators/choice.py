@@ -2,7 +2,6 @@
 
 import copy
 from inspect import signature
-from itertools import product
 
 import numpy as np
 from sklearn import get_config
@@ -138,44 +137,65 @@ def _numbers(rows, n):
     return rows.astype(np.intp)
 
 
+def check_fold(f, train, test, y, s, targets):
+    """Refuse a fold of one class, or without weight; train and test are numbers of rows, or masks."""
+    if targets.needs_classes and not targets.soft and (y[train] == y[train][0]).all():
+        raise ValueError(
+            f"fold {f} of cv has only rows of class {y[train][0]} to train on: shuffle the rows, or use StratifiedKFold."
+        )
+    for what, some in {"to train on": train, "held out": test}.items():
+        if s is not None and not s[some].any():
+            raise ValueError(f"all rows {what} in fold {f} of cv have a sample_weight of 0.")
+
+
 def chosen(scores, alphas, rule):
-    """(index of the l1_ratio, index of the alpha) that a rule chooses.
+    """(index of the l1_ratio, index of the alpha, and so on) that a rule chooses.
 
     Parameters
     ----------
-    scores : (folds, l1_ratios, alphas)
+    scores : (folds, l1_ratios, alphas) or (folds, l1_ratios, alphas, eta0s)
         Higher is better; a candidate with a NaN is not chosen.
     alphas : (l1_ratios, alphas)
         Each row falls.
     rule : {"best", "one_standard_error"}
         The best mean score, of equal ones the largest alpha; or the largest alpha whose mean is no lower than that by more than
-        its standard error, with the same l1_ratio.
+        its standard error, with all else the same.
     """
     mean = scores.mean(axis=0)
     if np.isnan(mean).all():
         raise ValueError("every mean score is NaN: nothing can be chosen by them.")
     mean = np.where(np.isnan(mean), -np.inf, mean)
     best = np.argwhere(mean == mean.max())
-    ratio, alpha = max(map(tuple, best), key=lambda at: (alphas[at], -at[0]))
+    ratio, alpha, *rest = max(map(tuple, best), key=lambda at: (alphas[at[:2]], *(-i for i in (at[0], *at[2:]))))
     if rule == "one_standard_error" and len(scores) > 1:
-        error = scores[:, ratio, alpha].std(ddof=1) / np.sqrt(len(scores))
-        alpha = int(np.flatnonzero(mean[ratio] >= mean[ratio, alpha] - error)[0])
-    return int(ratio), int(alpha)
+        error = scores[(slice(None), ratio, alpha, *rest)].std(ddof=1) / np.sqrt(len(scores))
+        along = mean[(ratio, slice(None), *rest)]
+        alpha = np.flatnonzero(along >= along[alpha] - error)[0]
+    return tuple(map(int, (ratio, alpha, *rest)))
 
 
-def results(scores, alphas, l1_ratios):
-    """`cv_results_`, with the names that `GridSearchCV` has; l1_ratios one after another, each with all its alphas."""
+def results(scores, tried, **more):
+    """`cv_results_`, with the names that `GridSearchCV` has.
+
+    Parameters
+    ----------
+    scores : (folds, ...)
+        Flattened, a number for each candidate.
+    tried : dict of str to (candidates,) array
+        The parameters.
+    **more : (candidates,) arrays
+        Further columns.
+    """
     flat = scores.reshape(len(scores), -1)
-    at = list(product(range(alphas.shape[0]), range(alphas.shape[1])))
-    alpha, ratio = np.array([alphas[i] for i in at]), np.array([l1_ratios[i] for i, _ in at])
     mean = flat.mean(axis=0)
     order = np.where(np.isnan(mean), -np.inf, mean)
+    each = zip(*(values.tolist() for values in tried.values()), strict=True)
     return {
-        "param_alpha": alpha,
-        "param_l1_ratio": ratio,
-        "params": [{"alpha": float(a), "l1_ratio": float(r)} for a, r in zip(alpha, ratio, strict=True)],
+        **{f"param_{name}": values for name, values in tried.items()},
+        "params": [dict(zip(tried, values, strict=True)) for values in each],
         **{f"split{k}_test_score": scored for k, scored in enumerate(flat)},
         "mean_test_score": mean,
         "std_test_score": flat.std(axis=0),
         "rank_test_score": (1 + (order[None, :] > order[:, None]).sum(axis=1)).astype(np.int32),
+        **more,
     }

@@ -1,19 +1,15 @@
 """What LinearClassifierCV and LinearRegressorCV share: a path of alphas for each fold and l1_ratio, and the choice of a point."""
 
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import penalties, threads
 from fastsgd.blas import one_blas_thread
-from fastsgd.estimators import choice
+from fastsgd.estimators import choice, chosen
 from fastsgd.estimators.base_linear import Solved, readable
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources.telling import tell
@@ -28,41 +24,13 @@ OF_PATHS = (
     "coefs_paths_",
     "intercepts_paths_",
 )  # `n_iter_` is of them, too.
-CONSTRAINTS: dict = {
-    **Solved._parameter_constraints,
-    "penalty": [StrOptions({"l2", "l1", "elasticnet"})],
-    "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
-    "eps": [Interval(Real, 0, 1, closed="neither"), None],
-    "l1_ratios": ["array-like"],
-    "cv": ["cv_object"],
-    "scoring": [StrOptions(set(get_scorer_names())), callable, None],
-    "refit": ["boolean"],
-    "refit_rule": [StrOptions(set(choice.RULES))],
-}
+CONSTRAINTS: dict = {**Solved._parameter_constraints, **chosen.CONSTRAINTS}
 
 
-class CrossValidated:
+class CrossValidated(chosen.Chosen):
     """Comes before `Solved`, and needs the parameters of CONSTRAINTS."""
 
     _left = (*Solved._left, *OF_PATHS)
-    warm_start = False  # Each path is; a source that is given as X is asked for it.
-
-    def _check_params(self):
-        super()._check_params()
-        self._ratios()
-        self._given_alphas()
-
-    def _ratios(self):
-        """The l1_ratios there are."""
-        if self.penalty != "elasticnet":
-            return np.array([1.0 if self.penalty == "l1" else 0.0])
-        return _numbers(self.l1_ratios, "l1_ratios", 1.0)
-
-    def _given_alphas(self):
-        """The alphas that are given, falling; None where there is a number of them."""
-        if isinstance(self.alphas, Integral):
-            return None
-        return np.unique(_numbers(self.alphas, "alphas", np.inf))[::-1]
 
     # ------------------------------------------------------------ the fit
     def _fit(self, X, y, sample_weight, params):
@@ -113,35 +81,6 @@ class CrossValidated:
         self.coefs_paths_, self.intercepts_paths_ = paths.coefs, paths.intercepts
         self.alpha_, self.l1_ratio_ = float(paths.alphas[at]), float(paths.ratios[at[0]])
         return at
-
-    # ------------------------------------------------------------ the outcome
-    @property
-    def alphas_(self) -> NDArray[Any]:
-        """The alphas of the paths, falling: (n_alphas,), or (n_l1_ratios, n_alphas) where each l1_ratio has its own."""
-        one = (self._alphas == self._alphas[0]).all()
-        return self._alphas[0] if one else self._alphas
-
-    @property
-    def cv_results_(self) -> dict[str, Any]:
-        """The scores by candidate, as `GridSearchCV` has them; the l1_ratios one after another."""
-        return choice.results(self.scores_, self._alphas, self.l1_ratios_)
-
-    def _weights(self):
-        if not hasattr(self, "coef_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} has chosen alpha_ and l1_ratio_, but with refit=False no model was fitted by them."
-            )
-        return super()._weights()
-
-    def get_metadata_routing(self) -> Any:
-        """The `MetadataRouter` of this estimator: `fit` hands metadata on to the splitter `cv` and to the scorer."""
-        return choice.router(self)
-
-    def _score(self, X, y, sample_weight, params, otherwise):
-        scorer = choice.scorer_of(self)
-        if scorer is None:
-            return otherwise(X, y, sample_weight)
-        return scorer(self, X, y, **choice.routed(self, "score", scorer, sample_weight, params)[1])
 
     @classmethod
     def _stored(cls):
@@ -200,7 +139,7 @@ class Paths:
 
         (train, test), task, K = self.folds[f], self.task, self.rows.targets.heads
         workers = threads.Threads(task.n_jobs)
-        self._check(f, train, test)
+        choice.check_fold(f, train, test, self.rows.y, self.rows.s, self.rows.targets)
         table, held = self.rows.table(train), self.rows.held_out(test)
         scored = self.scoring.of_fold(held, self.rows.y[test], test, K)
         start = path.Constant.of(table, K, task, workers).start()
@@ -224,17 +163,6 @@ class Paths:
 
         workers.map(solve, range(len(self.ratios)))
 
-    def _check(self, f, train, test):
-        rows = self.rows
-        if rows.targets.needs_classes and not rows.targets.soft and (rows.y[train] == rows.y[train[0]]).all():
-            raise ValueError(
-                f"fold {f} of cv has only rows of class {rows.y[train[0]]} to train on: shuffle the rows, or use "
-                "StratifiedKFold."
-            )
-        for what, some in {"to train on": train, "held out": test}.items():
-            if rows.s is not None and not rows.s[some].any():
-                raise ValueError(f"all rows {what} in fold {f} of cv have a sample_weight of 0.")
-
     def warn(self, est):
         """Say how many points are not proven, and which is the worst."""
         bad = self.unproven & ~(self.gaps <= est.tol)
@@ -250,15 +178,3 @@ class Paths:
             f"fold {worst[0]}. {ways}",
             ConvergenceWarning,
         )
-
-
-def _numbers(given, name, most):
-    """Numbers in [0, most], at least one."""
-    try:
-        found = np.asarray(given, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numbers, found {given!r}.") from error
-    if found.ndim != 1 or not len(found) or not (np.isfinite(found) & (found >= 0) & (found <= most)).all():
-        of = "at least one number >= 0" if most == np.inf else f"at least one number from 0 to {most:g}"
-        raise ValueError(f"{name} must be {of}, in a list or an array of one dimension, found {given!r}.")
-    return found

@@ -1,0 +1,88 @@
+"""What the estimators share that choose alpha and l1_ratio by cross-validation: what they try, and what is known of it."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastsgd.estimators import choice
+
+CONSTRAINTS: dict = {
+    "penalty": [StrOptions({"l2", "l1", "elasticnet"})],
+    "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+    "eps": [Interval(Real, 0, 1, closed="neither"), None],
+    "l1_ratios": ["array-like"],
+    "cv": ["cv_object"],
+    "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+    "refit": ["boolean"],
+    "refit_rule": [StrOptions(set(choice.RULES))],
+}
+
+
+class Chosen:
+    """Comes before the other bases. Needs the parameters of CONSTRAINTS; and of a fit `_alphas`, `l1_ratios_` and `scores_`."""
+
+    warm_start = False  # A source that is given as X is asked for it.
+
+    def _check_params(self):
+        super()._check_params()
+        self._ratios()
+        self._given_alphas()
+
+    def _ratios(self):
+        """The l1_ratios there are."""
+        if self.penalty != "elasticnet":
+            return np.array([1.0 if self.penalty == "l1" else 0.0])
+        return numbers(self.l1_ratios, "l1_ratios", 1.0)
+
+    def _given_alphas(self):
+        """The alphas that are given, falling; None where there is a number of them."""
+        if isinstance(self.alphas, Integral):
+            return None
+        return np.unique(numbers(self.alphas, "alphas", np.inf))[::-1]
+
+    @property
+    def alphas_(self) -> NDArray[Any]:
+        """The alphas, falling: (n_alphas,), or (n_l1_ratios, n_alphas) where each l1_ratio has its own."""
+        one = (self._alphas == self._alphas[0]).all()
+        return self._alphas[0] if one else self._alphas
+
+    @property
+    def cv_results_(self) -> dict[str, Any]:
+        """The scores by candidate, as `GridSearchCV` has them; the l1_ratios one after another."""
+        alpha = self._alphas.ravel()
+        tried = {"alpha": alpha, "l1_ratio": np.repeat(self.l1_ratios_, self._alphas.shape[1])}
+        return choice.results(self.scores_, tried)
+
+    def _weights(self):
+        if not hasattr(self, "coef_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has chosen alpha_ and l1_ratio_, but with refit=False no model was fitted by them."
+            )
+        return super()._weights()
+
+    def get_metadata_routing(self) -> Any:
+        """The `MetadataRouter` of this estimator: `fit` hands metadata on to the splitter `cv` and to the scorer."""
+        return choice.router(self)
+
+    def _score(self, X, y, sample_weight, params, otherwise):
+        scorer = choice.scorer_of(self)
+        if scorer is None:
+            return otherwise(X, y, sample_weight)
+        return scorer(self, X, y, **choice.routed(self, "score", scorer, sample_weight, params)[1])
+
+
+def numbers(given, name, most, least="at least one number >= 0"):
+    """Numbers in [0, most], at least one."""
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers, found {given!r}.") from error
+    if found.ndim != 1 or not len(found) or not (np.isfinite(found) & (found >= 0) & (found <= most)).all():
+        of = least if most == np.inf else f"at least one number from 0 to {most:g}"
+        raise ValueError(f"{name} must be {of}, in a list or an array of one dimension, found {given!r}.")
+    return found
