@@ -74,7 +74,7 @@ class State:
     def __post_init__(self):
         """In files of 0.1.0, what a weight of zero has received under L1 and L2 is in Q; see _kernels/penalty.pxi."""
         if self.soft and self.penalty[1] and self.Q is not None and self.Q.shape == self.W.shape:
-            zeros = self.W == 0
+            zeros = (self.W == 0) & (self.Q != 0)  # No zero becomes -0.0, which has other bits.
             self.W[zeros] = np.ldexp(-self.Q[zeros], ZERO_WEIGHT_EXPONENT[self.W.dtype.itemsize])
             self.Q[zeros] = 0
 
