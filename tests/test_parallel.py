@@ -24,6 +24,7 @@ from fastsgd import (
 from fastsgd.estimators import base, products
 from fastsgd.hogwild import Hogwild
 from fastsgd.lanes import Gradients
+from fastsgd.packs import Pack
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.split import Split, cuts
@@ -117,7 +118,7 @@ def test_models_of_a_grid_have_the_same_bits(optimizer, layout):
     assert pass_over(plan, table, Split(Threads(2))) == pass_over(plan, table)
     rules = engine_rules()
     found = [
-        several.train(State.zeros(D, K, X.dtype, 0, True), plan, table, rules, passes=12, lanes=lanes)
+        several.train([Pack(State.zeros(D, K, X.dtype, 0, True), plan)], table, rules, passes=12, lanes=lanes)
         for lanes in (engine.SERIAL, Split(Threads(2)))
     ]
     ends = {len(model.epochs) for model in found[0].values()}

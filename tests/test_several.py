@@ -7,6 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from fastsgd import engine, losses, schedules, several
+from fastsgd.lanes import SERIAL, Serial
+from fastsgd.packs import Pack
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
@@ -45,16 +47,16 @@ def plans_of(schedule="constant", loss=LOSS, etas=(0.01, 0.3, 0.05, 0.5), **head
     ]
 
 
-def score(moment):
-    """The loss on rows held out, of each head; more is better."""
-    W, b = moment.model
-    return -np.array(LossSums.of(VALIDATION, moment.plan, W, b).finish())
+def score(of):
+    """The loss on rows held out, of each head of a pack, or of a moment of a training; more is better."""
+    W, b = (of.moment if isinstance(of, Pack) else of).model
+    return -np.array(LossSums.of(VALIDATION, of.plan, W, b).finish())
 
 
 def together(plans, table, rules, seed=4, **how):
     plan = Plan.stack(plans)
     state = State.zeros(D, len(plan.heads), np.float64, seed, True)
-    return several.train(state, plan, table, rules, **{"passes": 30, **how})
+    return several.train([Pack(state, plan)], table, rules, **{"passes": 30, **how})
 
 
 def alone(plan, table, rules, seed=4, heads=1, score=None, **how):
@@ -164,7 +166,7 @@ def test_the_time_is_over_also_where_a_pass_is_a_single_call(monkeypatch):
     assert all(0 < len(one.epochs) < 60 for one in found.values())
 
 
-class Interrupts(several.Serial):
+class Interrupts(Serial):
     """A lane at which the user presses Ctrl-C, after so many rounds."""
 
     def __init__(self, rounds):
@@ -174,7 +176,7 @@ class Interrupts(several.Serial):
         if not self.left:
             raise KeyboardInterrupt
         self.left -= 1
-        several.SERIAL.round(*given)
+        SERIAL.round(*given)
 
 
 @pytest.mark.parametrize("rounds", [0, 2])
@@ -192,10 +194,10 @@ def test_the_user_gets_the_models_as_they_are(rounds):
 
 
 def test_ctrl_c_while_models_are_scored_loses_none():
-    def impatient(moment):
-        if moment.state.epoch == 3:
+    def impatient(pack):
+        if pack.state.epoch == 3:
             raise KeyboardInterrupt
-        return score(moment)
+        return score(pack)
 
     table, rules = Table(X, y=Y, fold=FOLD), [Validation(tol=0.0, patience=100)]
     found = together(plans_of(), table, rules, score=impatient)

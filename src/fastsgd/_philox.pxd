@@ -19,3 +19,19 @@ cdef inline void philox(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d, uint
             d[i] = <uint32_t> low
         k0 += <uint32_t> 0x9E3779B9
         k1 += <uint32_t> 0xBB67AE85
+
+
+cdef enum:
+    RESAMPLES = 0x5EED      # the places of these draws in the generator's counter; the order of the rows has other ones
+    FOLDS = 0xF01D
+
+
+cdef inline int poisson_of(uint32_t word) noexcept nogil:
+    """A draw of the Poisson distribution of mean 1, by inversion of a uniform 32-bit word."""
+    cdef double left = word * (1.0 / 4294967296.0), p = 0.36787944117144233
+    cdef int k = 0
+    while left >= p and k < 12:
+        left -= p
+        k += 1
+        p /= k
+    return k

@@ -40,14 +40,7 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = 
         yield
         return
     if run.start == START:
-        run.whole = False
-        state.prepare(plan, table.sparse)
-        state.epoch += 1
-        if state.auto is not None and run.epochs:
-            state.auto.again = True
-        alone = plan.plain or plan.auto or plan.separate
-        if run.gathered is None and not alone:
-            run.gathered = Gathered(state.W, K, min(plan.batch_size, table.n_rows))
+        begin_pass(run, plan, table, again=bool(run.epochs))
     run.parts = way = lanes.opened(state, plan, run.sums, run.gathered)
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
@@ -58,6 +51,19 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = 
         yield
     way.put_back()
     run.parts = None
+
+
+def begin_pass(run: Run, plan: Plan, table: Table, again: bool) -> None:
+    """Have all that a pass over the table needs; `again` says that the rows have been walked before."""
+    state = run.state
+    run.whole = False
+    state.prepare(plan, table.sparse)
+    state.epoch += 1
+    if state.auto is not None and again:
+        state.auto.again = True
+    alone = plan.plain or plan.auto or plan.separate
+    if run.gathered is None and not alone:
+        run.gathered = Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))
 
 
 def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool, _lanes: Serial = SERIAL) -> Iterator[None]:

@@ -1,23 +1,21 @@
 """Several models in one pass: the rows are walked once for all, and each model is judged by itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.decide import decide, keeping
-from fastsgd.engine import can_cut, one_pass
+from fastsgd.engine import can_cut
 from fastsgd.history import Epoch, History
 from fastsgd.lanes import SERIAL, Serial
-from fastsgd.objective import objective
+from fastsgd.packs import Pack, loss_sums, one_pass
 from fastsgd.plan import Plan
-from fastsgd.run import Moment, Run
-from fastsgd.sources.arrays import Table
 from fastsgd.state import State
 from fastsgd.stopping import Stopping
-from fastsgd.sums import LossSums
+from fastsgd.threads import ONE_THREAD, Threads
 
 
 class Trained(NamedTuple):
@@ -29,7 +27,7 @@ class Trained(NamedTuple):
         Of its heads alone; with a rule that keeps the best epoch, the state of that.
     epochs : History
     reason : str
-        As `engine.train` gives it.
+        As `engine.train` gives it, or "dropped".
     """
 
     state: State
@@ -39,14 +37,15 @@ class Trained(NamedTuple):
 
 
 class _Model:
-    """A model under way: the places of its heads in the state, and what was decided of it so far."""
+    """A model under way: its heads in its pack, and what was decided of it so far."""
 
-    def __init__(self, heads: NDArray[Any], rules: Sequence[Stopping], state: State, plan: Plan) -> None:
-        self.heads, self.plan = heads, plan.pack(heads)
+    def __init__(self, pack: Pack, number: int, rules: Sequence[Stopping]) -> None:
+        self.pack, self.number, self.heads = pack, number, pack.heads(number)
+        self.plan = pack.plan.pack(self.heads) if pack.plan.separate else pack.plan
         self.rules: Sequence[Stopping] = [rule.fresh() for rule in rules]
         self.epochs = History()
         # The state of its best epoch by a rule that keeps the best one, or else of its last good epoch.
-        self.good = state.pack(plan, heads)
+        self.good = pack.kept(self.heads)
 
     @property
     def kept(self) -> bool:
@@ -54,13 +53,13 @@ class _Model:
         rule = keeping(self.rules)
         return rule is not None and rule.best < np.inf
 
-    def judge(self, moment: Moment, measured: "_Measured", seconds: float, late: bool, passes: int) -> str | None:
+    def judge(self, measured: "_Measured", seconds: float, late: bool, passes: int) -> str | None:
         """Take what was measured of one more epoch; the reason if it is the last, be it because time is over (`late`)."""
-        epoch, finite = self._epoch(moment, measured, seconds), None
-        if measured.objective is None:
-            finite = self._finite(moment)
+        if self.pack.diverged:
+            return "diverged"
+        epoch, finite = self._epoch(measured, seconds), self._finite if measured.objective is None else None
         decision = decide(epoch, self.epochs, self.rules, finite, lambda: np.mean(measured.loss_of_zeros()[self.heads]))
-        factors, reason = moment.state.at["eta_factor"], None
+        factors, reason = self.pack.state.at["eta_factor"], None
         if decision.fate == "diverged":
             self.epochs = decision.epochs
             return "diverged"
@@ -77,80 +76,110 @@ class _Model:
         better = decision.better or (not self.kept and decision.fate == "good")
         self.epochs, self.rules = decision.epochs, decision.rules
         if better:
-            self.good = moment.state.pack(moment.plan, self.heads)
+            self.good = self.pack.kept(self.heads)
         return reason
 
-    def interrupt(self, run: Run, moment: Moment, passed: int, seconds: float) -> str:
+    def interrupt(self, passed: int, seconds: float) -> str:
         """The reason of its end in a pass that the user cuts short, which is in the history as far as it went."""
-        if not np.isfinite(run.sums[0, self.heads]).all():
+        run = self.pack.run
+        if self.pack.diverged or not np.isfinite(self.pack.mean(run.sums)[self.heads]).all():
             return "diverged"
         if run.done and len(self.epochs) == passed:
-            measured = _Measured(np.array(LossSums(run.sums).finish()), None, None, None)
-            self.epochs = self.epochs.plus(self._epoch(moment, measured, seconds))
+            self.epochs = self.epochs.plus(self._epoch(_Measured(self.pack.mean(run.sums), None, None, None), seconds))
         return "interrupted"
 
-    def _epoch(self, moment: Moment, measured: "_Measured", seconds: float) -> Epoch:
-        clock = moment.state.at[self.heads[0]]
+    def _epoch(self, measured: "_Measured", seconds: float) -> Epoch:
+        clock = self.pack.state.at[self.heads[0]]
         loss, value, scored = (np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3])
         eta = self.plan.eta(max(1.0, clock["t"] - 1)) * clock["eta_factor"]
         return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, seconds)
 
-    def _finite(self, moment: Moment) -> Callable[[], bool]:
-        W, b = moment.model
-        return lambda: bool(np.isfinite(W[:, self.heads]).all() and np.isfinite(b[self.heads]).all())
+    def _finite(self) -> bool:
+        W, b = self.pack.moment.model
+        if self.pack.plan.separate:
+            W, b = W[:, self.heads], b[self.heads]
+        return bool(np.isfinite(W).all() and np.isfinite(b).all())
 
-    def end(self, moment: Moment, reason: str) -> Trained:
+    def end(self, reason: str) -> Trained:
         """What is returned of it."""
         back = reason == "diverged" or self.kept
         if reason == "interrupted":  # As in a fit of its own, the best by a score is returned.
             rule = keeping(self.rules)
             back = self.kept and rule is not None and rule.needs == "validation_score"
-        state = self.good if back else moment.state.pack(moment.plan, self.heads)
-        return Trained(state, self.plan, self.epochs, reason)
+        return Trained(self.good if back else self.pack.kept(self.heads), self.plan, self.epochs, reason)
 
 
 class _Measured(NamedTuple):
-    """What one epoch gave for each head: the mean loss before each step, objective and score or None, and () -> loss of zeros."""
+    """What one epoch gave for each head of a pack, or for its one model.
+
+    That is the mean loss before each step, objective and score or None, and () -> loss of zeros.
+    """
 
     loss: NDArray[Any]
     objective: NDArray[Any] | None
     score: NDArray[Any] | None
     loss_of_zeros: Any
 
+    @classmethod
+    def of(
+        cls, packs: Sequence[Pack], table: Any, needs: set[str], score: "Score | None", threads: Threads
+    ) -> list[Any]:
+        """Those of each pack; one more pass over the rows where the objective is asked for."""
+        losses: list[Any] = [None] * len(packs)
+        if "objective" in needs:
+            sums = loss_sums(packs, table, threads=threads)
+            losses = [pack.mean(values) + pack.penalty() for pack, values in zip(packs, sums, strict=True)]
+        return [
+            cls(
+                pack.mean(pack.run.sums),
+                objective,
+                None if score is None else np.atleast_1d(score(pack)),
+                lambda pack=pack: pack.mean(loss_sums([pack], table, zeros=True)[0]),
+            )
+            for pack, objective in zip(packs, losses, strict=True)
+        ]
+
+
+Score: TypeAlias = Callable[[Pack], NDArray[Any]]
+
 
 def train(
-    state: State,
-    plan: Plan,
-    table: Table,
+    packs: Sequence[Pack],
+    table: Any,
     rules: Sequence[Stopping],
     *,
     passes: int,
     shuffle: bool = True,
-    score: Callable[[Moment], NDArray[Any]] | None = None,
+    score: Score | None = None,
     max_seconds: float | None = None,
+    drop: Callable[[int, dict[int, Pack]], Iterable[int]] | None = None,
     lanes: Serial = SERIAL,
+    threads: Threads = ONE_THREAD,
 ) -> dict[int, Trained]:
-    """Train the models of a plan until each has met a rule, or the passes or the time are over.
+    """Train the models of some packs until each has met a rule, or the passes or the time are over.
 
     Models that are done are left out of the passes that follow.
 
     Parameters
     ----------
-    state : State
-        Changed in place by the first pass.
-    plan : Plan
-        Whose heads are separate; `model` says which of them are one model.
-    table : Table
+    packs : list of Pack
+        Their states are changed in place by the first pass. No two models have one number.
+    table : Table or Stream
     rules : list of Stopping
         For each model, which gets copies of its own; of the objective, or of the validation score.
     passes : int
         Epochs at most.
     shuffle : bool
     score : callable or None
-        `score(moment)` -> (K,) float64, the validation score of each head; more is better.
+        `score(pack)` -> the validation score of each of its heads, or of its one model; more is better.
     max_seconds : float or None
         Time budget, looked at between kernel calls; models that have not ended by then end with "max_seconds".
+    drop : callable or None
+        `drop(epochs, packs by the numbers of the models under way)` -> numbers of those to end here, which end with "dropped".
     lanes : Serial or other way to do a round
+        Where there is a single pack.
+    threads : Threads
+        Who trains several packs.
 
     Returns
     -------
@@ -158,67 +187,58 @@ def train(
         By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch. Ctrl-C ends
         those under way, "interrupted".
     """
-    started, needs = perf_counter(), {rule.needs for rule in rules}
-    done: dict[int, Trained] = {}
+    started, needs, packs = perf_counter(), {rule.needs for rule in rules}, list(packs)
     if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
         raise ValueError(f"several models are judged by their objective or a validation score, found rules={rules!r}")
-    numbers = plan.heads["model"]
+    models = {n: _Model(pack, n, rules) for pack in packs for n in np.unique(pack.numbers).tolist()}
+    done: dict[int, Trained] = {}
+    passed = 0
 
     def over() -> bool:
         return max_seconds is not None and perf_counter() - started > max_seconds
 
-    models = {
-        number: _Model(np.flatnonzero(numbers == number), rules, state, plan) for number in np.unique(numbers).tolist()
-    }
-    run, moment, passed = Run(state), Moment(state, plan), 0
+    def end(number: int, reason: str) -> None:
+        done[number] = models[number].end(reason)
+        del models[number]
+
     try:
         while models:
-            run, moment = Run(state), Moment(state, plan)
-            late = _walk(run, plan, table, shuffle, lanes, over)
-            measured = _measure(run, moment, table, needs, score)
+            late = False
+            for _ in one_pass(packs, table, shuffle, lanes, threads):
+                late = late or over()
+                if late:
+                    break
+            for pack in packs:
+                pack.end()
+            measured = dict(zip(map(id, packs), _Measured.of(packs, table, needs, score, threads), strict=True))
             late = late or over()
             for number, model in list(models.items()):
-                reason = model.judge(moment, measured, perf_counter() - started, late, passes)
+                seconds = perf_counter() - started
+                reason = model.judge(measured[id(model.pack)], seconds, late, passes)
                 if reason is not None:
-                    done[number] = model.end(moment, reason)
-                    del models[number]
-            state, plan = _packed(models, moment)
+                    end(number, reason)
             passed += 1
+            if drop is not None and models:
+                for number in drop(passed, {number: model.pack for number, model in models.items()}):
+                    end(number, "dropped")
+            packs = _left(models)
     except KeyboardInterrupt:
-        run.put_back()
-        for number, model in models.items():
-            if number not in done:
-                done[number] = model.end(moment, model.interrupt(run, moment, passed, perf_counter() - started))
+        for pack in packs:
+            pack.end()
+        for number in list(models):
+            end(number, models[number].interrupt(passed, perf_counter() - started))
     return done
 
 
-def _packed(models: dict[int, _Model], moment: Moment) -> tuple[State, Plan]:
-    """The state and the plan of the models that are left, whose heads then lie one after another."""
-    state, plan = moment.state, moment.plan
-    keep = np.concatenate([model.heads for model in models.values()]) if models else np.arange(len(state.b))
-    if len(keep) == len(state.b):
-        return state, plan
-    first = 0
+def _left(models: dict[int, _Model]) -> list[Pack]:
+    """The packs of the models that are left, whose heads then lie one after another."""
+    by_pack: dict[int, list[_Model]] = {}
     for model in models.values():
-        model.heads = np.arange(first, first + len(model.heads))
-        first += len(model.heads)
-    return state.pack(plan, keep), plan.pack(keep)
-
-
-def _walk(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial, over: Callable[[], bool]) -> bool:
-    """A pass; True where the time was over before its last row."""
-    late = any(run.start is not None and over() for _ in one_pass(run, plan, table, shuffle, lanes))
-    run.put_back()
-    return late
-
-
-def _measure(
-    run: Run, moment: Moment, table: Table, needs: set[str], score: Callable[[Moment], NDArray[Any]] | None
-) -> _Measured:
-    plan, seed, (W, b) = moment.plan, moment.state.seed, moment.model
-    return _Measured(
-        np.array(LossSums(run.sums).finish()),
-        objective(table, plan, W, b, seed=seed) if "objective" in needs else None,
-        None if score is None else score(moment),
-        lambda: np.array(LossSums.of(table, plan, np.zeros_like(W), np.zeros_like(b), seed=seed).finish()),
-    )
+        by_pack.setdefault(id(model.pack), []).append(model)
+    for some in by_pack.values():
+        if some[0].pack.only(np.concatenate([model.heads for model in some])):
+            first = 0
+            for model in some:
+                model.heads = np.arange(first, first + len(model.heads))
+                first += len(model.heads)
+    return [some[0].pack for some in by_pack.values()]

@@ -47,7 +47,7 @@ def _of_calls(table: Any, function: Callable[[Any], Any], dtype: Any, heads: int
         yield from threads.map(function, some)
 
 
-def _losses_of_call(plan: Plan, W: NDArray[Any], b: NDArray[Any], seed: int, held_out: bool, call: Any) -> NDArray[Any]:
+def losses_of_call(plan: Plan, W: NDArray[Any], b: NDArray[Any], seed: int, held_out: bool, call: Any) -> NDArray[Any]:
     """The `values` of LossSums of the rows of a kernel call."""
     values, (part, order, _) = np.zeros((2, len(b))), call
     given = part.X, order, part.target(), W, b, plan.compiled, values
@@ -84,7 +84,7 @@ class LossSums:
         if table.scaling is not None:  # The rows are read as they are, and the model goes to their units.
             table, (W, b) = replace(table, scaling=None), table.scaling.outward(W, b)
 
-        of_call = partial(_losses_of_call, plan, W, b, seed, held_out)
+        of_call = partial(losses_of_call, plan, W, b, seed, held_out)
         found = total(_of_calls(table, of_call, W.dtype, len(b), 16))
         return cls(np.zeros((2, len(b))) if found is None else found)
 

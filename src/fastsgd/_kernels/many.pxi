@@ -1,15 +1,4 @@
 # Several models in one pass: each head has a clock, a penalty, a schedule, and rows of its own.
-cdef inline int poisson_of(uint32_t word) noexcept nogil:
-    """A draw of the Poisson distribution of mean 1, by inversion of a uniform 32-bit word."""
-    cdef double left = word * (1.0 / 4294967296.0), p = 0.36787944117144233
-    cdef int k = 0
-    while left >= p and k < 12:
-        left -= p
-        k += 1
-        p /= k
-    return k
-
-
 cdef void resample_weights(uint64_t number, Models* H) noexcept nogil:
     """Multiply the weights of the row of that number by how often each resample has it: a function of (seed, row, resample)."""
     cdef uint32_t word[4][LANES]

@@ -85,10 +85,6 @@ cdef extern from "models.h":
     enum:
         PAYING
 
-cdef enum:
-    RESAMPLES = 0x5EED      # the place of their draws in the generator's counter; the order of the rows has other ones
-
-
 cdef int allocate(Models* H, Py_ssize_t K) except -1:
     """The arrays of K models, in two pieces: free(H.t), free(H.column)."""
     cdef double* x = <double*> calloc(MODELS_DOUBLES * K, sizeof(double))

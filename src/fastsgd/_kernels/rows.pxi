@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, malloc
 import numpy as np
 
 from fastsgd._kernels.plan import SCALARS
-from fastsgd._philox cimport LANES, philox
+from fastsgd._philox cimport LANES, RESAMPLES, philox, poisson_of
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD
 from fastsgd._kernels.plan cimport AutoScalars, Compiled, HeadRecord, Params, Rule, Scalars
 from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, implicit_step, logistic_slope

@@ -6,7 +6,7 @@ the place of the draw in the counter. So the order is a pure function of (seed, 
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from fastsgd._philox cimport LANES, philox
+from fastsgd._philox cimport FOLDS, LANES, RESAMPLES, philox, poisson_of
 
 import numpy as np
 
@@ -134,3 +134,45 @@ def rows_of(const int64_t[::1] blocks, int64_t block_rows, int64_t n):
                 a[i] = r
                 i += 1
     return out
+
+
+def resample_counts(const int64_t[::1] number, uint32_t resample, uint64_t seed):
+    """How often the bootstrap sample of that number has each of these rows, by the numbers of these: int32 array.
+
+    A Poisson draw of mean 1, a function of the seed, the row and the resample alone; the kernels draw the same.
+    """
+    out = np.empty(number.shape[0], np.int32)
+    cdef int32_t[::1] counts = out
+    cdef int64_t i
+    draws(number, resample, RESAMPLES, seed, counts)
+    with nogil:
+        for i in range(number.shape[0]):
+            counts[i] = poisson_of(<uint32_t> counts[i])
+    return out
+
+
+def fold_numbers(const int64_t[::1] number, uint32_t n_folds, uint64_t seed):
+    """The fold from 0 to n_folds - 1 of each of these rows, drawn by the numbers of these: int32 array."""
+    out = np.empty(number.shape[0], np.int32)
+    cdef int32_t[::1] folds = out
+    cdef int64_t i
+    draws(number, 0, FOLDS, seed, folds)
+    with nogil:
+        for i in range(number.shape[0]):
+            folds[i] = <int32_t> ((<uint64_t> <uint32_t> folds[i] * n_folds) >> 32)
+    return out
+
+
+cdef void draws(const int64_t[::1] number, uint32_t which, uint32_t place, uint64_t seed, int32_t[::1] out) noexcept nogil:
+    """A 32-bit word for each row, whose number is in the counter."""
+    cdef uint32_t word[4][LANES]
+    cdef int64_t first = 0, i, j
+    while first < number.shape[0]:
+        for i in range(LANES):
+            j = min(first + i, number.shape[0] - 1)
+            word[0][i], word[1][i] = <uint32_t> number[j], <uint32_t> (<uint64_t> number[j] >> 32)
+            word[2][i], word[3][i] = which, place
+        philox(word[0], word[1], word[2], word[3], <uint32_t> seed, <uint32_t> (seed >> 32))
+        for i in range(min(<int64_t> LANES, number.shape[0] - first)):
+            out[first + i] = <int32_t> word[0][i]
+        first += LANES

@@ -129,6 +129,15 @@ class Space:
             return Rows(X, y, np.concatenate(filled))
         return Rows(X, y)
 
+    def numbers(self, order=None, after=None):
+        """A number for each row that `rows` gives, int64: that of its block times 2^32, and its place in that.
+
+        order : the number of each block, which `add` was told the places of; None where these are the same
+        """
+        parts = [part[:2] for part in self.parts if after is None or part[0] < after]
+        blocks = [(at if order is None else int(order[at]), n) for at, n in parts]
+        return np.concatenate([(block << 32) + np.arange(n) for block, n in blocks])
+
 
 def _size(rows):
     """Bytes of a block in a buffer."""

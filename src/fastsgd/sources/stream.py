@@ -59,6 +59,10 @@ class Stream:
         Those of the last walk, for the next: reusing written memory is cheaper than allocating it.
     readers : Readers or None
         What the last walk has learnt of how many pay.
+    numbered : bool
+        Whether rows have numbers, by which resamples are drawn: that of the block times 2^32, and the place in it.
+    n_folds, fold_seed : int
+        Folds, which are drawn by the numbers of the rows; 0 for none.
     """
 
     source: object
@@ -71,6 +75,9 @@ class Stream:
     readers: Readers | None = None
     tells: bool = False  # It warns of buffers that hold few blocks.
     told: frozenset = frozenset()  # It has warned of these.
+    numbered: bool = False
+    n_folds: int = 0
+    fold_seed: int = 0
     empty = False
 
     @property
@@ -147,7 +154,7 @@ class Stream:
         )
         for at in count(first):
             if space.n and at == end:
-                yield self._buffer(space, before, at, room)
+                yield self._buffer(space, order, before, at, room)
                 space, before, (end, room) = next(turns), at, _known_end(source, rows_before, at)
                 space.clear()
             rows = None  # It is in the space, and not held while the next is read.
@@ -158,7 +165,7 @@ class Stream:
             while space.n and n and not space.fits(rows):  # Blocks for which there is no room go to the next.
                 end = before + blocks_in_buffer(at - before, None if total is None else total - before)
                 end = max(end, space.parts[0][0] + 1)  # The first blocks may have no rows.
-                yield self._buffer(space, before, end, at - before)
+                yield self._buffer(space, order, before, end, at - before)
                 full, space, before = space, next(turns), end
                 end, room = _known_end(source, rows_before, before)
                 rows = space.spare(rows)
@@ -168,20 +175,28 @@ class Stream:
         if stop.is_set():
             return
         if space.n:
-            yield self._buffer(space, before, None)
+            yield self._buffer(space, order, before, None)
         elif first == 0:
             raise ValueError("the source has no rows; each of its passes must begin anew.")
 
-    def _buffer(self, space, first, after, room=0):
+    def _buffer(self, space, order, first, after, room=0):
         table = self.targets.table(*space.rows(self.n_features, after))
         table.scaling = self.scaling
+        if self.numbered or self.n_folds:
+            table.number = space.numbers(order, after)
+            table.fold = self._folds(table.number)
         return Buffer(table, first, after, room, space.used)
+
+    def _folds(self, number):
+        return _order.fold_numbers(number, self.n_folds, self.fold_seed) if self.n_folds else None
 
     def _windows(self, order, first):
         """Rows that lie in mapped memory: where they lie, and so without a copy or a thread."""
         source = self.source
         if self.mapped is None:
             self.mapped = self.targets.table(*in_place(source, self.n_features, self.targets.check))
+        if self.n_folds and self.mapped.fold is None:
+            self.mapped.fold = self._folds(np.arange(source.n_rows))
         if order is None:
             yield Buffer(replace(self.mapped, scaling=self.scaling), 0, None)
             return
