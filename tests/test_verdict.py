@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from support.data import LAYOUTS, labels, rows
 
-from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers
+from fastsgd import LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, verdict
 from fastsgd.estimators import told as told_in_words
 from fastsgd.sources import from_batches
 from fastsgd.stopping import ParameterChange
@@ -42,6 +42,15 @@ def objective_of_zeros(X, y):
 
 
 # ---------------------------------------------------------------- too long
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_advice_of_a_sample_of_standardised_rows_works(layout, monkeypatch):
+    X, y, _ = rows()
+    X, est = LAYOUTS[layout](X), SGDRegressor(standardize=True, eta0=2.0, learning_rate="constant", random_state=0)
+    monkeypatch.setattr(verdict, "TRIAL_VALUES", 200)  # As if there were that many more.
+    (words,) = told(est, X, y)
+    assert est.stop_reason_ == "diverged" and told(followed(est, words), X, y) == []
+
+
 @pytest.mark.parametrize("tol", [1e-3, None])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("eta0", [3.0, 6.0])

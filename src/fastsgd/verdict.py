@@ -30,12 +30,14 @@ NORM_TOLERANCE = 1e-2
 TRIAL_ROWS, TRIAL_VALUES, TRIAL_EPOCHS = 2000, 2e6, 3
 
 
-def diverged(run, plan, table, epochs, steady, out_of_epochs):
+def diverged(run, plan, table, epochs, steady, out_of_epochs, objective_at_start=None):
     """(objective at the end, where that is in words, that of the start, which it is) if steps were too long; else None.
 
     Gradient descent (`steady`) ends above its start only if they were. Steps along single rows or batches go up and down:
     where a rule keeps the best objective, that one is compared, and may be a little above. Where none does, or where the
     rule was not over yet, the objective must have exploded.
+
+    objective_at_start : () -> what `start_objective` gives, of whoever has it from another fit of the same rows and start
     """
     rows, state = epochs.view(), run.state
     objectives, losses, kept = rows["objective"], rows["loss"], decide.keeping(run.rules)
@@ -48,8 +50,7 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
         share = NOISE_SHARE if best and not out_of_epochs else EXPLODED_SHARE
     if end < ZERO_LOSS_SHARE * (1 + share) * start < np.inf:
         return None  # The estimate saves a pass over the rows.
-    zeros = run.began is None
-    least = objective.loss_of_zeros(table, plan, state) if zeros else objective.objective(table, plan, *run.began)
+    least = start_objective(run, plan, table) if objective_at_start is None else objective_at_start()
     if not known:
         end = objective.objective(table, plan, *state.model(plan))
     if (
@@ -59,7 +60,13 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs):
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
-    return float(end), where, least, "zero weights" if zeros else "the start"
+    return float(end), where, least, "zero weights" if run.began is None else "the start"
+
+
+def start_objective(run, plan, table):
+    """The objective that the end is compared with: that of the start, or of zero weights where it began with these."""
+    zeros = run.began is None
+    return objective.loss_of_zeros(table, plan, run.state) if zeros else objective.objective(table, plan, *run.began)
 
 
 def still_falling(run, plan, table, epochs, rule):
@@ -136,6 +143,33 @@ def _curvature(plan, table, state, share):
     return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
 
 
+def _along_slopes(plan):
+    """Whether a step is eta0 times slopes, or a mean of them; else it is about as long as eta0, whatever the slopes."""
+    return plan.slots in ((), ("m",))
+
+
+@np.errstate(all="ignore")
+def eta0_by_curvature(plan, table, state, zero):
+    """The step size that follows from curvature and rows: no step goes farther than to where its rows have no more slope.
+
+    With optimizers whose steps are about as long as eta0, it is the size of the weights that are needed.
+
+    Parameters
+    ----------
+    plan : Plan
+    table : Table
+        In memory.
+    state : State
+    zero : float
+        The objective of zero weights.
+    """
+    if _along_slopes(plan):
+        momentum = plan.optimizer.numbers()[0] if plan.slots == ("m",) else 0.0
+        size = plan.batch_size if plan.batch_size < table.n_rows else np.inf
+        return (1.0 - momentum) / _curvature(plan, table, state, 1.0 / size if size < np.inf else 0.0)
+    return np.sqrt((zero if 0 < zero < np.inf else 1.0) / _curvature(plan, table, state, 0.0))
+
+
 @np.errstate(all="ignore")
 def advised(replan, plan, table, run, eta0, longer):
     """A step size that works, tried on some of the rows: the objective falls with it.
@@ -154,13 +188,9 @@ def advised(replan, plan, table, run, eta0, longer):
         Whether steps were too short.
     """
     state, first = run.state, next(table.tables())
-    momentum = plan.optimizer.numbers()[0] if plan.slots == ("m",) else 0.0
-    if plan.slots in ((), ("m",)):
-        size = plan.batch_size if plan.batch_size < first.n_rows else np.inf
-        found = (1.0 - momentum) / _curvature(plan, first, state, 1.0 / size if size < np.inf else 0.0)
-    else:  # A step is about as long as eta0, so that this is the size of the weights that are needed.
-        size = np.sqrt((run.zero if 0 < run.zero < np.inf else 1.0) / _curvature(plan, first, state, 0.0))
-        found = size if longer else min(size, 0.3 * eta0)
+    found = eta0_by_curvature(plan, first, state, run.zero)
+    if not (longer or _along_slopes(plan)):
+        found = min(found, 0.3 * eta0)
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     few = int(min(TRIAL_ROWS, max(50, TRIAL_VALUES // max(1.0, first.row_values))))
     sample = replace(first, rows=every[:: max(1, len(every) // few)])

@@ -41,6 +41,7 @@ class Scaling:
 
     def read(self, table, rows, dtype):
         """Those rows (int64 array) of a table without scaling, as one that a kernel can read."""
+        rows = np.ascontiguousarray(rows)
         if not table.readable(dtype):
             table, rows = table.read(rows, dtype), np.arange(len(rows))
         if not table.sparse:
