@@ -1,5 +1,6 @@
 """Fits of one estimator with several values of eta0, over the same rows; each is what a fit of its own gives."""
 
+from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
 from typing import NamedTuple
@@ -7,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from fastsgd import decide, engine, optimizers, parallel, several, stopping, verdict
+from fastsgd import decide, engine, optimizers, parallel, several, stopping, threads, verdict
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.lanes import SERIAL
+from fastsgd.packs import Pack
 from fastsgd.plan import Plan
 from fastsgd.state import State
 
@@ -144,43 +147,40 @@ class Beside:
         KeyboardInterrupt
         """
         plans = [self.plan_of(eta) for eta in etas]
-        found = (self._as_heads if self._separable(plans) else self._one_by_one)(plans)
+        together = {rule.needs for rule in self.rules} <= {"objective", "validation_score"}
+        found = (self._together if together else self._one_by_one)(plans)
         if any(reason == "interrupted" for *_, reason in found):
             raise KeyboardInterrupt("step_sizes was interrupted; the estimator is as it was")
         return [self._judged(*one, plan) for one, plan in zip(found, plans, strict=True)]
 
-    def _separable(self, plans):
-        """Whether the fits can be heads of one pass."""
-        if not {rule.needs for rule in self.rules} <= {"objective", "validation_score"}:
-            return False
-        try:
-            Plan.stack(plans)
-        except ValueError:
-            return False
-        return True
-
-    def _as_heads(self, plans):
+    def _together(self, plans):
         """(moment, epochs, reason) of each plan, all trained in the same passes."""
-        est, K, n = self.est, len(self.state.b), len(plans)
-        stack = Plan.stack(plans).pack(np.repeat(np.arange(n), K))
-        heads = stack.heads.copy()
-        heads["column"], heads["model"] = np.tile(np.arange(K), n), np.repeat(np.arange(n), K)
-        stack = Plan(stack.loss, stack.schedule, heads, stack.optimizer, stack.batch_size, stack.noise, True)
-        state = self.state.pack(stack, np.tile(np.arange(K), n))
+        est, packs = self.est, self._packs(plans)
+        plan, state = packs[0].plan, packs[0].state
         found = several.train(
-            state,
-            stack,
+            packs,
             self.table,
             self.rules,
             passes=est.max_iter,
             shuffle=est.shuffle,
             score=None if self.score is None else self._scores,
             max_seconds=est.max_seconds,
-            lanes=parallel.lanes(est.n_jobs, "deterministic", stack, self.table, state),
+            lanes=parallel.lanes(est.n_jobs, "deterministic", plan, self.table, state) if plan.separate else SERIAL,
+            threads=threads.Threads(threads.n_threads(est.n_jobs)),
         )
         return [
             (self._own(engine.Moment(one.state, one.plan)), one.epochs, one.reason) for _, one in sorted(found.items())
         ]
+
+    def _packs(self, plans):
+        """A pack of all where they can be heads of one; else a pack for each."""
+        K, n = len(self.state.b), len(plans)
+        try:
+            stack = Plan.stack(plans)
+        except ValueError:
+            return [Pack(self.state.copy(), _numbered(plan, k)) for k, plan in enumerate(plans)]
+        stack = _numbered(stack.pack(np.repeat(np.arange(n), K)), np.repeat(np.arange(n), K), np.tile(np.arange(K), n))
+        return [Pack(self.state.pack(stack, np.tile(np.arange(K), n)), stack)]
 
     def _own(self, moment, heads=slice(None)):
         """That of a model of these heads alone, as a state that has no others has it."""
@@ -191,26 +191,26 @@ class Beside:
         state.mean, state.std, state.centred = whole.mean, whole.std, whole.centred
         return engine.Moment(state, self.plan)
 
-    def _scores(self, moment):
-        """The validation score of each head, which is that of its model."""
-        numbers = moment.plan.heads["model"]
-        scores = np.empty(len(numbers))
-        for number in np.unique(numbers):
-            heads = np.flatnonzero(numbers == number)
-            scores[heads] = self.score(self._own(moment, heads))
+    def _scores(self, pack):
+        """The validation score of each head of a pack, or of its one model."""
+        if not pack.plan.separate:
+            return self.score(pack.moment)
+        scores = np.empty(len(pack.numbers))
+        for number in np.unique(pack.numbers):
+            heads = pack.heads(number)
+            scores[heads] = self.score(self._own(pack.moment, heads))
         return scores
 
     def _one_by_one(self, plans):
-        """As `_as_heads`, one after another."""
+        """As `_together`, one after another, for rules that look at something else."""
         est, started, found = self.est, perf_counter(), []
         for left, plan in zip(range(len(plans), 0, -1), plans, strict=True):
             run = engine.Run(self.state.copy(), [rule.fresh() for rule in self.rules])
-            how = {"passes": est.max_iter, "shuffle": est.shuffle, "score": self.score, "watch": True}
+            how = {"passes": est.max_iter, "shuffle": est.shuffle, "score": self.score}
             if est.max_seconds is not None:
                 how["max_seconds"] = (started + est.max_seconds - perf_counter()) / left
             try:
-                lanes = est._lanes(plan, self.table, run.state)
-                found.append(engine.train(run, plan, self.table, lanes=lanes, **how))
+                found.append(engine.train(run, plan, self.table, **how))
             except engine.Diverged as error:
                 found.append((engine.Moment(run.state, plan), error.args[1], "diverged"))
             if found[-1][2] == "interrupted":
@@ -251,3 +251,10 @@ class Beside:
         if kept.needs == "objective":
             return float(np.nanmin(rows["objective"]))
         return float(rows["objective"][np.nanargmax(rows["validation_score"])])
+
+
+def _numbered(plan, models, columns=0):
+    """The plan whose heads are of the models of these numbers."""
+    heads = plan.heads.copy()
+    heads["model"], heads["column"] = models, columns
+    return replace(plan, heads=heads)
