@@ -38,9 +38,18 @@ def load():
 
 def dense(*parts, scaled=True):
     """Numbers standardised (by the first part; or as they are), kinds one-hot: a float32 array for each part."""
-    kinds = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
-    encode = make_column_transformer((StandardScaler() if scaled else "passthrough", NUMBERS), (kinds, KINDS))
-    encode.fit(parts[0])
+    return encoded(encoder(scaled=scaled).fit(parts[0]), *parts)
+
+
+def encoder(scaled=True, **how):
+    """What makes columns of numbers and kinds, to be fitted; `how` goes to the OneHotEncoder."""
+    kinds = OneHotEncoder(**{"handle_unknown": "ignore", "sparse_output": False, "dtype": np.float32} | how)
+    scale = StandardScaler() if scaled else "passthrough"
+    return make_column_transformer((scale, NUMBERS), (kinds, KINDS), verbose_feature_names_out=False)
+
+
+def encoded(encode, *parts):
+    """A float32 array for each part, by a fitted encoder."""
     return [np.ascontiguousarray(encode.transform(part), dtype=np.float32) for part in parts]
 
 

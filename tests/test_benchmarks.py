@@ -168,3 +168,9 @@ def test_the_benchmark_of_paths_runs():
     head, _, *body = run(str(FOLDER / "paths.py"), "--small", "--repeats", "1").splitlines()
     assert "processor seconds" in head and sum("| fastsgd |" in line and "proven" in line for line in body) == 3
     assert sum("lbfgs" in line for line in body) == 1
+
+
+def test_many_fits():
+    head, _, *body = run(str(FOLDER / "many_fits.py"), "--rows", "500", "--repeats", "1").splitlines()
+    assert {line.count("|") for line in body} == {head.count("|")}
+    assert all(float(line.split("|")[-3]) > 0 for line in body)

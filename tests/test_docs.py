@@ -83,3 +83,9 @@ def test_images_are_used_and_small():
     text = "".join(page.read_text("utf-8") for page in PAGES)
     for image in ROOT.glob("docs/images/*"):
         assert f"images/{image.name}" in text and image.stat().st_size < 120_000, image.name
+
+
+@pytest.mark.parametrize("page", ["many-models.md"])
+def test_the_examples_of_a_page(page):
+    for example in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL):
+        exec(example, {})

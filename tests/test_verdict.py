@@ -45,7 +45,8 @@ def objective_of_zeros(X, y):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_advice_of_a_sample_of_standardised_rows_works(layout, monkeypatch):
     X, y, _ = rows()
-    X, est = LAYOUTS[layout](X), SGDRegressor(standardize=True, eta0=2.0, learning_rate="constant", random_state=0)
+    X, steps = LAYOUTS[layout](X), {"eta0": 2.0, "learning_rate": "constant", "batch_size": 4}
+    est = SGDRegressor(standardize=True, random_state=0, **steps)
     monkeypatch.setattr(verdict, "TRIAL_VALUES", 200)  # As if there were that many more.
     (words,) = told(est, X, y)
     assert est.stop_reason_ == "diverged" and told(followed(est, words), X, y) == []

@@ -130,6 +130,9 @@ def _curvature(plan, table, state, share):
     for lo in range(0, n, step):
         X = table.read(every[lo : lo + step], dtype).X
         widest = max(widest, float((X.multiply(X) if table.sparse else X * X).sum(axis=1).max()))
+    one = min(1.0, plan.intercept_decay)
+    if share == 1:
+        return bend * weights * (widest + one) + plan.l2
     X = table.read(every[:: max(1, n // step)], dtype).X
     v = np.random.default_rng(0).standard_normal(X.shape[1])
     norm = before = 1.0
@@ -139,7 +142,6 @@ def _curvature(plan, table, state, share):
         v /= norm * X.shape[0]
         if abs(norm - before) < NORM_TOLERANCE * norm:
             break
-    one = min(1.0, plan.intercept_decay)
     return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
 
 
