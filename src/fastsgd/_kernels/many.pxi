@@ -41,6 +41,9 @@ cdef inline void column_targets(const Targets* T, Py_ssize_t r, Models* H) noexc
     if T.code is not NULL:
         for h in range(H.K):
             H.y[h] = 1.0 if T.code[r] == H.column[h] else T.negative
+    elif T.K == 1:
+        for h in range(H.K):
+            H.y[h] = T.y[r]
     else:
         y = T.y + r * T.K
         for h in range(H.K):
@@ -108,19 +111,19 @@ cdef inline void heads_dots(const Layout* L, const floating* values, Py_ssize_t 
     cdef const Py_ssize_t* none = NULL
     if Layout is Dense:
         if floating is float:
-            f4_dots_dense(x, none, n, W, S, z)
+            f4_dots_dense(x, none, n, W, S, z, 0)
         else:
-            d4_dots_dense(x, none, n, W, S, z)
+            d4_dots_dense(x, none, n, W, S, z, 0)
     elif Layout is Csr32:
         if floating is float:
-            f4_dots_csr32(x, L.indices + lo, n, W, S, z)
+            f4_dots_csr32(x, L.indices + lo, n, W, S, z, 0)
         else:
-            d4_dots_csr32(x, L.indices + lo, n, W, S, z)
+            d4_dots_csr32(x, L.indices + lo, n, W, S, z, 0)
     else:
         if floating is float:
-            f4_dots_csr64(x, L.indices + lo, n, W, S, z)
+            f4_dots_csr64(x, L.indices + lo, n, W, S, z, 0)
         else:
-            d4_dots_csr64(x, L.indices + lo, n, W, S, z)
+            d4_dots_csr64(x, L.indices + lo, n, W, S, z, 0)
 
 
 cdef inline void heads_adds(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, Py_ssize_t S,
@@ -130,19 +133,19 @@ cdef inline void heads_adds(const Layout* L, const floating* values, Py_ssize_t 
     cdef const Py_ssize_t* none = NULL
     if Layout is Dense:
         if floating is float:
-            f4_adds_dense(x, none, n, W, S, c)
+            f4_adds_dense(x, none, n, W, S, c, 0)
         else:
-            d4_adds_dense(x, none, n, W, S, c)
+            d4_adds_dense(x, none, n, W, S, c, 0)
     elif Layout is Csr32:
         if floating is float:
-            f4_adds_csr32(x, L.indices + lo, n, W, S, c)
+            f4_adds_csr32(x, L.indices + lo, n, W, S, c, 0)
         else:
-            d4_adds_csr32(x, L.indices + lo, n, W, S, c)
+            d4_adds_csr32(x, L.indices + lo, n, W, S, c, 0)
     else:
         if floating is float:
-            f4_adds_csr64(x, L.indices + lo, n, W, S, c)
+            f4_adds_csr64(x, L.indices + lo, n, W, S, c, 0)
         else:
-            d4_adds_csr64(x, L.indices + lo, n, W, S, c)
+            d4_adds_csr64(x, L.indices + lo, n, W, S, c, 0)
 
 
 cdef inline void change_heads(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, floating* W, Moving* M,
@@ -156,6 +159,24 @@ cdef inline void change_heads(const Layout* L, const floating* values, Py_ssize_
             M.live[i] = <int32_t> h
             i += c[h] != 0
         adds(L, values, lo, n, W, M.S, c, M.live, i)
+
+
+cdef inline Py_ssize_t change_and_look_ahead(const Layout* L, const floating* values, const Order* O, Py_ssize_t v,
+                                             const Targets* T, Py_ssize_t lo, Py_ssize_t n, floating* W, Moving* M,
+                                             const floating* c, Py_ssize_t n_live, Py_ssize_t K, floating* z) noexcept nogil:
+    """As change_heads; and z, the products of the dense row that is visited next. Returns that row, or -1 where z is of none."""
+    cdef Py_ssize_t r
+    if Layout is Dense:
+        if n_live * 8 >= M.S and v + 1 < O.n:
+            r = row_number(O, v + 1)
+            if T.s is NULL or T.s[r] > 0:
+                if floating is float:
+                    f4_adds_dots(values + lo, values + r * L.d, n, W, M.S, c, z)
+                else:
+                    d4_adds_dots(values + lo, values + r * L.d, n, W, M.S, c, z)
+                return r
+    change_heads(L, values, lo, n, W, M, c, n_live, K)
+    return -1
 
 
 cdef inline void soft_dots(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
@@ -235,6 +256,7 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
     A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
     cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz, h, n_live
+    cdef Py_ssize_t multiplied = -1         # the row of which z is known already
     cdef floating* W = <floating*> M.W
     cdef floating* Q = <floating*> M.Q
     cdef floating* A = <floating*> M.A
@@ -271,6 +293,7 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
                 if H.s[h] > 0 and H.scale[h] * max(0.0, 1.0 - H.eta[h] * H.l2[h]) < least:
                     rescale_head(L, W, Q, A, S, H, h, H.scale[h], P)
                     H.inv[h] = 1
+                    multiplied = -1
         if Layout is not Dense and Q is not NULL:
             if floating is float:
                 f4_thresholds(H, c)
@@ -280,7 +303,9 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
         else:
             if G is not NULL and G.paid is not NULL:
                 pay_late(L, lo, nnz, W, G, H, S, z + 5 * S)
-            heads_dots(L, values, lo, nnz, W, S, z)
+            if multiplied != r:
+                heads_dots(L, values, lo, nnz, W, S, z)
+        multiplied = -1
         if floating is float:
             finite = f4_margins(H, z)
         else:
@@ -315,7 +340,7 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
             if n_live:
                 step_and_pay_heads(L, values, lo, nnz, W, S, H, z + 5 * S)
         else:
-            change_heads(L, values, lo, nnz, W, &M, c, n_live, K)
+            multiplied = change_and_look_ahead(L, values, &O, v, T, lo, nnz, W, &M, c, n_live, K, z)
         advance_heads(H)
     log_losses(H)
     return 0

@@ -194,7 +194,7 @@ static inline void fastsgd_advance(const Models *H) {
         }                                                                                                    \
         return (ptrdiff_t)live;                                                                              \
     }                                                                                                        \
-    /* The z of L heads, and of 4, from the weights of one feature after another: `at` gives the places of these. */ \
+    /* Of the heads from h on: z = x . W and W += x c', one feature after another; `AT` gives the places of these. */ \
     FASTSGD_DOTS(T, N, V, L, dense, ptrdiff_t, k)                                                            \
     FASTSGD_DOTS(T, N, V, L, csr32, int32_t, (ptrdiff_t)ix[k])                                               \
     FASTSGD_DOTS(T, N, V, L, csr64, int64_t, (ptrdiff_t)ix[k])                                               \
@@ -209,8 +209,8 @@ static inline void fastsgd_advance(const Models *H) {
 
 #define FASTSGD_DOTS(T, N, V, L, LAYOUT, INDEX, AT)                                                          \
     static void N##_dots_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, const T *restrict W, \
-                                  ptrdiff_t S, T *restrict z) {                                              \
-        ptrdiff_t h = 0, k, i;                                                                               \
+                                  ptrdiff_t S, T *restrict z, ptrdiff_t h) {                                 \
+        ptrdiff_t k, i;                                                                                      \
         (void)ix;                                                                                            \
         (void)i;                                                                                             \
         FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)                                                               \
@@ -227,8 +227,8 @@ static inline void fastsgd_advance(const Models *H) {
         }                                                                                                    \
     }                                                                                                        \
     static void N##_adds_##LAYOUT(const T *restrict x, const INDEX *restrict ix, ptrdiff_t n, T *restrict W, \
-                                  ptrdiff_t S, const T *restrict c) {                                        \
-        ptrdiff_t h = 0, k;                                                                                  \
+                                  ptrdiff_t S, const T *restrict c, ptrdiff_t h) {                           \
+        ptrdiff_t k;                                                                                         \
         (void)ix;                                                                                            \
         FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)                                                                  \
         for (; h < S; h += 4) {                                                                              \
@@ -285,13 +285,48 @@ typedef double d4_block __attribute__((vector_size(32), aligned(8)));
                 *(N##_block *)(w + 2 * L) += v * e;                                                          \
                 *(N##_block *)(w + 3 * L) += v * f;                                                          \
             }                                                                                                \
+        }                                                                                                    \
+        for (; h + L <= S; h += L) {                                                                         \
+            const N##_block a = *(const N##_block *)(c + h);                                                 \
+            for (k = 0; k < n; k++) *(N##_block *)(W + (AT) * S + h) += x[k] * a;                            \
+        }
+#define FASTSGD_BOTH_IN_BLOCKS(T, N, L)                                                                      \
+        for (; h + 4 * L <= S; h += 4 * L) {                                                                 \
+            const N##_block c0 = *(const N##_block *)(c + h), c1 = *(const N##_block *)(c + h + L);          \
+            const N##_block c2 = *(const N##_block *)(c + h + 2 * L), c3 = *(const N##_block *)(c + h + 3 * L); \
+            N##_block z0 = {0}, z1 = z0, z2 = z0, z3 = z0;                                                   \
+            for (k = 0; k < n; k++) {                                                                        \
+                T *restrict w = W + k * S + h;                                                               \
+                const T v = x[k], u = next[k];                                                               \
+                const N##_block w0 = *(N##_block *)w + v * c0, w1 = *(N##_block *)(w + L) + v * c1;          \
+                const N##_block w2 = *(N##_block *)(w + 2 * L) + v * c2, w3 = *(N##_block *)(w + 3 * L) + v * c3; \
+                *(N##_block *)w = w0, *(N##_block *)(w + L) = w1;                                            \
+                *(N##_block *)(w + 2 * L) = w2, *(N##_block *)(w + 3 * L) = w3;                              \
+                z0 += u * w0, z1 += u * w1, z2 += u * w2, z3 += u * w3;                                      \
+            }                                                                                                \
+            *(N##_block *)(z + h) = z0, *(N##_block *)(z + h + L) = z1;                                      \
+            *(N##_block *)(z + h + 2 * L) = z2, *(N##_block *)(z + h + 3 * L) = z3;                          \
         }
 #else
 #define FASTSGD_IN_BLOCKS(T, N, L, LAYOUT, AT)
 #define FASTSGD_ADDS_IN_BLOCKS(T, N, L, AT)
+#define FASTSGD_BOTH_IN_BLOCKS(T, N, L)
 #endif
+
+/* As adds and then dots of another dense row: each weight is read once for both, and the sums are the same. */
+#define FASTSGD_BOTH(T, N, L)                                                                                \
+    static void N##_adds_dots(const T *restrict x, const T *restrict next, ptrdiff_t n, T *restrict W, ptrdiff_t S, \
+                              const T *restrict c, T *restrict z) {                                          \
+        ptrdiff_t h = 0, k;                                                                                  \
+        (void)k;                                                                                             \
+        FASTSGD_BOTH_IN_BLOCKS(T, N, L)                                                                      \
+        N##_adds_dense(x, NULL, n, W, S, c, h);                                                              \
+        N##_dots_dense(next, NULL, n, W, S, z, h);                                                           \
+    }
 
 FASTSGD_MODELS(float, f4, f4, 8)
 FASTSGD_MODELS(double, d4, d4, 4)
+FASTSGD_BOTH(float, f4, 8)
+FASTSGD_BOTH(double, d4, 4)
 
 #endif

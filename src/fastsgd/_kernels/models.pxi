@@ -50,18 +50,34 @@ cdef extern from "models.h":
     bint d4_margins(const Models* H, const double* z) noexcept nogil
     Py_ssize_t f4_changes(const Models* H, float* c) noexcept nogil
     Py_ssize_t d4_changes(const Models* H, double* c) noexcept nogil
-    void f4_dots_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
-    void f4_dots_csr32(const float* x, const int32_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
-    void f4_dots_csr64(const float* x, const int64_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z) noexcept nogil
-    void d4_dots_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
-    void d4_dots_csr32(const double* x, const int32_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
-    void d4_dots_csr64(const double* x, const int64_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z) noexcept nogil
-    void f4_adds_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
-    void f4_adds_csr32(const float* x, const int32_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
-    void f4_adds_csr64(const float* x, const int64_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c) noexcept nogil
-    void d4_adds_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
-    void d4_adds_csr32(const double* x, const int32_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
-    void d4_adds_csr64(const double* x, const int64_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c) noexcept nogil
+    void f4_dots_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z,
+                       Py_ssize_t h) noexcept nogil
+    void f4_dots_csr32(const float* x, const int32_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z,
+                       Py_ssize_t h) noexcept nogil
+    void f4_dots_csr64(const float* x, const int64_t* ix, Py_ssize_t n, const float* W, Py_ssize_t S, float* z,
+                       Py_ssize_t h) noexcept nogil
+    void d4_dots_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z,
+                       Py_ssize_t h) noexcept nogil
+    void d4_dots_csr32(const double* x, const int32_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z,
+                       Py_ssize_t h) noexcept nogil
+    void d4_dots_csr64(const double* x, const int64_t* ix, Py_ssize_t n, const double* W, Py_ssize_t S, double* z,
+                       Py_ssize_t h) noexcept nogil
+    void f4_adds_dense(const float* x, const Py_ssize_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c,
+                       Py_ssize_t h) noexcept nogil
+    void f4_adds_csr32(const float* x, const int32_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c,
+                       Py_ssize_t h) noexcept nogil
+    void f4_adds_csr64(const float* x, const int64_t* ix, Py_ssize_t n, float* W, Py_ssize_t S, const float* c,
+                       Py_ssize_t h) noexcept nogil
+    void d4_adds_dense(const double* x, const Py_ssize_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c,
+                       Py_ssize_t h) noexcept nogil
+    void d4_adds_csr32(const double* x, const int32_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c,
+                       Py_ssize_t h) noexcept nogil
+    void d4_adds_csr64(const double* x, const int64_t* ix, Py_ssize_t n, double* W, Py_ssize_t S, const double* c,
+                       Py_ssize_t h) noexcept nogil
+    void f4_adds_dots(const float* x, const float* next, Py_ssize_t n, float* W, Py_ssize_t S, const float* c,
+                      float* z) noexcept nogil
+    void d4_adds_dots(const double* x, const double* next, Py_ssize_t n, double* W, Py_ssize_t S, const double* c,
+                      double* z) noexcept nogil
     void f4_shrink_heads(const float* x, Py_ssize_t n, float* W, float* Q, Py_ssize_t S, const float* c, const float* most,
                          const float* inv, const float* scale) noexcept nogil
     void d4_shrink_heads(const double* x, Py_ssize_t n, double* W, double* Q, Py_ssize_t S, const double* c, const double* most,
