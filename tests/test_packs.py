@@ -161,7 +161,8 @@ def test_a_model_that_diverges_beside_others_does_so_alone():
 def test_models_that_are_dropped_are_as_they_were_then():
     plans = [plan_of(model=k, optimizer=optimizers.Adam()) for k in range(3)]
 
-    def drop(epochs, left):
+    def drop(epochs, left, done):
+        assert sorted({*left, *done}) == [0, 1, 2]
         return [2] if epochs == 1 else [1] if epochs == 3 else []
 
     found = several.train([Pack(state_of(p), p) for p in plans], Table(X, y=Y), [], passes=5, drop=drop)

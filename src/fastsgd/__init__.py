@@ -8,8 +8,10 @@ from fastsgd.estimators import (
     LinearRegressor,
     LinearRegressorCV,
     SGDClassifier,
+    SGDClassifierCV,
     SGDOneClassSVM,
     SGDRegressor,
+    SGDRegressorCV,
 )
 from fastsgd.persist import Checkpoint, load
 
@@ -20,8 +22,10 @@ __all__ = [
     "LinearRegressor",
     "LinearRegressorCV",
     "SGDClassifier",
+    "SGDClassifierCV",
     "SGDOneClassSVM",
     "SGDRegressor",
+    "SGDRegressorCV",
     "inspection",
     "load",
     "losses",

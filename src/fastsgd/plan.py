@@ -113,10 +113,15 @@ class Plan:
         """The plan of these heads alone, which have records of their own, in the order given; `State.pack` is its state."""
         return replace(self, heads=self.heads[keep])
 
-    def _check_separate(self) -> None:
+    @property
+    def separable(self) -> bool:
+        """Whether heads of it can have records of their own."""
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
         possible = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
-        if self.loss.coupled or self.auto or self.line_search or not possible:
+        return possible and not (self.loss.coupled or self.auto or self.line_search)
+
+    def _check_separate(self) -> None:
+        if not self.separable:
             raise ValueError(
                 "heads with records of their own take steps of plain SGD or AdaGrad along single rows, without "
                 "learning_rate='auto'."

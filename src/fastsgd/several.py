@@ -1,6 +1,7 @@
 """Several models in one pass: the rows are walked once for all, and each model is judged by itself."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -112,7 +113,7 @@ class _Model:
 class _Measured(NamedTuple):
     """What one epoch gave for each head of a pack, or for its one model.
 
-    That is the mean loss before each step, objective and score or None, and () -> loss of zeros.
+    That is the mean loss before each step, objective and score or None, and () -> loss of zeros, which takes a pass once.
     """
 
     loss: NDArray[Any]
@@ -134,13 +135,14 @@ class _Measured(NamedTuple):
                 pack.mean(pack.run.sums),
                 objective,
                 None if score is None else np.atleast_1d(score(pack)),
-                lambda pack=pack: pack.mean(loss_sums([pack], table, zeros=True)[0]),
+                cache(lambda pack=pack: pack.mean(loss_sums([pack], table, zeros=True)[0])),
             )
             for pack, objective in zip(packs, losses, strict=True)
         ]
 
 
 Score: TypeAlias = Callable[[Pack], NDArray[Any]]
+Drop: TypeAlias = Callable[[int, dict[int, Pack], dict[int, Trained]], Iterable[int]]
 
 
 def train(
@@ -152,7 +154,7 @@ def train(
     shuffle: bool = True,
     score: Score | None = None,
     max_seconds: float | None = None,
-    drop: Callable[[int, dict[int, Pack]], Iterable[int]] | None = None,
+    drop: Drop | None = None,
     lanes: Serial = SERIAL,
     threads: Threads = ONE_THREAD,
 ) -> dict[int, Trained]:
@@ -175,7 +177,8 @@ def train(
     max_seconds : float or None
         Time budget, looked at between kernel calls; models that have not ended by then end with "max_seconds".
     drop : callable or None
-        `drop(epochs, packs by the numbers of the models under way)` -> numbers of those to end here, which end with "dropped".
+        `drop(epochs, packs by the numbers of the models under way, those that have ended)` -> numbers of those to end here,
+        which end with "dropped".
     lanes : Serial or other way to do a round
         Where there is a single pack.
     threads : Threads
@@ -219,7 +222,7 @@ def train(
                     end(number, reason)
             passed += 1
             if drop is not None and models:
-                for number in drop(passed, {number: model.pack for number, model in models.items()}):
+                for number in drop(passed, {number: model.pack for number, model in models.items()}, done):
                     end(number, "dropped")
             packs = _left(models)
     except KeyboardInterrupt:

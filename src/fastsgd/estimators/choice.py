@@ -95,12 +95,21 @@ class Scoring:
 
             of_loss = HeldOut(held, K, self.est._heads_loss())
             return lambda heads: -of_loss.loss(heads.W, heads.b)
-        given = _check_method_params(self.X, self.params, indices=rows)
+        scored = self.by_scorer(held.X, y, rows)
+        return lambda heads: scored(self.est._model(heads))
 
-        def scored(heads):
+    def by_scorer(self, X, y, rows=None):
+        """A function of the attributes of a model that gives its score on these rows; `rows` are their numbers."""
+        given = self.params if rows is None else _check_method_params(self.X, self.params, indices=rows)
+
+        def scored(attributes):
             est = copy.copy(self.est)
-            vars(est).update(est._model(heads))
-            return self.scorer(est, held.X, y, **given)
+            vars(est).update(attributes)
+            found = self.scorer(est, X, y, **given)
+            try:
+                return float(found)
+            except (TypeError, ValueError):
+                raise ValueError(f"scoring must give a number, it gave {found!r}.") from None
 
         return scored
 

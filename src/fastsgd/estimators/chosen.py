@@ -54,9 +54,11 @@ class Chosen:
     @property
     def cv_results_(self) -> dict[str, Any]:
         """The scores by candidate, as `GridSearchCV` has them; the l1_ratios one after another."""
-        alpha = self._alphas.ravel()
-        tried = {"alpha": alpha, "l1_ratio": np.repeat(self.l1_ratios_, self._alphas.shape[1])}
-        return choice.results(self.scores_, tried)
+        return choice.results(self.scores_, self._tried())
+
+    def _tried(self):
+        """The parameters of each candidate."""
+        return {"alpha": self._alphas.ravel(), "l1_ratio": np.repeat(self.l1_ratios_, self._alphas.shape[1])}
 
     def _weights(self):
         if not hasattr(self, "coef_"):

@@ -1,5 +1,6 @@
 """What a model file holds of the estimators: the rule of each attribute, of which each class says what it has."""
 
+from fastsgd.estimators.points import REASONS
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
 from fastsgd.persist.tables import STATE, Stored
 
@@ -31,6 +32,31 @@ PATHS = {  # Beside these; `n_iter_` in place of that above.
     "dual_gaps_": Array("float64", POINTS, finite=False),
     "coefs_paths_": Array("float", (*POINTS, "K", "d")),
     "intercepts_paths_": Array("float64", (*POINTS, "K")),
+}
+
+
+class Reasons(Array):
+    """Why trainings have ended, as places in `points.REASONS`."""
+
+    def check(self, name, value):
+        if value.size and value.max() >= len(REASONS):
+            raise ValueError(f"{name} must hold numbers below {len(REASONS)}, found {value.max()}")
+
+
+TRIED = (*POINTS, "etas")
+SEARCH = {
+    "alpha_": Value(float, 0.0),
+    "l1_ratio_": Value(float, 0.0, 1.0),
+    "_eta0": Value(float, 0.0),
+    "_of_eta0s": Value(bool),
+    "_alphas": Array("float64", ("ratios", "alphas")),
+    "l1_ratios_": Array("float64", ("ratios",)),
+    "_eta0s": Array("float64", ("etas",)),
+    "_scores": Array("float64", TRIED, finite=False),
+    "_n_iter": Array("int64", TRIED),
+    "_reasons": Reasons("uint8", TRIED),
+    "_coefs_paths": Array("float", (*TRIED, "K", "d")),
+    "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
 FITTED = "n_features_in_", "feature_names_in_", "reading_", "n_iter_", "stop_reason_", "history_"  # All have these.
 

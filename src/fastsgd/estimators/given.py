@@ -1,0 +1,119 @@
+"""The rows that candidates are trained on, and what scores them."""
+
+from dataclasses import replace
+from numbers import Integral
+
+import numpy as np
+
+from fastsgd.estimators import choice, held_out, streams
+from fastsgd.estimators.scored import ByLoss, ByScorer
+from fastsgd.estimators.splits import Split
+from fastsgd.sources.base import Source
+
+
+class Given:
+    """What is given to train on, checked.
+
+    Parameters
+    ----------
+    est : estimator
+        A draft, which has learnt of the data.
+    X, y, s
+        As `_check_data` gives them.
+    targets : Targets
+    seed : int
+        Of the order of the rows, and of folds that are drawn.
+
+    Attributes
+    ----------
+    table : Table or Stream
+    dtype : dtype
+        Of the weights.
+    K, d : int
+        Heads of a model, and features.
+    """
+
+    def __init__(self, est, X, y, s, targets, seed):
+        self.est, self.X, self.y, self.s, self.targets, self.seed = est, X, y, s, targets, seed
+        self.table, self.K, self.d = est._rows_of(X, y, s, targets), targets.heads, X.shape[1]
+        self.dtype = np.dtype(np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64)
+
+    def split(self, validation, for_split, scorer, for_score):
+        """(the Split, what scores its models).
+
+        Parameters
+        ----------
+        validation : (X_val, y_val, sample_weight_val)
+            In place of folds; or three times None.
+        for_split, for_score : dict
+            The metadata that the splitter and the scorer are given.
+        scorer : scorer or None
+            None is the loss.
+        """
+        targets = self.targets
+        if getattr(targets, "weight", None) is not None:
+            targets = replace(targets, weight=None)
+        if scorer is not None and getattr(targets, "soft", False):
+            raise ValueError("with probabilities as y, scoring must be None: there are no classes to compare.")
+        held_out.check(*validation)
+        scoring = choice.Scoring(scorer, for_score, self.X, self.est)
+        if validation[0] is not None:
+            return self._by_validation(validation, for_split, targets, scoring)
+        if isinstance(self.X, Source):
+            return self._drawn(for_split, targets, scorer)
+        X, y, split = self.X, self.y, Split.of_rows(self.est, self.X, self.y, self.s, self.targets, for_split)
+        self.table.fold = split.column
+        if scorer is not None:
+            held = split.held
+            return split, ByScorer(self.est, lambda f: scoring.by_scorer(X[held[f]], y[held[f]], held[f]))
+        return split, ByLoss(self._scored(targets), split, self.est._heads_loss())
+
+    def _scored(self, targets):
+        """The rows to score, without the weights of classes."""
+        return self.table if targets is self.targets else self.est._rows_of(self.X, self.y, self.s, targets)
+
+    def _by_validation(self, validation, for_split, targets, scoring):
+        est = self.est
+        if est.cv is not None or for_split:
+            raise ValueError(
+                f"X_val takes the place of {'groups' if est.cv is None else f'cv={est.cv!r}'}: give one of the two, and leave "
+                "cv=None."
+            )
+        X, y, s = est._check_data(*validation, names=("X_val", "y_val"))
+        targets.compare(self.y, y)
+        split = Split.validation()
+        if scoring.scorer is None:
+            return split, ByLoss(est._rows_of(X, y, s, targets.named("y_val")), split, est._heads_loss())
+        if isinstance(X, Source):  # `predict` takes it by blocks.
+            y, s = streams.all_targets(X)
+            if s is not None:
+                scoring.params = scoring.params | {"sample_weight": s}
+        return split, ByScorer(est, lambda _: scoring.by_scorer(X, y))
+
+    def _drawn(self, for_split, targets, scorer):
+        """Folds of a source that is larger than memory."""
+        cv, why = self.est.cv, "the source is larger than its buffer, and is read block by block"
+        if not (cv is None or (isinstance(cv, Integral) and cv >= 2)) or for_split:
+            found = "groups" if for_split else f"cv={cv!r}"
+            raise ValueError(
+                f"{found} needs the rows in memory: {why}. Give cv as a number of folds, which are drawn, or the rows that "
+                "score as X_val; or raise max_memory (`buffered`)."
+            )
+        if scorer is not None:
+            raise ValueError(
+                f"scoring={self.est.scoring!r} needs the rows of a fold in memory: {why}. Leave scoring=None, which is the "
+                "loss, or give the rows that score as X_val; or raise max_memory (`buffered`)."
+            )
+        split = Split.drawn(5 if cv is None else cv)
+        scored = self._scored(targets)
+        for stream in (self.table, scored):
+            stream.n_folds, stream.fold_seed = split.n, self.seed
+        return split, ByLoss(scored, split, self.est._heads_loss())
+
+    def without_folds(self):
+        """The rows, for a model that sees all of them."""
+        if isinstance(self.X, Source):
+            self.table.n_folds = 0
+        else:
+            self.table.fold = None
+        return self.table

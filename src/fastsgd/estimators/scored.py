@@ -1,0 +1,98 @@
+"""Scores of trained models on the rows that their folds hold out."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastsgd import schedules
+from fastsgd.packs import EveryRow, Only, Pack, loss_sums
+from fastsgd.plan import Plan
+from fastsgd.state import State
+from fastsgd.sums import LossSums
+
+
+@dataclass(frozen=True)
+class ByLoss:
+    """Minus the mean loss, mean over the classes or targets that have a problem of their own.
+
+    Attributes
+    ----------
+    table : Table or Stream
+        All rows, or those of the validation set; without the weights of classes, which count in training alone.
+    split : Split
+    loss : Loss
+        Of the heads.
+    """
+
+    table: Any
+    split: Any
+    loss: Any
+
+    def __call__(self, points, numbers):
+        """The scores of these models of the points."""
+        found = {}
+        for table, views, some in self._walks(numbers // points.candidates, numbers):
+            found |= self._walk(points, table, views, some)
+        return [found[n] for n in numbers.tolist()]
+
+    def _walks(self, folds, numbers):
+        """(table, the view of each fold, numbers of models) of each walk over rows."""
+        if self.split.held is None:
+            drawn = self.split.apart
+            yield self.table, [Only(f) if drawn else EveryRow() for f in range(self.split.n)], numbers
+            return
+        for f in np.unique(folds):
+            yield replace(self.table, rows=self.split.held[f]), [EveryRow()] * self.split.n, numbers[folds == f]
+
+    def _walk(self, points, table, views, numbers):
+        folds = numbers // points.candidates
+        groups = np.split(numbers, np.flatnonzero(np.diff(folds)) + 1)
+        if self.loss.coupled:
+            groups = numbers[:, None]
+        packs = [self._pack(points, group, views[group[0] // points.candidates]) for group in groups]
+        found = {}
+        for group, sums in zip(groups, loss_sums(packs, table), strict=True):
+            if not sums[1].all():
+                raise ValueError(f"no row that fold {group[0] // points.candidates} holds out has a weight.")
+            losses = np.array(LossSums(sums).finish()).reshape(len(group), points.K)
+            losses = losses.sum(axis=1) if self.loss.coupled else losses.mean(axis=1)
+            found |= dict(zip(group.tolist(), (-losses).tolist(), strict=True))
+        return found
+
+    def _pack(self, points, numbers, view):
+        """A pack of these models, that is not trained."""
+        W, b = points.model(numbers)
+        schedule = schedules.Constant().bind(
+            eta0=1.0, alpha=0.0, power_t=0.0, loss=self.loss, pass_rows=None, passes=1, batch_size=1
+        )
+        plan = Plan.of(self.loss, schedule)
+        if not self.loss.coupled:
+            heads = np.repeat(plan.heads, len(b))
+            heads["column"] = np.tile(np.arange(points.K), len(numbers))
+            plan = replace(plan, heads=heads, separate=True)
+        return Pack(State(W, b, b), plan, view)
+
+
+@dataclass(frozen=True)
+class ByScorer:
+    """What a scorer says.
+
+    Attributes
+    ----------
+    est : estimator
+        The draft, whose attributes are those of the models.
+    of_fold : callable
+        of_fold(fold) gives a function of the attributes of a model that is its score.
+    """
+
+    est: Any
+    of_fold: Any
+
+    def __call__(self, points, numbers):
+        """The scores of these models of the points."""
+        found, of = [], numbers // points.candidates
+        for f in np.unique(of):
+            scored = self.of_fold(f)  # It may hold a copy of the fold's rows.
+            found += [scored(points.attributes(self.est, n)) for n in numbers[of == f].tolist()]
+        return found

@@ -1,0 +1,151 @@
+"""Models of candidates and folds, trained beside each other: which of them share a pack, and when candidates are left out."""
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fastsgd import parallel, several
+from fastsgd.estimators.points import Points
+from fastsgd.lanes import SERIAL
+from fastsgd.packs import EveryRow, Pack, Seen
+from fastsgd.plan import Plan
+from fastsgd.state import State
+from fastsgd.threads import Threads, n_threads
+
+
+@dataclass
+class Search:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    members : list of estimator
+        One for each candidate, which has learnt of the data.
+    split : Split
+    given : Given
+    """
+
+    members: list[Any]
+    split: Any
+    given: Any
+
+    def packs(self):
+        """The packs of all models, which have the numbers fold * candidates + candidate.
+
+        Where heads can have records of their own, they are in one pack. It takes one for each fold where folds overlap, so that
+        no column says which a row belongs to, or where rows are read in units of the fold; and one for each model where heads
+        can't.
+        """
+        plans = [member._plan(self.given.table, member.max_iter, False) for member in self.members]
+        candidates, folds = range(len(plans)), range(self.split.n)
+        if not plans[0].separable:
+            return [self._pack([plans[c]], [f], [c], separate=False) for f in folds for c in candidates]
+        if self.split.apart and not self.members[0].standardize:
+            return [self._pack(plans, folds, candidates)]
+        return [self._pack(plans, [f], candidates) for f in folds]
+
+    def _pack(self, plans, folds, candidates, separate=True):
+        numbers = np.add.outer(np.asarray(folds) * len(self.members), np.asarray(candidates)).ravel()
+        if separate:
+            plan = Plan.stack(plans)
+            heads = np.tile(np.repeat(plan.heads, self.given.K), len(folds))
+            heads["column"] = np.tile(np.arange(self.given.K), len(numbers))
+            heads["model"] = np.repeat(numbers, self.given.K)
+            if len(folds) > 1:
+                heads["fold"] = np.repeat(folds, len(candidates) * self.given.K)
+        else:
+            plan, heads = plans[0], plans[0].heads.copy()
+            heads["model"] = numbers[0]
+        plan = replace(plan, heads=heads)
+        state = State.zeros(self.given.d, len(numbers) * self.given.K, self.given.dtype, self.given.seed, separate)
+        view = EveryRow() if len(folds) > 1 else self.split.views[folds[0]]
+        if not self.members[0].standardize:
+            return Pack(state, plan, view)
+        seen = Seen(self.given.table, view, self.given.seed)
+        self.members[0]._standardise(seen, state, plan)
+        return Pack(state, plan, view, seen.scaling)
+
+    def run(self, est, score, max_seconds):
+        """The Points of all models, trained and scored; `score` is (points, numbers) -> scores.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C.
+        """
+        given, packs, n = self.given, self.packs(), n_threads(est.n_jobs)
+        points = Points(self.split.n, len(self.members), given.K, given.d, given.dtype)
+        lanes = SERIAL
+        if len(packs) == 1:
+            lanes = parallel.lanes(n, "deterministic", packs[0].plan, given.table, packs[0].state)
+        trained = several.train(
+            packs,
+            given.table,
+            self.members[0]._rules(None),
+            passes=est.max_iter,
+            shuffle=est.shuffle,
+            max_seconds=max_seconds,
+            drop=Watch(points, score, est.halving, est.verbose) if est.halving or est.verbose else None,
+            lanes=lanes,
+            threads=Threads(n),
+        )
+        if any(one.reason == "interrupted" for one in trained.values()):
+            raise KeyboardInterrupt
+        new = [number for number in trained if not points.ended[number]]
+        for number in new:
+            points.end(number, trained.pop(number))  # There is no more than one copy of its weights.
+        points.score(score, new)
+        return points
+
+
+class Watch:
+    """What is done at the end of each epoch: candidates that fall behind are left out, and the user is told.
+
+    Parameters
+    ----------
+    points : Points
+    score : callable
+        (points, numbers) -> scores.
+    halving : int or None
+        Of the candidates not yet left out, one in so many goes on, after 1 epoch, after `halving`, after its square, ...
+    verbose : bool
+    """
+
+    def __init__(self, points, score, halving, verbose):
+        self.points, self.by, self.halving, self.verbose = points, score, halving, verbose
+        self.left_out, self.rung, self.began = set(), 1, perf_counter()
+
+    def __call__(self, epochs, packs, done):
+        """The numbers of the models to end after so many epochs, of those under way; `done` are those that have ended."""
+        behind = set()
+        if self.halving is not None and epochs == self.rung:
+            self.rung *= self.halving
+            behind = self._behind(packs, done)
+        if self.verbose:
+            of = self.points.candidates
+            said = f"; {len(behind)} candidates fell behind" if behind else ""
+            print(
+                f"epoch {epochs}: {len(packs)} models of {len({n % of for n in packs})} candidates under way{said}, "
+                f"{perf_counter() - self.began:.2f} s"
+            )
+        return [n for n in packs if n % self.points.candidates in behind]
+
+    def _behind(self, packs, done):
+        """The candidates that are not to go on, by their mean scores so far; those that have ended are compared, too."""
+        points, new = self.points, [n for n in done if not self.points.ended[n]]
+        for number in new:
+            points.end(number, done[number])
+        for number, pack in packs.items():
+            W, b = pack.moment.model
+            heads = pack.heads(number) if pack.plan.separate else np.arange(points.K)
+            points.put(number, pack.state, (W[:, heads], b[heads]))
+        points.score(self.by, [*new, *packs])
+        means = points.means
+        means[list(self.left_out)] = np.nan
+        kept = max(1, -(-np.count_nonzero(~np.isnan(means)) // self.halving))
+        best = np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[:kept].tolist()
+        behind = {n % points.candidates for n in packs} - set(best)
+        self.left_out |= behind
+        return behind

@@ -1,0 +1,305 @@
+"""What SGDClassifierCV and SGDRegressorCV share: candidates and folds trained beside each other, and the choice of one."""
+
+from inspect import signature
+from itertools import product
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval
+
+from fastsgd import losses, optimizers, schedules, threads
+from fastsgd.estimators import choice, chosen
+from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.constraints import validate_params
+from fastsgd.estimators.files import ModelFiles
+from fastsgd.estimators.problem import Drafts, Problem
+from fastsgd.estimators.validation import drawn_seed
+from fastsgd.history import HISTORY
+from fastsgd.sources.telling import tell
+from fastsgd.state import State
+
+ETA0 = 0.01  # The step size of SGDClassifier and SGDRegressor, where the user gives none.
+SEARCH_SHARE = 0.75  # Of max_seconds; the model of all rows has the rest.
+# The least alpha over the largest, where the user does not say. Smaller ones were best on none of six sets of real data.
+RATIO_WITH_L1, RATIO_OF_L2 = 1e-3, 1e-5
+OF_POINTS = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
+OF_SEARCH = "alpha_", "l1_ratio_", "_eta0", "_alphas", "l1_ratios_", "_eta0s", "_of_eta0s", *OF_POINTS
+SHARED = (
+    "epsilon",
+    "fit_intercept",
+    "max_iter",
+    "tol",
+    "shuffle",
+    "verbose",
+    "n_jobs",
+    "random_state",
+    "learning_rate",
+    "power_t",
+    "n_iter_no_change",
+    "average",
+    "max_seconds",
+    "intercept_decay",
+    "optimizer",
+    "batch_size",
+    "standardize",
+)
+_OF_SGD = BaseSGD._parameter_constraints | BaseSGD._common_constraints
+CONSTRAINTS: dict = {
+    **{name: _OF_SGD[name] for name in SHARED},
+    **chosen.CONSTRAINTS,
+    "eta0s": [Interval(Real, 0, None, closed="neither"), "array-like", None],
+    "halving": [Interval(Integral, 2, None, closed="left"), None],
+}
+
+
+class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
+    """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_of`, the class of the candidates."""
+
+    _streams = True  # takes a source that is not in memory
+    _outcome, _columns_of_history = "_scores", HISTORY
+    _left = "coef_", "intercept_", "history_", "stop_reason_", *OF_SEARCH
+
+    def _loss(self):
+        return losses.get(self.loss, self.epsilon)
+
+    def _check_params(self):
+        validate_params(self)
+        threads.n_threads(self.n_jobs)
+        alphas, ratios, etas = self._given_alphas(), self._ratios(), self._etas()
+        least = 1.0 if alphas is None else alphas[-1]
+        if least == 0 and schedules.get(self.learning_rate).name == "optimal":
+            raise ValueError(
+                "alphas must be > 0 since learning_rate is 'optimal', whose step sizes follow from them; with "
+                "learning_rate='invscaling' or 'auto' they may be 0."
+            )
+        self._member(self, least, ratios.max(), etas[0])._check_params()
+        if getattr(optimizers.get(self.optimizer), "line_search", False):
+            raise ValueError(
+                "models beside others can't search along a line: take another optimizer, or "
+                "sklearn.model_selection.GridSearchCV."
+            )
+
+    # ------------------------------------------------------------ candidates
+    def _etas(self):
+        """The step sizes there are."""
+        if self.eta0s is None:
+            return np.array([ETA0])
+        found = chosen.numbers(np.atleast_1d(self.eta0s), "eta0s", np.inf, "at least one number > 0")
+        if found.min() == 0:
+            raise ValueError(f"eta0s must be > 0, found {self.eta0s!r}.")
+        return np.unique(found)
+
+    def _member(self, est, alpha, ratio, eta0):
+        """The candidate, which has learnt of the data what `est` has."""
+        known = signature(self._of).parameters
+        given = {name: value for name, value in self.get_params(deep=False).items() if name in known}
+        given |= {"n_jobs": 1, "verbose": 0, "alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
+        member = self._of(**given)
+        vars(member).update({name: vars(est)[name] for name in self._learnt if name in vars(est)})
+        return member
+
+    # ------------------------------------------------------------ the fit
+    def _fit(self, X, y, sample_weight, validation, params):
+        """Train the candidates, choose one, and train it on all rows; nothing is set before all is done."""
+        self._check_params()
+        try:
+            est = self._fitted(X, y, sample_weight, validation, params)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("fit was interrupted; the estimator is what it was before") from None
+        self.__dict__ = self._as_drafted(est)
+        return self
+
+    def _fitted(self, X, y, sample_weight, validation, params):
+        from fastsgd.estimators.given import Given
+        from fastsgd.estimators.search import Search
+
+        began, est = perf_counter(), self._draft()
+        scorer = choice.scorer_of(self)
+        weight = sample_weight if validation[0] is None else validation[2]
+        for_split, for_score = choice.routed(self, "fit", scorer, weight, params)
+        X, y, s = est._check_data(X, y, sample_weight, reset=True)
+        targets = est._learn(y)
+        if s is not None and not s.any():
+            raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
+        rows = Given(est, X, y, s, targets, drawn_seed(self.random_state))
+        split, score = rows.split(validation, for_split, scorer, for_score)
+        alphas = est._grid(rows)
+        members = [
+            self._member(est, alpha, ratio, eta0)
+            for ratio, of_ratio in zip(self._ratios(), alphas, strict=True)
+            for alpha, eta0 in product(of_ratio, self._etas())
+        ]
+        search = Search(members, split, rows)
+        points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
+        at = est._choose(points, alphas, split.n)
+        member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
+        est._tell(points, member, rows.table)
+        if self.refit:
+            if self.max_seconds is not None:
+                member.max_seconds = max(1e-9, self.max_seconds - (perf_counter() - began))
+            est._refit(member, rows)
+        if self.verbose:
+            chose = f"alpha={est.alpha_:.3g}" + (f", l1_ratio={est.l1_ratio_:g}" if len(est.l1_ratios_) > 1 else "")
+            print(
+                f"{len(points.passes)} models took {points.passes.sum()} epochs; chose {chose}, "
+                f"{perf_counter() - began:.2f} s"
+            )
+        return est
+
+    def _grid(self, rows):
+        """The alphas, (l1_ratios, alphas)."""
+        given, ratios = self._given_alphas(), self._ratios()
+        if given is not None:
+            return np.tile(given, (len(ratios), 1))
+        from fastsgd.estimators import grid
+
+        how = self._heads_loss(), self.fit_intercept, rows.dtype, self.standardize
+        constant = grid.constant(rows.table, rows.K, *how)
+        share = [self.eps or (RATIO_WITH_L1 if ratio > 0 else RATIO_OF_L2) for ratio in ratios]
+        return np.array([constant.grid(self.alphas, r, least) for r, least in zip(ratios, share, strict=True)])
+
+    def _choose(self, points, alphas, folds):
+        """Set what follows from the models; the place of the candidate that is chosen."""
+        from fastsgd.estimators.points import REASONS
+
+        etas = self._etas()
+        candidates, of_points = (*alphas.shape, len(etas)), (folds, *alphas.shape, len(etas))
+        self._alphas, self.l1_ratios_, self._eta0s = alphas, self._ratios(), etas
+        self._of_eta0s = bool(np.ndim(self.eta0s))
+        self._scores, self._n_iter = points.scores.reshape(of_points), points.passes.reshape(of_points)
+        self._reasons = points.reasons.reshape(of_points)
+        self._coefs_paths, self._intercepts_paths = points.paths(candidates)
+        in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
+        if np.isnan(in_the_race.mean(axis=0)).all() and (self._reasons == REASONS.index("diverged")).any():
+            raise ValueError(f"every candidate diverged in some fold, so that none can be chosen. {self._way_out()}")
+        at = choice.chosen(in_the_race, alphas, self.refit_rule)
+        self.alpha_, self.l1_ratio_ = float(alphas[at[:2]]), float(self.l1_ratios_[at[0]])
+        self._eta0 = float(etas[at[2]])
+        return at
+
+    def _refit(self, member, rows):
+        """The model of the candidate on all rows, as its own `fit` gives it."""
+        state = State.zeros(rows.d, rows.K, rows.dtype, rows.seed)
+        problem = Problem(member._draft(), rows.without_folds(), rows.K, None, False, rows.X, rows.y, None)
+        try:
+            member._train(problem, state, None)
+        except ValueError as error:
+            raise ValueError(
+                f"alpha={member.alpha:g} was chosen, and could not be trained on all rows: {error}"
+            ) from None
+        for name in ("coef_", "intercept_", "history_", "stop_reason_"):
+            setattr(self, name, getattr(member, name))
+
+    # ------------------------------------------------------------ in words
+    def _tell(self, points, member, table):
+        """Warn of models that diverged, and of those that were not done."""
+        reasons = self.stop_reasons_
+        diverged = reasons == "diverged"
+        if diverged.any():
+            which = np.unravel_index(np.flatnonzero(diverged.any(axis=0)), diverged.shape[1:])
+            alphas = self._alphas[which[:2]]
+            some = ", ".join(f"{alpha:.3g}" for alpha in alphas[-3:])
+            more = f" and {len(alphas) - 3} others" if len(alphas) > 3 else ""
+            tell(
+                f"{diverged.sum()} of the {diverged.size} models diverged, of {len(alphas)} candidates, which are not chosen: "
+                f"those of alpha={some}{more}. {self._way_out()}",
+                ConvergenceWarning,
+            )
+        late = np.count_nonzero(reasons == "max_iter")
+        if late and self.tol is not None:
+            tell(
+                f"{late} of the {reasons.size} models reached max_iter={self.max_iter} before they met tol={self.tol:g}: their "
+                "scores are those of models that still changed. Raise max_iter or tol; tol=None trains each for max_iter.",
+                ConvergenceWarning,
+            )
+
+    def _way_out(self):
+        """What helps against divergence."""
+        scaled = "" if self.standardize else "Scale X with StandardScaler, or set standardize=True; or "
+        rate = schedules.get(self.learning_rate)
+        if rate.auto:
+            ways = "divide y, or columns of large values in X, by their size"
+        elif rate.name == "optimal":
+            ways = (
+                "give larger alphas, from which the step sizes of learning_rate='optimal' follow, or take "
+                "learning_rate='invscaling' with small eta0s"
+            )
+        else:
+            ways = f"give smaller eta0s than {self._etas()[0]:g}"
+        said = scaled + ways
+        return f"{said[0].upper()}{said[1:]}, or take learning_rate='auto', which has no step size."
+
+    # ------------------------------------------------------------ the outcome
+    def _of_points(self, values):
+        """An array of the points, with the axis of the step sizes where the user gave several."""
+        return values if self._of_eta0s else values[:, :, :, 0]
+
+    @property
+    def scores_(self) -> NDArray[Any]:
+        """The score of each fold and candidate, NaN where the model diverged."""
+        return self._of_points(self._scores)
+
+    @property
+    def n_iter_(self) -> NDArray[Any]:
+        """The epochs of each fold and candidate."""
+        return self._of_points(self._n_iter)
+
+    @property
+    def stop_reasons_(self) -> NDArray[Any]:
+        """Why the training of each fold and candidate ended, as `stop_reason_` says it; or "dropped"."""
+        from fastsgd.estimators.points import REASONS
+
+        return np.array(REASONS)[self._of_points(self._reasons)]
+
+    @property
+    def coefs_paths_(self) -> NDArray[Any]:
+        """The coefficients of each fold and candidate."""
+        return self._of_points(self._coefs_paths)
+
+    @property
+    def intercepts_paths_(self) -> NDArray[Any]:
+        """The intercepts of each fold and candidate."""
+        return self._of_points(self._intercepts_paths)
+
+    @property
+    def eta0_(self) -> float:
+        """The step size that is chosen; there where `eta0s` are several."""
+        if not self._of_eta0s:
+            raise AttributeError("eta0_ is there where eta0s is an array of step sizes.")
+        return self._eta0
+
+    @property
+    def eta0s_(self) -> NDArray[Any]:
+        """The step sizes, rising; there where `eta0s` are several."""
+        return self._eta0s if self._of_eta0s else self.eta0_
+
+    def _tried(self):
+        tried = super()._tried()
+        if not self._of_eta0s:
+            return tried
+        n = self._eta0s.size
+        tried = {name: np.repeat(values, n) for name, values in tried.items()}
+        return tried | {"eta0": np.tile(self._eta0s, self._alphas.size)}
+
+    @property
+    def cv_results_(self) -> dict[str, Any]:
+        """The scores by candidate, as `GridSearchCV` has them, with "dropped_at": the epoch in which it was, or 0."""
+        dropped = np.where(self.stop_reasons_ == "dropped", self.n_iter_, 0).max(axis=0).ravel()
+        return super().cv_results_ | {"dropped_at": dropped}
+
+    @classmethod
+    def _stored(cls):
+        from fastsgd.estimators.stored import SEARCH
+
+        stored = super()._stored()
+        return stored._replace(table=stored.table | SEARCH)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
