@@ -1,6 +1,7 @@
 """Step sizes beside each other: each is the fit of its own, and what is suggested is good and well below where fits diverge."""
 
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -199,6 +200,22 @@ def test_what_it_says():
         "StepSizes(3 values of eta0 from 0.001 to 1, SGDRegressor, learning_rate='constant': suggestion_=0.01 of objective "
         f"{found.objective[1]:.5g}, diverges_at_=1)"
     )
+
+
+def test_memory_does_not_grow_with_sizes_times_rows():
+    """Beside the weights there is what one fit needs."""
+    n, est = 40_000, SGDRegressor(max_iter=1, tol=None, random_state=0)
+    large = np.random.default_rng(0).standard_normal((n, 4))
+
+    def peak(etas):
+        tracemalloc.start()
+        step_sizes(est, large, large[:, 0], etas)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2)
+    assert peak(100) - peak(2) < 98 * n / 8, "less than a bit for each size and row"
 
 
 # ---------------------------------------------------------------- ends, and refusals
