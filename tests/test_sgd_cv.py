@@ -36,7 +36,7 @@ def expected_to_fail(est):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     # Some checks have columns of 100, on which steps of the usual size diverge, and that is an error here.
-    [SGDClassifierCV(alphas=4, cv=2, max_iter=20), SGDRegressorCV(alphas=4, eta0s=1e-5, cv=2, max_iter=20)],
+    [SGDClassifierCV(alphas=4, cv=2, max_iter=20), SGDRegressorCV(alphas=4, eta0s=[1e-5, 0.01], cv=2, max_iter=20)],
     expected_failed_checks=expected_to_fail,
 )
 def test_scikit_learn_checks(estimator, check):
