@@ -101,6 +101,15 @@ LAYERS = {
         "sums",
         "threads",
     ),
+    "beside": (
+        "gathered",
+        "lanes",
+        "packs",
+        "plan",
+        "sources",
+        "state",
+        "threads",
+    ),
     "several": (
         "decide",
         "engine",
@@ -154,6 +163,7 @@ LAYERS = {
     "persist": (
         "_version",
         "auto",
+        "beside",
         "engine",
         "gathered",
         "history",
@@ -166,6 +176,7 @@ LAYERS = {
     ),
     "plan": ("_kernels", "losses", "optimizers", "schedules"),
     "estimators": (
+        "beside",
         "blas",
         "decide",
         "engine",

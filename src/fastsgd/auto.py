@@ -101,9 +101,14 @@ class Auto:
         return Auto(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
 
     @property
+    def visits(self):
+        """CSR: in how many rows each feature was, a row counting in each pass: (n_features,)."""
+        return squares_of(self.records[:, 2:RECORD])[1]
+
+    @property
     def rules(self):
         """What each head's model is: (K,) of str."""
-        best = zip(*self._best(), strict=True)
+        best = zip(*self.best(), strict=True)
         return np.array(["constant" if s == 0 else RULES[r] if s == 1 else f"{RULES[r]}, times {s:g}" for r, s in best])
 
     @property
@@ -125,7 +130,7 @@ class Auto:
             "set standardize=True; take the logarithm of columns of which a few values are far larger than the others."
         )
 
-    def _best(self):
+    def best(self):
         """Candidate and share of each head, as judged by rows not yet learnt from: (K,) int, (K,) float64.
 
         Those of least loss; or the constant, where they were not better than it by more than the spread of the difference.
@@ -154,12 +159,15 @@ class Auto:
         W[:, : len(b)] *= share.astype(W.dtype)
         return W, share * b + (1.0 - share) * self.heads[:, FLAT]
 
-    def model(self, W, A, b_avg, l1, l2):
-        """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64."""
+    def model(self, W, A, b_avg, l1, l2, best=None):
+        """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.
+
+        best : candidate and share of each head, as those of `best`, which are taken where none are given.
+        """
         K, t, out = len(self.heads), self.at["t"][0], np.zeros_like(W)
         if t == 0:
             return out, np.zeros(K)
-        rest, share = self._best()
+        rest, share = self.best() if best is None else best
         if self.sparse:
             out[:, :K] = self.records[:, 1::RECORD]
             if l1 > 0:  # The average of a weight that was once not 0 would never be 0.

@@ -73,18 +73,34 @@ class Call:
         Those that will be asked for, maybe by several threads at once.
     scratch : list of arrays
         Memory that calls have in common: those that no view is using.
+    first : int
+        The number of the first row of the data, where there were others before.
+    n_folds, fold_seed : int
+        Draw the folds by the numbers of the rows; with 0 they are those of the table.
     """
 
-    def __init__(self, part: Table, order: Order, views: Iterable[View], scratch: list[NDArray[Any]]) -> None:
-        self.part, self.order, self.scratch = part, order, scratch
+    def __init__(
+        self,
+        part: Table,
+        order: Order,
+        views: Iterable[View],
+        scratch: list[NDArray[Any]],
+        first: int = 0,
+        n_folds: int = 0,
+        fold_seed: int = 0,
+    ) -> None:
+        self.part, self.order, self.scratch, self.first = part, order, scratch, first
         kinds = {type(view) for view in views}
         if kinds <= {EveryRow}:
             return
         self._rows = numbers_of(order)
         if kinds & {Without, Only}:
-            if part.fold is None:
+            if n_folds:
+                self._codes = _order.fold_numbers(self._numbers(), n_folds, fold_seed)
+            elif part.fold is None:
                 raise ValueError("views of folds need a table whose rows have folds.")
-            self._codes = part.fold[self._rows]
+            else:
+                self._codes = part.fold[self._rows]
         if Only in kinds:  # Each fold's rows lie together then, in the order of their visits.
             by_fold = np.argsort(self._codes, kind="stable")
             sorted_codes = self._codes[by_fold]
@@ -121,7 +137,8 @@ class Call:
         return self._rows[view.mask[self._numbers()]]
 
     def _numbers(self) -> NDArray[Any]:
-        return self._rows if self.part.number is None else self.part.number[self._rows]
+        numbers = self._rows if self.part.number is None else self.part.number[self._rows]
+        return numbers + self.first if self.first else numbers
 
     def _of(self, rows: NDArray[Any]) -> Order:
         return Order(np.ascontiguousarray(rows), None, 0, len(rows), self.order.buffer_rows)

@@ -307,6 +307,9 @@ cdef class Auto(Schedule):
     def __init__(self):
         self.fn = unknown
 
+    def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
+        self.par[0] = 1.0
+
 
 SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__()}
 

@@ -10,7 +10,7 @@ from fastsgd.auto import Auto, aligned
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
 MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
-CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "at"
+CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "beside", "at"
 
 
 @dataclass
@@ -43,6 +43,8 @@ class State:
         The one of the last pass.
     auto : Auto or None
         With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg.
+    beside : Beside or None
+        Models of learning_rate="auto" that are trained with this one, and say how sure it is: see beside.py.
     m, v : like W, or None
         Slots of the optimizer.
     mb, vb : (K,), float64
@@ -69,6 +71,7 @@ class State:
     std: np.ndarray | None = None
     centred: bool = False
     auto: Auto | None = None
+    beside: object = None
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0)], SCALARS))
 
     def __post_init__(self):

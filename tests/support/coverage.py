@@ -1,5 +1,7 @@
 """How often intervals cover the truth: `python -m tests.support.coverage --runs 500` prints the table of docs/intervals.md.
 
+With `--passes 1 5` it is the one of SGD, from models that are trained beside the model in that many passes.
+
 The design is that of Chen, Lee, Tong and Zhang (2020), Statistical inference for model parameters in stochastic gradient descent:
 true coefficients from 0 to 1 in equal steps, normal columns whose correlations are 0, 0.5^|i - j| (Toeplitz) or 0.2.
 """
@@ -12,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsgd import LinearClassifier, LinearRegressor
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 
 DESIGNS = "identity", "toeplitz", "equicorrelated"
 LOSSES = "squared_error", "log_loss"
@@ -60,13 +62,55 @@ def covered(case, runs, seed=0, level=0.95, kinds=(False, True)):
     return out, warned / runs
 
 
+def covered_by_sgd(case, passes, runs, n_splits=10, seed=0, level=0.95):
+    """As `covered`, by "bootstrap" and "split"; the share of runs with a warning is that of each of these."""
+    methods = ["bootstrap", *["split"] * bool(n_splits)]
+    out, warned = np.empty((len(methods), runs, case.d + 1), bool), np.zeros(len(methods))
+    how = {"learning_rate": "auto", "penalty": None, "max_iter": passes, "tol": None, "random_state": 0}
+    how |= {"n_bootstrap": 20, "n_splits": n_splits}
+    for run in range(runs):
+        X, y, theta = draw(case, np.random.default_rng([seed, run]))
+        est = SGDClassifier("log_loss", **how) if case.loss == "log_loss" else SGDRegressor(**how)
+        truth = np.append(0.0, theta)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            est.fit(X, y)
+        for i, method in enumerate(methods):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                table = est.coef_table(level, method)
+            out[i, run] = (table["ci_lower"] <= truth) & (truth <= table["ci_upper"])
+            warned[i] += bool(caught)
+    return out, warned / runs
+
+
+def print_sgd(args):
+    """The table of SGD."""
+    cells = ["bootstrap: mean, least, warned", "split: mean, least, warned"]
+    print("| loss | rows | columns | design | passes |", " | ".join(cells), "| seconds a run |")
+    print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |", flush=True)
+    for passes, n, d, loss, design in product(args.passes, args.rows, args.columns, args.losses, DESIGNS):
+        start = time.perf_counter()
+        found, warned = covered_by_sgd(Case(loss, design, d, n), passes, args.runs)
+        cells = [
+            f"{100 * one.mean():.1f}, {100 * one.mean(axis=0).min():.1f}, {100 * share:.0f}%"
+            for one, share in zip(found, warned, strict=True)
+        ]
+        seconds = (time.perf_counter() - start) / args.runs
+        print("|", " | ".join(map(str, [loss, f"{n:,}", d, design, passes, *cells, f"{seconds:.3f}"])), "|", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20, 100])
     parser.add_argument("--losses", nargs="+", default=LOSSES)
+    parser.add_argument("--passes", type=int, nargs="+", default=[])
     args = parser.parse_args()
+    if args.passes:
+        print_sgd(args)
+        return
     print("| loss | rows | columns | design | model: mean, least | HC1: mean, least | warned | seconds a run |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |", flush=True)
     for n, d, loss, design in product(args.rows, args.columns, args.losses, DESIGNS):

@@ -1,7 +1,7 @@
 # learning_rate="auto": implicit steps in coordinates scaled by the data as they come, averaged. Dense rows, one rule:
 #
 #     xh = (x - mean) / sqrt(v), v = Q / weight + l2 / h      mean and variance of each column, as of now
-#     z = b + u . xh;  R = the mean of 1 + |xh|^2 so far;  g = the step size of `falling`, over h
+#     z = b + u . xh;  R = the mean of 1 + |xh|^2 so far;  g = the step size of `falling`, over h, times the schedule's factor
 #     a = -slope(z + s a), s = c g (1 + |xh|^2)               the implicit step: stable whatever s is
 #     u += c g a xh;  b += c g a                              then the penalty, a proximal step in the same metric
 #     A += (u - A) (1 - (1 - 1 / t)^3)                        the average, of weights t^2
@@ -262,7 +262,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 mean = dot(L, xh, 0, d, A)
             elif any:
                 dots(L, xh, 0, d, A, S, za)
-        gs = falling(t, C.at.rho / t, 0.5)
+        gs = falling(t, C.at.rho / t, 0.5 * P.schedule_par[0])
         past = 1.0 - 1.0 / t
         for k in range(K):
             head = C.heads + k

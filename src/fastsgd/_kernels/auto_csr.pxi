@@ -102,7 +102,8 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
     cdef double value[3]
     cdef double slope[3]
     cdef Visit g
-    g.kappa, g.l1, g.l2, g.first = KAPPA, P.l1, P.l2, C.first
+    cdef double kappa = KAPPA / P.schedule_par[0]
+    g.kappa, g.l1, g.l2, g.first = kappa, P.l1, P.l2, C.first
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
@@ -128,7 +129,7 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
                 head.b[0] = head.b[1] = y
             z[0] = head.b[0]
             size = margins(L, values, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
-            b_size = 1.0 / (KAPPA * head.curve + h / GAMMA) if C.intercept else 0.0
+            b_size = 1.0 / (kappa * head.curve + h / GAMMA) if C.intercept else 0.0
             size += b_size
             if not isfinite(z[0]):
                 return 1

@@ -172,6 +172,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
     def _train_copy(self, table, plan, start, state, also=()):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
         run = engine.Run(state, good=start)
+        if state.beside is not None:
+            state.beside.go_on()
         try:
             if self.standardize:
                 self._standardise(table, run.state, plan)

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
+from fastsgd.estimators.bootstrap import ResampledIntervals
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import ClassifierParts
@@ -23,7 +24,7 @@ LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cl
 
 
 @storable
-class SGDClassifier(ClassifierParts, BaseSGD):
+class SGDClassifier(ClassifierParts, ResampledIntervals, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
@@ -125,6 +126,13 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
         optimizers, learning_rate="auto" and line searches take one thread. "hogwild": all threads move the same weights
         without locks, by plain SGD along single rows with no penalty but L2: no two runs are the same. See docs/threads.md.
+    n_bootstrap : int, default=0
+        With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap sample
+        has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a stream,
+        too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is the same.
+    n_splits : int, default=0
+        With learning_rate="auto": likewise models of this many disjoint parts of the rows (method="split"), which together take
+        the time of the model. Each part should have 50 rows and more for each coefficient.
 
     Attributes
     ----------
@@ -207,6 +215,7 @@ class SGDClassifier(ClassifierParts, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         **BaseSGD._common_constraints,
+        **ResampledIntervals._constraints,
         "loss": [StrOptions(set(LOSSES)), *LOSSES.values(), losses.Custom],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "multi_class": [StrOptions({"ovr", *losses.MULTICLASS})],
@@ -249,6 +258,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         multi_class: str = "ovr",
         standardize: bool = False,
         parallel: str = "deterministic",
+        n_bootstrap: int = 0,
+        n_splits: int = 0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -284,6 +295,8 @@ class SGDClassifier(ClassifierParts, BaseSGD):
         self.multi_class = multi_class
         self.standardize = standardize
         self.parallel = parallel
+        self.n_bootstrap = n_bootstrap
+        self.n_splits = n_splits
 
     # ------------------------------------------------------------ training
     @one_at_a_time

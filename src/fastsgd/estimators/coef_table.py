@@ -41,6 +41,31 @@ class Covariances:
         df = df if one.n_clusters is None else one.n_clusters - 1.0
         return (norm if df == np.inf else t(df)), df
 
+    def rows(self, est):
+        """(coefficients, standard errors, distribution) of each head."""
+        W, b = est._coefficients()
+        for h, one in enumerate(self.each):
+            coef = np.append(b[h], W[:, h]) if est.fit_intercept else W[:, h]
+            yield coef, np.sqrt(np.maximum(np.diag(one.matrix), 0.0)), self.distribution(one, est._loss())[0]
+
+    def attrs(self, est):
+        """What the numbers are, in words and numbers."""
+        one, loss = self.each[0], est._loss()
+        df = self.distribution(one, loss)[1]
+        return {
+            "interval_of": interval_of(est),
+            "covariance": self.named(one),
+            "loss": loss.name,
+            "n_rows": one.n_rows,
+            "df": df if np.isfinite(df) else None,
+            "dispersion": one.dispersion if np.isfinite(one.dispersion) else None,
+        }
+
+    def fit_line(self, est):
+        """In words, how the fit ended."""
+        distance = max(one.distance for one in self.each)
+        return f"Fit: {est.stop_reason_}, dual gap {est.dual_gap_:.3g}; at most {distance:.2g} standard errors from the optimum"
+
     def named(self, one):
         """The kind of a head, in words."""
         if not self.kind.robust:
@@ -55,7 +80,7 @@ class Covariances:
         unknown = np.logical_or.reduce([~one.identified[1:] for one in self.each])
         if unknown.any():
             yield (
-                f"the rows do not identify the coefficients of {_listed(est, unknown)}, which are constant, or "
+                f"the rows do not identify the coefficients of {listed(est, unknown)}, which are constant, or "
                 "which other columns add up to "
                 "(one-hot columns of a category do with the intercept: leave one out). Their standard errors are nan."
             )
@@ -63,7 +88,7 @@ class Covariances:
             rare = np.logical_or.reduce([one.support < MIN_SUPPORT for one in self.each]) & ~unknown
             if rare.any():
                 yield (
-                    f"so few rows tell of the coefficients of {_listed(est, rare)} that their robust standard errors are too "
+                    f"so few rows tell of the coefficients of {listed(est, rare)} that their robust standard errors are too "
                     f"small: have {MIN_SUPPORT} rows at least in which a column differs from its mean as much as in the others, "
                     "or leave it out."
                 )
@@ -113,22 +138,17 @@ class Table:
 
     Parameters
     ----------
-    est : LinearClassifier or LinearRegressor
+    est : estimator
         Fitted.
-    found : Covariances
+    found : Covariances or Spread
     level : float
     """
 
     def __init__(self, est, found, level):
         self.est, self.found, self.level = est, found, check_level(level)
-        self.loss = est._loss()
-        W, b = est._coefficients()
         names = [str(name) for name in _names(est)]
         self.index = ["intercept", *names] if est.fit_intercept else names
-        self.rows = []
-        for h, one in enumerate(found.each):
-            coef = np.append(b[h], W[:, h]) if est.fit_intercept else W[:, h]
-            self.rows.append(_tests(coef, one, *found.distribution(one, self.loss), level))
+        self.rows = [_tests(*one, level) for one in found.rows(est)]
 
     @property
     def level_of_heads(self):
@@ -142,17 +162,7 @@ class Table:
     @property
     def attrs(self):
         """What the numbers are, in words and numbers."""
-        one = self.found.each[0]
-        df = self.found.distribution(one, self.loss)[1]
-        return {
-            "interval_of": interval_of(self.est),
-            "covariance": self.found.named(one),
-            "confidence_level": self.level,
-            "loss": self.loss.name,
-            "n_rows": one.n_rows,
-            "df": df if np.isfinite(df) else None,
-            "dispersion": one.dispersion if np.isfinite(one.dispersion) else None,
-        }
+        return self.found.attrs(self.est) | {"confidence_level": self.level}
 
     def frame(self):
         """A DataFrame; without pandas a structured array."""
@@ -186,8 +196,7 @@ class Table:
         by = "normal" if attrs["df"] is None else f"t with {attrs['df']:.6g} degrees of freedom"
         lines = [
             f"{type(est).__name__}: loss {attrs['loss']}, {attrs['n_rows']} rows{noise}",
-            f"Fit: {est.stop_reason_}, dual gap {est.dual_gap_:.3g}; "
-            f"at most {max(one.distance for one in self.found.each):.2g} standard errors from the optimum",
+            self.found.fit_line(est),
             f"Standard errors: {attrs['covariance']}; distribution: {by}",
             f"Intervals: {self.level:.6g} of {attrs['interval_of']}",
         ]
@@ -213,9 +222,8 @@ def interval_of(est):
     )
 
 
-def _tests(coef, one, law, df, level):
+def _tests(coef, se, law, level):
     with np.errstate(invalid="ignore", divide="ignore"):
-        se = np.sqrt(np.maximum(np.diag(one.matrix), 0.0))
         z = coef / se
     away = law.ppf(0.5 + 0.5 * level) * se
     return np.column_stack([coef, se, z, 2.0 * law.sf(abs(z)), coef - away, coef + away])
@@ -225,7 +233,7 @@ def _names(est):
     return getattr(est, "feature_names_in_", [f"x{j}" for j in range(est.n_features_in_)])
 
 
-def _listed(est, some):
+def listed(est, some):
     """The names of those columns, or of the first ones."""
     names = _names(est)
     few = ", ".join(str(names[j]) for j in np.flatnonzero(some)[:NAMED])

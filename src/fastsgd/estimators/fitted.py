@@ -64,6 +64,10 @@ class Fitted(Drafts):
             state = self._restart(state, np.random.default_rng(seed))
             state.seed = seed
         self._put_in(state, heads, coef_init, intercept_init)
+        if self.n_bootstrap or self.n_splits:
+            from fastsgd.beside import Beside
+
+            state.beside = Beside.of(state, self.n_bootstrap, self.n_splits)
         return state
 
     def _put_in(self, state, heads, coef_init, intercept_init):
@@ -106,6 +110,8 @@ class Fitted(Drafts):
         only the coefficients and the clock are taken over.
         """
         state = self._state
+        if state.beside is not None or self.n_bootstrap or self.n_splits:
+            state = self._kept_beside(state)
         if self.standardize != (state.std is not None) or not self._published.known:
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())

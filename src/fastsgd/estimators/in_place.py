@@ -47,7 +47,7 @@ class Ready(NamedTuple):
 
 def _kind(plan, table, state):
     """None where all weights change with each call."""
-    if not table.sparse or state.centred or plan.line_search or not _few(plan):
+    if not table.sparse or state.centred or plan.line_search or state.beside is not None or not _few(plan):
         return None
     return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, bool(plan.average)
 

@@ -14,7 +14,31 @@ from fastsgd.sources.base import Source
 from fastsgd.sources.telling import tell
 
 
-class Intervals:
+class OfHeads:
+    """What intervals ask of an estimator, however its standard errors are worked out."""
+
+    @property
+    def _several(self):
+        """Whether there are several classes or targets."""
+        return len(np.atleast_1d(self.intercept_)) > 1 or getattr(self, "_y_ndim", 1) == 2
+
+    def _check_kind(self, kind, robust, new=True):
+        loss, kinds = self._loss(), ["mean", "margin"] + ["new"] * new
+        if kind not in kinds:
+            raise ValueError(f"kind must be {', '.join(map(repr, kinds[:-1]))} or {kinds[-1]!r}, got {kind!r}.")
+        if kind == "new" and not loss.quadratic:
+            raise ValueError(
+                f"kind='new' is for loss='squared_error', whose errors are taken to be normal; with loss={loss.name!r} "
+                "take kind='mean'."
+            )
+        if kind == "new" and robust:
+            raise ValueError("kind='new' takes all errors to have the same variance: leave out robust and clusters.")
+        if kind == "mean" and self._task == "classifier" and (self._several or not loss.log_odds):
+            why = "of several classes are normalised" if self._several else f"are not what loss={loss.name!r} estimates"
+            raise ValueError(f"the probabilities {why}: take kind='margin', the interval of decision_function.")
+
+
+class Intervals(OfHeads):
     """Needs `_check_data`, `_targets_of` and `_rows_of`, the coefficients, and `_fit_data`, what `fit` was given."""
 
     _fit_data = FitData()
@@ -214,30 +238,10 @@ class Intervals:
         print(Table(self, self._covariances(robust, clusters, X, y, sample_weight), confidence_level).text())
 
     # ------------------------------------------------------------ what they need
-    @property
-    def _several(self):
-        """Whether there are several classes or targets."""
-        return len(np.atleast_1d(self.intercept_)) > 1 or getattr(self, "_y_ndim", 1) == 2
-
     def _coefficients(self):
         """W (d, K) and b (K,), float64."""
         W = np.atleast_2d(np.asarray(self._dense(), np.float64)).T
         return np.ascontiguousarray(W), np.atleast_1d(np.asarray(self.intercept_, np.float64))
-
-    def _check_kind(self, kind, robust):
-        loss = self._loss()
-        if kind not in ("mean", "margin", "new"):
-            raise ValueError(f"kind must be 'mean', 'margin' or 'new', got {kind!r}.")
-        if kind == "new" and not loss.quadratic:
-            raise ValueError(
-                f"kind='new' is for loss='squared_error', whose errors are taken to be normal; with loss={loss.name!r} "
-                "take kind='mean'."
-            )
-        if kind == "new" and robust:
-            raise ValueError("kind='new' takes all errors to have the same variance: leave out robust and clusters.")
-        if kind == "mean" and self._task == "classifier" and (self._several or not loss.log_odds):
-            why = "of several classes are normalised" if self._several else f"are not what loss={loss.name!r} estimates"
-            raise ValueError(f"the probabilities {why}: take kind='margin', the interval of decision_function.")
 
     def _covariances(self, robust, clusters, X, y, sample_weight):
         """The Covariances of this fit, with the warnings that they call for."""

@@ -22,6 +22,7 @@ class Parameters:
     # scikit-learn's fixed choices, for the estimators that have no such parameter
     loss, penalty, l1_ratio, epsilon, multi_class = "hinge", "l2", 0.0, 0.1, "ovr"
     early_stopping, validation_fraction, n_iter_no_change, validation_scoring = False, 0.1, 5, None
+    n_bootstrap, n_splits = 0, 0
 
     _parameter_constraints: dict = {
         "fit_intercept": ["boolean"],
@@ -87,6 +88,8 @@ class Parameters:
             )
         if rate.auto:
             self._check_auto(optimizer)
+        if self.n_bootstrap or self.n_splits:
+            self._check_beside(rate)
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
             self._check_line_search(l1)
@@ -229,6 +232,10 @@ class Parameters:
 
     def _lanes(self, plan, table, state):
         """The way to do rounds that `n_jobs` and `parallel` ask for."""
+        if state.beside is not None:
+            from fastsgd.beside import WithOthers
+
+            return WithOthers(plan, threads.Threads(threads.n_threads(self.n_jobs)))
         return parallel.lanes(self.n_jobs, self.parallel, plan, table, state)
 
     def _share(self, table, state):

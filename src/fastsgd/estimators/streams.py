@@ -164,7 +164,8 @@ def _columns(est, source):
 
 def stream(est, source, surveyed, targets):
     """The Stream of an estimator over a source."""
-    return Stream(source, est.n_features_in_, targets, surveyed.n_rows, tells=True)
+    numbered = bool(est.n_bootstrap or est.n_splits)
+    return Stream(source, est.n_features_in_, targets, surveyed.n_rows, tells=True, numbered=numbered)
 
 
 # ---------------------------------------------------------------- prediction

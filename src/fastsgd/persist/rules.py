@@ -383,6 +383,21 @@ class Maybe:
         return self.rule.take(name, parts) if _pop(parts, name, bool) else None
 
 
+class Several:
+    """A list, each of its values by a rule."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def put(self, name, value, parts):
+        parts.values[name] = len(value)
+        for i, one in enumerate(value):
+            self.rule.put(f"{name}.{i}", one, parts)
+
+    def take(self, name, parts):
+        return [self.rule.take(f"{name}.{i}", parts) for i in range(_pop(parts, name, int))]
+
+
 _ABSENT = object()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastsgd import engine, history
 from fastsgd.auto import Auto
+from fastsgd.beside import Beside
 from fastsgd.gathered import Gathered
 from fastsgd.persist.rules import Array, History, Maybe, Record, Value
 from fastsgd.persist.tables import STATE
@@ -124,6 +125,8 @@ def check(run, plan, table, fresh):
         "fewer rows in a step than a batch": rows <= run.done
         and (rows < plan.batch_size or math.isinf(plan.batch_size)),
         "a last good state": run.good is not None,
+        "the models beside it": _numbers_of(state.beside) == _numbers_of(new.beside)
+        and (run.good is None or _numbers_of(run.good.beside) == _numbers_of(new.beside)),
     }
     for what, there in needs.items():
         if not there:
@@ -136,9 +139,16 @@ def check(run, plan, table, fresh):
                 raise ValueError(f"its state does not have the {name} that these parameters need")
 
 
+def _numbers_of(beside):
+    return None if beside is None else (len(beside.resampled), len(beside.parts))
+
+
 def _same(a, b):
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, Auto) and isinstance(b, Auto):
         return all(_same(x, getattr(b, name)) for name, x in vars(a).items())
+    if isinstance(a, Beside) and isinstance(b, Beside):
+        states = zip(a.states, b.states, strict=True)
+        return all(_same(x, getattr(y, name)) for one, y in states for name, x in vars(one).items())
     return type(a) is type(b) and a == b

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
+from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.older import pay_l1
-from fastsgd.persist.rules import Array, Maybe, Packed, Pair, Record, Scalars, Value
+from fastsgd.persist.rules import Array, Maybe, Packed, Pair, Record, Scalars, Several, Value
 from fastsgd.state import SCALARS, State
 
 
@@ -25,6 +26,7 @@ def _sound_state(state):
         "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
         "auto as its layout asks": state.auto is None or _fits_auto(state),
+        "models beside it of its kind": state.beside is None or _alike(state),
     }
     for what, there in together.items():
         if not there:
@@ -37,6 +39,14 @@ def _fits_auto(state):
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
     return (auto.columns.shape[1], found) == (columns, records) and (auto.sparse or state.A is not None)
+
+
+def _alike(state):
+    """Whether the models beside a state have begun as it has, on rows of the same layout."""
+    autos = [other.auto for other in state.beside.states]
+    if state.auto is None:
+        return all(auto is None for auto in autos)
+    return all(auto is not None and auto.sparse == state.auto.sparse for auto in autos)
 
 
 def _first():
@@ -56,29 +66,41 @@ AUTO = Record(
 )
 
 # The sizes come first: b says how many heads there are.
+FIELDS = {
+    "b": Array("float64", ("K",)),
+    "b_avg": Array("float64", ("K",)),
+    "W": Array("W", ("d", "S")),
+    "A": Array("W", ("d", "S"), optional=True),
+    "Q": Array("W", ("d", "S"), optional=True),
+    "m": Array("W", ("d", "S"), optional=True),
+    "v": Array("W", ("d", "S"), optional=True),
+    "mb": Array("float64", ("K",), optional=True),
+    "vb": Array("float64", ("K",), optional=True),
+    "mean": Array("float64", ("d",), optional=True),
+    "std": Array("float64", ("d",), optional=True, positive=True),
+    "centred": Value(bool),
+    "seed": Value(int, 0, 2**63 - 1),
+    "epoch": Value(int, 0, 2**62),
+    "penalty": Pair(),
+    "soft": Value(bool),
+    "optimizer": Packed(Optimizer),
+    "auto": Maybe(AUTO),
+    "at": Scalars(SCALARS, _first),
+}
+BESIDE = Record(
+    Beside,
+    {
+        "longer": Record(State, FIELDS, _sound_state),
+        "resampled": Several(Record(State, FIELDS, _sound_state)),
+        "parts": Several(Record(State, FIELDS, _sound_state)),
+        "rows": Value(int, 0, 2**62),
+        "seen": Value(int, 0, 2**62),
+        "epoch": Value(int, 0, 2**62),
+    },
+)
 STATE = Record(
     State,
-    {
-        "b": Array("float64", ("K",)),
-        "b_avg": Array("float64", ("K",)),
-        "W": Array("W", ("d", "S")),
-        "A": Array("W", ("d", "S"), optional=True),
-        "Q": Array("W", ("d", "S"), optional=True),
-        "m": Array("W", ("d", "S"), optional=True),
-        "v": Array("W", ("d", "S"), optional=True),
-        "mb": Array("float64", ("K",), optional=True),
-        "vb": Array("float64", ("K",), optional=True),
-        "mean": Array("float64", ("d",), optional=True),
-        "std": Array("float64", ("d",), optional=True, positive=True),
-        "centred": Value(bool),
-        "seed": Value(int, 0, 2**63 - 1),
-        "epoch": Value(int, 0, 2**62),
-        "penalty": Pair(),
-        "soft": Value(bool),
-        "optimizer": Packed(Optimizer),
-        "auto": Maybe(AUTO),
-        "at": Scalars(SCALARS, _first),
-    },
+    FIELDS | {"beside": Maybe(BESIDE)},
     _sound_state,
     older={"last": Array("W", ("d", 2), optional=True), "owing": Value(bool)},
     renew=pay_l1,

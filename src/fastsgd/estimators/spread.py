@@ -1,0 +1,210 @@
+"""How far apart the models are that were trained beside a model, and what follows from it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.stats import norm, t
+
+from fastsgd.estimators.coef_table import interval_of, listed
+from fastsgd.estimators.products import product
+from fastsgd.sources.scaling import Scaling
+
+# By so many standard errors longer steps may move a coefficient by chance. Where steps have no bias, more says that they have
+# not arrived. Where they have one, resampled models must have moved with the longer steps: by about 0.55 as far, as their rows
+# are fewer and weigh more. They move the other way where the steps have not arrived.
+MAX_MOVED, MAX_MOVED_BY_BIAS = 1.0, 1.5
+MAX_BIAS = 4.0  # The bias of the steps is known to about a tenth: this many standard errors leave half of one.
+MIN_ROWS_PER_COEFFICIENT = 50  # Of each model.
+MIN_ROWS_TO_CORRECT = 200  # Of the model whose bias is subtracted, for each coefficient.
+MIN_VISITS = 10  # A feature that fewer rows have is not known by resampling these.
+
+
+class Spread:
+    """That of one method, "bootstrap" or "split".
+
+    Parameters
+    ----------
+    est : SGDClassifier or SGDRegressor
+        Fitted.
+    method : str
+    plain : (coef, intercept)
+        The average, (K, d) and (K,).
+    longer : (coef, intercept)
+        That of longer steps.
+    models : list of (coef, intercept)
+
+    Attributes
+    ----------
+    corrected : bool
+        Whether the bias of the steps is subtracted of `plain`.
+    estimate : (coef, intercept)
+    se : (K, n) array
+        Standard errors; the intercept, if there is one, comes first.
+    df : int
+        Degrees of freedom of Student's t.
+    """
+
+    def __init__(self, est, method, plain, longer, models):
+        self.est, self.method, self.plain, self.models = est, method, plain, models
+        self.corrected = not (est._loss().quadratic or est._state.auto.sparse)
+        self.estimate = tuple(2.0 * p - q for p, q in zip(plain, longer, strict=True)) if self.corrected else plain
+        self.about_mean = self.corrected or method == "split"
+        self.df = len(models) - self.about_mean
+        self.se, shift = self._spread(self._flat(plain), (self._flat(model) for model in models))
+        self.se[self.se == 0] = np.nan  # The data say nothing of it.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = self.se * t(self.df).ppf(0.975) / norm.ppf(0.975)  # Few models give uncertain standard errors.
+            self.moved = np.nan_to_num((self._flat(longer) - self._flat(plain)) / unit)
+            self.shift = np.nan_to_num(shift / unit)
+
+    @classmethod
+    def of(cls, est, method=None):
+        """That of an estimator, by the method, or by the first that it has."""
+        beside, state = est._state.beside, est._state
+        there = {} if beside is None else {"bootstrap": beside.resampled, "split": beside.parts}
+        there = {name: states for name, states in there.items() if states}
+        if not there or method not in (None, *there):
+            asked = {"bootstrap": "n_bootstrap=20", "split": "n_splits=10"}[method or "bootstrap"]
+            raise ValueError(
+                f"no models were trained beside this one by which it could be said how sure it is: set learning_rate='auto' "
+                f"and {asked}, and fit anew."
+            )
+        if not est._as_published():
+            raise ValueError(
+                "coef_ or intercept_ is not what training has made it, so that the models beside it say nothing of it."
+            )
+        method = method or next(iter(there))
+        plan = est._plan(SimpleNamespace(sparse=state.auto.sparse, n_rows=1), 1, True)
+        candidate, share = state.auto.best()
+        best = candidate, np.ones_like(share)
+        out = [_in_units_of_rows(est, other, plan, best) for other in (state, beside.longer, *there[method])]
+        if not all(np.isfinite(part).all() for model in out for part in model):
+            raise ValueError("the numbers of a model beside this one overflowed: scale X, or set standardize=True.")
+        return cls(est, method, out[0], out[1], out[2:])
+
+    def _flat(self, model):
+        """Intercept, if there is one, and coefficients of each head: (K, n) float64."""
+        coef, b = model
+        return np.column_stack([b, coef]).astype(np.float64) if self.est.fit_intercept else coef.astype(np.float64)
+
+    def _spread(self, centre, values):
+        """(standard errors, mean difference from the centre) by the values of each model."""
+        total, squares, n = np.zeros_like(centre), np.zeros_like(centre), len(self.models)
+        for value in values:
+            total += value - centre
+            squares += (value - centre) ** 2
+        if self.about_mean:
+            squares = np.maximum(0.0, squares - total**2 / n)
+        scale = self.df * (n if self.method == "split" else 1)
+        return np.sqrt(squares / scale), total / n
+
+    # ------------------------------------------------------------ what tables and intervals ask for
+    def rows(self, est):
+        """(coefficients, standard errors, distribution) of each head."""
+        return [(coef, se, t(self.df)) for coef, se in zip(self._flat(self.estimate), self.se, strict=True)]
+
+    def attrs(self, est):
+        """What the numbers are, in words and numbers."""
+        return {
+            "interval_of": interval_of(self.est) + self._rest_of_penalty(),
+            "covariance": self._named(),
+            "estimate": self._estimate_named(),
+            "loss": self.est._loss().name,
+            "n_rows": self.n_rows,
+            "df": self.df,
+            "dispersion": None,
+        }
+
+    def fit_line(self, est):
+        """In words, how the fit ended."""
+        return f"Fit: {self.est.stop_reason_} after {self.est.n_iter_} passes; coef is {self._estimate_named()}"
+
+    @property
+    def n_rows(self):
+        """Rows that the model has learnt from, each counted once."""
+        return self.est._state.beside.n_rows
+
+    def _named(self):
+        n = len(self.models)
+        return f"bootstrap of {n} resamples" if self.method == "bootstrap" else f"split into {n} parts"
+
+    def _estimate_named(self):
+        shares = self.est._state.auto.best()[1]
+        whole = "coef_" if (shares == 1).all() else "the average of which coef_ is a share (auto_rule_)"
+        if not self.corrected:
+            return whole
+        return f"{whole} less the bias of its steps, at most {abs(self.moved).max():.2g} standard errors"
+
+    def _rest_of_penalty(self):
+        auto = self.est._state.auto
+        some = auto.sparse and not auto.again and interval_of(self.est).startswith("the penalised")
+        return "; of a single pass on CSR, with less of the penalty" if some else ""
+
+    def intervals_of_rows(self, X, level):
+        """Ends of the intervals of the margins: (n, K, 2)."""
+
+        def margins(model):
+            coef, b = model
+            return np.asarray(product(X, coef, self.est.n_jobs) + b, np.float64)
+
+        se, _ = self._spread(margins(self.plain), map(margins, self.models))
+        away = t(self.df).ppf(0.5 + 0.5 * level) * se
+        margin = margins(self.estimate)
+        return np.stack([margin - away, margin + away], axis=-1)
+
+    # ------------------------------------------------------------ when not to trust it
+    def warnings(self, est):
+        """In words, why not to trust the numbers."""
+        auto, nothing = est._state.auto, np.isnan(self.se[:, -est.n_features_in_ :]).any(axis=0)
+        if nothing.any():
+            yield (
+                f"the rows say nothing of the coefficients of {listed(est, nothing)}, whose columns are constant, or which one "
+                "row alone has. Their standard errors are nan."
+            )
+        per_model = self.n_rows / (len(self.models) if self.method == "split" else 1)
+        n_coefficients = self.se.shape[1] - nothing.sum()
+        if auto.sparse:
+            rare = auto.visits[: est.n_features_in_] / max(1, est.n_iter_)
+            few = (rare < MIN_VISITS) & ~nothing
+            if few.any():
+                yield (
+                    f"fewer than {MIN_VISITS} rows have the features {listed(est, few)}: resampling so few does not say how sure "
+                    "their coefficients are. Leave them out."
+                )
+            n_coefficients -= few.sum()
+        few_to_correct = self.corrected and self.n_rows < MIN_ROWS_TO_CORRECT * n_coefficients
+        if per_model < MIN_ROWS_PER_COEFFICIENT * n_coefficients or few_to_correct:
+            what = f"{per_model:.0f} rows" + (" in each part" if self.method == "split" else "")
+            more = "or fewer parts (n_splits)" if self.method == "split" else "or leave columns out"
+            yield (
+                f"{what} are few for {n_coefficients} coefficients, and the intervals may cover less than they should: have more "
+                f"rows, {more}."
+            )
+        yield from self._unsettled(est)
+
+    def _unsettled(self, est):
+        most = abs(self.moved).max()
+        if most <= (MAX_MOVED_BY_BIAS if self.corrected else MAX_MOVED):
+            return
+        if not self.corrected or (self.method == "bootstrap" and (self.shift * self.moved).sum() < 0):
+            yield (
+                f"the average has not settled: steps twice as long move coefficients by up to {most:.2g} standard errors. Make "
+                f"more passes (max_iter), or take {_solver(est)}, which solves to a certificate."
+            )
+        elif most > MAX_BIAS:
+            yield (
+                f"the bias of the steps, of which the intervals are freed, is up to {most:.2g} standard errors, and known to "
+                f"about a tenth: make more passes (max_iter), have more rows, or take {_solver(est)}, whose optimum has none."
+            )
+
+
+def _solver(est):
+    return f"Linear{est._task.title()}"
+
+
+def _in_units_of_rows(est, other, plan, best):
+    """Coefficients and intercepts of a state: (K, d) of its dtype, and (K,)."""
+    W, b = other.auto.model(other.W, other.A, other.b_avg, plan.l1, plan.l2, best)
+    if est._state.std is not None:
+        W, b = Scaling.of(est._state).outward(W, b)
+    return np.ascontiguousarray(W.T[: len(b)]), b
