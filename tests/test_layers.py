@@ -89,6 +89,12 @@ LAYERS = {
         "sums",
         "threads",
     ),
+    "curvature": (
+        "objective",
+        "plan",
+        "sources",
+        "sums",
+    ),
     "packs": (
         "engine",
         "lanes",
@@ -178,6 +184,7 @@ LAYERS = {
     "estimators": (
         "beside",
         "blas",
+        "curvature",
         "decide",
         "engine",
         "gathered",

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, penalties, threads
+from fastsgd import losses, penalties, schedules, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.intervals import Intervals
@@ -19,6 +19,7 @@ from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.progress import CallbackSupportMixin, Progress, announced, listed, stops
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.estimators.weak import FitData
+from fastsgd.plan import Plan
 from fastsgd.sources.telling import tell
 
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
@@ -137,6 +138,12 @@ class BaseLinear(Intervals, CallbackSupportMixin, Solved):
         weights = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
         numbers = self.fit_intercept, self.tol, self.max_iter
         return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.n_threads(self.n_jobs), **more)
+
+    def _plan_of_objective(self, table):
+        """The objective as the engine works it out, with a schedule that counts for nothing."""
+        loss, (l1, l2) = self._heads_loss(), penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        schedule = schedules.Constant().bind(eta0=1.0, alpha=0.0, power_t=0.0, loss=loss, pass_rows=None, passes=1)
+        return Plan.of(loss, schedule, l1=l1, l2=l2, intercept_decay=float(self.fit_intercept))
 
     def _listener(self, between):
         """What the solver calls after each pass, (heads, report) -> stop, or None; `between` is for scikit-learn's callbacks."""

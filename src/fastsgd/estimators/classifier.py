@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.bootstrap import ResampledIntervals
+from fastsgd.estimators.functions import ObjectiveFunctions
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import ClassifierParts
@@ -24,7 +25,7 @@ LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cl
 
 
 @storable
-class SGDClassifier(ClassifierParts, ResampledIntervals, BaseSGD):
+class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one

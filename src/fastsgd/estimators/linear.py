@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastsgd import losses, penalties
 from fastsgd.estimators.base_linear import BaseLinear
+from fastsgd.estimators.functions import ObjectiveFunctions
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, RandomState
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts
@@ -31,7 +32,7 @@ def check_together(multi_class, penalty, l1):
 
 
 @storable
-class LinearClassifier(ClassifierParts, BaseLinear):
+class LinearClassifier(ClassifierParts, ObjectiveFunctions, BaseLinear):
     """Logistic regression and linear support vector machines, solved to a certificate, with nothing to tune.
 
     Minimises::
@@ -189,7 +190,7 @@ class LinearClassifier(ClassifierParts, BaseLinear):
 
 
 @storable
-class LinearRegressor(RegressorParts, BaseLinear):
+class LinearRegressor(RegressorParts, ObjectiveFunctions, BaseLinear):
     """Linear regression (least squares, robust, support vector, quantile, Poisson, gamma), solved to a certificate.
 
     Minimises::

@@ -200,6 +200,9 @@ class Parameters:
                 told.warn_of_steps(self, plans[table.sparse])
         return plans[table.sparse]
 
+    def _plan_of_objective(self, table):
+        return self._plan(table, 1, True)
+
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)
         batch_size = np.inf if self.batch_size == "full" else self.batch_size
