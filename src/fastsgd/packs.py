@@ -244,9 +244,11 @@ class Pack:
         """The heads of a model."""
         return np.flatnonzero(self.numbers == number)
 
-    def kept(self, heads: NDArray[Any]) -> State:
-        """A copy of the state of these heads alone."""
-        return self.state.pack(self.plan, heads) if self.plan.separate else self.state.copy()
+    def finite(self) -> NDArray[Any]:
+        """Whether all weights of each head are finite, or all of the one model."""
+        W, b = self.moment.model
+        found = np.isfinite(W).all(axis=0)[: len(b)] & np.isfinite(b)
+        return found if self.plan.separate else found.all(keepdims=True)
 
     def only(self, heads: NDArray[Any]) -> bool:
         """Leave out the other heads, if there are any; whether it did, and these lie one after another now."""

@@ -19,34 +19,73 @@ from fastsgd.stopping import Stopping
 from fastsgd.threads import ONE_THREAD, Threads
 
 
+class Kept(NamedTuple):
+    """The state of a model at the end of some epoch, among others; nobody trains it any more.
+
+    Attributes
+    ----------
+    whole, plan : State, Plan
+        Of all heads that were kept together.
+    heads : array of int
+    """
+
+    whole: State
+    plan: Plan
+    heads: NDArray[Any]
+
+    @property
+    def state(self) -> State:
+        """That of the model alone."""
+        return self.whole.pack(self.plan, self.heads) if self.plan.separate else self.whole
+
+
 class Trained(NamedTuple):
     """A model whose training is over.
 
     Attributes
     ----------
-    state, plan : State, Plan
-        Of its heads alone; with a rule that keeps the best epoch, the state of that.
+    kept : Kept
+        With a rule that keeps the best epoch, of that.
+    plan : Plan
+        Of its heads alone, as is `state`.
     epochs : History
     reason : str
         As `engine.train` gives it, or "dropped".
     """
 
-    state: State
+    kept: Kept
     plan: Plan
     epochs: History
     reason: str
+
+    @property
+    def state(self) -> State:
+        """The state of its heads alone; made when asked for, as those of all models take more memory apart."""
+        return self.kept.state
 
 
 class _Model:
     """A model under way: its heads in its pack, and what was decided of it so far."""
 
-    def __init__(self, pack: Pack, number: int, rules: Sequence[Stopping]) -> None:
-        self.pack, self.number, self.heads = pack, number, pack.heads(number)
+    def __init__(self, pack: Pack, number: int, rules: Sequence[Stopping], start: State) -> None:
+        self.pack, self.heads = pack, pack.heads(number)
         self.plan = pack.plan.pack(self.heads) if pack.plan.separate else pack.plan
         self.rules: Sequence[Stopping] = [rule.fresh() for rule in rules]
         self.epochs = History()
-        # The state of its best epoch by a rule that keeps the best one, or else of its last good epoch.
-        self.good = pack.kept(self.heads)
+        # The state of its best epoch by a rule that keeps the best one, or else of its last good epoch; and whether that is the
+        # one that is judged.
+        self.good, self.better = self.as_in(start), False
+
+    def as_in(self, whole: State) -> Kept:
+        """Its part of a state of its pack."""
+        return Kept(whole, self.pack.plan, self.heads)
+
+    def apart(self) -> Kept:
+        """A copy of its part of the state of its pack, and of nothing else."""
+        pack, own = self.pack, np.arange(len(self.heads))
+        if not pack.plan.separate:
+            return self.as_in(pack.state.copy())
+        return Kept(pack.state.pack(pack.plan, self.heads, spare=False), self.plan, own)
 
     @property
     def kept(self) -> bool:
@@ -56,9 +95,12 @@ class _Model:
 
     def judge(self, measured: "_Measured", seconds: float, late: bool, passes: int) -> str | None:
         """Take what was measured of one more epoch; the reason if it is the last, be it because time is over (`late`)."""
+        self.better = False
         if self.pack.diverged:
             return "diverged"
-        epoch, finite = self._epoch(measured, seconds), self._finite if measured.objective is None else None
+        epoch, finite = self._epoch(measured, seconds), None
+        if measured.objective is None:
+            finite = lambda: bool(measured.finite()[self.heads].all())  # noqa: E731
         decision = decide(epoch, self.epochs, self.rules, finite, lambda: np.mean(measured.loss_of_zeros()[self.heads]))
         factors, reason = self.pack.state.at["eta_factor"], None
         if decision.fate == "diverged":
@@ -74,10 +116,8 @@ class _Model:
             factors[self.heads] /= 5
             for rule in decision.fired:
                 rule.again()
-        better = decision.better or (not self.kept and decision.fate == "good")
+        self.better = decision.better or (not self.kept and decision.fate == "good")
         self.epochs, self.rules = decision.epochs, decision.rules
-        if better:
-            self.good = self.pack.kept(self.heads)
         return reason
 
     def interrupt(self, passed: int, seconds: float) -> str:
@@ -86,7 +126,8 @@ class _Model:
         if self.pack.diverged or not np.isfinite(self.pack.mean(run.sums)[self.heads]).all():
             return "diverged"
         if run.done and len(self.epochs) == passed:
-            self.epochs = self.epochs.plus(self._epoch(_Measured(self.pack.mean(run.sums), None, None, None), seconds))
+            measured = _Measured(self.pack.mean(run.sums), None, None, lambda: self.heads, lambda: self.heads)
+            self.epochs = self.epochs.plus(self._epoch(measured, seconds))
         return "interrupted"
 
     def _epoch(self, measured: "_Measured", seconds: float) -> Epoch:
@@ -95,31 +136,28 @@ class _Model:
         eta = self.plan.eta(max(1.0, clock["t"] - 1)) * clock["eta_factor"]
         return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, seconds)
 
-    def _finite(self) -> bool:
-        W, b = self.pack.moment.model
-        if self.pack.plan.separate:
-            W, b = W[:, self.heads], b[self.heads]
-        return bool(np.isfinite(W).all() and np.isfinite(b).all())
-
-    def end(self, reason: str) -> Trained:
-        """What is returned of it."""
+    def end(self, reason: str, alone: bool) -> Trained:
+        """What is returned of it; `alone`: whether no model of its pack goes on, so that its state stays as it is."""
         back = reason == "diverged" or self.kept
         if reason == "interrupted":  # As in a fit of its own, the best by a score is returned.
             rule = keeping(self.rules)
             back = self.kept and rule is not None and rule.needs == "validation_score"
-        return Trained(self.good if back else self.pack.kept(self.heads), self.plan, self.epochs, reason)
+        kept = self.good if back else self.as_in(self.pack.state) if alone else self.apart()
+        return Trained(kept, self.plan, self.epochs, reason)
 
 
 class _Measured(NamedTuple):
     """What one epoch gave for each head of a pack, or for its one model.
 
-    That is the mean loss before each step, objective and score or None, and () -> loss of zeros, which takes a pass once.
+    That is the mean loss before each step, objective and score or None, () -> loss of zeros, which takes a pass once, and
+    () -> whether all weights are finite.
     """
 
     loss: NDArray[Any]
     objective: NDArray[Any] | None
     score: NDArray[Any] | None
-    loss_of_zeros: Any
+    loss_of_zeros: Callable[[], NDArray[Any]]
+    finite: Callable[[], NDArray[Any]]
 
     @classmethod
     def of(
@@ -136,6 +174,7 @@ class _Measured(NamedTuple):
                 objective,
                 None if score is None else np.atleast_1d(score(pack)),
                 cache(lambda pack=pack: pack.mean(loss_sums([pack], table, zeros=True)[0])),
+                cache(pack.finite),
             )
             for pack, objective in zip(packs, losses, strict=True)
         ]
@@ -193,16 +232,21 @@ def train(
     started, needs, packs = perf_counter(), {rule.needs for rule in rules}, list(packs)
     if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
         raise ValueError(f"several models are judged by their objective or a validation score, found rules={rules!r}")
-    models = {n: _Model(pack, n, rules) for pack in packs for n in np.unique(pack.numbers).tolist()}
+    models: dict[int, _Model] = {}
+    for pack in packs:
+        start = pack.state.copy()
+        models |= {n: _Model(pack, n, rules, start) for n in np.unique(pack.numbers).tolist()}
     done: dict[int, Trained] = {}
     passed = 0
 
     def over() -> bool:
         return max_seconds is not None and perf_counter() - started > max_seconds
 
-    def end(number: int, reason: str) -> None:
-        done[number] = models[number].end(reason)
-        del models[number]
+    def end(reasons: dict[int, str]) -> None:
+        ended = {number: models.pop(number) for number in reasons}
+        going_on = {id(model.pack) for model in models.values()}
+        for number, model in ended.items():
+            done[number] = model.end(reasons[number], id(model.pack) not in going_on)
 
     try:
         while models:
@@ -215,33 +259,53 @@ def train(
                 pack.end()
             measured = dict(zip(map(id, packs), _Measured.of(packs, table, needs, score, threads), strict=True))
             late = late or over()
-            for number, model in list(models.items()):
-                seconds = perf_counter() - started
-                reason = model.judge(measured[id(model.pack)], seconds, late, passes)
+            reasons = {}
+            for number, model in models.items():
+                reason = model.judge(measured[id(model.pack)], perf_counter() - started, late, passes)
                 if reason is not None:
-                    end(number, reason)
+                    reasons[number] = reason
+            _keep([model for number, model in models.items() if reasons.get(number) != "max_iter" or model.kept])
+            end(reasons)
             passed += 1
             if drop is not None and models:
-                for number in drop(passed, {number: model.pack for number, model in models.items()}, done):
-                    end(number, "dropped")
+                left = {number: model.pack for number, model in models.items()}
+                end(dict.fromkeys(drop(passed, left, done), "dropped"))
             packs = _left(models)
     except KeyboardInterrupt:
         for pack in packs:
             pack.end()
-        for number in list(models):
-            end(number, models[number].interrupt(passed, perf_counter() - started))
+        seconds = perf_counter() - started
+        end({number: model.interrupt(passed, seconds) for number, model in models.items()})
     return done
+
+
+def _by_pack(models: Iterable[_Model]) -> list[list[_Model]]:
+    """The models of each pack."""
+    found: dict[int, list[_Model]] = {}
+    for model in models:
+        found.setdefault(id(model.pack), []).append(model)
+    return list(found.values())
+
+
+def _keep(models: Iterable[_Model]) -> None:
+    """Keep the states of the models that are better: where all of a pack are, in one copy."""
+    for some in _by_pack(models):
+        if all(model.better for model in some):
+            whole = some[0].pack.state.copy()
+            for model in some:
+                model.good = model.as_in(whole)
+        else:
+            for model in some:
+                model.good = model.apart() if model.better else model.good
 
 
 def _left(models: dict[int, _Model]) -> list[Pack]:
     """The packs of the models that are left, whose heads then lie one after another."""
-    by_pack: dict[int, list[_Model]] = {}
-    for model in models.values():
-        by_pack.setdefault(id(model.pack), []).append(model)
-    for some in by_pack.values():
+    by_pack = _by_pack(models.values())
+    for some in by_pack:
         if some[0].pack.only(np.concatenate([model.heads for model in some])):
             first = 0
             for model in some:
                 model.heads = np.arange(first, first + len(model.heads))
                 first += len(model.heads)
-    return [some[0].pack for some in by_pack.values()]
+    return [some[0].pack for some in by_pack]

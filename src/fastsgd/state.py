@@ -228,9 +228,13 @@ class State:
         self.m = plan.optimizer.z(plan, self.W, self.v, t).astype(self.W.dtype)
         self.mb = plan.optimizer.z(plan, self.b, self.vb, t, penalised=False)
 
-    def pack(self, plan, keep):
-        """The state of these heads alone, in the order given; plan is that of all, and `plan.pack(keep)` the one that goes on."""
-        new, packed, width = State.__new__(State), plan.pack(keep), padded(len(keep), plan.separate)
+    def pack(self, plan, keep, spare=True):
+        """The state of these heads alone, in the order given; plan is that of all, and `plan.pack(keep)` the one that goes on.
+
+        spare : whether there are columns of zeros, without which no kernel takes it
+        """
+        new, packed = State.__new__(State), plan.pack(keep)
+        width = padded(len(keep), plan.separate) if spare else len(keep)
         new.__dict__ = vars(self).copy()  # and not of all heads
         for name in ("W", "A", "Q", "m", "v"):
             if getattr(self, name) is not None:
