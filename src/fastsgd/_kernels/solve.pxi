@@ -298,3 +298,46 @@ def squares(X, centre, inverse, root, H):
         Its upper triangle is added to.
     """
     through_door(SQUARES, X, (centre, inverse, root, H))
+
+
+def coordinate_sweeps(const double[:, ::1] H, const double[::1] l1, const double[::1] enough, double[::1] slope, double[::1] v,
+                      Py_ssize_t sweeps):
+    """Minimise a parabola plus l1.|v| over one number after another; v and its slope change.
+
+    Parameters
+    ----------
+    H : (k, k)
+        Symmetric, its diagonal > 0.
+    l1, enough : (k,)
+        It ends with a sweep in which no number changes its own slope by more than `enough`.
+    slope, v : (k,)
+    sweeps : int
+        At most.
+
+    Returns
+    -------
+    bool
+        Whether that was enough.
+    """
+    cdef Py_ssize_t k = H.shape[0], t, j, s
+    cdef double new, moved, aim
+    cdef bint done = False
+    if not k == H.shape[1] == l1.shape[0] == enough.shape[0] == slope.shape[0] == v.shape[0]:
+        raise ValueError(f"H has shape {(k, H.shape[1])}, slope {slope.shape[0]} and v {v.shape[0]} entries")
+    with nogil:
+        for t in range(sweeps):
+            done = True
+            for j in range(k):
+                aim = H[j, j] * v[j] - slope[j]
+                new = (fabs(aim) - l1[j]) / H[j, j] if fabs(aim) > l1[j] else 0.0
+                moved = (new if aim > 0 else -new) - v[j]
+                if moved != 0:
+                    done = done and fabs(moved) * H[j, j] <= enough[j]
+                    v[j] += moved
+                    if new == 0:
+                        v[j] = 0.0
+                    for s in range(k):
+                        slope[s] += moved * H[j, s]
+            if done:
+                break
+    return done

@@ -26,6 +26,9 @@ def gram(
     X: NDArray[Any], centre: _Numbers, inverse: _Numbers, root: _Numbers, H: _Numbers, factor: float, tile: int
 ) -> None: ...
 def squares(X: _Rows, centre: _Numbers, inverse: _Numbers, root: _Numbers, H: _Numbers) -> None: ...
+def coordinate_sweeps(
+    H: _Numbers, l1: _Numbers, enough: _Numbers, slope: _Numbers, v: _Numbers, sweeps: int
+) -> bool: ...
 def ascend(
     X: _Rows,
     order: _Order,

@@ -97,7 +97,8 @@ class LinearClassifier(ClassifierParts, ObjectiveFunctions, BaseLinear):
 
     Notes
     -----
-    Smooth losses: a quasi-Newton method that starts from the Hessian of a sample of the rows, or from a diagonal. All else,
+    Smooth losses: a quasi-Newton method that starts from the Hessian of a sample of the rows, or from a diagonal; with L1 and
+    many columns Newton's method on those that are needed. All else,
     and wide text: proximal-point dual coordinate ascent, and interior points where that takes long and there are not too many
     columns. Which is to be faster is estimated beforehand. Softmax: L-BFGS.
 

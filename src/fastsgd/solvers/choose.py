@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastsgd.solvers import dual, interior, newton
-from fastsgd.solvers import kept as along
 from fastsgd.solvers.hessian import Diagonal, pass_seconds
 from fastsgd.solvers.orthant import orthant
 from fastsgd.solvers.problem import stratified
@@ -54,10 +53,10 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0, kept=None):
     cold, others = w is None, _others(problem)
     u, b = problem.inward(np.zeros(problem.d) if cold else w, constant(problem) if cold else b)
     if kept is not None:
-        left = along.newton(problem, u, b, report, kept)
+        left = kept.solve(problem, u, b, report, _in_turns)
         if left is None:
             return
-        cold, a, kept.at, (u, b) = False, None, None, left
+        cold, (u, b, a) = False, left
     if newton.smooth(problem) and problem.l1 > 0:
         left = _in_turns(problem, u, b, report, a, seed, others.get("interior", np.inf))
         if left is not None:
@@ -87,7 +86,7 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0, kept=None):
         dual.dual(problem, u, b, report, a, seed)
 
 
-def _in_turns(problem, u, b, report, a, seed, time):
+def _in_turns(problem, u, b, report, a=None, seed=0, time=np.inf):
     """With L1: the quasi-Newton method and dual ascent alternately, each twice as long as the time before, for this many seconds.
 
     Returns None, or the (u, b) to go on from.

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsgd.blas import one_blas_thread
 from fastsgd.losses import Loss
-from fastsgd.solvers import kept, softmax
+from fastsgd.solvers import kept, softmax, working
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
@@ -147,10 +147,12 @@ class Heads:
         return problem
 
     def _kept(self, problem, h):
-        """What is kept of a head along a path, where that pays."""
-        if self.path is None or not kept.applies(problem, self.K):
+        """What is kept of a head along a path, or the working columns, where that pays."""
+        if self.path is not None and kept.applies(problem, self.K):
+            return self.path.kept.setdefault(h, kept.Kept())
+        if not working.applies(problem):
             return None
-        return self.path.kept.setdefault(h, kept.Kept())
+        return working.Working() if self.path is None else self.path.kept.setdefault(h, working.Working())
 
     def _report(self, h, least=0.0, bound=-np.inf):
         self._reports[h] = Report(h, self.task.tol, self.task.max_iter, self._each, least, bound)

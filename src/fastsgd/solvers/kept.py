@@ -23,7 +23,7 @@ MAX_NUMBERS = 1 << 25  # What is kept has at most this many numbers in all.
 MAX_STEPS = 15  # Another method goes on after this many.
 SLOW = 0.3  # The Hessian is made anew where a step leaves more of the decrement,
 OLD_STEPS = 3  # or after this many steps at one point of the path.
-SLOPE_SHARE = 1e-8  # A step with L1 is as exact as this; what is missing widens the gap.
+SLOPE_SHARE = 0.1  # A step with L1 is as exact as this share of tol times l1; what is missing widens the gap.
 MIN_SIZE = 1e-3  # No shorter share of a step is tried.
 ROUNDING = 1e-14  # A rise by less than this share of F may be rounding.
 BALANCED = 1e-10  # A mean of a below this share of the mean size is rounding.
@@ -47,6 +47,14 @@ class Kept:
     h: np.ndarray | None = None
     H: np.ndarray | None = None
     free: float | None = None
+
+    def solve(self, problem, u, b, report, otherwise=None):
+        """As `Working.solve`; it needs no other method."""
+        left = newton(problem, u, b, report, self)
+        if left is None:
+            return None
+        self.at = None
+        return *left, None
 
 
 def applies(problem, heads=1):
@@ -77,10 +85,10 @@ def newton(problem, u, b, report, kept):
         if kept.H is None:
             _renew(problem, kept, g)
             old = 0
-        p, decrement = _step(problem, kept, u, full)
+        p, decrement = _step(problem, kept, u, full, report.tol)
         if old and (decrement > SLOW * before or old >= OLD_STEPS):
             _renew(problem, kept, g)
-            old, (p, decrement) = 0, _step(problem, kept, u, full)
+            old, (p, decrement) = 0, _step(problem, kept, u, full, report.tol)
         before, old = decrement, old + 1
         if not told or not decrement > ROUNDING * abs(F):
             # The start has its own certificate, and that may do: where the penalty hardly matters, or nothing is left to gain.
@@ -118,7 +126,7 @@ def _renew(problem, kept, g):
     kept.H = np.triu(H) + np.triu(H, 1).T
 
 
-def _step(problem, kept, u, full):
+def _step(problem, kept, u, full, tol):
     """(step, what it promises): the least of the quadratic model with the penalty."""
     l1, l2 = problem.penalties
     if problem.l1 == 0:
@@ -127,7 +135,7 @@ def _step(problem, kept, u, full):
     H, more = kept.H.copy(), np.zeros(len(full) - problem.d)
     H[np.diag_indices(len(H))] += np.append(l2, more)
     start = np.append(u, more)
-    p = proximal(H, full, start, np.append(l1, more), SLOPE_SHARE) - start
+    p = proximal(H, full, start, np.append(l1, more), SLOPE_SHARE * tol) - start
     fall = float(l1 @ (abs(u) - abs(u + p[: problem.d])) - full @ p)
     return p, max(0.0, 0.5 * fall)
 
@@ -135,8 +143,8 @@ def _step(problem, kept, u, full):
 def _first(problem, kept, u, b, loss, z, g, gradient):
     """(bound, dual point) of the negative slopes, from what is known of them."""
     if problem.intercept and abs(gradient[1]) > BALANCED * problem.mean(abs(g)):
-        return -np.inf, None
-    return _dual(problem, kept, problem.mean(g, z) - loss, -gradient[0]), lambda: -g
+        return -np.inf, lambda: -g
+    return dual_bound(problem, kept, problem.mean(g, z) - loss, -gradient[0]), lambda: -g
 
 
 def _certificate(problem, kept, z, g, gradient, new, p):
@@ -150,10 +158,10 @@ def _certificate(problem, kept, z, g, gradient, new, p):
     if not np.isfinite(each).all() or left > BALANCED * problem.mean(abs(model)):
         model = np.where(np.isfinite(each), model, new[4])  # The slopes at the new point are in the domain.
         return problem.least(-model)[0], lambda: -model
-    return _dual(problem, kept, problem.mean(each), -(gradient[0] + moved[: problem.d])), lambda: -model
+    return dual_bound(problem, kept, problem.mean(each), -(gradient[0] + moved[: problem.d])), lambda: -model
 
 
-def _dual(problem, kept, conjugate, v):
+def dual_bound(problem, kept, conjugate, v):
     """The dual objective where the mean conjugate and v, the mean of a x, are known; brought to |v| <= l1 where l2 is 0.
 
     A share t of a has a conjugate of at most t times that of a and 1 - t times that of 0, as it is convex.

@@ -3,13 +3,18 @@
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-# It takes at most this many sweeps over all numbers, each followed by at most this many steps with fixed signs.
-MAX_SWEEPS, MAX_STEPS = 100, 30
+from fastsgd._kernels import solve
+
+# It takes at most this many rounds of sweeps over the numbers, each followed by at most this many steps with fixed signs.
+MAX_ROUNDS, MAX_STEPS = 100, 30
+# The sweeps of a round may take about the time of a step with fixed signs, a third of the numbers, and these.
+MORE_SWEEPS = 5
+SWEEP_SHARE = 0.3  # Sweeps go on until a number changes its slope by less than this share of what is enough.
 RIDGE = 1e-11  # This share of its diagonal is added to a matrix, so that there is a step where it is singular.
 ROUNDING = 1e-12  # A slope below this share of its summands is rounding.
 
 
-def proximal(H, g, start, l1, share=ROUNDING):
+def proximal(H, g, start, l1, share=0.0):
     """v that minimises g.(v - start) + (v - start)' H (v - start) / 2 + l1.|v|.
 
     Sweeps over the numbers find which are not 0 and their signs; with these it is a linear system, and numbers that change
@@ -21,7 +26,7 @@ def proximal(H, g, start, l1, share=ROUNDING):
         Symmetric, positive semidefinite.
     g, start, l1 : (k,)
     share : float
-        It ends where no slope is farther from where it is to be than this share of its summands.
+        It ends where no slope is farther from where it is to be than this share of l1, and rounding.
 
     References
     ----------
@@ -29,40 +34,34 @@ def proximal(H, g, start, l1, share=ROUNDING):
     """
     v, bend = start.copy(), np.einsum("ii->i", H).copy()
     bend += RIDGE * max(float(bend.max(initial=0.0)), 1e-300)
-    size = abs(g) + l1 + abs(H) @ abs(start) + 1e-300
-    for _ in range(MAX_SWEEPS):
+    root = np.sqrt(bend)
+    enough = share * l1 + ROUNDING * (abs(g) + l1 + root * (root @ abs(start)) + 1e-300)
+    for _ in range(MAX_ROUNDS):
         slope = g + H @ (v - start)
         rest = np.where(v != 0, abs(slope + l1 * np.sign(v)), np.maximum(abs(slope) - l1, 0.0))
-        if (rest <= share * size).all():
+        if (rest <= enough).all():
             break
-        _sweep(H, bend, slope, v, l1)
-        _with_signs(H, bend, slope, v, l1)
+        at = np.flatnonzero((v != 0) | (abs(slope) > l1) | (l1 == 0))
+        A, some, l1_at, r = H[np.ix_(at, at)], v[at], l1[at], slope[at]
+        A[np.diag_indices(len(at))] = bend[at]
+        if not solve.coordinate_sweeps(A, l1_at, SWEEP_SHARE * enough[at], r, some, len(at) // 3 + MORE_SWEEPS):
+            _with_signs(A, r, some, l1_at)
+        v[at] = some
     return v
 
 
-def _sweep(H, bend, slope, v, l1):
-    """Each number at its best in turn; v and slope are changed."""
-    for j in np.flatnonzero((v != 0) | (abs(slope) > l1)):
-        aim = bend[j] * v[j] - slope[j]
-        new = np.sign(aim) * max(abs(aim) - l1[j], 0.0) / bend[j]
-        if new != v[j]:
-            slope += (new - v[j]) * H[j]
-            v[j] = new
-
-
-def _with_signs(H, bend, slope, v, l1):
+def _with_signs(A, slope, v, l1):
     """Towards the least of all v whose signs are these; v and slope are changed."""
     for _ in range(MAX_STEPS):
         at = np.flatnonzero((v != 0) | (l1 == 0))
         if not len(at):
             return
-        A, sign = H[np.ix_(at, at)], np.where(l1[at] > 0, np.sign(v[at]), 0.0)
-        A[np.diag_indices(len(at))] = bend[at] * (1.0 + RIDGE)
-        pull = -(slope[at] + l1[at] * sign)
+        B, sign = A[np.ix_(at, at)], np.where(l1[at] > 0, np.sign(v[at]), 0.0)
         try:
-            step = cho_solve(cho_factor(A, check_finite=False), pull, check_finite=False)
+            factor = cho_factor(B * (1.0 + RIDGE * np.eye(len(at))), overwrite_a=True, check_finite=False)
         except LinAlgError:
             return
+        step = cho_solve(factor, -(slope[at] + l1[at] * sign), check_finite=False)
         new = v[at] + step
         crossed = new * sign < 0
         if crossed.any():
@@ -70,15 +69,15 @@ def _with_signs(H, bend, slope, v, l1):
             first = v[at] + shares.min() * step
             first[np.flatnonzero(crossed)[np.argmin(shares)]] = 0.0
             new[crossed] = 0.0
-            if _rise(H, at, slope, new, l1, v) > _rise(H, at, slope, first, l1, v):
+            if _rise(B, slope[at], new, l1[at], v[at]) > _rise(B, slope[at], first, l1[at], v[at]):
                 new = first
-        slope += H[:, at] @ (new - v[at])
+        slope += A[:, at] @ (new - v[at])
         v[at] = new
         if not crossed.any():
             return
 
 
-def _rise(H, at, slope, new, l1, v):
+def _rise(B, slope, new, l1, v):
     """What the objective changes by."""
-    moved = new - v[at]
-    return float(slope[at] @ moved + 0.5 * moved @ (H[np.ix_(at, at)] @ moved) + l1[at] @ (abs(new) - abs(v[at])))
+    moved = new - v
+    return float(slope @ moved + 0.5 * moved @ (B @ moved) + l1 @ (abs(new) - abs(v)))
