@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, losses, sources
+from fastsgd.inspection import check_gradient
 
 N, D = 40, 3
 RNG = np.random.default_rng(4)
@@ -154,3 +155,27 @@ def test_asking_changes_nothing():
     np.testing.assert_array_equal(est.coef_, before)
     fresh.objective(X, CLASSES, np.zeros((3, D)))
     assert not hasattr(fresh, "classes_") and not hasattr(fresh, "n_features_in_")
+
+
+# ---------------------------------------------------------------- check_gradient
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_gradient_agrees_with_differences(name):
+    est, X_, y = fitted(name)
+    w, b = elsewhere(est)
+    found = check_gradient(est, X_, y, w, b, sample_weight=WEIGHT)
+    assert found.largest_difference < 1e-8 and len(found.places) == w.size + est.fit_intercept * b.size
+    assert "largest difference" in repr(found) and found.analytic_seconds > 0 < found.numeric_seconds
+    at_fitted = check_gradient(est, X_, y, n_checked=2)
+    assert len(at_fitted.places) == 2 and at_fitted.largest_difference < 1e-7
+
+
+def test_a_wrong_gradient_is_seen():
+    class Wrong(SGDClassifier):
+        def gradient(self, *given):
+            right = super().gradient(*given)
+            return right._replace(coef=1.01 * right.coef)
+
+    found = check_gradient(Wrong("log_loss"), X, LABELS, [1.0, 2.0, -1.0])
+    assert found.largest_difference > 1e-3
+    with pytest.raises(ValueError, match="n_checked"):
+        check_gradient(Wrong("log_loss"), X, LABELS, [1.0, 2.0, -1.0], n_checked=0)

@@ -1,6 +1,7 @@
-"""Looking at a training run, and trying step sizes."""
+"""Looking at a training run, trying step sizes, and checking gradients."""
 
+from fastsgd.inspection.gradients import GradientCheck, check_gradient
 from fastsgd.inspection.steps import StepSizes, step_sizes
 from fastsgd.inspection.trace import plot_history
 
-__all__ = ["StepSizes", "plot_history", "step_sizes"]
+__all__ = ["GradientCheck", "StepSizes", "check_gradient", "plot_history", "step_sizes"]
