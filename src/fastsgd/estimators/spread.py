@@ -9,12 +9,12 @@ from fastsgd.estimators.coef_table import interval_of, listed
 from fastsgd.estimators.products import product
 from fastsgd.sources.scaling import Scaling
 
-# By so many standard errors longer steps may move a coefficient by chance. Where steps have no bias, more says that they have
-# not arrived. Where they have one, resampled models must have moved with the longer steps: by about 0.55 as far, as their rows
-# are fewer and weigh more. They move the other way where the steps have not arrived.
-MAX_MOVED, MAX_MOVED_BY_BIAS = 1.0, 1.5
+# Where longer steps move a coefficient by more standard errors than this, that is the bias of the steps, or they have not arrived.
+# Models of fewer rows have more of the bias: they move as the longer steps do. But they have arrived less: then they move the
+# other way.
+MAX_MOVED = 1.0
 MAX_BIAS = 4.0  # The bias of the steps is known to about a tenth: this many standard errors leave half of one.
-MIN_ROWS_PER_COEFFICIENT = 50  # Of each model.
+MIN_ROWS_PER_COEFFICIENT = 30  # Of each model.
 MIN_ROWS_TO_CORRECT = 200  # Of the model whose bias is subtracted, for each coefficient.
 MIN_VISITS = 10  # A feature that fewer rows have is not known by resampling these.
 
@@ -184,14 +184,12 @@ class Spread:
 
     def _unsettled(self, est):
         most = abs(self.moved).max()
-        if most <= (MAX_MOVED_BY_BIAS if self.corrected else MAX_MOVED):
-            return
-        if not self.corrected or (self.method == "bootstrap" and (self.shift * self.moved).sum() < 0):
+        if most > MAX_MOVED and (self.shift * self.moved).sum() < 0:
             yield (
                 f"the average has not settled: steps twice as long move coefficients by up to {most:.2g} standard errors. Make "
                 f"more passes (max_iter), or take {_solver(est)}, which solves to a certificate."
             )
-        elif most > MAX_BIAS:
+        elif self.corrected and most > MAX_BIAS:
             yield (
                 f"the bias of the steps, of which the intervals are freed, is up to {most:.2g} standard errors, and known to "
                 f"about a tenth: make more passes (max_iter), have more rows, or take {_solver(est)}, whose optimum has none."
