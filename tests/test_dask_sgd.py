@@ -362,6 +362,8 @@ def test_callbacks_see_each_round():
 REFUSED = {
     "early_stopping": (dict(early_stopping=True), "X_val and y_val"),
     "n_jobs": (dict(n_jobs=2), "a task has one thread"),
+    "n_bootstrap": (dict(n_bootstrap=20, learning_rate="auto"), "on one machine alone"),
+    "n_splits": (dict(n_splits=10, learning_rate="auto"), "on one machine alone"),
     "parallel": (dict(parallel="hogwild", learning_rate="invscaling"), "the threads of one machine"),
     "batch_size": (dict(batch_size="full"), "line_search=True"),
     "validation_scoring": (dict(validation_scoring="roc_auc"), "must be None or 'loss'"),

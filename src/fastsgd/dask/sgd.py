@@ -14,10 +14,8 @@ from fastsgd.estimators import streams
 ONLY = {
     "early_stopping": ((False,), "rows are not split off there; give the validation rows to fit, as X_val and y_val."),
     "n_jobs": ((None, 1), "a task has one thread, and a worker as many tasks at once as Dask gives it threads."),
-    "n_bootstrap": (
-        (0,),
-        "models beside a model are trained on one machine; LinearClassifier and LinearRegressor there.",
-    ),
+    "n_bootstrap": ((0,), "models beside a model are trained on one machine alone."),
+    "n_splits": ((0,), "models beside a model are trained on one machine alone."),
     "parallel": (("deterministic",), "that is about the threads of one machine; leave it as it is."),
 }
 

@@ -130,7 +130,8 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
     n_bootstrap : int, default=0
         With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap sample
         has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a stream,
-        too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that of n_jobs=1 without them.
+        too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that of
+        n_jobs=1 without them. See docs/intervals.md.
     n_splits : int, default=0
         With learning_rate="auto": likewise models of this many disjoint parts of the rows (method="split"), which together take
         the time of the model. Each part should have 30 rows and more for each coefficient.

@@ -9,9 +9,9 @@ from fastsgd.estimators.coef_table import interval_of, listed
 from fastsgd.estimators.products import product
 from fastsgd.sources.scaling import Scaling
 
-# Where longer steps move a coefficient by more standard errors than this, that is the bias of the steps, or they have not arrived.
-# Models of fewer rows have more of the bias: they move as the longer steps do. But they have arrived less: then they move the
-# other way.
+# Where longer steps move a coefficient by more standard errors than this, it is the bias of the steps, or they have not arrived.
+# Models of fewer rows have more of the bias, and so move as the longer steps do; or they have arrived less, and move the other
+# way.
 MAX_MOVED = 1.0
 MAX_BIAS = 4.0  # The bias of the steps is known to about a tenth: this many standard errors leave half of one.
 MIN_ROWS_PER_COEFFICIENT = 30  # Of each model.
