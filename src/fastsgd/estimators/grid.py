@@ -78,7 +78,7 @@ def _of_labels(sums, K, loss, intercept, first):
         up, down, weight = up * factor[0], down * factor[1], weight * factor
     targets, of_all = np.array([[1.0], [first.negative]]), np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
     b = np.zeros(K)
-    if intercept:
+    if intercept and loss.convex:  # Else the loss may be least where it has no slope any more.
         ends = np.full(K, MAX_CONSTANT)
         b = _root(lambda b: (weight * loss.slope(np.broadcast_to(b, (2, K)), targets)).sum(axis=0), -ends, ends)
     at = np.broadcast_to(b, (2, K))

@@ -138,7 +138,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
         at = est._choose(points, alphas, split.n)
         member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
-        est._tell(points, member, rows.table)
+        est._tell()
         if self.refit:
             if self.max_seconds is not None:
                 member.max_seconds = max(1e-9, self.max_seconds - (perf_counter() - began))
@@ -176,7 +176,9 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         self._coefs_paths, self._intercepts_paths = points.paths(candidates)
         in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
         if np.isnan(in_the_race.mean(axis=0)).all() and (self._reasons == REASONS.index("diverged")).any():
-            raise ValueError(f"every candidate diverged in some fold, so that none can be chosen. {self._way_out()}")
+            raise ValueError(
+                f"every candidate diverged in some fold, so that none can be chosen. {self._way_out(etas[0])}"
+            )
         at = choice.chosen(in_the_race, alphas, self.refit_rule)
         self.alpha_, self.l1_ratio_ = float(alphas[at[:2]]), float(self.l1_ratios_[at[0]])
         self._eta0 = float(etas[at[2]])
@@ -196,18 +198,20 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
             setattr(self, name, getattr(member, name))
 
     # ------------------------------------------------------------ in words
-    def _tell(self, points, member, table):
+    def _tell(self):
         """Warn of models that diverged, and of those that were not done."""
+        from fastsgd.estimators.points import REASONS
+
         reasons = self.stop_reasons_
-        diverged = reasons == "diverged"
+        diverged = np.array(REASONS)[self._reasons] == "diverged"
         if diverged.any():
             which = np.unravel_index(np.flatnonzero(diverged.any(axis=0)), diverged.shape[1:])
-            alphas = self._alphas[which[:2]]
+            alphas, least = self._alphas[which[:2]], self._eta0s[which[2]].min()
             some = ", ".join(f"{alpha:.3g}" for alpha in alphas[-3:])
             more = f" and {len(alphas) - 3} others" if len(alphas) > 3 else ""
             tell(
                 f"{diverged.sum()} of the {diverged.size} models diverged, of {len(alphas)} candidates, which are not chosen: "
-                f"those of alpha={some}{more}. {self._way_out()}",
+                f"those of alpha={some}{more}. {self._way_out(least)}",
                 ConvergenceWarning,
             )
         late = np.count_nonzero(reasons == "max_iter")
@@ -218,8 +222,8 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 ConvergenceWarning,
             )
 
-    def _way_out(self):
-        """What helps against divergence."""
+    def _way_out(self, eta0):
+        """What helps against divergence, with this step size and larger ones."""
         scaled = "" if self.standardize else "Scale X with StandardScaler, or set standardize=True; or "
         rate = schedules.get(self.learning_rate)
         if rate.auto:
@@ -230,7 +234,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 "learning_rate='invscaling' with small eta0s"
             )
         else:
-            ways = f"give smaller eta0s than {self._etas()[0]:g}"
+            ways = f"give smaller eta0s than {eta0:g}"
         said = scaled + ways
         return f"{said[0].upper()}{said[1:]}, or take learning_rate='auto', which has no step size."
 

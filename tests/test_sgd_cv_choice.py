@@ -1,0 +1,273 @@
+"""SGDClassifierCV and SGDRegressorCV: what scores the models, which candidate is chosen, and what becomes of the others."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer, mean_squared_error, r2_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
+from support.data import LAYOUTS, labels, rows
+
+from fastsgd import LinearClassifierCV, LinearRegressorCV, SGDClassifier, SGDClassifierCV, SGDRegressorCV
+
+X, Y, S = rows(150, 5)
+CODE, THREE = labels(Y), labels(Y, 3)
+FOLDS = list(KFold(3).split(X))
+FEW = {"alphas": [0.03, 0.003], "cv": FOLDS, "random_state": 0, "max_iter": 4, "tol": None}
+
+
+def _mean_error(est, A, y):
+    return -abs(est.predict(A) - y).mean()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("weights", [None, S], ids=["ones", "weights"])
+@pytest.mark.parametrize(
+    "make, y, scoring, by_hand",
+    [
+        (SGDClassifierCV, CODE, None, lambda z, y, s: -log_loss(y, 1 / (1 + np.exp(-z)), sample_weight=s)),
+        (SGDClassifierCV, CODE, "accuracy", lambda z, y, s: accuracy_score(y, z > 0, sample_weight=s)),
+        (SGDClassifierCV, CODE, _mean_error, lambda z, y, s: -abs((z > 0) - y).mean()),
+        (SGDRegressorCV, Y, None, lambda z, y, s: -0.5 * mean_squared_error(y, z, sample_weight=s)),
+        (SGDRegressorCV, Y, make_scorer(r2_score), lambda z, y, s: r2_score(y, z, sample_weight=s)),
+    ],
+)
+def test_scores_are_those_of_the_rows_held_out(make, y, scoring, by_hand, weights, layout):
+    more = {"loss": "log_loss", "class_weight": {0: 1.0, 1: 3.0}} if make is SGDClassifierCV else {}
+    est = make(scoring=scoring, **FEW, **more).fit(LAYOUTS[layout](X), y, weights)
+    for f, (_, test) in enumerate(FOLDS):
+        s = None if weights is None else weights[test]
+        for j in range(2):
+            z = X[test] @ est.coefs_paths_[f, 0, j, 0] + est.intercepts_paths_[f, 0, j, 0]
+            np.testing.assert_allclose(est.scores_[f, 0, j], by_hand(z, y[test], s), rtol=1e-9)
+    assert est.alpha_ == est.alphas_[est.scores_.mean(axis=(0, 1)).argmax()]
+
+
+@pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
+def test_the_loss_of_several_classes(multi_class):
+    given = FEW | {"cv": [(train, test[:20]) for train, test in FOLDS]}
+    est = SGDClassifierCV("log_loss", multi_class=multi_class, class_weight="balanced", **given).fit(X, THREE, S)
+    for f, (_, test) in enumerate(given["cv"]):
+        z = X[test] @ est.coefs_paths_[f, 0, 1].T + est.intercepts_paths_[f, 0, 1]
+        if multi_class == "multinomial":
+            right = log_loss(THREE[test], np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), sample_weight=S[test])
+        else:
+            each = [log_loss(THREE[test] == k, 1 / (1 + np.exp(-z[:, k])), sample_weight=S[test]) for k in range(3)]
+            right = np.mean(each)
+        np.testing.assert_allclose(est.scores_[f, 0, 1], -right, rtol=1e-9)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("scoring", [None, "accuracy"])
+@pytest.mark.parametrize("params", [{}, {"optimizer": "adam"}, {"standardize": True}], ids=str)
+def test_a_validation_set_takes_the_place_of_folds(layout, scoring, params):
+    A, few = LAYOUTS[layout](X), {name: x for name, x in FEW.items() if name != "cv"}
+    est = SGDClassifierCV("log_loss", scoring=scoring, **few, **params)
+    est.fit(A[:100], CODE[:100], S[:100], X_val=A[100:], y_val=CODE[100:], sample_weight_val=S[100:])
+    assert est.scores_.shape == (1, 1, 2)
+    for j, alpha in enumerate(est.alphas_):
+        given = {"alpha": alpha, "max_iter": 4, "tol": None, "random_state": 0} | params
+        one = SGDClassifier("log_loss", **given).fit(A[:100], CODE[:100], sample_weight=S[:100])
+        np.testing.assert_allclose(est.coefs_paths_[0, 0, j], one.coef_, rtol=1e-7)
+        right = one.score(A[100:], CODE[100:], S[100:])
+        if scoring is None:
+            right = -log_loss(CODE[100:], one.predict_proba(A[100:]), sample_weight=S[100:])
+        np.testing.assert_allclose(est.scores_[0, 0, j], right, rtol=1e-7)
+        if alpha == est.alpha_:
+            np.testing.assert_array_equal(est.coef_, one.coef_)
+
+
+def test_the_choice_is_that_of_grid_search():
+    given = {"max_iter": 5, "tol": None, "random_state": 0}
+    alphas = np.geomspace(1e-3, 1.0, 6)
+    theirs = GridSearchCV(SGDClassifier("log_loss", **given), {"alpha": alphas}, cv=FOLDS, scoring="neg_log_loss")
+    theirs.fit(X, CODE)
+    ours = SGDClassifierCV("log_loss", alphas=alphas, cv=FOLDS, **given).fit(X, CODE)
+    assert ours.cv_results_["params"][int(ours.cv_results_["mean_test_score"].argmax())]["alpha"] == ours.alpha_
+    # Rows of a fold are there for ours, with weight 0, so that the order is not the same.
+    np.testing.assert_allclose(
+        ours.cv_results_["mean_test_score"][::-1], theirs.cv_results_["mean_test_score"], atol=0.05
+    )
+    assert theirs.best_params_["alpha"] / 5 < ours.alpha_ < theirs.best_params_["alpha"] * 5
+
+
+def test_the_rule_of_one_standard_error_by_hand():
+    given = FEW | {"alphas": np.geomspace(1e-3, 1, 12), "refit_rule": "one_standard_error"}
+    est = SGDRegressorCV(penalty="elasticnet", l1_ratios=[0.1, 0.9], eta0s=[0.003, 0.01], **given).fit(X, Y)
+    mean = est.scores_.mean(axis=0)
+    ratio, alpha, eta0 = np.unravel_index(mean.argmax(), mean.shape)
+    error = np.std(est.scores_[:, ratio, alpha, eta0], ddof=1) / np.sqrt(3)
+    good = est.alphas_[mean[ratio, :, eta0] >= mean[ratio, alpha, eta0] - error]
+    assert (est.alpha_, est.l1_ratio_, est.eta0_) == (good.max(), est.l1_ratios_[ratio], est.eta0s_[eta0])
+    assert est.alpha_ > est.alphas_[alpha]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "make, solved, y, params",
+    [
+        (SGDClassifierCV, LinearClassifierCV, CODE, {"loss": "hinge", "class_weight": {0: 1.0, 1: 3.0}}),
+        (SGDClassifierCV, LinearClassifierCV, THREE, {"loss": "log_loss"}),
+        (SGDClassifierCV, LinearClassifierCV, THREE, {"loss": "log_loss", "multi_class": "multinomial"}),
+        (SGDClassifierCV, LinearClassifierCV, 1 / (1 + np.exp(-Y)), {"loss": "log_loss", "fit_intercept": False}),
+        (SGDRegressorCV, LinearRegressorCV, Y, {"loss": "huber"}),
+        (SGDRegressorCV, LinearRegressorCV, np.column_stack([Y, Y**2]), {"loss": "quantile"}),
+        (SGDRegressorCV, LinearRegressorCV, np.exp(Y / 4), {"loss": "gamma"}),
+    ],
+)
+def test_the_grid_is_that_of_the_solved_paths(make, solved, y, params, layout):
+    for penalty, ratios in (("l2", [0.5]), ("elasticnet", [0.2, 1.0])):
+        if penalty != "l2" and params.get("multi_class") == "multinomial":
+            continue  # which is not solved
+        given = {"penalty": penalty, "l1_ratios": ratios, "alphas": 3, "eps": 1e-2, "cv": 2, "refit": False}
+        given |= params | {"random_state": 0}
+        A = LAYOUTS[layout](X)
+        ours = make(max_iter=1, tol=None, **given).fit(A, y, S)
+        theirs = solved(tol=0.5, **given).fit(A, y, S)
+        np.testing.assert_allclose(ours.alphas_, theirs.alphas_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("loss", ["perceptron", "sigmoid", "modified_huber"])
+def test_a_number_of_alphas_for_every_loss(loss):
+    est = SGDClassifierCV(loss, max_iter=2, tol=None, random_state=0).fit(X, CODE)
+    assert len(est.alphas_) == 20 and (np.diff(est.alphas_) < 0).all() and 1e-3 < est.alphas_[0] < 1e3
+
+
+def test_the_grid_of_standardised_rows_does_not_depend_on_their_units():
+    given = {"standardize": True, "max_iter": 2, "tol": None, "random_state": 0}
+    grids = [SGDRegressorCV(**given).fit(A, Y).alphas_ for A in (X, X * [1e3, 1.0, 1e-3, 5.0, 1.0] + 7.0)]
+    np.testing.assert_allclose(*grids, rtol=1e-6)
+
+
+# ---------------------------------------------------------------- candidates that fall behind, or diverge
+
+
+def test_halving_leaves_out_the_candidates_that_are_behind():
+    given = {"alphas": np.geomspace(1e-4, 10, 9), "cv": FOLDS, "random_state": 0, "max_iter": 12, "tol": None}
+    full = SGDClassifierCV("log_loss", **given).fit(X, CODE)
+    est = SGDClassifierCV("log_loss", halving=3, **given).fit(X, CODE)
+    dropped = est.cv_results_["dropped_at"]
+    assert sorted(dropped) == [0] + [1] * 6 + [3] * 2
+    assert (est.n_iter_ == np.where(dropped, dropped, 12)).all()
+    assert ((est.stop_reasons_ == "dropped") == (dropped > 0)).all() and dropped[est.alphas_ == est.alpha_] == 0
+    for epochs in (1, 3):  # The scores are those of the models so far, and those who went on had better ones.
+        so_far = SGDClassifierCV("log_loss", **given | {"max_iter": epochs}).fit(X, CODE)
+        np.testing.assert_allclose(est.scores_[:, 0, dropped == epochs], so_far.scores_[:, 0, dropped == epochs])
+        np.testing.assert_allclose(
+            est.coefs_paths_[:, 0, dropped == epochs], so_far.coefs_paths_[:, 0, dropped == epochs]
+        )
+        mean = so_far.scores_.mean(axis=(0, 1))
+        later = (dropped == 0) | (dropped > epochs)
+        assert mean[later].min() > mean[dropped == epochs].max()
+    np.testing.assert_allclose(est.scores_[:, 0, dropped == 0], full.scores_[:, 0, dropped == 0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("params", [{}, {"optimizer": "adam"}, {"scoring": "accuracy"}, {"standardize": True}], ids=str)
+def test_candidates_that_have_ended_are_compared_too(params):
+    est = SGDClassifierCV("log_loss", halving=2, max_iter=30, n_iter_no_change=1, cv=FOLDS, random_state=0, **params)
+    est.fit(X, CODE)
+    dropped = est.cv_results_["dropped_at"]
+    assert (dropped == 1).sum() == 10 and not dropped[est.alphas_ == est.alpha_].any()
+    best = np.where(dropped, -np.inf, est.cv_results_["mean_test_score"]).argmax()
+    assert est.cv_results_["params"][best]["alpha"] == est.alpha_
+
+
+def test_one_that_was_left_out_is_never_chosen():
+    """Though its score of then is the best: it would not be what it was, trained on all rows to the end."""
+
+    def worse(est, A, y):
+        seen.append(est)
+        return -float(len(seen))
+
+    seen = []
+    est = SGDClassifierCV(scoring=worse, halving=2, **FEW).fit(X, CODE)
+    assert est.scores_.mean(axis=(0, 1)).argmax() == 0 or est.cv_results_["dropped_at"].any()
+    assert est.cv_results_["dropped_at"][list(est.alphas_).index(est.alpha_)] == 0
+
+
+def test_candidates_that_diverge_are_not_chosen_and_named():
+    given = FEW | {"alphas": [0.01, 0.001], "max_iter": 8}
+    with pytest.warns(
+        ConvergenceWarning, match=r"6 of the 12 models diverged, of 2 candidates.*smaller eta0s than 1e.200"
+    ):
+        est = SGDRegressorCV(eta0s=[0.001, 1e200], **given).fit(X, Y)
+    assert np.isnan(est.scores_[..., 1]).all() and est.eta0_ == 0.001
+    assert (est.stop_reasons_[..., 1] == "diverged").all()
+    with pytest.raises(ValueError, match=r"every candidate diverged.*StandardScaler.*eta0s"):
+        SGDRegressorCV(eta0s=1e200, **given).fit(X, Y)
+    with pytest.raises(ValueError, match="every mean score is NaN"):
+        SGDRegressorCV(scoring=lambda *_: np.nan, **given).fit(X, Y)
+
+
+def test_models_that_were_not_done_are_counted():
+    with pytest.warns(ConvergenceWarning, match="6 of the 6 models reached max_iter=2 before"):
+        SGDRegressorCV(refit=False, **FEW | {"max_iter": 2, "tol": 1e-9}).fit(X, Y)
+
+
+# ---------------------------------------------------------------- folds and metadata
+
+
+@pytest.mark.parametrize(
+    "cv, groups, n",
+    [(None, False, 5), (4, False, 4), (GroupKFold(3), True, 3), (LeaveOneGroupOut(), True, 6)],
+)
+def test_splitters(cv, groups, n):
+    group = np.arange(150) % 6
+    est = SGDClassifierCV(alphas=3, cv=cv, max_iter=3, tol=None, random_state=0)
+    est.fit(X, CODE, **({"groups": group} if groups else {}))
+    assert est.scores_.shape == (n, 1, 3) and est.score(X, CODE) > 0.7
+    splitter = cv if groups else StratifiedKFold(n)
+    folds = splitter.split(X, CODE, group if groups else None)
+    for f, (_, test) in enumerate(folds):
+        z = X[test] @ est.coefs_paths_[f, 0, 1, 0] + est.intercepts_paths_[f, 0, 1, 0]
+        loss = np.maximum(0.0, 1.0 - np.where(CODE[test], 1, -1) * z).mean()
+        np.testing.assert_allclose(est.scores_[f, 0, 1], -loss)
+
+
+def test_rows_that_no_fold_holds_out_are_trained_on_in_all():
+    folds = [(np.setdiff1d(np.arange(150), held), held) for held in (np.arange(20), np.arange(30, 60))]
+    est = SGDRegressorCV(**FEW | {"cv": folds}).fit(X, Y)
+    by_masks = SGDRegressorCV(**FEW | {"cv": [*folds, folds[0]]}).fit(X, Y)
+    np.testing.assert_allclose(est.coefs_paths_, by_masks.coefs_paths_[:2])
+
+
+def test_metadata_go_where_they_are_asked_for():
+    seen = []
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = make_scorer(lambda y, p, level: seen.append(level) or r2_score(y, p)).set_score_request(level=True)
+        est = SGDRegressorCV(scoring=scorer, refit=False, **FEW | {"cv": GroupKFold(3)})
+        est.fit(X, Y, groups=np.arange(150) % 3, level=np.arange(150))
+    assert sorted(np.concatenate(seen[::2])) == list(range(150))
+    with pytest.raises(TypeError, match="enable_metadata_routing"):
+        SGDRegressorCV(**FEW).fit(X, Y, level=1)
+    assert get_scorer("r2")(clone(est).set_params(refit=True, scoring="r2", cv=3).fit(X, Y), X, Y) > 0
+
+
+@pytest.mark.parametrize(
+    "make, given, words",
+    [
+        ({"cv": [(np.array([0, 1, 1, 2]), np.array([3]))]}, {}, "fold 0 of cv has row 1 2 times"),
+        ({"cv": [(np.arange(50), np.arange(50, 150))]}, {"y": np.sort(CODE)}, "fold 0 of cv has only rows of class 0"),
+        ({}, {"sample_weight": np.arange(150) >= 50}, "held out in fold 0 of cv have a sample_weight of 0"),
+        ({}, {"sample_weight": np.zeros(150)}, "sample_weight must not be all zero"),
+        ({}, {"X_val": X, "y_val": CODE}, "X_val takes the place of cv="),
+        ({"cv": None}, {"X_val": X, "y_val": CODE, "groups": CODE}, "X_val takes the place of groups"),
+        ({"cv": None}, {"y_val": CODE}, "y_val is given without X_val"),
+        ({"alphas": [0.1, 0.0]}, {}, "alphas must be > 0 since learning_rate is 'optimal'"),
+        ({"alphas": []}, {}, "alphas must be at least one number"),
+        ({"eta0s": [0.1, -1.0]}, {}, "eta0s must be at least one number > 0"),
+        ({"eta0s": [0.1, 0.0]}, {}, "eta0s must be > 0"),
+        ({"l1_ratios": [2.0], "penalty": "elasticnet"}, {}, "l1_ratios must be at least one number from 0 to 1"),
+        ({"halving": 1}, {}, "halving"),
+        ({"multi_class": "multinomial"}, {}, "multi_class='multinomial' needs loss='log_loss'"),
+        ({"learning_rate": "auto", "average": True}, {}, "learning_rate='auto' needs average=False"),
+        ({"loss": "log_loss", "scoring": "accuracy"}, {"y": np.full(150, 0.3)}, "scoring must be None"),
+        ({"scoring": lambda *_: "good"}, {}, "scoring must give a number, it gave 'good'"),
+        ({"n_jobs": 0}, {}, "n_jobs must not be 0"),
+    ],
+)
+def test_what_can_not_be_done_is_said(make, given, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        SGDClassifierCV(**FEW | make).fit(**{"X": X, "y": CODE} | given)
