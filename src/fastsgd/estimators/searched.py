@@ -61,6 +61,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
     """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_of`, the class of the candidates."""
 
     _streams = True  # takes a source that is not in memory
+    n_bootstrap = n_splits = 0  # models beside each, of which there are none
     _outcome, _columns_of_history = "_scores", HISTORY
     _left = "coef_", "intercept_", "history_", "stop_reason_", *OF_SEARCH
 
@@ -301,7 +302,8 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         from fastsgd.estimators.stored import SEARCH
 
         stored = super()._stored()
-        return stored._replace(table=stored.table | SEARCH)
+        table = {name: rule for name, rule in stored.table.items() if name not in vars(Searched)}
+        return stored._replace(table=table | SEARCH)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
