@@ -116,7 +116,7 @@ def check_gradient(
         return float(estimator.objective(*rows, at[:split].reshape(w.shape), at[split:].reshape(b.shape), s))
 
     began, numeric = perf_counter(), np.zeros(len(places))
-    for i, j in enumerate(places):
+    for i, j in enumerate(places.tolist()):
         step = STEP * max(1.0, abs(point[j]))
         numeric[i] = (objective(j, step) - objective(j, -step)) / (2 * step)
     return GradientCheck(places, flat[places], numeric, seconds, perf_counter() - began)
