@@ -68,7 +68,7 @@ class LinearClassifierCV(CrossValidated, ClassifierParts, Solved):
     dual_gaps_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
         The `dual_gap_` of each point. A warning says how many of them are not proven to be within `tol`.
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
-        Passes; of the class that took most.
+        Passes, or steps where none is needed (squared error); of the class that took most.
     cv_results_ : dict
         The scores by candidate, with the names that `GridSearchCV` has.
     coef_, intercept_, classes_, dual_gap_, stop_reason_, history_, n_features_in_, feature_names_in_

@@ -19,6 +19,7 @@ from fastsgd.solvers.rounding import (
     moved_by_rounding,
     negligible,
 )
+from fastsgd.solvers.squares import Squares
 from fastsgd.solvers.targets import head_targets
 from fastsgd.threads import Threads
 
@@ -62,7 +63,7 @@ class Path:
     ----------
     frames : dict of int to Problem
         That of each head whose centre and scale of the columns the others take.
-    kept : dict of int to Kept
+    kept : dict of int to Kept, Squares or Working
     """
 
     def __init__(self):
@@ -149,7 +150,7 @@ class Heads:
     def _kept(self, problem, h):
         """What is kept of a head along a path, or the working columns, where that pays."""
         if self.path is not None and kept.applies(problem, self.K):
-            return self.path.kept.setdefault(h, kept.Kept())
+            return self.path.kept.setdefault(h, Squares() if problem.loss.quadratic else kept.Kept())
         if not working.applies(problem):
             return None
         return working.Working() if self.path is None else self.path.kept.setdefault(h, working.Working())
@@ -180,7 +181,8 @@ class Heads:
             of = slice(None) if self.task.loss.coupled else h
             self.W[:, of], b = self.problems[h].rounded(best.u, best.b)
             self.b[of] = b + self.offsets[of]
-            if self.duals is not None and not self.task.loss.coupled:
+            along = self.path is not None and h in self.path.kept  # No dual point is asked for there.
+            if self.duals is not None and not self.task.loss.coupled and not along:
                 self.duals[h] = report.dual()
 
     def end(self, report):

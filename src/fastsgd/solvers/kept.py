@@ -56,6 +56,13 @@ class Kept:
         self.at = None
         return *left, None
 
+    def renew(self, problem, g):
+        """Make the Hessian of all rows, by their curvatures at these slopes."""
+        self.h = curvature(problem, g)
+        if problem.c is not None:
+            self.h = np.where(problem.c > 0, self.h, 0.0)
+        self.H = hessian_of(problem, self.h)
+
 
 def applies(problem, heads=1):
     """Whether this method serves these problems, of which so many are kept."""
@@ -83,12 +90,12 @@ def newton(problem, u, b, report, kept):
     for steps in range(MAX_STEPS):
         full = problem.full(gradient, u)
         if kept.H is None:
-            _renew(problem, kept, g)
+            kept.renew(problem, g)
             old = 0
-        p, decrement = _step(problem, kept, u, full, report.tol)
+        p, decrement = step(problem, kept, u, full, report.tol)
         if old and (decrement > SLOW * before or old >= OLD_STEPS):
-            _renew(problem, kept, g)
-            old, (p, decrement) = 0, _step(problem, kept, u, full, report.tol)
+            kept.renew(problem, g)
+            old, (p, decrement) = 0, step(problem, kept, u, full, report.tol)
         before, old = decrement, old + 1
         if not told or not decrement > ROUNDING * abs(F):
             # The start has its own certificate, and that may do: where the penalty hardly matters, or nothing is left to gain.
@@ -117,16 +124,13 @@ def newton(problem, u, b, report, kept):
     return u, b
 
 
-def _renew(problem, kept, g):
-    """The Hessian of all rows, by their curvatures at these slopes."""
-    kept.h = curvature(problem, g)
-    if problem.c is not None:
-        kept.h = np.where(problem.c > 0, kept.h, 0.0)
-    H = gram(problem, problem.weighted(kept.h))
-    kept.H = np.triu(H) + np.triu(H, 1).T
+def hessian_of(problem, h):
+    """The mean of h x x', all of it."""
+    H = gram(problem, problem.weighted(h))
+    return np.triu(H) + np.triu(H, 1).T
 
 
-def _step(problem, kept, u, full, tol):
+def step(problem, kept, u, full, tol):
     """(step, what it promises): the least of the quadratic model with the penalty."""
     l1, l2 = problem.penalties
     if problem.l1 == 0:

@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 from fastsgd.solvers.heads import Heads, Path, check_some
 from fastsgd.solvers.problem import Problem
+from fastsgd.solvers.squares import mean_loss
 from fastsgd.solvers.targets import head_targets
 from fastsgd.threads import ONE_THREAD
 
@@ -137,14 +138,14 @@ class HeldOut:
     """
 
     def __init__(self, table, K, loss):
-        self.table, self.coupled, self.problems = table, loss.coupled, []
+        self.table, self.coupled, self.losses = table, loss.coupled, []
         if not loss.coupled:
-            self.problems = [Problem(table.X, *head_targets(table, h), loss, 0.0, 0.0, False) for h in range(K)]
+            self.losses = [mean_loss(table.X, *head_targets(table, h), loss) for h in range(K)]
 
     def loss(self, W, b):
         """Mean over the heads, or of all together, at (d, K) and (K,)."""
         if not self.coupled:
-            return float(np.mean([p.value(W[:, h], b[h]) for h, p in enumerate(self.problems)]))
+            return float(np.mean([loss(W[:, h], b[h]) for h, loss in enumerate(self.losses)]))
         table, log_q = self.table, log_softmax(self.table.X @ W + b, axis=1)
         of_y = log_q[np.arange(table.n_rows), table.code] if table.code is not None else (table.y * log_q).sum(axis=1)
         return -float(np.average(of_y, weights=table.s))

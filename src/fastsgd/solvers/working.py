@@ -9,10 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from fastsgd.solvers.kept import Kept, dual_bound, newton
+from fastsgd.solvers.kept import Kept, dual_bound
 from fastsgd.solvers.newton import smooth
 from fastsgd.solvers.problem import Measures, Problem
 from fastsgd.solvers.report import Report, Step
+from fastsgd.solvers.squares import Squares
 
 MIN_COLUMNS = 1000  # With fewer columns passes over all of them are cheap.
 ADDED_COLUMNS = 50  # At most this many columns are added at once, or as many as there are coefficients other than 0.
@@ -39,7 +40,7 @@ class Working:
         They rise.
     X : (n, k) ndarray or CSR
         The values there; None where the columns have changed.
-    kept : Kept
+    kept : Kept or Squares
         What Newton's method keeps of their problem.
     seen : (v, mean conjugate) or None
         What the last pass told of a dual point a: v the mean of a x, for all columns.
@@ -70,9 +71,8 @@ class Working:
         while self._take(problem, u, anew):
             inner = Report(report.head, INNER_SHARE * report.tol, report.max_iter, least=report.least)
             part, left = self._part(problem), (u[self.columns], b)
-            left = newton(part, *left, inner, self.kept)
+            left = self.kept.solve(part, *left, inner)
             if left is not None:
-                self.kept.at = None
                 otherwise(part, *left, inner)
             u, b, anew = np.zeros(problem.d), inner.best.b, False
             u[self.columns] = inner.best.u
@@ -100,7 +100,8 @@ class Working:
             stay = active
         columns = np.union1d(stay, np.append(missing, active))
         if len(columns) != len(self.columns) or self.kept is None:
-            self.columns, self.X, self.kept = columns, None, Kept()
+            self.columns, self.X = columns, None
+            self.kept = Squares() if problem.loss.quadratic else Kept()
         elif not anew:
             return False
         return len(columns) <= min(MAX_COLUMNS, MAX_SHARE * problem.d)
