@@ -101,16 +101,17 @@ multi_class, standardize
 
     Notes
     -----
-    With plain SGD or AdaGrad along single rows, classes one against the rest, and folds that are disjoint, all models are columns
-    of one matrix of weights. Else they are trained beside each other on the same rows, which takes about as long as one
-    after another, and is read once: other optimizers, batches, learning_rate="auto", classes together, standardize=True, and
-    folds that overlap.
+    With plain SGD or AdaGrad along single rows, and classes one against the rest, all models are columns of one matrix of
+    weights; with standardize=True, or where folds overlap, those of each fold are. Other optimizers, batches,
+    learning_rate="auto" and classes together are trained beside each other on rows that are read once, which takes about as
+    long as one after another.
 
     Beside the weights of all models and those of their best epochs, nothing grows with their number. The model of all
     rows is trained last, as by `SGDClassifier` itself, and has the same bits.
 
-    With `halving`, candidates are compared after few epochs, when small alphas may not yet have had their effect: those
-    within a few percent of the best may be left out.
+    With `halving`, candidates are compared after few epochs, when the effect of a small alpha may be yet to come. With 20 alphas
+    and halving=3, on samples of four sets of real data, it took a third to a sixth of the time where models stop by `tol`, and
+    two thirds of it in 5 epochs; the loss of the alpha that was chosen was the best one's, or up to 2.5% above it.
 
     References
     ----------

@@ -78,7 +78,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 "alphas must be > 0 since learning_rate is 'optimal', whose step sizes follow from them; with "
                 "learning_rate='invscaling' or 'auto' they may be 0."
             )
-        self._member(self, least, ratios.max(), etas[0])._check_params()
+        self._members(self, [(least, ratios.max(), etas[0])])[0]._check_params()
         if getattr(optimizers.get(self.optimizer), "line_search", False):
             raise ValueError(
                 "models beside others can't search along a line: take another optimizer, or "
@@ -95,14 +95,18 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
             raise ValueError(f"eta0s must be > 0, found {self.eta0s!r}.")
         return np.unique(found)
 
-    def _member(self, est, alpha, ratio, eta0):
-        """The candidate, which has learnt of the data what `est` has."""
+    def _members(self, est, candidates):
+        """The candidates (alpha, l1_ratio, eta0), which have learnt of the data what `est` has."""
         known = signature(self._of).parameters
         given = {name: value for name, value in self.get_params(deep=False).items() if name in known}
-        given |= {"n_jobs": 1, "verbose": 0, "alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
-        member = self._of(**given)
-        vars(member).update({name: vars(est)[name] for name in self._learnt if name in vars(est)})
-        return member
+        given |= {"n_jobs": 1, "verbose": 0}
+        learnt = {name: vars(est)[name] for name in self._learnt if name in vars(est)}
+        members = []
+        for alpha, ratio, eta0 in candidates:
+            numbers = {"alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
+            members.append(self._of(**given | numbers))
+            vars(members[-1]).update(learnt)
+        return members
 
     # ------------------------------------------------------------ the fit
     def _fit(self, X, y, sample_weight, validation, params):
@@ -130,11 +134,12 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         rows = Given(est, X, y, s, targets, drawn_seed(self.random_state))
         split, score = rows.split(validation, for_split, scorer, for_score)
         alphas = est._grid(rows)
-        members = [
-            self._member(est, alpha, ratio, eta0)
+        tried = [
+            (alpha, ratio, eta0)
             for ratio, of_ratio in zip(self._ratios(), alphas, strict=True)
             for alpha, eta0 in product(of_ratio, self._etas())
         ]
+        members = self._members(est, tried)
         search = Search(members, split, rows)
         points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
         at = est._choose(points, alphas, split.n)
