@@ -11,21 +11,24 @@ import warnings
 from statistics import median
 from time import process_time
 
+import numpy as np
 from many_models import rows
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, KFold
 
-from fastsgd import SGDClassifier
+from fastsgd import SGDClassifier, SGDClassifierCV
 from fastsgd.inspection import step_sizes
 
 STEPS = {"loss": "log_loss", "max_iter": 5, "tol": None, "learning_rate": "constant", "random_state": 0}
+ALPHAS = np.logspace(-6, -2, 20)
 
 
 def seconds(function, *args):
-    """(processor seconds, what it returns)"""
+    """Processor seconds."""
     start = process_time()
-    found = function(*args)
-    return process_time() - start, found
+    function(*args)
+    return process_time() - start
 
 
 def peak(function, *args):
@@ -37,31 +40,71 @@ def peak(function, *args):
     return most / 1e6
 
 
-def each(est, X, y, candidates):
-    """A fit for each of these parameters."""
-    for params in candidates:
-        clone(est).set_params(**params).fit(X, y)
+def each(est, X, y, etas):
+    """A fit for each of these step sizes."""
+    for eta in etas:
+        clone(est).set_params(eta0=eta).fit(X, y)
 
 
-def cases():
-    """(name, est, together, candidates): `together(est, X, y)` makes the models of all candidates."""
-    yield "30 step sizes", SGDClassifier(**STEPS), lambda est, X, y: step_sizes(est, X, y, etas=30), _etas
+def sizes():
+    """(30 step sizes by one call, a fit for each of them)"""
+    est, found = SGDClassifier(**STEPS), {}
+
+    def together(X, y):
+        found["etas"] = step_sizes(est, X, y, etas=30).etas
+
+    return together, lambda X, y: each(est, X, y, found["etas"])
 
 
-def _etas(found):
-    return [{"eta0": eta} for eta in found.etas]
+def alphas():
+    """(20 alphas and 5 folds by one call, a fit for each of them), without the refit."""
+    how = {"cv": KFold(5, shuffle=True, random_state=0), "scoring": "neg_log_loss", "refit": False}
+    grid = GridSearchCV(SGDClassifier(**STEPS), {"alpha": ALPHAS}, **how)
+    return SGDClassifierCV(**STEPS, alphas=ALPHAS, **how).fit, grid.fit
 
 
-def compare(name, est, together, candidates, X, y, repeats):
+AUTO = STEPS | {"learning_rate": "auto"}
+
+
+def bootstrap():
+    """(20 resampled models beside one, a fit for each)"""
+
+    def apart(X, y):
+        for seed in range(21):
+            weight = np.random.default_rng(seed).poisson(1.0, len(y)) if seed else None
+            SGDClassifier(**AUTO).fit(X, y, sample_weight=weight)
+
+    return SGDClassifier(**AUTO, n_bootstrap=20).fit, apart
+
+
+def splits():
+    """(10 models of a tenth of the rows beside one, a fit for each)"""
+
+    def apart(X, y):
+        SGDClassifier(**AUTO).fit(X, y)
+        for first in range(10):
+            SGDClassifier(**AUTO).fit(X[first::10], y[first::10])
+
+    return SGDClassifier(**AUTO, n_splits=10).fit, apart
+
+
+CASES = {
+    "30 step sizes": sizes,
+    "20 alphas, 5 folds": alphas,
+    '"auto", n_bootstrap=20': bootstrap,
+    '"auto", n_splits=10': splits,
+}
+
+
+def compare(case, X, y, repeats):
     """A row of the table."""
-    _, found = seconds(together, est, X, y)
-    pairs = [
-        (seconds(together, est, X, y)[0], seconds(each, est, X, y, candidates(found))[0], seconds(est.fit, X, y)[0])
-        for _ in range(repeats)
-    ]
-    all_of_them, apart, one = (median(times) for times in zip(*pairs, strict=True))
-    memory = peak(together, est, X, y)
-    return f"{name} | {one:.3g} | {all_of_them:.3g} | {apart:.3g} | {apart / all_of_them:.1f} | {memory:.0f}"
+    together, apart = case()
+    one = SGDClassifier(**AUTO if case in (bootstrap, splits) else STEPS).fit
+    together(X, y)
+    times = [[seconds(f, X, y) for f in (one, together, apart)] for _ in range(repeats)]
+    alone, all_of_them, one_by_one = map(median, zip(*times, strict=True))
+    ratio, memory = one_by_one / all_of_them, peak(together, X, y)
+    return f"{alone:.3g} | {all_of_them:.3g} | {one_by_one:.3g} | {ratio:.1f} | {memory:.0f}"
 
 
 def main():
@@ -74,11 +117,9 @@ def main():
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for layout in ("dense", "CSR"):
         X, y, _ = rows(layout, args.rows)
-        for case in cases():
-            print(
-                f"| {layout} {X.shape[0]:,} x {X.shape[1]:,} | {compare(*case, X, y.ravel(), args.repeats)} |",
-                flush=True,
-            )
+        for name, case in CASES.items():
+            found = compare(case, X, y.ravel(), args.repeats)
+            print(f"| {layout} {X.shape[0]:,} x {X.shape[1]:,} | {name} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

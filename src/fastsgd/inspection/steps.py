@@ -185,30 +185,30 @@ def step_sizes(
     >>> reg.set_params(eta0=found.suggestion_).fit(X, y).score(X, y) > 0.99
     True
     """
-    from fastsgd.estimators.beside import Beside  # It loads what few fits need.
+    from fastsgd.estimators.eta_fits import EtaFits  # It loads what few fits need.
 
     given = _checked(etas)
-    beside = Beside(estimator, X, y, sample_weight)
-    sizes = given if isinstance(given, np.ndarray) else _scale(beside, given)
-    fits = beside.fits(sizes)
-    epochs = max((len(fit.epochs) for fit in fits), default=0)
-    by_epoch = np.full((2, len(fits), epochs), np.nan)
-    for k, fit in enumerate(fits):
+    fits = EtaFits(estimator, X, y, sample_weight)
+    sizes = given if isinstance(given, np.ndarray) else _scale(fits, given)
+    found = fits.of(sizes)
+    epochs = max((len(fit.epochs) for fit in found), default=0)
+    by_epoch = np.full((2, len(found), epochs), np.nan)
+    for k, fit in enumerate(found):
         by_epoch[:, k, : len(fit.epochs)] = fit.epochs["objective"], fit.epochs["loss"]
-    coefs, intercepts = (np.array([list(fit.values.values())[i] for fit in fits]) for i in (0, 1))
+    coefs, intercepts = (np.array([list(fit.values.values())[i] for fit in found]) for i in (0, 1))
     return StepSizes(
         etas=sizes,
         objectives=by_epoch[0],
         losses=by_epoch[1],
-        objective=np.array([fit.objective for fit in fits]),
-        diverged=np.array([fit.diverged for fit in fits]),
-        n_iter=np.array([max(1, len(fit.epochs)) for fit in fits]),
-        stop_reason=np.array([fit.reason for fit in fits]),
+        objective=np.array([fit.objective for fit in found]),
+        diverged=np.array([fit.diverged for fit in found]),
+        n_iter=np.array([max(1, len(fit.epochs)) for fit in found]),
+        stop_reason=np.array([fit.reason for fit in found]),
         coefs=coefs,
         intercepts=intercepts,
-        start_objective=beside.start_objective,
+        start_objective=fits.start_objective,
         eta0=float(estimator.eta0),
-        name=f"{type(estimator).__name__}, learning_rate={beside.plan.schedule.name!r}",
+        name=f"{type(estimator).__name__}, learning_rate={fits.plan.schedule.name!r}",
     )
 
 
@@ -227,12 +227,12 @@ def _checked(etas: int | ArrayLike) -> int | NDArray[np.float64]:
     return sizes
 
 
-def _scale(beside: Any, n: int) -> NDArray[np.float64]:
+def _scale(fits: Any, n: int) -> NDArray[np.float64]:
     """That many sizes, on a logarithmic scale that follows from the rows."""
     from fastsgd import verdict
 
-    plan, table = beside.plan, beside.table
-    middle = verdict.eta0_by_curvature(plan, next(table.tables()), beside.state, beside.start_objective)
+    plan, table = fits.plan, fits.table
+    middle = verdict.eta0_by_curvature(plan, next(table.tables()), fits.state, fits.start_objective)
     steps = max(1.0, table.n_rows / plan.batch_size)
     fall = float(np.clip(plan.eta(1.0) / plan.eta(steps), 1.0, MAX_FALL))
     low, high = max(LEAST_SHARE, FIRST_PASS / steps) * middle, MOST_SHARE * fall * middle

@@ -97,7 +97,7 @@ class Fit(NamedTuple):
     diverged: bool
 
 
-class Beside:
+class EtaFits:
     """What fits that differ in eta0 have in common: the rows, the start, and the rules.
 
     Parameters
@@ -139,7 +139,7 @@ class Beside:
         """That with which the end of each fit is compared."""
         return float(verdict.start_objective(self.start, self.plan, self.table))
 
-    def fits(self, etas):
+    def of(self, etas):
         """The Fit of each eta0.
 
         Raises
@@ -175,10 +175,9 @@ class Beside:
     def _packs(self, plans):
         """A pack of all where they can be heads of one; else a pack for each."""
         K, n = len(self.state.b), len(plans)
-        try:
-            stack = Plan.stack(plans)
-        except ValueError:
+        if not plans[0].separable:
             return [Pack(self.state.copy(), _numbered(plan, k)) for k, plan in enumerate(plans)]
+        stack = Plan.stack(plans)
         stack = _numbered(stack.pack(np.repeat(np.arange(n), K)), np.repeat(np.arange(n), K), np.tile(np.arange(K), n))
         return [Pack(self.state.pack(stack, np.tile(np.arange(K), n)), stack)]
 
