@@ -18,6 +18,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,8 @@ def models():
     yield clf("log_loss", learning_rate="auto", penalty="elasticnet"), SPARSE.astype("f4"), LABELS
     yield reg(learning_rate="auto"), X, TARGET
     yield fastsgd.SGDOneClassSVM(standardize=True), X.astype("f4"), None
+    yield reg(learning_rate="auto", n_bootstrap=2), X, np.column_stack([TARGET, -TARGET])
+    yield clf("log_loss", learning_rate="auto", n_splits=2), SPARSE, LABELS
 
 
 def named():
@@ -129,6 +132,7 @@ def runs():
         (reg(optimizer="momentum", batch_size="full", stopping="parameters"), X.astype("f4"), TARGET),
         (reg("huber", penalty="l1", stopping=["gradient", "objective"], standardize=True), SPARSE, TARGET),
         (fastsgd.SGDOneClassSVM(optimizer="ftrl", batch_size=3), X, None),
+        (reg(learning_rate="auto", n_bootstrap=2, n_splits=2), X, TARGET),
     ]
 
 
@@ -323,6 +327,9 @@ def outcome(path):
                 est.predict_proba(rows)
         if not hasattr(est, "partial_fit"):
             return "used"
+        if est._state.beside is not None:
+            with suppress(ValueError):
+                est.coef_table()
         y = TARGET
         if hasattr(est, "classes_"):
             y = np.resize(est.classes_, len(data))

@@ -3,6 +3,7 @@
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
@@ -75,7 +76,7 @@ class ResampledIntervals(OfHeads):
 
         return Table(self, self._spread(method), confidence_level).frame()
 
-    def std_errors(self, method: str | None = None) -> NDArray[Any]:
+    def std_errors(self, method: str | None = None) -> NDArray[np.float64]:
         """Standard errors of the intercept, if there is one, and the coefficients: see `coef_table`.
 
         Parameters
@@ -91,7 +92,7 @@ class ResampledIntervals(OfHeads):
 
     def predict_interval(
         self, X: Data, confidence_level: float = 0.95, *, kind: str = "mean", method: str | None = None
-    ) -> NDArray[Any]:
+    ) -> NDArray[np.float64]:
         """Confidence intervals of predictions.
 
         Parameters

@@ -10,10 +10,11 @@ from fastsgd.estimators.products import product
 from fastsgd.sources.scaling import Scaling
 
 # Where longer steps move a coefficient by more standard errors than this, it is the bias of the steps, or they have not arrived.
-# Models of fewer rows have more of the bias, and so move as the longer steps do; or they have arrived less, and move the other
-# way.
 MAX_MOVED = 1.0
-MAX_BIAS = 4.0  # The bias of the steps is known to about a tenth: this many standard errors leave half of one.
+# Models of fewer rows have more of the bias, and so move as the longer steps do, by about half as far and more; or they have
+# arrived less, and move the other way or not at all.
+MIN_SHARE = 0.15
+MAX_BIAS = 5.0  # The bias of the steps is known to about a tenth: this many standard errors leave half of one.
 MIN_ROWS_PER_COEFFICIENT = 30  # Of each model.
 MIN_ROWS_TO_CORRECT = 200  # Of the model whose bias is subtracted, for each coefficient.
 MIN_VISITS = 10  # A feature that fewer rows have is not known by resampling these.
@@ -61,7 +62,7 @@ class Spread:
     def of(cls, est, method=None):
         """That of an estimator, by the method, or by the first that it has."""
         beside, state = est._state.beside, est._state
-        there = {} if beside is None else {"bootstrap": beside.resampled, "split": beside.parts}
+        there = {} if beside is None or state.auto is None else {"bootstrap": beside.resampled, "split": beside.parts}
         there = {name: states for name, states in there.items() if states}
         if not there or method not in (None, *there):
             asked = {"bootstrap": "n_bootstrap=20", "split": "n_splits=10"}[method or "bootstrap"]
@@ -184,7 +185,7 @@ class Spread:
 
     def _unsettled(self, est):
         most = abs(self.moved).max()
-        if most > MAX_MOVED and (self.shift * self.moved).sum() < 0:
+        if most > MAX_MOVED and (self.shift * self.moved).sum() < MIN_SHARE * (self.moved**2).sum():
             yield (
                 f"the average has not settled: steps twice as long move coefficients by up to {most:.2g} standard errors. Make "
                 f"more passes (max_iter), or take {_solver(est)}, which solves to a certificate."
