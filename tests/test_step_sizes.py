@@ -126,6 +126,14 @@ def test_the_estimator_is_not_changed(random_state):
     assert found[0].eta0 == 0.5
 
 
+@pytest.mark.parametrize("case", ["hinge, three classes", "early stopping", "Adam, which has a default eta0"])
+def test_threads_give_the_same_bits(case):
+    est, y = CASES[case]
+    one, two = (step_sizes(clone(est).set_params(n_jobs=n), X, y, etas=ETAS) for n in (1, 2))
+    np.testing.assert_array_equal(one.coefs, two.coefs)
+    np.testing.assert_array_equal(one.objectives, two.objectives)
+
+
 # ---------------------------------------------------------------- the sizes, and the suggestion
 @pytest.mark.parametrize(
     "est", [SGDRegressor(max_iter=2, tol=None), SGDRegressor(optimizer="adam", max_iter=2, tol=None)]

@@ -69,7 +69,7 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
         step sizes from eta0 alone.
         "auto": nothing to choose, and no need to scale X; see Notes.
     eta0 : float, default=0.01
-        First (for "cosine", "one_cycle" highest) step size; unused by "optimal".
+        First (for "cosine", "one_cycle" highest) step size; unused by "optimal". `inspection.step_sizes` finds one.
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False

@@ -64,7 +64,7 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
         step sizes from eta0 alone.
         "auto": nothing to choose, and no need to scale X; see the notes of `SGDClassifier`.
     eta0 : float, default=0.01
-        First (for "cosine", "one_cycle" highest) step size.
+        First (for "cosine", "one_cycle" highest) step size. `inspection.step_sizes` finds one.
     power_t : float, default=0.25
         Exponent of "invscaling".
     early_stopping : bool, default=False
