@@ -38,6 +38,13 @@ class Kept(NamedTuple):
         """That of the model alone."""
         return self.whole.pack(self.plan, self.heads) if self.plan.separate else self.whole
 
+    def apart(self) -> "Kept":
+        """The same, and nothing of other models, whose states would be kept with it."""
+        if not self.plan.separate or self.whole.W.shape[1] == len(self.heads):
+            return self
+        own = self.whole.pack(self.plan, self.heads, spare=False)
+        return Kept(own, self.plan.pack(self.heads), np.arange(len(self.heads)))
+
 
 class Trained(NamedTuple):
     """A model whose training is over.
@@ -80,12 +87,10 @@ class _Model:
         """Its part of a state of its pack."""
         return Kept(whole, self.pack.plan, self.heads)
 
-    def apart(self) -> Kept:
-        """A copy of its part of the state of its pack, and of nothing else."""
-        pack, own = self.pack, np.arange(len(self.heads))
-        if not pack.plan.separate:
-            return self.as_in(pack.state.copy())
-        return Kept(pack.state.pack(pack.plan, self.heads, spare=False), self.plan, own)
+    def copied(self) -> Kept:
+        """A copy of its part of the state of its pack."""
+        kept = self.as_in(self.pack.state).apart()
+        return kept if kept.whole is not self.pack.state else self.as_in(self.pack.state.copy())
 
     @property
     def kept(self) -> bool:
@@ -142,8 +147,8 @@ class _Model:
         if reason == "interrupted":  # As in a fit of its own, the best by a score is returned.
             rule = keeping(self.rules)
             back = self.kept and rule is not None and rule.needs == "validation_score"
-        kept = self.good if back else self.as_in(self.pack.state) if alone else self.apart()
-        return Trained(kept, self.plan, self.epochs, reason)
+        kept = self.good if back else self.as_in(self.pack.state)
+        return Trained(kept if alone else kept.apart(), self.plan, self.epochs, reason)
 
 
 class _Measured(NamedTuple):
@@ -290,13 +295,16 @@ def _by_pack(models: Iterable[_Model]) -> list[list[_Model]]:
 def _keep(models: Iterable[_Model]) -> None:
     """Keep the states of the models that are better: where all of a pack are, in one copy."""
     for some in _by_pack(models):
-        if all(model.better for model in some):
-            whole = some[0].pack.state.copy()
+        state, whole = some[0].pack.state, some[0].good.whole
+        if not all(model.better for model in some):
+            for model in some:
+                model.good = model.copied() if model.better else model.good
+        elif len(whole.b) == len(state.b) and all(model.good.whole is whole for model in some):
+            whole.restore(state)  # Nobody else has it.
+        else:
+            whole = state.copy()
             for model in some:
                 model.good = model.as_in(whole)
-        else:
-            for model in some:
-                model.good = model.apart() if model.better else model.good
 
 
 def _left(models: dict[int, _Model]) -> list[Pack]:

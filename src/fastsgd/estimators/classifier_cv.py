@@ -106,8 +106,9 @@ multi_class, standardize
     learning_rate="auto" and classes together are trained beside each other on rows that are read once, which takes about as
     long as one after another.
 
-    Beside the weights of all models and those of their best epochs, nothing grows with their number. The model of all
-    rows is trained last, as by `SGDClassifier` itself, and has the same bits.
+    Training takes memory for four to six times the weights of all models (with averages or L1 eight), of which `coefs_paths_` are
+    kept; nothing else grows with their number. The model of all rows is trained last, as by `SGDClassifier` itself, and has
+    the same bits.
 
     With `halving`, candidates are compared after few epochs, when the effect of a small alpha may be yet to come. With 20 alphas
     and halving=3, on samples of four sets of real data, it took a third to a sixth of the time where models stop by `tol`, and
