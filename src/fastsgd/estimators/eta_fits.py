@@ -245,7 +245,7 @@ class EtaFits:
         kept = decide.keeping(self.rules)
         if not len(rows):
             return self.start_objective
-        if kept is None:
+        if kept is None or np.isnan(rows[kept.needs]).all():
             return float(rows["objective"][-1])
         if kept.needs == "objective":
             return float(np.nanmin(rows["objective"]))
