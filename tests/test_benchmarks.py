@@ -50,7 +50,9 @@ def run(*command):
     return out.stdout
 
 
-@pytest.mark.parametrize("module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources"])
+@pytest.mark.parametrize(
+    "module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources", "grids"]
+)
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
 
@@ -66,6 +68,7 @@ def test_the_list_above_is_complete():
         "linear",
         "auto",
         "sources",
+        "grids",
     }
 
 

@@ -162,7 +162,7 @@ def test_a_custom_loss():
     assert custom.scores_.shape == (3, 1, 3)
 
 
-@pytest.mark.parametrize("params", [{}, {"learning_rate": "auto"}, {"penalty": "elasticnet", "l1_ratios": [0.3, 0.6]}])
+@pytest.mark.parametrize("params", [{}, {"optimizer": "adam"}, {"penalty": "elasticnet", "l1_ratios": [0.3, 0.6]}])
 def test_step_sizes_are_chosen_too(params):
     given = {"alphas": [0.1, 0.01], "cv": FOLDS, "max_iter": 3, "tol": None, "random_state": 0} | params
     est = SGDRegressorCV(eta0s=[0.05, 0.001, 0.01], **given).fit(X, Y)

@@ -261,6 +261,8 @@ def test_metadata_go_where_they_are_asked_for():
         ({"eta0s": [0.1, 0.0]}, {}, "eta0s must be > 0"),
         ({"l1_ratios": [2.0], "penalty": "elasticnet"}, {}, "l1_ratios must be at least one number from 0 to 1"),
         ({"halving": 1}, {}, "halving"),
+        ({"eta0s": [0.1, 0.2]}, {}, "learning_rate='optimal' has no step size to choose"),
+        ({"eta0s": [0.1, 0.2], "learning_rate": "auto"}, {}, "learning_rate='auto' has no step size to choose"),
         ({"multi_class": "multinomial"}, {}, "multi_class='multinomial' needs loss='log_loss'"),
         ({"learning_rate": "auto", "average": True}, {}, "learning_rate='auto' needs average=False"),
         ({"loss": "log_loss", "scoring": "accuracy"}, {"y": np.full(150, 0.3)}, "scoring must be None"),

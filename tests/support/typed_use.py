@@ -12,8 +12,10 @@ from fastsgd import (
     LinearClassifier,
     LinearRegressor,
     SGDClassifier,
+    SGDClassifierCV,
     SGDOneClassSVM,
     SGDRegressor,
+    SGDRegressorCV,
     losses,
     optimizers,
     schedules,
@@ -47,6 +49,9 @@ def estimators(X: NDArray[np.float32], y: NDArray[np.float64]) -> None:
     assert_type(sure.std_errors("split"), NDArray[np.float64])
     assert_type(sure.predict_interval(X, 0.9, kind="margin", method="bootstrap"), NDArray[np.float64])
     sure.summary(0.9)
+    chosen = SGDClassifierCV(alphas=[0.1, 0.01], eta0s=0.1, learning_rate="constant", halving=3, cv=3)
+    assert_type(chosen.fit(X, y, groups=y), SGDClassifierCV)
+    assert_type(SGDRegressorCV(alphas=5).fit(X, y, X_val=X, y_val=y).scores_, NDArray[Any])
     solved = LinearRegressor(penalty=None).fit(X, y)
     assert_type(solved.std_errors(robust="HC0"), NDArray[np.float64])
     assert_type(solved.predict_interval(X, 0.9, kind="new"), NDArray[np.float64])

@@ -78,8 +78,15 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 "alphas must be > 0 since learning_rate is 'optimal', whose step sizes follow from them; with "
                 "learning_rate='invscaling' or 'auto' they may be 0."
             )
-        self._members(self, [(least, ratios.max(), etas[0])])[0]._check_params()
-        if getattr(optimizers.get(self.optimizer), "line_search", False):
+        member, optimizer = self._members(self, [(least, ratios.max(), etas[0])])[0], optimizers.get(self.optimizer)
+        member._check_params()
+        rate = member._schedule(optimizer)
+        if len(etas) > 1 and (rate.auto or rate.name == "optimal"):
+            raise ValueError(
+                f"learning_rate={rate.name!r} has no step size to choose: give no eta0s, or a schedule that has one, such as "
+                "'invscaling'."
+            )
+        if getattr(optimizer, "line_search", False):
             raise ValueError(
                 "models beside others can't search along a line: take another optimizer, or "
                 "sklearn.model_selection.GridSearchCV."
