@@ -1,5 +1,7 @@
 """objective, gradient, hessian_product and hessian at any coefficients: by their formulas in NumPy, and against each other."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -78,7 +80,7 @@ def test_derivatives_are_those_of_the_objective(name, layout, weighed):
     v = RNG.standard_normal(n)
     ahead, back = (flat(est.gradient(X_, y, *moved(est, w, b, t * STEP * v), s)) for t in (1, -1))
     direction = v[: w.size].reshape(w.shape), v[w.size :].reshape(b.shape)
-    product = flat(est.hessian_product(X_, y, direction, w, b, s))
+    product = flat(est.hessian_product(X_, y, direction[0], w, b, s, direction_intercept=direction[1]))
     np.testing.assert_allclose(product, (ahead - back) / (2 * STEP), rtol=1e-6, atol=1e-8)
     H = est.hessian(X_, y, w, b, s)
     along = v if est.fit_intercept else v[: w.size]
@@ -171,11 +173,26 @@ def test_the_gradient_agrees_with_differences(name):
 
 def test_a_wrong_gradient_is_seen():
     class Wrong(SGDClassifier):
-        def gradient(self, *given):
-            right = super().gradient(*given)
+        def gradient(self, *given, **more):
+            right = super().gradient(*given, **more)
             return right._replace(coef=1.01 * right.coef)
 
     found = check_gradient(Wrong("log_loss"), X, LABELS, [1.0, 2.0, -1.0])
     assert found.largest_difference > 1e-3
     with pytest.raises(ValueError, match="n_checked"):
         check_gradient(Wrong("log_loss"), X, LABELS, [1.0, 2.0, -1.0], n_checked=0)
+
+
+def test_products_take_no_memory_for_pairs_of_classes():
+    Z, c = RNG.standard_normal((4000, 3)), np.arange(4000) % 100
+    est, w = SGDClassifier("log_loss", multi_class="multinomial"), np.zeros((100, 3))
+    tracemalloc.start()
+    est.hessian_product(Z, c, np.ones((100, 3)), w)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 4000 * 100 * 8, "a few numbers for each row and class"
+
+
+def test_a_sparse_model_is_checked_too():
+    est, X_, y = fitted("log_loss")
+    assert check_gradient(est.sparsify(), X_, y).largest_difference < 1e-7

@@ -229,3 +229,31 @@ def test_models_under_way_are_packed_without_copies_of_the_others():
 def test_rules_that_look_at_something_else_are_refused():
     with pytest.raises(ValueError, match="judged by their objective or a validation score"):
         together(plans_of(), Table(X, y=Y, fold=FOLD), [Validation()])
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_ctrl_c_while_models_end_loses_none(at, monkeypatch):
+    """Two end in the second epoch, the others in the sixth; the user presses as one of them ends."""
+    calls, end = count(), several._Model.end
+
+    def impatient(model, *given):
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return end(model, *given)
+
+    def drop(epochs, packs, done):
+        return sorted(packs)[:2] if epochs == 2 else []
+
+    monkeypatch.setattr(several._Model, "end", impatient)
+    found = together(plans_of(), Table(X, y=Y, fold=FOLD), [], passes=6, drop=drop)
+    assert sorted(found) == [10, 11, 12, 13]
+    assert [one.reason for one in found.values()].count("interrupted") == 4 - at
+
+
+def test_ctrl_c_once_all_have_ended_is_not_lost(monkeypatch):
+    def impatient(models):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(several, "_left", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        together(plans_of(), Table(X, y=Y, fold=FOLD), [], passes=1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from fastsgd.objective import objective_count
 from fastsgd.plan import Plan
@@ -33,8 +34,10 @@ class _Rows:
     X : (n, n_features)
     s : (n, K) float64
         Weights.
-    second : (n, K) float64, or (n, K, K)
-        s times the second derivatives of the loss of a row in its margins, where heads are coupled in those of all heads.
+    p : (n, K) float64 or None
+        The probabilities of the classes, where heads are coupled by them.
+    second : (n, K) float64 or None
+        Else the second derivatives of the loss of a row in the margin of each head.
     """
 
     def __init__(self, part: Table, order: Order, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> None:
@@ -46,12 +49,20 @@ class _Rows:
         self.s = np.ones(margins.shape) if part.s is None else np.repeat(part.s[rows, None], K, axis=1)
         if part.s_pos is not None:
             self.s *= np.where(y > 0, part.s_pos, part.s_neg)
-        if loss.coupled:
-            p = np.exp(margins - margins.max(axis=1, keepdims=True))
-            p /= p.sum(axis=1, keepdims=True)
-            self.second = self.s[:, :, None] * (p[:, :, None] * np.eye(K) - p[:, :, None] * p[:, None, :])
-        else:
-            self.second = self.s * loss.second(loss.slope(margins, y), y)
+        self.p = softmax(margins, axis=1) if loss.coupled else None
+        self.second = None if loss.coupled else loss.second(loss.slope(margins, y), y)
+
+    def bent(self, along: NDArray[Any]) -> NDArray[Any]:
+        """s times the second derivatives in the margins times changes of these, (n, K)."""
+        if self.p is None:
+            return self.s * self.second * along
+        return self.s * self.p * (along - (self.p * along).sum(axis=1, keepdims=True))
+
+    def between(self, k: int, m: int) -> NDArray[Any]:
+        """s times the second derivatives in the margins of two heads, (n,)."""
+        if self.p is None:
+            return self.s[:, k] * self.second[:, k]
+        return self.s[:, k] * self.p[:, k] * ((k == m) - self.p[:, m])
 
 
 def _each(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> Iterator[_Rows]:
@@ -80,7 +91,7 @@ def hessian_product(
 
     def of(rows: _Rows) -> _Sums:
         along = np.asarray(rows.X @ V, np.float64) + v
-        bent = np.einsum("nkl,nl->nk", rows.second, along) if plan.loss.coupled else rows.second * along
+        bent = rows.bent(along)
         return _Sums(np.asarray(rows.X.T @ bent), bent.sum(axis=0), rows.s.sum(axis=0))
 
     of_W, of_b = _means(total(map(of, _each(table, plan, W, b))), plan, len(b))
@@ -96,8 +107,7 @@ def hessian(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> NDArray
         H = np.zeros((K, d + 1, K, d + 1))
         for k in range(K):
             for m in range(K) if plan.loss.coupled else (k,):
-                bent = rows.second[:, k, m] if plan.loss.coupled else rows.second[:, k]
-                H[k, :, m] = X.T @ (bent[:, None] * X)
+                H[k, :, m] = X.T @ (rows.between(k, m)[:, None] * X)
         return _Sums(H, np.zeros(K), rows.s.sum(axis=0))
 
     sums = total(map(of, _each(table, plan, W, b)))

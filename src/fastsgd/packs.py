@@ -72,7 +72,7 @@ class Call:
     views : iterable of View
         Those that will be asked for, maybe by several threads at once.
     scratch : list of arrays
-        Memory that calls have in common: those that no view is using.
+        Arrays of float64 that no view is using, which all calls of a pass have in common.
     first : int
         The number of the first row of the data, where there were others before.
     n_folds, fold_seed : int
@@ -119,14 +119,22 @@ class Call:
             drawn = np.flatnonzero(counts)
             rows, counts = self._rows[drawn], counts[drawn]
             # Weights have the places of their rows, so the array is as long as the table; only these places are written.
-            n = self.part.X.shape[0]
-            s = self.scratch.pop() if self.scratch else np.empty(n)
-            s = s if len(s) == n else np.empty(n)
+            s = self._borrowed(self.part.X.shape[0])
             s[rows] = counts if self.part.s is None else counts * self.part.s[rows]
-            yield replace(self.part, s=s), self._of(rows)
-            self.scratch.append(s)
+            try:
+                yield replace(self.part, s=s), self._of(rows)
+            finally:
+                self.scratch.append(s)
         else:
             yield self.part, self._of(self._some(view))
+
+    def _borrowed(self, n: int) -> NDArray[Any]:
+        """An array of n numbers that no other view is using."""
+        try:
+            s = self.scratch.pop()
+        except IndexError:
+            return np.empty(n)
+        return s if len(s) == n else np.empty(n)
 
     def _some(self, view: View) -> NDArray[Any]:
         if isinstance(view, Without):

@@ -143,7 +143,8 @@ class _Model:
 
     def end(self, reason: str, alone: bool) -> Trained:
         """What is returned of it; `alone`: whether no model of its pack goes on, so that its state stays as it is."""
-        back = reason == "diverged" or self.kept
+        # A model that is dropped was scored as it is.
+        back = reason == "diverged" or (self.kept and reason != "dropped")
         if reason == "interrupted":  # As in a fit of its own, the best by a score is returned.
             rule = keeping(self.rules)
             back = self.kept and rule is not None and rule.needs == "validation_score"
@@ -233,6 +234,11 @@ def train(
     dict of int to Trained
         By the numbers of the models. A model diverges by itself: its state is then that of its last good epoch. Ctrl-C ends
         those under way, "interrupted".
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, if each model had ended or diverges.
     """
     started, needs, packs = perf_counter(), {rule.needs for rule in rules}, list(packs)
     if not needs <= {"objective", "validation_score"} or ("validation_score" in needs and score is None):
@@ -248,10 +254,11 @@ def train(
         return max_seconds is not None and perf_counter() - started > max_seconds
 
     def end(reasons: dict[int, str]) -> None:
-        ended = {number: models.pop(number) for number in reasons}
-        going_on = {id(model.pack) for model in models.values()}
-        for number, model in ended.items():
-            done[number] = model.end(reasons[number], id(model.pack) not in going_on)
+        going_on = {id(model.pack) for number, model in models.items() if number not in reasons}
+        for number, reason in reasons.items():
+            done[number] = models[number].end(reason, id(models[number].pack) not in going_on)
+        for number in reasons:  # None is lost where Ctrl-C comes in between.
+            del models[number]
 
     try:
         while models:
@@ -279,8 +286,11 @@ def train(
     except KeyboardInterrupt:
         for pack in packs:
             pack.end()
-        seconds = perf_counter() - started
-        end({number: model.interrupt(passed, seconds) for number, model in models.items()})
+        seconds, under_way = perf_counter() - started, {n: model for n, model in models.items() if n not in done}
+        reasons = {number: model.interrupt(passed, seconds) for number, model in under_way.items()}
+        end(reasons)
+        if "interrupted" not in reasons.values():  # Nothing that is returned would tell.
+            raise
     return done
 
 

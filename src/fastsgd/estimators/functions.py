@@ -141,11 +141,13 @@ class ObjectiveFunctions:
     def hessian_product(
         self,
         X: Data,
-        y: ArrayLike | None = None,
-        direction: ArrayLike | tuple[ArrayLike, ArrayLike] = (),
+        y: ArrayLike | None,
+        direction: ArrayLike,
         coef: ArrayLike | None = None,
         intercept: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        *,
+        direction_intercept: ArrayLike | None = None,
     ) -> Derivatives:
         """The Hessian of the objective times a direction, in two products with X and without the Hessian itself.
 
@@ -153,7 +155,9 @@ class ObjectiveFunctions:
         ----------
         X, y, coef, intercept, sample_weight
             As in `objective`.
-        direction : array-like of the shape of `coef_`, or a pair of such arrays for coefficients and intercepts
+        direction : array-like of the shape of `coef_`
+        direction_intercept : array-like of the shape of `intercept_`, default=None
+            None: 0.
 
         Returns
         -------
@@ -180,9 +184,10 @@ class ObjectiveFunctions:
 
         at = self._point(X, y, coef, intercept, sample_weight)
         self._check_second(at.plan)
-        V, v = direction if isinstance(direction, tuple) and len(direction) == 2 else (direction, 0.0)
-        V = _shaped(V, (len(at.b), len(at.W)), "direction").T
-        v = _shaped(v, at.b.shape, "direction, of the intercepts")
+        V = _shaped(direction, (len(at.b), len(at.W)), "direction").T
+        v = _shaped(
+            0.0 if direction_intercept is None else direction_intercept, at.b.shape, "direction_intercept", True
+        )
         return at.back(*curvature.hessian_product(at.table, at.plan, at.W, at.b, *at.inward(V, v)))
 
     def hessian(
@@ -276,7 +281,7 @@ class ObjectiveFunctions:
         )
         W = np.zeros((d, padded(K)))
         W[:, :K] = _shaped(own[0] if coef is None else coef, (K, d), "coef").T
-        b = _shaped(own[1] if intercept is None else intercept, (K,), "intercept")
+        b = _shaped(own[1] if intercept is None else intercept, (K,), "intercept", one_for_all=True)
         at = _Point(est, table, est._plan_of_objective(table), W, b)
         if getattr(est, "standardize", False):
             self._in_standard_units(at, fitted)
@@ -291,14 +296,14 @@ class ObjectiveFunctions:
         at.table.scaling = Scaling(at.mean, 1.0 / at.std)
 
 
-def _shaped(given, shape, name):
-    """Numbers that a user gives, as float64 of that shape."""
+def _shaped(given, shape, name, one_for_all=False):
+    """Numbers that a user gives, as float64 of that shape; `one_for_all`: a single one may stand for all."""
     try:
         values = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, found {given!r}.") from error
     flat = shape[-1:] if len(shape) == 2 and shape[0] == 1 else shape
-    if values.ndim == 0 and name != "coef" and name != "direction":
+    if values.ndim == 0 and one_for_all:
         values = np.full(shape, values)
     if values.shape not in (shape, flat):
         raise ValueError(f"{name} must have the shape {flat}, found {values.shape}.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 
 from fastsgd.estimators.hints import Data, RandomState
 
@@ -96,13 +97,13 @@ def check_gradient(
     """
     if n_checked < 1:
         raise ValueError(f"n_checked must be at least 1, got {n_checked}.")
-    rows, s = (X, y), sample_weight
     began = perf_counter()
-    gradient = estimator.gradient(*rows, coef, intercept, s)
+    gradient = estimator.gradient(X, y, coef=coef, intercept=intercept, sample_weight=sample_weight)
     seconds = perf_counter() - began
     flat = np.append(np.ravel(gradient.coef), gradient.intercept)
     split = np.size(gradient.coef)
-    w = np.reshape(np.asarray(estimator.coef_ if coef is None else coef, float), np.shape(gradient.coef))
+    w: Any = estimator.coef_ if coef is None else coef
+    w = np.asarray(w.toarray() if issparse(w) else w, float).reshape(np.shape(gradient.coef))
     there = getattr(estimator, "intercept_", 0.0) if intercept is None else intercept
     b = np.broadcast_to(np.asarray(there, float), np.shape(gradient.intercept))
     point, has_intercept = np.append(w.ravel(), b.ravel()), getattr(estimator, "fit_intercept", True)
@@ -113,7 +114,8 @@ def check_gradient(
     def objective(j: int, step: float) -> float:
         at = point.copy()
         at[j] += step
-        return float(estimator.objective(*rows, at[:split].reshape(w.shape), at[split:].reshape(b.shape), s))
+        there = {"coef": at[:split].reshape(w.shape), "intercept": at[split:].reshape(b.shape)}
+        return float(estimator.objective(X, y, **there, sample_weight=sample_weight))
 
     began, numeric = perf_counter(), np.zeros(len(places))
     for i, j in enumerate(places.tolist()):
