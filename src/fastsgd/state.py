@@ -33,22 +33,17 @@ class State:
     soft : bool
         With L1 on CSR: W holds the numbers of which the weights are soft thresholds, see _kernels/penalty.pxi.
     mean, std : (n_features,) float64, or None
-        With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std.
-    centred : bool
-        Whether the mean is subtracted.
+        With standardised rows: the statistics, fixed from the first step on. The weights are of (x - mean) / std; `centred`, a
+        bool, says whether the mean is subtracted.
     at : (1,) or (K,) records
         The clock, of all heads or of each: step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor,
         since.
     optimizer : Optimizer or None
         The one of the last pass.
-    auto : Auto or None
-        With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg.
-    beside : Beside or None
-        Models of learning_rate="auto" that are trained with this one, and say how sure it is: see beside.py.
+    auto, beside : Auto, Beside or None
+        With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg; models beside this.
     m, v : like W, or None
-        Slots of the optimizer.
-    mb, vb : (K,), float64
-        Those of the intercepts.
+        Slots of the optimizer; `mb` and `vb`, (K,) float64, are those of the intercepts.
     seed, epoch : int
         The order of the rows is a pure function of these; epoch counts the passes begun.
     """
