@@ -8,12 +8,14 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import t
 from sklearn.base import clone
+from support import reference_auto
 from support.coverage import Case, covered_by_sgd
 from support.streamed import Blocks
 
 import fastsgd
 from fastsgd import Checkpoint, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fastsgd.sources._order import fold_numbers, resample_counts
+from fastsgd.sources.arrays import Table
 
 N, D = 3000, 4
 RNG = np.random.default_rng(0)
@@ -73,6 +75,19 @@ def test_each_model_is_that_of_a_fit_with_its_rows_as_weights(name, layout):
     for state, other in zip(beside.states[1:], alone, strict=True):
         assert_same_state(state, other._state)
     assert (np.sum(parts, axis=0) == 1).all()
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("name", ["squared", "huber", "logistic"])
+def test_one_model_has_steps_that_are_twice_as_long(name, layout):
+    (make, params, y), rows = SETTINGS[name], LAYOUTS[layout](X[:300])
+    est = make(**TWICE | params, shuffle=False, n_splits=2).fit(rows, y[:300])
+    run = reference_auto.auto_csr if layout == "csr" else reference_auto.auto_dense
+    W, b = run(X[:300], 1.0 * y[:300, None], est._loss(), passes=2, longer=2.0)[:2]
+    coef, intercept = est._state.beside.longer.model(est._plan(Table(rows), 1, True))
+    np.testing.assert_allclose(coef, W, rtol=1e-6)
+    np.testing.assert_allclose(intercept, b, rtol=1e-6)
+    assert not np.allclose(coef.T, est.coef_, rtol=1e-3)
 
 
 def test_the_bootstrap_is_the_root_mean_square_of_the_differences():

@@ -87,8 +87,11 @@ class Judgement:
         return best // 5, np.where(lost[heads, best] + spread[heads, best] < 0, self.SHARES[best % 5], 0)
 
 
-def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
-    """The implicit step in standardised coordinates, averaged. Returns W, b, the number of the next step, sums."""
+def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
+    """The implicit step in standardised coordinates, averaged; `longer` is a factor of its length.
+
+    Returns W, b, the number of the next step, sums.
+    """
     d, K = X.shape[1], Y.shape[1]
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
     U, A, b, b_avg, owed = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K), np.zeros(K)
@@ -131,7 +134,7 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
         moved = (z - b) * part / (1 - part) if part < 1 else np.zeros(K)
         if np.isinf(loss.span):
             curvature.learn(curvature.measure(z, y, wi), wi)
-        g = falling(t, rho / t, 0.5) / curvature.h
+        g = falling(t, rho / t, 0.5 * longer) / curvature.h
         a = loss.implicit(z, c * g * (norm + intercept), y)
         if loss.span == 1:
             curvature.learn(curvature.measure(z + c * g * (norm + intercept) * a, y, wi), wi)
@@ -158,7 +161,7 @@ def near(loss, z, s, y):
     return np.where(z * (z + s * (y - 0.5)) > 0, -slope / (1 + s * p * (1 - p)), (y - 0.5 - z / 4) / (1 + s / 4))
 
 
-def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1):
+def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
     """The implicit step of a filter with a diagonal covariance, averaged; in the first pass L2 is paid per visit.
 
     The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the candidate of
@@ -209,8 +212,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             sums[:, k] += wi[k] * value[k], wi[k]
             if loss.span != 1:
                 curve = curvature_of_head(curvature, z[k], y[k], wi[k], k)
-            P = (KAPPA * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
-            b_size = intercept / (KAPPA * bH[k] + h / GAMMA)
+            P = (KAPPA / longer * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
+            b_size = intercept / (KAPPA / longer * bH[k] + h / GAMMA)
             size = x**2 @ (1 / P) + b_size
             a = c[k] * near(loss, z[k], c[k] * size, y[k])
             if loss.span == 1:
