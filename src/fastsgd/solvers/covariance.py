@@ -75,8 +75,9 @@ class Covariance:
     n_clusters : int or None
     distance : float
         How far the coefficients are from the optimum at most, in standard errors: a step of Newton's method.
-    bias : float
-        That of the coefficients to first order in 1 / n, in standard errors at most; of losses of a distribution.
+    bias : (d + 1,) or (d,)
+        That of the coefficients to first order in 1 / n, the intercept first, in standard errors; of losses of a distribution.
+        0 in the others, and where there is no standard error.
     support : (d,) or None
         The least number of rows in which a column varies: 1 over the largest share of a row in its curvature. Of the sandwich.
     separated : bool
@@ -93,7 +94,7 @@ class Covariance:
     parameters: float
     n_clusters: int | None
     distance: float = 0.0
-    bias: float = 0.0
+    bias: np.ndarray | float = 0.0
     support: np.ndarray | None = None
     separated: bool = False
 
@@ -206,7 +207,8 @@ def _covariance(problem, u, b, kind):
     loading = np.append(1.0, problem.inverse) / size * known
     found = Covariance(loading, problem.centre, C, null, problem.intercept, dispersion, n_rows, parameters, n_clusters)
     step = _first(problem, problem.full(gradient, u)) / size
-    found.distance = _in_errors(found, cho_solve(factor, step - null @ (null.T @ step), check_finite=False))
+    step = cho_solve(factor, step - null @ (null.T @ step), check_finite=False)
+    found.distance = float(_in_errors(found, step).max(initial=0.0))
     found.bias = _in_errors(found, cho_solve(factor, _bias(found, problem, g), check_finite=False))
     found.separated = _separated(problem, z)
     if kind.robust:
@@ -218,11 +220,10 @@ def _covariance(problem, u, b, kind):
 
 @np.errstate(over="ignore", invalid="ignore")
 def _in_errors(found, step):
-    """How far a step takes a coefficient at most, in standard errors."""
+    """How far a step takes each coefficient, in standard errors; 0 where there are none."""
     steps, deviations = abs(found.outward(step[None])[0]), np.sqrt(np.maximum(np.diag(found.matrix), 0.0))
     steps = steps if found.intercept else steps[1:]
-    known = deviations > 0
-    return float(np.nanmax(steps[known] / deviations[known], initial=0.0))
+    return np.divide(steps, deviations, out=np.zeros(len(steps)), where=deviations > 0)
 
 
 def _bias(found, problem, g):
