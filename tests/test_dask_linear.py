@@ -213,3 +213,42 @@ def test_nothing_is_left_on_the_cluster(client):
     assert clf.predict(Xd).compute().shape == (300,)
     del Xd, yd
     assert client.run_on_scheduler(clusters.left_over) == []
+
+
+# ---------------------------------------------------------------- standard errors
+@pytest.mark.parametrize("make, y", [("LinearClassifier", TWO), ("LinearRegressor", Y)])
+def test_standard_errors_are_those_of_one_machine_of_rows_in_memory(here, make, y, capsys):
+    given = {"penalty": None, "tol": 1e-8, "random_state": 0}
+    ours = globals()[make](**given).fit(*spread(X, y, S))
+    theirs, rows = getattr(fastsgd, make)(**given).fit(X, y, S), {"X": X, "y": y, "sample_weight": S}
+    groups = np.arange(len(X)) // 3
+    for how in ({}, {"robust": True}, {"clusters": groups}):
+        np.testing.assert_allclose(
+            ours.covariance_matrix(**how, **rows), theirs.covariance_matrix(**how, **rows), rtol=1e-3
+        )
+        np.testing.assert_allclose(ours.std_errors(**how, **rows), theirs.std_errors(**how, **rows), rtol=1e-3)
+    assert ours.coef_table(**rows).index.tolist() == theirs.coef_table(**rows).index.tolist()
+    ends = theirs.predict_interval(X[:4], rows=(X, y, S))
+    np.testing.assert_allclose(ours.predict_interval(X[:4], rows=(X, y, S)), ends, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(ours.to_local().predict_interval(X[:4], rows=(X, y, S)), ends, rtol=1e-3, atol=1e-6)
+    ours.summary(**rows)
+    assert make in capsys.readouterr().out
+
+
+def test_standard_errors_of_collections_are_refused_in_words(here):
+    """They would come into memory."""
+    Xd, yd = spread(X, Y)
+    reg = LinearRegressor(random_state=0).fit(Xd, yd)
+    words = "of rows in memory: pass the rows of the fit"
+    for ask in (
+        reg.coef_table,
+        reg.summary,
+        lambda: reg.std_errors(X=Xd, y=yd),
+        lambda: reg.covariance_matrix(X=X, y=yd),
+        lambda: reg.predict_interval(X),
+        lambda: reg.predict_interval(X, rows=(Xd, yd)),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ask()
+    with pytest.raises(ValueError, match="predict_interval takes rows in memory"):
+        reg.predict_interval(Xd, rows=(X, Y))

@@ -54,6 +54,12 @@ def test_standard_errors_are_those_of_statsmodels(case):
         np.testing.assert_allclose(est.predict_interval(est.rows[:5]), ends, rtol=1e-6)
 
 
+@pytest.mark.parametrize("case", CASES, ids=[peer.name_of(*case) for case in CASES])
+@pytest.mark.parametrize("layout", peer.LAYOUTS)
+def test_layouts_and_dtypes_have_the_standard_errors_of_statsmodels(case, layout):
+    assert peer.difference(*case, layout) <= 1e-4
+
+
 @pytest.mark.parametrize("loss", peer.LOSSES)
 @pytest.mark.parametrize("kind", peer.KINDS)
 @pytest.mark.parametrize("layout", [sp.csr_matrix, np.float32], ids=["csr", "float32"])

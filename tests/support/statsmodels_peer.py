@@ -1,18 +1,23 @@
 """What statsmodels makes of small data, stored in statsmodels_peer.json.
 
-`python -m tests.support.statsmodels_peer` writes it anew. Only `fit` needs statsmodels. The data are eighths drawn by
-`random()`, the same with every NumPy.
+`python -m tests.support.statsmodels_peer` prints how far ours are from it; with `--write` it is written anew, for which alone
+statsmodels is needed. The data are eighths drawn by `random()`, the same with every NumPy.
 """
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
+
+from fastsgd import LinearClassifier, LinearRegressor
 
 STORE = Path(__file__).with_suffix(".json")
 LOSSES = "log_loss", "squared_error", "poisson", "gamma"
 KINDS = "model", "HC0", "HC1", "clusters"
+LAYOUTS = {"float64": np.asarray, "float32": np.float32, "csr": sp.csr_matrix}
 N, D = 240, 4
 
 
@@ -80,5 +85,24 @@ def write():
     print(f"{len(values)} cases by statsmodels {statsmodels.__version__}")
 
 
+def difference(loss, weighted, kind, layout):
+    """The largest relative difference of a standard error; statsmodels has the factor of HC1 for OLS and WLS alone."""
+    X, targets, weight, clusters = data()
+    rows = {"X": LAYOUTS[layout](X), "y": targets[loss], "sample_weight": weight if weighted else None}
+    make = LinearClassifier if loss == "log_loss" else LinearRegressor
+    est = make(loss, penalty=None, tol=1e-7, random_state=0).fit(**rows)
+    how = {"clusters": clusters} if kind == "clusters" else {"robust": kind if kind != "model" else False}
+    factor = np.sqrt(N / (N - D - 1.0)) if kind == "HC1" and loss != "squared_error" else 1.0
+    return float(abs(est.std_errors(**how, **rows) / (factor * stored()[name_of(loss, weighted, kind)][1]) - 1.0).max())
+
+
+def compare():
+    print("| loss | weights | standard errors |", " | ".join(LAYOUTS), "|")
+    print("| --- | --- | --- |" + " ---: |" * len(LAYOUTS))
+    for loss, weighted, kind in cases():
+        cells = [f"{difference(loss, weighted, kind, layout):.0e}" for layout in LAYOUTS]
+        print(f"| {loss} | {'yes' if weighted else 'no'} | {kind} |", " | ".join(cells), "|")
+
+
 if __name__ == "__main__":
-    write()
+    write() if "--write" in sys.argv else compare()

@@ -1,13 +1,15 @@
 """LinearClassifier and LinearRegressor on a cluster: the objective solved to a certificate, in rounds over the partitions."""
 
+from functools import wraps
 from typing import Any, Self
 
 import numpy as np
 
 from fastsgd import estimators, penalties
-from fastsgd.dask.lazy import ClassifierOnCluster, RegressorOnCluster, of_cluster
+from fastsgd.dask.lazy import ClassifierOnCluster, RegressorOnCluster, is_spread, of_cluster
 from fastsgd.dask.spread import load
 from fastsgd.estimators.guard import one_at_a_time
+from fastsgd.estimators.intervals import Intervals
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.losses import get
 
@@ -88,6 +90,21 @@ class _InRounds:
     def _fit_to(self, heads):
         super()._fit_to(heads)
         self.n_iter_ = heads.rounds
+
+    def _covariances(self, robust, clusters, *rows):
+        if rows[0] is None or any(is_spread(one) for one in rows):
+            raise ValueError(
+                "standard errors are worked out in this process, of rows in memory: pass the rows of the fit as X=, y= and "
+                "sample_weight= (predict_interval: rows=), of a collection X.compute(). Where they don't fit, take "
+                f"fastsgd.{type(self).__name__} and a sample of them."
+            )
+        return super()._covariances(robust, clusters, *rows)
+
+    @wraps(Intervals.predict_interval)
+    def predict_interval(self, X, *args, **given):
+        if is_spread(X):
+            raise ValueError("predict_interval takes rows in memory: pass X.compute(), or one partition after another.")
+        return super().predict_interval(X, *args, **given)
 
     def _print(self, heads, report):
         of = f", head {report.head + 1} of {heads.K}" if heads.K > 1 else ""
