@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastsgd.auto import Auto
+from fastsgd.beside import Beside
 from fastsgd.state import State
 
 from . import hostile
@@ -24,7 +25,9 @@ def same(a, b):
         return type(a) is type(b) and (a.dtype, a.shape) == (b.dtype, b.shape) and pickle.dumps(a) == pickle.dumps(b)
     if isinstance(a, np.random.RandomState):
         return pickle.dumps(a.get_state()) == pickle.dumps(b.get_state())
-    if isinstance(a, State | Auto):
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, State | Auto | Beside):
         return all(same(x, getattr(b, name)) for name, x in vars(a).items())
     if sp.issparse(a):
         return same(a.toarray(), b.toarray())
