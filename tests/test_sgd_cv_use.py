@@ -24,7 +24,9 @@ NAMES = "scores_", "n_iter_", "stop_reasons_", "coefs_paths_", "intercepts_paths
 @EVERY
 @pytest.mark.parametrize("eta0s", [None, [0.003, 0.01]])
 def test_files_and_pickles(make, y, eta0s, tmp_path):
-    est = make(penalty="elasticnet", l1_ratios=(0.2, 0.9), halving=3, eta0s=eta0s, **FEW).fit(X.astype("f4"), y)
+    est = make(penalty="elasticnet", l1_ratios=(0.2, 0.9), halving=3, eta0s=eta0s, learning_rate="constant", **FEW).fit(
+        X.astype("f4"), y
+    )
     est.save(tmp_path / "model.safetensors")
     files = fastsgd.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(est))
     for again in (*files, clone(est).fit(X.astype("f4"), y)):
