@@ -112,7 +112,8 @@ multi_class, standardize
 
     With `halving`, candidates are compared after few epochs, when the effect of a small alpha may be yet to come. With 20 alphas
     and halving=3, on samples of four sets of real data, it took a third to a sixth of the time where models stop by `tol`, and
-    two thirds of it in 5 epochs; the loss of the alpha that was chosen was the best one's, or up to 2.5% above it.
+    two thirds of it in 5 epochs; the loss of the alpha that was chosen was the best one's, or up to 2.5% above it (on one made
+    set 3.7%, in 5 epochs).
 
     References
     ----------
