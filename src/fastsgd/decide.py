@@ -85,9 +85,23 @@ def _fate(
     top = epoch.loss if finite is not None else max(epoch.loss, epoch.objective)
     if top < BEYOND_RETURN or not ruled:
         return "good"
-    beyond = BEYOND_RETURN * (1.0 + abs(loss_of_zeros()))
     rows = epochs.view()[-LASTING_EPOCHS:]
-    losses = np.fmax(rows["loss"], rows["objective"]).tolist()
+    return fate_far_off(top, np.fmax(rows["loss"], rows["objective"]).tolist(), loss_of_zeros())
+
+
+def fate_far_off(top: float, losses: list[float], zero: float) -> str:
+    """The fate of a model whose loss or objective is above BEYOND_RETURN.
+
+    Parameters
+    ----------
+    top : float
+        The larger of the two.
+    losses : list of float
+        The larger of the two in the last epochs, LASTING_EPOCHS at most, with this one.
+    zero : float
+        The loss of zero weights.
+    """
+    beyond = BEYOND_RETURN * (1.0 + abs(zero))
     if top < beyond:
         return "good"
     if len(losses) < LASTING_EPOCHS or min(losses) < beyond:

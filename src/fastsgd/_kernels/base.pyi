@@ -46,3 +46,26 @@ def settle_weights(
     W: NDArray[Any], Q: NDArray[Any], at: NDArray[np.void], l1: float, l2: float, eta: float
 ) -> None: ...
 def settle_models(W: NDArray[Any], Q: NDArray[Any], at: NDArray[np.void], plan: Compiled) -> None: ...
+def sweep_each(
+    X: _Rows,
+    order: Order,
+    target: Target,
+    bank: Any,
+    plan: Compiled,
+    sums: _Numbers,
+    which: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    joined: NDArray[np.int8],
+    fault: NDArray[np.int8],
+) -> None: ...
+def total_each(
+    X: _Rows,
+    order: Order,
+    target: Target,
+    W: NDArray[Any],
+    b: _Numbers,
+    plan: Compiled,
+    sums: _Numbers,
+    place: NDArray[np.int32],
+) -> None: ...
+def margins_each(X: _Rows, W: NDArray[Any], of: NDArray[np.int32], out: NDArray[Any]) -> None: ...

@@ -207,7 +207,7 @@ cdef int total_rows(const Layout* L, const floating* values, order, target, cons
 
 # ---------------------------------------------------------------- the doors
 cdef enum:
-    SWEEP, BATCHES, TOTAL, TOTAL_MODELS, MANY, AUTO
+    SWEEP, BATCHES, TOTAL, TOTAL_MODELS, MANY, AUTO, SWEEP_EACH, TOTAL_EACH, MARGINS_EACH
 
 
 cdef object behind(int door, const Layout* L, const floating* values, tuple args):
@@ -223,6 +223,15 @@ cdef object behind(int door, const Layout* L, const floating* values, tuple args
     if door == TOTAL_MODELS:
         order, target, W, b, plan, sums, seed, held_out = args
         return total_models_rows[Layout, floating](L, values, order, target, W, b, plan, sums, seed, held_out)
+    if door == SWEEP_EACH:
+        order, target, bank, plan, sums, which, ends, joined, fault = args
+        return sweep_each_rows[Layout, floating](L, values, order, target, bank, plan, sums, which, ends, joined, fault)
+    if door == TOTAL_EACH:
+        order, target, W, b, plan, sums, place = args
+        return total_each_rows[Layout, floating](L, values, order, target, W, b, plan, sums, place)
+    if door == MARGINS_EACH:
+        W, of, out = args
+        return margins_each_rows[Layout, floating](L, values, W, of, out)
     order, target, state, plan, sums = args
     if door == MANY:
         return many_rows[Layout, floating](L, values, order, target, state, plan, sums)

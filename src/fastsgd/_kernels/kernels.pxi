@@ -23,5 +23,6 @@ include "steps.pxi"     # the step of a batch
 include "batches.pxi"   # over the rows of a block, any optimizer and batch
 include "doors.pxi"     # from Python
 include "many_doors.pxi"  # the same, for several models
+include "each.pxi"      # models that have rows of their own
 include "auto.pxi"      # learning_rate="auto" on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python

@@ -42,14 +42,33 @@ cdef inline void tick(const Params* P, Scalars* now, Py_ssize_t K, const double*
     now.t += P.stride
 
 
-cdef int run(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M, const Params* P,
-             floating* z) noexcept nogil:
-    """Buffer by buffer."""
+cdef inline bint goes_ahead(const Dense* L, Py_ssize_t K, const void* Q, const Params* P, const floating* values) noexcept nogil:
+    """Whether the margin of a row is made during the row before, where rows are visited in an order."""
+    return K == 1 and L.d * <Py_ssize_t> sizeof(floating) <= SHORT_BYTES and Q is NULL and P.inlined == LOGISTIC
+
+
+cdef inline int sweep_buffer(const Layout* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
+                             floating* z) noexcept nogil:
+    """The rows of a buffer, by what serves their layout and the heads."""
     cdef Narrow narrow
     cdef Wide wide
     cdef Ahead ahead
+    if M.K > 1:
+        return sweep_heads(L, values, O, T, M, P, z)
+    elif Layout is not Dense:
+        return sweep_one(L, &narrow, values, O, T, M, P)
+    elif O.visit is not NULL and L.d >= WIDE_VALUES:
+        return sweep_one(L, &wide, values, O, T, M, P)
+    elif O.visit is not NULL and goes_ahead(L, M.K, M.Q, P, values):
+        return sweep_one(L, &ahead, values, O, T, M, P)
+    else:
+        return sweep_one(L, &narrow, values, O, T, M, P)
+
+
+cdef int run(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M, const Params* P,
+             floating* z) noexcept nogil:
+    """Buffer by buffer."""
     cdef Py_ssize_t left = O.n
-    cdef bint short_row = L.d * <Py_ssize_t> sizeof(floating) <= SHORT_BYTES
     cdef int fault = 0
     if O.visit is NULL:
         buffer_rows = O.n
@@ -59,15 +78,6 @@ cdef int run(const Layout* L, const floating* values, Order O, Py_ssize_t buffer
         O.n = min(buffer_rows, left)
         left -= O.n
         O.ahead = min(buffer_rows, left)
-        if M.K > 1:
-            fault = sweep_heads(L, values, O, T, M, P, z)
-        elif Layout is not Dense:
-            fault = sweep_one(L, &narrow, values, O, T, M, P)
-        elif O.visit is not NULL and L.d >= WIDE_VALUES:
-            fault = sweep_one(L, &wide, values, O, T, M, P)
-        elif O.visit is not NULL and short_row and M.Q is NULL and P.inlined == LOGISTIC:
-            fault = sweep_one(L, &ahead, values, O, T, M, P)
-        else:
-            fault = sweep_one(L, &narrow, values, O, T, M, P)
+        fault = sweep_buffer(L, values, O, T, M, P, z)
         go_on(&O)
     return fault

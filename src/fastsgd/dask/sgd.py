@@ -51,7 +51,11 @@ class InPasses:
                 "None or 'loss'."
             )
 
-    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None):
+    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None):
+        if segments is not None:
+            raise ValueError(
+                "segments are not for a cluster: fit the estimator of one machine, or one on the cluster for each segment."
+            )
         X_val, y_val, s_val = validation
         if X_val is None and (y_val is not None or s_val is not None):
             raise ValueError("y_val or sample_weight_val is given without X_val: give both, or neither.")

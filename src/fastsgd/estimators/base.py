@@ -61,11 +61,14 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
             lanes=lanes,
         )
 
-    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None):
+    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None):
         """`fit` of what users give; init: (coefficients, intercepts)."""
         self._check_params()
         keeper, random_state = self._keeper(resume_from)
-        problem = self._problem(X, y, sample_weight, validation, random_state)
+        if segments is not None and (keeper is not None or validation[0] is not None):
+            what = "X_val: they are judged by their objectives" if keeper is None else "a Checkpoint, nor resume_from"
+            raise ValueError(f"segments can't be trained with {what}.")
+        problem = self._problem(X, y, sample_weight, validation, random_state, segments)
         state = problem.est._new_state(problem.X, problem.heads, *self._init(*init))
         return self._train(problem, state, keeper)
 
@@ -74,11 +77,13 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         est, table, held_out = problem.est, problem.table, problem.held_out
         plan = est._plan(table, self.max_iter, False)
         run, lanes = engine.Run(state, est._rules(held_out, problem.split_off)), est._lanes(plan, table, state)
-        for rows in (table, held_out and held_out.table):
-            est._share(rows, state)
+        for some in (table, held_out and held_out.table):
+            est._share(some, state)
         if keeper is not None:
             run = keeper.begin(est._as_kept(lanes.n), run, plan, table, held_out)
         score = None if held_out is None else est._score(held_out, plan)
+        beside = None if problem.segments is None else problem.segments.beside(est, table, state, plan, run.rules)
+        rows = table if beside is None else beside.rows
         if self.standardize:
             est._standardise(table, state, plan)
             if held_out is not None:
@@ -92,10 +97,11 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         try:
             with keeper or nullcontext():
                 how |= est._listeners(theirs, plan, keeper)
-                run, moment, epochs, reason = est._best_of(self.n_init, run, plan, table, **how)
+                run, moment, epochs, reason = est._best_of(self.n_init, run, plan, rows, **how)
+            of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            est._fit_to(moment, **noted(epochs, reason))
+            est._fit_to(moment, **noted(epochs, reason), **of_segments)
         except engine.Diverged as error:
             est._diverged(error, table, state, plan)
         except BaseException:  # of a source, a scorer or a callback
@@ -109,6 +115,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
         from fastsgd.estimators import told
 
         told.warn(self, run, plan, table, epochs, ruled)
+        if beside is not None:
+            beside.warn(self)
         if self.verbose:
             print(f"stopped after {len(epochs)} epochs ({self.stop_reason_}), {perf_counter() - started:.2f} seconds.")
         return self
@@ -132,6 +140,11 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimato
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
         """`partial_fit` of what users give."""
+        if "segments_" in vars(self):
+            raise ValueError(
+                "this model was fitted with segments, whose models partial_fit does not train: fit anew on all rows, or train a "
+                "copy that was fitted without."
+            )
         self._check_changed()
         first = not hasattr(self, "_state")
         learnt = self._of_classes(classes, first)

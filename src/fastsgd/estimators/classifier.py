@@ -11,10 +11,11 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.bootstrap import ResampledIntervals
 from fastsgd.estimators.functions import ObjectiveFunctions
 from fastsgd.estimators.guard import one_at_a_time
-from fastsgd.estimators.hints import Data, Path, RandomState
+from fastsgd.estimators.hints import Data, Labels, Path, RandomState
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
+from fastsgd.estimators.segmented import ClassifierBySegment
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
@@ -25,7 +26,7 @@ LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "classifier" in cl
 
 
 @storable
-class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, BaseSGD):
+class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, ResampledIntervals, BaseSGD):
     """Linear classifiers (SVM, logistic regression, ...) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
@@ -157,6 +158,15 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
         ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns.
+    segments_, segment_counts_ : ndarray of shape (n_segments,)
+        Of a fit with segments: their labels, sorted, and the rows of each.
+    segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
+        The models of the segments; n_heads is 1 for two classes.
+    segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
+        How each ended: as `n_iter_` and `stop_reason_`; "no_weight" where no row had any weight. A segment without weight, or
+        that diverged in its first epoch, has the model of all rows.
+    segment_column_ : str, int or None
+        The column that holds the labels, where `fit` was given that.
     n_features_in_, feature_names_in_
 
     Notes
@@ -197,6 +207,12 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
     held back less than by the objective; the same rows say whether the rest of it is put on too ("L2 in full" in `auto_rule_`).
     From the second pass of one `fit` on there are no such rows: the model is all of the average, L2 is paid in full, and
     training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
+
+    With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
+    all other rows (so with class_weight="balanced" the classes are weighed by their frequencies in all rows), and ends by its
+    own objective. All are trained in the same passes, `n_jobs` threads share out the segments, and each is trained on one. Small
+    segments take more epochs than all rows. Not with segments go: early_stopping, X_val, n_init, warm_start, line search, a
+    `Checkpoint`, other rules of `stopping` than "objective", and `partial_fit`.
 
     References
     ----------
@@ -315,6 +331,7 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         resume_from: Path | None = None,
+        segments: Labels = None,
     ) -> Self:
         """Train from zero, or from the coefficients given.
 
@@ -337,6 +354,10 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
             and max_seconds may be others, and max_iter larger where the step sizes don't depend on it); coefficients to
             start from do not count then. Where a `Checkpoint` of this path is in `callbacks`, the file need not be there
             yet.
+        segments : array-like of shape (n_samples,), str or int, default=None
+            Train a model for each segment of the rows, too, in the same passes: their labels (words, whole numbers, or true and
+            false); or the name or the index of the column of X that holds them, which is then no feature, here and in `predict`.
+            Rows of a missing label (None, NaN) count in the model of all rows alone. See Notes.
 
         Returns
         -------
@@ -353,7 +374,7 @@ class SGDClassifier(ClassifierParts, ObjectiveFunctions, ResampledIntervals, Bas
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         init, validation = (coef_init, intercept_init), (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, init, validation, resume_from)
+        return self._fit(X, y, sample_weight, init, validation, resume_from, segments)
 
     @one_at_a_time
     def partial_fit(

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import persist
 from fastsgd.estimators.hints import Path
+from fastsgd.sources.telling import tell
 
 
 class ModelFiles(SparseCoefMixin):
@@ -46,6 +47,11 @@ class ModelFiles(SparseCoefMixin):
     def _exported(self):
         from fastsgd.persist.onnx import Linear
 
+        if hasattr(self, "segments_"):
+            tell(
+                f"the ONNX model is that of all rows: it has no place for those of the {len(self.segments_)} segments, for which "
+                "`save` writes a model file."
+            )
         coef, intercept = self._weights()
         coef = coef.toarray() if sp.issparse(coef) else coef
         return Linear(coef=np.atleast_2d(coef), **self._as_exported(np.asarray(intercept)))

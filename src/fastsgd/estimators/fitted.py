@@ -26,7 +26,20 @@ class Fitted(Drafts):
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
     _initial_intercept = 0.0
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
-    _left = "_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_", *_read_off
+    _of_segments = (
+        "segments_",
+        "segment_column_",
+        "segment_counts_",
+        "segment_coefs_",
+        "segment_intercepts_",
+        "segment_n_iter_",
+        "segment_stop_reasons_",
+    )
+    _left = (
+        *("_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_"),
+        *_read_off,
+        *_of_segments,
+    )
 
     def _taken(self, draft):
         """Be fitted as this draft is, if it is; and not otherwise."""

@@ -15,12 +15,10 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, Path, RandomState
 from fastsgd.estimators.parts import Parts
-from fastsgd.estimators.products import product
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
-from fastsgd.estimators.validation import check_X
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
 from fastsgd.schedules import Schedule
@@ -215,14 +213,14 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def decision_function(self, X: Data) -> NDArray[Any]:
         """Signed distance to the hyperplane, positive inside: (n_samples,)."""
         check_is_fitted(self)
-        coef, offset = self._weights()
-        return product(check_X(self, X), coef, self.n_jobs).ravel() - offset
+        products, offset = self._products(X)
+        return products.ravel() - np.ravel(offset)
 
     @by_blocks
     def score_samples(self, X: Data) -> NDArray[Any]:
         """x.w, the score before the offset: (n_samples,)."""
         check_is_fitted(self)
-        return product(check_X(self, X), self._weights()[0], self.n_jobs).ravel()
+        return self._products(X)[0].ravel()
 
     @by_blocks
     def predict(self, X: Data) -> NDArray[Any]:

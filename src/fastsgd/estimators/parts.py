@@ -88,6 +88,12 @@ class Parts:
         """The Table of what `_check_data` gives, or the Stream."""
         return streams.stream(self, X, y, targets) if isinstance(X, Source) else targets.table(X, y, s)
 
+    def _products(self, X):
+        """The products of rows with the coefficients, and the intercepts."""
+        X = check_X(self, X)
+        coef, intercept = self._weights()
+        return product(X, coef, self.n_jobs), intercept
+
 
 class ClassifierParts(Parts, LinearClassifierMixin):
     """Needs `classes_`, `_class_weight`, `multi_class` and `_loss()`."""
@@ -187,9 +193,8 @@ class ClassifierParts(Parts, LinearClassifierMixin):
     def decision_function(self, X: Data) -> NDArray[Any]:
         """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
         check_is_fitted(self)
-        X = check_X(self, X)
-        coef, intercept = self._weights()
-        scores = product(X, coef, self.n_jobs) + intercept
+        products, intercept = self._products(X)
+        scores = products + intercept
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     @by_blocks
@@ -284,9 +289,8 @@ class RegressorParts(Parts, RegressorMixin):
     def predict(self, X: Data) -> NDArray[Any]:
         """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
         check_is_fitted(self)
-        X = check_X(self, X)
-        coef, intercept = self._weights()
-        raw = product(X, coef, self.n_jobs) + intercept
+        products, intercept = self._products(X)
+        raw = products + intercept
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:

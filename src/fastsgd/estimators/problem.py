@@ -38,6 +38,8 @@ class Problem:
         Whether the validation set was among the rows given.
     X, y, metadata
         What was given, for scikit-learn's callbacks.
+    segments : by_segment.Given or None
+        Of which segment each row is.
     """
 
     est: object
@@ -48,6 +50,7 @@ class Problem:
     X: object
     y: object
     metadata: dict | None
+    segments: object = None
 
 
 class Drafts:
@@ -68,19 +71,26 @@ class Drafts:
         kept = {name: x for name, x in vars(self).items() if name not in both}
         return kept | {name: new[name] for name in both if name in new}
 
-    def _problem(self, X, y, sample_weight, validation=(None, None, None), random_state=None):
+    def _problem(self, X, y, sample_weight, validation=(None, None, None), random_state=None, segments=None):
         """The Problem of these data, and maybe of a validation set (X_val, y_val, sample_weight_val)."""
         est = self._draft()
+        if segments is not None:
+            from fastsgd.estimators import by_segment  # Few fits need it.
+
+            X, segments = by_segment.given(est, X, segments)
         X, y, s = est._check_data(X, y, sample_weight, reset=True)
         targets = est._learn(y)
         table = est._rows_of(X, y, s, targets)
+        if segments is not None:
+            segments.put_into(table)
         held = self._held_out(est, X, y, s, targets, table, validation, random_state)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
         if held is not None:
             targets.scored_by(self.validation_scoring)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        return Problem(est, table, targets.heads, held, held is not None and validation[0] is None, X, y, metadata)
+        split_off = held is not None and validation[0] is None
+        return Problem(est, table, targets.heads, held, split_off, X, y, metadata, segments)
 
     def _held_out(self, est, X, y, s, targets, table, validation, random_state):
         """The HeldOut that is given, or split off the table; or None."""

@@ -21,14 +21,14 @@ def product(X, coef, n_jobs=None):
     out = np.empty((n, *coef.shape[:-1]), np.result_type(X.dtype, coef.dtype))
 
     def block(lo):
-        rows = _rows(X, lo, min(lo + BLOCK_ROWS, n)) if sparse else X[lo : lo + BLOCK_ROWS]
+        rows = rows_between(X, lo, min(lo + BLOCK_ROWS, n)) if sparse else X[lo : lo + BLOCK_ROWS]
         out[lo : lo + BLOCK_ROWS] = safe_sparse_dot(rows, coef.T, dense_output=True)
 
     threads.map(block, range(0, n, BLOCK_ROWS))
     return out
 
 
-def _rows(X, lo, hi):
+def rows_between(X, lo, hi):
     """The rows from lo to hi of a CSR matrix as one of SciPy, without a copy of their values."""
     starts, part = X.indptr[lo : hi + 1], sp.csr_matrix((hi - lo, X.shape[1]), dtype=X.dtype)
     values = slice(starts[0], starts[-1])

@@ -11,10 +11,11 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.bootstrap import ResampledIntervals
 from fastsgd.estimators.functions import ObjectiveFunctions
 from fastsgd.estimators.guard import one_at_a_time
-from fastsgd.estimators.hints import Data, Path, RandomState
+from fastsgd.estimators.hints import Data, Labels, Path, RandomState
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
+from fastsgd.estimators.segmented import RegressorBySegment
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
@@ -25,7 +26,7 @@ LOSSES = {name: cls for name, cls in losses.LOSSES.items() if "regressor" in cls
 
 
 @storable
-class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseSGD):
+class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseSGD):
     """Linear regression (least squares, robust, quantile, Poisson, gamma) trained by stochastic gradient descent.
 
     Minimises ``sum_i s_i loss(x_i.w + b, y_i) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2)``, one
@@ -147,6 +148,15 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; the same
         followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns.
+    segments_, segment_counts_ : ndarray of shape (n_segments,)
+        Of a fit with segments: their labels, sorted, and the rows of each.
+    segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
+        The models of the segments; n_heads is 1 for one target.
+    segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
+        How each ended: as `n_iter_` and `stop_reason_`; "no_weight" where no row had any weight. A segment without weight, or
+        that diverged in its first epoch, has the model of all rows.
+    segment_column_ : str, int or None
+        The column that holds the labels, where `fit` was given that.
     n_features_in_, feature_names_in_
 
     Notes
@@ -154,6 +164,8 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
     `partial_fit` keeps the contract described at `SGDClassifier`; what is said there of weights holds here too. Edited entries
     of `coef_` and `intercept_` are taken over by the next call: such a weight is its own average and owes no L1 penalty, and
     its slots of the optimizer stay. learning_rate="auto" refuses edited ones.
+
+    With `segments` it is as described at `SGDClassifier`.
 
     Examples
     --------
@@ -264,6 +276,7 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         resume_from: Path | None = None,
+        segments: Labels = None,
     ) -> Self:
         """Train from zero, or from the coefficients given.
 
@@ -285,6 +298,10 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
             and max_seconds may be others, and max_iter larger where the step sizes don't depend on it); coefficients to
             start from do not count then. Where a `Checkpoint` of this path is in `callbacks`, the file need not be there
             yet.
+        segments : array-like of shape (n_samples,), str or int, default=None
+            Train a model for each segment of the rows, too, in the same passes: their labels (words, whole numbers, or true and
+            false); or the name or the index of the column of X that holds them, which is then no feature, here and in `predict`.
+            Rows of a missing label (None, NaN) count in the model of all rows alone. See Notes.
 
         Returns
         -------
@@ -301,7 +318,7 @@ class SGDRegressor(RegressorParts, ObjectiveFunctions, ResampledIntervals, BaseS
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         init, validation = (coef_init, intercept_init), (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, init, validation, resume_from)
+        return self._fit(X, y, sample_weight, init, validation, resume_from, segments)
 
     @one_at_a_time
     def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:

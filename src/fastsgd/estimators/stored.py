@@ -2,6 +2,7 @@
 
 from fastsgd.estimators.points import REASONS
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
+from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
 
 # They are read in this order, as sizes that one has say what others must be.
@@ -20,6 +21,14 @@ RULES = {
     "offset_": Array("float", ("K",)),
     "dual_gap_": Value(float, 0.0, finite=False),
     "_class_weight": Array("float64", ("C",), optional=True),
+}
+SEGMENTS = {
+    "segments_": SegmentLabels(),
+    "segment_counts_": Array("int64", ("G",)),
+    "segment_coefs_": Array("float", ("G", "K", "d")),
+    "segment_intercepts_": Array("float64", ("G", "K")),
+    "segment_n_iter_": Array("int64", ("G",)),
+    "segment_stop_reasons_": Reasons(),
 }
 POINTS = "folds", "ratios", "alphas"
 PATHS = {  # Beside these; `n_iter_` in place of that above.
@@ -66,6 +75,8 @@ def stored(cls):
     own = {*FITTED, *cls._of_y, *cls._names, cls._outcome}
     table = {name: rule or History(cls._columns_of_history) for name, rule in RULES.items() if name in own}
     if "_state" in own:
+        column = {"segment_column_": Absent(Column())}
+        table |= {name: Absent(rule) for name, rule in SEGMENTS.items()} | column
         return Stored(table, "_state", cls._sizes, _put_published, _take_published)
     return Stored(table, "coef_", cls._sizes)
 
@@ -76,4 +87,7 @@ def _put_published(est, parts):
 
 
 def _take_published(est, parts):
+    there = [name for name in SEGMENTS if name in vars(est)]
+    if there and len(there) < len(SEGMENTS):
+        raise ValueError(f"{there[0]} must come with {', '.join(name for name in SEGMENTS if name not in there)}")
     est._known(Value(bool).take("published", parts))

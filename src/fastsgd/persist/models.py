@@ -17,6 +17,7 @@ from fastsgd.persist import CLASSES, disk, files
 from fastsgd.persist.checkpoint import Checkpoint
 from fastsgd.persist.files import Refused
 from fastsgd.persist.rules import Keywords, Names, Parts
+from fastsgd.persist.segments import Absent
 from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
 FORMAT = "fastsgd model"
@@ -89,7 +90,7 @@ def _estimator(head, arrays, code):
     parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, stored.sizes)
     for name, rule in stored.table.items():
         value = rule.take(name, parts)
-        if not (value is None and isinstance(rule, Names | Keywords)):
+        if not (value is None and isinstance(rule, Names | Keywords | Absent)):
             setattr(est, name, value)
     stored.take(est, parts)
     if parts.sparse:

@@ -119,7 +119,7 @@ class Coef(Array):
         super().put(name, value, parts)
 
     def take(self, name, parts):
-        parts.sparse = _pop(parts, f"{name}.sparse", bool)
+        parts.sparse = pop(parts, f"{name}.sparse", bool)
         value = super().take(name, parts)
         if parts.sizes["ndim"] == 1 and len(value) != 1:
             raise ValueError(f"{name} of one dimension must be of one head, found {len(value)}")
@@ -140,7 +140,7 @@ class History:
         parts.arrays[name] = np.column_stack(columns)
 
     def take(self, name, parts):
-        columns = _pop(parts, f"{name}.columns", list)
+        columns = pop(parts, f"{name}.columns", list)
         if len(set(map(str, columns))) != len(columns) or any(c not in self.dtype.names for c in columns):
             raise ValueError(f"{name} must have columns of {self.dtype.names}, found {brief(columns)}")
         if name not in parts.arrays:
@@ -194,7 +194,7 @@ class Value:
         parts.values[name] = pack(self.check(name, value, parts.sizes))
 
     def take(self, name, parts):
-        return self.check(name, unpack(_pop(parts, name)), parts.sizes)
+        return self.check(name, unpack(pop(parts, name)), parts.sizes)
 
 
 class Pair:
@@ -209,7 +209,7 @@ class Pair:
         parts.values[name] = list(self.check(name, tuple(map(float, value))))
 
     def take(self, name, parts):
-        return self.check(name, _pop(parts, name, list))
+        return self.check(name, pop(parts, name, list))
 
 
 class Scalars:
@@ -225,7 +225,7 @@ class Scalars:
         parts.values[name] = numbers
 
     def take(self, name, parts):
-        given, out = _pop(parts, name, dict), self.first()
+        given, out = pop(parts, name, dict), self.first()
         for field, number in given.items():
             if field not in self.dtype.names or type(number) is not float or not math.isfinite(number):
                 raise ValueError(f"{name} must have finite numbers {self.dtype.names}, found {brief(given)}")
@@ -246,7 +246,7 @@ class Packed:
             raise ValueError(f"{name} is of the class {what}, which is code: a file can't hold it") from None
 
     def take(self, name, parts):
-        value = unpack(_pop(parts, name))
+        value = unpack(pop(parts, name))
         if not (value is None or isinstance(value, self.base)):
             raise ValueError(f"{name} must be of the class {self.base.__name__}, or None, found {brief(value)}")
         return value
@@ -254,6 +254,8 @@ class Packed:
 
 class Labels:
     """classes_: sorted, no two of them the same, and of a dtype that a file can hold."""
+
+    least = 2
 
     def put(self, name, value, parts):
         dtype = getattr(value, "dtype", np.dtype("V"))
@@ -266,7 +268,7 @@ class Labels:
         parts.values[name] = packed
 
     def take(self, name, parts):
-        return self.made(name, _pop(parts, name, dict), parts.sizes)
+        return self.made(name, pop(parts, name, dict), parts.sizes)
 
     def made(self, name, packed, sizes):
         """The array that a file describes."""
@@ -277,8 +279,8 @@ class Labels:
         kind = str if dtype in ("str", "object") else {"b": bool, "f": float}.get(np.dtype(dtype).kind, int)
         if not kinds <= {kind}:
             raise ValueError(f"{name} is of dtype {dtype}, but has values {brief(values)}")
-        if len(values) < 2 or not all(a < b for a, b in pairwise(values)):
-            raise ValueError(f"{name} must be at least two, sorted, each once, found {brief(values)}")
+        if len(values) < self.least or not all(a < b for a, b in pairwise(values)):
+            raise ValueError(f"{name} must be at least {self.least}, sorted, each once, found {brief(values)}")
         letters = [len(value) for value in values] if dtype == "str" else [0]
         limit = max(LABEL_BYTES, LABEL_LETTER_BYTES * sum(letters))
         if 4 * len(values) * max(letters) > limit:
@@ -288,8 +290,12 @@ class Labels:
         out = np.array(values, dtype=dtype)
         if out.tolist() != values:
             raise ValueError(f"{name} must be of dtype {dtype}, found {brief(values)}")
-        sizes["C"], sizes["K"] = len(out), 1 if len(out) == 2 else len(out)
+        self.sized(out, sizes)
         return out
+
+    def sized(self, out, sizes):
+        """Set the sizes that they are."""
+        sizes["C"], sizes["K"] = len(out), 1 if len(out) == 2 else len(out)
 
 
 class Names:
@@ -302,7 +308,7 @@ class Names:
     def take(self, name, parts):
         if name not in parts.values:
             return None
-        return np.array(self.check(name, _pop(parts, name, list), parts.sizes), dtype=object)
+        return np.array(self.check(name, pop(parts, name, list), parts.sizes), dtype=object)
 
     def check(self, name, value, sizes):
         if len(value) != sizes["d"] or any(type(v) is not str for v in value):
@@ -320,7 +326,7 @@ class Keywords:
     def take(self, name, parts):
         if name not in parts.values:
             return None
-        value = unpack(_pop(parts, name))
+        value = unpack(pop(parts, name))
         if type(value) is not dict or any(type(key) is not str for key in value):
             raise ValueError(f"{name} must be keywords, found {brief(value)}")
         return value
@@ -380,7 +386,7 @@ class Maybe:
             self.rule.put(name, value, parts)
 
     def take(self, name, parts):
-        return self.rule.take(name, parts) if _pop(parts, name, bool) else None
+        return self.rule.take(name, parts) if pop(parts, name, bool) else None
 
 
 class Several:
@@ -401,7 +407,7 @@ class Several:
 _ABSENT = object()
 
 
-def _pop(parts, name, kind=None):
+def pop(parts, name, kind=None):
     value = parts.values.pop(name, _ABSENT)
     if value is _ABSENT:
         raise ValueError(f"{name} is missing")

@@ -176,3 +176,65 @@ cdef void draws(const int64_t[::1] number, uint32_t which, uint32_t place, uint6
         for i in range(min(<int64_t> LANES, number.shape[0] - first)):
             out[first + i] = <int32_t> word[0][i]
         first += LANES
+
+
+def by_model(order, const int32_t[::1] fold, const char[::1] live):
+    """The rows that an order visits, those of each fold together, and these in the order of their visits.
+
+    Parameters
+    ----------
+    order : Order
+    fold : int32 array
+        That of each row of the table; rows are left out where it is negative.
+    live : int8 array
+        For each fold, 0 where its rows are left out.
+
+    Returns
+    -------
+    rows : int64 array
+    which, ends : int64 arrays
+        The folds that have rows, in rising order, and where in `rows` those of each end.
+    joined : int8 array
+        Whether each of `rows` is visited right after one of its fold, in the same buffer, and in an order of visits.
+    """
+    cdef const int64_t[::1] rows = order.rows
+    cdef const int32_t[::1] visit = order.visit
+    cdef int64_t n = order.n, first = order.first, buffer_rows = order.buffer_rows, n_folds = live.shape[0], i, r, lo = 0, m = 0, g
+    cdef int32_t before
+    cdef bint listed = rows is not None, visited = visit is not None
+    flat, folds, starts = np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(n_folds + 1, np.int64)
+    cdef int64_t[::1] a = flat, at = starts
+    cdef int32_t[::1] of = folds
+    with nogil:
+        for i in range(n):
+            if visited and i - lo == buffer_rows:
+                lo = i
+            r = lo + visit[i] if visited else i
+            a[i] = r = rows[r] if listed else first + r
+            of[i] = fold[r] if fold[r] >= 0 and live[fold[r]] else -1
+            at[of[i] + 1] += of[i] >= 0
+        for g in range(n_folds):
+            m += at[g + 1] > 0
+            at[g + 1] += at[g]
+    total = starts[n_folds]
+    sorted_rows, joins = np.empty(total, np.int64), np.zeros(total, np.int8)
+    which, ends = np.empty(m, np.int64), np.empty(m, np.int64)
+    cdef int64_t[::1] out = sorted_rows, which_ = which, ends_ = ends
+    cdef char[::1] joined = joins
+    with nogil:
+        m = 0
+        for g in range(n_folds):
+            if at[g + 1] > at[g]:
+                which_[m], ends_[m] = g, at[g + 1]
+                m += 1
+        before, lo = -1, 0
+        for i in range(n):
+            if i - lo == buffer_rows:
+                lo, before = i, -1
+            g = of[i]
+            if g >= 0:
+                out[at[g]] = a[i]
+                joined[at[g]] = visited and g == before
+                at[g] += 1
+            before = of[i]
+    return sorted_rows, which, ends, joins

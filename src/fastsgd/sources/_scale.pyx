@@ -49,6 +49,48 @@ def dense_rows(const floating[:, ::1] X, const int64_t[::1] rows, const double[:
     return out
 
 
+def dense_rows_each(const floating[:, ::1] X, const int64_t[::1] rows, const int64_t[::1] ends, const double[:, ::1] centre,
+                    const double[:, ::1] inverse):
+    """As `dense_rows`, by a centre and an inverse for each of some groups of rows, which end at `ends`."""
+    cdef Py_ssize_t i, j, g = 0, n = rows.shape[0], d = X.shape[1]
+    cdef const floating* x
+    cdef floating* z
+    out = np.empty((n, d), np.asarray(X).dtype)
+    cdef floating[:, ::1] made = out
+    with nogil:
+        for i in range(n):
+            while i >= ends[g]:
+                g += 1
+            x, z = &X[rows[i], 0], &made[i, 0]
+            for j in range(d):
+                z[j] = <floating> ((x[j] - centre[g, j]) * inverse[g, j])
+    return out
+
+
+def csr_rows_each(const floating[::1] data, const index[::1] indices, const index[::1] indptr, const int64_t[::1] rows,
+                  const int64_t[::1] ends, const double[:, ::1] inverse):
+    """As `csr_rows`, by inverses for each of some groups of rows, which end at `ends`."""
+    cdef Py_ssize_t i, k, g = 0, n = rows.shape[0], to = 0
+    of_index = np.asarray(indptr).dtype
+    starts = np.zeros(n + 1, of_index)
+    cdef index[::1] start = starts
+    with nogil:
+        for i in range(n):
+            start[i + 1] = start[i] + (indptr[rows[i] + 1] - indptr[rows[i]])
+    values, columns = np.empty(start[n], np.asarray(data).dtype), np.empty(start[n], of_index)
+    cdef floating[::1] value = values
+    cdef index[::1] column = columns
+    with nogil:
+        for i in range(n):
+            while i >= ends[g]:
+                g += 1
+            for k in range(indptr[rows[i]], indptr[rows[i] + 1]):
+                column[to] = indices[k]
+                value[to] = <floating> (data[k] * inverse[g, indices[k]])
+                to += 1
+    return values, columns, starts
+
+
 def csr_rows(const floating[::1] data, const index[::1] indices, const index[::1] indptr, const int64_t[::1] rows,
              const double[::1] inverse):
     """Those rows, each value times its column's inverse: (data, indices, indptr)."""

@@ -68,8 +68,12 @@ def moments(table, dtype):
     """
     with np.errstate(over="ignore", invalid="ignore"):
         found = total(table.each(moments_of, dtype))
-        if not found.weight:
-            return None
+    return None if not found.weight else statistics(found, table, dtype)
+
+
+def statistics(found, table, dtype):
+    """As `moments`, where the Moments of the rows of the table have been `found`."""
+    with np.errstate(over="ignore", invalid="ignore"):
         mean, std = found.finish()
     if not (np.isfinite(mean).all() and np.isfinite(std).all()):
         worst = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std)))[:3].tolist()

@@ -1,0 +1,133 @@
+"""Predictions by the segment of a row: the methods of rows of estimators that have a model for each segment."""
+
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from fastsgd.estimators.hints import Data, Labels
+from fastsgd.estimators.parts import needs_probabilities
+
+
+class Segmented:
+    """Rows that have been checked, and the place of each one's segment; that behind the last stands for all rows."""
+
+    def __init__(self, X, places):
+        self.X, self.places, self.shape = X, places, X.shape
+
+
+class BySegment:
+    """It comes before the other bases, whose methods it tells of the segments.
+
+    `segments` is, in each method, labels (n_samples,), or the name or index of the column of X that holds them; None is the
+    column of `fit`, or if labels were given there, the model of all rows. Segments that were not in `fit` have the model of
+    all rows, and so have missing labels.
+    """
+
+    def _rows(self, X, segments):
+        """X, or Segmented rows where the model has segments."""
+        if type(X) is Segmented or (segments is None and not hasattr(self, "segments_")):
+            return X
+        from fastsgd.estimators import by_segment  # Few predictions need it.
+
+        return by_segment.segmented(self, X, segments)
+
+    def _products(self, X):
+        if type(X) is not Segmented:
+            return super()._products(X)
+        from fastsgd.estimators import by_segment
+
+        return by_segment.products_of(self, X)
+
+
+class ClassifierBySegment(BySegment):
+    """For classifiers."""
+
+    def decision_function(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
+        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+        """
+        return super().decision_function(self._rows(X, segments))
+
+    def predict(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
+        """The class of largest margin: (n_samples,).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        segments : array-like of shape (n_samples,), str or int, default=None
+            Of a model that was fitted with segments: the label of each row's segment, or the name or index of the column of X
+            that holds them. None: the column of `fit`; or if labels were given there, the model of all rows. That also predicts
+            segments that were not in `fit`, and rows whose label is missing.
+        """
+        return super().predict(self._rows(X, segments))
+
+    @needs_probabilities
+    def predict_proba(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
+        """Probability of each class: (n_samples, n_classes), float64.
+
+        With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
+        margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
+        normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the classifier in
+        sklearn.calibration.CalibratedClassifierCV.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+
+        Raises
+        ------
+        AttributeError
+            For the other losses.
+        """
+        return super().predict_proba(self._rows(X, segments))
+
+    @needs_probabilities
+    def predict_log_proba(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
+        """Logarithm of `predict_proba`; with "log_loss" from the margins, and so finite where a probability is 0."""
+        return super().predict_log_proba(self._rows(X, segments))
+
+    def score(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        segments: Labels = None,
+    ) -> float:
+        """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
+        return super().score(self._rows(X, segments), y, sample_weight)
+
+
+class RegressorBySegment(BySegment):
+    """For regressors."""
+
+    def predict(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
+        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        segments : array-like of shape (n_samples,), str or int, default=None
+            Of a model that was fitted with segments: the label of each row's segment, or the name or index of the column of X
+            that holds them. None: the column of `fit`; or if labels were given there, the model of all rows. That also predicts
+            segments that were not in `fit`, and rows whose label is missing.
+        """
+        return super().predict(self._rows(X, segments))
+
+    def score(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        segments: Labels = None,
+    ) -> float:
+        """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
+        return super().score(self._rows(X, segments), y, sample_weight)
