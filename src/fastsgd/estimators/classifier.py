@@ -158,15 +158,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
         ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns.
-    segments_, segment_counts_ : ndarray of shape (n_segments,)
-        Of a fit with segments: their labels, sorted, and the rows of each.
+    segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
+        Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
-        The models of the segments; n_heads is 1 for two classes.
-    segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
-        How each ended: as `n_iter_` and `stop_reason_`; "no_weight" where no row had any weight. A segment without weight, or
-        that diverged in its first epoch, has the model of all rows.
-    segment_column_ : str, int or None
-        The column that holds the labels, where `fit` was given that.
     n_features_in_, feature_names_in_
 
     Notes
@@ -209,10 +203,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
 
     With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
-    all other rows (so with class_weight="balanced" the classes are weighed by their frequencies in all rows), and ends by its
-    own objective. All are trained in the same passes, `n_jobs` threads share out the segments, and each is trained on one. Small
-    segments take more epochs than all rows. Not with segments go: early_stopping, X_val, n_init, warm_start, line search, a
-    `Checkpoint`, other rules of `stopping` than "objective", and `partial_fit`.
+    all other rows (class_weight="balanced" is of all rows), ends by its own objective, and is trained in the same passes, on one
+    of `n_jobs` threads. One without weight, or that diverged in its first epoch, is the model of all rows. See
+    docs/many-models.md.
 
     References
     ----------
@@ -355,9 +348,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
             start from do not count then. Where a `Checkpoint` of this path is in `callbacks`, the file need not be there
             yet.
         segments : array-like of shape (n_samples,), str or int, default=None
-            Train a model for each segment of the rows, too, in the same passes: their labels (words, whole numbers, or true and
-            false); or the name or the index of the column of X that holds them, which is then no feature, here and in `predict`.
-            Rows of a missing label (None, NaN) count in the model of all rows alone. See Notes.
+            Train a model for each segment, too: labels of the rows (words, whole numbers, bools); or the name or index of the
+            column of X that holds them, then no feature. Rows without one (None, NaN) count in the model of all alone. See Notes.
 
         Returns
         -------

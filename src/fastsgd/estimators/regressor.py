@@ -148,15 +148,9 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; the same
         followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns.
-    segments_, segment_counts_ : ndarray of shape (n_segments,)
-        Of a fit with segments: their labels, sorted, and the rows of each.
+    segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
+        Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
-        The models of the segments; n_heads is 1 for one target.
-    segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
-        How each ended: as `n_iter_` and `stop_reason_`; "no_weight" where no row had any weight. A segment without weight, or
-        that diverged in its first epoch, has the model of all rows.
-    segment_column_ : str, int or None
-        The column that holds the labels, where `fit` was given that.
     n_features_in_, feature_names_in_
 
     Notes
@@ -299,9 +293,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
             start from do not count then. Where a `Checkpoint` of this path is in `callbacks`, the file need not be there
             yet.
         segments : array-like of shape (n_samples,), str or int, default=None
-            Train a model for each segment of the rows, too, in the same passes: their labels (words, whole numbers, or true and
-            false); or the name or the index of the column of X that holds them, which is then no feature, here and in `predict`.
-            Rows of a missing label (None, NaN) count in the model of all rows alone. See Notes.
+            Train a model for each segment, too: labels of the rows (words, whole numbers, bools); or the name or index of the
+            column of X that holds them, then no feature. Rows without one (None, NaN) count in the model of all alone. See Notes.
 
         Returns
         -------

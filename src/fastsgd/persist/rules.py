@@ -401,7 +401,7 @@ class Several:
             self.rule.put(f"{name}.{i}", one, parts)
 
     def take(self, name, parts):
-        return [self.rule.take(f"{name}.{i}", parts) for i in range(_pop(parts, name, int))]
+        return [self.rule.take(f"{name}.{i}", parts) for i in range(pop(parts, name, int))]
 
 
 _ABSENT = object()
