@@ -19,8 +19,10 @@ MIN_COLUMNS = 1000  # With fewer columns passes over all of them are cheap.
 ADDED_COLUMNS = 50  # At most this many columns are added at once, or as many as there are coefficients other than 0.
 # A new penalty begins with the columns whose coefficients are not 0, if there are this many times more.
 SURPLUS = 2
-# Another method goes on where more columns than MAX_COLUMNS are needed, or more than MAX_SHARE of all.
+# Another method goes on where more columns than MAX_COLUMNS are needed, or more than MAX_SHARE of all; or where, after
+# TRIED_COLUMNS, so many are missing that it will come to that. It does not with fewer rows.
 MAX_COLUMNS, MAX_SHARE = 1500, 0.5
+TRIED_COLUMNS, MAX_MISSING = 300, 4000
 INNER_SHARE = 0.3  # The problem of the working columns is solved to this share of tol.
 
 
@@ -93,6 +95,8 @@ class Working:
         excess, active = abs(self.seen[0]) / problem.penalties[0], np.flatnonzero(u)
         most, excess[self.columns] = max(ADDED_COLUMNS, len(active)), 0.0
         missing = np.flatnonzero(excess > (1.0 if len(self.columns) else min(1.0, 0.999 * excess.max())))
+        if len(self.columns) >= TRIED_COLUMNS and min(len(missing), problem.n) > MAX_MISSING:
+            return False
         if len(missing) > most:
             missing = missing[np.argpartition(-excess[missing], most)[:most]]
         stay = self.columns
