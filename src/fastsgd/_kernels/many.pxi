@@ -161,22 +161,28 @@ cdef inline void change_heads(const Layout* L, const floating* values, Py_ssize_
         adds(L, values, lo, n, W, M.S, c, M.live, i)
 
 
-cdef inline Py_ssize_t change_and_look_ahead(const Layout* L, const floating* values, const Order* O, Py_ssize_t v,
-                                             const Targets* T, Py_ssize_t lo, Py_ssize_t n, floating* W, Moving* M,
-                                             const floating* c, Py_ssize_t n_live, Py_ssize_t K, floating* z) noexcept nogil:
-    """As change_heads; and z, the products of the dense row that is visited next. Returns that row, or -1 where z is of none."""
+cdef inline Py_ssize_t next_row(const Order* O, Py_ssize_t v, const Targets* T) noexcept nogil:
+    """The row that is visited after the v-th, or -1 where there is none or it has no weight."""
     cdef Py_ssize_t r
+    if v + 1 == O.n:
+        return -1
+    r = row_number(O, v + 1)
+    return r if T.s is NULL or T.s[r] > 0 else -1
+
+
+cdef inline bint change_and_multiply(const Layout* L, const floating* values, Py_ssize_t lo, Py_ssize_t n, Py_ssize_t following,
+                                     floating* W, Moving* M, const floating* c, Py_ssize_t n_live, Py_ssize_t K,
+                                     floating* z) noexcept nogil:
+    """As change_heads; on dense rows also z, the products of the row that follows, where that saves time. Whether it did."""
     if Layout is Dense:
-        if n_live * 8 >= M.S and v + 1 < O.n:
-            r = row_number(O, v + 1)
-            if T.s is NULL or T.s[r] > 0:
-                if floating is float:
-                    f4_adds_dots(values + lo, values + r * L.d, n, W, M.S, c, z)
-                else:
-                    d4_adds_dots(values + lo, values + r * L.d, n, W, M.S, c, z)
-                return r
+        if n_live * 8 >= M.S and following >= 0:
+            if floating is float:
+                f4_adds_dots(values + lo, values + following * L.d, n, W, M.S, c, z)
+            else:
+                d4_adds_dots(values + lo, values + following * L.d, n, W, M.S, c, z)
+            return 1
     change_heads(L, values, lo, n, W, M, c, n_live, K)
-    return -1
+    return 0
 
 
 cdef inline void soft_dots(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const floating* W, Py_ssize_t S,
@@ -256,7 +262,7 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
     A head of which a margin is not finite has infinite losses from then on, and moves no more. z is of (5 + PAYING) S numbers.
     """
     cdef Py_ssize_t K = H.K, S = M.S, v, place, r, lo, nnz, h, n_live
-    cdef Py_ssize_t multiplied = -1         # the row of which z is known already
+    cdef Py_ssize_t following, multiplied = -1      # The latter is the row of which z is known already.
     cdef floating* W = <floating*> M.W
     cdef floating* Q = <floating*> M.Q
     cdef floating* A = <floating*> M.A
@@ -340,7 +346,8 @@ cdef int many_buffer(const Layout* L, const floating* values, Order O, const Tar
             if n_live:
                 step_and_pay_heads(L, values, lo, nnz, W, S, H, z + 5 * S)
         else:
-            multiplied = change_and_look_ahead(L, values, &O, v, T, lo, nnz, W, &M, c, n_live, K, z)
+            following = next_row(&O, v, T)
+            multiplied = following if change_and_multiply(L, values, lo, nnz, following, W, &M, c, n_live, K, z) else -1
         advance_heads(H)
     log_losses(H)
     return 0
