@@ -88,11 +88,29 @@ def splits():
     return SGDClassifier(**AUTO, n_splits=10).fit, apart
 
 
+def segments():
+    """(a model for each of 200 segments, and one of all rows; a fit for each)"""
+    est = SGDClassifier(**STEPS)
+
+    def labels(y):
+        return np.random.default_rng(0).integers(0, 200, len(y))
+
+    def apart(X, y):
+        est.fit(X, y)
+        for label in range(200):
+            some = np.flatnonzero(labels(y) == label)
+            if len(np.unique(y[some])) > 1:
+                est.fit(X[some], y[some])
+
+    return lambda X, y: est.fit(X, y, segments=labels(y)), apart
+
+
 CASES = {
     "30 step sizes": sizes,
     "20 alphas, 5 folds": alphas,
     '"auto", n_bootstrap=20': bootstrap,
     '"auto", n_splits=10': splits,
+    "200 segments": segments,
 }
 
 
