@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from support.data import LAYOUTS, labels, rows
 
 import fastsgd
@@ -218,3 +218,34 @@ def test_nothing_beside_weights_grows_with_models_and_rows():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 300 * 20_000 * 8 / 20  # A number for each model and row would take twenty times that.
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_weights_are_kept_a_few_times_however_many_models_end_apart(average):
+    """Models of one pack that end in different epochs keep no copies of each other."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((20, 1_000))
+    y = A[:, 0] + rng.standard_normal(20)
+    est = SGDRegressorCV(eta0s=np.geomspace(3e-6, 1e-3, 8), alphas=[0.1, 0.01, 1e-3], average=average, random_state=0)
+    est.set_params(max_iter=30, tol=1e-3, refit=False)
+    tracemalloc.start()
+    with pytest.warns(ConvergenceWarning, match="reached max_iter=30"):
+        est.fit(A, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(np.unique(est.n_iter_)) > 4
+    assert peak < (14 if average else 10) * est.coefs_paths_.nbytes
+
+
+@pytest.mark.parametrize("params", [{"learning_rate": "auto"}, {"multi_class": "multinomial"}, {"alphas": 8}], ids=str)
+def test_threads_change_no_bit_of_a_single_pack_of_many_rows(params):
+    """Though threads would share out the rows of a fit of its own of such a model, and change its bits."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((20_000, 60))
+    code = np.digitize(A[:, 0] + rng.standard_normal(20_000), [-0.5, 0.5])
+    given = {"alphas": [1e-3], "max_iter": 1, "tol": None, "random_state": 0, "refit": False} | params
+    one, two = (
+        SGDClassifierCV("log_loss", n_jobs=n, **given).fit(A, code, X_val=A[:99], y_val=code[:99]) for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one.coefs_paths_, two.coefs_paths_)
+    np.testing.assert_array_equal(one.scores_, two.scores_)

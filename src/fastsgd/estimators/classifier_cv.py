@@ -51,8 +51,9 @@ class SGDClassifierCV(ClassifierParts, Searched):
         The candidate of the best mean score; or with its l1_ratio and eta0 the largest alpha whose mean score is within one
         standard error, over the folds, of the best.
     halving : int or None, default=None
-        Successive halving: after 1 epoch, `halving`, its square, and so on, one in `halving` candidates goes on, those of the
-        best mean scores so far; the others are left out, and never chosen.
+        Successive halving, with this as the `factor` of `HalvingGridSearchCV`, and epochs as the resource: after 1 epoch,
+        `halving`, its square, and so on, one in `halving` candidates goes on, those of the best mean scores so far; the others
+        are left out, and never chosen.
     fit_intercept, shuffle, epsilon, learning_rate, power_t, class_weight, average, intercept_decay, optimizer, batch_size, \
 multi_class, standardize
         As in `SGDClassifier`. class_weight="balanced" is that of all rows, and counts in training alone. standardize=True takes
@@ -65,7 +66,8 @@ multi_class, standardize
     random_state : int, RandomState or None, default=None
         Seeds the order of the rows, which is one for all candidates, and folds that are drawn.
     n_jobs : int or None, default=None
-        Threads, which share out the models. The result has the same bits whatever their number.
+        Threads, which share out the models, in training and in scoring by the loss. Scorers, and the model of all rows, take
+        one. The result has the same bits whatever their number.
     verbose : int, default=0
         1 prints a line an epoch.
 
@@ -106,9 +108,9 @@ multi_class, standardize
     learning_rate="auto" and classes together are trained beside each other on rows that are read once, which takes about as
     long as one after another.
 
-    Training takes memory for four to six times the weights of all models (with averages or L1 eight), of which `coefs_paths_` are
-    kept; nothing else grows with their number. The model of all rows is trained last, as by `SGDClassifier` itself, and has
-    the same bits.
+    Training takes memory for up to eight times the weights of all models (with averages or L1 twelve), of which `coefs_paths_`
+    are kept; nothing else grows with their number. The model of all rows is trained last, as by `SGDClassifier` itself on one
+    thread, and has the same bits.
 
     With `halving`, candidates are compared after few epochs, when the effect of a small alpha may be yet to come. With 20 alphas
     and halving=3, on samples of four sets of real data, it took a third to a sixth of the time where models stop by `tol`, and

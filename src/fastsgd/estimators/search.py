@@ -78,7 +78,7 @@ class Search:
         given, packs, n = self.given, self.packs(), n_threads(est.n_jobs)
         points = Points(self.split.n, len(self.members), given.K, given.d, given.dtype)
         lanes = SERIAL
-        if len(packs) == 1:
+        if len(packs) == 1 and packs[0].plan.separate:  # Threads that merge lanes of one model would change its bits.
             lanes = parallel.lanes(n, "deterministic", packs[0].plan, given.table, packs[0].state)
         trained = several.train(
             packs,
@@ -144,6 +144,8 @@ class Watch:
         points.score(self.by, [*new, *packs])
         means = points.means
         means[list(self.left_out)] = np.nan
+        if np.isnan(means).all():  # Nothing tells them apart.
+            return set()
         kept = max(1, -(-np.count_nonzero(~np.isnan(means)) // self.halving))
         best = np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[:kept].tolist()
         behind = {n % points.candidates for n in packs} - set(best)
