@@ -89,6 +89,16 @@ LAYERS = {
         "sums",
         "threads",
     ),
+    "any_function": (
+        "_kernels",
+        "gathered",
+        "losses",
+        "optimizers",
+        "plan",
+        "schedules",
+        "sources",
+        "state",
+    ),
     "curvature": (
         "objective",
         "plan",
@@ -227,6 +237,7 @@ LAYERS = {
     "inspection": ("estimators", "verdict"),
     "__init__": (
         "_version",
+        "any_function",
         "estimators",
         "inspection",
         "losses",

@@ -2,6 +2,7 @@
 
 from fastsgd import inspection, losses, optimizers, schedules, sources, stopping
 from fastsgd._version import __version__ as __version__
+from fastsgd.any_function import minimize
 from fastsgd.estimators import (
     LinearClassifier,
     LinearClassifierCV,
@@ -29,6 +30,7 @@ __all__ = [
     "inspection",
     "load",
     "losses",
+    "minimize",
     "optimizers",
     "schedules",
     "sources",
