@@ -69,8 +69,8 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         Of the start that came lowest: `x`, the point of least f on its way; `fun`, f there; `jac`, the gradient there; `nit`;
-        `path` (steps + 1, \\*w0.shape), the start first; `objective` and `gradient_norm` (steps + 1,) along it; `success`: whether
-        all was finite; `message`. `restarts` is the list of such results of all starts.
+        `path` (steps + 1, \\*w0.shape), the start first; `objective` and `gradient_norm` (steps + 1,) along it;
+        `success`, whether all was finite; `message`. `restarts` is the list of such results of all starts.
 
     Raises
     ------
