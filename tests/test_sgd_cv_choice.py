@@ -1,5 +1,7 @@
 """SGDClassifierCV and SGDRegressorCV: what scores the models, which candidate is chosen, and what becomes of the others."""
 
+import re
+
 import numpy as np
 import pytest
 import sklearn
@@ -183,22 +185,76 @@ def test_one_that_was_left_out_is_never_chosen():
 
     seen = []
     est = SGDClassifierCV(scoring=worse, halving=2, **FEW).fit(X, CODE)
-    assert est.scores_.mean(axis=(0, 1)).argmax() == 0 or est.cv_results_["dropped_at"].any()
+    best = est.scores_.mean(axis=(0, 1)).argmax()
+    assert est.cv_results_["dropped_at"][best] == 1 and est.alpha_ != est.alphas_[best]
     assert est.cv_results_["dropped_at"][list(est.alphas_).index(est.alpha_)] == 0
+
+
+def test_halving_by_scores_that_are_all_nan_leaves_out_none():
+    def later(est, A, y):
+        seen.append(est)
+        return np.nan if len(seen) <= 6 else -abs(est.predict(A) - y).mean()
+
+    seen = []
+    est = SGDClassifierCV(scoring=later, halving=2, **FEW | {"max_iter": 3, "alphas": [0.03, 0.003]}).fit(X, CODE)
+    assert sorted(est.cv_results_["dropped_at"]) == [0, 2]
 
 
 def test_candidates_that_diverge_are_not_chosen_and_named():
     given = FEW | {"alphas": [0.01, 0.001], "max_iter": 8}
     with pytest.warns(
-        ConvergenceWarning, match=r"6 of the 12 models diverged, of 2 candidates.*smaller eta0s than 1e.200"
+        ConvergenceWarning, match=r"6 of the 12 models diverged, of 2 candidates.*Lower eta0s to .* \(here 1e.200,"
     ):
         est = SGDRegressorCV(eta0s=[0.001, 1e200], **given).fit(X, Y)
     assert np.isnan(est.scores_[..., 1]).all() and est.eta0_ == 0.001
     assert (est.stop_reasons_[..., 1] == "diverged").all()
-    with pytest.raises(ValueError, match=r"every candidate diverged.*StandardScaler.*eta0s"):
+    with pytest.raises(ValueError, match=r"every candidate diverged.*StandardScaler\. Lower eta0s to"):
         SGDRegressorCV(eta0s=1e200, **given).fit(X, Y)
     with pytest.raises(ValueError, match="every mean score is NaN"):
         SGDRegressorCV(scoring=lambda *_: np.nan, **given).fit(X, Y)
+
+
+FAR = 100 * X + 100
+DIVERGING = {
+    "usual": (SGDRegressorCV, Y, {}),
+    "average": (SGDRegressorCV, Y, {"average": True}),
+    "momentum": (SGDRegressorCV, Y, {"optimizer": "momentum"}),
+    "batches": (SGDRegressorCV, Y, {"batch_size": 8}),
+    "l1": (SGDRegressorCV, Y, {"penalty": "elasticnet", "eta0s": [1.0, 10.0]}),
+    "standardised": (SGDRegressorCV, Y, {"standardize": True, "eta0s": 1e3}),
+    "two targets": (SGDRegressorCV, np.column_stack([Y, -Y]), {"learning_rate": "constant"}),
+    "optimal": (SGDClassifierCV, CODE, {"loss": "squared_error", "alphas": [1e-5, 1e-9]}),
+}
+
+
+@pytest.mark.parametrize("case", DIVERGING)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_way_out_where_all_diverge_works(case, layout):
+    """Without the default's step size, which columns around 100 have diverge, as in a fit of its own."""
+    make, y, params = DIVERGING[case]
+    est, A = make(**{"alphas": 3, "max_iter": 20, "random_state": 0, "cv": 3} | params), LAYOUTS[layout](FAR)
+    with pytest.raises(ValueError, match="every candidate diverged") as error:
+        est.fit(A, y)
+    said = str(error.value)
+    if "Lower" in said:
+        assert f"(here {np.min(est._etas()):g}" in said
+    eta0 = re.search(r"eta0s(?: to |=)(\S+?),? \(", said)[1]
+    rate = "invscaling" if "learning_rate='invscaling' and" in said else est.learning_rate
+    ways = [{"eta0s": float(eta0), "learning_rate": rate}]
+    auto = re.search(r"learning_rate='auto' \(with (.*?)\)", said)[1].replace(" and ", ", ")
+    ways.append({"learning_rate": "auto", "eta0s": None} | eval(f"dict({auto})"))
+    if "If columns differ" in said and case not in ("l1", "optimal"):  # Whose steps are too long for any columns.
+        ways.append({"standardize": True})
+    for way in ways:
+        assert np.isfinite(clone(est).set_params(**way).fit(A, y).scores_).any(axis=(1, 2)).all()
+    if "LinearRegressorCV" in said:
+        LinearRegressorCV(alphas=2, cv=2).fit(A, y)
+
+
+def test_the_model_of_all_rows_is_told_of_by_the_names_of_the_search():
+    with pytest.warns(ConvergenceWarning, match=r"Lower alphas, or eta0s \(here 0.5\) below"):
+        SGDRegressorCV(**FEW | {"alphas": [3.0], "eta0s": 0.5, "max_iter": 2}).fit(X / 9, Y)
 
 
 def test_models_that_were_not_done_are_counted():

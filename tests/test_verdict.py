@@ -113,7 +113,7 @@ def test_a_source_that_is_read_anew_is_judged_likewise():
 def test_ways_without_a_step_size_take_the_loss_and_the_parameters_named(loss, params):
     X, y, _ = rows()
     est = SGDClassifier(loss, eta0=1e6, learning_rate="constant", random_state=0, max_iter=5, **params)
-    ways = told_in_words._remedy(est, "scale X")
+    ways = told_in_words.remedy(est, "scale X")
     assert ("LinearClassifier" in ways) == (loss == "squared_hinge")
     named = dict(re.findall(r"(\w+)=('\w+'|\w+)", ways.partition("'auto' (with")[2].partition(")")[0]))
     assert set(params) <= set(named)

@@ -247,3 +247,4 @@ class Parameters:
             table.threads = parallel.for_sums(self.n_jobs, table, state)
 
     _nu = 0.0
+    _candidate = False  # of a search, whose parameters are alphas and eta0s

@@ -1,5 +1,6 @@
 """What SGDClassifierCV and SGDRegressorCV share: candidates and folds trained beside each other, and the choice of one."""
 
+import copy
 from inspect import signature
 from itertools import product
 from numbers import Integral, Real
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
-from fastsgd import losses, optimizers, schedules, threads
+from fastsgd import losses, optimizers, schedules, threads, verdict
 from fastsgd.estimators import choice, chosen
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.constraints import validate_params
@@ -20,6 +21,7 @@ from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.problem import Drafts, Problem
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.history import HISTORY
+from fastsgd.run import Run
 from fastsgd.sources.telling import tell
 from fastsgd.state import State
 
@@ -112,7 +114,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         for alpha, ratio, eta0 in candidates:
             numbers = {"alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
             members.append(self._of(**given | numbers))
-            vars(members[-1]).update(learnt)
+            vars(members[-1]).update(learnt, _candidate=True)
         return members
 
     # ------------------------------------------------------------ the fit
@@ -149,9 +151,9 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         members = self._members(est, tried)
         search = Search(members, split, rows)
         points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
-        at = est._choose(points, alphas, split.n)
+        at = est._choose(points, alphas, split.n, members, rows)
         member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
-        est._tell()
+        est._tell(members, rows)
         if self.refit:
             if self.max_seconds is not None:
                 member.max_seconds = max(1e-9, self.max_seconds - (perf_counter() - began))
@@ -176,7 +178,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         share = [self.eps or (RATIO_WITH_L1 if ratio > 0 else RATIO_OF_L2) for ratio in ratios]
         return np.array([constant.grid(self.alphas, r, least) for r, least in zip(ratios, share, strict=True)])
 
-    def _choose(self, points, alphas, folds):
+    def _choose(self, points, alphas, folds, members, rows):
         """Set what follows from the models; the place of the candidate that is chosen."""
         from fastsgd.estimators.points import REASONS
 
@@ -190,7 +192,8 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
         if np.isnan(in_the_race.mean(axis=0)).all() and (self._reasons == REASONS.index("diverged")).any():
             raise ValueError(
-                f"every candidate diverged in some fold, so that none can be chosen. {self._way_out(etas[0])}"
+                "every candidate diverged in some fold, so that none can be chosen. "
+                f"{self._remedy(range(len(members)), members, rows)}"
             )
         at = choice.chosen(in_the_race, alphas, self.refit_rule)
         self.alpha_, self.l1_ratio_ = float(alphas[at[:2]]), float(self.l1_ratios_[at[0]])
@@ -211,20 +214,20 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
             setattr(self, name, getattr(member, name))
 
     # ------------------------------------------------------------ in words
-    def _tell(self):
+    def _tell(self, members, rows):
         """Warn of models that diverged, and of those that were not done."""
         from fastsgd.estimators.points import REASONS
 
         reasons = self.stop_reasons_
         diverged = np.array(REASONS)[self._reasons] == "diverged"
         if diverged.any():
-            which = np.unravel_index(np.flatnonzero(diverged.any(axis=0)), diverged.shape[1:])
-            alphas, least = self._alphas[which[:2]], self._eta0s[which[2]].min()
+            numbers = np.flatnonzero(diverged.any(axis=0))
+            alphas = np.repeat(self._alphas, len(self._eta0s))[numbers]
             some = ", ".join(f"{alpha:.3g}" for alpha in alphas[-3:])
             more = f" and {len(alphas) - 3} others" if len(alphas) > 3 else ""
             tell(
                 f"{diverged.sum()} of the {diverged.size} models diverged, of {len(alphas)} candidates, which are not chosen: "
-                f"those of alpha={some}{more}. {self._way_out(least)}",
+                f"those of alpha={some}{more}. {self._remedy(numbers, members, rows)}",
                 ConvergenceWarning,
             )
         late = np.count_nonzero(reasons == "max_iter")
@@ -235,21 +238,19 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 ConvergenceWarning,
             )
 
-    def _way_out(self, eta0):
-        """What helps against divergence, with this step size and larger ones."""
-        scaled = "" if self.standardize else "Scale X with StandardScaler, or set standardize=True; or "
-        rate = schedules.get(self.learning_rate)
-        if rate.auto:
-            ways = "divide y, or columns of large values in X, by their size"
-        elif rate.name == "optimal":
-            ways = (
-                "give larger alphas, from which the step sizes of learning_rate='optimal' follow, or take "
-                "learning_rate='invscaling' with small eta0s"
-            )
-        else:
-            ways = f"give smaller eta0s than {eta0:g}"
-        said = scaled + ways
-        return f"{said[0].upper()}{said[1:]}, or take learning_rate='auto', which has no step size."
+    def _remedy(self, numbers, members, rows):
+        """What helps against the divergence of candidates of these numbers: what does with the shortest steps of them."""
+        from fastsgd.estimators import told
+
+        member = members[min(numbers, key=lambda n: (members[n].eta0, n))]
+        table, state = copy.copy(rows.table), State.zeros(rows.d, rows.K, rows.dtype, rows.seed)
+        plan = member._plan(table, member.max_iter, False)
+        if self.standardize:
+            member._standardise(table, state, plan)
+        run = Run(state)
+        run.zero = float(verdict.start_objective(run, plan, table))
+        scaled = "If columns differ in scale, set standardize=True or scale X with StandardScaler. "
+        return f"{told.remedy(member, scaled, told.advice(member, run, plan, table, False))}."
 
     # ------------------------------------------------------------ the outcome
     def _of_points(self, values):

@@ -82,8 +82,8 @@ def _too_long(est, run, plan, table, epochs, out_of_epochs):
             f"The weights are those before it did, of the {best}." if early else f"It holds the weights of the {best}."
         )
     scaled = "If columns differ in scale, set standardize=True or scale X with StandardScaler. "
-    remedy = _remedy(est, scaled, _advice(est, run, plan, table, False))
-    return f"{said} {kept} {remedy}; {_largest(est, table)}."
+    helps = remedy(est, scaled, advice(est, run, plan, table, False))
+    return f"{said} {kept} {helps}; {_largest(est, table)}."
 
 
 def _too_short(est, run, plan, table, epochs):
@@ -95,11 +95,11 @@ def _too_short(est, run, plan, table, epochs):
     found = verdict.still_falling(run, plan, table, epochs, rules[0])
     if found is None:
         return None
-    eta0 = _advice(est, run, plan, table, True)
+    eta0 = advice(est, run, plan, table, True)
     schedule = plan.schedule.name
-    how = f"eta0 (it is {est.eta0:g})"
+    how = _eta0(est)
     if schedule == "optimal":
-        how = f"the steps: learning_rate='invscaling' has eta0 ('optimal' follows from alpha={est._alpha:g} alone)"
+        how = f"the steps: learning_rate='invscaling' has {_name(est, 'eta0')} ('optimal' follows from {_strength(est)} alone)"
     small, other = f", less than tol={rules[0].tol:g}", "lower tol"
     if rules[0].needs != "objective":
         small = f", by the rule {rules[0].name!r}"
@@ -124,7 +124,7 @@ def _far_off(est, run, plan, table, out_of_epochs):
         return None
     mean, spread, off, eta0 = found
     said = "Maximum number of iteration reached before convergence" if out_of_epochs else "The fit stopped"
-    raised = "" if eta0 is None else f", or raise eta0 (it is {est.eta0:g}) to about {eta0:g}"
+    raised = "" if eta0 is None else f", or raise {_eta0(est)} to about {eta0:g}"
     return (
         f"{said}, far from y: its mean, {mean:.6g}, is {abs(mean) / spread:.3g} times its standard deviation, and it is "
         f"{off:.3g} more than what is predicted, on average. Subtract the mean from y, and add it to what is predicted"
@@ -140,7 +140,7 @@ def _replan(est, plan, eta0, table):
     return est._plan(table, est.max_iter, False)
 
 
-def _advice(est, run, plan, table, longer):
+def advice(est, run, plan, table, longer):
     """An eta0 that works, or None."""
     replan = partial(_replan, est, plan)
     found = None if plan.auto else verdict.advised(replan, plan, table, run, est.eta0, longer)
@@ -156,11 +156,10 @@ def _clamped(est, plan, eta=0.0):
     eta = max(plan.eta(1.0), eta)
     if not eta * plan.l2 > 1 + 1e-9:
         return None
-    strength = f"{'nu' if est._nu else 'alpha'}={est._alpha:g}"
-    lower = f"Lower {strength.split('=')[0]}"
-    lower += "" if plan.schedule.name == "optimal" else f", or eta0 (it is {est.eta0:g}) below {1 / plan.l2:.3g}"
+    lower = f"Lower {'nu' if est._nu else _name(est, 'alpha')}"
+    lower += "" if plan.schedule.name == "optimal" else f", or {_eta0(est)} below {1 / plan.l2:.3g}"
     return (
-        f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {strength} that is {eta * plan.l2:.3g}: a step of "
+        f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {_strength(est)} that is {eta * plan.l2:.3g}: a step of "
         f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
     )
 
@@ -169,12 +168,12 @@ def overflow(est, epoch, table):
     """In words that numbers overflowed, which columns are to blame, and what helps."""
     scaled = "Scaling input data with StandardScaler or MinMaxScaler might help, and so might standardize=True. "
     return (
-        f"Floating-point under-/overflow occurred at epoch #{epoch}. {_remedy(est, scaled)}; {_largest(est, table)}. "
+        f"Floating-point under-/overflow occurred at epoch #{epoch}. {remedy(est, scaled)}; {_largest(est, table)}. "
         "The estimator holds the last finite model."
     )
 
 
-def _remedy(est, scaled, eta0=None):
+def remedy(est, scaled, eta0=None):
     """What helps with this schedule where steps were too long; first of all to scale the columns, as `scaled` has it.
 
     On columns of very different sizes a step size that does not diverge learns next to nothing.
@@ -187,12 +186,12 @@ def _remedy(est, scaled, eta0=None):
         )
     if rate.name == "optimal":
         said = (
-            f"Take learning_rate='invscaling' and {'a low eta0' if eta0 is None else f'eta0={eta0:g}'} (the step sizes of "
-            f"'optimal' follow from {'nu' if est._nu else 'alpha'}={est._alpha:g} alone)"
+            f"Take learning_rate='invscaling' and {'a low ' if eta0 is None else ''}{_name(est, 'eta0')}"
+            f"{'' if eta0 is None else f'={eta0:g}'} (the step sizes of 'optimal' follow from {_strength(est)} alone)"
         )
     else:
         to = "" if eta0 is None else f" to {eta0:g}"
-        said = f"Lower eta0{to} (it is {est.eta0:g}, learning_rate={est.learning_rate!r})"
+        said = f"Lower {_name(est, 'eta0')}{to} ({_is(est)} {est.eta0:g}, learning_rate={est.learning_rate!r})"
     return ("" if est.standardize else scaled) + said + _or_without_step_size(est)
 
 
@@ -217,8 +216,26 @@ def _without_step_size(est):
     l1, _ = penalties.weights(est.penalty, est._alpha, est.l1_ratio)
     loss = losses.MULTICLASS.get(est.multi_class) or est._loss()
     if est._task in loss.solved and (loss.solved_with_l1 or not l1):
-        ways.append(SOLVERS[est._task])
+        ways.append(SOLVERS[est._task] + "CV" * est._candidate)
     return ways
+
+
+def _name(est, parameter):
+    """What the user gave for a parameter of this estimator: a candidate of a search has one of several."""
+    return parameter + "s" * est._candidate
+
+
+def _is(est):
+    return "here" if est._candidate else "it is"
+
+
+def _eta0(est):
+    return f"{_name(est, 'eta0')} ({_is(est)} {est.eta0:g})"
+
+
+def _strength(est):
+    """The strength of the penalty, as the user has it."""
+    return f"{'nu' if est._nu else 'alpha'}={est._alpha:g}"
 
 
 def _left_out(est, plan, table):
