@@ -184,4 +184,4 @@ def test_step_sizes_are_chosen_too(params):
     for j, eta0 in enumerate([0.001, 0.01, 0.05]):
         one = SGDRegressorCV(eta0s=eta0, **given).fit(X, Y)
         np.testing.assert_allclose(one.scores_, est.scores_[..., j])
-        assert not hasattr(one, "eta0_") and "eta0" not in one.cv_results_["params"][0]
+        assert (one.eta0_, *one.eta0s_) == (eta0, eta0) and "eta0" not in one.cv_results_["params"][0]

@@ -36,7 +36,7 @@ def test_files_and_pickles(make, y, eta0s, tmp_path):
             np.testing.assert_array_equal(getattr(again, name), getattr(est, name))
         assert (again.alpha_, again.l1_ratio_) == (est.alpha_, est.l1_ratio_) and again.coefs_paths_.dtype == np.float32
         assert list(again.cv_results_["params"]) == est.cv_results_["params"]
-        assert hasattr(again, "eta0_") == (eta0s is not None)
+        assert again.eta0_ == est.eta0_ and again.eta0s_.tolist() == (eta0s or [0.01])
 
 
 def test_a_file_with_reasons_that_there_are_not_is_refused(tmp_path):

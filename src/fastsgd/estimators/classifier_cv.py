@@ -73,16 +73,18 @@ multi_class, standardize
 
     Attributes
     ----------
-    alpha_, l1_ratio_ : float
-        What is chosen; and `eta0_` where `eta0s` are several.
+    alpha_, l1_ratio_, eta0_ : float
+        What is chosen; eta0_ is 0.01 where `eta0s` is None, and "optimal" and "auto" do without it.
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
         They fall. Each l1_ratio has its own where `alphas` is a number and there are several.
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
         (0.0,) with "l2", (1.0,) with "l1".
     eta0s_ : ndarray of shape (n_eta0s,)
-        They rise. All that follows has a last axis of them (`coefs_paths_` behind that of alphas), where `eta0s` are several.
+        They rise.
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
-        NaN where a model diverged: its candidate is not chosen. A warning says which.
+        Where `eta0s` is an array, be it of one, a last axis follows, of n_eta0s; likewise below (in paths it comes after
+        n_alphas), and `cv_results_` has "param_eta0". NaN where a model diverged: its candidate is not chosen, and a warning
+        says which.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas, n_classes, n_features)
         With two classes there is one.
     intercepts_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas, n_classes)

@@ -9,6 +9,7 @@ from fastsgd.estimators import choice, held_out, streams
 from fastsgd.estimators.scored import ByLoss, ByScorer
 from fastsgd.estimators.splits import Split
 from fastsgd.sources.base import Source
+from fastsgd.threads import Threads, n_threads
 
 
 class Given:
@@ -66,7 +67,10 @@ class Given:
         if scorer is not None:
             held = split.held
             return split, ByScorer(self.est, lambda f: scoring.by_scorer(X[held[f]], y[held[f]], held[f]))
-        return split, ByLoss(self._scored(targets), split, self.est._heads_loss())
+        return split, self._by_loss(self._scored(targets), split)
+
+    def _by_loss(self, table, split):
+        return ByLoss(table, split, self.est._heads_loss(), Threads(n_threads(self.est.n_jobs)))
 
     def _scored(self, targets):
         """The rows to score, without the weights of classes."""
@@ -83,7 +87,7 @@ class Given:
         targets.compare(self.y, y)
         split = Split.validation()
         if scoring.scorer is None:
-            return split, ByLoss(est._rows_of(X, y, s, targets.named("y_val")), split, est._heads_loss())
+            return split, self._by_loss(est._rows_of(X, y, s, targets.named("y_val")), split)
         if isinstance(X, Source):  # `predict` takes it by blocks.
             y, s = streams.all_targets(X)
             if s is not None:
@@ -108,7 +112,7 @@ class Given:
         scored = self._scored(targets)
         for stream in (self.table, scored):
             stream.n_folds, stream.fold_seed = split.n, self.seed
-        return split, ByLoss(scored, split, self.est._heads_loss())
+        return split, self._by_loss(scored, split)
 
     def without_folds(self):
         """The rows, for a model that sees all of them."""

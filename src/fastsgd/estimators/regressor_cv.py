@@ -37,7 +37,8 @@ intercept_decay, optimizer, batch_size, standardize
 
     Attributes
     ----------
-    alpha_, l1_ratio_, alphas_, l1_ratios_, eta0s_, scores_, coefs_paths_, intercepts_paths_, n_iter_, stop_reasons_, cv_results_
+    alpha_, l1_ratio_, eta0_, alphas_, l1_ratios_, eta0s_, scores_, coefs_paths_, intercepts_paths_, n_iter_, stop_reasons_, \
+cv_results_
         As in `SGDClassifierCV`; targets stand for classes.
     coef_, intercept_, history_, stop_reason_, n_features_in_, feature_names_in_
         Those of `SGDRegressor`, of the model of all rows.

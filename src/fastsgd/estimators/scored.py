@@ -23,17 +23,19 @@ class ByLoss:
     split : Split
     loss : Loss
         Of the heads.
+    threads : Threads
     """
 
     table: Any
     split: Any
     loss: Any
+    threads: Any
 
     def __call__(self, points, numbers):
         """The scores of these models of the points."""
-        found = {}
-        for table, views, some in self._walks(numbers // points.candidates, numbers):
-            found |= self._walk(points, table, views, some)
+        found, walks = {}, list(self._walks(numbers // points.candidates, numbers))
+        for scores in self.threads.map(lambda walk: self._walk(points, *walk), walks):
+            found |= scores
         return [found[n] for n in numbers.tolist()]
 
     def _walks(self, folds, numbers):
@@ -52,7 +54,7 @@ class ByLoss:
             groups = numbers[:, None]
         packs = [self._pack(points, group, views[group[0] // points.candidates]) for group in groups]
         found = {}
-        for group, sums in zip(groups, loss_sums(packs, table), strict=True):
+        for group, sums in zip(groups, loss_sums(packs, table, threads=self.threads), strict=True):
             if not sums[1].all():
                 raise ValueError(f"no row that fold {group[0] // points.candidates} holds out has a weight.")
             losses = np.array(LossSums(sums).finish()).reshape(len(group), points.K)

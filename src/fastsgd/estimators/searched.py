@@ -286,15 +286,13 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
 
     @property
     def eta0_(self) -> float:
-        """The step size that is chosen; there where `eta0s` are several."""
-        if not self._of_eta0s:
-            raise AttributeError("eta0_ is there where eta0s is an array of step sizes.")
+        """The step size that is chosen."""
         return self._eta0
 
     @property
     def eta0s_(self) -> NDArray[Any]:
-        """The step sizes, rising; there where `eta0s` are several."""
-        return self._eta0s if self._of_eta0s else self.eta0_
+        """The step sizes, rising."""
+        return self._eta0s
 
     def _tried(self):
         tried = super()._tried()
