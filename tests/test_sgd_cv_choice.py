@@ -11,12 +11,13 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer, m
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut, StratifiedKFold
 from support.data import LAYOUTS, labels, rows
 
-from fastsgd import LinearClassifierCV, LinearRegressorCV, SGDClassifier, SGDClassifierCV, SGDRegressorCV
+from fastsgd import LinearClassifierCV, LinearRegressorCV, SGDClassifier, SGDClassifierCV, SGDRegressorCV, sources
 
 X, Y, S = rows(150, 5)
 CODE, THREE = labels(Y), labels(Y, 3)
 FOLDS = list(KFold(3).split(X))
 FEW = {"alphas": [0.03, 0.003], "cv": FOLDS, "random_state": 0, "max_iter": 4, "tol": None}
+WEIGHTLESS = sources.from_batches(lambda: iter([(X, CODE, 0 * S)]))
 
 
 def _mean_error(est, A, y):
@@ -81,17 +82,17 @@ def test_a_validation_set_takes_the_place_of_folds(layout, scoring, params):
 
 
 def test_the_choice_is_that_of_grid_search():
-    given = {"max_iter": 5, "tol": None, "random_state": 0}
+    """On rows of a fold in their order, which are not there for theirs, and have weight 0 for ours."""
+    given = {"max_iter": 5, "tol": None, "shuffle": False}
     alphas = np.geomspace(1e-3, 1.0, 6)
     theirs = GridSearchCV(SGDClassifier("log_loss", **given), {"alpha": alphas}, cv=FOLDS, scoring="neg_log_loss")
     theirs.fit(X, CODE)
     ours = SGDClassifierCV("log_loss", alphas=alphas, cv=FOLDS, **given).fit(X, CODE)
     assert ours.cv_results_["params"][int(ours.cv_results_["mean_test_score"].argmax())]["alpha"] == ours.alpha_
-    # Rows of a fold are there for ours, with weight 0, so that the order is not the same.
-    np.testing.assert_allclose(
-        ours.cv_results_["mean_test_score"][::-1], theirs.cv_results_["mean_test_score"], atol=0.05
-    )
-    assert theirs.best_params_["alpha"] / 5 < ours.alpha_ < theirs.best_params_["alpha"] * 5
+    for name in ("mean_test_score", "std_test_score", *(f"split{f}_test_score" for f in range(3))):
+        np.testing.assert_allclose(ours.cv_results_[name][::-1], theirs.cv_results_[name], rtol=1e-6)
+    assert theirs.best_params_["alpha"] == ours.alpha_
+    np.testing.assert_allclose(theirs.best_estimator_.coef_, ours.coef_)
 
 
 def test_the_rule_of_one_standard_error_by_hand():
@@ -307,6 +308,13 @@ def test_metadata_go_where_they_are_asked_for():
         ({"cv": [(np.array([0, 1, 1, 2]), np.array([3]))]}, {}, "fold 0 of cv has row 1 2 times"),
         ({"cv": [(np.arange(50), np.arange(50, 150))]}, {"y": np.sort(CODE)}, "fold 0 of cv has only rows of class 0"),
         ({}, {"sample_weight": np.arange(150) >= 50}, "held out in fold 0 of cv have a sample_weight of 0"),
+        ({}, {"sample_weight": np.where(CODE & (np.arange(150) >= 50), 0, 1)}, "fold 0 of cv has only rows of class 0"),
+        (
+            {"cv": None},
+            {"X_val": X, "y_val": CODE, "sample_weight_val": 0 * S},
+            "sample_weight_val must not be all zero",
+        ),
+        ({"cv": None}, {"X_val": WEIGHTLESS}, "sample_weight_val must not be all zero"),
         ({}, {"sample_weight": np.zeros(150)}, "sample_weight must not be all zero"),
         ({}, {"X_val": X, "y_val": CODE}, "X_val takes the place of cv="),
         ({"cv": None}, {"X_val": X, "y_val": CODE, "groups": CODE}, "X_val takes the place of groups"),

@@ -148,13 +148,14 @@ def _numbers(rows, n):
 
 def check_fold(f, train, test, y, s, targets):
     """Refuse a fold of one class, or without weight; train and test are numbers of rows, or masks."""
-    if targets.needs_classes and not targets.soft and (y[train] == y[train][0]).all():
-        raise ValueError(
-            f"fold {f} of cv has only rows of class {y[train][0]} to train on: shuffle the rows, or use StratifiedKFold."
-        )
     for what, some in {"to train on": train, "held out": test}.items():
         if s is not None and not s[some].any():
             raise ValueError(f"all rows {what} in fold {f} of cv have a sample_weight of 0.")
+    seen = y[train] if s is None else y[train][s[train] > 0]
+    if targets.needs_classes and not targets.soft and (seen == seen[0]).all():
+        raise ValueError(
+            f"fold {f} of cv has only rows of class {seen[0]} to train on: shuffle the rows, or use StratifiedKFold."
+        )
 
 
 def chosen(scores, alphas, rule):

@@ -84,6 +84,7 @@ class Given:
                 "cv=None."
             )
         X, y, s = est._check_data(*validation, names=("X_val", "y_val"))
+        held_out.check(X, y, s)  # Weights of a source are known only now.
         targets.compare(self.y, y)
         split = Split.validation()
         if scoring.scorer is None:
