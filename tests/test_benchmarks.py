@@ -51,7 +51,7 @@ def run(*command):
 
 
 @pytest.mark.parametrize(
-    "module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources", "grids"]
+    "module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources", "grids", "segments"]
 )
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
@@ -69,6 +69,7 @@ def test_the_list_above_is_complete():
         "auto",
         "sources",
         "grids",
+        "segments",
     }
 
 

@@ -30,6 +30,7 @@ NO_WEIGHT = "no_weight"
 OF_ALL = "callback", "max_seconds", "interrupted"  # These reasons end the training of all rows and of each segment.
 RECORD = [
     ("live", "?"),
+    ("rows", "i8"),
     ("reason", "U16"),
     ("epochs", "i8"),
     ("sound", "?"),
@@ -49,6 +50,8 @@ class Ended(NamedTuple):
     ----------
     W, b : (n, n_features, S) and (n, K) arrays
         Their models, in the user's units.
+    rows : (n,) int64
+        How many rows each has.
     reasons : (n,) array of str
         As `engine.train` gives them; or "no_weight" where no row had any weight.
     epochs : (n,) int64
@@ -58,6 +61,7 @@ class Ended(NamedTuple):
 
     W: NDArray[Any]
     b: NDArray[Any]
+    rows: NDArray[np.int64]
     reasons: NDArray[Any]
     epochs: NDArray[np.int64]
     sound: NDArray[np.bool_]
@@ -80,6 +84,8 @@ class Segments:
         Whether the rows are CSR.
     shuffle : bool
     threads : Threads
+    known : callable
+        How many segments there are by now, as more may be met on the way.
     """
 
     def __init__(
@@ -92,11 +98,12 @@ class Segments:
         sparse: bool,
         shuffle: bool = True,
         threads: Threads = ONE_THREAD,
+        known: Callable[[], int] = lambda: 0,
     ) -> None:
         if len(rules) > 1 or not all(type(rule) is Objective for rule in rules):
             raise ValueError(f"segments are judged by one Objective, or not at all; found {rules!r}.")
         self.bank, self.plan, self.rule = bank_of(start, plan, sparse), plan, rules[0] if rules else None
-        self.passes, self.shuffle, self.threads = passes, shuffle, threads
+        self.passes, self.shuffle, self.threads, self.known = passes, shuffle, threads, known
         self.dtype, self.heads, self.seed, self.first = start.W.dtype, len(start.b), start.seed, start.epoch
         self.models = np.zeros(0, RECORD)
         self.passed, self.due = 0, False  # Passes that are over; whether what the last one came to has not been judged.
@@ -123,7 +130,7 @@ class Segments:
     # ------------------------------------------------------------ passes
     def passing(self, table: Any, calls: Iterator[Any]) -> Iterator[Any]:
         """The same kernel calls, of a pass over the table; each is trained on before it is given."""
-        if not self.models["live"].all() and not self.models["live"].any():
+        if len(self.models) and not self.models["live"].any():
             yield from calls
             return
         self._table, self.whole = table, False
@@ -140,9 +147,12 @@ class Segments:
             self.passed += self.whole
 
     def _round(self, part: Table, order: Any) -> None:
+        self.grow(self.known())
         live = self.models["live"].astype(np.int8)
         if part.fold is not None:
             groups = Groups(*_order.by_model(order, part.fold, live))
+            if not self.passed:
+                self.models["rows"][groups.which] += np.diff(groups.ends, prepend=0)
             if len(groups.which):
                 self.bank.round(part, groups, self.threads)
 
@@ -256,7 +266,7 @@ class Segments:
         which = np.arange(len(self.models))
         W, b = self.bank.outward(which, *self.bank.models(which))
         sound = self.models["sound"] & _finite((W, b))
-        return Ended(W, b, self.models["reason"], self.models["epochs"], sound)
+        return Ended(W, b, self.models["rows"], self.models["reason"], self.models["epochs"], sound)
 
 
 class Measuring:
@@ -285,6 +295,8 @@ class Measuring:
 
         def of(call: Any) -> NDArray[Any]:
             (part, order, _), sums = call, np.zeros(self.sums.shape)
+            if len(self.place) < one.known():  # Some have not been met in a pass that was cut short.
+                self.place = np.append(self.place, np.full(one.known() - len(self.place), -1, np.int32))
             kernels.total_each(part.X, order, part.target(), self.W, self.b, one.plan.compiled, sums, self.place)
             return sums
 

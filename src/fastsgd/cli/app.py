@@ -19,7 +19,20 @@ from fastsgd.cli.data import READING, TO_CONVERT, Data, open_source
 from fastsgd.cli.metrics import evaluation
 from fastsgd.cli.options import estimator, parameter_flags, with_flags
 from fastsgd.cli.outputs import NotUnderstood, check_ending, check_places, write_predictions
-from fastsgd.cli.show import ERR, OUT, Bar, as_text, auto_rule, columns_read, history, in_short, listed, number, table
+from fastsgd.cli.show import (
+    ERR,
+    OUT,
+    Bar,
+    as_text,
+    auto_rule,
+    columns_read,
+    history,
+    in_short,
+    listed,
+    number,
+    of_segments,
+    table,
+)
 from fastsgd.cli.words import in_flags
 
 app = typer.Typer(
@@ -137,6 +150,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    segments: Annotated[
+        str | None,
+        typer.Option(
+            help="A column whose values say of which segment each row is: train a model for each, and one of all rows. It is no "
+            "feature then.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
     as_json: Json = False,
     *,
@@ -170,6 +191,8 @@ def train(
     est.set_params(callbacks=[bar, *_checkpoints(checkpoint, every_seconds, resume)])
     if resume:
         how["resume_from"] = checkpoint
+    if segments is not None:
+        how["segments"] = segments
     try:
         with nullcontext() if dask is None else connected(est, dask), bar:
             est.fit(source, **how)
@@ -328,6 +351,7 @@ def info(model: Annotated[str, typer.Argument(help="A model file.", show_default
         "features": int(est.n_features_in_),
         "columns": columns_read(est),
         "classes": est.classes_.tolist() if hasattr(est, "classes_") else None,
+        **of_segments(est),
         "nonzero_coefficients": int(np.count_nonzero(coef)),
         "dtype": str(coef.dtype),
         "epochs": int(est.n_iter_),

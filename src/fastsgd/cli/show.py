@@ -86,6 +86,13 @@ def auto_rule(est):
     return est.auto_rule_.tolist() if hasattr(est, "auto_rule_") else None
 
 
+def of_segments(est):
+    """How many segments a model has, and by which column; nothing where it has none."""
+    if not hasattr(est, "segments_"):
+        return {}
+    return {"segments": len(est.segments_), "segment_column": getattr(est, "segment_column_", None)}
+
+
 def in_short(rules):
     """The different ones of a list of str, with how often each occurs if there are several; None for None."""
     if rules is None or len(rules) == 1:

@@ -18,7 +18,7 @@ from fastsgd.packs import Only, Seen
 from fastsgd.segments import OF_ALL, Along, Segments
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import Order, Table
-from fastsgd.sources.base import Source
+from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.scaling import moments_of
 from fastsgd.sources.telling import tell
 from fastsgd.state import padded
@@ -26,6 +26,7 @@ from fastsgd.stopping import Objective
 from fastsgd.sums import Moments
 from fastsgd.threads import Threads, n_threads
 
+NO_LABELS = "segments has no label at all: leave it out, or give labels."
 BLOCK_ROWS = 1 << 14  # Margins are worked out of this many rows at once.
 
 
@@ -33,9 +34,10 @@ BLOCK_ROWS = 1 << 14  # Margins are worked out of this many rows at once.
 def given(est, X, segments):
     """(X without the column, Given) of what `fit` is given."""
     _check(est)
-    if isinstance(X, Source):
-        raise ValueError("segments can't be told of the rows of a source.")
     column = _column(segments)
+    if isinstance(X, Source):
+        X = _with_column(X, column, segments)
+        return X, Given(column, X)
     if column is not None:
         X, segments = taken_out(X, column)
     return X, Given(column, segments)
@@ -54,6 +56,15 @@ def _check(est):
             raise ValueError(f"segments can't be trained with {what}.")
     if getattr(est.optimizer, "line_search", False):
         raise ValueError("segments can't be trained with a line search, which takes passes of its own.")
+
+
+def _with_column(source, column, segments):
+    """The source, whose rows say by that column of which segment they are."""
+    if not isinstance(column, str):
+        raise ValueError(
+            f"X is a source, whose segments are the values of one of its columns: segments must be its name, got {segments!r}."
+        )
+    return source.with_segments(column)
 
 
 def _column(segments):
@@ -103,23 +114,16 @@ class Given:
 
     def __init__(self, column, values):
         self.column, self.values, self.known = column, values, labels.Known()
-        self.counts = np.zeros(0, np.int64)
 
     def put_into(self, table):
-        """Have the rows of a table know their segments."""
-        table.fold, self.values = self.codes(self.values, table.X.shape[0]), None
+        """Have the rows of a table, or of a stream, know their segments."""
+        if not isinstance(table, Table):
+            table.segments = self.known
+            return
+        values = self.values.labels_read if isinstance(self.values, Source) else self.values
+        table.fold, self.values = self.known.codes(values, table.X.shape[0]), None
         if not len(self.known):
-            raise ValueError("segments has no label at all: leave it out, or give labels.")
-
-    def codes(self, values, n):
-        """The numbers of the segments of some rows, which are counted."""
-        codes = self.known.codes(values, n)
-        self._count(np.bincount(codes[codes >= 0], minlength=len(self.known)))
-        return codes
-
-    def _count(self, counts):
-        before, self.counts = self.counts, counts
-        self.counts[: len(before)] += before
+            raise ValueError(NO_LABELS)
 
     def beside(self, est, table, state, plan, rules):
         """The training of the segments beside that of all rows."""
@@ -161,6 +165,7 @@ class Beside:
             sparse=table.sparse,
             shuffle=est.shuffle,
             threads=Threads(n_threads(est.n_jobs)),
+            known=lambda: len(given.known),
         )
         self.training.grow(len(given.known))
         self.rows = Along(table, self.training)
@@ -170,14 +175,17 @@ class Beside:
 
     def _standardise(self, est, state, plan):
         """Have each segment begin with the statistics of its own rows."""
-        table, dtype, n = self.table, state.W.dtype, len(self.given.known)
-        found = [Moments(0.0, np.zeros(len(state.W)), np.zeros(len(state.W))) for _ in range(n)]
+        table, dtype, found = self.table, state.W.dtype, []
+        none = Moments(0.0, np.zeros(len(state.W)), np.zeros(len(state.W)))
         for part in table.tables():
+            n = len(self.given.known)
+            found += [none] * (n - len(found))
             order = Order(part.rows, None, 0, part.n_rows, part.n_rows)
             rows, which, ends, _ = _order.by_model(order, part.fold, np.ones(n, np.int8))
             for number, lo, hi in zip(which.tolist(), [0, *ends.tolist()], ends.tolist(), strict=False):
                 with np.errstate(over="ignore", invalid="ignore"):
                     found[number] += moments_of(replace(part, rows=rows[lo:hi]), dtype)
+        self.training.grow(len(found))
         for number, of_rows in enumerate(found):
             own = state.copy()
             try:
@@ -199,6 +207,9 @@ class Beside:
         return self._attributes(est, moment), reason
 
     def _attributes(self, est, moment):
+        if not len(self.given.known):
+            raise ValueError(NO_LABELS)
+        self.training.grow(len(self.given.known))  # They may be more than were trained on, if the fit was cut short.
         found, (names, order) = self.training.ended(), self.given.known.sorted()
         of_all = est._publish(moment)
         coef, b = (np.asarray(of_all[name]) for name in est._names)
@@ -210,7 +221,7 @@ class Beside:
         return {
             "segments_": names,
             "segment_column_": self.given.column,
-            "segment_counts_": self.given.counts[order],
+            "segment_counts_": found.rows[order],
             "segment_coefs_": coefs,
             "segment_intercepts_": intercepts,
             "segment_n_iter_": found.epochs[order],
@@ -251,7 +262,10 @@ def segmented(est, X, segments):
             )
         return X
     if isinstance(X, Source):
-        raise ValueError("segments can't be told of the rows of a source.")
+        return X if segments is None else _with_column(X, _column(segments), segments)
+    if isinstance(X, Rows):  # of a block of a source
+        checked, of = check_X(est, X), X.segment
+        return checked if of is None else Segmented(checked, labels.looked_up(of, names, checked.shape[0]))
     asked = column if segments is None else segments
     if asked is None:
         return X

@@ -109,6 +109,7 @@ def _arrays(est, source, rows, reset, names):
     """As `_check_data`, of all rows of a source."""
     if rows.y is None and est._targets().needs_y:
         raise ValueError(f"the source given as {names[0]} has no y, which is needed here.")
+    source.labels_read = rows.segment
     X = rows.X if reset else Checked(*rows)  # The names of these have been compared.
     found = est._check_data(X, rows.y, rows.weight, reset=reset, names=names)
     if reset:

@@ -16,7 +16,7 @@ from fastsgd.estimators.validation import (
 )
 from fastsgd.losses import Loss
 from fastsgd.sources.arrays import Table
-from fastsgd.sources.base import Rows
+from fastsgd.sources.base import Rows, labelled_as
 from fastsgd.sources.blocks import sound_labels
 from fastsgd.sums import Labels
 
@@ -49,12 +49,13 @@ class Targets:
     def seen(self, rows):
         """The Rows of a block, whose X has been checked, with y as it lies; ValueError where there is no number."""
         sound_labels(rows.y if self.needs_y else None, rows.weight)
-        return rows._replace(y=flat(rows.y))
+        return labelled_as(rows._replace(y=flat(rows.y)), rows)
 
     def check(self, rows):
         """The Rows of a block, whose X has been checked, for `table`."""
         rows = self.seen(rows)
-        return Rows(rows.X, self.checked(rows.y), check_weight(rows.weight, rows.X.shape[0]))
+        found = Rows(rows.X, self.checked(rows.y), check_weight(rows.weight, rows.X.shape[0]))
+        return labelled_as(found, rows)
 
     def count(self, y, weight, soft=False):
         """The Labels of a block of a source, and the shape of a row's y; `soft` if one before held probabilities."""

@@ -28,6 +28,20 @@ class Rows(NamedTuple):
     X: np.ndarray | sp.csr_matrix
     y: np.ndarray | None = None
     weight: np.ndarray | None = None
+    segment = None  # It is no field, so that Rows are (X, y, weight).
+
+
+class LabelledRows(Rows):
+    """Rows of which `segment` (n,) has the label of each one's segment, as it is in the data."""
+
+
+def labelled_as(rows: Rows, other: Any) -> Rows:
+    """These rows, with the labels that others have."""
+    if other.segment is None:
+        return rows
+    new = rows if hasattr(rows, "__dict__") else LabelledRows(*rows)
+    new.segment = other.segment
+    return new
 
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -56,6 +70,8 @@ class Source:
         How many blocks can be read in any order; None where rows only come one after another.
     n_counted : int or None
         How many blocks there are, of a source without n_blocks whose y, or X, has been read to its end.
+    segmented : bool
+        Whether the Rows of its blocks say of which segments they are.
     reuses : bool
         Whether X of a block may be overwritten when the next one is read; y and weight may not.
     sizes : list of int, or None
@@ -74,10 +90,10 @@ class Source:
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
     n_counted = None
-    once = reuses = False
+    once = reuses = segmented = False
     divides = 0
     sizes = mapped = block_rows = None
-    reading = {}
+    reading, labels_read = {}, None
     max_memory, buffer_rows, readers = 256 * 10**6, None, "auto"
 
     def __copy__(self):  # Else what a pickle leaves out would be left out here too.
@@ -136,6 +152,19 @@ class Source:
             An argument that was given contradicts the reading, a column is not there, or is of another kind.
         """
         return self
+
+    def with_segments(self, column: str) -> "Source":
+        """The same rows; that column, which is then no feature, says of which segment each is. Estimators ask for it.
+
+        Raises
+        ------
+        ValueError
+            It has no such column.
+        """
+        raise ValueError(
+            f"segments={column!r} is the name of a column, and the columns of this source have none: those of from_parquet, "
+            "from_arrow and from_csv have. Of rows in memory give the labels."
+        )
 
     def warn(self) -> None:
         """Warn of what may be meant otherwise than it is read.

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastsgd.sources import _check
-from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.base import Rows, Source, labelled_as
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import as_in_fit
 from fastsgd.sources.sparse import INDEX, sound_csr
@@ -18,8 +18,6 @@ from fastsgd.sources.sparse import INDEX, sound_csr
 
 class Checked(Rows):
     """Rows that `sound` has looked at; those that a user makes are not."""
-
-    __slots__ = ()
 
 
 def blocks(source, n_features=None, check=None, order=None, first=0, room=None, readers=None):
@@ -110,7 +108,7 @@ def sound(rows, source, n_features):
         if part is not None and (not isinstance(part, np.ndarray) or not part.ndim or len(part) != X.shape[0]):
             shape = getattr(part, "shape", type(part).__name__)
             raise ValueError(f"{name} must be an array of the {X.shape[0]} rows that X has, found {shape}.")
-    return Checked(X, y, weight)
+    return labelled_as(Checked(X, y, weight), rows) if isinstance(rows, Rows) else Checked(X, y, weight)
 
 
 def sound_labels(y, weight):

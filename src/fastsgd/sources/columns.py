@@ -50,6 +50,7 @@ class Columns:
         *,
         target=None,
         weight=None,
+        segment=None,
         columns=None,
         categorical="hash",
         categorical_features=(),
@@ -68,12 +69,12 @@ class Columns:
             raise ValueError(f"fill_null must be None or a finite number, got {fill_null!r}.")
         if not isinstance(weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {weight!r}.")
-        self.target, self.weight = target, weight
+        self.target, self.weight, self.segment = target, weight, segment
         self.dtype, self.n_hashed = checked_floats(dtype), checked_integer("n_hashed", n_hashed)
         self.alternate_sign = bool(alternate_sign)
         self.one_hot, self.fill = categorical == "one-hot", fill_null
         self.targets = [] if target is None else [target] if isinstance(target, str) else _names("target", target)
-        self.labels = list(dict.fromkeys(self.targets + ([] if weight is None else [weight])))
+        self.labels = list(dict.fromkeys(self.targets + [name for name in (weight, segment) if name is not None]))
         self.categorical_features = sorted(set(_names("categorical_features", categorical_features)))
         self.given_kinds = _checked_kinds(kinds)
         self.as_category = {*self.categorical_features, *self.trained(SPELLINGS)}
@@ -108,7 +109,8 @@ class Columns:
             ]
         else:
             found = _names("columns", columns)
-        asked = [("columns", found), ("target", self.targets), ("weight", self.labels)]
+        asked = [("columns", found), ("target", self.targets)]
+        asked += [("segments", [self.segment] if self.segment else []), ("weight", self.labels)]
         for argument, names in [*asked, ("categorical_features", self.categorical_features)]:
             for name in names:
                 if name not in there:
@@ -121,7 +123,7 @@ class Columns:
         if not found:
             raise ValueError(f"{where} has no columns that are features.")
         if both := set(found) & set(self.labels):
-            raise ValueError(f"columns: {sorted(both)} can't be features and target or weight at once.")
+            raise ValueError(f"columns: {sorted(both)} can't be features and target, weight or segments at once.")
         if lost := [name for name in self.categorical_features if name not in found]:
             raise ValueError(f"categorical_features: {lost[0]!r} is not among the features, {offer(lost[0], found)}")
         for pair in self.pairs:
@@ -331,6 +333,7 @@ class Columns:
             "columns": {name: self.types[name] for name in self.features},
             "target": self.target if isinstance(self.target, str | None) else list(self.target),
             "weight": self.weight,
+            **({} if self.segment is None else {"segment": self.segment}),
             "n_features": self.n_features,
         }
 

@@ -247,7 +247,9 @@ def with_nulls(batch, words):
 
 def _labels(options):
     target = options.get("target") or ()
-    return [target] if isinstance(target, str) else list(target) if np.iterable(target) else []
+    found = [target] if isinstance(target, str) else list(target) if np.iterable(target) else []
+    segment = options.get("segment")
+    return found if segment is None else [*found, segment]
 
 
 def _wide(schema, text, options, numbers):

@@ -130,6 +130,16 @@ def labels(array, where):
     return numbers(array, where)
 
 
+def segments(array):
+    """A column of segments as an array of labels: words, or numbers as they are; None or NaN where there is none."""
+    if is_text(array.type):
+        array = array.dictionary_encode()  # The rows of a label then share one string.
+    if not pa.types.is_dictionary(array.type):
+        return array.to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy()
+    return np.array([*array.dictionary.to_pylist(), None], dtype=object)[codes]
+
+
 def words(array, spelling=None):
     """A column of categories as (strings, which of them each row has; None if row i has string i), spelled as that kind."""
     plain = is_text(array.type) and spelling in ("text", None)

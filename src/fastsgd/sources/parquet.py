@@ -108,7 +108,7 @@ class ParquetSource(TabularSource):
 
 def _asked(options):
     """The columns that are named, for certain."""
-    asked = [options.get(name) for name in ("columns", "target", "weight")]
+    asked = [options.get(name) for name in ("columns", "target", "weight", "segment")]
     return [
         name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
     ]

@@ -16,7 +16,9 @@ def as_in_fit(estimator, source):
     ValueError
         It can't be, or its features have other names; the first difference is named.
     """
-    reading = getattr(estimator, "reading_", None)
+    reading, column = getattr(estimator, "reading_", None), getattr(estimator, "segment_column_", None)
+    if isinstance(column, str) and not source.segmented:
+        source = source.with_segments(column)
     if reading:
         source = source.like(reading)
         wide, found = estimator.n_features_in_, source.n_features

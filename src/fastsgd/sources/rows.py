@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from fastsgd.sources import encode
 from fastsgd.sources._rows import fill
 from fastsgd.sources._tokens import csr_rows, hash_tokens
-from fastsgd.sources.base import Rows
+from fastsgd.sources.base import LabelledRows, Rows
 from fastsgd.sources.columns import DENSE
 from fastsgd.sources.files import from_row
 from fastsgd.sources.readers import Readers, in_order
@@ -30,7 +30,10 @@ def rows_of(columns, batches, n=None, name=None, out=None, hands=1):
         raise ValueError(f"{name} has {done} rows, and announces {n}.")
     if columns.sparse:
         X = made[0] if len(made) == 1 else sp.vstack(made)
-    return Rows(X, *joined(labels))
+    *of_rows, segment = joined(labels)
+    found = LabelledRows(X, *of_rows)
+    found.segment = segment
+    return found if segment is not None else Rows(X, *of_rows)
 
 
 def _rows_of_numbers(columns, batches, n, out):
@@ -40,7 +43,7 @@ def _rows_of_numbers(columns, batches, n, out):
         m = len(batch)
         # What is too large for float32 becomes infinite, and the estimators refuse it.
         with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
-            labels.append(labelled(columns, where, batch))
+            labels.append(_labels_of_rows(columns, where, batch))
             if X is None and (n is None or m == n):
                 made.append(_dense(columns, where, batch))
             else:
@@ -53,9 +56,9 @@ def _rows_of_numbers(columns, batches, n, out):
 
 
 def _sparse(columns, where, batch):
-    """((y, weight), X) of a batch."""
+    """((y, weight, segment), X) of a batch."""
     with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
-        return labelled(columns, where, batch), _csr(columns, where, batch)
+        return _labels_of_rows(columns, where, batch), _csr(columns, where, batch)
 
 
 def _counted(batches, n):
@@ -77,11 +80,17 @@ def placed(batches):
 
 
 def joined(labels):
-    """(y, weight) of several parts."""
+    """(y, weight), or what else labels are, of several parts."""
     return (
         None if parts[0] is None else parts[0] if len(parts) == 1 else np.concatenate(parts)
         for parts in zip(*labels, strict=True)
     )
+
+
+def _labels_of_rows(columns, where, batch):
+    """(y, weight, segment) of a batch."""
+    segment = None if columns.segment is None else encode.segments(columns.of(batch, columns.segment))
+    return *labelled(columns, where, batch), segment
 
 
 def labelled(columns, where, batch):

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from fastsgd.sources.base import Rows
+from fastsgd.sources.base import LabelledRows, Rows, labelled_as
 from fastsgd.sources.blocks import csr
 from fastsgd.sums import joined
 
@@ -23,8 +23,8 @@ class Space:
         Rows in it.
     oversize : int
         Bytes of a block that was larger, or 0.
-    parts : list of (int, int, array or None, array or None, array or None)
-        Of each block its number, its rows, where they end among the values of CSR, y and weight.
+    parts : list of (int, int, array or None, array or None, array or None, array or None)
+        Of each block its number, its rows, where they end among the values of CSR, y, weight and segment.
     """
 
     def __init__(self, source):
@@ -68,19 +68,19 @@ class Space:
             if not np.may_share_memory(X, to):  # It may have been read into its room.
                 to[...] = X
         ends = X.indptr[1:] + np.int64(self.filled - X.nnz) if sp.issparse(X) and self.alone is None else None
-        self.parts.append((number, X.shape[0], ends, rows.y, rows.weight))
+        self.parts.append((number, X.shape[0], ends, rows.y, rows.weight, rows.segment))
 
     def spare(self, rows):
         """These Rows, not in memory of this space."""
         if sp.issparse(rows.X) or self.values is None or not np.may_share_memory(rows.X, self.values):
             return rows
-        return rows._replace(X=rows.X.copy())
+        return labelled_as(rows._replace(X=rows.X.copy()), rows)
 
     def take_over(self, other, first, n_features):
         """Have the blocks of another space, from that number on, in place of what was here. The other is not changed."""
         self.clear()
         lo = start = 0
-        for number, n, ends, y, weight in other.parts:
+        for number, n, ends, y, weight, segment in other.parts:
             if number >= first:
                 if ends is None:
                     X = other.values[lo : lo + n]
@@ -89,7 +89,7 @@ class Space:
                     kind = kind if n_features - 1 <= MAX_INDPTR[kind] else other.columns.dtype
                     indptr = (np.append(start, ends) - start).astype(kind)
                     X = csr(n, n_features, other.values[to], other.columns[to].astype(kind, copy=False), indptr)
-                self.add(Rows(X, y, weight), number)
+                self.add(_labelled(Rows(X, y, weight), segment), number)
             lo, start = lo + n, start if ends is None else ends[-1]
 
     def _allot(self, kind):
@@ -113,7 +113,7 @@ class Space:
         """The Rows in it, of the blocks before number `after`: X of these very arrays; as wide as the widest block where
         n_features is None."""
         parts = [part for part in self.parts if after is None or part[0] < after]
-        _, sizes, ends, ys, weights = zip(*parts, strict=True)
+        _, sizes, ends, ys, weights, segments = zip(*parts, strict=True)
         n = sum(sizes)
         if self.alone is not None:
             X = self.alone
@@ -124,10 +124,11 @@ class Space:
             columns = self.columns[: ends[-1]]
             X = csr(n, n_features or int(columns.max(initial=-1)) + 1, self.values[: ends[-1]], columns, ends)
         y = None if ys[0] is None else joined(ys)
+        segment = None if segments[0] is None else _joined_labels(segments)
         if any(weight is not None for weight in weights):
             filled = [np.ones(n) if weight is None else weight for n, weight in zip(sizes, weights, strict=True)]
-            return Rows(X, y, np.concatenate(filled))
-        return Rows(X, y)
+            return _labelled(Rows(X, y, np.concatenate(filled)), segment)
+        return _labelled(Rows(X, y), segment)
 
     def numbers(self, order=None, after=None):
         """A number for each row that `rows` gives, int64: that of its block times 2^32, and its place in that.
@@ -139,7 +140,21 @@ class Space:
         return np.concatenate([(block << 32) + np.arange(n) for block, n in blocks])
 
 
+def _labelled(rows, segment):
+    if segment is None:
+        return rows
+    new = LabelledRows(*rows)
+    new.segment = segment
+    return new
+
+
+def _joined_labels(parts):
+    """Labels of several blocks, which are of different types where some have rows without."""
+    same = len({part.dtype.kind for part in parts}) == 1
+    return np.concatenate(parts if same else [part.astype(object) for part in parts])
+
+
 def _size(rows):
-    """Bytes of a block in a buffer."""
+    """Bytes of a block in a buffer; segments are left out, so that the order of the rows is the same without them."""
     X = rows.X.data.nbytes + rows.X.indices.nbytes if sp.issparse(rows.X) else rows.X.nbytes
-    return X + rows.X.shape[0] * ROW_BYTES + sum(0 if part is None else part.nbytes for part in rows[1:])
+    return X + rows.X.shape[0] * ROW_BYTES + sum(0 if part is None else part.nbytes for part in rows[1:3])

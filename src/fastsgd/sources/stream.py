@@ -12,6 +12,7 @@ import numpy as np
 
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
+from fastsgd.sources.base import labelled_as
 from fastsgd.sources.blocks import Checked, blocks
 from fastsgd.sources.readers import Readers
 from fastsgd.sources.space import BUFFER_SHARE, ROW_BYTES, Space
@@ -63,6 +64,8 @@ class Stream:
         Whether rows have numbers, by which resamples are drawn: that of the block times 2^32, and the place in it.
     n_folds, fold_seed : int
         Folds, which are drawn by the numbers of the rows; 0 for none.
+    segments : object or None
+        codes(labels, n) -> the numbers of the segments of rows, int32, which take the place of folds.
     """
 
     source: object
@@ -78,6 +81,7 @@ class Stream:
     numbered: bool = False
     n_folds: int = 0
     fold_seed: int = 0
+    segments: object = None
     empty = False
 
     @property
@@ -180,11 +184,14 @@ class Stream:
             raise ValueError("the source has no rows; each of its passes must begin anew.")
 
     def _buffer(self, space, order, first, after, room=0):
-        table = self.targets.table(*space.rows(self.n_features, after))
+        rows = space.rows(self.n_features, after)
+        table = self.targets.table(*rows[:3])
         table.scaling = self.scaling
+        if self.segments is not None:
+            table.fold = self.segments.codes(rows.segment, table.X.shape[0])
         if self.numbered or self.n_folds:
             table.number = space.numbers(order, after)
-            table.fold = self._folds(table.number)
+            table.fold = self._folds(table.number) if self.n_folds else table.fold
         return Buffer(table, first, after, room, space.used)
 
     def _folds(self, number):
@@ -194,7 +201,10 @@ class Stream:
         """Rows that lie in mapped memory: where they lie, and so without a copy or a thread."""
         source = self.source
         if self.mapped is None:
-            self.mapped = self.targets.table(*in_place(source, self.n_features, self.targets.check))
+            rows = in_place(source, self.n_features, self.targets.check)
+            self.mapped = self.targets.table(*rows[:3])
+            if self.segments is not None:
+                self.mapped.fold = self.segments.codes(rows.segment, source.n_rows)
         if self.n_folds and self.mapped.fold is None:
             self.mapped.fold = self._folds(np.arange(source.n_rows))
         if order is None:
@@ -292,7 +302,8 @@ def in_place(source, n_features, check):
     """All Rows of a source that has them in mapped memory, looked at block by block, so that errors name the place."""
     for _ in blocks(source, n_features, check):
         pass
-    return check(Checked(*(None if part is None else np.asarray(part) for part in source.mapped)))
+    rows = Checked(*(None if part is None else np.asarray(part) for part in source.mapped))
+    return check(labelled_as(rows, source.mapped))
 
 
 def in_memory(source, n_features=None, check=lambda rows: rows):

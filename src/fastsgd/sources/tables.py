@@ -12,7 +12,7 @@ from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
-OPTIONS = [name for name in inspect.signature(Columns).parameters if name not in ("schema", "where")]
+OPTIONS = [name for name in inspect.signature(Columns).parameters if name not in ("schema", "where", "segment")]
 BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
 
 
@@ -26,13 +26,21 @@ class TabularSource(Source):
         """A source of the same data with other options."""
         raise NotImplementedError
 
+    def with_segments(self, column):
+        if self.columns.segment == column:
+            return self
+        options = self.options | {"segment": column}
+        if options.get("columns") is not None:
+            options["columns"] = [name for name in options["columns"] if name != column]
+        return self.again(options)._bounded_as(self)
+
     def like(self, reading):
         if "columns" not in reading:  # it was no table
             return self
         if self.read_as == reading or (all(self.reading.get(k) == reading.get(k) for k in OPTIONS)):
             return self
         options = merged(reading, self.options)
-        options = {name: value for name, value in options.items() if name in OPTIONS}
+        options = {name: value for name, value in options.items() if name in (*OPTIONS, "segment")}
         options.setdefault("kinds", OWN)
         try:
             new = self.again(options)._bounded_as(self)
@@ -68,7 +76,7 @@ class TabularSource(Source):
             setattr(self, name, getattr(self.columns, name))
         if self.columns.targets:
             self.target_shape = () if isinstance(self.columns.target, str) else (len(self.columns.targets),)
-        self.reading = self.columns.reading()
+        self.reading, self.segmented = self.columns.reading(), self.columns.segment is not None
         self.categories = {name: found.to_pylist() for name, found in self.columns.categories.items()}
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
