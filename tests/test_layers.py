@@ -223,6 +223,7 @@ LAYERS = {
         "penalties",
         "persist",
         "plan",
+        "run",
         "schedules",
         "segments",
         "several",
