@@ -214,7 +214,7 @@ def test_rows_of_a_stream_keep_their_numbers_in_every_pass(mapped, tmp_path):
     for shuffle in (False, True):
         found = {}
         for part, order, _ in stream.chunks(np.dtype(float), 1, shuffle, 0, shuffle):
-            rows = packs.numbers_of(order)
+            rows = order.numbers()
             numbers = rows if part.number is None else part.number[rows]
             for number, fold, y in zip(
                 numbers.tolist(), part.fold[rows].tolist(), part.y[rows, 0].tolist(), strict=True

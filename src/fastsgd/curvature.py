@@ -41,8 +41,7 @@ class _Rows:
     """
 
     def __init__(self, part: Table, order: Order, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> None:
-        flat, loss, K = order.flat(), plan.loss, len(b)
-        rows: Any = slice(flat.first, flat.first + flat.n) if flat.rows is None else flat.rows[: flat.n]
+        rows, loss, K = order.index(), plan.loss, len(b)
         self.X: Any = part.X[rows]
         margins = np.asarray(self.X @ W[:, :K], np.float64) + b
         y = part.y[rows] if part.code is None else np.where(part.code[rows, None] == np.arange(K), 1.0, part.negative)

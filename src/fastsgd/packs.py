@@ -93,7 +93,7 @@ class Call:
         kinds = {type(view) for view in views}
         if kinds <= {EveryRow}:
             return
-        self._rows = numbers_of(order)
+        self._rows = order.numbers()
         if kinds & {Without, Only}:
             if n_folds:
                 self._codes = _order.fold_numbers(self._numbers(), n_folds, fold_seed)
@@ -150,12 +150,6 @@ class Call:
 
     def _of(self, rows: NDArray[Any]) -> Order:
         return Order(np.ascontiguousarray(rows), None, 0, len(rows), self.order.buffer_rows)
-
-
-def numbers_of(order: Order) -> NDArray[Any]:
-    """The rows of a table that an order visits, in this order: int64 array."""
-    flat = order.flat()
-    return np.arange(flat.first, flat.first + flat.n) if flat.rows is None else flat.rows[: flat.n]
 
 
 class Seen:
@@ -233,7 +227,7 @@ class Pack:
         if self.diverged:
             return
         if self.scaling is not None:
-            part = self.scaling.read(part, numbers_of(order), self.state.W.dtype)
+            part = self.scaling.read(part, order.numbers(), self.state.W.dtype)
             order = Order(None, None, 0, order.n, order.buffer_rows)
         run = self.run
         try:
@@ -320,7 +314,7 @@ def one_pass(
 
 
 def loss_sums(
-    packs: Sequence[Pack], table: Any, *, held_out: bool = False, zeros: bool = False, threads: Threads = ONE_THREAD
+    packs: Sequence[Pack], table: Any, *, zeros: bool = False, threads: Threads = ONE_THREAD
 ) -> list[NDArray[Any]]:
     """Sums of s loss and of s of each head, (2, K) of each pack, at its model, of the rows that it sees, in one pass.
 
@@ -328,8 +322,6 @@ def loss_sums(
     ----------
     packs : list of Pack
     table : Table or Stream
-    held_out : bool
-        Of heads that leave out folds, the rows of these folds instead, each once.
     zeros : bool
         At zero weights and intercepts.
     threads : Threads
@@ -347,7 +339,7 @@ def loss_sums(
             with call.seen(group[0].view, group[0].state.seed) as (part, order):
                 for pack in group:
                     i = place[id(pack)]
-                    found[i] += losses_of_call(pack.plan, *models[i], pack.state.seed, held_out, (part, order, None))
+                    found[i] += losses_of_call(pack.plan, *models[i], pack.state.seed, False, (part, order, None))
 
         threads.map(add, work)
     return found

@@ -80,9 +80,9 @@ def _longer(state: State, plan: Plan, part: Table, order: Order, n: int) -> floa
     if plan.schedule.name == "optimal" or plan.schedule.pa or plan.auto:
         return 1.0
     at, some = state.at[0], order._replace(n=min(order.n, order.buffer_rows, LENGTH_ROWS))
-    rows = some._replace(visit=None if some.visit is None else some.visit[: some.n]).flat()
+    rows = some._replace(visit=None if some.visit is None else some.visit[: some.n])
     all_rows: Any = part.X
-    X = all_rows[rows.first : rows.first + rows.n] if rows.rows is None else all_rows[rows.rows[: rows.n]]
+    X = all_rows[rows.index()]
     x = (X.data if part.sparse else X).ravel().astype(np.float64)
     whole = plan.eta(at["t"]) * at["eta_factor"] * plan.loss.curvature * (1.0 + x @ x / rows.n)
     return float(min(n, max(1.0, 1.0 / whole))) if whole > 0 else 1.0

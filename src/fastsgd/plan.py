@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastsgd._kernels.plan import HEAD, Compiled
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
-from fastsgd.schedules import Schedule
+from fastsgd.schedules import Constant, Schedule
 
 EVERY_ROW, NO_RESAMPLE = -1, 0  # These are the values of `fold` and `resample` where nothing is left out or drawn.
 
@@ -85,6 +85,29 @@ class Plan:
         for name, value in head.items():
             heads[name] = value
         return cls(loss, schedule, heads, optimizer, batch_size, noise)
+
+    @classmethod
+    def of_loss(cls, loss: Loss, **head: Any) -> Self:
+        """A plan for sums over rows, in which the steps have no part."""
+        schedule = Constant().bind(eta0=1.0, alpha=0.0, power_t=0.0, loss=loss, pass_rows=None, passes=1)
+        return cls.of(loss, schedule, **head)
+
+    @classmethod
+    def of_models(cls, plans: Sequence[Self], K: int, numbers: ArrayLike, folds: ArrayLike = EVERY_ROW) -> Self:
+        """The plan of models of K heads each, of these numbers, in one pass; each has a plan with one record, and a fold."""
+        each = [np.broadcast_to(values, len(plans)).repeat(K) for values in (numbers, folds)]
+        return (
+            cls.stack(plans)
+            .pack(np.arange(len(plans)).repeat(K))
+            .having(column=np.tile(np.arange(K), len(plans)), model=each[0], fold=each[1])
+        )
+
+    def having(self, **head: Any) -> Self:
+        """The same, but for this in its records."""
+        heads = self.heads.copy()
+        for name, value in head.items():
+            heads[name] = value
+        return replace(self, heads=heads)
 
     @classmethod
     def stack(cls, plans: Sequence[Self]) -> Self:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, penalties, schedules, threads
+from fastsgd import losses, penalties, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.intervals import Intervals
@@ -140,10 +140,9 @@ class BaseLinear(Intervals, CallbackSupportMixin, Solved):
         return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.n_threads(self.n_jobs), **more)
 
     def _plan_of_objective(self, table):
-        """The objective as the engine works it out, with a schedule that counts for nothing."""
-        loss, (l1, l2) = self._heads_loss(), penalties.weights(self.penalty, self.alpha, self.l1_ratio)
-        schedule = schedules.Constant().bind(eta0=1.0, alpha=0.0, power_t=0.0, loss=loss, pass_rows=None, passes=1)
-        return Plan.of(loss, schedule, l1=l1, l2=l2, intercept_decay=float(self.fit_intercept))
+        """The objective as the engine works it out."""
+        l1, l2 = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
+        return Plan.of_loss(self._heads_loss(), l1=l1, l2=l2, intercept_decay=float(self.fit_intercept))
 
     def _listener(self, between):
         """What the solver calls after each pass, (heads, report) -> stop, or None; `between` is for scikit-learn's callbacks."""

@@ -1,6 +1,5 @@
 """Fits of one estimator with several values of eta0, over the same rows; each is what a fit of its own gives."""
 
-from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
 from typing import NamedTuple
@@ -176,9 +175,8 @@ class EtaFits:
         """A pack of all where they can be heads of one; else a pack for each."""
         K, n = len(self.state.b), len(plans)
         if not plans[0].separable:
-            return [Pack(self.state.copy(), _numbered(plan, k)) for k, plan in enumerate(plans)]
-        stack = Plan.stack(plans)
-        stack = _numbered(stack.pack(np.repeat(np.arange(n), K)), np.repeat(np.arange(n), K), np.tile(np.arange(K), n))
+            return [Pack(self.state.copy(), plan.having(model=k)) for k, plan in enumerate(plans)]
+        stack = Plan.of_models(plans, K, np.arange(n))
         return [Pack(self.state.pack(stack, np.tile(np.arange(K), n)), stack)]
 
     def _own(self, moment, heads=slice(None)):
@@ -250,10 +248,3 @@ class EtaFits:
         if kept.needs == "objective":
             return float(np.nanmin(rows["objective"]))
         return float(rows["objective"][np.nanargmax(rows["validation_score"])])
-
-
-def _numbered(plan, models, columns=0):
-    """The plan whose heads are of the models of these numbers."""
-    heads = plan.heads.copy()
-    heads["model"], heads["column"] = models, columns
-    return replace(plan, heads=heads)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd import losses, schedules
+from fastsgd import losses
 from fastsgd.plan import Plan
 from fastsgd.sources.scaling import moments
 from fastsgd.sums import SlopeSums, total
@@ -54,11 +54,7 @@ def constant(table, K, loss, intercept, dtype, standardize=False):
 def _class_sums(table, classes, dtype):
     """(sum of s x, sum of s) of each class: (d, classes) and (classes,); of probabilities, as far as they are of it."""
     # From zero, the slopes of the squared error in targets of 1, in the rows of the class, and 0 are minus these sums.
-    loss = losses.SquaredError()
-    schedule = schedules.Constant().bind(
-        eta0=1.0, alpha=0.0, power_t=0.0, loss=loss, pass_rows=None, passes=1, batch_size=1
-    )
-    plan = Plan.of(loss, schedule)
+    plan = Plan.of_loss(losses.SquaredError())
     sums = total(table.each(_sums_of_classes, plan, classes, dtype))
     return -sums.W[:, :classes], -sums.b
 
@@ -115,7 +111,7 @@ def _sample(table, K, dtype):
     ys, weights, n = [], [], 0
     with closing(table.chunks(dtype, K, True, 0, 0)) as calls:
         for part, order, _ in calls:
-            rows = _rows(order)
+            rows = order.index()
             ys.append(part.y[rows])
             weights.append(np.ones(order.n) if part.s is None else part.s[rows])
             n += order.n
@@ -149,7 +145,7 @@ class _Pull:
     @classmethod
     def of(cls, part, order, b, loss):
         """Those of the rows of a kernel call."""
-        rows = _rows(order)
+        rows = order.index()
         X, y = part.X[rows], part.y[rows]
         s = np.ones((len(y), 1)) if part.s is None else part.s[rows, None]
         at = np.broadcast_to(b, y.shape)
@@ -161,12 +157,6 @@ class _Pull:
 
     def __add__(self, other):
         return _Pull(tuple(a + b for a, b in zip(self.parts, other.parts, strict=True)))
-
-
-def _rows(order):
-    """The rows of a kernel call, as an index."""
-    flat = order.flat()
-    return slice(flat.first, flat.first + flat.n) if flat.rows is None else flat.rows[: flat.n]
 
 
 # ---------------------------------------------------------------- of both

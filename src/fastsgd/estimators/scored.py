@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from fastsgd import schedules
 from fastsgd.packs import EveryRow, Only, Pack, loss_sums
 from fastsgd.plan import Plan
 from fastsgd.state import State
@@ -65,14 +64,9 @@ class ByLoss:
     def _pack(self, points, numbers, view):
         """A pack of these models, that is not trained."""
         W, b = points.model(numbers)
-        schedule = schedules.Constant().bind(
-            eta0=1.0, alpha=0.0, power_t=0.0, loss=self.loss, pass_rows=None, passes=1, batch_size=1
-        )
-        plan = Plan.of(self.loss, schedule)
+        plan = Plan.of_loss(self.loss)
         if not self.loss.coupled:
-            heads = np.repeat(plan.heads, len(b))
-            heads["column"] = np.tile(np.arange(points.K), len(numbers))
-            plan = replace(plan, heads=heads, separate=True)
+            plan = Plan.of_models([plan] * len(numbers), points.K, numbers)
         return Pack(State(W, b, b), plan, view)
 
 

@@ -1,6 +1,6 @@
 """Models of candidates and folds, trained beside each other: which of them share a pack, and when candidates are left out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastsgd import parallel, several
 from fastsgd.estimators.points import Points
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import EveryRow, Pack, Seen
-from fastsgd.plan import Plan
+from fastsgd.plan import EVERY_ROW, Plan
 from fastsgd.state import State
 from fastsgd.threads import Threads, n_threads
 
@@ -49,16 +49,10 @@ class Search:
     def _pack(self, plans, folds, candidates, separate=True):
         numbers = np.add.outer(np.asarray(folds) * len(self.members), np.asarray(candidates)).ravel()
         if separate:
-            plan = Plan.stack(plans)
-            heads = np.tile(np.repeat(plan.heads, self.given.K), len(folds))
-            heads["column"] = np.tile(np.arange(self.given.K), len(numbers))
-            heads["model"] = np.repeat(numbers, self.given.K)
-            if len(folds) > 1:
-                heads["fold"] = np.repeat(folds, len(candidates) * self.given.K)
+            left_out = np.repeat(folds, len(candidates)) if len(folds) > 1 else EVERY_ROW
+            plan = Plan.of_models(plans * len(folds), self.given.K, numbers, left_out)
         else:
-            plan, heads = plans[0], plans[0].heads.copy()
-            heads["model"] = numbers[0]
-        plan = replace(plan, heads=heads)
+            plan = plans[0].having(model=numbers[0])
         state = State.zeros(self.given.d, len(numbers) * self.given.K, self.given.dtype, self.given.seed, separate)
         view = EveryRow() if len(folds) > 1 else self.split.views[folds[0]]
         if not self.members[0].standardize:

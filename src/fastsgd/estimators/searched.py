@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
-from fastsgd import losses, optimizers, schedules, threads, verdict
+from fastsgd import losses, optimizers, schedules, threads
 from fastsgd.estimators import choice, chosen
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.constraints import validate_params
@@ -21,7 +21,6 @@ from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.problem import Drafts, Problem
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.history import HISTORY
-from fastsgd.run import Run
 from fastsgd.sources.telling import tell
 from fastsgd.state import State
 
@@ -240,7 +239,9 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
 
     def _remedy(self, numbers, members, rows):
         """What helps against the divergence of candidates of these numbers: what does with the shortest steps of them."""
+        from fastsgd import verdict
         from fastsgd.estimators import told
+        from fastsgd.run import Run
 
         member = members[min(numbers, key=lambda n: (members[n].eta0, n))]
         table, state = copy.copy(rows.table), State.zeros(rows.d, rows.K, rows.dtype, rows.seed)

@@ -66,6 +66,16 @@ class Order(NamedTuple):
         places = np.arange(self.n) // self.buffer_rows * self.buffer_rows + self.visit
         return Order(self.rows[places], None, 0, self.n, self.buffer_rows)
 
+    def index(self):
+        """The rows in the order of their visits, as an index of a table's arrays: a slice or an array."""
+        flat = self.flat()
+        return slice(flat.first, flat.first + flat.n) if flat.rows is None else flat.rows[: flat.n]
+
+    def numbers(self):
+        """Likewise, as an int64 array."""
+        index = self.index()
+        return np.arange(index.start, index.stop) if isinstance(index, slice) else index
+
     def between(self, lo, hi):
         """The visits from lo to hi, where lo is the start of a buffer or the order is flat."""
         rows = None if self.rows is None else self.rows[lo:]
