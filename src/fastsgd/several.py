@@ -19,7 +19,7 @@ from fastsgd.stopping import Stopping
 from fastsgd.threads import ONE_THREAD, Threads
 
 
-class Kept(NamedTuple):
+class KeptState(NamedTuple):
     """The state of a model at the end of some epoch, among others; nobody trains it any more.
 
     Attributes
@@ -38,12 +38,12 @@ class Kept(NamedTuple):
         """That of the model alone."""
         return self.whole.pack(self.plan, self.heads) if self.plan.separate else self.whole
 
-    def apart(self) -> "Kept":
+    def apart(self) -> "KeptState":
         """The same, and nothing of other models, whose states would be kept with it."""
         if not self.plan.separate or self.whole.W.shape[1] == len(self.heads):
             return self
         own = self.whole.pack(self.plan, self.heads, spare=False)
-        return Kept(own, self.plan.pack(self.heads), np.arange(len(self.heads)))
+        return KeptState(own, self.plan.pack(self.heads), np.arange(len(self.heads)))
 
 
 class Trained(NamedTuple):
@@ -51,7 +51,7 @@ class Trained(NamedTuple):
 
     Attributes
     ----------
-    kept : Kept
+    kept : KeptState
         With a rule that keeps the best epoch, of that.
     plan : Plan
         Of its heads alone, as is `state`.
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
         As `engine.train` gives it, or "dropped".
     """
 
-    kept: Kept
+    kept: KeptState
     plan: Plan
     epochs: History
     reason: str
@@ -83,11 +83,11 @@ class _Model:
         # one that is judged.
         self.good, self.better = self.as_in(start), False
 
-    def as_in(self, whole: State) -> Kept:
+    def as_in(self, whole: State) -> KeptState:
         """Its part of a state of its pack."""
-        return Kept(whole, self.pack.plan, self.heads)
+        return KeptState(whole, self.pack.plan, self.heads)
 
-    def copied(self) -> Kept:
+    def copied(self) -> KeptState:
         """A copy of its part of the state of its pack."""
         kept = self.as_in(self.pack.state).apart()
         return kept if kept.whole is not self.pack.state else self.as_in(self.pack.state.copy())

@@ -158,7 +158,7 @@ def check_fold(f, train, test, y, s, targets):
         )
 
 
-def chosen(scores, alphas, rule):
+def best_candidate(scores, alphas, rule):
     """(index of the l1_ratio, index of the alpha, and so on) that a rule chooses.
 
     Parameters

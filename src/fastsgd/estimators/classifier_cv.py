@@ -5,11 +5,11 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
+from fastsgd.estimators.base_sgd_cv import CONSTRAINTS, BaseSGDCV
 from fastsgd.estimators.classifier import SGDClassifier
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, RandomState
 from fastsgd.estimators.parts import ClassifierParts
-from fastsgd.estimators.searched import CONSTRAINTS, Searched
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
@@ -17,7 +17,7 @@ from fastsgd.schedules import Schedule
 
 
 @storable
-class SGDClassifierCV(ClassifierParts, Searched):
+class SGDClassifierCV(ClassifierParts, BaseSGDCV):
     """`SGDClassifier` with alpha, l1_ratio and eta0 chosen by cross-validation, all candidates and folds trained in one pass.
 
     Each candidate is trained on the rows of each fold as ``SGDClassifier(alpha=alpha, ...)`` would be on all rows, with weight 0
@@ -138,7 +138,7 @@ multi_class, standardize
     True
     """
 
-    _of = SGDClassifier
+    _estimator_class = SGDClassifier
     _parameter_constraints: dict = {
         **CONSTRAINTS,
         **{name: SGDClassifier._parameter_constraints[name] for name in ("loss", "class_weight", "multi_class")},

@@ -60,10 +60,10 @@ def _check_steps(est):
         raise ValueError("parallel='hogwild' gives other weights in each fit: set parallel='deterministic'.")
 
 
-class Watch(stopping.Stopping):
+class RecordObjective(stopping.Stopping):
     """Ends nothing and keeps nothing: it has the objective of each epoch worked out."""
 
-    name, needs = "watch", "objective"
+    name, needs = "record_objective", "objective"
 
     def __init__(self):
         super().__init__(0.0, stopping.FOREVER)
@@ -124,7 +124,7 @@ class EtaFits:
             if held_out is not None:
                 held_out.table.scaling = self.table.scaling
         self.score = None if held_out is None else self.est._score(held_out, self.plan)
-        self.rules = [*self.est._rules(held_out, problem.split_off), Watch()]
+        self.rules = [*self.est._rules(held_out, problem.split_off), RecordObjective()]
         self.start = engine.Run(self.state, self.rules)
         self.start.from_here(self.plan)
 

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import penalties, threads
 from fastsgd.blas import one_blas_thread
-from fastsgd.estimators import choice, chosen
+from fastsgd.estimators import base_cv, choice
 from fastsgd.estimators.base_linear import Solved, readable
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources.telling import tell
@@ -24,10 +24,10 @@ OF_PATHS = (
     "coefs_paths_",
     "intercepts_paths_",
 )  # `n_iter_` is of them, too.
-CONSTRAINTS: dict = {**Solved._parameter_constraints, **chosen.CONSTRAINTS}
+CONSTRAINTS: dict = {**Solved._parameter_constraints, **base_cv.CONSTRAINTS}
 
 
-class CrossValidated(chosen.Chosen):
+class CrossValidated(base_cv.BaseCV):
     """Comes before `Solved`, and needs the parameters of CONSTRAINTS."""
 
     _left = (*Solved._left, *OF_PATHS)
@@ -75,7 +75,7 @@ class CrossValidated(chosen.Chosen):
 
     def _choose(self, paths):
         """Set what follows from the paths; (index of the l1_ratio, of the alpha) that is chosen."""
-        at = choice.chosen(paths.scores, paths.alphas, self.refit_rule)
+        at = choice.best_candidate(paths.scores, paths.alphas, self.refit_rule)
         self._alphas, self.l1_ratios_ = paths.alphas, paths.ratios
         self.scores_, self.dual_gaps_ = paths.scores, paths.gaps
         self.coefs_paths_, self.intercepts_paths_ = paths.coefs, paths.intercepts

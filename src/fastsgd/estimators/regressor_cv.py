@@ -4,11 +4,11 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
+from fastsgd.estimators.base_sgd_cv import CONSTRAINTS, BaseSGDCV
 from fastsgd.estimators.guard import one_at_a_time
 from fastsgd.estimators.hints import Data, RandomState
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.regressor import SGDRegressor
-from fastsgd.estimators.searched import CONSTRAINTS, Searched
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
@@ -16,7 +16,7 @@ from fastsgd.schedules import Schedule
 
 
 @storable
-class SGDRegressorCV(RegressorParts, Searched):
+class SGDRegressorCV(RegressorParts, BaseSGDCV):
     """`SGDRegressor` with alpha, l1_ratio and eta0 chosen by cross-validation, all candidates and folds trained in one pass.
 
     Each candidate is trained on the rows of each fold as ``SGDRegressor(alpha=alpha, ...)`` would be on all rows, with weight 0
@@ -60,7 +60,7 @@ cv_results_
     ((5, 1, 20, 3), True)
     """
 
-    _of = SGDRegressor
+    _estimator_class = SGDRegressor
     _parameter_constraints: dict = {**CONSTRAINTS, "loss": SGDRegressor._parameter_constraints["loss"]}
 
     def __init__(

@@ -1,6 +1,6 @@
 """What a model file holds of the estimators: the rule of each attribute, of which each class says what it has."""
 
-from fastsgd.estimators.points import REASONS
+from fastsgd.estimators.candidates import REASONS
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
@@ -56,11 +56,11 @@ TRIED = (*POINTS, "etas")
 SEARCH = {
     "alpha_": Value(float, 0.0),
     "l1_ratio_": Value(float, 0.0, 1.0),
-    "_eta0": Value(float, 0.0),
-    "_of_eta0s": Value(bool),
+    "eta0_": Value(float, 0.0),
+    "_has_eta_axis": Value(bool),
     "_alphas": Array("float64", ("ratios", "alphas")),
     "l1_ratios_": Array("float64", ("ratios",)),
-    "_eta0s": Array("float64", ("etas",)),
+    "eta0s_": Array("float64", ("etas",)),
     "_scores": Array("float64", TRIED, finite=False),
     "_n_iter": Array("int64", TRIED),
     "_reasons": Reasons("uint8", TRIED),

@@ -23,7 +23,7 @@ CONSTRAINTS: dict = {
 }
 
 
-class Chosen:
+class BaseCV:
     """Comes before the other bases. Needs the parameters of CONSTRAINTS; and of a fit `_alphas`, `l1_ratios_` and `scores_`."""
 
     warm_start = False  # A source that is given as X is asked for it.

@@ -1,4 +1,7 @@
-"""Models of candidates and folds, trained beside each other: which of them share a pack, and when candidates are left out."""
+"""Models of candidates and folds, trained beside each other.
+
+Which of them share a pack, when candidates are left out, and what is kept of the models: their weights, once, and their scores.
+"""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -7,16 +10,18 @@ from typing import Any
 import numpy as np
 
 from fastsgd import parallel, several
-from fastsgd.estimators.points import Points
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import EveryRow, Pack, Seen
 from fastsgd.plan import EVERY_ROW, Plan
-from fastsgd.state import State
+from fastsgd.sources.scaling import Scaling
+from fastsgd.state import State, padded
 from fastsgd.threads import Threads, n_threads
+
+REASONS = "max_iter", "objective", "max_seconds", "dropped", "diverged"  # A file holds their places here.
 
 
 @dataclass
-class Search:
+class CandidateTraining:
     """What is to be trained.
 
     Attributes
@@ -24,7 +29,7 @@ class Search:
     members : list of estimator
         One for each candidate, which has learnt of the data.
     split : Split
-    given : Given
+    given : CVData
     """
 
     members: list[Any]
@@ -62,7 +67,7 @@ class Search:
         return Pack(state, plan, view, seen.scaling)
 
     def run(self, est, score, max_seconds):
-        """The Points of all models, trained and scored; `score` is (points, numbers) -> scores.
+        """The CandidateModels of all models, trained and scored; `score` is (points, numbers) -> scores.
 
         Raises
         ------
@@ -70,7 +75,7 @@ class Search:
             On Ctrl-C.
         """
         given, packs, n = self.given, self.packs(), n_threads(est.n_jobs)
-        points = Points(self.split.n, len(self.members), given.K, given.d, given.dtype)
+        points = CandidateModels(self.split.n, len(self.members), given.K, given.d, given.dtype)
         lanes = SERIAL
         if len(packs) == 1 and packs[0].plan.separate:  # Threads that merge lanes of one model would change its bits.
             lanes = parallel.lanes(n, "deterministic", packs[0].plan, given.table, packs[0].state)
@@ -81,7 +86,7 @@ class Search:
             passes=est.max_iter,
             shuffle=est.shuffle,
             max_seconds=max_seconds,
-            drop=Watch(points, score, est.halving, est.verbose) if est.halving or est.verbose else None,
+            drop=HalvingCallback(points, score, est.halving, est.verbose) if est.halving or est.verbose else None,
             lanes=lanes,
             threads=Threads(n),
         )
@@ -94,12 +99,12 @@ class Search:
         return points
 
 
-class Watch:
+class HalvingCallback:
     """What is done at the end of each epoch: candidates that fall behind are left out, and the user is told.
 
     Parameters
     ----------
-    points : Points
+    points : CandidateModels
     score : callable
         (points, numbers) -> scores.
     halving : int or None
@@ -145,3 +150,80 @@ class Watch:
         behind = {n % points.candidates for n in packs} - set(best)
         self.left_out |= behind
         return behind
+
+
+class CandidateModels:
+    """A model for each fold and candidate, by its number: fold * candidates + candidate.
+
+    Parameters
+    ----------
+    folds, candidates, K, d : int
+        K heads each, of d features.
+    dtype : dtype
+        Of the weights.
+
+    Attributes
+    ----------
+    W : (d, S)
+        The weights of the K heads of a model lie in columns number * K and so on.
+    b : (folds * candidates * K,) float64
+    scores : (folds * candidates,) float64
+        NaN where there is none.
+    passes : (folds * candidates,) int64
+    reasons : (folds * candidates,) uint8
+        Why each has ended, as a place in REASONS.
+    ended : (folds * candidates,) bool
+    """
+
+    def __init__(self, folds, candidates, K, d, dtype):
+        n = folds * candidates
+        self.folds, self.candidates, self.K = folds, candidates, K
+        self.W, self.b = np.zeros((d, padded(n * K, True)), dtype), np.zeros(n * K)
+        self.scores, self.passes, self.reasons = np.full(n, np.nan), np.zeros(n, np.int64), np.zeros(n, np.uint8)
+        self.ended = np.zeros(n, bool)
+
+    def put(self, number, state, model):
+        """Keep the model (weights, intercepts) of a state, in the units of the rows."""
+        W, b = model if state.std is None else Scaling.of(state).outward(*model)
+        heads = self.heads([number])
+        self.W[:, heads], self.b[heads] = W[:, : self.K], b
+
+    def end(self, number, trained):
+        """Keep the model of a `Trained`."""
+        self.put(number, trained.state, trained.state.model(trained.plan))
+        self.passes[number], self.reasons[number] = max(1, len(trained.epochs)), REASONS.index(trained.reason)
+        self.ended[number] = True
+
+    def score(self, by, numbers):
+        """Score these models, but not those that have diverged or were dropped; `by` is (points, numbers) -> scores."""
+        over = REASONS.index("diverged"), REASONS.index("dropped")
+        numbers = np.array([n for n in sorted(numbers) if self.reasons[n] not in over], int)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.asarray(by(self, numbers), float) if len(numbers) else np.zeros(0)
+        self.scores[numbers] = np.where(np.isfinite(found), found, np.nan)
+
+    @property
+    def means(self):
+        """The mean score of each candidate over the folds, NaN where one of them has none."""
+        return self.scores.reshape(self.folds, self.candidates).mean(axis=0)
+
+    def heads(self, numbers):
+        """The columns of these models."""
+        return (np.asarray(numbers)[:, None] * self.K + np.arange(self.K)).ravel()
+
+    def model(self, numbers):
+        """(W, b) of these models alone, as kernels take them."""
+        heads = self.heads(numbers)
+        W = np.zeros((len(self.W), padded(len(heads), True)), self.W.dtype)
+        W[:, : len(heads)] = self.W[:, heads]
+        return W, self.b[heads]
+
+    def attributes(self, est, number):
+        """The attributes of the model, as `est` names them."""
+        W, b = self.model([number])
+        return est._attributes(np.ascontiguousarray(W[:, : self.K].T), b)
+
+    def paths(self, shape):
+        """(coefs_paths_, intercepts_paths_), without a copy; shape is that of the candidates."""
+        n, first = len(self.b), (self.folds, *shape, self.K)
+        return self.W[:, :n].T.reshape(*first, len(self.W)), self.b.reshape(first)

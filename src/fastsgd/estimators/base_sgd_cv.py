@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
 from fastsgd import losses, optimizers, schedules, threads
-from fastsgd.estimators import choice, chosen
+from fastsgd.estimators import base_cv, choice
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.files import ModelFiles
@@ -28,8 +28,17 @@ ETA0 = 0.01  # The step size of SGDClassifier and SGDRegressor, where the user g
 SEARCH_SHARE = 0.75  # Of max_seconds; the model of all rows has the rest.
 # The least alpha over the largest, where the user does not say. Smaller ones were best on none of six sets of real data.
 RATIO_WITH_L1, RATIO_OF_L2 = 1e-3, 1e-5
-OF_POINTS = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
-OF_SEARCH = "alpha_", "l1_ratio_", "_eta0", "_alphas", "l1_ratios_", "_eta0s", "_of_eta0s", *OF_POINTS
+POINT_ATTRIBUTES = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
+SEARCH_ATTRIBUTES = (
+    "alpha_",
+    "l1_ratio_",
+    "eta0_",
+    "_alphas",
+    "l1_ratios_",
+    "eta0s_",
+    "_has_eta_axis",
+    *POINT_ATTRIBUTES,
+)
 SHARED = (
     "epsilon",
     "fit_intercept",
@@ -52,19 +61,19 @@ SHARED = (
 _OF_SGD = BaseSGD._parameter_constraints | BaseSGD._common_constraints
 CONSTRAINTS: dict = {
     **{name: _OF_SGD[name] for name in SHARED},
-    **chosen.CONSTRAINTS,
+    **base_cv.CONSTRAINTS,
     "eta0s": [Interval(Real, 0, None, closed="neither"), "array-like", None],
     "halving": [Interval(Integral, 2, None, closed="left"), None],
 }
 
 
-class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
-    """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_of`, the class of the candidates."""
+class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
+    """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_estimator_class`, that of the candidates."""
 
     _streams = True  # takes a source that is not in memory
     n_bootstrap = n_splits = 0  # models beside each, of which there are none
     _outcome, _columns_of_history = "_scores", HISTORY
-    _left = "coef_", "intercept_", "history_", "stop_reason_", *OF_SEARCH
+    _left = "coef_", "intercept_", "history_", "stop_reason_", *SEARCH_ATTRIBUTES
 
     def _loss(self):
         return losses.get(self.loss, self.epsilon)
@@ -98,21 +107,21 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         """The step sizes there are."""
         if self.eta0s is None:
             return np.array([ETA0])
-        found = chosen.numbers(np.atleast_1d(self.eta0s), "eta0s", np.inf, "at least one number > 0")
+        found = base_cv.numbers(np.atleast_1d(self.eta0s), "eta0s", np.inf, "at least one number > 0")
         if found.min() == 0:
             raise ValueError(f"eta0s must be > 0, found {self.eta0s!r}.")
         return np.unique(found)
 
     def _members(self, est, candidates):
         """The candidates (alpha, l1_ratio, eta0), which have learnt of the data what `est` has."""
-        known = signature(self._of).parameters
+        known = signature(self._estimator_class).parameters
         given = {name: value for name, value in self.get_params(deep=False).items() if name in known}
         given |= {"n_jobs": 1, "verbose": 0}
         learnt = {name: vars(est)[name] for name in self._learnt if name in vars(est)}
         members = []
         for alpha, ratio, eta0 in candidates:
             numbers = {"alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
-            members.append(self._of(**given | numbers))
+            members.append(self._estimator_class(**given | numbers))
             vars(members[-1]).update(learnt, _candidate=True)
         return members
 
@@ -128,8 +137,8 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         return self
 
     def _fitted(self, X, y, sample_weight, validation, params):
-        from fastsgd.estimators.given import Given
-        from fastsgd.estimators.search import Search
+        from fastsgd.estimators.candidates import CandidateTraining
+        from fastsgd.estimators.cv_data import CVData
 
         began, est = perf_counter(), self._draft()
         scorer = choice.scorer_of(self)
@@ -139,7 +148,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         targets = est._learn(y)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        rows = Given(est, X, y, s, targets, drawn_seed(self.random_state))
+        rows = CVData(est, X, y, s, targets, drawn_seed(self.random_state))
         split, score = rows.split(validation, for_split, scorer, for_score)
         alphas = est._grid(rows)
         tried = [
@@ -148,7 +157,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
             for alpha, eta0 in product(of_ratio, self._etas())
         ]
         members = self._members(est, tried)
-        search = Search(members, split, rows)
+        search = CandidateTraining(members, split, rows)
         points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
         at = est._choose(points, alphas, split.n, members, rows)
         member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
@@ -179,12 +188,12 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
 
     def _choose(self, points, alphas, folds, members, rows):
         """Set what follows from the models; the place of the candidate that is chosen."""
-        from fastsgd.estimators.points import REASONS
+        from fastsgd.estimators.candidates import REASONS
 
         etas = self._etas()
         candidates, of_points = (*alphas.shape, len(etas)), (folds, *alphas.shape, len(etas))
-        self._alphas, self.l1_ratios_, self._eta0s = alphas, self._ratios(), etas
-        self._of_eta0s = bool(np.ndim(self.eta0s))
+        self._alphas, self.l1_ratios_, self.eta0s_ = alphas, self._ratios(), etas
+        self._has_eta_axis = bool(np.ndim(self.eta0s))
         self._scores, self._n_iter = points.scores.reshape(of_points), points.passes.reshape(of_points)
         self._reasons = points.reasons.reshape(of_points)
         self._coefs_paths, self._intercepts_paths = points.paths(candidates)
@@ -194,9 +203,9 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
                 "every candidate diverged in some fold, so that none can be chosen. "
                 f"{self._remedy(range(len(members)), members, rows)}"
             )
-        at = choice.chosen(in_the_race, alphas, self.refit_rule)
+        at = choice.best_candidate(in_the_race, alphas, self.refit_rule)
         self.alpha_, self.l1_ratio_ = float(alphas[at[:2]]), float(self.l1_ratios_[at[0]])
-        self._eta0 = float(etas[at[2]])
+        self.eta0_ = float(etas[at[2]])
         return at
 
     def _refit(self, member, rows):
@@ -215,13 +224,13 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
     # ------------------------------------------------------------ in words
     def _tell(self, members, rows):
         """Warn of models that diverged, and of those that were not done."""
-        from fastsgd.estimators.points import REASONS
+        from fastsgd.estimators.candidates import REASONS
 
         reasons = self.stop_reasons_
         diverged = np.array(REASONS)[self._reasons] == "diverged"
         if diverged.any():
             numbers = np.flatnonzero(diverged.any(axis=0))
-            alphas = np.repeat(self._alphas, len(self._eta0s))[numbers]
+            alphas = np.repeat(self._alphas, len(self.eta0s_))[numbers]
             some = ", ".join(f"{alpha:.3g}" for alpha in alphas[-3:])
             more = f" and {len(alphas) - 3} others" if len(alphas) > 3 else ""
             tell(
@@ -254,54 +263,44 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         return f"{told.remedy(member, scaled, told.advice(member, run, plan, table, False))}."
 
     # ------------------------------------------------------------ the outcome
-    def _of_points(self, values):
+    def _with_eta_axis(self, values):
         """An array of the points, with the axis of the step sizes where the user gave several."""
-        return values if self._of_eta0s else values[:, :, :, 0]
+        return values if self._has_eta_axis else values[:, :, :, 0]
 
     @property
     def scores_(self) -> NDArray[Any]:
         """The score of each fold and candidate, NaN where the model diverged."""
-        return self._of_points(self._scores)
+        return self._with_eta_axis(self._scores)
 
     @property
     def n_iter_(self) -> NDArray[Any]:
         """The epochs of each fold and candidate."""
-        return self._of_points(self._n_iter)
+        return self._with_eta_axis(self._n_iter)
 
     @property
     def stop_reasons_(self) -> NDArray[Any]:
         """Why the training of each fold and candidate ended, as `stop_reason_` says it; or "dropped"."""
-        from fastsgd.estimators.points import REASONS
+        from fastsgd.estimators.candidates import REASONS
 
-        return np.array(REASONS)[self._of_points(self._reasons)]
+        return np.array(REASONS)[self._with_eta_axis(self._reasons)]
 
     @property
     def coefs_paths_(self) -> NDArray[Any]:
         """The coefficients of each fold and candidate."""
-        return self._of_points(self._coefs_paths)
+        return self._with_eta_axis(self._coefs_paths)
 
     @property
     def intercepts_paths_(self) -> NDArray[Any]:
         """The intercepts of each fold and candidate."""
-        return self._of_points(self._intercepts_paths)
-
-    @property
-    def eta0_(self) -> float:
-        """The step size that is chosen."""
-        return self._eta0
-
-    @property
-    def eta0s_(self) -> NDArray[Any]:
-        """The step sizes, rising."""
-        return self._eta0s
+        return self._with_eta_axis(self._intercepts_paths)
 
     def _tried(self):
         tried = super()._tried()
-        if not self._of_eta0s:
+        if not self._has_eta_axis:
             return tried
-        n = self._eta0s.size
+        n = self.eta0s_.size
         tried = {name: np.repeat(values, n) for name, values in tried.items()}
-        return tried | {"eta0": np.tile(self._eta0s, self._alphas.size)}
+        return tried | {"eta0": np.tile(self.eta0s_, self._alphas.size)}
 
     @property
     def cv_results_(self) -> dict[str, Any]:
@@ -314,7 +313,7 @@ class Searched(chosen.Chosen, Drafts, ModelFiles, BaseEstimator):
         from fastsgd.estimators.stored import SEARCH
 
         stored = super()._stored()
-        table = {name: rule for name, rule in stored.table.items() if name not in vars(Searched)}
+        table = {name: rule for name, rule in stored.table.items() if name not in vars(BaseSGDCV)}
         return stored._replace(table=table | SEARCH)
 
     def __sklearn_tags__(self):
