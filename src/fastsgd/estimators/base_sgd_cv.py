@@ -188,7 +188,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
 
     def _choose(self, points, alphas, folds, members, rows):
         """Set what follows from the models; the place of the candidate that is chosen."""
-        from fastsgd.estimators.candidates import REASONS
+        from fastsgd.estimators.stored import REASONS
 
         etas = self._etas()
         candidates, of_points = (*alphas.shape, len(etas)), (folds, *alphas.shape, len(etas))
@@ -224,7 +224,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
     # ------------------------------------------------------------ in words
     def _tell(self, members, rows):
         """Warn of models that diverged, and of those that were not done."""
-        from fastsgd.estimators.candidates import REASONS
+        from fastsgd.estimators.stored import REASONS
 
         reasons = self.stop_reasons_
         diverged = np.array(REASONS)[self._reasons] == "diverged"
@@ -280,7 +280,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
     @property
     def stop_reasons_(self) -> NDArray[Any]:
         """Why the training of each fold and candidate ended, as `stop_reason_` says it; or "dropped"."""
-        from fastsgd.estimators.candidates import REASONS
+        from fastsgd.estimators.stored import REASONS
 
         return np.array(REASONS)[self._with_eta_axis(self._reasons)]
 

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastsgd import parallel, several
+from fastsgd.estimators.stored import REASONS
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import EveryRow, Pack, Seen
 from fastsgd.plan import EVERY_ROW, Plan
 from fastsgd.sources.scaling import Scaling
 from fastsgd.state import State, padded
 from fastsgd.threads import Threads, n_threads
-
-REASONS = "max_iter", "objective", "max_seconds", "dropped", "diverged"  # A file holds their places here.
 
 
 @dataclass

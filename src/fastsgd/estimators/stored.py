@@ -1,6 +1,5 @@
 """What a model file holds of the estimators: the rule of each attribute, of which each class says what it has."""
 
-from fastsgd.estimators.candidates import REASONS
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
@@ -44,8 +43,11 @@ PATHS = {  # Beside these; `n_iter_` in place of that above.
 }
 
 
-class Reasons(Array):
-    """Why trainings have ended, as places in `points.REASONS`."""
+REASONS = "max_iter", "objective", "max_seconds", "dropped", "diverged"  # Files hold places here: add at the end alone.
+
+
+class ReasonPlaces(Array):
+    """Why trainings have ended, as places in REASONS."""
 
     def check(self, name, value):
         if value.size and value.max() >= len(REASONS):
@@ -63,7 +65,7 @@ SEARCH = {
     "eta0s_": Array("float64", ("etas",)),
     "_scores": Array("float64", TRIED, finite=False),
     "_n_iter": Array("int64", TRIED),
-    "_reasons": Reasons("uint8", TRIED),
+    "_reasons": ReasonPlaces("uint8", TRIED),
     "_coefs_paths": Array("float", (*TRIED, "K", "d")),
     "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
