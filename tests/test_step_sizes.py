@@ -180,14 +180,14 @@ def test_fits_that_diverge_are_those_that_say_so():
     first = said.index(True)
     assert all(said[first:]) and found.diverges_at_ == found.etas[first]
     assert found.suggestion_ <= found.diverges_at_ / 3
-    assert np.isfinite(found.coefs).all() and np.isinf(found.objective[-1])
+    assert np.isfinite(found.coefs).all() and np.isinf(found.final_objective[-1])
 
 
 def test_a_fit_that_ends_above_its_start_diverged_though_it_has_not_overflowed():
     est = SGDClassifier("log_loss", max_iter=3, tol=None, **STEADY)
     found = step_sizes(est, X, TWO, etas=[0.01, 0.1, 1e3, 1e4])
     assert found.diverged.tolist() == [False, False, True, True] and found.diverges_at_ == 1e3
-    assert found.stop_reason.tolist()[2] == "max_iter" and found.objective[2] > 1.1 * found.start_objective
+    assert found.stop_reason.tolist()[2] == "max_iter" and found.final_objective[2] > 1.1 * found.start_objective
     assert found.start_objective == pytest.approx(np.log(2))
 
 
@@ -206,7 +206,7 @@ def test_what_it_says():
     assert found.etas.tolist() == [0.001, 0.01, 1.0]
     assert repr(found) == (
         "StepSizes(3 values of eta0 from 0.001 to 1, SGDRegressor, learning_rate='constant': suggestion_=0.01 of objective "
-        f"{found.objective[1]:.5g}, diverges_at_=1)"
+        f"{found.final_objective[1]:.5g}, diverges_at_=1)"
     )
 
 

@@ -257,7 +257,7 @@ def train(
         going_on = {id(model.pack) for number, model in models.items() if number not in reasons}
         for number, reason in reasons.items():
             done[number] = models[number].end(reason, id(models[number].pack) not in going_on)
-        for number in reasons:  # None is lost where Ctrl-C comes in between.
+        for number in reasons:  # Ctrl-C between the two loops loses no model.
             del models[number]
 
     try:
@@ -289,7 +289,7 @@ def train(
         seconds, under_way = perf_counter() - started, {n: model for n, model in models.items() if n not in done}
         reasons = {number: model.interrupt(passed, seconds) for number, model in under_way.items()}
         end(reasons)
-        if "interrupted" not in reasons.values():  # Nothing that is returned would tell.
+        if "interrupted" not in reasons.values():  # No reason that is returned would tell of Ctrl-C.
             raise
     return done
 
@@ -310,7 +310,7 @@ def _keep(models: Iterable[_Model]) -> None:
             for model in some:
                 model.good = model.copied() if model.better else model.good
         elif len(whole.b) == len(state.b) and all(model.good.whole is whole for model in some):
-            whole.restore(state)  # Nobody else has it.
+            whole.restore(state)  # No other model keeps this state.
         else:
             whole = state.copy()
             for model in some:

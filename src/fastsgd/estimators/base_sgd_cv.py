@@ -24,9 +24,9 @@ from fastsgd.history import HISTORY
 from fastsgd.sources.telling import tell
 from fastsgd.state import State
 
-ETA0 = 0.01  # The step size of SGDClassifier and SGDRegressor, where the user gives none.
-SEARCH_SHARE = 0.75  # Of max_seconds; the model of all rows has the rest.
-# The least alpha over the largest, where the user does not say. Smaller ones were best on none of six sets of real data.
+ETA0 = 0.01  # This is the default step size of SGDClassifier and SGDRegressor.
+SEARCH_SHARE = 0.75  # Candidates are trained for this share of max_seconds, and the model of all rows for the rest.
+# These are the default ratios of the least alpha to the largest. Smaller alphas were best on none of six sets of real data.
 RATIO_WITH_L1, RATIO_OF_L2 = 1e-3, 1e-5
 POINT_ATTRIBUTES = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
 SEARCH_ATTRIBUTES = (
@@ -70,8 +70,8 @@ CONSTRAINTS: dict = {
 class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
     """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_estimator_class`, that of the candidates."""
 
-    _streams = True  # takes a source that is not in memory
-    n_bootstrap = n_splits = 0  # models beside each, of which there are none
+    _streams = True  # A source that is not in memory can be trained on.
+    n_bootstrap = n_splits = 0  # No models are trained beside each candidate.
     _outcome, _columns_of_history = "_scores", HISTORY
     _left = "coef_", "intercept_", "history_", "stop_reason_", *SEARCH_ATTRIBUTES
 

@@ -93,7 +93,7 @@ class CandidateTraining:
             raise KeyboardInterrupt
         new = [number for number in trained if not points.ended[number]]
         for number in new:
-            points.end(number, trained.pop(number))  # There is no more than one copy of its weights.
+            points.end(number, trained.pop(number))  # Popping it keeps a single copy of its weights.
         points.score(score, new)
         return points
 
@@ -142,7 +142,7 @@ class HalvingCallback:
         points.score(self.by, [*new, *packs])
         means = points.means
         means[list(self.left_out)] = np.nan
-        if np.isnan(means).all():  # Nothing tells them apart.
+        if np.isnan(means).all():  # No candidate is better than another by these scores.
             return set()
         kept = max(1, -(-np.count_nonzero(~np.isnan(means)) // self.halving))
         best = np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[:kept].tolist()

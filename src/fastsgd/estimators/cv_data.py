@@ -85,7 +85,7 @@ class CVData:
                 "cv=None."
             )
         X, y, s = est._check_data(*validation, names=("X_val", "y_val"))
-        held_out.check(X, y, s)  # Weights of a source are known only now.
+        held_out.check(X, y, s)  # The weights of a source are known only now.
         targets.compare(self.y, y)
         split = Split.validation()
         if scoring.scorer is None:

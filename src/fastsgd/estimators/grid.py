@@ -14,8 +14,9 @@ from fastsgd.plan import Plan
 from fastsgd.sources.scaling import moments
 from fastsgd.sums import SlopeSums, total
 
-SAMPLE_ROWS = 1 << 16  # The best constant for numbers is that of this many rows, from all over the data.
-MAX_CONSTANT, MAX_HALVINGS = 40.0, 200  # Where y are labels, no constant is farther from 0.
+SAMPLE_ROWS = 1 << 16  # The best constant for numbers is found on this many rows, from all over the data.
+MAX_CONSTANT = 40.0  # Where y are labels, no constant is farther from 0.
+MAX_HALVINGS = 200  # An interval of doubles is halved to two neighbours in fewer steps.
 
 
 def constant(table, K, loss, intercept, dtype, standardize=False):
@@ -74,7 +75,7 @@ def _of_labels(sums, K, loss, intercept, first):
         up, down, weight = up * factor[0], down * factor[1], weight * factor
     targets, of_all = np.array([[1.0], [first.negative]]), np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
     b = np.zeros(K)
-    if intercept and loss.convex:  # Else the loss may be least where it has no slope any more.
+    if intercept and loss.convex:  # A loss that is not convex may be least where its slope is 0.
         ends = np.full(K, MAX_CONSTANT)
         b = _root(lambda b: (weight * loss.slope(np.broadcast_to(b, (2, K)), targets)).sum(axis=0), -ends, ends)
     at = np.broadcast_to(b, (2, K))

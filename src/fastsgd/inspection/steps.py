@@ -29,10 +29,11 @@ class StepSizes:
         The objective at the end of each epoch; NaN after the last epoch of the fit.
     losses : ndarray of shape (n_etas, n_epochs)
         The mean loss of the rows of each epoch, each before its own step; NaN after the last epoch of the fit.
-    objective : ndarray of shape (n_etas,)
+    final_objective : ndarray of shape (n_etas,)
         That of the model of each fit, be it of the last epoch or of the best; inf where numbers overflowed, or nearly.
     diverged : ndarray of shape (n_etas,), bool
-        Whether the fit says so, by an error or its `stop_reason_`, or `objective` is more than a tenth above that of the start.
+        Whether the fit says so, by an error or its `stop_reason_`, or the final objective is more than a tenth above that of the
+        start.
     n_iter : ndarray of shape (n_etas,), int
     stop_reason : ndarray of shape (n_etas,), str
         The `stop_reason_` of each fit; "diverged" of one that ends with an error.
@@ -51,7 +52,7 @@ class StepSizes:
     etas: NDArray[np.float64]
     objectives: NDArray[np.float64]
     losses: NDArray[np.float64]
-    objective: NDArray[np.float64]
+    final_objective: NDArray[np.float64]
     diverged: NDArray[np.bool_]
     n_iter: NDArray[np.int64]
     stop_reason: NDArray[np.str_]
@@ -89,8 +90,8 @@ class StepSizes:
         return float(self.etas[found]) if objective[found] <= allowed else self.best_
 
     def _sound(self) -> NDArray[np.float64]:
-        """`objective`, inf where the fit diverged."""
-        return np.where(self.diverged, np.inf, self.objective)
+        """`final_objective`, inf where the fit diverged."""
+        return np.where(self.diverged, np.inf, self.final_objective)
 
     def __repr__(self) -> str:
         low, high = self.etas[[0, -1]]
@@ -98,7 +99,7 @@ class StepSizes:
         if self.diverged.all():
             return f"StepSizes({said}all diverged, try smaller ones)"
         eta, ends = self.suggestion_, self.diverges_at_
-        value = self.objective[self.etas == eta][0]
+        value = self.final_objective[self.etas == eta][0]
         said += f"suggestion_={eta:.3g} of objective {value:.5g}, "
         said += "the largest does not diverge" if np.isnan(ends) else f"diverges_at_={ends:.3g}"
         edge = {low: "smaller", high: "larger"}.get(eta) if low < high else None
@@ -200,7 +201,7 @@ def step_sizes(
         etas=sizes,
         objectives=by_epoch[0],
         losses=by_epoch[1],
-        objective=np.array([fit.objective for fit in found]),
+        final_objective=np.array([fit.objective for fit in found]),
         diverged=np.array([fit.diverged for fit in found]),
         n_iter=np.array([max(1, len(fit.epochs)) for fit in found]),
         stop_reason=np.array([fit.reason for fit in found]),
