@@ -34,9 +34,11 @@ class Beside:
     parts : list of State
         Each of the rows of one part of the data; the rows are dealt out at random, by their numbers.
     rows : int
-        The number of the first row: how many rows there were in calls before.
+        The number of the first row: how many rows there were in calls before, those of weight 0 too.
     seen : int
-        How many rows there were of the pass that was last begun.
+        How many rows there were of the pass that was last begun, those of weight 0 too.
+    learnt, start : array or None
+        As `counts`: of the rows of calls before; and of all passes before that one.
     epoch : int
         The number of that pass.
     """
@@ -46,6 +48,8 @@ class Beside:
     parts: list[State]
     rows: int = 0
     seen: int = 0
+    learnt: NDArray[Any] | None = None
+    start: NDArray[Any] | None = None
     epoch: int = 0
 
     @classmethod
@@ -56,21 +60,38 @@ class Beside:
     def copy(self) -> "Beside":
         """An independent copy."""
         each = [state.copy() for state in self.resampled], [state.copy() for state in self.parts]
-        return Beside(self.longer.copy(), *each, self.rows, self.seen, self.epoch)
+        return Beside(self.longer.copy(), *each, self.rows, self.seen, self.learnt, self.start, self.epoch)
 
     @property
     def n_rows(self) -> int:
-        """Rows of which the models know, each counted once."""
-        return self.rows + self.seen
+        """Rows with weight of which the models know, each counted once."""
+        return int(self.counts[0])
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """That number, and on CSR how many of these rows have each feature: (1,) or (1 + n_features,)."""
+        now = self._passed()
+        return now if self.start is None or self.learnt is None else self.learnt + (now - self.start)
+
+    def _passed(self) -> NDArray[Any]:
+        """The same with each row counted in each pass."""
+        auto = self.longer.auto
+        if auto is None:
+            return np.zeros(1)
+        return np.append(auto.at["t"], auto.visits if auto.sparse else [])
 
     def go_on(self) -> None:
         """The rows of the next passes are others."""
-        self.rows, self.seen = self.n_rows, 0
+        self.rows, self.seen = self.rows + self.seen, 0
+        if self.start is not None:
+            self.learnt, self.start = self.counts, self._passed()
 
     def begin(self, epoch: int) -> None:
         """Count the rows of this pass anew, unless it is gone on with."""
         if epoch != self.epoch:
-            self.seen, self.epoch = 0, epoch
+            self.seen, self.start, self.epoch = 0, self._passed(), epoch
+            if self.learnt is None:
+                self.learnt = np.zeros_like(self.start)
 
     @property
     def states(self) -> list[State]:
@@ -110,10 +131,10 @@ class WithOthers(Serial):
 
     def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> Serial:
         """Have the others ready for the pass that the model is ready for."""
-        state.beside.begin(state.epoch)
         for other in state.beside.states:
             other.prepare(plan, state.auto.sparse)
             other.epoch, other.auto.again = state.epoch, state.auto.again
+        state.beside.begin(state.epoch)
         return self
 
     def round(

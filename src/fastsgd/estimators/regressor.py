@@ -119,16 +119,19 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         What n_jobs > 1 does to one model. "deterministic": each thread trains a copy on some rows of a block, and the mean of
         the copies is trained on: the same result on every run for a given n_jobs, and another than that of n_jobs=1. It is
         done of steps of plain SGD along single rows; of large batches the slopes are added up on threads; other
-        optimizers, learning_rate="auto" and line searches take one thread. "hogwild": all threads move the same weights
+        optimizers, learning_rate="auto" on CSR and line searches take one thread. "hogwild": all threads move the same weights
         without locks, by plain SGD along single rows with no penalty but L2: no two runs are the same. See docs/threads.md.
     n_bootstrap : int, default=0
         With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap sample
         has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a stream,
         too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that of
-        n_jobs=1 without them. See docs/intervals.md.
+        n_jobs=1 without them. Each call of `partial_fit` begins with a copy of all the models: give it hundreds of rows at
+        once rather than one. See docs/intervals.md.
     n_splits : int, default=0
-        With learning_rate="auto": likewise models of this many disjoint parts of the rows (method="split"), which together take
-        the time of the model. Each part should have 30 rows and more for each coefficient.
+        Not folds of a cross-validation: no row is held out and nothing is scored. It is in how many disjoint parts the rows
+        are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); together
+        they take the time of the model. With learning_rate="auto"; each part should have 30 rows and more for each
+        coefficient.
 
     Attributes
     ----------

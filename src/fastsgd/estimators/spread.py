@@ -64,6 +64,8 @@ class Spread:
         beside, state = est._state.beside, est._state
         there = {} if beside is None or state.auto is None else {"bootstrap": beside.resampled, "split": beside.parts}
         there = {name: states for name, states in there.items() if states}
+        if beside is not None and not beside.n_rows:
+            raise ValueError("the models have learnt nothing yet: train on rows of which some have weight.")
         if not there or method not in (None, *there):
             asked = {"bootstrap": "n_bootstrap=20", "split": "n_splits=10"}[method or "bootstrap"]
             raise ValueError(
@@ -122,7 +124,7 @@ class Spread:
 
     @property
     def n_rows(self):
-        """Rows that the model has learnt from, each counted once."""
+        """Rows with weight that the model has learnt from, each counted once."""
         return self.est._state.beside.n_rows
 
     def _named(self):
@@ -162,26 +164,33 @@ class Spread:
                 f"the rows say nothing of the coefficients of {listed(est, nothing)}, whose columns are constant, or which one "
                 "row alone has. Their standard errors are nan."
             )
-        per_model = self.n_rows / (len(self.models) if self.method == "split" else 1)
         n_coefficients = self.se.shape[1] - nothing.sum()
         if auto.sparse:
-            rare = auto.visits[: est.n_features_in_] / max(1, est.n_iter_)
-            few = (rare < MIN_VISITS) & ~nothing
+            few = (est._state.beside.counts[1 : 1 + est.n_features_in_] < MIN_VISITS) & ~nothing
             if few.any():
                 yield (
                     f"fewer than {MIN_VISITS} rows have the features {listed(est, few)}: resampling so few does not say how sure "
                     "their coefficients are. Leave them out."
                 )
             n_coefficients -= few.sum()
-        few_to_correct = self.corrected and self.n_rows < MIN_ROWS_TO_CORRECT * n_coefficients
-        if per_model < MIN_ROWS_PER_COEFFICIENT * n_coefficients or few_to_correct:
-            what = f"{per_model:.0f} rows" + (" in each part" if self.method == "split" else "")
-            more = "or fewer parts (n_splits)" if self.method == "split" else "or leave columns out"
-            yield (
-                f"{what} are few for {n_coefficients} coefficients, and the intervals may cover less than they should: have more "
-                f"rows, {more}."
-            )
+        yield from self._few_rows(n_coefficients)
         yield from self._unsettled(est)
+
+    def _few_rows(self, n_coefficients):
+        n, parts = self.n_rows, len(self.models) if self.method == "split" else 1
+        needed = MIN_ROWS_PER_COEFFICIENT * n_coefficients
+        if self.corrected and n < MIN_ROWS_TO_CORRECT * n_coefficients:
+            yield (
+                f"{n} rows are few for {n_coefficients} coefficients that are freed of the bias of the steps, and the intervals "
+                f"may cover less than they should: have {MIN_ROWS_TO_CORRECT} rows and more for each, or leave columns out."
+            )
+        elif n < parts * needed:
+            what = f"{n / parts:.0f} rows" + (" in each part" if parts > 1 else "")
+            fewer = f"set n_splits={n // needed} and fit anew" if n >= 2 * needed and parts > 1 else "leave columns out"
+            yield (
+                f"{what} are few for {n_coefficients} coefficients, and the intervals may cover less than they should: have "
+                f"{MIN_ROWS_PER_COEFFICIENT} rows and more for each, or {fewer}."
+            )
 
     def _unsettled(self, est):
         most = abs(self.moved).max()

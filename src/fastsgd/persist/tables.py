@@ -43,10 +43,13 @@ def _fits_auto(state):
 
 def _alike(state):
     """Whether the models beside a state have begun as it has, on rows of the same layout."""
-    autos = [other.auto for other in state.beside.states]
+    autos, counts = [other.auto for other in state.beside.states], (state.beside.learnt, state.beside.start)
     if state.auto is None:
-        return all(auto is None for auto in autos)
-    return all(auto is not None and auto.sparse == state.auto.sparse for auto in autos)
+        return all(x is None for x in (*autos, *counts))
+    n = 1 + len(state.W) * state.auto.sparse
+    return all(x is None or len(x) == n for x in counts) and all(
+        auto is not None and auto.sparse == state.auto.sparse for auto in autos
+    )
 
 
 def _first():
@@ -95,6 +98,8 @@ BESIDE = Record(
         "parts": Several(Record(State, FIELDS, _sound_state)),
         "rows": Value(int, 0, 2**62),
         "seen": Value(int, 0, 2**62),
+        "learnt": Array("float64", ("counts",), optional=True),
+        "start": Array("float64", ("counts",), optional=True),
         "epoch": Value(int, 0, 2**62),
     },
 )
