@@ -168,7 +168,7 @@ def test_the_time_may_be_over():
     assert est.stop_reason_ == "max_seconds" and hasattr(est, "coef_")
 
 
-@pytest.mark.parametrize("where", ["search", "scores", "refit"])
+@pytest.mark.parametrize("where", ["search", "second pass", "scores", "refit"])
 @pytest.mark.parametrize("fitted", [False, True])
 def test_ctrl_c_leaves_the_estimator_as_it_was(where, fitted, monkeypatch):
     def impatient(*_, **__):
@@ -180,6 +180,9 @@ def test_ctrl_c_leaves_the_estimator_as_it_was(where, fitted, monkeypatch):
     before = {name: x for name, x in vars(est).items()}
     if where == "search":
         monkeypatch.setattr(several, "one_pass", impatient)
+    elif where == "second pass":
+        passes = iter([several.one_pass, impatient])
+        monkeypatch.setattr(several, "one_pass", lambda *given: next(passes)(*given))
     elif where == "refit":
         monkeypatch.setattr(SGDRegressor, "_train", impatient)
     else:

@@ -28,7 +28,7 @@ ETA0 = 0.01  # This is the default step size of SGDClassifier and SGDRegressor.
 SEARCH_SHARE = 0.75  # Candidates are trained for this share of max_seconds, and the model of all rows for the rest.
 # These are the default ratios of the least alpha to the largest. Smaller alphas were best on none of six sets of real data.
 RATIO_WITH_L1, RATIO_OF_L2 = 1e-3, 1e-5
-POINT_ATTRIBUTES = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
+MODEL_ATTRIBUTES = "_scores", "_n_iter", "_reasons", "_coefs_paths", "_intercepts_paths"
 SEARCH_ATTRIBUTES = (
     "alpha_",
     "l1_ratio_",
@@ -37,7 +37,7 @@ SEARCH_ATTRIBUTES = (
     "l1_ratios_",
     "eta0s_",
     "_has_eta_axis",
-    *POINT_ATTRIBUTES,
+    *MODEL_ATTRIBUTES,
 )
 SHARED = (
     "epsilon",
@@ -158,8 +158,8 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         ]
         members = self._members(est, tried)
         search = CandidateTraining(members, split, rows)
-        points = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
-        at = est._choose(points, alphas, split.n, members, rows)
+        models = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
+        at = est._choose(models, alphas, split.n, members, rows)
         member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
         est._tell(members, rows)
         if self.refit:
@@ -169,7 +169,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         if self.verbose:
             chose = f"alpha={est.alpha_:.3g}" + (f", l1_ratio={est.l1_ratio_:g}" if len(est.l1_ratios_) > 1 else "")
             print(
-                f"{len(points.passes)} models took {points.passes.sum()} epochs; chose {chose}, "
+                f"{len(models.passes)} models took {models.passes.sum()} epochs; chose {chose}, "
                 f"{perf_counter() - began:.2f} s"
             )
         return est
@@ -186,17 +186,17 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         share = [self.eps or (RATIO_WITH_L1 if ratio > 0 else RATIO_OF_L2) for ratio in ratios]
         return np.array([constant.grid(self.alphas, r, least) for r, least in zip(ratios, share, strict=True)])
 
-    def _choose(self, points, alphas, folds, members, rows):
+    def _choose(self, models, alphas, folds, members, rows):
         """Set what follows from the models; the place of the candidate that is chosen."""
         from fastsgd.estimators.stored import REASONS
 
         etas = self._etas()
-        candidates, of_points = (*alphas.shape, len(etas)), (folds, *alphas.shape, len(etas))
+        candidates, shape = (*alphas.shape, len(etas)), (folds, *alphas.shape, len(etas))
         self._alphas, self.l1_ratios_, self.eta0s_ = alphas, self._ratios(), etas
         self._has_eta_axis = bool(np.ndim(self.eta0s))
-        self._scores, self._n_iter = points.scores.reshape(of_points), points.passes.reshape(of_points)
-        self._reasons = points.reasons.reshape(of_points)
-        self._coefs_paths, self._intercepts_paths = points.paths(candidates)
+        self._scores, self._n_iter = models.scores.reshape(shape), models.passes.reshape(shape)
+        self._reasons = models.reasons.reshape(shape)
+        self._coefs_paths, self._intercepts_paths = models.paths(candidates)
         in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
         if np.isnan(in_the_race.mean(axis=0)).all() and (self._reasons == REASONS.index("diverged")).any():
             raise ValueError(
@@ -264,7 +264,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
 
     # ------------------------------------------------------------ the outcome
     def _with_eta_axis(self, values):
-        """An array of the points, with the axis of the step sizes where the user gave several."""
+        """An array of all models, with the axis of the step sizes where the user gave several."""
         return values if self._has_eta_axis else values[:, :, :, 0]
 
     @property

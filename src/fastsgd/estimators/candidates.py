@@ -28,12 +28,12 @@ class CandidateTraining:
     members : list of estimator
         One for each candidate, which has learnt of the data.
     split : Split
-    given : CVData
+    data : CVData
     """
 
     members: list[Any]
     split: Any
-    given: Any
+    data: Any
 
     def packs(self):
         """The packs of all models, which have the numbers fold * candidates + candidate.
@@ -42,7 +42,7 @@ class CandidateTraining:
         no column says which a row belongs to, or where rows are read in units of the fold; and one for each model where heads
         can't.
         """
-        plans = [member._plan(self.given.table, member.max_iter, False) for member in self.members]
+        plans = [member._plan(self.data.table, member.max_iter, False) for member in self.members]
         candidates, folds = range(len(plans)), range(self.split.n)
         if not plans[0].separable:
             return [self._pack([plans[c]], [f], [c], separate=False) for f in folds for c in candidates]
@@ -54,48 +54,48 @@ class CandidateTraining:
         numbers = np.add.outer(np.asarray(folds) * len(self.members), np.asarray(candidates)).ravel()
         if separate:
             left_out = np.repeat(folds, len(candidates)) if len(folds) > 1 else EVERY_ROW
-            plan = Plan.of_models(plans * len(folds), self.given.K, numbers, left_out)
+            plan = Plan.of_models(plans * len(folds), self.data.K, numbers, left_out)
         else:
             plan = plans[0].having(model=numbers[0])
-        state = State.zeros(self.given.d, len(numbers) * self.given.K, self.given.dtype, self.given.seed, separate)
+        state = State.zeros(self.data.d, len(numbers) * self.data.K, self.data.dtype, self.data.seed, separate)
         view = EveryRow() if len(folds) > 1 else self.split.views[folds[0]]
         if not self.members[0].standardize:
             return Pack(state, plan, view)
-        seen = Seen(self.given.table, view, self.given.seed)
+        seen = Seen(self.data.table, view, self.data.seed)
         self.members[0]._standardise(seen, state, plan)
         return Pack(state, plan, view, seen.scaling)
 
     def run(self, est, score, max_seconds):
-        """The CandidateModels of all models, trained and scored; `score` is (points, numbers) -> scores.
+        """All models, trained and scored; `score` is (models, numbers) -> scores.
 
         Raises
         ------
         KeyboardInterrupt
             On Ctrl-C.
         """
-        given, packs, n = self.given, self.packs(), n_threads(est.n_jobs)
-        points = CandidateModels(self.split.n, len(self.members), given.K, given.d, given.dtype)
+        data, packs, n = self.data, self.packs(), n_threads(est.n_jobs)
+        models = CandidateModels(self.split.n, len(self.members), data.K, data.d, data.dtype)
         lanes = SERIAL
         if len(packs) == 1 and packs[0].plan.separate:  # Threads that merge lanes of one model would change its bits.
-            lanes = parallel.lanes(n, "deterministic", packs[0].plan, given.table, packs[0].state)
+            lanes = parallel.lanes(n, "deterministic", packs[0].plan, data.table, packs[0].state)
         trained = several.train(
             packs,
-            given.table,
+            data.table,
             self.members[0]._rules(None),
             passes=est.max_iter,
             shuffle=est.shuffle,
             max_seconds=max_seconds,
-            drop=HalvingCallback(points, score, est.halving, est.verbose) if est.halving or est.verbose else None,
+            drop=HalvingCallback(models, score, est.halving, est.verbose) if est.halving or est.verbose else None,
             lanes=lanes,
             threads=Threads(n),
         )
         if any(one.reason == "interrupted" for one in trained.values()):
             raise KeyboardInterrupt
-        new = [number for number in trained if not points.ended[number]]
+        new = [number for number in trained if not models.ended[number]]
         for number in new:
-            points.end(number, trained.pop(number))  # Popping it keeps a single copy of its weights.
-        points.score(score, new)
-        return points
+            models.end(number, trained.pop(number))  # Popping it keeps a single copy of its weights.
+        models.score(score, new)
+        return models
 
 
 class HalvingCallback:
@@ -103,16 +103,16 @@ class HalvingCallback:
 
     Parameters
     ----------
-    points : CandidateModels
+    models : CandidateModels
     score : callable
-        (points, numbers) -> scores.
+        (models, numbers) -> scores.
     halving : int or None
         Of the candidates not yet left out, one in so many goes on, after 1 epoch, after `halving`, after its square, ...
     verbose : bool
     """
 
-    def __init__(self, points, score, halving, verbose):
-        self.points, self.by, self.halving, self.verbose = points, score, halving, verbose
+    def __init__(self, models, score, halving, verbose):
+        self.models, self.by, self.halving, self.verbose = models, score, halving, verbose
         self.left_out, self.rung, self.began = set(), 1, perf_counter()
 
     def __call__(self, epochs, packs, done):
@@ -122,31 +122,31 @@ class HalvingCallback:
             self.rung *= self.halving
             behind = self._behind(packs, done)
         if self.verbose:
-            of = self.points.candidates
+            candidates = {number % self.models.candidates for number in packs}
             said = f"; {len(behind)} candidates fell behind" if behind else ""
             print(
-                f"epoch {epochs}: {len(packs)} models of {len({n % of for n in packs})} candidates under way{said}, "
+                f"epoch {epochs}: {len(packs)} models of {len(candidates)} candidates under way{said}, "
                 f"{perf_counter() - self.began:.2f} s"
             )
-        return [n for n in packs if n % self.points.candidates in behind]
+        return [n for n in packs if n % self.models.candidates in behind]
 
     def _behind(self, packs, done):
         """The candidates that are not to go on, by their mean scores so far; those that have ended are compared, too."""
-        points, new = self.points, [n for n in done if not self.points.ended[n]]
+        models, new = self.models, [n for n in done if not self.models.ended[n]]
         for number in new:
-            points.end(number, done[number])
+            models.end(number, done[number])
         for number, pack in packs.items():
             W, b = pack.moment.model
-            heads = pack.heads(number) if pack.plan.separate else np.arange(points.K)
-            points.put(number, pack.state, (W[:, heads], b[heads]))
-        points.score(self.by, [*new, *packs])
-        means = points.means
+            heads = pack.heads(number) if pack.plan.separate else np.arange(models.K)
+            models.put(number, pack.state, (W[:, heads], b[heads]))
+        models.score(self.by, [*new, *packs])
+        means = models.means
         means[list(self.left_out)] = np.nan
         if np.isnan(means).all():  # No candidate is better than another by these scores.
             return set()
         kept = max(1, -(-np.count_nonzero(~np.isnan(means)) // self.halving))
         best = np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[:kept].tolist()
-        behind = {n % points.candidates for n in packs} - set(best)
+        behind = {n % models.candidates for n in packs} - set(best)
         self.left_out |= behind
         return behind
 
@@ -194,7 +194,7 @@ class CandidateModels:
         self.ended[number] = True
 
     def score(self, by, numbers):
-        """Score these models, but not those that have diverged or were dropped; `by` is (points, numbers) -> scores."""
+        """Score these models, but not those that have diverged or were dropped; `by` is (models, numbers) -> scores."""
         over = REASONS.index("diverged"), REASONS.index("dropped")
         numbers = np.array([n for n in sorted(numbers) if self.reasons[n] not in over], int)
         with np.errstate(over="ignore", invalid="ignore"):

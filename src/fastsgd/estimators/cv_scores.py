@@ -30,10 +30,10 @@ class ByLoss:
     loss: Any
     threads: Any
 
-    def __call__(self, points, numbers):
-        """The scores of these models of the points."""
-        found, walks = {}, list(self._walks(numbers // points.candidates, numbers))
-        for scores in self.threads.map(lambda walk: self._walk(points, *walk), walks):
+    def __call__(self, models, numbers):
+        """The scores of the models of these numbers."""
+        found, walks = {}, list(self._walks(numbers // models.candidates, numbers))
+        for scores in self.threads.map(lambda walk: self._walk(models, *walk), walks):
             found |= scores
         return [found[n] for n in numbers.tolist()]
 
@@ -46,27 +46,27 @@ class ByLoss:
         for f in np.unique(folds):
             yield replace(self.table, rows=self.split.held[f]), [EveryRow()] * self.split.n, numbers[folds == f]
 
-    def _walk(self, points, table, views, numbers):
-        folds = numbers // points.candidates
+    def _walk(self, models, table, views, numbers):
+        folds = numbers // models.candidates
         groups = np.split(numbers, np.flatnonzero(np.diff(folds)) + 1)
         if self.loss.coupled:
             groups = numbers[:, None]
-        packs = [self._pack(points, group, views[group[0] // points.candidates]) for group in groups]
+        packs = [self._pack(models, group, views[group[0] // models.candidates]) for group in groups]
         found = {}
         for group, sums in zip(groups, loss_sums(packs, table, threads=self.threads), strict=True):
             if not sums[1].all():
-                raise ValueError(f"no row that fold {group[0] // points.candidates} holds out has a weight.")
-            losses = np.array(LossSums(sums).finish()).reshape(len(group), points.K)
+                raise ValueError(f"no row that fold {group[0] // models.candidates} holds out has a weight.")
+            losses = np.array(LossSums(sums).finish()).reshape(len(group), models.K)
             losses = losses.sum(axis=1) if self.loss.coupled else losses.mean(axis=1)
             found |= dict(zip(group.tolist(), (-losses).tolist(), strict=True))
         return found
 
-    def _pack(self, points, numbers, view):
+    def _pack(self, models, numbers, view):
         """A pack of these models, that is not trained."""
-        W, b = points.model(numbers)
+        W, b = models.model(numbers)
         plan = Plan.of_loss(self.loss)
         if not self.loss.coupled:
-            plan = Plan.of_models([plan] * len(numbers), points.K, numbers)
+            plan = Plan.of_models([plan] * len(numbers), models.K, numbers)
         return Pack(State(W, b, b), plan, view)
 
 
@@ -85,10 +85,10 @@ class ByScorer:
     est: Any
     of_fold: Any
 
-    def __call__(self, points, numbers):
-        """The scores of these models of the points."""
-        found, of = [], numbers // points.candidates
-        for f in np.unique(of):
+    def __call__(self, models, numbers):
+        """The scores of the models of these numbers."""
+        found, folds = [], numbers // models.candidates
+        for f in np.unique(folds):
             scored = self.of_fold(f)  # It may hold a copy of the fold's rows.
-            found += [scored(points.attributes(self.est, n)) for n in numbers[of == f].tolist()]
+            found += [scored(models.attributes(self.est, n)) for n in numbers[folds == f].tolist()]
         return found
