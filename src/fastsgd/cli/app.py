@@ -46,13 +46,21 @@ DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that 
 EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}  # package to the extra that brings it
 Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
-VALIDATION = {
+ROWS = {  # flags that say more of the rows
     "valid": Annotated[
         list[str] | None,
         typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
     ],
     "valid_target": Annotated[
         str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
+    ],
+    "segments": Annotated[
+        str | None,
+        typer.Option(
+            help="A column whose values say of which segment each row is: train a model for each, and one of all rows. It is no "
+            "feature then.",
+            show_default=False,
+        ),
     ],
 }
 Task = StrEnum("Task", ["classification", "regression"])
@@ -132,7 +140,7 @@ def version(version: Annotated[bool, typer.Option("--version", help="The version
 @command
 @with_flags("params", parameter_flags())
 @with_flags("reading", READING)
-@with_flags("validation", VALIDATION)
+@with_flags("rows", ROWS)
 def train(
     data: Data,
     task: Annotated[Task | None, typer.Option(help="By default what the loss is for.", show_default=False)] = None,
@@ -150,18 +158,10 @@ def train(
             show_default=False,
         ),
     ] = None,
-    segments: Annotated[
-        str | None,
-        typer.Option(
-            help="A column whose values say of which segment each row is: train a model for each, and one of all rows. It is no "
-            "feature then.",
-            show_default=False,
-        ),
-    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
     as_json: Json = False,
     *,
-    validation,
+    rows,
     reading,
     params,
 ):
@@ -182,7 +182,7 @@ def train(
         "what an error leaves of --model": model and model + UNFINISHED,
         "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
     }
-    valid, valid_target = validation.get("valid", []), validation.get("valid_target")
+    valid, valid_target = rows.get("valid", []), rows.get("valid_target")
     check_places(written, _read(data, reading) | {"--valid": valid, "--valid-target": _npy(valid_target)})
     source, how = open_source(data, reading), {}
     if valid:
@@ -191,8 +191,8 @@ def train(
     est.set_params(callbacks=[bar, *_checkpoints(checkpoint, every_seconds, resume)])
     if resume:
         how["resume_from"] = checkpoint
-    if segments is not None:
-        how["segments"] = segments
+    if "segments" in rows:
+        how["segments"] = rows["segments"]
     try:
         with nullcontext() if dask is None else connected(est, dask), bar:
             est.fit(source, **how)
