@@ -230,6 +230,16 @@ def test_files_keep_the_models_and_partial_fit_goes_on(tmp_path, layout):
         assert_same_models(est, other)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_files_keep_the_counts_of_rows_and_hold_them_against_the_columns(tmp_path, layout):
+    est = SGDRegressor(**ONCE, n_bootstrap=3).partial_fit(LAYOUTS[layout](X), Y)
+    est.save(tmp_path / "model")
+    assert np.array_equal(fastsgd.load(tmp_path / "model")._state.beside.counts, est._state.beside.counts)
+    est._state.beside.learnt = est._state.beside.start = np.zeros(3)
+    with pytest.raises(ValueError, match="models beside it of its kind"):  # by the rules that what is read must follow, too
+        est.save(tmp_path / "model")
+
+
 def test_a_fit_goes_on_from_a_checkpoint_with_its_models(tmp_path):
     est = SGDRegressor(**TWICE, n_bootstrap=3, n_splits=2)
     path = tmp_path / "run"
