@@ -236,7 +236,9 @@ def test_files_keep_the_counts_of_rows_and_hold_them_against_the_columns(tmp_pat
     est.save(tmp_path / "model")
     assert np.array_equal(fastsgd.load(tmp_path / "model")._state.beside.counts, est._state.beside.counts)
     est._state.beside.learnt = est._state.beside.start = np.zeros(3)
-    with pytest.raises(ValueError, match="models beside it of its kind"):  # by the rules that what is read must follow, too
+    with pytest.raises(
+        ValueError, match="models beside it of its kind"
+    ):  # by the rules that what is read must follow, too
         est.save(tmp_path / "model")
 
 
