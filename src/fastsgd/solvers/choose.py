@@ -53,7 +53,7 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0, kept=None):
     cold, others = w is None, _others(problem)
     u, b = problem.inward(np.zeros(problem.d) if cold else w, constant(problem) if cold else b)
     if kept is not None:
-        left = kept.solve(problem, u, b, report, _in_turns)
+        left = kept.solve(problem, u, b, report)
         if left is None:
             return
         cold, (u, b, a) = False, left
@@ -86,7 +86,7 @@ def solve(problem, report, w=None, b=0.0, a=None, seed=0, kept=None):
         dual.dual(problem, u, b, report, a, seed)
 
 
-def _in_turns(problem, u, b, report, a=None, seed=0, time=np.inf):
+def _in_turns(problem, u, b, report, a, seed, time):
     """With L1: the quasi-Newton method and dual ascent alternately, each twice as long as the time before, for this many seconds.
 
     Returns None, or the (u, b) to go on from.

@@ -48,8 +48,8 @@ class Kept:
     H: np.ndarray | None = None
     free: float | None = None
 
-    def solve(self, problem, u, b, report, otherwise=None):
-        """As `Working.solve`; it needs no other method."""
+    def solve(self, problem, u, b, report):
+        """As `Working.solve`."""
         left = newton(problem, u, b, report, self)
         if left is None:
             return None

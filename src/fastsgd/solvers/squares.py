@@ -74,8 +74,8 @@ class Squares:
     def __init__(self):
         self.kept, self.sums = Kept(), None
 
-    def solve(self, problem, u, b, report, otherwise=None):
-        """As `Working.solve`; it needs no other method."""
+    def solve(self, problem, u, b, report):
+        """As `Working.solve`."""
         p, kept = problem, self.kept
         if self.sums is None:
             kept.renew(p, np.zeros(p.n))

@@ -48,6 +48,8 @@ class Working:
         What the last pass told of a dual point a: v the mean of a x, for all columns.
     free : float or None
         See `Kept`.
+    over : bool
+        Another method had to go on. Smaller penalties need more columns, so it does from the start at the next.
 
     References
     ----------
@@ -57,31 +59,34 @@ class Working:
 
     def __init__(self):
         self.columns, self.X, self.kept = np.zeros(0, np.intp), None, None
-        self.seen, self.free = None, None
+        self.seen, self.free, self.over = None, None, False
 
-    def solve(self, problem, u, b, report, otherwise):
-        """Minimise from (u, b) until `report` says stop; otherwise(problem, u, b, report) solves what Newton's method can't.
+    def solve(self, problem, u, b, report):
+        """Minimise from (u, b) until `report` says stop, or Newton's method can't solve the problem of the columns.
 
         Returns
         -------
         None, or (u, b, a)
-            From where another method should go on.
+            From where another method should go on, with all columns; a is None where no dual point is known.
         """
+        if self.over:
+            return u, b, None
         a, anew = None, True
         if self.seen is None:
             self._look(problem, -problem.slopes(u, b)[2])
         while self._take(problem, u, anew):
             inner = Report(report.head, INNER_SHARE * report.tol, report.max_iter, least=report.least)
             part, left = self._part(problem), (u[self.columns], b)
-            left = self.kept.solve(part, *left, inner)
-            if left is not None:
-                otherwise(part, *left, inner)
+            failed = self.kept.solve(part, *left, inner) is not None
             u, b, anew = np.zeros(problem.d), inner.best.b, False
             u[self.columns] = inner.best.u
             a = self._look(problem, inner.dual())
             bound = dual_bound(problem, self, *reversed(self.seen))
             if report(Step(u, b, inner.best.objective, bound, a=partial(np.asarray, a))):
                 return None
+            if failed:
+                break
+        self.over = True
         return u, b, a
 
     def _look(self, problem, a):
