@@ -23,6 +23,9 @@ CONSTRAINTS: dict = {
 }
 
 
+OF_MODEL = "coef_", "intercept_", "dual_gap_", "history_", "stop_reason_"  # of all rows, where refit is not False
+
+
 class BaseCV:
     """Comes before the other bases. Needs the parameters of CONSTRAINTS; and of a fit `_alphas`, `l1_ratios_` and `scores_`."""
 
@@ -41,7 +44,7 @@ class BaseCV:
 
     def _given_alphas(self):
         """The alphas that are given, falling; None where there is a number of them."""
-        if isinstance(self.alphas, Integral):
+        if isinstance(self.alphas, Integral) and not isinstance(self.alphas, bool):
             return None
         return np.unique(numbers(self.alphas, "alphas", np.inf))[::-1]
 
@@ -60,12 +63,33 @@ class BaseCV:
         """The parameters of each candidate."""
         return {"alpha": self._alphas.ravel(), "l1_ratio": np.repeat(self.l1_ratios_, self._alphas.shape[1])}
 
-    def _weights(self):
-        if not hasattr(self, "coef_"):
+    def __getattr__(self, name):
+        """Say why an attribute of a fit is not there, by the name that was asked for: some are worked out of private ones."""
+        if name.startswith("_") or not name.endswith("_"):
+            return object.__getattribute__(self, name)  # It says itself what is missing.
+        if "alpha_" not in vars(self):
+            raise NotFittedError(f"This {type(self).__name__} has no {name}: it is not fitted yet. Call 'fit' first.")
+        if name in OF_MODEL and "coef_" not in vars(self):
             raise NotFittedError(
-                f"This {type(self).__name__} has chosen alpha_ and l1_ratio_, but with refit=False no model was fitted by them."
+                f"This {type(self).__name__} has chosen alpha_ and l1_ratio_, but with refit=False no model was fitted by "
+                f"them, so that it has no {name}. Set refit=True, and fit it."
             )
-        return super()._weights()
+        return object.__getattribute__(self, name)
+
+    @classmethod
+    def _stored(cls):
+        """What is stored; the model of all rows is not there with refit=False."""
+        from fastsgd.persist.segments import Absent
+
+        stored = super()._stored()
+        table = {name: Absent(rule) if name in OF_MODEL else rule for name, rule in stored.table.items()}
+
+        def take(est, parts):
+            missing = [name for name in OF_MODEL if name in table and name not in vars(est)]
+            if 0 < len(missing) < sum(name in table for name in OF_MODEL):
+                raise ValueError(f"{missing[0]} is missing")
+
+        return stored._replace(table=table, fitted="alpha_", take=take)
 
     def get_metadata_routing(self) -> Any:
         """The `MetadataRouter` of this estimator: `fit` hands metadata on to the splitter `cv` and to the scorer."""
@@ -75,13 +99,14 @@ class BaseCV:
         scorer = choice.scorer_of(self)
         if scorer is None:
             return otherwise(X, y, sample_weight)
-        return scorer(self, X, y, **choice.routed(self, "score", scorer, sample_weight, params)[1])
+        return scorer(choice.plain(self), X, y, **choice.routed(self, "score", scorer, sample_weight, params)[1])
 
 
 def numbers(given, name, most, least="at least one number >= 0"):
     """Numbers in [0, most], at least one."""
     try:
-        found = np.asarray(given, np.float64)
+        found = np.asarray(given)
+        found = found.astype(np.float64) if found.dtype != bool else np.array(np.nan)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, found {given!r}.") from error
     if found.ndim != 1 or not len(found) or not (np.isfinite(found) & (found >= 0) & (found <= most)).all():

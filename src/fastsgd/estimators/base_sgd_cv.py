@@ -144,11 +144,11 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         scorer = choice.scorer_of(self)
         weight = sample_weight if validation[0] is None else validation[2]
         for_split, for_score = choice.routed(self, "fit", scorer, weight, params)
-        X, y, s = est._check_data(X, y, sample_weight, reset=True)
+        given, (X, y, s) = (X, y), est._check_data(X, y, sample_weight, reset=True)
         targets = est._learn(y)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-        rows = CVData(est, X, y, s, targets, drawn_seed(self.random_state))
+        rows = CVData(est, (X, y, s), map(choice.shown, given, (X, y)), targets, drawn_seed(self.random_state))
         split, score = rows.split(validation, for_split, scorer, for_score)
         alphas = est._grid(rows)
         tried = [
@@ -198,7 +198,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         self._reasons = models.reasons.reshape(shape)
         self._coefs_paths, self._intercepts_paths = models.paths(candidates)
         in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
-        if np.isnan(in_the_race.mean(axis=0)).all() and (self._reasons == REASONS.index("diverged")).any():
+        if np.isnan(choice.means(in_the_race)).all() and (self._reasons == REASONS.index("diverged")).any():
             raise ValueError(
                 "every candidate diverged in some fold, so that none can be chosen. "
                 f"{self._remedy(range(len(members)), members, rows)}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastsgd import parallel, several
+from fastsgd.estimators import choice
 from fastsgd.estimators.stored import REASONS
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import EveryRow, Pack, Seen
@@ -145,7 +146,7 @@ class HalvingCallback:
         if np.isnan(means).all():  # No candidate is better than another by these scores.
             return set()
         kept = max(1, -(-np.count_nonzero(~np.isnan(means)) // self.halving))
-        best = np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[:kept].tolist()
+        best = np.argsort(-means, kind="stable")[:kept].tolist()
         behind = {n % models.candidates for n in packs} - set(best)
         self.left_out |= behind
         return behind
@@ -198,13 +199,12 @@ class CandidateModels:
         over = REASONS.index("diverged"), REASONS.index("dropped")
         numbers = np.array([n for n in sorted(numbers) if self.reasons[n] not in over], int)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = np.asarray(by(self, numbers), float) if len(numbers) else np.zeros(0)
-        self.scores[numbers] = np.where(np.isfinite(found), found, np.nan)
+            self.scores[numbers] = np.asarray(by(self, numbers), float) if len(numbers) else np.zeros(0)
 
     @property
     def means(self):
         """The mean score of each candidate over the folds, NaN where one of them has none."""
-        return self.scores.reshape(self.folds, self.candidates).mean(axis=0)
+        return choice.means(self.scores.reshape(self.folds, self.candidates))
 
     def heads(self, numbers):
         """The columns of these models."""

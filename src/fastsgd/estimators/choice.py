@@ -8,7 +8,7 @@ from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, make_scorer
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params
 
@@ -70,6 +70,21 @@ def _knowing(scorer, classes):
     )
 
 
+def plain(est):
+    """What a scorer is given of an estimator: a copy that scores as without `scoring`, which it would call itself by."""
+    est = copy.copy(est)
+    est.scoring = None
+    return est
+
+
+def shown(given, checked):
+    """What splitters and scorers are given of X or y: a table of a user's as it is, so that its names are there."""
+    shape = getattr(given, "shape", None)
+    if not (hasattr(given, "iloc") or hasattr(given, "to_pandas")) or not isinstance(shape, tuple):
+        return checked
+    return given if all(isinstance(n, int) for n in shape) and shape == checked.shape else checked
+
+
 class Scoring:
     """What scores a point of a path on the rows held out: a scorer, or the loss.
 
@@ -78,34 +93,39 @@ class Scoring:
     scorer : scorer or None
     params : dict
         The metadata that it is given, of all rows X.
-    X : array or CSR matrix
+    X, y : arrays, CSR matrices or tables
+        What `shown` gives.
     est : estimator
         A draft, which has learnt of the data.
     """
 
-    def __init__(self, scorer, params, X, est):
-        self.scorer, self.params, self.X, self.est = scorer, params, X, est
+    def __init__(self, scorer, params, X, y, est):
+        self.scorer, self.params, self.X, self.y, self.est = scorer, params, X, y, est
         if scorer is not None and is_classifier(est):
             self.scorer = _knowing(scorer, est.classes_)
 
-    def of_fold(self, held, y, rows, K):
-        """A function of solved Heads that gives their score on a table of those rows, whose labels or targets are y."""
+    def of_fold(self, held, rows, K):
+        """A function of solved Heads that gives their score on the rows of these numbers, whose table is `held`."""
         if self.scorer is None:
             from fastsgd.solvers.path import HeldOut
 
             of_loss = HeldOut(held, K, self.est._heads_loss())
             return lambda heads: -of_loss.loss(heads.W, heads.b)
-        scored = self.by_scorer(held.X, y, rows)
+        scored = self.of_rows(rows)
         return lambda heads: scored(self.est._model(heads))
 
-    def by_scorer(self, X, y, rows=None):
-        """A function of the attributes of a model that gives its score on these rows; `rows` are their numbers."""
-        given = self.params if rows is None else _check_method_params(self.X, self.params, indices=rows)
+    def of_rows(self, rows):
+        """A function of the attributes of a model that gives its score by the scorer on the rows of these numbers."""
+        given = _check_method_params(self.X, self.params, indices=rows)
+        return self.by_scorer(_safe_indexing(self.X, rows), _safe_indexing(self.y, rows), given)
+
+    def by_scorer(self, X, y, params):
+        """As `of_rows`, on other rows, with the metadata of these."""
 
         def scored(attributes):
-            est = copy.copy(self.est)
+            est = plain(self.est)
             vars(est).update(attributes)
-            found = self.scorer(est, X, y, **given)
+            found = self.scorer(est, X, y, **params)
             try:
                 return float(found)
             except (TypeError, ValueError):
@@ -115,7 +135,7 @@ class Scoring:
 
 
 def folds(est, X, y, given):
-    """[(rows to train on, rows held out)], as arrays of numbers.
+    """[(rows to train on, rows held out)], as arrays of numbers; X and y are what `shown` gives.
 
     Raises
     ------
@@ -158,6 +178,12 @@ def check_fold(f, train, test, y, s, targets):
         )
 
 
+def means(scores):
+    """The mean over the folds: infinite where a score is, NaN where one is NaN, or where two are infinite and differ."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return scores.mean(axis=0)
+
+
 def best_candidate(scores, alphas, rule):
     """(index of the l1_ratio, index of the alpha, and so on) that a rule chooses.
 
@@ -171,14 +197,14 @@ def best_candidate(scores, alphas, rule):
         The best mean score, of equal ones the largest alpha; or the largest alpha whose mean is no lower than that by more than
         its standard error, with all else the same.
     """
-    mean = scores.mean(axis=0)
+    mean = means(scores)
     if np.isnan(mean).all():
         raise ValueError("every mean score is NaN: nothing can be chosen by them.")
-    mean = np.where(np.isnan(mean), -np.inf, mean)
-    best = np.argwhere(mean == mean.max())
+    best = np.argwhere(mean == np.nanmax(mean))
     ratio, alpha, *rest = max(map(tuple, best), key=lambda at: (alphas[at[:2]], *(-i for i in (at[0], *at[2:]))))
     if rule == "one_standard_error" and len(scores) > 1:
-        error = scores[(slice(None), ratio, alpha, *rest)].std(ddof=1) / np.sqrt(len(scores))
+        of_best = scores[(slice(None), ratio, alpha, *rest)]
+        error = of_best.std(ddof=1) / np.sqrt(len(scores)) if np.isfinite(of_best).all() else 0.0
         along = mean[(ratio, slice(None), *rest)]
         alpha = np.flatnonzero(along >= along[alpha] - error)[0]
     return tuple(map(int, (ratio, alpha, *rest)))
@@ -197,15 +223,18 @@ def results(scores, tried, **more):
         Further columns.
     """
     flat = scores.reshape(len(scores), -1)
-    mean = flat.mean(axis=0)
-    order = np.where(np.isnan(mean), -np.inf, mean)
+    mean = means(flat)
+    with np.errstate(over="ignore", invalid="ignore"):
+        std = flat.std(axis=0)
+    none = np.isnan(mean)
+    better = (mean[None, :] > mean[:, None]) | (none[:, None] & ~none[None, :])
     each = zip(*(values.tolist() for values in tried.values()), strict=True)
     return {
         **{f"param_{name}": values for name, values in tried.items()},
         "params": [dict(zip(tried, values, strict=True)) for values in each],
         **{f"split{k}_test_score": scored for k, scored in enumerate(flat)},
         "mean_test_score": mean,
-        "std_test_score": flat.std(axis=0),
-        "rank_test_score": (1 + (order[None, :] > order[:, None]).sum(axis=1)).astype(np.int32),
+        "std_test_score": std,
+        "rank_test_score": (1 + better.sum(axis=1)).astype(np.int32),
         **more,
     }

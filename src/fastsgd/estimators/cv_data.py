@@ -20,8 +20,10 @@ class CVData:
     ----------
     est : estimator
         A draft, which has learnt of the data.
-    X, y, s
+    checked : (X, y, s)
         As `_check_data` gives them.
+    shown : (X, y)
+        As `choice.shown` gives them.
     targets : Targets
     seed : int
         Of the order of the rows, and of folds that are drawn.
@@ -35,8 +37,10 @@ class CVData:
         Heads of a model, and features.
     """
 
-    def __init__(self, est, X, y, s, targets, seed):
-        self.est, self.X, self.y, self.s, self.targets, self.seed = est, X, y, s, targets, seed
+    def __init__(self, est, checked, shown, targets, seed):
+        self.est, (self.X, self.y, self.s), self.shown = est, checked, tuple(shown)
+        self.targets, self.seed = targets, seed
+        X, y, s = checked
         self.table, self.K, self.d = est._rows_of(X, y, s, targets), targets.heads, X.shape[1]
         self.dtype = np.dtype(np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64)
 
@@ -58,16 +62,15 @@ class CVData:
         if scorer is not None and getattr(targets, "soft", False):
             raise ValueError("with probabilities as y, scoring must be None: there are no classes to compare.")
         held_out.check(*validation)
-        scoring = choice.Scoring(scorer, for_score, self.X, self.est)
+        scoring = choice.Scoring(scorer, for_score, *self.shown, self.est)
         if validation[0] is not None:
             return self._by_validation(validation, for_split, targets, scoring)
         if isinstance(self.X, Source):
             return self._drawn(for_split, targets, scorer)
-        X, y, split = self.X, self.y, Split.of_rows(self.est, self.X, self.y, self.s, self.targets, for_split)
+        split = Split.of_rows(self.est, self.shown, self.y, self.s, self.targets, for_split)
         self.table.fold = split.column
         if scorer is not None:
-            held = split.held
-            return split, ByScorer(self.est, lambda f: scoring.by_scorer(X[held[f]], y[held[f]], held[f]))
+            return split, ByScorer(self.est, lambda f: scoring.of_rows(split.held[f]))
         return split, self._by_loss(self._scored(targets), split)
 
     def _by_loss(self, table, split):
@@ -85,6 +88,7 @@ class CVData:
                 "cv=None."
             )
         X, y, s = est._check_data(*validation, names=("X_val", "y_val"))
+        shown = tuple(map(choice.shown, validation, (X, y)))
         held_out.check(X, y, s)  # The weights of a source are known only now.
         targets.compare(self.y, y)
         split = Split.validation()
@@ -92,9 +96,10 @@ class CVData:
             return split, self._by_loss(est._rows_of(X, y, s, targets.named("y_val")), split)
         if isinstance(X, Source):  # `predict` takes it by blocks.
             y, s = streams.all_targets(X)
+            shown = X, y
             if s is not None:
                 scoring.params = scoring.params | {"sample_weight": s}
-        return split, ByScorer(est, lambda _: scoring.by_scorer(X, y))
+        return split, ByScorer(est, lambda _: scoring.by_scorer(*shown, scoring.params))
 
     def _drawn(self, for_split, targets, scorer):
         """Folds of a source that is larger than memory."""
@@ -153,9 +158,9 @@ class Split:
         return len(self.views)
 
     @classmethod
-    def of_rows(cls, est, X, y, s, targets, given):
-        """What the splitter `cv` of an estimator makes of rows in memory; `given` is what it is given beside these."""
-        folds, n = choice.folds(est, X, y, given), X.shape[0]
+    def of_rows(cls, est, shown, y, s, targets, given):
+        """What the splitter `cv` of an estimator makes of rows in memory, `shown` to it; `given` is what else it is given."""
+        folds, n = choice.folds(est, *shown, given), len(y)
         for f, (train, test) in enumerate(folds):
             _check_once(f, train, n)
             choice.check_fold(f, train, test, y, s, targets)

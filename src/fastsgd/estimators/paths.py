@@ -42,7 +42,8 @@ class CrossValidated(base_cv.BaseCV):
         scorer = choice.scorer_of(self)
         for_split, for_score = choice.routed(self, "fit", scorer, sample_weight, params)
         est = self._draft()
-        X, y, s = est._check_data(X, y, sample_weight, reset=True)
+        given, (X, y, s) = (X, y), est._check_data(X, y, sample_weight, reset=True)
+        shown = tuple(map(choice.shown, given, (X, y)))
         targets = est._learn(y)
         if s is not None and not s.any():
             raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
@@ -51,12 +52,14 @@ class CrossValidated(base_cv.BaseCV):
         workers = threads.Threads(threads.n_threads(self.n_jobs))
         task = Task(est._heads_loss(), 0.0, 0.0, self.fit_intercept, self.tol, self.max_iter, n_jobs=workers.n)
         task = replace(task, seed=drawn_seed(self.random_state), keep_duals=True)
-        folds = choice.folds(self, X, y, for_split)
+        folds = choice.folds(self, *shown, for_split)
         with one_blas_thread():
             constant = path.Constant.of(table, K, task, workers)
             given, ratios = self._given_alphas(), self._ratios()
             grids = [constant.grid(self.alphas, r, self.eps) if given is None else given for r in ratios]
-            paths = Paths(est, rows, folds, task, np.array(grids), ratios, choice.Scoring(scorer, for_score, X, est))
+            paths = Paths(
+                est, rows, folds, task, np.array(grids), ratios, choice.Scoring(scorer, for_score, *shown, est)
+            )
             workers.map(paths.solve_fold, range(len(folds)))
             at = est._choose(paths)
             if self.refit:
@@ -141,7 +144,7 @@ class Paths:
         workers = threads.Threads(task.n_jobs)
         choice.check_fold(f, train, test, self.rows.y, self.rows.s, self.rows.targets)
         table, held = self.rows.table(train), self.rows.held_out(test)
-        scored = self.scoring.of_fold(held, self.rows.y[test], test, K)
+        scored = self.scoring.of_fold(held, test, K)
         start = path.Constant.of(table, K, task, workers).start()
 
         def solve(i):
