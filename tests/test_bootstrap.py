@@ -10,6 +10,7 @@ from scipy.stats import t
 from sklearn.base import clone
 from support import reference_auto
 from support.coverage import Case, draw
+from support.same_models import assert_same_models, assert_same_state
 from support.streamed import Blocks
 
 import fastsgd
@@ -45,19 +46,6 @@ def flat(est):
     """Intercept, if there is one, and coefficients: (heads, n)."""
     b, coef = np.atleast_1d(est.intercept_), np.atleast_2d(est.coef_)
     return np.column_stack([b, coef]) if est.fit_intercept else coef
-
-
-def assert_same_state(a, b):
-    assert np.array_equal(a.auto.heads, b.auto.heads) and np.array_equal(a.auto.at, b.auto.at)
-    for x, y in ((a.A, b.A), (a.W, b.W), (a.auto.records, b.auto.records), (a.auto.columns, b.auto.columns)):
-        assert (x is None and y is None) or np.array_equal(x, y)
-
-
-def assert_same_models(a, b):
-    assert_same_state(a._state, b._state)
-    for one, other in zip(a._state.beside.states, b._state.beside.states, strict=True):
-        assert_same_state(one, other)
-    assert np.array_equal(a.std_errors(), b.std_errors())
 
 
 # ---------------------------------------------------------------- what the models are
@@ -235,7 +223,8 @@ def test_files_keep_the_counts_of_rows_and_hold_them_against_the_columns(tmp_pat
     est = SGDRegressor(**ONCE, n_bootstrap=3).partial_fit(LAYOUTS[layout](X), Y)
     est.save(tmp_path / "model")
     assert np.array_equal(fastsgd.load(tmp_path / "model")._state.beside.counts, est._state.beside.counts)
-    est._state.beside.learnt = est._state.beside.start = np.zeros(3)
+    beside = est._state.beside
+    beside.learnt = beside.known = beside.start = np.zeros(3)
     with pytest.raises(
         ValueError, match="models beside it of its kind"
     ):  # by the rules that what is read must follow, too
@@ -308,6 +297,29 @@ def test_few_rows_of_each_part_are_told_with_what_will_do():
     ):
         est.coef_table(method="split")
     assert est.set_params(n_splits=2).fit(X[:400], Y[:400]).coef_table(method="split").attrs["df"] == 1
+
+
+@FEW_MODELS
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_parts_without_rows_of_weight_are_refused_with_the_number_that_will_do(layout, partial):
+    """Their models would be of zeros, and so look alike."""
+    rows, weight = LAYOUTS[layout](X), np.arange(N) < 400
+    est = SGDRegressor(**ONCE, n_bootstrap=3, n_splits=300)
+    (est.partial_fit if partial else est.fit)(rows, Y, sample_weight=1.0 * weight)
+    empty = 300 - len(np.unique(fold_numbers(np.arange(400), 300, est._state.seed)))
+    for ask in (est.coef_table, est.summary, est.std_errors, lambda method: est.predict_interval(rows, method=method)):
+        with pytest.raises(
+            ValueError, match=rf"^{empty} of the 300 parts .* of which 400 have weight.* set n_splits=2, "
+        ):
+            ask(method="split")
+    assert est.coef_table(method="bootstrap").attrs["n_rows"] == 400
+
+
+def test_resamples_without_rows_are_refused():
+    est = SGDRegressor(**TWICE, n_bootstrap=20).fit(X[:2], Y[:2])
+    with pytest.raises(ValueError, match=r"of the 20 resamples .* of which 2 have weight.*: have 30 rows and more"):
+        est.coef_table()
 
 
 @pytest.mark.parametrize("method", ["bootstrap", "split"])

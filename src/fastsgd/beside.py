@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Serial, local
+from fastsgd.lanes import Diverged, Serial, local
 from fastsgd.packs import Call, EveryRow, Only, Resampled, View
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
@@ -37,10 +37,14 @@ class Beside:
         The number of the first row: how many rows there were in calls before, those of weight 0 too.
     seen : int
         How many rows there were of the pass that was last begun, those of weight 0 too.
-    learnt, start : array or None
-        As `counts`: of the rows of calls before; and of all passes before that one.
+    most : int
+        The same of the longest pass before that one.
+    learnt, known, start : array or None
+        As `counts`: of the rows of calls before; these and those known when that pass began; and of all passes before it.
     epoch : int
         The number of that pass.
+    in_step : bool
+        Whether all have been given the same kernel calls as the model itself.
     """
 
     longer: State
@@ -48,9 +52,12 @@ class Beside:
     parts: list[State]
     rows: int = 0
     seen: int = 0
+    most: int = 0
     learnt: NDArray[Any] | None = None
+    known: NDArray[Any] | None = None
     start: NDArray[Any] | None = None
     epoch: int = 0
+    in_step: bool = True
 
     @classmethod
     def of(cls, state: State, n_resampled: int, n_parts: int) -> "Beside":
@@ -59,8 +66,8 @@ class Beside:
 
     def copy(self) -> "Beside":
         """An independent copy."""
-        each = [state.copy() for state in self.resampled], [state.copy() for state in self.parts]
-        return Beside(self.longer.copy(), *each, self.rows, self.seen, self.learnt, self.start, self.epoch)
+        resampled, parts = [state.copy() for state in self.resampled], [state.copy() for state in self.parts]
+        return replace(self, longer=self.longer.copy(), resampled=resampled, parts=parts)
 
     @property
     def n_rows(self) -> int:
@@ -71,7 +78,10 @@ class Beside:
     def counts(self) -> NDArray[Any]:
         """That number, and on CSR how many of these rows have each feature: (1,) or (1 + n_features,)."""
         now = self._passed()
-        return now if self.start is None or self.learnt is None else self.learnt + (now - self.start)
+        if self.start is None or self.learnt is None:
+            return now
+        now = self.learnt + (now - self.start)
+        return now if self.known is None else np.maximum(now, self.known)  # The pass may have been interrupted.
 
     def _passed(self) -> NDArray[Any]:
         """The same with each row counted in each pass."""
@@ -82,16 +92,18 @@ class Beside:
 
     def go_on(self) -> None:
         """The rows of the next passes are others."""
-        self.rows, self.seen = self.rows + self.seen, 0
+        self.rows, self.seen, self.most = self.rows + max(self.seen, self.most), 0, 0
         if self.start is not None:
-            self.learnt, self.start = self.counts, self._passed()
+            counts = self.counts
+            self.learnt, self.known, self.start = counts, counts, self._passed()
 
     def begin(self, epoch: int) -> None:
         """Count the rows of this pass anew, unless it is gone on with."""
         if epoch != self.epoch:
-            self.seen, self.start, self.epoch = 0, self._passed(), epoch
-            if self.learnt is None:
-                self.learnt = np.zeros_like(self.start)
+            now, counts, most = self._passed(), self.counts, max(self.seen, self.most)
+            learnt = np.zeros_like(now) if self.learnt is None else self.learnt
+            self.seen, self.most, self.learnt, self.known, self.start = 0, most, learnt, counts, now
+            self.epoch = epoch
 
     @property
     def states(self) -> list[State]:
@@ -147,21 +159,40 @@ class WithOthers(Serial):
         gathered: Gathered | None,
         last: bool,
     ) -> None:
-        """A kernel call's rows."""
+        """A kernel call's rows.
+
+        What interrupts it is raised when all models have learnt from the rows that one of them has learnt from.
+        """
         beside = state.beside
-        others = list(beside.views())
-        call = Call(part, order, [view for _, view in others], self.scratch, beside.rows, len(beside.parts), state.seed)
+        models: list[tuple[State, View]] = [(state, EveryRow()), *beside.views()]
+        views = [view for _, view in models[1:]]
+        call = Call(part, order, views, self.scratch, beside.rows, len(beside.parts), state.seed)
+        clocks, end = [model.auto.at["t"][0] for model, _ in models], beside.seen + order.n
 
         def train(number: int) -> None:
             if number == 0:
                 local(state, plan, part, order, sums)
                 return
-            other, view = others[number - 1]
+            other, view = models[number]
             with call.seen(view, state.seed) as (rows, some):
                 if some.n:
                     local(
                         other, self.longer if other is beside.longer else plan, rows, some, np.zeros((2, len(other.b)))
                     )
 
-        self.threads.map(train, range(1 + len(others)))
-        beside.seen += order.n
+        in_step, beside.in_step = beside.in_step, False  # It stays so after a second Ctrl-C, or if there is no memory.
+        try:
+            self.threads.map(train, range(len(models)))
+            beside.seen, beside.in_step = end, in_step
+        except Diverged:
+            raise
+        except BaseException:
+            # Kernels count their rows, so a model whose count is as it was has learnt nothing, or has no rows of weight here.
+            left = [i for i, (model, _) in enumerate(models) if model.auto.at["t"][0] == clocks[i]]
+            if len(left) < len(models):
+                self.threads.map(train, left)
+                for model, _ in models:
+                    model.at["t"] = model.auto.at["t"] + 1  # as `local`, which may have been left before that
+                beside.seen = end
+            beside.in_step = in_step
+            raise

@@ -77,6 +77,7 @@ class Spread:
                 "coef_ or intercept_ is not what training has made it, so that the models beside it say nothing of it."
             )
         method = method or next(iter(there))
+        _check_rows(beside, method, there[method], est.n_features_in_ + est.fit_intercept)
         plan = est._plan(SimpleNamespace(sparse=state.auto.sparse, n_rows=1), 1, True)
         candidate, share = state.auto.best()
         best = candidate, np.ones_like(share)
@@ -204,6 +205,25 @@ class Spread:
                 f"the bias of the steps, of which the intervals are freed, is up to {most:.2g} standard errors, and known to "
                 f"about a tenth: make more passes (max_iter), have more rows, or take {_solver(est)}, whose optimum has none."
             )
+
+
+def _check_rows(beside, method, models, n_coefficients):
+    """ValueError where models have not learnt from the rows that they should know: how far they are apart says nothing then."""
+    if not beside.in_step:
+        raise ValueError(
+            "training was interrupted again while the models beside this one were given the rows that it had been given, so "
+            "that some have learnt from fewer rows: fit anew."
+        )
+    n, empty = beside.n_rows, sum(other.auto.at["t"][0] == 0 for other in models)
+    if empty:
+        what = {"split": "parts (n_splits)", "bootstrap": "resamples (n_bootstrap)"}[method]
+        enough = n // (MIN_ROWS_PER_COEFFICIENT * n_coefficients)
+        fewer = f", or set n_splits={enough}," if method == "split" and 2 <= enough < len(models) else ""
+        each = " in each part" if method == "split" else ""
+        raise ValueError(
+            f"{empty} of the {len(models)} {what} have none of the rows, of which {n} have weight, so that their models have "
+            f"learnt nothing: have {MIN_ROWS_PER_COEFFICIENT} rows and more for each coefficient{each}{fewer} and fit anew."
+        )
 
 
 def _solver(est):

@@ -43,7 +43,8 @@ def _fits_auto(state):
 
 def _alike(state):
     """Whether the models beside a state have begun as it has, on rows of the same layout."""
-    autos, counts = [other.auto for other in state.beside.states], (state.beside.learnt, state.beside.start)
+    beside = state.beside
+    autos, counts = [other.auto for other in beside.states], (beside.learnt, beside.known, beside.start)
     if state.auto is None:
         return all(x is None for x in (*autos, *counts))
     n = 1 + len(state.W) * state.auto.sparse
@@ -98,9 +99,12 @@ BESIDE = Record(
         "parts": Several(Record(State, FIELDS, _sound_state)),
         "rows": Value(int, 0, 2**62),
         "seen": Value(int, 0, 2**62),
+        "most": Value(int, 0, 2**62),
         "learnt": Array("float64", ("counts",), optional=True),
+        "known": Array("float64", ("counts",), optional=True),
         "start": Array("float64", ("counts",), optional=True),
         "epoch": Value(int, 0, 2**62),
+        "in_step": Value(bool),
     },
 )
 STATE = Record(
