@@ -1,6 +1,7 @@
 """SGDClassifierCV and SGDRegressorCV: what scores the models, which candidate is chosen, and what becomes of the others."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -251,6 +252,45 @@ def test_each_way_out_where_all_diverge_works(case, layout):
         assert np.isfinite(clone(est).set_params(**way).fit(A, y).scores_).any(axis=(1, 2)).all()
     if "LinearRegressorCV" in said:
         LinearRegressorCV(alphas=2, cv=2).fit(A, y)
+
+
+OF_NO_USE = {
+    "columns of several scales": (SGDRegressorCV, X * np.geomspace(1e8, 1e-8, X.shape[1]), Y, {}),
+    "two targets": (SGDRegressorCV, X * 1e8, np.column_stack([Y, -Y]), {"alphas": [1e-3]}),
+    "huber": (SGDRegressorCV, X * 1e8, Y, {"loss": "huber"}),
+    "alphas": (SGDClassifierCV, X, CODE, {"alphas": [1e300, 1e-300]}),
+    "classes": (SGDClassifierCV, X, THREE, {"alphas": [1e-300]}),
+}
+
+
+@pytest.mark.parametrize("case", OF_NO_USE)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("validation", [False, True])
+def test_a_choice_that_is_far_worse_than_zero_weights_is_told_of(case, layout, validation):
+    make, A, y, params = OF_NO_USE[case]
+    est = make(**{"alphas": 3, "max_iter": 3, "tol": None, "random_state": 0} | params)
+    A = LAYOUTS[layout](A)
+    held = {"X_val": A, "y_val": y} if validation else {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        est.fit(A, y, **held)
+    told = [str(one.message) for one in caught if "was chosen, and is of no use" in str(one.message)]
+    assert len(told) == 1 and told[0].startswith(f"alpha={est.alpha_:.3g} was chosen") and "or take" in told[0]
+    solved = LinearClassifierCV if make is SGDClassifierCV else LinearRegressorCV
+    assert solved.__name__ in told[0]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        est.set_params(learning_rate="auto", alphas=3).fit(A, y, **held)
+    assert not any("is of no use" in str(one.message) for one in caught)
+
+
+def test_by_a_scorer_a_choice_is_not_compared_with_zero_weights():
+    make, A, y, params = OF_NO_USE["classes"]
+    est = make(scoring="accuracy", **{"max_iter": 3, "tol": None, "random_state": 0} | params)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        est.fit(A, y)
+    assert not any("is of no use" in str(one.message) for one in caught)
 
 
 def test_the_model_of_all_rows_is_told_of_by_the_names_of_the_search():

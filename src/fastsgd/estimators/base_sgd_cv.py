@@ -24,6 +24,7 @@ from fastsgd.history import HISTORY
 from fastsgd.sources.telling import tell
 from fastsgd.state import State
 
+NO_USE_FACTOR = 10  # A candidate whose loss is more than this many times that of zero weights is of no use.
 ETA0 = 0.01  # This is the default step size of SGDClassifier and SGDRegressor.
 SEARCH_SHARE = 0.75  # Candidates are trained for this share of max_seconds, and the model of all rows for the rest.
 # These are the default ratios of the least alpha to the largest. Smaller alphas were best on none of six sets of real data.
@@ -160,8 +161,11 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
         search = CandidateTraining(members, split, rows)
         models = search.run(self, score, None if self.max_seconds is None else SEARCH_SHARE * self.max_seconds)
         at = est._choose(models, alphas, split.n, members, rows)
-        member = members[np.ravel_multi_index(at, (*alphas.shape, len(self._etas())))]
+        number = int(np.ravel_multi_index(at, (*alphas.shape, len(self._etas()))))
+        member = members[number]
         est._tell(members, rows)
+        if scorer is None:
+            est._tell_of_no_use(models, score, number, members, rows)
         if self.refit:
             if self.max_seconds is not None:
                 member.max_seconds = max(1e-9, self.max_seconds - (perf_counter() - began))
@@ -243,6 +247,18 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
             tell(
                 f"{late} of the {reasons.size} models reached max_iter={self.max_iter} before they met tol={self.tol:g}: their "
                 "scores are those of models that still changed. Raise max_iter or tol; tol=None trains each for max_iter.",
+                ConvergenceWarning,
+            )
+
+    def _tell_of_no_use(self, models, score, number, members, rows):
+        """Warn where the candidate of this number, which is chosen, is far worse than zero weights on the rows held out."""
+        zeros = models.zeros()
+        zeros.score(score, range(models.folds))
+        loss, zero = -models.means[number], -zeros.means[0]
+        if zero > 0 and loss > NO_USE_FACTOR * zero:
+            tell(
+                f"alpha={self.alpha_:.3g} was chosen, and is of no use: its mean loss on the rows held out is {loss:.3g}, that "
+                f"of zero weights is {zero:.3g}. {self._remedy([number], members, rows)}",
                 ConvergenceWarning,
             )
 

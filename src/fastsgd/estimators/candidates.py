@@ -201,6 +201,10 @@ class CandidateModels:
         with np.errstate(over="ignore", invalid="ignore"):
             self.scores[numbers] = np.asarray(by(self, numbers), float) if len(numbers) else np.zeros(0)
 
+    def zeros(self):
+        """Zero weights, as the models of a single candidate."""
+        return CandidateModels(self.folds, 1, self.K, len(self.W), self.W.dtype)
+
     @property
     def means(self):
         """The mean score of each candidate over the folds, NaN where one of them has none."""

@@ -44,7 +44,8 @@ class SGDClassifierCV(ClassifierParts, BaseSGDCV):
         that is larger than memory a number alone: each row then goes to a fold that is drawn by its number. With X_val None.
     scoring : str, callable or None, default=None
         None is minus the mean loss of the rows held out; where each class has a problem of its own, the mean of theirs. Or a
-        name of `sklearn.metrics.get_scorer_names()`, or a function (estimator, X, y).
+        name of `sklearn.metrics.get_scorer_names()`, or a function (estimator, X, y): its estimator is a copy
+        with scoring=None, and its rows are of a table if X is one.
     refit : bool, default=True
         Without, there is no model to predict with.
     refit_rule : {"best", "one_standard_error"}, default="best"
@@ -84,7 +85,7 @@ multi_class, standardize
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
         Where `eta0s` is an array, be it of one, a last axis follows, of n_eta0s; likewise below (in paths it comes after
         n_alphas), and `cv_results_` has "param_eta0". NaN where a model diverged: its candidate is not chosen, and a warning
-        says which.
+        says which. Another tells of a choice whose loss is more than ten times that of zero weights.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas, n_classes, n_features)
         With two classes there is one.
     intercepts_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas, n_classes)

@@ -40,7 +40,8 @@ class LinearClassifierCV(CrossValidated, ClassifierParts, Solved):
     scoring : str, callable or None, default=None
         None is minus the mean loss of the rows held out; where each class has a problem of its own, the mean of theirs. With
         "log_loss" and two classes, or "multinomial", that is scikit-learn's "neg_log_loss". Or a name of
-        `sklearn.metrics.get_scorer_names()`, or a function (estimator, X, y).
+        `sklearn.metrics.get_scorer_names()`, or a function (estimator, X, y): its estimator is a copy
+        with scoring=None, and its rows are of a table if X is one.
     refit : bool, default=True
         Without, there is no model to predict with.
     refit_rule : {"best", "one_standard_error"}, default="best"
