@@ -316,6 +316,19 @@ def test_parts_without_rows_of_weight_are_refused_with_the_number_that_will_do(l
     assert est.coef_table(method="bootstrap").attrs["n_rows"] == 400
 
 
+@FEW_MODELS
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_columns_of_which_a_part_knows_nothing_have_no_standard_errors(layout):
+    """The coefficient of that part would be 0, and count as an estimate."""
+    rare = np.zeros(N)
+    rare[fold_numbers(np.arange(N), 3, SGDRegressor(**TWICE, n_splits=3).fit(X, Y)._state.seed) != 1] = 1.0
+    est = SGDRegressor(**TWICE, n_bootstrap=3, n_splits=3).fit(LAYOUTS[layout](np.column_stack([X, rare])), Y)
+    with pytest.warns(UserWarning, match=r"nothing of the coefficients of x4, .* so it is in one of the parts"):
+        table = est.coef_table(method="split")
+    assert np.isnan(table.loc["x4", "se"]) and np.isfinite(table.drop("x4")).all(axis=None)
+    assert np.isfinite(est.coef_table(method="bootstrap")).all(axis=None)
+
+
 def test_resamples_without_rows_are_refused():
     est = SGDRegressor(**TWICE, n_bootstrap=20).fit(X[:2], Y[:2])
     with pytest.raises(ValueError, match=r"of the 20 resamples .* of which 2 have weight.*: have 30 rows and more"):

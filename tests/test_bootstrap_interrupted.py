@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from support.same_models import assert_same_models
+from support.strikes import struck
 
 import fastsgd
 from fastsgd import SGDRegressor, beside
@@ -103,3 +104,19 @@ def test_a_second_interrupt_while_the_models_catch_up_is_told(monkeypatch, tmp_p
 def clone_of_stream(est):
     """A copy that has gone on with more rows."""
     return copy.deepcopy(est).partial_fit(MORE, MORE_Y)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_models_are_in_step_whatever_line_is_interrupted(call):
+    caught = 0
+    for at in range(40, 3000, 41):
+        est = SGDRegressor(**PARAMS)
+        if not struck(lambda est=est: getattr(est, call)(MORE, MORE_Y), at):
+            break
+        if hasattr(est, "_state"):
+            all_rows, others = est._state.auto.at["t"], est._state.beside
+            assert others.in_step and all_rows == others.longer.auto.at["t"] == sum(
+                s.auto.at["t"] for s in others.parts
+            )
+            caught += 1
+    assert caught

@@ -180,8 +180,9 @@ class WithOthers(Serial):
                         other, self.longer if other is beside.longer else plan, rows, some, np.zeros((2, len(other.b)))
                     )
 
-        in_step, beside.in_step = beside.in_step, False  # It stays so after a second Ctrl-C, or if there is no memory.
+        in_step = beside.in_step
         try:
+            beside.in_step = False  # It stays so after a second Ctrl-C, or if there is no memory.
             self.threads.map(train, range(len(models)))
             beside.seen, beside.in_step = end, in_step
         except Diverged:

@@ -33,6 +33,8 @@ class Spread:
     longer : (coef, intercept)
         That of longer steps.
     models : list of (coef, intercept)
+    unknown : (n_features,) bool
+        Of which a part of the rows says nothing.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class Spread:
         Degrees of freedom of Student's t.
     """
 
-    def __init__(self, est, method, plain, longer, models):
+    def __init__(self, est, method, plain, longer, models, unknown):
         self.est, self.method, self.plain, self.models = est, method, plain, models
         self.corrected = not (est._loss().quadratic or est._state.auto.sparse)
         self.estimate = tuple(2.0 * p - q for p, q in zip(plain, longer, strict=True)) if self.corrected else plain
@@ -53,6 +55,7 @@ class Spread:
         self.df = len(models) - self.about_mean
         self.se, shift = self._spread(self._flat(plain), (self._flat(model) for model in models))
         self.se[self.se == 0] = np.nan  # The data say nothing of it.
+        self.se[:, -est.n_features_in_ :][:, unknown] = np.nan
         with np.errstate(invalid="ignore", divide="ignore"):
             unit = self.se * t(self.df).ppf(0.975) / norm.ppf(0.975)  # Few models give uncertain standard errors.
             self.moved = np.nan_to_num((self._flat(longer) - self._flat(plain)) / unit)
@@ -84,7 +87,8 @@ class Spread:
         out = [_in_units_of_rows(est, other, plan, best) for other in (state, beside.longer, *there[method])]
         if not all(np.isfinite(part).all() for model in out for part in model):
             raise ValueError("the numbers of a model beside this one overflowed: scale X, or set standardize=True.")
-        return cls(est, method, out[0], out[1], out[2:])
+        unknown = np.any([_constant(other.auto) for other in beside.parts * (method == "split")], axis=0)
+        return cls(est, method, out[0], out[1], out[2:], unknown * np.ones(est.n_features_in_, bool))
 
     def _flat(self, model):
         """Intercept, if there is one, and coefficients of each head: (K, n) float64."""
@@ -163,7 +167,7 @@ class Spread:
         if nothing.any():
             yield (
                 f"the rows say nothing of the coefficients of {listed(est, nothing)}, whose columns are constant, or which one "
-                "row alone has. Their standard errors are nan."
+                f"row alone has{'; or so it is in one of the parts' * (self.method == 'split')}. Their standard errors are nan."
             )
         n_coefficients = self.se.shape[1] - nothing.sum()
         if auto.sparse:
@@ -224,6 +228,11 @@ def _check_rows(beside, method, models, n_coefficients):
             f"{empty} of the {len(models)} {what} have none of the rows, of which {n} have weight, so that their models have "
             f"learnt nothing: have {MIN_ROWS_PER_COEFFICIENT} rows and more for each coefficient{each}{fewer} and fit anew."
         )
+
+
+def _constant(auto):
+    """The columns that were constant, or on CSR 0, in the rows of a model: its coefficients of them are 0, and no estimates."""
+    return auto.visits == 0 if auto.sparse else auto.columns[1] == 0
 
 
 def _solver(est):
