@@ -6,13 +6,13 @@ steps are bad. The dual point is that of the quadratic model, -(slope + curvatur
 pass gives them, and the mean of a x is known, as the step is exact.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastsgd.solvers.hessian import Hessian, curvature, gram, gram_seconds, pass_seconds
 from fastsgd.solvers.newton import ARMIJO, smooth
-from fastsgd.solvers.proximal import proximal
+from fastsgd.solvers.proximal import Effort, proximal
 from fastsgd.solvers.report import Step
 
 MAX_COLUMNS = 1000
@@ -41,12 +41,15 @@ class Kept:
         Curvatures, and the Hessian of the mean loss by them.
     free : float or None
         Mean conjugate of slopes that are all 0.
+    effort : Effort
+        Where nothing is left of it another method goes on.
     """
 
     at: tuple | None = None
     h: np.ndarray | None = None
     H: np.ndarray | None = None
     free: float | None = None
+    effort: Effort = field(default_factory=Effort)
 
     def solve(self, problem, u, b, report):
         """As `Working.solve`."""
@@ -61,6 +64,7 @@ class Kept:
         self.h = curvature(problem, g)
         if problem.c is not None:
             self.h = np.where(problem.c > 0, self.h, 0.0)
+        self.effort.left -= gram_seconds(problem, problem.n)
         self.H = hessian_of(problem, self.h)
 
 
@@ -106,6 +110,8 @@ def newton(problem, u, b, report, kept):
                 return None
             if stuck:
                 break
+        if kept.effort.left <= 0:
+            break
         size = 1.0
         while size >= MIN_SIZE:
             s, s_b = problem.split(size * p)
@@ -139,7 +145,7 @@ def step(problem, kept, u, full, tol):
     H, more = kept.H.copy(), np.zeros(len(full) - problem.d)
     H[np.diag_indices(len(H))] += np.append(l2, more)
     start = np.append(u, more)
-    p = proximal(H, full, start, np.append(l1, more), SLOPE_SHARE * tol) - start
+    p = proximal(H, full, start, np.append(l1, more), SLOPE_SHARE * tol, kept.effort) - start
     fall = float(l1 @ (abs(u) - abs(u + p[: problem.d])) - full @ p)
     return p, max(0.0, 0.5 * fall)
 

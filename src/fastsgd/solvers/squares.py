@@ -91,6 +91,8 @@ class Squares:
                 bound = dual_bound(p, self, float(theta @ gradient) - loss, v) - rounding
             if report(Step(u, b, F + rounding, bound, a=lambda u=u, b=b: p.y - p.margins(u, b))):
                 return None
+            if kept.effort.left <= 0:
+                return u, b, None
             more, more_b = p.split(step(p, kept, u, p.full(p.split(gradient), u), report.tol)[0])
             u, b = u + more, b + more_b
         kept.at = None

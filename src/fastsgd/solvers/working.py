@@ -9,9 +9,11 @@ from functools import partial
 
 import numpy as np
 
+from fastsgd.solvers.hessian import pass_seconds
 from fastsgd.solvers.kept import Kept, dual_bound
 from fastsgd.solvers.newton import smooth
 from fastsgd.solvers.problem import Measures, Problem
+from fastsgd.solvers.proximal import Effort
 from fastsgd.solvers.report import Report, Step
 from fastsgd.solvers.squares import Squares
 
@@ -23,6 +25,9 @@ SURPLUS = 2
 # TRIED_COLUMNS, so many are missing that it will come to that. It does not with fewer rows.
 MAX_COLUMNS, MAX_SHARE = 1500, 0.5
 TRIED_COLUMNS, MAX_MISSING = 300, 4000
+# Another method goes on, too, where Newton's steps are to take this many seconds and the time of three times as many passes over
+# all columns as the user allows, but no more than of MAX_PASSES.
+SECONDS, MAX_PASSES = 0.2, 3000
 INNER_SHARE = 0.3  # The problem of the working columns is solved to this share of tol.
 
 
@@ -72,11 +77,13 @@ class Working:
         if self.over:
             return u, b, None
         a, anew = None, True
+        effort = Effort(SECONDS + min(MAX_PASSES, 3 * report.max_iter) * pass_seconds(problem))
         if self.seen is None:
             self._look(problem, -problem.slopes(u, b)[2])
         while self._take(problem, u, anew):
             inner = Report(report.head, INNER_SHARE * report.tol, report.max_iter, least=report.least)
             part, left = self._part(problem), (u[self.columns], b)
+            (self.kept.kept if problem.loss.quadratic else self.kept).effort = effort
             failed = self.kept.solve(part, *left, inner) is not None
             u, b, anew = np.zeros(problem.d), inner.best.b, False
             u[self.columns] = inner.best.u
