@@ -56,9 +56,9 @@ def test_the_certificate_is_that_of_all_columns(loss, ratio, intercept, layout, 
                 assert report.best.objective >= tight.bound * (1.0 - 1e-12)
 
 
-@pytest.mark.parametrize("name, most", [("MAX_COLUMNS", 20), ("MAX_SHARE", 0.0)])
+@pytest.mark.parametrize("name, most", [("MAX_COLUMNS", 20), ("MAX_SHARE", 0.0), ("SECONDS", -np.inf)])
 def test_where_more_columns_are_needed_another_method_goes_on(name, most, monkeypatch):
-    """Too many columns for a Hessian, or too large a share of all."""
+    """Too many columns for a Hessian, or too large a share of all; or no time is left for Newton's steps."""
     alpha = 0.1 * abs(X.T @ (MARGIN - MARGIN.mean())).max() / N
     right = LinearRegressor(penalty="l1", alpha=alpha, random_state=0).fit(X, MARGIN)
     monkeypatch.setattr(working, name, most)
