@@ -25,9 +25,9 @@ SURPLUS = 2
 # TRIED_COLUMNS, so many are missing that it will come to that. It does not with fewer rows.
 MAX_COLUMNS, MAX_SHARE = 1500, 0.5
 TRIED_COLUMNS, MAX_MISSING = 300, 4000
-# Another method goes on, too, where Newton's steps are to take this many seconds and the time of three times as many passes over
-# all columns as the user allows, but no more than of MAX_PASSES.
-SECONDS, MAX_PASSES = 0.2, 3000
+# Another method goes on, too, where Newton's steps are to take this many seconds and the time of as many passes over all columns
+# as the user allows, but no more than of MAX_PASSES.
+SECONDS, MAX_PASSES = 0.2, 1000
 INNER_SHARE = 0.3  # The problem of the working columns is solved to this share of tol.
 
 
@@ -77,7 +77,7 @@ class Working:
         if self.over:
             return u, b, None
         a, anew = None, True
-        effort = Effort(SECONDS + min(MAX_PASSES, 3 * report.max_iter) * pass_seconds(problem))
+        effort = Effort(SECONDS + min(MAX_PASSES, report.max_iter) * pass_seconds(problem))
         if self.seen is None:
             self._look(problem, -problem.slopes(u, b)[2])
         while self._take(problem, u, anew):
