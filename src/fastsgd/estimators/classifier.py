@@ -136,9 +136,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         once rather than one. See docs/intervals.md.
     n_splits : int, default=0
         Not folds of a cross-validation: no row is held out and nothing is scored. It is in how many disjoint parts the rows
-        are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); together
-        they take the time of the model. With learning_rate="auto"; each part should have 30 rows and more for each
-        coefficient.
+        are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
+        them a fit takes about three times as long. With learning_rate="auto"; each part should have 30 rows and more for
+        each coefficient.
 
     Attributes
     ----------
