@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsgd.inspection import style
+
 AXES = {"epoch": "epoch", "seconds": "seconds"}
-# The colour-blind can tell these apart too.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLES: dict[str, dict[str, Any]] = {
     "loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2},
     "objective": {"linewidth": 1.8},
@@ -21,7 +21,6 @@ COLUMNS = {
     "gradient_norm": "norm of the gradient",
     "change": "relative change of the weights",
 }
-DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # The first six runs have the first, the next six the second, and so on.
 
 
 def plot_history(
@@ -102,12 +101,13 @@ def plot_history(
     if not _zero(minus):
         raise ValueError(f"minus needs y, the column it is taken off; got minus={minus!r} and y=None.")
     panels = 1 + any(_drawn(history, "validation_score") for history in runs.values())
-    axes = _axes(ax, panels)
+    what = "loss and objective" + (", and the validation score" if panels == 2 else "")
+    axes = style.several_axes(ax, "plot_history", panels, what)
     for number, (name, history) in enumerate(runs.items()):
-        look = _look(number, history)
-        for what, style in STYLES.items():
+        look = {"color": style.COLOURS[number % len(style.COLOURS)], **style.markers(len(history))}
+        for what, line in STYLES.items():
             if _drawn(history, what):
-                axes[0].plot(history[x], history[what], label=f"{name}: {what}" if name else what, **look, **style)
+                axes[0].plot(history[x], history[what], label=f"{name}: {what}" if name else what, **look, **line)
         if _drawn(history, "validation_score"):
             axes[1].plot(
                 history[x], history["validation_score"], label=name or "validation score", linewidth=1.8, **look
@@ -131,11 +131,11 @@ def _one_column(
     off = minus if isinstance(minus, Mapping) else dict.fromkeys(runs, minus)
     if not any(_drawn(history, y) for history in runs.values()):
         raise ValueError(f"y={y!r} is NaN in all epochs: nothing has asked for it while these runs were trained.")
-    axes = _axes(ax, 1, y)
+    axes = style.several_axes(ax, "plot_history", 1, y)
+    looks = style.looks(style.MAX_TOLD_APART)
     for number, (name, history) in enumerate(runs.items()):
         if _drawn(history, y):
-            style = DASHES[number // len(COLOURS) % len(DASHES)]
-            look = _look(number, history) | {"linestyle": style, "linewidth": 1.8}
+            look = looks[number % len(looks)] | {"linewidth": 1.8} | style.markers(len(history))
             axes[0].plot(history[x], history[y] - off[name], label=name or COLUMNS[y], **look)
     _dress(axes[0], AXES[x], COLUMNS[y] if _zero(minus) else f"{COLUMNS[y]} above the best")
     if log:
@@ -147,17 +147,11 @@ def _zero(minus: float | Mapping[Any, float]) -> bool:
     return not isinstance(minus, Mapping) and minus == 0
 
 
-def _look(number: int, history: NDArray[Any]) -> dict[str, Any]:
-    return {"color": COLOURS[number % len(COLOURS)], "marker": "o" if len(history) < 30 else None, "markersize": 3.5}
-
-
 def _runs(given: Any) -> dict[str, NDArray[Any]]:
     """{name: history} of what the user gave; the name of a single run is ''."""
-    if isinstance(given, Mapping):
-        if not given:
-            raise ValueError("estimators_or_history is an empty dict: there is nothing to draw.")
-        return {str(name): _history(run, f"estimators_or_history[{name!r}]") for name, run in given.items()}
-    return {"": _history(given, "estimators_or_history")}
+    named = "estimators_or_history"
+    runs = style.by_name(given, named, "run")
+    return {name: _history(run, f"{named}[{name!r}]" if name else named) for name, run in runs.items()}
 
 
 def _history(run: Any, name: str) -> NDArray[Any]:
@@ -178,27 +172,9 @@ def _drawn(history: NDArray[Any], what: str) -> bool:
     return bool(np.isfinite(history[what]).any())
 
 
-def _axes(ax: Any, panels: int, what: str = "loss and objective") -> NDArray[Any]:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError('plot_history needs matplotlib: pip install "fastsgd[plot]"') from None
-    if ax is None:
-        _, axes = plt.subplots(1, panels, figsize=(1.0 + 4.5 * panels, 3.6), squeeze=False, layout="constrained")
-        return np.asarray(axes[0])
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-    if len(axes) != panels or not all(hasattr(panel, "plot") for panel in axes):
-        why = f"{what}, and the validation score" if panels == 2 else what
-        raise ValueError(f"ax must be {panels} matplotlib Axes (for {why}), found {ax!r}.")
-    return axes
-
-
 def _dress(panel: Any, x: str, y: str) -> None:
-    panel.set(xlabel=x, ylabel=y)
+    style.dress(panel, x, y, grid="y")
     if x == "epoch":
         panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.grid(axis="y", color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
     if panel.lines:
         panel.legend(frameon=False)

@@ -1,0 +1,238 @@
+"""What all displays share: matplotlib on use, axes, keywords, colours, names and legends.
+
+matplotlib is imported inside the functions, so that `import fastsgd` does not load it. Texts, ticks and grids take their colours
+from matplotlib's rcParams; the colours of lines are chosen to be legible on white and on black.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The colour-blind can tell these apart, and each has a contrast of at least 3 to white and to black.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8c3cff", "#cc79a7", "#994c3d")
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # The first six lines have the first, the next six the second, and so on.
+MAX_TOLD_APART = len(COLOURS) * len(DASHES)
+# More lines than can be told apart are coloured in their order, from the first of these to the last.
+RAMP = ("#3f5fe0", "#8f45d0", "#c23a8c", "#d0503c", "#c97a10")
+MAX_INSIDE, MAX_LISTED = 6, 12  # Entries of a legend inside the axes, and of one at all.
+MAX_LETTERS = 32  # of a name in a legend or at a tick
+WIDTH, HEIGHT = 5.5, 3.6  # inches
+ARTISTS = {
+    "line": "lines.Line2D",
+    "text": "text.Text",
+    "patch": "patches.Patch",
+    "collection": "collections.Collection",
+}
+
+
+def pyplot(display: str) -> Any:
+    """matplotlib.pyplot, or an error that says how to get it.
+
+    Parameters
+    ----------
+    display : str
+        What needs it: the name of a function or class.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(f'{display} needs matplotlib: pip install "fastsgd[plot]"') from None
+    return plt
+
+
+def several_axes(ax: Any, display: str, panels: int, what: str) -> NDArray[Any]:
+    """The given axes as an array, which must be that many; or, for None, those of a new figure, beside each other."""
+    plt = pyplot(display)
+    if ax is None:
+        size = 1.0 + 4.5 * panels, HEIGHT
+        return np.asarray(plt.subplots(1, panels, figsize=size, squeeze=False, layout="constrained")[1][0])
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if len(axes) != panels or not all(hasattr(panel, "plot") for panel in axes):
+        raise ValueError(f"ax must be {panels} matplotlib Axes (for {what}), found {ax!r}.")
+    return axes
+
+
+def one_axes(ax: Any, display: str, what: str, *, size: tuple[float, float] = (WIDTH, HEIGHT), **subplot: Any) -> Any:
+    """The given axes, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : None or matplotlib Axes
+    display : str
+        What needs them: the name of a class.
+    what : str
+        What is drawn, in words, for an error.
+    size : (float, float)
+        Width and height of a new figure, in inches.
+    **subplot
+        Of new axes, such as projection="3d".
+    """
+    if ax is not None:
+        return several_axes(ax, display, 1, what)[0]
+    return pyplot(display).subplots(figsize=size, layout="constrained", subplot_kw=subplot)[1]
+
+
+def merged(name: str, given: Mapping[str, Any] | None, artist: str | None = "line", **defaults: Any) -> dict[str, Any]:
+    """Keywords for matplotlib: the defaults, each overridden by what the user gave for it, under whichever alias.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for errors.
+    given : None or dict
+    artist : {"line", "text", "patch", "collection"} or None
+        Whose aliases ("lw" of "linewidth") are known. None knows none.
+    **defaults
+        Under their full names.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"{name} must be a dict of keywords for matplotlib, or None, found {given!r}.")
+    if not given or artist is None:
+        return {**defaults, **(given or {})}
+    from importlib import import_module
+
+    from matplotlib import cbook
+
+    module, kind = ARTISTS[artist].split(".")
+    try:
+        return {**defaults, **cbook.normalize_kwargs(dict(given), getattr(import_module(f"matplotlib.{module}"), kind))}
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}.") from None
+
+
+def merged_each(
+    name: str, given: Any, defaults: Sequence[dict[str, Any]], artist: str = "line"
+) -> list[dict[str, Any]]:
+    """`merged` for each of several lines: what the user gave is a dict for all of them, or a list with one for each."""
+    if isinstance(given, list | tuple):
+        if len(given) != len(defaults):
+            raise ValueError(f"{name} must be one dict, or a list of {len(defaults)} of them, found {len(given)}.")
+        return [merged(f"{name}[{k}]", kw, artist, **defaults[k]) for k, kw in enumerate(given)]
+    return [merged(name, given, artist, **kw) for kw in defaults]
+
+
+def looks(n: int) -> list[dict[str, Any]]:
+    """Colour and dashes of n lines; of more than can be told apart the colour says their order."""
+    if n <= MAX_TOLD_APART:
+        return [{"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k // len(COLOURS)]} for k in range(n)]
+    return [{"color": colour, "linestyle": "-"} for colour in ramp(n)]
+
+
+def ramp(n: int) -> list[tuple[float, ...]]:
+    """n colours from blue to orange, legible on white and on black."""
+    anchors = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in RAMP])
+    at = np.linspace(0.0, len(RAMP) - 1.0, n)
+    return [tuple(float(np.interp(x, np.arange(len(RAMP)), channel)) for channel in anchors.T) for x in at]
+
+
+def markers(n: int) -> dict[str, Any]:
+    """Points where a line has few: a line of one point would not be seen without."""
+    return {"marker": "o" if n < 30 else None, "markersize": 3.5}
+
+
+def ink(ax: Any) -> Any:
+    """The colour of the texts of these axes, for marks and notes on them."""
+    return ax.xaxis.label.get_color()
+
+
+def dress(ax: Any, x: str, y: str, *, grid: str = "both") -> None:
+    """Labels, a light grid in the colour of rcParams, behind the lines, and no box."""
+    ax.set(xlabel=x, ylabel=y)
+    ax.grid(axis=grid, alpha=0.3)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def logarithmic(ax: Any, axis: str, argument: str, values: Iterable[Any]) -> None:
+    """Make an axis logarithmic. Values of 0 or less leave gaps; without any above 0 this is an error.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    axis : {"x", "y"}
+    argument : str
+        What asked for it, for the error, such as "log_y=True".
+    values : iterable of array-like
+        All that is drawn along the axis.
+    """
+    if not any(np.any(np.asarray(some) > 0) for some in values):
+        raise ValueError(f"{argument}: nothing along the {axis} axis is above 0, so that it can't be logarithmic.")
+    getattr(ax, f"set_{axis}scale")("log", nonpositive="mask")
+
+
+def legend(ax: Any, lines: Sequence[Any], *, title: str | None = None, **given: Any) -> Any:
+    """A legend of these lines; None where none has a label.
+
+    It is inside where it is short, and beside the axes where it is long and the figure has a layout engine that makes room.
+    Of more than MAX_LISTED lines some are listed, first and last among them.
+    """
+    lines = [line for line in lines if line.get_label() and not line.get_label().startswith("_child")]
+    if not lines:
+        return None
+    n = len(lines)
+    listed = lines
+    if n > MAX_LISTED:
+        listed = [lines[k] for k in np.unique(np.linspace(0, n - 1, MAX_LISTED).round().astype(int))]
+        title = f"{title + ', ' if title else ''}{len(listed)} of {n}"
+    how: dict[str, Any] = {"loc": "best", "fontsize": "small", "title_fontsize": "small", "labelcolor": ink(ax)}
+    if n > MAX_INSIDE and ax.figure.get_layout_engine() is not None:
+        how |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0, "frameon": False}
+    drawn = ax.legend(listed, [short(line.get_label()) for line in listed], title=title, **(how | given))
+    drawn.get_title().set_color(ink(ax))
+    return drawn
+
+
+def by_name(given: Any, argument: str, kind: str) -> dict[str, Any]:
+    """{name: thing} of what the user gave, a thing or a dict of them; the name of a single one is ''.
+
+    Parameters
+    ----------
+    given : object or dict of str to object
+    argument : str
+        For errors.
+    kind : str
+        What the things are, in words.
+    """
+    if not isinstance(given, Mapping):
+        return {"": given}
+    if not given:
+        raise ValueError(f"{argument} is an empty dict: there is nothing to draw.")
+    names = [str(name) for name in given]
+    bad = [name for name in names if not name.strip()]
+    if bad or len(set(names)) < len(names):
+        why = f"{bad[0]!r} is not legible" if bad else "two of them read the same"
+        raise ValueError(f"{argument} must have a different name, which can be read, for each {kind}: {why}.")
+    return dict(zip(names, given.values(), strict=True))
+
+
+def one_name(name: Any) -> str | None:
+    """A name that a display is given, or None."""
+    if name is not None and not (isinstance(name, str) and name.strip()):
+        raise ValueError(f"name must be a str that can be read, or None, found {name!r}.")
+    return name
+
+
+def column_names(names: Any, n: int, argument: str = "feature_names") -> list[str]:
+    """Those given, which must be n; for None "x0", "x1" and so on."""
+    if names is None:
+        return [f"x{j}" for j in range(n)]
+    found = [str(name) for name in names]
+    if isinstance(names, str) or len(found) != n:
+        raise ValueError(f"{argument} must have a name for each of the {n} columns, found {names!r:.80}.")
+    return found
+
+
+def short(name: str, letters: int = MAX_LETTERS) -> str:
+    """A name on one line, without its middle where it is long; mathematics stays whole."""
+    name = " ".join(name.split())
+    if len(name) <= letters or "$" in name:
+        return name
+    half = (letters - 1) // 2
+    return f"{name[: letters - 1 - half]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
+
+
+def plain(name: str, letters: int = MAX_LETTERS) -> str:
+    """A name of data, in which a dollar is a dollar and no mathematics."""
+    return short(name.replace("$", "\0"), letters).replace("\0", r"\$")

@@ -1,0 +1,119 @@
+"""What all displays share: colours that are legible, keywords that override single defaults, axes, names and legends."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from fastsgd.inspection import style
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
+    return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("n", [6, 18, 60])
+def test_colours_of_lines_have_contrast_to_white_and_to_black(n):
+    looks = style.looks(n)
+    assert len({(look["color"], look["linestyle"]) for look in looks}) == n
+    for look in looks:
+        assert 1.05 / (luminance(look["color"]) + 0.05) >= 3.0
+        assert (luminance(look["color"]) + 0.05) / 0.05 >= 3.0
+
+
+def test_a_keyword_overrides_its_default_alone_under_any_alias():
+    found = style.merged("line_kw", {"lw": 3, "c": "red"}, linewidth=1.8, color="blue", marker="o")
+    assert found == {"linewidth": 3, "color": "red", "marker": "o"}
+    assert style.merged("line_kw", None, linewidth=1.8) == {"linewidth": 1.8}
+    assert style.merged("contour_kw", {"levels": 3}, None, colors="k") == {"levels": 3, "colors": "k"}
+    each = style.merged_each("line_kw", [{"ls": ":"}, {}], [{"linestyle": "-"}] * 2)
+    assert each == [{"linestyle": ":"}, {"linestyle": "-"}]
+
+
+def test_bad_keywords_are_named():
+    for match, call in [
+        ("line_kw must be a dict", lambda: style.merged("line_kw", 3)),
+        ("line_kw: .*'lw'", lambda: style.merged("line_kw", {"lw": 1, "linewidth": 2})),
+        ("line_kw must be one dict, or a list of 2", lambda: style.merged_each("line_kw", [{}], [{}, {}])),
+        (r"line_kw\[1\] must be a dict", lambda: style.merged_each("line_kw", [{}, 3], [{}, {}])),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            call()
+
+
+def test_axes_are_made_or_taken():
+    ax = style.one_axes(None, "TraceDisplay", "objective")
+    assert style.one_axes(ax, "TraceDisplay", "objective") is ax
+    assert style.one_axes(None, "LossSurfaceDisplay", "objective", projection="3d").name == "3d"
+    with pytest.raises(ValueError, match=r"ax must be 1 matplotlib Axes \(for objective\)"):
+        style.one_axes("here", "TraceDisplay", "objective")
+
+
+def test_texts_and_grid_follow_the_style():
+    for name in ("default", "dark_background"):
+        with plt.style.context(name):
+            ax = style.one_axes(None, "TraceDisplay", "objective")
+            (line,) = ax.plot([1, 2], label="a")
+            style.dress(ax, "epochs", "objective")
+            legend = style.legend(ax, [line], title="runs")
+            expected = matplotlib.colors.to_rgb(plt.rcParams["text.color"])
+            texts = [ax.xaxis.label, ax.yaxis.label, *legend.get_texts(), legend.get_title()]
+            assert {matplotlib.colors.to_rgb(text.get_color()) for text in texts} == {expected}
+            assert style.ink(ax) == plt.rcParams["axes.labelcolor"]
+            assert ax.get_xgridlines()[0].get_color() == plt.rcParams["grid.color"]
+
+
+def test_a_long_legend_lists_some_beside_the_axes():
+    ax = style.one_axes(None, "TraceDisplay", "objective")
+    lines = [ax.plot([0, k], label=f"_eta0={k} " + "x" * 60)[0] for k in range(60)]
+    legend = style.legend(ax, lines)
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert len(texts) == style.MAX_LISTED and texts[0].startswith("_eta0=0") and texts[-1].startswith("_eta0=59")
+    assert max(map(len, texts)) == style.MAX_LETTERS and legend.get_title().get_text() == "12 of 60"
+    ax.figure.canvas.draw()
+    assert legend.get_window_extent().x1 <= ax.figure.bbox.x1 and legend.get_window_extent().x0 >= ax.bbox.x1
+    assert style.legend(ax, []) is None
+
+
+def test_a_logarithmic_axis_needs_a_value_above_zero():
+    ax = style.one_axes(None, "TraceDisplay", "objective")
+    style.logarithmic(ax, "y", "log_y=True", [[0.0, np.nan], [1.0]])
+    assert ax.get_yscale() == "log"
+    with pytest.raises(ValueError, match="log_y=True: nothing along the y axis is above 0"):
+        style.logarithmic(ax, "y", "log_y=True", [[0.0, np.nan], [-1.0]])
+
+
+def test_names_can_be_read_and_differ():
+    assert style.by_name(3, "runs", "run") == {"": 3}
+    assert style.by_name({0.1: 3}, "runs", "run") == {"0.1": 3}
+    for match, given in [
+        ("runs is an empty dict", {}),
+        ("runs must have a different name, .* for each run: '  ' is not", {"  ": 1, "a": 2}),
+        ("two of them read the same", {"1": 1, 1: 2}),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            style.by_name(given, "runs", "run")
+    with pytest.raises(ValueError, match="name must be a str"):
+        style.one_name(3)
+    assert style.one_name("a") == "a" and style.one_name(None) is None
+    assert style.column_names(None, 2) == ["x0", "x1"] and style.column_names(["a", 2], 2) == ["a", "2"]
+    for names in (["a"], "ab"):
+        with pytest.raises(ValueError, match="feature_names must have a name for each of the 2 columns"):
+            style.column_names(names, 2)
+
+
+def test_dollars_of_data_are_no_mathematics():
+    ax = style.one_axes(None, "CoefficientDisplay", "coefficients")
+    ax.set_xlabel(style.plain("price_$ and tax_$_of\nthe year"))
+    ax.figure.canvas.draw()
+    assert style.plain("price_$ and tax_$_of\nthe year") == r"price_\$ and tax_\$_of the year"
+    assert len(style.short("x" * 100)) == style.MAX_LETTERS and style.short(r"$\eta_0$" * 30) == r"$\eta_0$" * 30
