@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import sklearn
 from sklearn.base import clone
 from support.data import LAYOUTS, labels, rows
 from support.strikes import in_step, intercept, struck
@@ -165,6 +166,35 @@ def test_sparsify_keeps_what_auto_has_learnt(cls, layout):
     plain, sparse = (feed(make(cls, learning_rate="auto"), X, y) for _ in range(2))
     feed(plain, X, y), feed(sparse.sparsify(), X, y)
     assert sparse.coef_.tobytes() == plain.coef_.tobytes()
+
+
+# What sparse containers users ask scikit-learn for: before 1.9 it has no such option, and a matrix is what there is.
+INTERFACES = {"default": ({}, sp.csr_matrix)}
+if "sparse_interface" in sklearn.get_config():
+    INTERFACES["spmatrix"] = {"sparse_interface": "spmatrix"}, sp.csr_matrix
+    INTERFACES["sparray"] = {"sparse_interface": "sparray"}, sp.csr_array
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+@LAYOUT
+@pytest.mark.parametrize("cls", [*CLASSES, LinearClassifier, LinearRegressor])
+def test_sparsify_makes_the_container_that_scikit_learn_is_configured_for(cls, layout, interface, tmp_path):
+    X, y = data(cls, layout)
+    y = labels(y, 3) if cls is LinearClassifier else y
+    config, container = INTERFACES[interface]
+    est = (make(cls) if cls in CLASSES else cls()).fit(X, y)
+    before, coef = est.predict(X), np.atleast_2d(est.coef_)
+    with sklearn.config_context(**config):
+        assert type(est.sparsify().coef_) is container
+        assert type(est.sparsify().coef_) is container  # of what is sparse already
+        assert est.coef_.format == "csr" and np.array_equal(est.coef_.toarray(), coef)
+        np.testing.assert_allclose(est.predict(X), before, rtol=1e-12)
+        est.save(tmp_path / "model")
+        again = fastsgd.load(tmp_path / "model")
+        assert type(again.coef_) is container
+    for later in (est, again, clone_of(est)):  # where the option is what it was
+        np.testing.assert_allclose(later.predict(X), before, rtol=1e-12)
+        assert np.array_equal(np.atleast_2d(later.densify().coef_), coef)
 
 
 @pytest.mark.parametrize("average", [False, True])

@@ -10,6 +10,7 @@ from sklearn.metrics import check_scoring
 
 from fastsgd import engine, objective, optimizers
 from fastsgd.estimators import in_place, streams
+from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
 from fastsgd.estimators.parameters import Parameters
@@ -27,7 +28,7 @@ from fastsgd.sources.base import Source
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory

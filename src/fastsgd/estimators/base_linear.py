@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import losses, penalties, threads
 from fastsgd.estimators.constraints import validate_params
+from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.intervals import Intervals
 from fastsgd.estimators.problem import Drafts
@@ -28,7 +29,7 @@ COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap"
 FULL = 0.5  # share of values from which on a sparse matrix is made an array
 
 
-class Solved(Drafts, ModelFiles, BaseEstimator):
+class Solved(Drafts, ModelFiles, Documented, BaseEstimator):
     """What all have that are solved to a certificate: the loss, and solved heads to fitted attributes."""
 
     _streams, _passes = False, "passes"

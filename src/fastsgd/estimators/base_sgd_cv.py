@@ -17,6 +17,7 @@ from fastsgd import losses, optimizers, schedules, threads
 from fastsgd.estimators import base_cv, choice
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.constraints import validate_params
+from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.problem import Drafts, Problem
 from fastsgd.estimators.validation import drawn_seed
@@ -68,7 +69,7 @@ CONSTRAINTS: dict = {
 }
 
 
-class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, BaseEstimator):
+class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
     """Comes after the parts of its task. Needs the parameters of CONSTRAINTS, and `_estimator_class`, that of the candidates."""
 
     _streams = True  # A source that is not in memory can be trained on.

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +24,10 @@ class ModelFiles(SparseCoefMixin):
     _names = "coef_", "intercept_"
 
     def sparsify(self) -> Self:
-        """Make `coef_` a CSR matrix, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
+        """Make `coef_` sparse, in CSR, of two dimensions, as one of a single dimension can't be multiplied by a CSR X.
+
+        It is a `scipy.sparse.csr_array` where `sklearn.set_config(sparse_interface="sparray")` asks for it, which
+        scikit-learn has since 1.9, and otherwise a `csr_matrix`. A model file has the values alone: `load` asks again.
 
         Returns
         -------
@@ -31,7 +35,8 @@ class ModelFiles(SparseCoefMixin):
         """
         check_is_fitted(self)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else self.coef_
-        self.coef_ = sp.csr_matrix(np.atleast_2d(coef))
+        csr = sp.csr_array if get_config().get("sparse_interface") == "sparray" else sp.csr_matrix
+        self.coef_ = csr(np.atleast_2d(coef))
         return self
 
     def _weights(self):
@@ -64,7 +69,7 @@ class ModelFiles(SparseCoefMixin):
 
         The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
         ``skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))``, where all types are of fastsgd,
-        and after `sparsify` SciPy's csr_matrix.
+        and after `sparsify` SciPy's csr_matrix or csr_array.
 
         Parameters
         ----------
