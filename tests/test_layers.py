@@ -89,6 +89,7 @@ LAYERS = {
         "sums",
         "threads",
     ),
+    "record": ("gathered", "lanes", "objective", "plan", "run", "sources", "state"),
     "any_function": (
         "_kernels",
         "gathered",
@@ -223,6 +224,7 @@ LAYERS = {
         "penalties",
         "persist",
         "plan",
+        "record",
         "run",
         "schedules",
         "segments",

@@ -41,7 +41,8 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = 
         return
     if run.start == START:
         begin_pass(run, plan, table, again=bool(run.epochs))
-    run.parts = way = lanes.opened(state, plan, run.sums, run.gathered)
+    way = lanes.opened(state, plan, run.sums, run.gathered)
+    run.parts = way = way if run.recorder is None else run.recorder.opened(run, way)
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
         if run.judged and run.zero == np.inf:
@@ -81,6 +82,8 @@ def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool, _lanes: Seri
         state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
         run.sums = np.array([loss, np.ones(len(state.b))])
     run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # The number of rows may be inf.
+    if run.recorder is not None:
+        run.recorder.stepped(run)
     yield
 
 
@@ -109,7 +112,7 @@ def train(
     plan : Plan
     table : Table
     passes : int
-        Epochs at most.
+        Epochs at most; 0 leaves the state as it is.
     shuffle : bool
     score : callable or None
         `score(moment)`, the validation score of its model; more is better.
@@ -152,6 +155,9 @@ def train(
             between(run, ending)
 
     try:
+        if run.recorder is not None:
+            run.recorder.begin(run)
+        reason = None if passes else "max_iter"
         while reason is None:
             if "change" in needs and run.before is None:
                 run.before = (moment or Moment(state, plan)).model
@@ -174,6 +180,8 @@ def train(
                 reason = "max_iter"
             if reason is None:
                 run.next_pass(decision, cut)
+        if run.recorder is not None:
+            run.recorder.end(run)
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(decision.epochs) == len(run.epochs):
@@ -208,6 +216,8 @@ def train_once(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial 
     """
     started, state = perf_counter(), run.state
     try:
+        if run.recorder is not None:
+            run.recorder.begin(run)
         for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle, lanes):
             pass
         epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)

@@ -30,6 +30,12 @@ class Gathered:
         self.count = np.zeros(2, np.int64)
         self.met, self.is_met = np.empty(len(W) + 1, np.int64), np.zeros(len(W), np.int8)
 
+    def copy(self):
+        """An independent copy."""
+        new = Gathered.__new__(Gathered)
+        vars(new).update({name: None if x is None else x.copy() for name, x in vars(self).items()})
+        return new
+
     def add(self, other):
         """Add what was gathered of other rows."""
         if self.carry is None:

@@ -74,9 +74,11 @@ class Serial:
     ----------
     n : int
         Lanes that have a part in what comes of it: 1 where that is the same for any number of threads.
+    stepwise : bool
+        Whether the steps of a round come one after another, each from where the last one led to.
     """
 
-    n = 1
+    n, stepwise = 1, True
 
     def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> "Serial":
         """What does the rounds of one pass, whose state is prepared."""
@@ -119,6 +121,8 @@ class Merged(Serial):
         (state, plan, part, order, n) -> float, the factor of the step sizes: the mean of n lanes is as far as one lane gets
         with its share of the rows.
     """
+
+    stepwise = False
 
     def __init__(
         self,

@@ -54,6 +54,8 @@ class Run:
         False while the state changes, when a training could not go on from it.
     parts : Serial or other way to do a round, or None
         That of the pass under way, which may have the state in parts: it is put together when it is asked for.
+    recorder : record.Recorder or None
+        What records the training.
     """
 
     state: State
@@ -71,6 +73,7 @@ class Run:
     gathered: Gathered | None = None
     whole: bool = True
     parts: Serial | None = None
+    recorder: Any = None
 
     def __post_init__(self) -> None:
         if self.sums is None:

@@ -17,6 +17,8 @@ class Passes(Serial):
         Partitions.
     """
 
+    stepwise = False
+
     def __init__(self, n):
         self.n = n
 

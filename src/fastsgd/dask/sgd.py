@@ -51,21 +51,25 @@ class InPasses:
                 "None or 'loss'."
             )
 
-    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None):
+    def _fit(
+        self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None, asked=None
+    ):
         if segments is not None:
             raise ValueError(
                 "segments are not for a cluster: fit the estimator of one machine, or one on the cluster for each segment."
             )
+        _check_asked(asked)
         X_val, y_val, s_val = validation
         if X_val is None and (y_val is not None or s_val is not None):
             raise ValueError("y_val or sample_weight_val is given without X_val: give both, or neither.")
         with self._runner() as runner:
             given = (None, None, None) if X_val is None else (Given(runner, X_val, s_val), y_val, None)
-            return super()._fit(Given(runner, X, sample_weight), y, None, init, given, resume_from)
+            return super()._fit(Given(runner, X, sample_weight), y, None, init, given, resume_from, asked=asked)
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
+    def _partial_fit(self, X, y, sample_weight, classes=None, asked=None):
+        _check_asked(asked)
         with self._runner() as runner:
-            return super()._partial_fit(Given(runner, X, sample_weight), y, None, classes)
+            return super()._partial_fit(Given(runner, X, sample_weight), y, None, classes, asked)
 
     def _as_kept(self, lanes):
         params = {name: x for name, x in self.get_params(deep=False).items() if name not in CLUSTER_PARAMETERS}
@@ -117,6 +121,15 @@ class InPasses:
         vars(model).update({name: x for name, x in vars(self).items() if name in self._learnt})
         vars(model).update(zip(self._names, self._weights(), strict=True))
         return model
+
+
+def _check_asked(asked):
+    """Refuse a record of single steps, which workers make apart from each other."""
+    if asked is not None and asked.every is not None:
+        raise ValueError(
+            f"record_every={asked.every} is not for a cluster, whose partitions make their steps apart from each other: give "
+            "record_every='epoch'."
+        )
 
 
 OF_CLUSTER = """

@@ -23,12 +23,13 @@ from fastsgd.estimators.progress import (
     stops,
     watchers,
 )
+from fastsgd.estimators.recording import Recordings
 from fastsgd.history import HISTORY, History
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
@@ -62,8 +63,10 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             lanes=lanes,
         )
 
-    def _fit(self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None):
-        """`fit` of what users give; init: (coefficients, intercepts)."""
+    def _fit(
+        self, X, y, sample_weight, init, validation=(None, None, None), resume_from=None, segments=None, asked=None
+    ):
+        """`fit` of what users give; init: (coefficients, intercepts); asked: what is to be recorded."""
         self._check_params()
         keeper, random_state = self._keeper(resume_from)
         if segments is not None and (keeper is not None or validation[0] is not None):
@@ -71,9 +74,9 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             raise ValueError(f"segments can't be trained with {what}.")
         problem = self._problem(X, y, sample_weight, validation, random_state, segments)
         state = problem.est._new_state(problem.X, problem.heads, *self._init(*init))
-        return self._train(problem, state, keeper)
+        return self._train(problem, state, keeper, asked)
 
-    def _train(self, problem, state, keeper):
+    def _train(self, problem, state, keeper, asked=None):
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
         plan = est._plan(table, self.max_iter, False)
@@ -90,6 +93,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             if held_out is not None:
                 held_out.table.scaling = table.scaling
         run.from_here(plan)
+        run.recorder = None if asked is None else est._recorder(asked, table, plan)
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
         given, passes = (problem.X, problem.y, problem.metadata), self.max_iter * self.n_init
         theirs = announced(self, passes, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
@@ -102,9 +106,9 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            est._fit_to(moment, **noted(epochs, reason), **of_segments)
+            est._fit_to(moment, **noted(epochs, reason, run.recorder, passes), **of_segments)
         except engine.Diverged as error:
-            est._diverged(error, table, state, plan)
+            est._diverged(error, table, run, plan)
         except BaseException:  # of a source, a scorer or a callback
             est._keep(run, plan)
             raise
@@ -139,8 +143,8 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
 
         return {"watch": bool(hooks), "each": each if hooks else None, "between": between if told else None}
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
-        """`partial_fit` of what users give."""
+    def _partial_fit(self, X, y, sample_weight, classes=None, asked=None):
+        """`partial_fit` of what users give; asked: what is to be recorded."""
         if "segments_" in vars(self):
             raise ValueError(
                 "this model was fitted with segments, whose models partial_fit does not train: fit anew on all rows, or train a "
@@ -157,33 +161,35 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
         if not first:
             if targets.heads != len(self._state.b):
                 raise ValueError(f"y has {targets.heads} targets, it had {len(self._state.b)} in the calls before.")
-            return self._go_on(table, **learnt)
+            return self._go_on(table, asked, **learnt)
         state = est._new_state(X, targets.heads, *self._to_start_from())
         try:
-            est._train_copy(table, est._partial_plan(table), state, state.copy())
+            est._train_copy(table, est._partial_plan(table), state, state.copy(), asked=asked)
         finally:
             self._taken(est)
         self._warn_of_rows(table)
         return self
 
-    def _go_on(self, table, **also):
+    def _go_on(self, table, asked=None, **also):
         """As `_train`, for `partial_fit`: one pass without rules, callbacks and budget, where each microsecond counts.
 
+        asked : what is to be recorded
         also : attributes that are to be set at the end
         """
         plan = self._partial_plan(table)
         with self._published.lock:
             start, ready = self._resume(plan), self._published.ready
-            if start is self._state and ready is not None and ready.goes_with(plan, table, start):
+            in_place_ = asked is None and start is self._state and ready is not None
+            if in_place_ and ready.goes_with(plan, table, start):
                 self._train_in_place(table, plan, start, ready, also)
                 self._warn_of_rows(table)
                 return self
             state = start.copy()
-        self._train_copy(table, plan, start, state, also)
+        self._train_copy(table, plan, start, state, also, asked)
         self._warn_of_rows(table)
         return self
 
-    def _train_copy(self, table, plan, start, state, also=()):
+    def _train_copy(self, table, plan, start, state, also=(), asked=None):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
         run = engine.Run(state, good=start)
         if state.beside is not None:
@@ -192,16 +198,20 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             if self.standardize:
                 self._standardise(table, run.state, plan)
                 run.good = run.state.copy()
+            if asked is not None:
+                run.recorder = self._recorder(asked, table, plan, vars(self).get("_record"))
             epochs, reason = engine.train_once(run, plan, table, self.shuffle, self._lanes(plan, table, start))
             if plan.auto and engine.overflowed(state):  # what it publishes may leave out its weights
                 raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
+            if run.recorder is not None:
+                also["_record"] = run.recorder.record
             ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" else None
             self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
-            self._diverged(error, table, run.state, plan)
+            self._diverged(error, table, run, plan)
         except BaseException:  # of a source, a signal's handler, no memory
             self._keep(run, plan, quiet=True)
             raise
@@ -223,7 +233,7 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             published.ready = ready if reason == "max_iter" else published.ready
         except engine.Diverged as error:
             undo.back()
-            self._diverged(error, table, state, plan)
+            self._diverged(error, table, run, plan)
         except BaseException:
             if not run.begun or not undo.finite():
                 undo.back()
@@ -249,12 +259,12 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
         known = ", ".join(value for value in values if not value.endswith("nan"))
         print(f"epoch {last.epoch}/{self.max_iter}: {known}, {last.seconds:.2f} s")
 
-    def _diverged(self, error, table, state, plan):
+    def _diverged(self, error, table, run, plan):
         """Keep the last good model, say which columns are to blame, raise."""
         from fastsgd.estimators import told
 
-        epoch, epochs = error.args[0], error.args[1] if len(error.args) > 1 else History()
-        found = noted(epochs, "diverged")
+        epoch, epochs, state = error.args[0], error.args[1] if len(error.args) > 1 else History(), run.state
+        found = noted(epochs, "diverged", run.recorder)
         try:
             self._fit_to(engine.Moment(state, plan), **found)
         except engine.Diverged:
@@ -274,17 +284,18 @@ class BaseSGD(CallbackSupportMixin, Fitted, ModelFiles, Parameters, Documented, 
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run.epochs, "error"))
+            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run.epochs, "error", run.recorder))
 
     def _best_of(self, starts, run, plan, table, **how):
         """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
         if starts == 1:
             return run, *engine.train(run, plan, table, **how)
-        state, rules = run.state, run.rules
+        state, rules, recorder = run.state, run.rules, run.recorder
         rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
         started, budget = perf_counter(), how.pop("max_seconds")
         for start in range(starts):
             run = engine.Run(self._restart(first, rng) if start else first.copy(), [rule.fresh() for rule in rules])
+            run.recorder = recorder.anew() if start and recorder is not None else recorder
             run.from_here(plan)
             left = None if budget is None else started + budget - perf_counter()
             try:
@@ -369,6 +380,7 @@ def _takes_weights(scorer):
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
 
 
-def noted(epochs, reason):
-    """What a training leaves beside the model."""
-    return {"history_": epochs.copy(), "n_iter_": max(1, len(epochs)), "stop_reason_": reason}
+def noted(epochs, reason, recorder=None, passes=1):
+    """What a training leaves beside the model; `passes`: how many it was to make at most."""
+    found = {"history_": epochs.copy(), "n_iter_": max(min(1, passes), len(epochs)), "stop_reason_": reason}
+    return found if recorder is None else found | {"_record": recorder.record}

@@ -21,6 +21,7 @@ from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Targets
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
+from fastsgd.record import Asked
 from fastsgd.schedules import Schedule
 from fastsgd.stopping import Stopping
 
@@ -61,7 +62,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         decision_function = score_samples - offset_.
-    n_iter_, t_, history_, stop_reason_, mean_, scale_, n_features_in_, feature_names_in_
+    n_iter_, t_, history_, stop_reason_, record_, path_, mean_, scale_, n_features_in_, feature_names_in_
         As in `SGDClassifier`.
 
     Examples
@@ -153,6 +154,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         sample_weight: ArrayLike | None = None,
         *,
         resume_from: Path | None = None,
+        record: str | Sequence[str] | None = None,
+        record_every: int | str = "epoch",
     ) -> Self:
         """Train from zero, or from the coefficients given.
 
@@ -165,6 +168,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         sample_weight : array-like of shape (n_samples,), default=None
         resume_from : str or path-like, default=None
             File of a `Checkpoint`, with which this fit goes on.
+        record, record_every
+            As in `SGDClassifier.fit`.
 
         Returns
         -------
@@ -175,7 +180,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         ValueError, FileNotFoundError, KeyboardInterrupt
             As `SGDClassifier.fit`.
         """
-        return self._fit(X, None, sample_weight, (coef_init, offset_init), resume_from=resume_from)
+        init, asked = (coef_init, offset_init), Asked.of(record, record_every)
+        return self._fit(X, None, sample_weight, init, resume_from=resume_from, asked=asked)
 
     def _init(self, coef_init, offset_init):
         if offset_init is not None:
@@ -183,13 +189,21 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         return super()._init(coef_init, offset_init)
 
     @one_at_a_time
-    def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        record: str | Sequence[str] | None = None,
+        record_every: int | str = "epoch",
+    ) -> Self:
         """One pass over these rows, from where the last call stopped; parameters as in `fit`.
 
         Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
         L1 penalty, and its slots of the optimizer stay.
         """
-        return self._partial_fit(X, None, sample_weight)
+        return self._partial_fit(X, None, sample_weight, asked=Asked.of(record, record_every))
 
     def _targets(self):
         return Targets()

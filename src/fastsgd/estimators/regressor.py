@@ -19,6 +19,7 @@ from fastsgd.estimators.segmented import RegressorBySegment
 from fastsgd.losses import Loss
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist import storable
+from fastsgd.record import Asked
 from fastsgd.schedules import Schedule
 from fastsgd.stopping import Stopping
 
@@ -146,6 +147,14 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
         "error" (of a source or callback, raised after some rows) or "diverged".
+    record_ : structured array
+        After fit(record=...) or partial_fit(record=...), and read-only: a row for the start and for each time that was
+        recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
+        (of training, without those of recording), and objective, gradient_norm and step_length (the Euclidean length of the
+        move of coefficients and intercepts since the row before), which are NaN where they were not asked for. Of several
+        targets the objective is as in `history_`. Not in model files.
+    path_ : record.Path
+        With record="coef": `steps`, `coef` and `intercept` along the training, in at most 64 MB or 16 models: see there.
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
     auto_rule_ : ndarray of shape (n_heads,)
@@ -274,6 +283,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         sample_weight_val: ArrayLike | None = None,
         resume_from: Path | None = None,
         segments: Labels = None,
+        record: str | Sequence[str] | None = None,
+        record_every: int | str = "epoch",
     ) -> Self:
         """Train from zero, or from the coefficients given.
 
@@ -298,6 +309,15 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         segments : array-like of shape (n_samples,), str or int, default=None
             Train a model for each segment, too: labels of the rows (words, whole numbers, bools); or the name or index of the
             column of X that holds them, then no feature. Rows without one (None, NaN) count in the model of all alone. See Notes.
+        record : str or sequence of str, default=None
+            What to record on the way, whatever ends the training: "objective" (with the penalty, on all rows),
+            "gradient_norm", "coef" (into `path_`), "step_length"; the first two take a pass over the rows for each row of
+            `record_`. The model is bit for bit that of a fit without. One that goes on from a checkpoint records from there
+            on. See docs/records.md.
+        record_every : "epoch" or int, default="epoch"
+            Record each epoch, or whenever so many steps have been taken, and the end; always the start. A step is a row, or a
+            batch. With several threads that share the rows of a model, it is the first moment after so many steps that there
+            is.
 
         Returns
         -------
@@ -314,10 +334,19 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
             On Ctrl-C, once the estimator is fitted to what was done by then.
         """
         init, validation = (coef_init, intercept_init), (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, init, validation, resume_from, segments)
+        asked = Asked.of(record, record_every)
+        return self._fit(X, y, sample_weight, init, validation, resume_from, segments, asked)
 
     @one_at_a_time
-    def partial_fit(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Data,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        record: str | Sequence[str] | None = None,
+        record_every: int | str = "epoch",
+    ) -> Self:
         """One pass over these rows, from where the last call stopped.
 
         Parameters
@@ -326,6 +355,9 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), default=None
             A batch of weights that are all zero changes nothing.
+        record, record_every
+            As in `fit`; `record_` and `path_` go on from call to call, and objectives are of the rows of the call. With
+            "epoch" it ends with a row, with a number of steps it need not.
 
         Returns
         -------
@@ -336,4 +368,4 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         ValueError
             As `fit`; another number of targets than before.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, asked=Asked.of(record, record_every))

@@ -1,0 +1,421 @@
+"""What is recorded of a training at its steps, whatever ends it: objective, gradient, moves and coefficients.
+
+A training that is recorded has the same bits as one that is not. Its kernel calls are what they are; a copy of the state goes
+over the rows of a call once more, as far as the steps to be recorded. The two agree to rounding, and the copy begins anew
+with each call.
+"""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from numbers import Integral
+from time import perf_counter
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd.gathered import Gathered
+from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.objective import measure, objective
+from fastsgd.plan import Plan
+from fastsgd.run import Run
+from fastsgd.sources.arrays import Order, Table
+from fastsgd.state import State
+
+NAMES = "objective", "gradient_norm", "coef", "step_length"
+OF_ROWS = frozenset(("objective", "gradient_norm"))  # Each row of these costs a pass over the rows of the data.
+OF_MODEL = frozenset(("coef", "step_length"))
+COLUMNS = "steps", "epoch", "seconds", "objective", "gradient_norm", "step_length"
+RECORD = np.dtype([(name, "i8" if name == "steps" else "f8") for name in COLUMNS])
+PATH_BYTES, MIN_PATH = 1 << 26, 16  # The models of a path take this much memory at most, but so many of them are kept.
+
+Model: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # Coefficients and intercepts, as users have them.
+
+
+class Asked(NamedTuple):
+    """What a user wants recorded.
+
+    Attributes
+    ----------
+    what : frozenset of str
+        Of NAMES.
+    every : int or None
+        Steps from one row to the next; None for passes.
+    """
+
+    what: frozenset[str]
+    every: int | None
+
+    @classmethod
+    def of(cls, record: str | Sequence[str] | None, record_every: int | str) -> "Asked | None":
+        """What the arguments `record` and `record_every` of a fit ask for; None where they ask for nothing.
+
+        Raises
+        ------
+        ValueError
+
+        Examples
+        --------
+        >>> Asked.of("objective", 10)
+        Asked(what=frozenset({'objective'}), every=10)
+        """
+        number = isinstance(record_every, Integral) and not isinstance(record_every, bool)
+        if not (number and int(record_every) >= 1) and record_every != "epoch":
+            raise ValueError(
+                f"record_every must be 'epoch' or a number of steps, 1 or more; got {record_every!r}: a step is a row, or a "
+                "batch with batch_size."
+            )
+        if record is None:
+            if number:
+                raise ValueError(
+                    f"record_every={record_every} says when to record, and record says what: give record='objective', or "
+                    f"several of {', '.join(map(repr, NAMES))}."
+                )
+            return None
+        several = isinstance(record, (list, tuple, set, frozenset))
+        names: list[Any] = list(record) if several else [record]
+        for name in names or [record]:
+            if name not in NAMES:
+                near = get_close_matches(name.lower(), NAMES, 1) if isinstance(name, str) else []
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(
+                    f"record must be None, or one or several of {', '.join(map(repr, NAMES))}; got {record!r}.{hint}"
+                )
+        return cls(frozenset(names), int(record_every) if number else None)
+
+
+class Path(NamedTuple):
+    """The coefficients along a training, from its start: `path_` of an estimator; all arrays are read-only.
+
+    Parameters
+    ----------
+    steps : ndarray of shape (n,)
+        After how many steps each was; these are among the `steps` of `record_`.
+    coef : ndarray of shape (n, *coef_.shape)
+    intercept : ndarray of shape (n, *intercept_.shape)
+        Of SGDOneClassSVM it is 1 - offset_.
+
+    Notes
+    -----
+    The arrays take 64 MB at most, or what 16 models take if that is more: when it is full every second model is left out, and
+    from then on half as many are kept. The first and the last one are always there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X = np.random.default_rng(0).standard_normal((200, 2))
+    >>> reg = SGDRegressor(random_state=0).fit(X, X @ [1.0, 2.0], record="coef", record_every=50)
+    >>> reg.path_.steps[:3], reg.path_.coef.shape[1:]
+    (array([  0,  50, 100]), (2,))
+    """
+
+    steps: NDArray[np.int64]
+    coef: NDArray[Any]
+    intercept: NDArray[Any]
+
+
+class Grown:
+    """Things in their order. It does not change: `plus` gives another one, in the same memory as long as this one is the last."""
+
+    __slots__ = "items", "n"
+
+    def __init__(self, items: list[Any], n: int) -> None:
+        self.items, self.n = items, n
+
+    def plus(self, item: Any) -> "Grown":
+        """With one more."""
+        items = self.items if len(self.items) == self.n else self.items[: self.n]
+        items.append(item)
+        return Grown(items, self.n + 1)
+
+    def __reduce__(self) -> Any:
+        return Grown, (self.items[: self.n], self.n)
+
+
+class Kept:
+    """The models of a path: that of every so many rows of the record, and the last. It does not change.
+
+    Parameters
+    ----------
+    models : Grown of (steps, coefficients, intercepts)
+    seen : int
+        How many there have been.
+    stride : int
+        Of so many of them one is kept.
+    last : (steps, coefficients, intercepts) or None
+    """
+
+    def __init__(self, models: Grown, seen: int = 0, stride: int = 1, last: Any = None) -> None:
+        self.models, self.seen, self.stride, self.last = models, seen, stride, last
+
+    def plus(self, steps: int, coef: NDArray[Any], intercept: NDArray[Any]) -> "Kept":
+        """With one more."""
+        one, models, stride = (steps, coef, intercept), self.models, self.stride
+        if self.seen % stride == 0:
+            models = models.plus(one)
+            if models.n > MIN_PATH and models.n * (coef.nbytes + intercept.nbytes) > PATH_BYTES:
+                models, stride = Grown(models.items[: models.n : 2], (models.n + 1) // 2), 2 * stride
+        return Kept(models, self.seen + 1, stride, one)
+
+    def path(self) -> Path:
+        """All of them, in arrays."""
+        found = self.models.items[: self.models.n]
+        if found[-1] is not self.last:
+            found = [*found, self.last]
+        steps, coefs, intercepts = zip(*found, strict=True)
+        path = Path(np.array(steps, np.int64), np.stack(coefs), np.stack(intercepts))
+        for array in path:
+            array.flags.writeable = False
+        return path
+
+
+class Record:
+    """The rows so far. It does not change: `plus` gives another one.
+
+    Parameters
+    ----------
+    rows : Grown of tuples of RECORD
+    kept : Kept or None
+        Of the coefficients, where they are asked for.
+    last : (coefficients, intercepts) or None
+        Of the last row, where the next may be asked how far it is.
+    """
+
+    def __init__(self, rows: Grown | None = None, kept: Kept | None = None, last: Model | None = None) -> None:
+        self.rows, self.kept, self.last = Grown([], 0) if rows is None else rows, kept, last
+
+    @property
+    def steps(self) -> int:
+        """After how many steps the last row is; -1 where there is none."""
+        return int(self.rows.items[self.rows.n - 1][0]) if self.rows.n else -1
+
+    @property
+    def seconds(self) -> float:
+        """Of the last row; 0 where there is none."""
+        return float(self.rows.items[self.rows.n - 1][2]) if self.rows.n else 0.0
+
+    def array(self) -> NDArray[Any]:
+        """All rows, read-only."""
+        rows = np.array(self.rows.items[: self.rows.n], RECORD)
+        rows.flags.writeable = False
+        return rows
+
+
+class Recorder:
+    """Records one training.
+
+    Parameters
+    ----------
+    asked : Asked
+    table : Table or Stream
+        The rows of the objective.
+    plan : Plan
+    published : callable
+        (state, (W, b)) -> (coefficients, intercepts) as users have them, in arrays of their own.
+    record : Record or None
+        The one that it goes on with.
+    """
+
+    def __init__(
+        self,
+        asked: Asked,
+        table: Any,
+        plan: Plan,
+        published: Callable[[State, Model], Model],
+        record: Record | None = None,
+    ) -> None:
+        self.asked, self.table, self.plan, self.published = asked, table, plan, published
+        self.record = Record() if record is None else record
+        self.n_rows = float(table.n_rows)
+        self.started = perf_counter() - self.record.seconds
+
+    def anew(self) -> "Recorder":
+        """One of a training that begins again."""
+        return Recorder(self.asked, self.table, self.plan, self.published)
+
+    def begin(self, run: Run) -> None:
+        """Record the start, unless the record ends there."""
+        state, record = run.state, self.record
+        if not record.rows.n:
+            self.started = perf_counter() - run.seconds
+        if steps_of(state) != record.steps:
+            self.take(state, self.epoch(run, 0), self.seconds())
+        elif self.asked.what & OF_MODEL and (record.last is None or (self.of_path and record.kept is None)):
+            model = self.published(state, state.model(self.plan))
+            self.record = Record(record.rows, self.kept(record.steps, model), model)
+
+    def opened(self, run: Run, way: Serial) -> "Serial":
+        """A way to do the rounds of the pass that begins, or goes on, which is recorded."""
+        return Recorded(self, run, way)
+
+    def stepped(self, run: Run) -> None:
+        """Record where a pass of one step has led, if that is to be recorded."""
+        if self.asked.every is None or steps_of(run.state) >= self.due():
+            self.end(run)
+
+    def end(self, run: Run) -> None:
+        """Record the end, unless it is there."""
+        if steps_of(run.state) > self.record.steps:
+            self.take(run.state, self.epoch(run, 0), self.seconds())
+
+    @property
+    def of_path(self) -> bool:
+        """Whether coefficients are to be kept."""
+        return "coef" in self.asked.what
+
+    def kept(self, steps: int, model: Model) -> Kept | None:
+        """Those that are kept, with one more where they are asked for."""
+        kept = self.record.kept
+        return (Kept(Grown([], 0)) if kept is None else kept).plus(steps, *model) if self.of_path else kept
+
+    def seconds(self) -> float:
+        """Seconds of training so far, without those of recording."""
+        return perf_counter() - self.started
+
+    def epoch(self, run: Run, more: int) -> float:
+        """Passes over the rows, as far as `more` rows beyond those that are done; NaN in a pass of unknown length."""
+        passes = run.state.epoch
+        done = run.done + more
+        if run.start is None or not done:  # between two passes
+            return float(passes)
+        return float(passes - 1 + min(1.0, done / self.n_rows)) if np.isfinite(self.n_rows) else np.nan
+
+    def due(self) -> int:
+        """The number of steps of the next row."""
+        assert self.asked.every is not None
+        return (max(self.record.steps, 0) // self.asked.every + 1) * self.asked.every
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def take(self, state: State, epoch: float, seconds: float) -> None:
+        """Add the row of this state."""
+        began, what, record = perf_counter(), self.asked.what, self.record
+        value, norm, length, model = np.nan, np.nan, np.nan, None
+        W, b = state.model(self.plan)
+        if "gradient_norm" in what:
+            value, norm = measure(self.table, self.plan, W, b)
+        elif "objective" in what:
+            value = objective(self.table, self.plan, W, b)
+        if what & OF_MODEL:
+            model = self.published(state, (W, b))
+            if "step_length" in what:
+                length = 0.0 if not record.rows.n else length_of(record.last, model)
+        steps, value = steps_of(state), value if "objective" in what else np.nan
+        kept = record.kept if model is None else self.kept(steps, model)
+        self.record = Record(record.rows.plus((steps, epoch, seconds, value, norm, length)), kept, model)
+        self.started += perf_counter() - began
+
+
+class Recorded(Serial):
+    """A way to do the rounds of a pass, by another one, which is recorded.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    run : Run
+    way : Serial or other way to do a round
+    """
+
+    def __init__(self, recorder: Recorder, run: Run, way: Serial) -> None:
+        self.recorder, self.run, self.way, self.n = recorder, run, way, way.n
+
+    def put_back(self) -> None:
+        """As that of the way."""
+        self.way.put_back()
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows, and then what is recorded of them."""
+        recorder, fork = self.recorder, None
+        if recorder.asked.every is not None:
+            self.way.put_back()
+            if self.way.stepwise and steps_of(state) + _most(plan, order, gathered) > recorder.due():
+                fork = _alone(state), None if gathered is None else gathered.copy()
+        began = recorder.seconds()
+        rows = part, order, last
+
+        def replay(until: float) -> None:
+            if fork is not None and recorder.due() < until:
+                self._replay(*fork, plan, rows, until, began, recorder.seconds() - began)
+
+        try:
+            self.way.round(state, plan, part, order, sums, gathered, last)
+        except Diverged:
+            replay(np.inf)
+            raise
+        if recorder.asked.every is not None:
+            self.way.put_back()
+            replay(steps_of(state))
+            here = steps_of(state) >= recorder.due()
+        else:
+            here = last
+            if here:
+                self.way.put_back()
+        if here:
+            epoch = float(state.epoch) if last else recorder.epoch(self.run, order.n)
+            recorder.take(state, epoch, recorder.seconds())
+
+    def _replay(
+        self,
+        state: State,
+        gathered: Gathered | None,
+        plan: Plan,
+        rows: tuple[Table, Order, bool],
+        until: float,
+        began: float,
+        took: float,
+    ) -> None:
+        """Record the steps before `until` of a call, which went from this state over these rows and took that long."""
+        part, order, last = rows
+        recorder, flat, sums, lo = self.recorder, order.flat(), np.zeros((2, len(state.b))), 0
+        live = np.arange(order.n) if part.s is None else np.flatnonzero(part.s[flat.numbers()])
+        while lo < order.n and recorder.due() < until:
+            hi = _after(recorder.due() - steps_of(state), plan, live, lo, gathered, order.n)
+            try:
+                local(state, plan, part, flat.between(lo, hi), sums, gathered, last and hi == order.n)
+            except Diverged:
+                return
+            lo = hi
+            if steps_of(state) >= recorder.due():
+                recorder.take(state, recorder.epoch(self.run, lo), began + took * lo / order.n)
+
+
+def steps_of(state: State) -> int:
+    """Steps that were taken."""
+    return int(state.t) - 1
+
+
+def _alone(state: State) -> State:
+    """A copy, without the models beside it."""
+    new = State.__new__(State)
+    new.__dict__ = vars(state) | {"beside": None}
+    copied: State = new.copy()
+    return copied
+
+
+def length_of(before: Model | None, after: Model) -> float:
+    """How far apart two models are; NaN where the first is not known."""
+    if before is None:
+        return np.nan
+    moved = sum(float(np.sum((y.astype(float) - x) ** 2)) for x, y in zip(before, after, strict=True))
+    return float(np.sqrt(moved))
+
+
+def _most(plan: Plan, order: Order, gathered: Gathered | None) -> float:
+    """How many steps these rows are at most."""
+    return order.n if gathered is None else (order.n + int(gathered.count[0])) / plan.batch_size + 1
+
+
+def _after(steps: int, plan: Plan, live: NDArray[Any], lo: int, gathered: Gathered | None, n: int) -> int:
+    """The place after the row with which that many more steps are taken, from place lo; `live` are those of rows of weight."""
+    rows = steps if gathered is None else steps * plan.batch_size - int(gathered.count[0])
+    last = np.searchsorted(live, lo) + rows - 1
+    return int(live[int(last)]) + 1 if last < len(live) else n
