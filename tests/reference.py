@@ -26,6 +26,7 @@ def sgd(
     W=None,
     b=None,
     passes=1,
+    orders=None,
 ):
     """Train K heads on X (n, d) and Y (n, K).
 
@@ -33,6 +34,7 @@ def sgd(
     pa : None, or (1 or 2, eta0, True if classification): passive-aggressive
     s, s_pos, s_neg : weights of the rows (n,), and in each head of those with y > 0 and of the others (K,)
     W, b : to start from, (d, K) and (K,)
+    orders : the rows that each pass visits, in their order, in place of `passes` over all
 
     Returns W, b, the number of the next step, and sums of losses before each step and of weights (2, K).
     """
@@ -44,7 +46,7 @@ def sgd(
     sum_G, sum_scale, b_avg, averaged = np.zeros((d, K)), 0.0, np.zeros(K), 0
     u, q = 0.0, np.zeros((d, K))  # L1 that a weight could have received, and what it has received
     sums, t = np.zeros((2, K)), 1
-    for i in list(range(n)) * passes:
+    for i in np.concatenate([np.arange(n)] * passes if orders is None else orders):
         x, y = X[i], Y[i]
         if s[i] == 0 or (pa and pa[0] == 1 and x @ x == 0):
             continue
@@ -75,6 +77,16 @@ def sgd(
         taken = (W - G) / scale if l1 else 0.0
         return (sum_G + sum_scale * taken) / averaged, b_avg, t, sums
     return W, b, t, sums
+
+
+def drawn(n, draws, seed, epoch):
+    """The rows of draws 0, ..., draws - 1 of an epoch with replacement: each two of four words are one of 64 bits, u 2^64."""
+    rows = []
+    for counter in range(-(-draws // 2)):
+        place = [counter, epoch & 0xFFFFFFFF, epoch >> 32, 0xD4A3]
+        a, b, c, d = _order.philox_words(place, [seed & 0xFFFFFFFF, seed >> 32])
+        rows += [((a << 32) + b) * n >> 64, ((c << 32) + d) * n >> 64]
+    return np.array(rows[:draws])
 
 
 def poisson_counts(seed, row, resample):
@@ -185,10 +197,12 @@ def minibatch(
     s=None,
     passes=1,
     present=None,
+    orders=None,
 ):
     """Train K heads on X (n, d) and Y (n, K) by any optimizer, a step for each batch of rows of positive weight.
 
     present : None, or (n, d) of bool: a step changes the features that one of its rows has (lazy, on CSR)
+    orders : the rows that each pass visits, in their order, in place of `passes` over all
 
     Returns what `sgd` returns.
     """
@@ -199,8 +213,8 @@ def minibatch(
     if optimizer.name == "ftrl":
         b.numbers = {**numbers, "lambda1": 0.0, "lambda2": 0.0}
     sum_W, sum_b, averaged, t, sums = np.zeros((d, K)), np.zeros(K), 0, 1, np.zeros((2, K))
-    for _ in range(passes):
-        rows = np.flatnonzero(s)
+    for order in [np.arange(n)] * passes if orders is None else orders:
+        rows = order[s[order] != 0]
         for lo in range(0, len(rows), int(min(batch_size, n))):
             batch = rows[lo : lo + int(min(batch_size, n))]
             p = X[batch] @ W.w + b.w

@@ -156,6 +156,8 @@ def slope(p, y):
             SGDRegressor(shuffle=False, batch_size=23, **FEW),
             {"sample_weight": np.where(np.arange(150) < 40, 0, WEIGHT)},
         ),
+        (SGDRegressor(shuffle="replace", **FEW), {"sample_weight": WEIGHT}),
+        (SGDRegressor(shuffle="replace", batch_size=23, **FEW), {}),
         (SGDRegressor(**FEW | {"random_state": None}, early_stopping=True), {}),
         (SGDRegressor(optimizer="adam", learning_rate="adaptive", tol=0.1, n_iter_no_change=1, random_state=0), {}),
         (SGDRegressor(stopping=["parameters", "gradient"], tol=0.02, max_iter=30, random_state=0), {}),

@@ -317,6 +317,16 @@ def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
     assert "error: --learning-rate auto needs --multi-class ovr" in capsys.readouterr().err
 
 
+def test_a_word_of_a_flag_without_a_value_is_a_flag_of_its_own(three, capsys):
+    assert main([*three, "--shuffle-replace"]) == 0 and fastsgd.load("m").shuffle == "replace"
+    assert main([*three, "--shuffle", "--shuffle-replace"]) == 0 and fastsgd.load("m").shuffle == "replace"
+    assert main([*three, "--shuffle"]) == 0 and fastsgd.load("m").shuffle is True
+    assert main([*three, "--no-shuffle"]) == 0 and fastsgd.load("m").shuffle is False
+    capsys.readouterr()
+    assert main([*three, "--no-shuffle", "--shuffle-replace"]) == 1
+    assert "error: --shuffle-replace does not go with --no-shuffle: give one of them" in capsys.readouterr().err
+
+
 def test_a_training_that_diverges_is_an_error_and_the_old_model_stays(three, capsys):
     assert main(three) == 0
     before = Path("m").read_bytes()

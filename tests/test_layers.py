@@ -134,6 +134,7 @@ LAYERS = {
         "lanes",
         "packs",
         "plan",
+        "sources",
         "state",
         "stopping",
         "threads",

@@ -59,7 +59,7 @@ def test_a_subset_is_visited_once_and_nothing_else_is(n, data):
 
 
 @pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False, "replace"])
 @pytest.mark.parametrize("subset", [True, False])
 def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, set_sizes):
     set_sizes(call_rows=500, read_bytes=5000)
@@ -74,7 +74,7 @@ def test_a_walk_goes_on_from_any_place(layout, shuffle, subset, set_sizes):
 
 
 @pytest.mark.parametrize("layout", ["dense", "fortran", "csr"])
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False, "replace"])
 @pytest.mark.parametrize("buffer_bytes", [1 << 18, 5000], ids=["one buffer", "many"])
 def test_the_order_does_not_depend_on_the_number_of_heads(layout, shuffle, buffer_bytes, set_sizes):
     """Each of many models is what it would be if it were trained alone; only the calls are shorter."""

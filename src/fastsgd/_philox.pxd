@@ -24,6 +24,7 @@ cdef inline void philox(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d, uint
 cdef enum:
     RESAMPLES = 0x5EED      # the places of these draws in the generator's counter; the order of the rows has other ones
     FOLDS = 0xF01D
+    DRAWS = 0xD4A3
 
 
 cdef inline int poisson_of(uint32_t word) noexcept nogil:

@@ -17,6 +17,7 @@ from fastsgd.plan import Plan
 from fastsgd.run import Moment, Run
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import START, Table
+from fastsgd.sources.hints import Shuffle
 from fastsgd.state import State
 from fastsgd.sums import LossSums
 
@@ -26,7 +27,7 @@ NO_NEEDS: frozenset[str] = frozenset()
 Score: TypeAlias = Callable[["Moment"], float]
 
 
-def one_pass(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = SERIAL) -> Iterator[None]:
+def one_pass(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial = SERIAL) -> Iterator[None]:
     """Train in place on each row of the table, or on those that are left of the pass; yields after each round.
 
     Raises
@@ -67,7 +68,7 @@ def begin_pass(run: Run, plan: Plan, table: Table, again: bool) -> None:
         run.gathered = Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))
 
 
-def line_search(run: Run, plan: Plan, table: Table, _shuffle: bool, _lanes: Serial = SERIAL) -> Iterator[None]:
+def line_search(run: Run, plan: Plan, table: Table, _shuffle: Shuffle, _lanes: Serial = SERIAL) -> Iterator[None]:
     """As `one_pass`: one step of `descend`, from the step size of the last one."""
     state = run.state
     if not table.empty:
@@ -93,7 +94,7 @@ def train(
     table: Table,
     *,
     passes: int,
-    shuffle: bool = True,
+    shuffle: Shuffle = True,
     score: Score | None = None,
     watch: bool = False,
     max_seconds: float | None = None,
@@ -113,7 +114,7 @@ def train(
     table : Table
     passes : int
         Epochs at most; 0 leaves the state as it is.
-    shuffle : bool
+    shuffle : bool or "replace"
     score : callable or None
         `score(moment)`, the validation score of its model; more is better.
     watch : bool
@@ -206,7 +207,7 @@ def train(
     return Moment(state, plan) if back or moment is None else moment, decision.epochs, reason
 
 
-def train_once(run: Run, plan: Plan, table: Table, shuffle: bool, lanes: Serial = SERIAL) -> tuple[History, str]:
+def train_once(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial = SERIAL) -> tuple[History, str]:
     """As `train` of one pass without rules, scores and callbacks, so that a row costs little beside its own step.
 
     Raises
@@ -234,7 +235,7 @@ def _walk(
     run: Run,
     plan: Plan,
     table: Table,
-    shuffle: bool,
+    shuffle: Shuffle,
     lanes: Serial,
     over: Callable[[], bool],
     after_a_call: Callable[[], None],

@@ -20,6 +20,7 @@ from fastsgd.plan import Plan
 from fastsgd.run import Moment, Run
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import Order, Table
+from fastsgd.sources.hints import Shuffle
 from fastsgd.state import State
 from fastsgd.sums import LossSums, losses_of_call
 from fastsgd.threads import ONE_THREAD, Threads
@@ -284,7 +285,7 @@ def tasks(packs: Sequence[Pack], n: int) -> list[list[Pack]]:
 
 
 def one_pass(
-    packs: Sequence[Pack], table: Any, shuffle: bool, lanes: Serial = SERIAL, threads: Threads = ONE_THREAD
+    packs: Sequence[Pack], table: Any, shuffle: Shuffle, lanes: Serial = SERIAL, threads: Threads = ONE_THREAD
 ) -> Iterator[None]:
     """Train all packs on the rows that they see, in the order of one of their states; yields after each round.
 

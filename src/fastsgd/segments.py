@@ -21,6 +21,7 @@ from fastsgd.objective import objective_count
 from fastsgd.plan import Plan
 from fastsgd.sources import _order
 from fastsgd.sources.arrays import START, Table
+from fastsgd.sources.hints import Shuffle
 from fastsgd.state import State
 from fastsgd.stopping import Objective, Stopping
 from fastsgd.sums import LossSums
@@ -82,7 +83,7 @@ class Segments:
         Epochs at most.
     sparse : bool
         Whether the rows are CSR.
-    shuffle : bool
+    shuffle : bool or "replace"
     threads : Threads
     known : callable
         How many segments there are by now, as more may be met on the way.
@@ -96,7 +97,7 @@ class Segments:
         *,
         passes: int,
         sparse: bool,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         threads: Threads = ONE_THREAD,
         known: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -348,7 +349,7 @@ class Along:
         self.sparse, self.n_rows, self.empty = table.sparse, table.n_rows, table.empty
 
     def chunks(
-        self, dtype: Any, heads: int, shuffle: bool, seed: int, epoch: int, start: tuple[int, int, int] = START
+        self, dtype: Any, heads: int, shuffle: Shuffle, seed: int, epoch: int, start: tuple[int, int, int] = START
     ) -> Iterator[Any]:
         """As that of the table."""
         self.segments.judge(self.table)  # of the pass before, if nothing has asked for its losses

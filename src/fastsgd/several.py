@@ -14,6 +14,7 @@ from fastsgd.history import Epoch, History
 from fastsgd.lanes import SERIAL, Serial
 from fastsgd.packs import Pack, loss_sums, one_pass
 from fastsgd.plan import Plan
+from fastsgd.sources.hints import Shuffle
 from fastsgd.state import State
 from fastsgd.stopping import Stopping
 from fastsgd.threads import ONE_THREAD, Threads
@@ -196,7 +197,7 @@ def train(
     rules: Sequence[Stopping],
     *,
     passes: int,
-    shuffle: bool = True,
+    shuffle: Shuffle = True,
     score: Score | None = None,
     max_seconds: float | None = None,
     drop: Drop | None = None,
@@ -216,7 +217,7 @@ def train(
         For each model, which gets copies of its own; of the objective, or of the validation score.
     passes : int
         Epochs at most.
-    shuffle : bool
+    shuffle : bool or "replace"
     score : callable or None
         `score(pack)` -> the validation score of each of its heads, or of its one model; more is better.
     max_seconds : float or None

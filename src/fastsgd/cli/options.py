@@ -14,6 +14,8 @@ from fastsgd.estimators.regressor import LOSSES as REGRESSION
 # Not flags: what only means something in Python, or has a flag of another kind.
 OTHERWISE = {"callbacks", "warm_start", "verbose", "early_stopping", "validation_fraction"}
 WORDS = {"none": None, "true": True, "false": False}
+# The words that a parameter may also be whose flag takes no value: each is a flag of its own, --shuffle-replace.
+WORDS_OF_FLAGS = {"shuffle": ("replace",)}
 # For one pass over data of any size. The estimators' own are for many passes over data in memory.
 DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": None, "random_state": 0}
 # What learning_rate="auto" does not take, but for the estimators' own value of most.
@@ -93,9 +95,9 @@ def with_flags(into, flags):
     return wrap
 
 
-def flag(kind, text, panel, **how):
+def flag(kind, text, panel, *names, **how):
     """The annotation of a flag that may be left out."""
-    return Annotated[kind | None, typer.Option(help=text, show_default=False, rich_help_panel=panel, **how)]
+    return Annotated[kind | None, typer.Option(*names, help=text, show_default=False, rich_help_panel=panel, **how)]
 
 
 def parameter_flags():
@@ -106,14 +108,27 @@ def parameter_flags():
             text += f" Default here: {str(DEFAULTS[name]).lower()}{OTHERS.get(name, '')}."
         if kind is bool:
             found[name] = flag(bool, text, "Model")
+            for word in WORDS_OF_FLAGS.get(name, ()):
+                found[f"{name}_{word}"] = flag(bool, f"See {as_flag(name)}.", "Model", f"{as_flag(name)}-{word}")
         else:
             found[name] = flag(str, text, "Model", parser=lambda words: (literal(words),), metavar="VALUE")
     return found
 
 
+def _of_words(params):
+    """These parameters, where the words of WORDS_OF_FLAGS are values."""
+    for name, words in WORDS_OF_FLAGS.items():
+        for word in words:
+            if params.pop(f"{name}_{word}", False):
+                if params.setdefault(name, word) is False:
+                    raise ValueError(f"{as_flag(name)}-{word} does not go with --no-{name}: give one of them.")
+                params[name] = word
+    return params
+
+
 def estimator(params, task):
     """The estimator of what `parameter_flags` gives, and of the task: None follows from the loss; and what to say of it."""
-    params = {name: value[0] if isinstance(value, tuple) else value for name, value in params.items()}
+    params = _of_words({name: value[0] if isinstance(value, tuple) else value for name, value in params.items()})
     defaults = DEFAULTS | ({"loss": "squared_error"} if task == "regression" else {})
     if (coupled := losses.MULTICLASS.get(params.get("multi_class"))) is not None:
         defaults["loss"] = coupled.binary

@@ -74,6 +74,8 @@ def _with(flag, value, kind):
     except (ValueError, SyntaxError):
         return f"{flag} {value.removeprefix('np.')}"
     if kind is bool:
+        if isinstance(value, str):
+            return f"{flag}-{value}"
         return flag if value else flag.replace("--", "--no-", 1)
     if isinstance(value, dict):
         value = [f"{key}:{one}" for key, one in value.items()]

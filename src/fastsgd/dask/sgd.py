@@ -138,7 +138,8 @@ OF_CLUSTER = """
     the weights have the same partitions. In each of `max_iter` rounds every partition makes a pass over its rows, from the
     same state, and their states become one: with learning_rate="auto", and with AdaGrad and FTRL, a weight is the mean by
     the curvature that the rows of each partition have added to it, else by their steps. The same partitions and `random_state`
-    give the same bits, whatever the workers, their number, and those that die meanwhile. `partial_fit` is a round.
+    give the same bits, whatever the workers, their number, and those that die meanwhile. `partial_fit` is a round. With
+    shuffle="replace" each partition draws from its own rows.
 
     Parameters
     ----------

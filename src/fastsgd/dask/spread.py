@@ -143,7 +143,7 @@ class Spread:
     loaded: Loaded
     sparse: bool
     scaling: Any = None
-    shuffled: bool = True
+    shuffled: bool | str = True
     rows, empty = None, False
 
     @property

@@ -49,6 +49,7 @@ def _check(est):
         f"n_init={est.n_init}: set n_init=1": est.n_init > 1,
         "early_stopping=True, which stops by a validation set: the objective is what segments are judged by": est.early_stopping,
         "warm_start=True: segments begin anew": est.warm_start,
+        "shuffle='replace', which would not visit each row of a segment: set shuffle=True": est.shuffle == "replace",
         "n_bootstrap or n_splits, which are of the model of all rows": est.n_bootstrap or est.n_splits,
     }
     for what, there in wrong.items():

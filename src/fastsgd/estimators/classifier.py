@@ -11,7 +11,7 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.bootstrap import ResampledIntervals
 from fastsgd.estimators.functions import ObjectiveFunctions
 from fastsgd.estimators.guard import one_at_a_time
-from fastsgd.estimators.hints import Data, Labels, Path, RandomState
+from fastsgd.estimators.hints import Data, Labels, Path, RandomState, Shuffle
 from fastsgd.estimators.parts import ClassifierParts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
@@ -53,8 +53,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
         the last epoch are returned, or of the best score on X_val.
-    shuffle : bool, default=True
-        A new order of the rows in each epoch.
+    shuffle : bool or "replace", default=True
+        A new order of the rows in each epoch. "replace": each step's row is drawn anew, every row as likely as another, so
+        that of n draws, which are an epoch, a row gets none or several. `sources.visiting_order` gives the order.
     verbose : int, default=0
         1 prints a line an epoch.
     epsilon : float, default=0.1
@@ -254,7 +255,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         verbose: int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,

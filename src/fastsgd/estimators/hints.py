@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastsgd.sources import Source
+from fastsgd.sources.hints import Shuffle as Shuffle
 
 Data: TypeAlias = (
     ArrayLike | Source | Any

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import losses
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.guard import one_at_a_time
-from fastsgd.estimators.hints import Data, Path, RandomState
+from fastsgd.estimators.hints import Data, Path, RandomState, Shuffle
 from fastsgd.estimators.parts import Parts
 from fastsgd.estimators.progress import with_callbacks
 from fastsgd.estimators.published import Attribute
@@ -40,7 +40,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     fit_intercept : bool, default=True
     max_iter : int, default=1000
     tol : float or None, default=1e-3
-    shuffle : bool, default=True
+    shuffle : bool or "replace", default=True
     verbose : int, default=0
     random_state : int, RandomState or None, default=None
     learning_rate : str or object of fastsgd.schedules, default="optimal"
@@ -88,7 +88,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         verbose: int = 0,
         random_state: RandomState = None,
         learning_rate: str | Schedule = "optimal",

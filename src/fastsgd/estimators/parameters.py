@@ -28,7 +28,7 @@ class Parameters:
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
-        "shuffle": ["boolean"],
+        "shuffle": ["boolean", StrOptions({"replace"})],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -137,6 +137,7 @@ class Parameters:
             "average=False": not self.average,
             "gradient_noise=0": not self.gradient_noise,
             "a smooth loss": self._loss().smooth,
+            "all rows, with shuffle=True or False": self.shuffle != "replace",
         }
         missing = [what for what, there in needs.items() if not there]
         if missing:

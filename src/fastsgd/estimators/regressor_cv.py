@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from fastsgd.estimators.base_sgd_cv import CONSTRAINTS, BaseSGDCV
 from fastsgd.estimators.guard import one_at_a_time
-from fastsgd.estimators.hints import Data, RandomState
+from fastsgd.estimators.hints import Data, RandomState, Shuffle
 from fastsgd.estimators.parts import RegressorParts
 from fastsgd.estimators.regressor import SGDRegressor
 from fastsgd.losses import Loss
@@ -80,7 +80,7 @@ cv_results_
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         verbose: int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,

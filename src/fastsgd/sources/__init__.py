@@ -6,6 +6,7 @@ from fastsgd.sources.blocks import predict_batches
 from fastsgd.sources.npy import from_npy
 from fastsgd.sources.svmlight import from_svmlight
 from fastsgd.sources.tabular import from_arrow, from_csv, from_parquet
+from fastsgd.sources.visiting import visiting_order
 
 __all__ = [
     "Rows",
@@ -17,4 +18,5 @@ __all__ = [
     "from_parquet",
     "from_svmlight",
     "predict_batches",
+    "visiting_order",
 ]

@@ -6,7 +6,7 @@ the place of the draw in the counter. So the order is a pure function of (seed, 
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from fastsgd._philox cimport FOLDS, LANES, RESAMPLES, philox, poisson_of
+from fastsgd._philox cimport DRAWS, FOLDS, LANES, RESAMPLES, philox, poisson_of
 
 import numpy as np
 
@@ -133,6 +133,38 @@ def rows_of(const int64_t[::1] blocks, int64_t block_rows, int64_t n):
             for r in range(blocks[b] * block_rows, min((blocks[b] + 1) * block_rows, n)):
                 a[i] = r
                 i += 1
+    return out
+
+
+def with_replacement(int64_t n, int64_t first, int64_t count, uint64_t seed, uint64_t epoch):
+    """Rows drawn with replacement, each of n as likely as another: draws first, ..., first + count - 1 of that epoch.
+
+    A draw is a 64-bit word times n, shifted, so that the shares of two rows differ by n / 2^64 at most. Which row it is
+    depends on its number, the seed and the epoch alone, and not on the draws asked for with it.
+
+    Returns
+    -------
+    int64 array
+    """
+    if n >= 2**32:
+        raise ValueError(f"at most 2**32 - 1 rows can be drawn from with replacement, got {n}")
+    out = np.empty(count, np.int64)
+    cdef int64_t[::1] a = out
+    cdef uint32_t word[4][LANES]
+    cdef int64_t i, j, at, start = first // 2  # A counter gives four words, which are two draws.
+    with nogil:
+        for i in range(count):
+            at = first + i - 2 * start
+            if i == 0 or at == 2 * LANES:
+                start += at // 2 if i else 0
+                at = first + i - 2 * start
+                for j in range(LANES):
+                    word[0][j], word[1][j] = <uint32_t> (start + j), <uint32_t> epoch
+                    word[2][j], word[3][j] = <uint32_t> (epoch >> 32), DRAWS
+                philox(word[0], word[1], word[2], word[3], <uint32_t> seed, <uint32_t> (seed >> 32))
+            j = 2 * (at % 2)
+            a[i] = <int64_t> ((<uint64_t> word[j][at // 2] * <uint64_t> n
+                               + ((<uint64_t> word[j + 1][at // 2] * <uint64_t> n) >> 32)) >> 32)
     return out
 
 

@@ -230,7 +230,8 @@ class Table:
             That of the weights.
         heads : int
             A call visits fewer rows the more there are. The order is the same.
-        shuffle : bool
+        shuffle : bool or "replace"
+            True visits each row once; "replace" draws as many rows as there are with replacement.
         seed, epoch : int
             The order is a pure function of these.
         start : (int, int, int)
@@ -259,7 +260,7 @@ class Table:
         block, buffer, stretch, held, call, direct = known[key]
         held = stretch if direct else held
         n, place, call = self.n_rows, start[2], min(call, held)
-        shuffle = shuffle and n > 1
+        draws, shuffle = isinstance(shuffle, str), shuffle and n > 1 and not isinstance(shuffle, str)
         unit = call if call >= buffer else buffer  # A call of less than a buffer ends with it.
         if start[:2] != START[:2] or not 0 <= place < max(n, 1) or place % stretch % held % unit % call:
             raise ValueError(f"start={start} is no place where a kernel call on {n} rows begins.")
@@ -268,7 +269,9 @@ class Table:
         for number, lo in enumerate(range(place // stretch * stretch, n, stretch), place // stretch):
             rows = visit = None
             m = min(stretch, n - lo)
-            if shuffle:
+            if draws:
+                rows = _order.with_replacement(n, lo, m, seed, epoch)
+            elif shuffle:
                 rows = _order.rows_of(blocks[lo // block : (lo + stretch) // block], block, n)
                 visit = _order.visits(len(rows), buffer, number * (stretch // buffer), seed, epoch)
                 m = len(rows)  # the short block, if there is one, may lie anywhere
