@@ -52,8 +52,7 @@ def test_gradient_norm_is_that_of_the_objective(layout, kind, penalty, intercept
         how = dict(multi_class="multinomial") if kind == "multinomial" else dict(class_weight={0: 2.0})
         est = SGDClassifier(loss="log_loss", **how, **params)
         loss, weight = losses.LogLoss(), np.where((kind == "classes") & (Y > 0) & (np.arange(3) == 0), 2.0, 1.0)
-    with pytest.warns(ConvergenceWarning, match="Maximum number of iteration"):
-        est.fit(LAYOUTS[layout](X), target, sample_weight=s)
+    est.fit(LAYOUTS[layout](X), target, sample_weight=s)
 
     W, b = np.atleast_2d(est.coef_).T, est.intercept_
     P = X @ W + b
@@ -97,8 +96,7 @@ def test_change_is_that_of_weights_and_intercepts(targets, average, layout):
     X, y, s = data()
     y = y if targets == 1 else np.c_[y, -y, y / 2]
     params = dict(stopping="parameters", tol=0.0, max_iter=4, average=average, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="Maximum number"):
-        seen, est = states(data=(LAYOUTS[layout](X), y, s), **params)
+    seen, est = states(data=(LAYOUTS[layout](X), y, s), **params)
     flat = [np.r_[np.ravel(coef), intercept] for coef, intercept in seen]
     change = [np.linalg.norm(b - a) / np.linalg.norm(b) for a, b in pairwise(flat)]
     np.testing.assert_allclose(est.history_["change"], change, rtol=1e-9)
@@ -328,3 +326,11 @@ def test_a_rule_of_ones_own():
 def test_what_is_no_rule(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+@pytest.mark.parametrize("rate", ["invscaling", "adaptive"])
+@pytest.mark.parametrize("more", [{}, {"stopping": "gradient"}, {"stopping": "parameters"}, {"early_stopping": True}])
+def test_a_tolerance_of_zero_runs_out_of_epochs_without_a_warning(more, rate):
+    X = np.random.default_rng(0).standard_normal((100, 3))
+    reg = SGDRegressor(tol=0, max_iter=4, learning_rate=rate, random_state=0, **more).fit(X, X @ [1.0, 2.0, 3.0])
+    assert (reg.n_iter_, reg.stop_reason_) == (4, "max_iter")

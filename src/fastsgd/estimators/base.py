@@ -79,7 +79,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, 
     def _train(self, problem, state, keeper, asked=None):
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
-        plan = est._plan(table, self.max_iter, False)
+        plan = est._plan(table, max(1, self.max_iter), False)
         run, lanes = engine.Run(state, est._rules(held_out, problem.split_off)), est._lanes(plan, table, state)
         for some in (table, held_out and held_out.table):
             est._share(some, state)

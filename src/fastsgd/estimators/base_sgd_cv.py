@@ -64,6 +64,7 @@ _OF_SGD = BaseSGD._parameter_constraints | BaseSGD._common_constraints
 CONSTRAINTS: dict = {
     **{name: _OF_SGD[name] for name in SHARED},
     **base_cv.CONSTRAINTS,
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
     "eta0s": [Interval(Real, 0, None, closed="neither"), "array-like", None],
     "halving": [Interval(Integral, 2, None, closed="left"), None],
 }

@@ -46,6 +46,7 @@ def given(est, X, segments):
 def _check(est):
     """Refuse parameters with which segments can't be trained."""
     wrong = {
+        "max_iter=0: their models come of passes over the rows": not est.max_iter,
         f"n_init={est.n_init}: set n_init=1": est.n_init > 1,
         "early_stopping=True, which stops by a validation set: the objective is what segments are judged by": est.early_stopping,
         "warm_start=True: segments begin anew": est.warm_start,
@@ -241,7 +242,7 @@ class Beside:
                 ConvergenceWarning,
             )
         late = np.flatnonzero(reasons == "max_iter")
-        if self.training.rule is not None and len(late):
+        if len(late) and self.training.rule is not None and self.training.rule.tol > 0:
             tell(
                 f"{len(late)} of {n} segments ended at max_iter={est.max_iter} before convergence, such as "
                 f"{est.segments_[late[0]]!r}: raise max_iter or tol.",

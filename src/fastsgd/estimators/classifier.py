@@ -48,7 +48,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
     max_iter : int, default=1000
-        Epochs at most.
+        Epochs at most; 0 gives the model of the start.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
@@ -109,8 +109,10 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
         "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
         "validation" with a validation set, else "objective".
-    init : {"zeros", "normal"}, default="zeros"
-        Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features).
+    init : {"zeros", "normal"}, float, array-like of shape of `coef_` or None, default="zeros"
+        Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features), a number is one (of standardised columns
+        with `standardize`), and an array has the weights, unless coef_init is given; None is "zeros". With max_iter=0 the
+        model is that of the start, so that it can be scored.
     n_init : int, default=1
         Train so often, from other initial weights and in another order, and keep the model of least objective: for
         losses that are not convex.
@@ -276,7 +278,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         optimizer: str | Optimizer = "sgd",
         batch_size: int | str = 1,
         stopping: str | Stopping | Sequence[str | Stopping] | None = None,
-        init: str = "zeros",
+        init: str | float | ArrayLike | None = "zeros",
         n_init: int = 1,
         gradient_noise: float = 0.0,
         multi_class: str = "ovr",

@@ -64,6 +64,9 @@ class Fitted(Drafts):
         seed = drawn_seed(self.random_state)
         state = State.zeros(X.shape[1], heads, dtype, seed)
         state.b[:] = self._initial_intercept
+        name = "coef_init"
+        if coef_init is None and self._init_array is not None:
+            coef_init, name = self.init, "init"
         if schedules.get(self.learning_rate).auto and coef_init is not None:
             raise ValueError(
                 "learning_rate='auto' starts from zero: give no coef_init, warm_start=False, and leave coef_ as it is "
@@ -71,22 +74,22 @@ class Fitted(Drafts):
             )
         if self.n_init > 1 and coef_init is not None:
             raise ValueError(
-                f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start."
+                f"n_init={self.n_init} starts from coefficients of its own: give no coef_init, no warm_start, no array as init."
             )
-        if self.init == "normal":
+        if self._init_drawn:
             state = self._restart(state, np.random.default_rng(seed))
             state.seed = seed
-        self._put_in(state, heads, coef_init, intercept_init)
+        self._put_in(state, heads, coef_init, intercept_init, name)
         if self.n_bootstrap or self.n_splits:
             from fastsgd.beside import Beside
 
             state.beside = Beside.of(state, self.n_bootstrap, self.n_splits)
         return state
 
-    def _put_in(self, state, heads, coef_init, intercept_init):
-        """What the user gives to start from into the state."""
+    def _put_in(self, state, heads, coef_init, intercept_init, name="coef_init"):
+        """What the user gives to start from into the state; the coefficients have that name."""
         if coef_init is not None:
-            state.W[:, :heads] = self._coef(state, heads, coef_init, "coef_init").T
+            state.W[:, :heads] = self._coef(state, heads, coef_init, name).T
         if intercept_init is not None:
             state.b[:] = self._intercept(heads, intercept_init, f"{self._names[1]}init")
 
@@ -98,7 +101,7 @@ class Fitted(Drafts):
             wanted = (d,) if coef.ndim < 2 and heads == 1 else (heads, d)
             raise ValueError(
                 f"Provided {name} does not match dataset: its shape is {coef.shape}, expected {wanted}, as X has {d} features."
-                f"{' With warm_start=True it is coef_, if none is given.' if name != 'coef_' and self.warm_start else ''}"
+                f"{' With warm_start=True it is coef_, if none is given.' if name == 'coef_init' and self.warm_start else ''}"
             )
         _finite(coef, name)
         return coef.reshape(heads, d)
@@ -167,9 +170,7 @@ class Fitted(Drafts):
             found = moments(table, state.W.dtype)
             if found is None:
                 return
-            drawn = (
-                self.init == "normal" and (state.W == self._restart(state, np.random.default_rng(state.seed)).W).all()
-            )
+            drawn = self._init_drawn and (state.W == self._restart(state, np.random.default_rng(state.seed)).W).all()
             if drawn:  # in standard units already
                 state.mean, state.std, state.centred = *found, centred
             else:
@@ -296,9 +297,10 @@ class Fitted(Drafts):
     def _restart(self, first, rng):
         state = first.copy()
         state.seed = int(rng.integers(np.iinfo(np.int32).max))
-        if self.init == "normal":
-            state.W[:, : len(state.b)] = rng.standard_normal((len(state.W), len(state.b))) / np.sqrt(
-                max(1, len(state.W))
+        if self._init_drawn:
+            drawn = rng.standard_normal((len(state.W), len(state.b)))
+            state.W[:, : len(state.b)] = (
+                drawn / np.sqrt(max(1, len(state.W))) if self.init == "normal" else drawn * float(self.init)
             )
         return state
 

@@ -103,7 +103,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         optimizer: str | Optimizer = "sgd",
         batch_size: int | str = 1,
         stopping: str | Stopping | Sequence[str | Stopping] | None = None,
-        init: str = "zeros",
+        init: str | float | ArrayLike | None = "zeros",
         n_init: int = 1,
         gradient_noise: float = 0.0,
         standardize: bool = False,

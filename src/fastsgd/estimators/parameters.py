@@ -26,7 +26,7 @@ class Parameters:
 
     _parameter_constraints: dict = {
         "fit_intercept": ["boolean"],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "shuffle": ["boolean", StrOptions({"replace"})],
         "verbose": ["verbose"],
@@ -41,7 +41,7 @@ class Parameters:
         "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"full"})],
         "stopping": [StrOptions(set(stopping.STOPPING)), stopping.Stopping, list, tuple, None],
-        "init": [StrOptions({"zeros", "normal"})],
+        "init": [StrOptions({"zeros", "normal"}), Interval(Real, 0, None, closed="left"), "array-like", None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "gradient_noise": [Interval(Real, 0, None, closed="left")],
         "intercept_decay": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -122,7 +122,7 @@ class Parameters:
             f"batch_size=1, got {self.batch_size!r}": self.batch_size != 1,
             f"average=False, as it always averages, got {self.average!r}": bool(self.average),
             f"gradient_noise=0, got {self.gradient_noise!r}": bool(self.gradient_noise),
-            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": self.init != "zeros"
+            f"init='zeros' and n_init=1, got {self.init!r} and {self.n_init!r}": not self._from_zeros
             or self.n_init != 1,
             f"intercept_decay='auto', got {self.intercept_decay!r}": self.intercept_decay != "auto",
         }
@@ -186,6 +186,21 @@ class Parameters:
         rate = schedules.get(self.learning_rate)
         own = {"ftrl": ("optimal", "invscaling")}.get(optimizer.name, () if optimizer.plain else ("optimal",))
         return schedules.Constant() if rate.name in own else rate
+
+    @property
+    def _init_array(self):
+        """The coefficients that `init` gives, None where it gives none."""
+        return None if self.init is None or isinstance(self.init, (str, Real)) else self.init
+
+    @property
+    def _init_drawn(self):
+        """Whether initial weights are drawn."""
+        return self._init_array is None and self.init not in ("zeros", None, 0)
+
+    @property
+    def _from_zeros(self):
+        """Whether a training starts from zero, if nothing else is given to it."""
+        return self._init_array is None and not self._init_drawn
 
     def _partial_plan(self, table):
         """The plan of `partial_fit`: kept until parameters change, as to make one takes longer than a step.

@@ -22,11 +22,14 @@ def warn(est, run, plan, table, epochs, ruled):
             "Use values in the range [0.0, inf) instead.",
             FutureWarning,
         )
+    if not est.max_iter:
+        return
     out_of_epochs = ruled and est.stop_reason_ == "max_iter"
     found = _too_long(est, run, plan, table, epochs, out_of_epochs)
     if found is None:
         found = _far_off(est, run, plan, table, out_of_epochs) or _too_short(est, run, plan, table, epochs)
-    if found is None and out_of_epochs:
+    # With tol=0 a training is to end where nothing falls any more, which seldom comes: its user has asked for all epochs.
+    if found is None and out_of_epochs and any(rule.ends and rule.tol > 0 for rule in run.rules):
         found = (
             "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         )
@@ -209,7 +212,7 @@ def _without_step_size(est):
     if est.multi_class == "ovr":
         needs = {"optimizer='sgd'": True, "batch_size=1": True}
         needs |= {"average=False": est.average, "gradient_noise=0": est.gradient_noise}
-        needs |= {"n_init=1": est.n_init != 1, "init='zeros'": est.init != "zeros"}
+        needs |= {"n_init=1": est.n_init != 1, "init='zeros'": not est._from_zeros}
         needs["intercept_decay='auto'"] = est.intercept_decay != "auto"
         *most, last = (need for need, is_needed in needs.items() if is_needed)
         ways.append(f"learning_rate='auto' (with {', '.join(most)} and {last})")

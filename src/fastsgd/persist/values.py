@@ -2,7 +2,8 @@
 
 Numbers, strings, None and lists are themselves. All else is an object of one entry, whose key says what it is:
 {"tuple": [...]}, {"dict": [[key, value], ...]} (the keys of class_weight need not be strings), {"float": "inf"},
-{"RandomState": [...]}, {"array": [...]} of numbers, {"object": [name, parameters]} for those of fastsgd, and {"code": name}.
+{"RandomState": [...]}, {"array": [...]} of numbers or of rows, {"object": [name, parameters]} for those of fastsgd, and
+{"code": name}.
 """
 
 import math
@@ -62,7 +63,7 @@ def pack(value):
         return [pack(v) for v in value]
     if type(value) is tuple:
         return {"tuple": [pack(v) for v in value]}
-    if type(value) is np.ndarray and value.ndim == 1 and value.dtype.kind in "iuf":
+    if type(value) is np.ndarray and value.ndim in (1, 2) and value.dtype.kind in "iuf":
         return {"array": [pack(v) for v in value.tolist()]}
     if type(value) is dict:
         return {"dict": [[pack(k), pack(v)] for k, v in value.items()]}
@@ -116,8 +117,9 @@ def _tuple(content):
 
 def _array(content):
     numbers = [unpack(v) for v in expect(content, list, "the content of an array")]
-    if any(type(number) not in (int, float) for number in numbers):
-        raise ValueError(f"an array must be of numbers, found {brief(numbers)}")
+    rows = numbers if numbers and all(type(row) is list for row in numbers) else [numbers]
+    if len(set(map(len, rows))) > 1 or any(type(number) not in (int, float) for row in rows for number in row):
+        raise ValueError(f"an array must be of numbers, or of rows of as many each, found {brief(numbers)}")
     return np.array(numbers)
 
 
