@@ -24,7 +24,7 @@ def examples(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name, capsys):
-    if name == "fastsgd.inspection.trace":
+    if name.startswith("fastsgd.inspection.") and name.endswith(("trace", "display")):
         pytest.importorskip("matplotlib")
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in examples(name).values():

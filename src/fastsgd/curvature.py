@@ -44,10 +44,7 @@ class _Rows:
         rows, loss, K = order.index(), plan.loss, len(b)
         self.X: Any = part.X[rows]
         margins = np.asarray(self.X @ W[:, :K], np.float64) + b
-        y = part.y[rows] if part.code is None else np.where(part.code[rows, None] == np.arange(K), 1.0, part.negative)
-        self.s = np.ones(margins.shape) if part.s is None else np.repeat(part.s[rows, None], K, axis=1)
-        if part.s_pos is not None:
-            self.s *= np.where(y > 0, part.s_pos, part.s_neg)
+        y, self.s = part.of_heads(rows, K)
         self.p = softmax(margins, axis=1) if loss.coupled else None
         self.second = None if loss.coupled else loss.second(loss.slope(margins, y), y)
 

@@ -32,6 +32,7 @@ class _Point:
     plan: Any
     W: NDArray[Any]
     b: NDArray[Any]
+    own: tuple[NDArray[Any], NDArray[Any]] = ()  # coefficients (K, n_features) and intercepts in the units of the user
     mean: NDArray[Any] | None = None
     std: NDArray[Any] | None = None
 
@@ -40,6 +41,36 @@ class _Point:
         if self.std is None:
             return W, b
         return W * self.std[:, None], b + (self.mean @ W)[: len(b)]
+
+    def _inward_flat(self, z):
+        """`inward` of coef_.ravel() followed by intercept_.ravel()."""
+        K = len(self.b)
+        return self.inward(z[:-K].reshape(K, -1).T, z[-K:])
+
+    def objectives(self, origin, directions, points):
+        """The objective at origin + points @ directions, which are flat: coef_.ravel() and then intercept_.ravel()."""
+        from fastsgd import plane
+
+        models = [self._inward_flat(z) for z in (origin, *directions)]
+        return plane.objectives(self.table, self.plan, models[0], models[1:], points)
+
+    def spreads(self, directions):
+        """Root mean squares of y - intercept and of the products of rows with directions, as `plane.spreads`."""
+        from fastsgd import plane
+
+        return plane.spreads(self.table, self.b, [self._inward_flat(z) for z in directions])
+
+    def row_gradients(self):
+        """The RowGradients of all rows, in the units in which they are trained on."""
+        from fastsgd import noise
+
+        return noise.row_gradients(self.table, self.plan, self.W, self.b)
+
+    def sampled_noise(self, batch_sizes, n_draws, rng):
+        """As `noise.sampled`, of rows in memory."""
+        from fastsgd import noise
+
+        return noise.sampled(self.table, self.plan, self.W, self.b, batch_sizes, n_draws, rng)
 
     def back(self, G, g):
         """Derivatives in the units of the user, of those in which rows are trained on; shaped as the attributes."""
@@ -260,10 +291,10 @@ class ObjectiveFunctions:
                 f"loss={self.loss!r} has no second derivative that is known: its slope jumps, or is a function of your own."
             )
 
-    def _point(self, X, y, coef, intercept, sample_weight):
-        """The _Point of what is given."""
+    def _point(self, X, y, coef, intercept, sample_weight, or_zero=False):
+        """The _Point of what is given; with `or_zero` that of zero coefficients where none are given or fitted."""
         fitted = all(hasattr(self, name) for name in self._names)
-        if coef is None:
+        if coef is None and not or_zero:
             check_is_fitted(self)
         if not fitted:
             self._check_params()
@@ -277,12 +308,15 @@ class ObjectiveFunctions:
         table = est._rows_of(X, y, s, targets)
         d, K = est.n_features_in_, targets.heads
         own = (
-            [np.asarray(x.toarray() if sp.issparse(x) else x, float) for x in self._weights()] if fitted else [0.0, 0.0]
+            [np.asarray(x.toarray() if sp.issparse(x) else x, float) for x in self._weights()]
+            if fitted
+            else [np.zeros((K, d)), 0.0]
         )
         W = np.zeros((d, padded(K)))
-        W[:, :K] = _shaped(own[0] if coef is None else coef, (K, d), "coef").T
+        coef = _shaped(own[0] if coef is None else coef, (K, d), "coef")
+        W[:, :K] = coef.T
         b = _shaped(own[1] if intercept is None else intercept, (K,), "intercept", one_for_all=True)
-        at = _Point(est, table, est._plan_of_objective(table), W, b)
+        at = _Point(est, table, est._plan_of_objective(table), W, b, (coef, b))
         if getattr(est, "standardize", False):
             self._in_standard_units(at, fitted)
         return at

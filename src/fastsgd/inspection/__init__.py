@@ -1,7 +1,17 @@
 """Looking at a training run, trying step sizes, and checking gradients."""
 
 from fastsgd.inspection.gradients import GradientCheck, check_gradient
+from fastsgd.inspection.planes import SurfacePath
 from fastsgd.inspection.steps import StepSizes, step_sizes
+from fastsgd.inspection.surface_display import LossSurfaceDisplay
 from fastsgd.inspection.trace import plot_history
 
-__all__ = ["GradientCheck", "StepSizes", "check_gradient", "plot_history", "step_sizes"]
+__all__ = [
+    "GradientCheck",
+    "LossSurfaceDisplay",
+    "StepSizes",
+    "SurfacePath",
+    "check_gradient",
+    "plot_history",
+    "step_sizes",
+]

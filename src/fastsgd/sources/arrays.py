@@ -213,6 +213,13 @@ class Table:
         """All rows, in order, as Tables in memory: here one."""
         yield self
 
+    def of_heads(self, index, K):
+        """(targets, weights) of rows for each of K heads, (n, K) float64; the index is a slice or an array of rows."""
+        code, y = self.code, self.y
+        y = y[index] if code is None else np.where(code[index, None] == np.arange(K), 1.0, self.negative)
+        s = np.ones(y.shape) if self.s is None else np.repeat(self.s[index, None], K, axis=1)
+        return y, s if self.s_pos is None else s * np.where(y > 0, self.s_pos, self.s_neg)
+
     def summed(self, of, *args):
         """The sum that of(table, *args) is of all rows: here of this table."""
         return of(self, *args)
