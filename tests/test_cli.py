@@ -56,6 +56,16 @@ def test_the_whole_way(here, capsys):
     assert Path("h.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_model_of_the_start_is_written_and_scored(here, capsys):
+    assert main([*TRAIN, "--model", "m", "--max-iter", "0", "--init", "0.5"]) == 0
+    assert "SGDClassifier" in (said := capsys.readouterr().out) and "the model is in m" in said
+    assert main([*TRAIN, "--max-iter", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["epochs"], found["seconds"], found["history"]) == (0, 0.0, [])
+    assert main(["evaluate", "test.parquet", "--target", "late", "--model", "m", "--json"]) == 0
+    assert 0 <= json.loads(capsys.readouterr().out)["accuracy"] <= 1
+
+
 def test_info_names_the_columns_that_a_model_needs(here, capsys):
     assert main([*TRAIN, "--model", "m[bold]", "-q"]) == 0  # which is a path, and no markup
     assert main(["info", "m[bold]", "--json"]) == 0

@@ -269,13 +269,14 @@ def _report(est, source, model, quiet, as_json):
         "learning_rate": str(est.learning_rate),
         "stop_reason": est.stop_reason_,
         "auto_rule": auto_rule(est),
-        "seconds": float(est.history_["seconds"][-1]),
+        "seconds": float(est.history_["seconds"].max(initial=0.0)),
         "history": history(est.history_),
     }
     if as_json:
         print(as_text(found))
     elif not quiet:
         columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
+        columns = columns or ["epoch"]
         rows = [[number(row[name]) for name in columns] for row in found["history"]]
         size = f"{found['rows']:,} rows, " if found["rows"] else ""
         table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
