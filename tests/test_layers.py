@@ -213,6 +213,7 @@ LAYERS = {
         "history",
         "losses",
         "optimizers",
+        "record",
         "schedules",
         "sources",
         "state",

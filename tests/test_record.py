@@ -1,12 +1,16 @@
 """What a training records on the way: record_ and path_."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, schedules
+import fastsgd
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, optimizers, record, schedules
 
 RNG = np.random.default_rng(0)
 X, CLASSES = RNG.standard_normal((150, 4)), RNG.integers(0, 3, 150)
@@ -145,3 +149,38 @@ def test_a_record_does_not_change_a_bit_of_the_training(kind, layout, task, set_
 
 NOT_OF_ONE_CLASS = "l1", "l1 average", "auto", "adagrad", "line search", "early stopping"
 BACK = "restarts", "early stopping", "adaptive"  # They return the model of another moment than the last.
+
+
+@pytest.mark.parametrize("what", ["objective", ALL, "step_length"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_record_goes_on_from_pickles_and_model_files(task, what, tmp_path):
+    est, y = TASKS[task]()
+    est.set_params(max_iter=2, tol=None, random_state=0).fit(X, y, record=what, record_every=40)
+    est.save(tmp_path / "m")
+    copies = pickle.loads(pickle.dumps(est)), fastsgd.load(tmp_path / "m"), copy.copy(est)
+    before = est.record_
+    est.partial_fit(X, y, record=what)
+    for one in copies:
+        assert one.record_.tobytes() == before.tobytes() and not one.record_.flags.writeable
+        one.partial_fit(X, y, record=what)
+        for name in ("steps", "epoch", "objective", "gradient_norm", "step_length"):
+            assert np.array_equal(one.record_[name], est.record_[name], equal_nan=True)
+        assert hasattr(one, "path_") == hasattr(est, "path_") == (what is ALL)
+        assert what is not ALL or all(map(np.array_equal, one.path_, est.path_))
+
+
+def test_a_path_takes_bounded_memory_and_has_both_ends(monkeypatch):
+    monkeypatch.setattr(record, "PATH_BYTES", 40 * 5 * 8)
+    reg = SGDRegressor(max_iter=3, tol=None, random_state=0).fit(X, Y, record=("coef", "step_length"), record_every=1)
+    every = SGDRegressor(max_iter=3, tol=None, random_state=0)
+    monkeypatch.undo()
+    every.fit(X, Y, record=("coef", "step_length"), record_every=1)
+    assert len(reg.record_) == len(every.path_.steps) == 451 and 20 <= len(reg.path_.steps) <= 41
+    assert reg.path_.steps[0] == 0 and reg.path_.steps[-1] == 450
+    assert (np.diff(reg.path_.steps)[:-1] == 16).all()
+    assert np.array_equal(reg.path_.coef, every.path_.coef[reg.path_.steps])
+    assert np.array_equal(reg.record_["step_length"], every.record_["step_length"])
+    monkeypatch.setattr(record, "PATH_BYTES", 40 * 5 * 8)
+    for _ in range(50):
+        reg.partial_fit(X[:1], Y[:1], record="coef", record_every=1)
+    assert (reg.path_.steps[0], reg.path_.steps[-1]) == (0, 500) and len(reg.path_.steps) <= 41

@@ -108,14 +108,16 @@ def files():
     out = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for est, data, y in (*models(), *solved(), named()):
+        for number, (est, data, y) in enumerate((*models(), *solved(), named())):
             est.set_params(max_iter=3)
+            how = {}
             if hasattr(est, "partial_fit"):
                 est.set_params(eta0=0.01)
+                how = {"record": ("objective", "coef"), "record_every": 40} if number % 2 else how
             if est.random_state is None:
                 est.set_params(random_state=0)
             path = os.path.join(folder, "model")
-            est.fit(data, y).save(path)
+            est.fit(data, y, **how).save(path)
             with open(path, "rb") as file:
                 out.append(file.read())
     return out
@@ -330,7 +332,11 @@ def outcome(path):
         if est._state.beside is not None:
             with suppress(ValueError):
                 est.coef_table()
-        y = TARGET
+        y, how = TARGET, {}
+        if hasattr(est, "record_"):
+            how = {"record": ("objective", "coef", "step_length")}
+        if hasattr(est, "path_"):
+            assert len(est.path_.coef) == len(est.path_.intercept) == len(est.path_.steps)
         if hasattr(est, "classes_"):
             y = np.resize(est.classes_, len(data))
         elif getattr(est, "_y_ndim", 1) == 2:
@@ -339,7 +345,7 @@ def outcome(path):
         auto = est._state.auto  # which goes on in the layout it began with
         for rows in [data] * (auto is None or not auto.sparse) + [sp.csr_matrix(data)] * (auto is None or auto.sparse):
             try:
-                est.partial_fit(rows, abs(y) if y.dtype.kind == "f" and not hasattr(est, "classes_") else y)
+                est.partial_fit(rows, abs(y) if y.dtype.kind == "f" and not hasattr(est, "classes_") else y, **how)
             except ValueError:
                 return "used, until it diverged or a parameter was wrong"
         est.predict(data)

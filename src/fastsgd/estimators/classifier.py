@@ -165,7 +165,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
         (of training, without those of recording), and objective, gradient_norm and step_length (the Euclidean length of the
         move of coefficients and intercepts since the row before), which are NaN where they were not asked for. Of several
-        classes one against the rest the objective is as in `history_`. Not in model files.
+        classes one against the rest the objective is as in `history_`.
     path_ : record.Path
         With record="coef": `steps`, `coef` and `intercept` along the training, in at most 64 MB or 16 models: see there.
     mean_, scale_ : ndarray of shape (n_features,)

@@ -1,5 +1,6 @@
 """What a model file holds of the estimators: the rule of each attribute, of which each class says what it has."""
 
+from fastsgd.persist.recorded import Recorded
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
@@ -78,7 +79,7 @@ def stored(cls):
     table = {name: rule or History(cls._columns_of_history) for name, rule in RULES.items() if name in own}
     if "_state" in own:
         column = {"segment_column_": Absent(Column())}
-        table |= {name: Absent(rule) for name, rule in SEGMENTS.items()} | column
+        table |= {name: Absent(rule) for name, rule in SEGMENTS.items()} | column | {"_record": Absent(Recorded())}
         return Stored(table, "_state", cls._sizes, _put_published, _take_published)
     return Stored(table, "coef_", cls._sizes)
 

@@ -127,10 +127,13 @@ class Coef(Array):
 
 
 class History:
-    """A structured array of numbers, by the names of its columns; those that an older file does not have are NaN."""
+    """A structured array of numbers, by the names of its columns; those that an older file does not have are NaN.
 
-    def __init__(self, dtype):
-        self.dtype = dtype
+    `rows` is the size that it has.
+    """
+
+    def __init__(self, dtype, rows="epochs"):
+        self.dtype, self.rows = dtype, rows
 
     def put(self, name, value, parts):
         if getattr(value, "dtype", None) != self.dtype:
@@ -146,7 +149,7 @@ class History:
         if name not in parts.arrays:
             raise ValueError(f"{name} is missing")
         stored = parts.arrays.pop(name)
-        Array("float64", ("epochs", len(columns))).fit(name, stored.dtype, stored.shape, parts.sizes)
+        Array("float64", (self.rows, len(columns))).fit(name, stored.dtype, stored.shape, parts.sizes)
         rows = stored.read()
         out = np.zeros(len(rows), self.dtype)
         for column in self.dtype.names:
