@@ -1,5 +1,6 @@
 """The pages lead somewhere: each local link, image and named file of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
 
+import doctest
 import os
 import re
 import shlex
@@ -8,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+MADE = "_build", "api", "gallery"  # in docs/, by the build of the site
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    if not any(page.is_relative_to(ROOT / "docs" / made) for made in MADE)
+)
+SESSIONS = [page for page in PAGES if "```pycon" in page.read_text("utf-8")]
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 
 
@@ -89,3 +96,62 @@ def test_images_are_used_and_small():
 def test_the_examples_of_a_page(page):
     for example in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL):
         exec(example, {})
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.name)
+def test_what_a_page_shows_at_the_prompt(page, tmp_path, monkeypatch, capsys):
+    """Each session goes on from those above it on the page."""
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    lines = "\n".join(re.findall(r"```pycon\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner.run(doctest.DocTestParser().get_doctest(lines, {}, page.name, str(page), 0))
+    assert runner.tries and not runner.failures, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("peer", ["torch", "statsmodels"])
+def test_the_peers_side_of_a_migration(peer, capsys):
+    """It prints the numbers that ours does, which the page shows."""
+    pytest.importorskip(peer)
+    page = (ROOT / f"docs/migration/{peer}.md").read_text("utf-8")
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, {})
+    shown = {"torch": "0.9677 -2.0681  3.1474", "statsmodels": "23.193"}[peer]
+    assert shown in capsys.readouterr().out and shown in page
+
+
+def test_the_first_model_of_a_table(tmp_path, monkeypatch):
+    """As the page has it, in Python and by the command."""
+    for needed in ("pyarrow", "typer", "matplotlib", "pandas"):
+        pytest.importorskip(needed)
+    import matplotlib
+
+    from fastsgd.cli import main
+
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    page, found = (ROOT / "docs/get-started.md").read_text("utf-8"), {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(example, found)
+    assert found["model"].score(found["sources"].from_arrow(found["test"], target="sold")) > 0.6
+    commands = re.findall(r"^    fastsgd (.*)$", page, re.MULTILINE)
+    assert len(commands) == 4 and not any(main(shlex.split(command)) for command in commands)
+    assert {"houses.safetensors", "houses.model", "training.png"} <= set(os.listdir())
+    found["plt"].close("all")
+
+
+def test_flags_that_a_migration_names_are_there():
+    """In the columns of ours, which are the second."""
+    pytest.importorskip("typer")
+    import typer
+
+    from fastsgd.cli.app import app
+
+    commands = typer.main.get_command(app).commands.values()
+    there = {
+        flag for command in commands for option in command.params for flag in [*option.opts, *option.secondary_opts]
+    }
+    page = (ROOT / "docs/migration/vowpal-wabbit.md").read_text("utf-8")
+    ours = [row.split("|")[2] for row in page.splitlines() if row.startswith("| `")]
+    named = {flag for cell in ours for flag in re.findall(r"--[a-z0-9-]+", cell)}
+    assert len(named) > 15 and not named - there

@@ -2,7 +2,7 @@
 from libc.string cimport memcpy
 
 from fastsgd import custom
-from fastsgd.loss_check import check_loss
+from fastsgd.loss_check import LossReport, check_loss
 
 ctypedef double (*two_fn)(double p, double y) noexcept nogil
 cdef enum:
@@ -22,7 +22,7 @@ cdef double two_slope(double p, double y, const double* par) noexcept nogil:
 
 
 cdef class Custom(Loss):
-    """A loss of your own: value(p, y, *params) and its derivative by p, slope(p, y, *params).
+    """A loss of your own: ``value(p, y, *params)`` and its derivative by p, ``slope(p, y, *params)``.
 
     Numba compiles both when they are first needed, and the kernels call them as they call their own. When the loss is
     made, it is tried out by `check_loss`: a slope that is not the derivative of the value is a UserWarning. Global

@@ -5,8 +5,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import LowLevelCallable
 
-from fastsgd.loss_check import LossReport
+from fastsgd.loss_check import LossReport as LossReport
 from fastsgd.loss_check import check_loss as check_loss
+
+__all__ = [
+    "Cauchy",
+    "Coupled",
+    "CrammerSinger",
+    "Custom",
+    "EpsilonInsensitive",
+    "Gamma",
+    "Hinge",
+    "Huber",
+    "LogLoss",
+    "Loss",
+    "LossReport",
+    "ModifiedHuber",
+    "Perceptron",
+    "Poisson",
+    "Quantile",
+    "Sigmoid",
+    "Softmax",
+    "SquaredEpsilonInsensitive",
+    "SquaredError",
+    "SquaredHinge",
+    "TukeyBiweight",
+    "Welsch",
+    "check_loss",
+    "get",
+]
 
 _Numbers: TypeAlias = NDArray[np.float64]
 

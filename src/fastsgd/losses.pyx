@@ -9,6 +9,33 @@ import numpy as np
 
 from fastsgd.params import HasParams
 
+__all__ = [
+    "Cauchy",
+    "Coupled",
+    "CrammerSinger",
+    "Custom",
+    "EpsilonInsensitive",
+    "Gamma",
+    "Hinge",
+    "Huber",
+    "LogLoss",
+    "Loss",
+    "LossReport",
+    "ModifiedHuber",
+    "Perceptron",
+    "Poisson",
+    "Quantile",
+    "Sigmoid",
+    "Softmax",
+    "SquaredEpsilonInsensitive",
+    "SquaredError",
+    "SquaredHinge",
+    "TukeyBiweight",
+    "Welsch",
+    "check_loss",
+    "get",
+]
+
 include "loss_functions.pxi"
 include "implicit.pxi"
 
@@ -26,7 +53,7 @@ cdef class Loss:
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
     takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
     bound of the slope's own slope (where there is none, a number of its usual size); `span`, over what distance of margins
-    learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean |p - y|;
+    learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean ``|p - y|``;
     `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `affine`, whether the
     slope is affine in y, so that the best constant follows from the mean of y;
     `coupled`, whether it takes all the heads of a row together; `log_odds`, whether a margin is the logarithm of odds, so that y

@@ -1,6 +1,6 @@
 # The losses that are not convex. Included by losses.pyx.
 cdef class TukeyBiweight(Loss):
-    """c^2 / 6 (1 - (1 - (r / c)^2)^3) where |r| = |p - y| <= c, else c^2 / 6: rows far off have no pull at all.
+    """``c^2 / 6 (1 - (1 - (r / c)^2)^3)`` where ``|r| = |p - y| <= c``, else ``c^2 / 6``: rows far off have no pull at all.
 
     Not convex: start from a model that is roughly right (`coef_init`), such as one of `Huber`. r is in units of y; c is
     4.685 times its scale for 95% efficiency on normal errors, so divide y by the scale of its noise, or set c.

@@ -15,6 +15,17 @@ from numpy.typing import NDArray
 from fastsgd._kernels.plan import KINDS
 from fastsgd.params import HasParams
 
+__all__ = [
+    "FTRL",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSProp",
+    "get",
+]
+
 
 class Optimizer(HasParams):
     """Base of every optimizer.
@@ -251,7 +262,7 @@ class AdamW(Adam):
 
 
 class FTRL(Optimizer):
-    """FTRL-Proximal: w = -soft(z, L1) / ((beta + sqrt(n)) / eta + L2), exactly zero where |z| <= L1.
+    """FTRL-Proximal: ``w = -soft(z, L1) / ((beta + sqrt(n)) / eta + L2)``, exactly zero where ``|z| <= L1``.
 
     z <- z + g - sigma w with sigma = (sqrt(n + g^2) - sqrt(n)) / eta, and n <- n + g^2, g being without the penalty.
     After t steps L1 = lambda1 + t l1 and L2 = lambda2 + t l2: l1 and l2 are those of the objective (alpha and l1_ratio),

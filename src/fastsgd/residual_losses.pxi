@@ -1,6 +1,6 @@
 # Losses of the residual p - y, convex, other than least squares.
 cdef class Huber(Loss):
-    """(p - y)^2 / 2 where |p - y| <= epsilon, else epsilon (|p - y| - epsilon / 2).
+    """``(p - y)^2 / 2`` where ``|p - y| <= epsilon``, else ``epsilon (|p - y| - epsilon / 2)``.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ cdef class Huber(Loss):
 
 
 cdef class EpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon): support vector regression.
+    """``max(0, |p - y| - epsilon)``: support vector regression.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ cdef class EpsilonInsensitive(Loss):
 
 
 cdef class SquaredEpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon)^2: support vector regression with squared slack.
+    """``max(0, |p - y| - epsilon)^2``: support vector regression with squared slack.
 
     Parameters
     ----------

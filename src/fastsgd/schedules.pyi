@@ -5,6 +5,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsgd.losses import Loss
 
+__all__ = [
+    "PA1",
+    "PA2",
+    "Adaptive",
+    "Auto",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "InvScaling",
+    "OneCycle",
+    "Optimal",
+    "Schedule",
+    "Step",
+    "get",
+]
+
 class Schedule:
     name: ClassVar[str | None]
     params: ClassVar[tuple[str, ...]]

@@ -8,6 +8,22 @@ import numpy as np
 
 from fastsgd.params import HasParams
 
+__all__ = [
+    "PA1",
+    "PA2",
+    "Adaptive",
+    "Auto",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "InvScaling",
+    "OneCycle",
+    "Optimal",
+    "Schedule",
+    "Step",
+    "get",
+]
+
 include "schedule_functions.pxi"
 
 
@@ -236,7 +252,7 @@ cdef class Adaptive(Schedule):
 
 
 cdef class PA1(Schedule):
-    """Passive-aggressive I: eta = min(eta0, loss / |x|^2), for hinge and epsilon-insensitive losses.
+    """Passive-aggressive I: ``eta = min(eta0, loss / |x|^2)``, for hinge and epsilon-insensitive losses.
 
     References
     ----------
@@ -257,7 +273,7 @@ cdef class PA1(Schedule):
 
 
 cdef class PA2(Schedule):
-    """Passive-aggressive II: eta = loss / (|x|^2 + 1 / (2 eta0)), for hinge and epsilon-insensitive losses.
+    """Passive-aggressive II: ``eta = loss / (|x|^2 + 1 / (2 eta0))``, for hinge and epsilon-insensitive losses.
 
     References
     ----------

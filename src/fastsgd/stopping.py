@@ -13,6 +13,15 @@ import numpy as np
 
 from fastsgd.params import HasParams
 
+__all__ = [
+    "GradientNorm",
+    "Objective",
+    "ParameterChange",
+    "Stopping",
+    "Validation",
+    "get",
+]
+
 FOREVER = sys.maxsize  # A rule of this patience ends nothing, but has the best weights returned.
 
 

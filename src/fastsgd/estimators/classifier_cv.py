@@ -75,7 +75,7 @@ multi_class, standardize
     Attributes
     ----------
     alpha_, l1_ratio_, eta0_ : float
-        What is chosen; eta0_ is 0.01 where `eta0s` is None, and "optimal" and "auto" do without it.
+        What is chosen; `eta0_` is 0.01 where `eta0s` is None, and "optimal" and "auto" do without it.
     alphas_ : ndarray of shape (n_alphas,) or (n_l1_ratios, n_alphas)
         They fall. Each l1_ratio has its own where `alphas` is a number and there are several.
     l1_ratios_ : ndarray of shape (n_l1_ratios,)

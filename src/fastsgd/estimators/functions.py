@@ -242,7 +242,7 @@ class ObjectiveFunctions:
         Returns
         -------
         ndarray of shape (p, p), float64
-            In the order of coef_.ravel() and, with an intercept, intercept_.ravel(). An L1 penalty has no part in it.
+            In the order of ``coef_.ravel()`` and, with an intercept, ``intercept_.ravel()``. An L1 penalty has no part in it.
 
         Raises
         ------

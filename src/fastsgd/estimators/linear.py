@@ -83,7 +83,7 @@ class LinearClassifier(ClassifierParts, ObjectiveFunctions, BaseLinear):
         (F - D) / F, F the objective of the model that is returned, D a lower bound of the least one: of the class where it is
         largest.
     stop_reason_ : str
-        "certified": dual_gap_ <= tol. "estimated": by an estimate that proves nothing, where there is no bound.
+        "certified": ``dual_gap_ <= tol``. "estimated": by an estimate that proves nothing, where there is no bound.
         "precision": rounding allowed no more; a warning says so where that matters. "max_iter", "callback" or "interrupted".
     n_iter_ : int
         Passes of the class that took most.

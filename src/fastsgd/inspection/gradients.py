@@ -20,7 +20,7 @@ class GradientCheck:
     Attributes
     ----------
     places : ndarray of shape (n_checked,)
-        Which numbers were checked, as places in coef_.ravel() followed by intercept_.ravel().
+        Which numbers were checked, as places in ``coef_.ravel()`` followed by ``intercept_.ravel()``.
     analytic, numeric : ndarray of shape (n_checked,)
         The gradient there by the formula, and by differences of the objective.
     analytic_seconds, numeric_seconds : float

@@ -150,7 +150,7 @@ def step_sizes(
     -----
     With c the largest curvature of the loss, for a batch of one row the scale is
     ``eta_1 = (1 - momentum) / (c max_i s_i (|x_i|^2 + 1) + alpha (1 - l1_ratio))``: no step goes farther than to where its row
-    has no more slope. For larger batches B, |x_i|^2 counts by 1 / B, and the largest eigenvalue of the second moments of the
+    has no more slope. For larger batches B, ``|x_i|^2`` counts by 1 / B, and the largest eigenvalue of the second moments of the
     rows by the rest. Where the loss has kinks, c is that with which a step takes off a tenth of it. With optimizers whose
     steps are about as long as eta0, whatever the slopes (Adam and its like), eta_1 is the size of the weights that are needed.
     The sizes go from max(1e-5, 0.1 / steps of a pass) to 1e3 times eta_1; where the schedule falls, the largest is larger by as

@@ -48,8 +48,9 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 
 
 class Source:
-    """Rows in place of X: ``est.fit(source)``. A new one gives the attributes, and `read`, `pieces` and `made`, or
-    `blocks`.
+    """Rows in place of X: ``est.fit(source)``.
+
+    A new kind of source gives the attributes, and `read`, `pieces` and `made`, or `blocks`.
 
     Attributes
     ----------

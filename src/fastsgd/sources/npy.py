@@ -102,7 +102,7 @@ def from_npy(X_path: Paths, y_path: Paths | None = None, weight_path: Paths | No
     Parameters
     ----------
     X_path : path or list of paths
-        Files with an array of shape (n, n_features); or folders or patterns such as "X-*.npy", of which the files are taken
+        Files with an array of shape (n, n_features); or folders or patterns such as ``"X-*.npy"``, of which the files are taken
         in the order of their names. C-ordered float32 or float64 is read as it lies; all else is converted to float64 block
         by block.
     y_path : path or list of paths, default=None

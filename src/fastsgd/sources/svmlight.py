@@ -322,11 +322,12 @@ def from_svmlight(
     on_error: str = "raise",
     block_bytes: int = 1 << 22,
 ) -> Source:
-    """A source of the rows in svmlight (libsvm) text: ``label index:value index:value ... # comment``.
+    """A source of the rows in svmlight (libsvm) text.
 
-    Labels and values are decimal numbers, read as `float` reads them and then rounded to the dtype. Indices may come in any
-    order. Blank lines, comments, a ``qid:N`` after the label, a byte order mark, and ``\\r\\n`` at the ends of lines are
-    passed over. Files may be compressed by gzip, bzip2 or zstd, which their first bytes tell; that needs pyarrow.
+    A line is ``label index:value index:value ... # comment``. Labels and values are decimal numbers, read as `float` reads
+    them and then rounded to the dtype. Indices may come in any order. Blank lines, comments, a ``qid:N`` after the label, a
+    byte order mark, and ``\\r\\n`` at the ends of lines are passed over. Files may be compressed by gzip, bzip2 or zstd,
+    which their first bytes tell; that needs pyarrow.
 
     Plain files are read in blocks, in any order and by several threads. Compressed ones can only be read from the start, so
     that their rows are shuffled within a buffer alone.

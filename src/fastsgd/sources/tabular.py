@@ -32,7 +32,7 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     categorical : {"hash", "one-hot", "error"}, default="hash"
         What to do with columns of strings or dictionaries, and of lists of strings or integers:
 
-        - "hash": the value v of column c goes where `FeatureHasher` puts the token "c=v": column |h| % `n_hashed` of those
+        - "hash": the value v of column c goes where `FeatureHasher` puts the token "c=v": column ``|h| % n_hashed`` of those
           after all others, with the value 1, or -1 where the 32-bit MurmurHash3 h is negative.
         - "one-hot": a column for each category, in sorted order. Where `categories` does not give them, they are found
           in one pass over the data.
