@@ -264,3 +264,23 @@ def dual_objective(X, y, loss, a, *, l1, l2, s=None, intercept=True):
         a, v = (part * min(1.0, l1 / abs(v).max()) for part in (a, v))
     over = np.maximum(abs(v) - l1, 0)
     return -(s @ loss.conjugate(-a, y)) - (over @ over / (2 * l2) if l2 else 0.0)
+
+
+def stops(rule, objectives=(), models=()):
+    """After which epoch a rule of the objective or of the parameters ends a training, from 1; None if it does not.
+
+    objectives : the objective at the end of each epoch
+    models : weights and intercepts in one vector, at the start and at the end of each epoch
+    """
+    if rule.name == "objective":
+        f = np.asarray(objectives)
+        best = np.minimum.accumulate(np.r_[np.inf, f[:-1]])
+        met = np.r_[False, abs(np.diff(f)) <= rule.tol] if rule.absolute else f > best - rule.tol
+    else:
+        p = np.asarray(models)
+        size = np.linalg.norm(p[1:], axis=1) if rule.relative else 1.0
+        met = np.linalg.norm(np.diff(p, axis=0), axis=1) <= rule.tol * size
+    for k in range(rule.patience, len(met) + 1):
+        if met[k - rule.patience : k].all():
+            return k
+    return None

@@ -162,6 +162,8 @@ def slope(p, y):
         (SGDRegressor(optimizer="adam", learning_rate="adaptive", tol=0.1, n_iter_no_change=1, random_state=0), {}),
         (SGDRegressor(stopping=["parameters", "gradient"], tol=0.02, max_iter=30, random_state=0), {}),
         (SGDRegressor(stopping=stopping.ParameterChange(0.05, 2), max_iter=30, random_state=0), {}),
+        (SGDRegressor(stopping=stopping.ParameterChange(0.05, 2, relative=False), max_iter=30, random_state=0), {}),
+        (SGDRegressor(stopping=stopping.Objective(0.05, 2, absolute=True), max_iter=30, random_state=0), {}),
         (SGDRegressor(early_stopping=True, stopping=["objective", "validation"], max_iter=30, random_state=0), {}),
         (SGDRegressor(early_stopping=True, validation_scoring="loss", **FEW), {"sample_weight": WEIGHT}),
         (SGDRegressor(**FEW), {"X_val": X[::3], "y_val": TARGET[::3], "sample_weight_val": WEIGHT[::3]}),

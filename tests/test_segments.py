@@ -82,6 +82,7 @@ SETTINGS = {
     "in order": {"shuffle": False, "loss": "log_loss"},
     "drawn start": {"init": "normal"},
     "patient": {"stopping": stopping.Objective(1e-2, 2)},
+    "absolute": {"stopping": stopping.Objective(1e-2, 2, absolute=True)},
     "balanced": {"class_weight": "balanced"},
     "together": {"loss": "log_loss", "multi_class": "multinomial"},
     "no intercept": {"fit_intercept": False},

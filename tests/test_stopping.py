@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import reference
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -209,6 +210,60 @@ def test_a_fit_that_was_not_over_is_told():
         SGDRegressor(**FULL, stopping=[], max_iter=3).fit(X, y)
 
 
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("batch", ["full", 7])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        stopping.Objective(),
+        stopping.Objective(absolute=True),
+        stopping.ParameterChange(),
+        stopping.ParameterChange(relative=False),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_fires_in_the_epoch_of_its_formula(layout, rule, batch, patience):
+    X, y, s = data()
+    how = dict(batch_size=batch, learning_rate="invscaling", power_t=0.5, eta0=0.3 if batch == "full" else 0.1)
+    how |= dict(random_state=0, max_iter=80, data=(LAYOUTS[layout](X), y, s))
+    seen, whole = states(**how, stopping=[])
+    models, f = [np.r_[np.ravel(coef), np.ravel(b)] for coef, b in seen], whole.history_["objective"]
+    sizes = {"objective": abs(f[7] - f[6]), "change": 0.01, "step_length": np.linalg.norm(models[8] - models[7])}
+    rule = rule.copy().set_params(patience=patience, tol=sizes[rule.needs])
+    k = reference.stops(rule, f, models)
+    _, est = states(**how, stopping=rule)
+    assert 2 < k < 80 and est.n_iter_ == k and est.stop_reason_ == rule.name
+    kept = models[1 + np.argmin(est.history_["objective"])] if rule.keeps else models[k]
+    np.testing.assert_array_equal(np.r_[est.coef_, est.intercept_], kept)
+
+
+def test_the_length_of_the_move_is_in_the_history_when_it_is_asked_for():
+    X, y, s = data()
+    rule = stopping.ParameterChange(tol=0.0, relative=False)
+    seen, est = states(data=(X, y, s), stopping=rule, max_iter=4, random_state=0)
+    flat = [np.r_[np.ravel(coef), intercept] for coef, intercept in seen]
+    np.testing.assert_allclose(est.history_["step_length"], [np.linalg.norm(b - a) for a, b in pairwise(flat)])
+    both = [rule, stopping.ParameterChange(tol=0.0)]
+    _, two = states(data=(X, y, s), stopping=both, max_iter=4, random_state=0)
+    np.testing.assert_array_equal(two.history_["step_length"], est.history_["step_length"])
+    np.testing.assert_allclose(
+        two.history_["change"] * [np.linalg.norm(p) for p in flat[1:]], two.history_["step_length"]
+    )
+
+
+def test_scikit_learns_rule_is_the_default_and_textbooks_are_asked_for():
+    default = stopping.Objective()
+    assert (default.tol, default.patience, default.absolute, default.keeps) == (1e-3, 5, False, True)
+    assert stopping.ParameterChange().relative and stopping.get("parameters")[0].needs == "change"
+    rule = stopping.ParameterChange(relative=False)
+    assert clone(rule, safe=False) == rule != stopping.ParameterChange()
+    assert rule.set_params(relative=True).needs == "change" and rule.set_params(relative=False).needs == "step_length"
+    falls = stopping.Objective(0.1, 1, absolute=True).fresh()
+    values = (1.0, 2.0, 1.95, np.inf, np.inf, np.nan, 1.0)  # one that rises, too; infinity less infinity is no rest
+    assert [falls.over(SimpleNamespace(objective=v)) for v in values] == [False, False, True] + [False] * 4
+
+
 # ---------------------------------------------------------------- what is returned
 
 
@@ -306,6 +361,8 @@ def test_a_rule_of_ones_own():
         (lambda: stopping.GradientNorm(tol=-1.0), r"GradientNorm: tol must be a number >= 0, got -1.0"),
         (lambda: stopping.GradientNorm(tol="1"), "tol must be a number"),
         (lambda: stopping.Objective(tol=np.nan), "tol must be a number"),
+        (lambda: stopping.ParameterChange(relative=1), "ParameterChange: relative must be True or False, got 1"),
+        (lambda: stopping.Objective(absolute="yes"), "Objective: absolute must be True or False, got 'yes'"),
         (lambda: stopping.ParameterChange(patience=0), "patience must be an integer >= 1"),
         (lambda: stopping.Validation(patience=1.5), "patience must be an integer"),
         (lambda: stopping.Validation().set_params(patient=3), "Validation has no parameter 'patient'"),

@@ -65,7 +65,7 @@ def test_history_has_a_row_for_each_epoch(cls):
     assert (np.diff(h["seconds"]) > 0).all() and (h["eta"] == 0.002).all()
     assert (cls is SGDOneClassSVM or h["loss"][-1] < h["loss"][0]) and np.isnan(h["validation_score"]).all()
     assert h.dtype.names == tuple(
-        ["epoch", "loss", "objective", "validation_score", "eta", "gradient_norm", "change", "seconds"]
+        ["epoch", "loss", "objective", "validation_score", "eta", "gradient_norm", "change", "step_length", "seconds"]
     )
 
 

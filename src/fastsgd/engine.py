@@ -23,6 +23,7 @@ from fastsgd.sums import LossSums
 
 # A rule that needs one of these has the objective worked out, which is infinite or NaN where a weight is.
 MEASURED = frozenset(("objective", "gradient_norm"))
+MOVED = frozenset(("change", "step_length"))  # of the parameters since the epoch before
 NO_NEEDS: frozenset[str] = frozenset()
 Score: TypeAlias = Callable[["Moment"], float]
 
@@ -160,7 +161,7 @@ def train(
             run.recorder.begin(run)
         reason = None if passes else "max_iter"
         while reason is None:
-            if "change" in needs and run.before is None:
+            if not needs.isdisjoint(MOVED) and run.before is None:
                 run.before = (moment or Moment(state, plan)).model
             decision, moment = decision._replace(better=False), None
             reason = _walk(run, plan, table, shuffle, lanes, over, after_a_call)
@@ -264,21 +265,21 @@ def progressive(run: Run, plan: Plan) -> float:
 
 def _epoch(run: Run, moment: Moment, table: Table, score: Score | None, needs: Set[str], started: float) -> Epoch:
     """The row of history of the pass: of what costs a pass over the rows, only what the rules or the user ask for."""
-    state, plan, objective_, norm, change = moment.state, moment.plan, np.nan, np.nan, np.nan
-    if needs and not needs.isdisjoint((*MEASURED, "change")):
+    state, plan, objective_, norm, change, moved = moment.state, moment.plan, np.nan, np.nan, np.nan, np.nan
+    if needs and not needs.isdisjoint(MEASURED | MOVED):
         W, b = moment.model
         if "gradient_norm" in needs:
             objective_, norm = measure(table, plan, W, b)
         elif "objective" in needs:
             objective_ = objective(table, plan, W, b)
         if run.before is not None:
-            moved = np.linalg.norm(W - run.before[0]) ** 2 + np.linalg.norm(b - run.before[1]) ** 2
-            size = np.linalg.norm(W) ** 2 + np.linalg.norm(b) ** 2
-            change = float(np.sqrt(moved / size)) if size > 0 else 0.0
+            moved = float(np.hypot(np.linalg.norm(W - run.before[0]), np.linalg.norm(b - run.before[1])))
+            size = np.hypot(np.linalg.norm(W), np.linalg.norm(b))
+            change = float(moved / size) if size > 0 else 0.0
     scored = np.nan if score is None else score(moment)
     t, factor = state.at["t"].item(), state.at["eta_factor"].item()
     eta, number = plan.eta(max(1.0, t - 1)) * factor, len(run.epochs) + 1
-    return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, perf_counter() - started)
+    return Epoch(number, progressive(run, plan), objective_, scored, eta, norm, change, moved, perf_counter() - started)
 
 
 def overflowed(state: State) -> bool:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 # `loss` is the mean over the epoch of the loss of each row *before* its own step (free, and honest: the row had not been
-# seen). `objective`, `gradient_norm` and `change` (how far the parameters moved, as a share of their norm) are of the model at
-# the end of the epoch, and NaN where nothing asked for them. With several heads each is a mean.
-Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change seconds")
+# seen). `objective`, `gradient_norm`, and how far the parameters have moved in the epoch (`step_length`, and `change` as a
+# share of their norm) are of the model at the end of the epoch, and NaN where nothing asked for them. With several heads
+# losses, objectives and gradient norms are means.
+Epoch = namedtuple("Epoch", "epoch loss objective validation_score eta gradient_norm change step_length seconds")
 HISTORY = np.dtype([(name, "i8" if name == "epoch" else "f8") for name in Epoch._fields])
 
 

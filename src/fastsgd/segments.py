@@ -212,7 +212,10 @@ class Segments:
     def _ruled(self, now: NDArray[Any], value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """(whether the rule says stop, whether the epoch is the best so far), as `Objective.over` says of one."""
         assert self.rule is not None
-        stays, better = ~(value <= now["best"] - self.rule.tol), value < now["best"]
+        if self.rule.absolute:  # of the epoch before, and each counts as the best
+            stays, better = abs(value - now["best"]) <= self.rule.tol, np.ones(len(value), bool)
+        else:
+            stays, better = ~(value <= now["best"] - self.rule.tol), value < now["best"]
         now["best"] = np.where(better, value, now["best"])
         now["waited"] = np.where(stays, now["waited"] + 1, 0)
         return now["waited"] >= self.rule.patience, better

@@ -140,7 +140,7 @@ class _Model:
         clock = self.pack.state.at[self.heads[0]]
         loss, value, scored = (np.nan if x is None else float(np.mean(x[self.heads])) for x in measured[:3])
         eta = self.plan.eta(max(1.0, clock["t"] - 1)) * clock["eta_factor"]
-        return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, seconds)
+        return Epoch(len(self.epochs) + 1, loss, value, scored, eta, np.nan, np.nan, np.nan, seconds)
 
     def end(self, reason: str, alone: bool) -> Trained:
         """What is returned of it; `alone`: whether no model of its pack goes on, so that its state stays as it is."""

@@ -40,12 +40,12 @@ class Stopping(HasParams):
 
     name: str | None = None
     needs: str = ""
-    params = ("tol", "patience")
+    params: tuple[str, ...] = ("tol", "patience")
     keeps = False
     tol: float
     patience: int
-    # These change during a fit: the least value so far, the epochs in a row in which the rule has held, and whether the last one
-    # was the best.
+    # These change during a fit: the value that the next one is compared with (most often the least so far), the epochs in a
+    # row in which the rule has held, and whether the last one was the best.
     best: float
     waited: int
     improved: bool
@@ -56,6 +56,12 @@ class Stopping(HasParams):
         if not (isinstance(patience, Integral) and patience >= 1):
             raise ValueError(f"{type(self).__name__}: patience must be an integer >= 1, got {patience!r}.")
         self.tol, self.patience = tol, patience
+
+    def _flag(self, name: str, value: bool) -> None:
+        """Keep a parameter that must be True or False."""
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{type(self).__name__}: {name} must be True or False, got {value!r}.")
+        setattr(self, name, bool(value))
 
     @property
     def ends(self) -> bool:
@@ -87,22 +93,52 @@ class Stopping(HasParams):
 
 
 class Objective(Stopping):
-    """The objective has not fallen by more than `tol` below its least value for `patience` epochs in a row.
+    """The objective has stopped falling.
 
-    The weights of its least value are returned.
+    With ``f_k`` the objective at the end of epoch k, on all rows and with the penalty, it must hold `patience` times in a row
+    that
 
+    - ``f_k > min(f_1, ..., f_{k-1}) - tol`` (the default): epoch k has not improved on the best by `tol`. The weights of the
+      least objective are returned. With patience=5 this is scikit-learn's rule for SGD [1]_.
+    - ``|f_k - f_{k-1}| <= tol``, from the second epoch on (absolute=True): the rule of textbooks, with patience=1. The weights
+      of the last epoch are returned.
+
+    Parameters
+    ----------
+    tol : float >= 0, default=1e-3
+    patience : int >= 1, default=5
+        Epochs in a row in which it must hold.
+    absolute : bool, default=False
+        Compare with the epoch before, whether the objective rose or fell, and not with the best.
+
+    References
+    ----------
+    .. [1] Pedregosa et al. (2011), Scikit-learn: machine learning in Python, JMLR 12.
+
+    Examples
+    --------
     >>> from types import SimpleNamespace
     >>> rule = Objective(tol=0.1, patience=2).fresh()
     >>> [rule.over(SimpleNamespace(objective=v)) for v in (1.0, 0.5, 0.45, 0.44)]
     [False, False, False, True]
+    >>> rule = Objective(tol=0.1, patience=1, absolute=True).fresh()
+    >>> [rule.over(SimpleNamespace(objective=v)) for v in (1.0, 0.5, 0.7, 0.65)]
+    [False, False, False, True]
     """
 
     name, needs, keeps = "objective", "objective", True
+    params: tuple[str, ...] = ("tol", "patience", "absolute")
+    absolute: bool
 
-    def __init__(self, tol: float = 1e-3, patience: int = 5) -> None:
+    def __init__(self, tol: float = 1e-3, patience: int = 5, absolute: bool = False) -> None:
         super().__init__(tol, patience)
+        self._flag("absolute", absolute)
+        self.keeps = not absolute
 
     def holds(self, value: float) -> bool:
+        if self.absolute:
+            stays, self.best = abs(value - self.best) <= self.tol, value
+            return stays
         stays, self.improved = not value <= self.best - self.tol, value < self.best  # NaN is no improvement.
         self.best = min(self.best, value)
         return stays
@@ -111,10 +147,32 @@ class Objective(Stopping):
 class Validation(Objective):
     """The validation score has not risen by more than `tol` above its best for `patience` epochs in a row.
 
-    The weights of the best score are returned. Needs a validation set.
+    In the scores ``v_k`` at the ends of the epochs: ``v_k < max(v_1, ..., v_{k-1}) + tol``, `patience` times in a row (Prechelt
+    1998 [1]_). The weights of the best score are returned. Needs a validation set.
+
+    Parameters
+    ----------
+    tol : float >= 0, default=1e-3
+    patience : int >= 1, default=5
+        Epochs in a row in which it must hold.
+
+    References
+    ----------
+    .. [1] Prechelt (1998), Early stopping: but when?
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> rule = Validation(tol=0.01, patience=2).fresh()
+    >>> [rule.over(SimpleNamespace(validation_score=v)) for v in (0.7, 0.8, 0.805, 0.79)]
+    [False, False, False, True]
     """
 
     name, needs = "validation", "validation_score"
+    params = ("tol", "patience")
+
+    def __init__(self, tol: float = 1e-3, patience: int = 5) -> None:
+        super().__init__(tol, patience)
 
     def holds(self, value: float) -> bool:
         return super().holds(-value)
@@ -123,7 +181,29 @@ class Validation(Objective):
 class GradientNorm(Stopping):
     """The gradient of the objective over all rows, with the intercepts, has a 2-norm of at most `tol`.
 
-    Where a weight is zero under an L1 penalty, its subgradient of least size counts. Costs a pass over the rows an epoch.
+    ``|grad F(w, b)|_2 <= tol`` at the end of an epoch, where F is the objective with its penalty: the first-order condition of a
+    minimum (Nocedal and Wright 2006 [1]_). Where a weight is zero under an L1 penalty, its subgradient of least size counts.
+    Costs a pass over the rows an epoch.
+
+    Parameters
+    ----------
+    tol : float >= 0, default=1e-4
+    patience : int >= 1, default=1
+        Epochs in a row in which it must hold.
+
+    References
+    ----------
+    .. [1] Nocedal and Wright (2006), Numerical optimization, section 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X = np.random.default_rng(0).standard_normal((200, 2))
+    >>> how = {"penalty": None, "batch_size": "full", "learning_rate": "constant", "eta0": 0.5}
+    >>> est = SGDRegressor(stopping=GradientNorm(tol=1e-6), **how).fit(X, X @ [1.0, -2.0])
+    >>> est.stop_reason_, bool(est.history_["gradient_norm"][-1] <= 1e-6)
+    ('gradient', True)
     """
 
     name, needs = "gradient", "gradient_norm"
@@ -133,12 +213,46 @@ class GradientNorm(Stopping):
 
 
 class ParameterChange(Stopping):
-    """Weights and intercepts have moved by at most `tol` times their 2-norm since the last epoch."""
+    """Weights and intercepts have moved by little since the last epoch.
+
+    With ``p_k`` the weights and intercepts at the end of epoch k, and ``p_0`` the start, in 2-norms:
+
+    - ``|p_k - p_{k-1}| <= tol |p_k|`` (the default), `change` in `history_`;
+    - ``|p_k - p_{k-1}| <= tol`` (relative=False), `step_length` in `history_`: the rule of textbooks [1]_.
+
+    With standardize=True it is about the weights of the standardised columns.
+
+    Parameters
+    ----------
+    tol : float >= 0, default=1e-4
+    patience : int >= 1, default=1
+        Epochs in a row in which it must hold.
+    relative : bool, default=True
+        Whether `tol` is a share of the norm of weights and intercepts.
+
+    References
+    ----------
+    .. [1] Bertsekas (2016), Nonlinear programming, section 1.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> X = np.random.default_rng(0).standard_normal((200, 2))
+    >>> how = {"penalty": None, "batch_size": "full", "learning_rate": "constant", "eta0": 0.5}
+    >>> est = SGDRegressor(stopping=ParameterChange(tol=1e-6, relative=False), **how).fit(X, X @ [100.0, -200.0])
+    >>> est.stop_reason_, (est.history_["step_length"][-2:] <= 1e-6).tolist()
+    ('parameters', [False, True])
+    """
 
     name, needs = "parameters", "change"
+    params = ("tol", "patience", "relative")
+    relative: bool
 
-    def __init__(self, tol: float = 1e-4, patience: int = 1) -> None:
+    def __init__(self, tol: float = 1e-4, patience: int = 1, relative: bool = True) -> None:
         super().__init__(tol, patience)
+        self._flag("relative", relative)
+        self.needs = "change" if relative else "step_length"
 
 
 STOPPING: dict[str, type[Stopping]] = {cls.name: cls for cls in (Objective, Validation, GradientNorm, ParameterChange)}
@@ -152,7 +266,7 @@ def get(
     A name takes `tol`, and "objective" and "validation" also `patience`, where these are not None.
 
     >>> get(["gradient", Objective(0.1)], tol=0.5, patience=3)
-    [GradientNorm(tol=0.5, patience=1), Objective(tol=0.1, patience=5)]
+    [GradientNorm(tol=0.5, patience=1), Objective(tol=0.1, patience=5, absolute=False)]
     """
     rules = []
     for one in stopping if isinstance(stopping, (list, tuple)) else [stopping]:

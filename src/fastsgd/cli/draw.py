@@ -40,7 +40,8 @@ def _history_of(path):
         return fastsgd.load(path).history_
     with open(path, encoding="utf-8") as file:
         rows = json.load(file).get("history")
-    names = HISTORY.names
-    if not isinstance(rows, list) or not rows or any(type(row) is not dict or set(row) != set(names) for row in rows):
+    names, later = HISTORY.names, {"step_length"}  # which older versions did not print
+    known = isinstance(rows, list) and rows and all(type(row) is dict for row in rows)
+    if not known or any(set(row) | later != set(names) for row in rows):
         raise ValueError(f"{path} must be what `train --json` prints, with a history of {', '.join(names)}.")
-    return np.array([tuple(np.nan if row[name] is None else row[name] for name in names) for row in rows], HISTORY)
+    return np.array([tuple(np.nan if row.get(name) is None else row[name] for name in names) for row in rows], HISTORY)

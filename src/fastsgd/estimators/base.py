@@ -254,7 +254,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, 
         told.warn_of_rows(self, table)
 
     def _print(self, last):
-        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change"
+        names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change", "step_length"
         values = [f"{name} {getattr(last, name):.6g}" for name in names]
         known = ", ".join(value for value in values if not value.endswith("nan"))
         print(f"epoch {last.epoch}/{self.max_iter}: {known}, {last.seconds:.2f} s")

@@ -107,8 +107,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         descent. The last batch of a pass, or of a call of `partial_fit`, may be shorter.
     stopping : str, object of fastsgd.stopping, or list of them, default=None
         "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
-        "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
-        "validation" with a validation set, else "objective".
+        "validation", by the formulas in `fastsgd.stopping`: the first that is over ends the training. A name takes `tol`, and
+        n_iter_no_change. None is "validation" with a validation set, else "objective".
     init : {"zeros", "normal"}, float, array-like of shape of `coef_` or None, default="zeros"
         Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features), a number is one (of standardised columns
         with `standardize`), and an array has the weights, unless coef_init is given; None is "zeros". With max_iter=0 the
@@ -155,8 +155,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         Steps taken, plus one.
     history_ : structured array
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
-        epoch), validation_score, eta, gradient_norm and change (of the parameters, relative to their norm), seconds; NaN
-        where nothing asked for it. Of several classes one against the rest, means.
+        epoch), validation_score, eta, gradient_norm, change (of the parameters in the epoch, relative to their norm) and
+        step_length (that change itself), seconds; NaN where nothing asked for it. Of several classes one against the rest, means.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
         "error" (of a source or callback, raised after some rows) or "diverged".

@@ -100,8 +100,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         descent. The last batch of a pass, or of a call of `partial_fit`, may be shorter.
     stopping : str, object of fastsgd.stopping, or list of them, default=None
         "objective", "gradient" (norm of the gradient of the objective), "parameters" (their relative change) or
-        "validation": the first that is over ends the training. A name takes `tol`, and n_iter_no_change. None is
-        "validation" with a validation set, else "objective".
+        "validation", by the formulas in `fastsgd.stopping`: the first that is over ends the training. A name takes `tol`, and
+        n_iter_no_change. None is "validation" with a validation set, else "objective".
     init : {"zeros", "normal"}, float, array-like of shape of `coef_` or None, default="zeros"
         Initial weights; "normal" has a standard deviation of 1 / sqrt(n_features), a number is one (of standardised columns
         with `standardize`), and an array has the weights, unless coef_init is given; None is "zeros". With max_iter=0 the

@@ -91,7 +91,7 @@ def _too_long(est, run, plan, table, epochs, out_of_epochs):
 
 def _too_short(est, run, plan, table, epochs):
     """In words that the fit stopped though the objective still fell as at first; None if it did not."""
-    needs = "objective", "validation_score", "change"
+    needs = "objective", "validation_score", "change", "step_length"
     rules = [rule for rule in run.rules if rule.needs in needs and rule.name == est.stop_reason_]
     if not rules or plan.line_search or plan.auto:
         return None
@@ -106,7 +106,7 @@ def _too_short(est, run, plan, table, epochs):
     small, other = f", less than tol={rules[0].tol:g}", "lower tol"
     if rules[0].needs != "objective":
         small = f", by the rule {rules[0].name!r}"
-        other = "lower its tol" if rules[0].needs == "change" else "raise n_iter_no_change"
+        other = "lower its tol" if rules[0].name == "parameters" else "raise n_iter_no_change"
     what = "objective" if np.isfinite(epochs.view()["objective"]).all() else "loss"
     return (
         f"The fit stopped while its {what} still fell at the pace of the first epoch, by {found[0]:.3g} an epoch{small}: "

@@ -20,6 +20,7 @@ COLUMNS = {
     "eta": "step size",
     "gradient_norm": "norm of the gradient",
     "change": "relative change of the weights",
+    "step_length": "length of the move of the weights",
 }
 
 
@@ -43,8 +44,8 @@ def plot_history(
     x : {"epoch", "seconds"}, default="epoch"
         The horizontal axis.
     y : None or str, default=None
-        One column to draw instead: "loss", "objective", "validation_score", "eta", "gradient_norm" or "change". None
-        draws loss, objective and validation score.
+        One column to draw instead: "loss", "objective", "validation_score", "eta", "gradient_norm", "change" or
+        "step_length". None draws loss, objective and validation score.
     minus : float or dict of str to float, default=0.0
         With `y`: what is taken off it, such as the best objective known; a dict has it for each run.
     log : bool, default=False

@@ -40,7 +40,7 @@ class Epochs(History):
 
 
 class Counters:
-    """Of each stopping rule, in their order: its least value so far, and the epochs that it has waited."""
+    """Of each stopping rule, in their order: the value that it compares with, and the epochs that it has waited."""
 
     def put(self, name, value, parts):
         parts.values[name] = [[pack(float(rule.best)), rule.waited] for rule in value]

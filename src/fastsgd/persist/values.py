@@ -91,7 +91,7 @@ def unpack(value):
     """The parameter that `pack` made this of, by type and range what it may be; else a ValueError.
 
     >>> unpack({"object": ["stopping.Objective", {"tol": 0.1, "patience": 2}]})
-    Objective(tol=0.1, patience=2)
+    Objective(tol=0.1, patience=2, absolute=False)
     """
     if type(value) in SCALARS:
         if type(value) is int and abs(value) >= INTEGER_LIMIT:
