@@ -254,9 +254,23 @@ LAYERS = {
         "verdict",
     ),
     "inspection": ("estimators", "verdict"),
+    "diagnosis": (
+        "curvature",
+        "engine",
+        "estimators",
+        "losses",
+        "objective",
+        "optimizers",
+        "run",
+        "solvers",
+        "sources",
+        "state",
+        "verdict",
+    ),
     "__init__": (
         "_version",
         "any_function",
+        "diagnosis",
         "estimators",
         "inspection",
         "losses",
@@ -348,7 +362,7 @@ def test_importing_fastsgd_loads_nothing_heavy():
 def test_what_few_use_is_loaded_on_use():
     """Solvers, files, advice, and what only several threads need."""
     later = "solvers", "verdict", "estimators.told", "persist.models", "persist.keeper", "persist.rules", "persist.onnx"
-    later += "split", "hogwild", "auto_merge", "several", "estimators.eta_fits"
+    later += "diagnosis.judging", "split", "hogwild", "auto_merge", "several", "estimators.eta_fits"
     code = f"import sys, fastsgd; print([m for m in {later} if 'fastsgd.' + m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert done.stdout.strip() == "[]"

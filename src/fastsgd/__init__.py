@@ -3,6 +3,7 @@
 from fastsgd import inspection, losses, optimizers, schedules, sources, stopping
 from fastsgd._version import __version__ as __version__
 from fastsgd.any_function import minimize
+from fastsgd.diagnosis import diagnose
 from fastsgd.estimators import (
     LinearClassifier,
     LinearClassifierCV,
@@ -27,6 +28,7 @@ __all__ = [
     "SGDOneClassSVM",
     "SGDRegressor",
     "SGDRegressorCV",
+    "diagnose",
     "inspection",
     "load",
     "losses",

@@ -1,0 +1,195 @@
+"""Columns that make a model hard to train, or its score worth nothing."""
+
+from typing import Any
+
+import numpy as np
+
+from fastsgd.diagnosis.case import Case
+from fastsgd.diagnosis.finding import Finding
+
+SIZE_RATIO = 100.0  # The largest column is this many times the smallest, by the root mean square of what is not 0.
+OFFSET_RATIO = 10.0  # The mean of a column is this many times its standard deviation.
+LEAK, LEAK_AUC = (
+    0.98,
+    0.99,
+)  # The share of the variance of y, or the area under the curve, that one column gives by itself.
+MAX_LEAKS = 0.1  # Of the columns; where more do, y is easy, and nothing leaks.
+LEAK_CANDIDATES = 5
+MIN_VALUES = 3  # A column of fewer values that are not 0 is like many others by chance.
+EPS = float(np.sqrt(np.finfo(float).eps))
+
+
+class Columns:
+    """Moments of the columns of a case, in the user's units."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        X = case.raw[case.rows]
+        self.X = X.astype(np.float64)
+        self.sparse = case.table.sparse
+        n = X.shape[0]
+        self.count = np.asarray((self.X != 0).sum(axis=0)).ravel()
+        squares = self.X.multiply(self.X) if self.sparse else self.X * self.X
+        total = np.asarray(squares.sum(axis=0)).ravel()
+        self.mean = np.asarray(self.X.mean(axis=0)).ravel()
+        self.size = np.sqrt(total / np.maximum(self.count, 1))
+        largest = self._extreme("max"), self._extreme("min")
+        self.constant = largest[0] == largest[1]
+        self.std = np.sqrt(np.maximum(total / n - self.mean**2, 0.0))
+        names = getattr(case.est, "feature_names_in_", None)
+        if names is None:
+            from fastsgd.sources.reading import names_of_numbers
+
+            names = names_of_numbers(getattr(case.est, "reading_", {}))
+        self.names = [*names, *range(len(names), X.shape[1])]
+
+    def _extreme(self, which: str) -> Any:
+        found = getattr(self.X, which)(axis=0)
+        return np.asarray(found.toarray() if self.sparse else found).ravel()
+
+    def said(self, columns: Any, most: int = 5) -> str:
+        """Names of columns, in words."""
+        some = [f"{self.names[j]!r}" if isinstance(self.names[j], str) else f"{self.names[j]}" for j in columns[:most]]
+        more = f" and {len(columns) - most} others" if len(columns) > most else ""
+        return ", ".join(some) + more
+
+    # ------------------------------------------------------------ each kind
+    def badly_scaled(self) -> Finding | None:
+        """Columns of very different sizes, or far from 0."""
+        if self.case.of_steps.get_params().get("standardize"):
+            return None
+        used = np.flatnonzero(self.size > 0)
+        if not len(used):
+            return None
+        order = used[np.argsort(self.size[used])]
+        small, large = order[0], order[-1]
+        ratio = float(self.size[large] / self.size[small])
+        moving = used[~self.constant[used]]
+        offset = abs(self.mean[moving]) / np.maximum(self.std[moving], 1e-300)
+        far = moving[offset > OFFSET_RATIO] if not self.sparse else moving[:0]
+        if ratio < SIZE_RATIO and not len(far):
+            return None
+        words = []
+        numbers: dict[str, Any] = {"ratio": ratio}
+        if ratio >= SIZE_RATIO:
+            words.append(
+                f"column {self.said([large])} has values of about {self.size[large]:.3g}, column {self.said([small])} of "
+                f"{self.size[small]:.3g}: no step size suits both"
+            )
+            numbers |= {"largest": self.names[large], "smallest": self.names[small]}
+        if len(far):
+            words.append(
+                f"the values of {self.said(far)} are far from 0 for how much they vary, up to "
+                f"{offset.max():.3g} standard deviations"
+            )
+            numbers["far_from_0"] = [self.names[j] for j in far]
+        advice = "Set standardize=True, scale X with StandardScaler, or take learning_rate='auto'."
+        if not self.case.sgd:
+            advice = "Scale X with StandardScaler: the penalty is on the coefficients as they are."
+        return Finding("badly_scaled", "; ".join(words) + ".", advice, numbers)
+
+    def constants(self) -> Finding | None:
+        """Columns of one value; on CSR those without any value are usual, and not counted."""
+        found = np.flatnonzero(self.constant & ((self.count > 0) | (not self.sparse)))
+        if not len(found):
+            return None
+        words = f"{'column' if len(found) == 1 else 'columns'} {self.said(found)} of one value, of which nothing can be learnt."
+        return Finding("constant_columns", words, "Leave them out.", {"columns": [self.names[j] for j in found]})
+
+    def duplicates(self) -> Finding | None:
+        """Columns that are others times a number."""
+        some = np.flatnonzero(~self.constant & (self.count >= MIN_VALUES))
+        if len(some) < 2:
+            return None
+        weights = np.random.default_rng(0).standard_normal((2, self.X.shape[0]))
+        norm = np.sqrt(self.count * self.size**2)
+        found = np.asarray((self.X.T @ weights.T)[some]) / norm[some, None]
+        found *= np.where(found[:, :1] < 0, -1.0, 1.0)
+        order = np.argsort(found[:, 0], kind="stable")
+        groups: dict[int, list[int]] = {}
+        first = order[0]
+        for here in order[1:]:
+            if np.allclose(found[first], found[here], rtol=EPS, atol=EPS) and self._same(some[first], some[here]):
+                groups.setdefault(int(some[first]), [int(some[first])]).append(int(some[here]))
+            else:
+                first = here
+        if not groups:
+            return None
+        each = [sorted(group) for group in groups.values()]
+        words = "; ".join(f"columns {self.said(group)} are the same but for a factor" for group in each[:3])
+        more = f", and {len(each) - 3} more such groups" if len(each) > 3 else ""
+        return Finding(
+            "duplicate_columns",
+            f"{words}{more}: their coefficients can't be told apart.",
+            "Keep one of each.",
+            {"columns": [[self.names[j] for j in group] for group in each]},
+        )
+
+    def _same(self, i: int, j: int) -> bool:
+        a, b = (self._column(k) / (np.sqrt(self.count[k]) * self.size[k]) for k in (i, j))
+        return bool(np.allclose(a, b, atol=EPS) or np.allclose(a, -b, atol=EPS))
+
+    def _column(self, j: int) -> Any:
+        column = self.X[:, [j]]
+        return np.asarray(column.toarray() if self.sparse else column).ravel()
+
+    def leaks(self) -> Finding | None:
+        """Columns that by themselves give y away."""
+        case, d = self.case, self.X.shape[1]
+        if d < 2 or case.est._task is None:
+            return None
+        y, code = case.table.y, case.table.code
+        classes = case.est._task == "classifier"
+        if code is None:
+            targets = y if not classes else (y > y.mean(axis=0)).astype(float)
+        else:
+            targets = (code[:, None] == np.arange(len(case.b))).astype(float)
+        share = self._share(targets, classes)
+        candidates = np.argsort(-share, kind="stable")[: max(LEAK_CANDIDATES, int(2 * MAX_LEAKS * d))]
+        found = []
+        for j in candidates:
+            if not classes:
+                gives = share[j]
+                leaks = gives > LEAK
+            else:
+                gives = max(_auc(self._column(j), t) for t in targets.T) if targets.shape[1] == 1 else share[j]
+                leaks = gives > (LEAK_AUC if targets.shape[1] == 1 else LEAK)
+            if leaks and self.count[j] > MIN_VALUES:
+                found.append((j, float(gives)))
+        if not found or len(found) > max(1, MAX_LEAKS * d):
+            return None
+        columns = [j for j, _ in found]
+        what = "an area under the curve" if classes and targets.shape[1] == 1 else "a share of the variance of y"
+        return Finding(
+            "leaking_columns",
+            f"{self.said(columns)} alone almost gives y, with {what} of {found[0][1]:.4g}: the score says nothing of new rows if "
+            "that is not known of them.",
+            f"Leave {self.said(columns)} out if it follows from y, or is only known after y.",
+            {"columns": [self.names[j] for j in columns], "share": found[0][1]},
+        )
+
+    def _share(self, targets: Any, classes: bool) -> Any:
+        """The share of the variance that each column and y have in common: of numbers the square of their correlation, of
+        classes how much of the column's variance is between them."""
+        n = len(targets)
+        variance = np.maximum(self.std**2, 1e-300)
+        if classes and targets.shape[1] > 1:
+            count = np.maximum(targets.sum(axis=0), 1)
+            means = np.asarray(self.X.T @ targets) / count
+            return (count * (means - self.mean[:, None]) ** 2).sum(axis=1) / n / variance * (self.std > 0)
+        t = targets - targets.mean(axis=0)
+        along = np.asarray(self.X.T @ t) / n
+        shares = along**2 / (variance[:, None] * np.maximum(t.var(axis=0), 1e-300)) * (self.std > 0)[:, None]
+        return shares.max(axis=1)
+
+
+def _auc(column: Any, y: Any) -> float:
+    """The area under the curve of a column, or of its negative."""
+    from scipy.stats import rankdata
+
+    positive = y > 0
+    n = int(positive.sum())
+    if not 0 < n < len(y):
+        return 0.0
+    area = (rankdata(column)[positive].sum() - n * (n + 1) / 2) / (n * (len(y) - n))
+    return float(max(area, 1 - area))

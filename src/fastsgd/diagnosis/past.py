@@ -1,0 +1,134 @@
+"""What the history of a training says by itself, without the rows."""
+
+from typing import Any
+
+import numpy as np
+
+from fastsgd.diagnosis.finding import Finding
+
+EVEN = 0.5  # An even pace: the falls of the last third are at least this share of those of the first.
+STILL = 0.02  # Of the whole fall: what the last tenth of the epochs takes off, from which on it still falls.
+WANDERS = 0.01  # Of the level: the spread of the last half, from which on it goes up and down.
+JUMPS = 0.2  # Likewise, from which on steps go too far.
+TURNS = 0.3  # Of its epochs: how often it turns, at least, where it goes up and down.
+
+
+def judge(est: Any) -> tuple[Finding, ...]:
+    """Findings from `history_`, `record_` and `stop_reason_`."""
+    history = _rows(est)
+    reason = vars(est).get("stop_reason_", "")
+    values, what = _column(history)
+    validation = _validation(history)
+    if reason == "diverged" or (len(values) and not np.isfinite(values).all()):
+        return (Finding("diverging", f"the fit ended as 'diverged': its {what} rose, or overflowed.", _lower(est), {}),)
+    if "dual_gap_" in vars(est):
+        return (_by_gap(est, reason),)
+    if len(values) < 2:
+        return (
+            Finding(
+                "still_falling",
+                f"there {'is one epoch' if len(values) else 'is no epoch'} in history_: one pass is early to stop.",
+                "Raise max_iter, or give X and y to see whether it matters.",
+                {"reason": "stopped too early"},
+            ),
+        )
+    return tuple(found for found in (validation, _course(est, values, what, reason)) if found)
+
+
+def _rows(est):
+    history = vars(est).get("history_")
+    return np.empty(0) if history is None else history
+
+
+def _column(history):
+    if not len(history):
+        return np.empty(0), "objective"
+    for name, what in (("objective", "objective"), ("loss", "loss")):
+        if np.isfinite(history[name]).any() or name == "loss":
+            return history[name], what
+    return np.empty(0), "objective"
+
+
+def _lower(est):
+    return f"Lower eta0 (it is {est.eta0:g}), or set standardize=True." if hasattr(est, "eta0") else ""
+
+
+def _by_gap(est, reason):
+    gap, tol = float(est.dual_gap_), float(est.tol)
+    if reason != "max_iter" and not gap > max(tol, 1e-2):
+        return Finding(
+            "converged",
+            f"the objective is proven to be within {gap:.2g} of the least one ({reason}).",
+            "",
+            {"dual_gap": gap},
+        )
+    return Finding(
+        "still_falling",
+        f"the solver ended ({reason}) with dual_gap_={gap:.3g}, above tol={tol:g}.",
+        f"Raise max_iter above {est.max_iter}, or standardise the columns of X.",
+        {"dual_gap": gap, "max_iter": 10 * est.max_iter, "reason": "stopped too early"},
+    )
+
+
+def _validation(history):
+    score = history["validation_score"] if len(history) and "validation_score" in history.dtype.names else np.empty(0)
+    score = score[np.isfinite(score)]
+    if len(score) < 5:
+        return None
+    best = int(np.argmax(score))
+    lost, won = score[best] - score[-1], score[best] - score[0]
+    values, _ = _column(history)
+    if best < len(score) - 2 and lost > 0.1 * max(won, abs(score[best])) and values[-1] < values[best]:
+        return Finding(
+            "overfitting",
+            f"the validation score was {score[best]:.4g} after epoch {best + 1}, and is {score[-1]:.4g} after {len(score)}, "
+            "while the loss on the rows of training went on falling.",
+            "Raise alpha, or stop earlier: early_stopping=True keeps the best epoch.",
+            {"best_epoch": best + 1, "best": float(score[best]), "last": float(score[-1])},
+        )
+    return None
+
+
+def _course(est, values, what, reason):
+    n, best = len(values), float(values.min())
+    fall = float(values[0] - best)
+    if values[-1] > values[0] * (1 + 0.1) and values[-1] > values[0] + 2 * abs(np.diff(values)).min():
+        return Finding(
+            "diverging",
+            f"its {what} rose from {values[0]:.6g} to {values[-1]:.6g} in {n} epochs.",
+            _lower(est),
+            {"first": float(values[0]), "last": float(values[-1])},
+        )
+    steps = np.diff(values)
+    late = values[n // 2 :]
+    turns = float((np.diff(np.sign(np.diff(late))) != 0).mean()) if len(late) > 3 else 0.0
+    level = max(abs(float(late.mean())), 1e-300)
+    spread = float(late.std()) / level
+    numbers = {"first": float(values[0]), "last": float(values[-1]), "best": best, "spread": spread}
+    if turns >= TURNS and spread > WANDERS:
+        name = "oscillating" if spread > JUMPS else "noise_ball"
+        return Finding(
+            name,
+            f"its {what} goes up and down about {late.mean():.6g} by {spread:.1%} in the last {len(late)} epochs.",
+            f"{_lower(est)} Or set average=True, or steps that fall: learning_rate='invscaling'.",
+            numbers,
+        )
+    tail = max(1, n // 10)
+    last = -steps[-tail:].sum()
+    third = max(1, len(steps) // 3)
+    even = -steps[-third:].mean() / max(-steps[:third].mean(), 1e-300)
+    if fall > 0 and (last > STILL * fall or (even > EVEN and (steps < 0).all())):
+        short = even > EVEN and n > 2
+        advice = (
+            f"Raise eta0 (it is {est.eta0:g}) ten times."
+            if short and hasattr(est, "eta0")
+            else f"Raise max_iter to {4 * n}."
+        )
+        return Finding(
+            "still_falling",
+            f"its {what} fell by {last:.3g} in the last {tail} of {n} epochs ({reason}), of {fall:.3g} in all: "
+            f"{'at the pace of the first, so that steps are too short' if short else 'it was stopped too early'}.",
+            advice,
+            numbers | {"reason": "steps too short" if short else "stopped too early"},
+        )
+    return Finding("converged", f"its {what}, {values[-1]:.6g}, no longer changes by much ({reason}).", "", numbers)

@@ -1,0 +1,282 @@
+"""`diagnose` says why a model does not learn, and its advice works."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from support.diagnosis_runs import KINDS, Maker, fitted
+from support.diagnosis_runs import runs as labelled_runs
+
+from fastsgd import (
+    LinearClassifier,
+    LinearClassifierCV,
+    LinearRegressor,
+    SGDClassifier,
+    SGDClassifierCV,
+    SGDOneClassSVM,
+    SGDRegressor,
+    SGDRegressorCV,
+    diagnose,
+)
+from fastsgd.sources import from_batches
+
+STEPS = dict(learning_rate="constant", random_state=0)
+
+
+def rows(n=600, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    return X, X @ np.arange(1.0, d + 1) / d + 0.5 * rng.standard_normal(n)
+
+
+def followed(est, finding, X, y):
+    """The estimator trained with what the advice sets."""
+    given = est.get_params()
+    new = {name: finding.numbers[name] for name in ("eta0", "max_iter", "alpha") if name in finding.numbers}
+    if "eta0" in new and given["learning_rate"] == "optimal":
+        new["learning_rate"] = "invscaling"
+    return fitted(type(est)(**given | new | {"tol": None}), X, y)
+
+
+def test_of_generated_runs_main_verdicts_are_right():
+    """A run of each kind; `python -m tests.support.diagnosis_runs` has three hundred."""
+    found = [(run.label, diagnose(run.est, run.X, run.y, **run.more).verdict) for _, run in labelled_runs(len(KINDS))]
+    assert sum(label == verdict for label, verdict in found) >= len(KINDS) - 1, found
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss", "hinge"])
+@pytest.mark.parametrize("fault", ["short", "early", "long", "noise"])
+def test_a_model_refitted_with_the_advice_is_mended(fault, loss, layout):
+    X, y = rows()
+    X, classes = layout(X), loss in ("log_loss", "hinge")
+    y = (y > 0).astype(int) if classes else y
+    how = {
+        "short": dict(eta0=1e-7, max_iter=60),
+        "early": dict(eta0=1e-3, max_iter=1),
+        "long": dict(eta0=50.0, max_iter=60),
+        "noise": dict(eta0={"huber": 0.3, "log_loss": 0.5, "hinge": 0.2}.get(loss, 0.05), max_iter=60),
+    }[fault]
+    names = {
+        "short": ["still_falling"],
+        "early": ["still_falling"],
+        "long": ["diverging", "oscillating"],
+        "noise": ["noise_ball"],
+    }
+    cls = SGDClassifier if classes else SGDRegressor
+    est = fitted(cls(loss, **STEPS, intercept_decay=1.0, tol=None, **how), X, y)
+    found = diagnose(est, X, y)
+    assert found.verdict in names[fault], str(found)
+    numbers = found.findings[0].numbers
+    better = followed(est, found.findings[0], X, y)
+    before = numbers["objective"] - numbers["least"]
+    after = better.objective(X, y) - numbers["least"]
+    assert after < 0.5 * before or after < 0.02 * numbers["least"], str(found)
+
+
+# ---------------------------------------------------------------- ends that mislead
+@pytest.mark.parametrize("eta0", [3.0, 4.0])
+def test_gradient_descent_that_explodes_is_diverging(eta0):
+    X, y = rows()
+    est = fitted(SGDRegressor(batch_size="full", eta0=eta0, **STEPS), X, y)
+    found = diagnose(est, X, y)
+    assert found.verdict == diagnose(est).verdict == "diverging"
+    numbers = found["diverging"].numbers
+    L = np.linalg.eigvalsh(est.hessian(X, y)).max()
+    assert numbers["longest"] == pytest.approx(2 / L, rel=0.02) and numbers["eta0"] < 2 / L
+
+
+def test_a_fit_that_stops_where_it_began_has_steps_too_short():
+    X, y = rows()
+    est = fitted(SGDRegressor(batch_size="full", eta0=1e-5, **STEPS), X, y)
+    found = diagnose(est, X, y)
+    assert est.stop_reason_ == "objective" and found.verdict == diagnose(est).verdict == "still_falling"
+    assert found["still_falling"].numbers["reason"] == "steps too short"
+
+
+def test_logistic_loss_above_that_of_zero_weights_is_diverging():
+    X, y = rows()
+    est = fitted(SGDClassifier("log_loss", eta0=1e3, max_iter=20, **STEPS), X, y > 0)
+    assert est.objective(X, y > 0) > np.log(2) and diagnose(est, X, y > 0).verdict == "diverging"
+
+
+def test_momentum_that_swings_is_too_long_and_not_converged():
+    X, y = rows()
+    est = fitted(SGDRegressor(optimizer="momentum", batch_size="full", eta0=0.7, n_iter_no_change=3, **STEPS), X, y)
+    assert est.stop_reason_ == "objective" and diagnose(est, X, y).verdict == "oscillating"
+
+
+def test_saturated_losses_are_flat():
+    X, y = rows()
+    est = fitted(SGDRegressor("tukey", eta0=0.1, **STEPS), X, y + 500)
+    assert diagnose(est, X, y + 500).verdict == "flat"
+
+
+# ---------------------------------------------------------------- columns and classes
+def test_columns_are_named_as_in_the_frame():
+    pd = pytest.importorskip("pandas")
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    frame["one"], frame["twice"], frame["metres"] = (
+        1.0,
+        2 * frame["b"],
+        1e4 * np.random.default_rng(1).standard_normal(len(X)),
+    )
+    frame["after"] = y + 0.01 * frame["c"]
+    found = diagnose(LinearRegressor().fit(frame, y), frame, y)
+    assert found.verdict == "leaking_columns" and found["leaking_columns"].numbers["columns"] == ["after"]
+    assert found["constant_columns"].numbers["columns"] == ["one"] and "'one'" in str(found)
+    assert found["duplicate_columns"].numbers["columns"] == [["b", "twice"]]
+    assert found["badly_scaled"].numbers["largest"] == "metres"
+
+
+def test_scales_are_named_rather_than_the_steps_that_fail_because_of_them():
+    X, y = rows()
+    X = X * np.logspace(0, 4, 6)
+    est = fitted(SGDRegressor(random_state=0), X, y)
+    found = diagnose(est, X, y)
+    assert found.verdict == "badly_scaled" and "standardize=True" in found.findings[0].advice
+    assert diagnose(fitted(SGDRegressor(random_state=0, standardize=True), X, y), X, y).verdict == "converged"
+
+
+def test_columns_without_values_are_usual_on_csr():
+    X, y = rows()
+    X[:, 2] = 0
+    assert diagnose(LinearRegressor().fit(sp.csr_matrix(X), y), sp.csr_matrix(X), y).verdict == "converged"
+    assert diagnose(LinearRegressor().fit(X, y), X, y).verdict == "constant_columns"
+
+
+def test_a_single_column_that_gives_y_is_no_leak():
+    x = np.linspace(-1, 1, 200)[:, None]
+    y = 3 * x[:, 0] + 1
+    assert diagnose(LinearRegressor(alpha=0.0).fit(x, y), x, y).verdict == "converged"
+
+
+def test_rare_classes_are_said_with_the_balanced_accuracy():
+    X, y = rows(3000)
+    y = np.where(y + 3 * np.random.default_rng(1).standard_normal(3000) > 6, "ill", "well")
+    found = diagnose(LinearClassifier().fit(X, y), X, y)
+    numbers = found["rare_classes"].numbers
+    assert found.verdict == "rare_classes" and numbers["share"] == (y == "ill").mean() and "'ill'" in str(found)
+    assert numbers["accuracy"] > 0.95 and numbers["balanced_accuracy"] < 0.6
+
+
+def test_separable_classes_without_a_penalty_have_no_best_model():
+    X = rows()[0]
+    y = X[:, 0] + X[:, 1] > 0
+    found = diagnose(LinearClassifier(penalty=None).fit(X, y), X, y)
+    assert found.verdict == "separable"
+
+
+def test_rows_held_out_tell_overfitting():
+    X, y = rows(160, 60)
+    y += 8 * np.random.default_rng(1).standard_normal(160)
+    reg = LinearRegressor(alpha=1e-6).fit(X[:70], y[:70])
+    assert diagnose(reg, X[:70], y[:70], X_val=X[70:], y_val=y[70:]).verdict == "overfitting"
+    assert diagnose(reg, X[:70], y[:70]).verdict == "overfitting", "by folds"
+    X, y = rows()
+    found = diagnose(LinearRegressor().fit(X[:400], y[:400]), X[:400], y[:400], X_val=X[400:], y_val=y[400:])
+    assert found.verdict == "converged" and not found.not_seen
+
+
+def test_underfitting_names_the_penalty_or_the_missing_bends():
+    X, y = rows()
+    strong = diagnose(LinearRegressor(alpha=30.0).fit(X, y), X, y)
+    assert strong.verdict == "underfitting" and strong.findings[0].numbers["alpha"] == pytest.approx(0.3)
+    product = X[:, 0] * X[:, 1]
+    bent = diagnose(LinearRegressor().fit(X, product), X, product)
+    assert bent.verdict == "underfitting" and "PolynomialFeatures" in bent.findings[0].advice
+
+
+# ---------------------------------------------------------------- estimators
+def test_every_estimator_is_taken_with_rows_and_without():
+    X, y = rows(300)
+    classes, three = y > 0, np.digitize(y, [-0.5, 0.5])
+    every = [
+        (SGDClassifier("log_loss", random_state=0, learning_rate="auto"), three),
+        (
+            SGDClassifier("log_loss", multi_class="multinomial", random_state=0, eta0=0.01, learning_rate="invscaling"),
+            three,
+        ),
+        (SGDRegressor(random_state=0), y),
+        (SGDRegressor(random_state=0), np.column_stack([y, -y])),
+        (SGDOneClassSVM(random_state=0), None),
+        (LinearClassifier(), three),
+        (LinearClassifier(multi_class="multinomial"), three),
+        (LinearRegressor("poisson"), abs(y)),
+        (SGDClassifierCV("log_loss", alphas=3, cv=2, random_state=0), classes),
+        (SGDRegressorCV(alphas=3, cv=2, random_state=0), y),
+        (LinearClassifierCV(alphas=3, cv=2), classes),
+    ]
+    for est, target in every:
+        fitted(est, X, target)
+        for found in (diagnose(est, X, target), diagnose(est)):
+            assert found.verdict in found.names and found.findings[0].words in str(found), est
+            assert found._repr_html_().startswith("<div>") and type(est).__name__ in str(found)
+
+
+def test_after_partial_fit_and_by_sample_weight():
+    X, y = rows()
+    est = SGDRegressor(eta0=0.002, **STEPS).partial_fit(X, y)
+    for _ in range(60):
+        est.partial_fit(X, y)
+    assert diagnose(est, X, y).verdict == "converged"
+    weight = np.where(np.arange(600) < 300, 1.0, 0.0)
+    y[300:] = 1e3
+    half = fitted(SGDRegressor(eta0=0.002, max_iter=100, tol=None, **STEPS), X, y, sample_weight=weight)
+    assert diagnose(half, X, y, sample_weight=weight).verdict == "converged"
+    assert diagnose(half, X, y).verdict != "converged"
+
+
+def test_a_source_is_judged_by_its_first_rows():
+    X, y = rows()
+
+    def make():
+        for lo in range(0, 600, 100):
+            yield X[lo : lo + 100], y[lo : lo + 100]
+
+    source = from_batches(make, n_features=6)
+    est = fitted(SGDRegressor(eta0=1e-6, max_iter=5, shuffle=False, **STEPS), source, None)
+    assert diagnose(est, source).verdict == "still_falling"
+
+
+def test_many_rows_are_judged_by_some_of_them(monkeypatch):
+    from fastsgd.diagnosis import case
+
+    monkeypatch.setattr(case, "SAMPLE_VALUES", 600)
+    monkeypatch.setattr(case, "MAX_SAMPLE_VALUES", 900)
+    X, y = rows()
+    found = diagnose(LinearRegressor().fit(X, y), X, y)
+    assert "judged by 120 of 600 rows" in str(found) and found.verdict == "converged"
+
+
+def test_the_estimator_and_the_rows_are_left_as_they_are():
+    X, y = rows()
+    est = fitted(SGDRegressor(random_state=0, max_iter=3), X, y)
+    before = est.coef_.copy(), X.copy(), y.copy(), est.get_params(), est.t_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        diagnose(est, X, y)
+    assert (est.coef_ == before[0]).all() and (before[1] == X).all() and (before[2] == y).all()
+    assert est.get_params() == before[3] and est.t_ == before[4]
+
+
+def test_without_rows_the_history_speaks_and_says_what_it_can_not_see():
+    X, y = rows()
+    for how, verdict in (
+        (dict(eta0=1e-6, max_iter=30), "still_falling"),
+        (dict(eta0=0.01, max_iter=100), "converged"),
+        (dict(max_iter=1), "still_falling"),
+        (dict(eta0=10.0), "diverging"),
+    ):
+        found = diagnose(fitted(SGDRegressor(**STEPS, **how), X, y))
+        assert found.verdict == verdict and "not given" in found.not_seen, how
+
+
+def test_what_can_not_be_diagnosed_is_refused():
+    X, y = rows()
+    with pytest.raises(ValueError, match="found Maker"):
+        diagnose(Maker(0, True), X, y)
+    with pytest.raises(ValueError, match="need X"):
+        diagnose(LinearRegressor().fit(X, y), y=y)
