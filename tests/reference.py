@@ -171,7 +171,9 @@ class Weights:
             g = g if decoupled else g + l2 * w
             self.m = m = n["beta1"] * m + (1 - n["beta1"]) * g
             self.v = v = n["beta2"] * v + (1 - n["beta2"]) * g**2
-            m_hat, v_hat = m / (1 - n["beta1"] ** t), v / (1 - n["beta2"] ** t)
+            m_hat, v_hat = m, v
+            if n["bias_correction"]:
+                m_hat, v_hat = m / (1 - n["beta1"] ** t), v / (1 - n["beta2"] ** t)
             size = eta / (np.sqrt(v_hat) + n["eps"])
             self.w = soft((1 - eta * l2 if decoupled else 1) * w - size * m_hat, size * l1)
         else:

@@ -1,5 +1,6 @@
 """Every optimizer and batch size gives what tests/reference.py gives; CSR gives what dense data give."""
 
+import pickle
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,8 @@ from sklearn.base import clone
 from support.cases import covering
 from support.kernels import ALPHA, DTYPES, LAYOUTS, PASSES, agree, bind, lay_out, rows, targets, train
 
-from fastsgd import losses, optimizers, penalties, schedules, stopping
+import fastsgd
+from fastsgd import SGDRegressor, losses, optimizers, penalties, schedules, stopping
 
 # Large eps and other numbers that are not the defaults, so that each of them matters.
 OBJECTS = {
@@ -20,6 +22,8 @@ OBJECTS = {
     "rmsprop": optimizers.RMSProp(rho=0.8, eps=0.1),
     "adam": optimizers.Adam(beta1=0.8, beta2=0.95, eps=0.01),
     "adamw": optimizers.AdamW(beta1=0.8, beta2=0.95, eps=0.01),
+    "adam, biased": optimizers.Adam(beta1=0.8, beta2=0.95, eps=0.01, bias_correction=False),
+    "adamw, biased": optimizers.AdamW(beta1=0.8, beta2=0.95, eps=0.01, bias_correction=False),
     "ftrl": optimizers.FTRL(beta=0.5, lambda1=0.05, lambda2=0.1),
 }
 SIZES = {"1": 1, "7": 7, "full": np.inf}
@@ -77,6 +81,35 @@ def test_lazy_updates_on_csr(layout, dtype, case, penalty, heads, average):
     absent_stay = not OBJECTS[name].closed(l1, l2, bool(average))
     result = ours(layout, dtype, name, size, penalty, heads, average, OBJECTS[name])
     agree(result, expected(name, size, penalty, heads, average, absent_stay), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("cls", [optimizers.Adam, optimizers.AdamW])
+def test_adam_without_bias_correction_is_its_formula(cls, tmp_path):
+    """In full batches, by hand; and it goes on where it was, from a pickle and from a file."""
+    X, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([1.0, -2.0])
+    how = dict(batch_size="full", learning_rate="constant", eta0=0.1, alpha=0.05, fit_intercept=False, tol=None)
+    est = SGDRegressor(optimizer=cls(0.8, 0.9, 0.01, bias_correction=False), max_iter=3, **how).fit(X, y)
+    w, m, v, apart = np.zeros(2), np.zeros(2), np.zeros(2), cls is optimizers.AdamW
+    ways = []
+    for _ in range(4):
+        g = X.T @ (X @ w - y) / 2 + (0 if apart else 0.05 * w)
+        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g**2
+        w = (1 - 0.1 * 0.05 * apart) * w - 0.1 * m / (np.sqrt(v) + 0.01)
+        ways.append(w)
+    np.testing.assert_allclose(est.coef_, ways[2], rtol=1e-12)
+    est.save(tmp_path / "model")
+    for again in (pickle.loads(pickle.dumps(est)), fastsgd.load(tmp_path / "model"), est):
+        assert again.optimizer.bias_correction is False
+        np.testing.assert_allclose(again.partial_fit(X, y).coef_, ways[3], rtol=1e-12)
+
+
+def test_bias_correction_is_true_or_false_and_objects_of_older_versions_have_it():
+    with pytest.raises(ValueError, match=r"Adam: bias_correction must be True or False, got 0\.5"):
+        optimizers.Adam(bias_correction=0.5)
+    assert optimizers.get("adam").bias_correction is True
+    old = optimizers.Adam()
+    del vars(old)["bias_correction"]
+    assert pickle.loads(pickle.dumps(old)).numbers() == optimizers.Adam().numbers()
 
 
 @pytest.mark.parametrize(

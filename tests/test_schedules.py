@@ -1,6 +1,7 @@
 """Schedules: each is its formula, and the objects behave as scikit-learn's parameters do."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -166,9 +167,29 @@ def test_get():
 
 @every
 def test_one_that_does_not_know_a_fit_has_no_step_size(schedule):
-    with pytest.raises(ValueError, match=r"does not know the numbers of a fit: call bind\("):
+    needs = ", ".join(f"{name}=..." for name in schedule.needs)
+    with pytest.raises(ValueError, match=re.escape(f"does not know the numbers of a fit: call bind({needs}), which")):
         schedule(1.0)
     with pytest.raises(ValueError, match="does not know the numbers of a fit"):
         Plan.of(losses.Hinge(), schedule, l1=0.0, l2=0.0)
     again = bind(pickle.loads(pickle.dumps(bind(schedule))))
     assert np.isnan(again(1.0)) if schedule.auto else again(1.0) > 0
+
+
+@every
+def test_bind_takes_what_the_schedule_needs_and_misses_it(schedule):
+    """What the error of an unbound one says to do, done."""
+    given = {
+        "eta0": ETA0,
+        "alpha": ALPHA,
+        "power_t": POWER,
+        "loss": losses.Hinge(),
+        "pass_rows": ROWS,
+        "passes": PASSES,
+    }
+    needed = {name: given[name] for name in schedule.needs}
+    np.testing.assert_array_equal(schedule.bind(**needed)(T), bind(schedule)(T))
+    for name in needed:
+        if getattr(schedule, name, None) is None:
+            with pytest.raises(ValueError, match=rf"needs .*{name}|{name}=\.\.\."):
+                schedule.bind(**{key: value for key, value in needed.items() if key != name})

@@ -27,7 +27,7 @@ def minimize(
     grad: Callable[[NDArray[Any]], ArrayLike] | None = None,
     *,
     optimizer: str | optimizers.Optimizer = "adam",
-    learning_rate: str | Schedule = "constant",
+    learning_rate: str | Schedule | Callable[[int], float] = "constant",
     eta0: float = 0.01,
     power_t: float = 0.25,
     steps: int = 1000,
@@ -50,8 +50,9 @@ def minimize(
         grad(w) -> array of the shape of w. None: central differences of f, two calls of it for each number of w.
     optimizer : str or object of fastsgd.optimizers, default="adam"
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "ftrl". Not a search along the line.
-    learning_rate : str or object of fastsgd.schedules, default="constant"
-        How the step size falls: "constant", "invscaling", "exponential", "step", "cosine", "onecycle", where a pass is all steps.
+    learning_rate : str, object of fastsgd.schedules or callable, default="constant"
+        How the step size falls: "constant", "invscaling", "exponential", "step", "cosine", "one_cycle", where a pass is all
+        steps; or a function t -> step size, t = 1, 2, ..., in which eta0 and power_t have no part.
     eta0 : float, default=0.01
         The first step size, or the largest.
     power_t : float, default=0.25
@@ -138,7 +139,11 @@ class _Function:
 
 
 def _plan(
-    optimizer: str | optimizers.Optimizer, learning_rate: str | Schedule, eta0: float, power_t: float, steps: int
+    optimizer: str | optimizers.Optimizer,
+    learning_rate: str | Schedule | Callable[[int], float],
+    eta0: float,
+    power_t: float,
+    steps: int,
 ) -> Plan:
     if not (np.isfinite(eta0) and eta0 > 0):
         raise ValueError(f"eta0 must be a finite number above 0, got {eta0!r}.")
@@ -146,7 +151,7 @@ def _plan(
     if schedule.auto or schedule.pa or schedule.name in ("optimal", "adaptive"):
         raise ValueError(
             f"learning_rate={learning_rate!r} follows from the rows of a training, which a function has not: take 'constant', "
-            "'invscaling', 'exponential', 'step', 'cosine' or 'onecycle'."
+            "'invscaling', 'exponential', 'step', 'cosine' or 'one_cycle', or a function of the step number."
         )
     bound = schedule.bind(eta0=eta0, alpha=0.0, power_t=power_t, loss=loss, pass_rows=steps, passes=1)
     # A step is of a batch whose slopes are the gradient; of no penalty, and of an intercept that stays 0.

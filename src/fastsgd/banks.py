@@ -78,7 +78,8 @@ def bank_of(start: State, plan: Plan, sparse: bool) -> "Common | Packs":
     plan : that of each
     sparse : whether their rows are CSR
     """
-    return Common(start, plan, sparse) if plan.plain and not plan.auto else Packs(start, plan)
+    alone = plan.auto or plan.schedule.tabled or not plan.plain
+    return Packs(start, plan) if alone else Common(start, plan, sparse)
 
 
 class Common:

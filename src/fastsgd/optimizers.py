@@ -51,7 +51,7 @@ class Optimizer(HasParams):
         self.lazy = lazy
 
     def numbers(self) -> tuple[float, ...]:
-        """The parameters as the kernel reads them, at most four."""
+        """The parameters as the kernel reads them, at most five."""
         return ()
 
     def closed(self, l1: float, l2: float, average: bool) -> bool:
@@ -200,7 +200,8 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; w <- w - eta m^ / (sqrt(v^) + eps).
 
-    m^ = m / (1 - beta1^t) and v^ = v / (1 - beta2^t) are free of the bias to the zeros they start from.
+    m^ = m / (1 - beta1^t) and v^ = v / (1 - beta2^t) are free of the bias to the zeros they start from. Without bias
+    correction m^ = m and v^ = v: the first step is (1 - beta1) / sqrt(1 - beta2) times as long, 3.16 by default.
 
     Parameters
     ----------
@@ -208,6 +209,7 @@ class Adam(Optimizer):
     eps : float > 0, default=1e-8
     lazy : bool, default=True
         On CSR, see `Optimizer`: m and v of an absent feature do not decay, and its weight stays.
+    bias_correction : bool, default=True
 
     References
     ----------
@@ -217,27 +219,42 @@ class Adam(Optimizer):
     --------
     >>> import numpy as np
     >>> from fastsgd import SGDRegressor
+    >>> from fastsgd.optimizers import Adam
     >>> X, y = np.eye(2), np.array([1.0, 100.0])
     >>> reg = SGDRegressor(optimizer="adam", batch_size="full", learning_rate="constant", eta0=0.1, penalty=None,
     ...                    fit_intercept=False, max_iter=1, tol=None)
     >>> print(np.round(reg.fit(X, y).coef_, 6))
     [0.1 0.1]
+    >>> print(np.round(reg.set_params(optimizer=Adam(bias_correction=False)).fit(X, y).coef_, 6))
+    [0.316228 0.316228]
     """
 
-    name, kind, slots, params = "adam", KINDS["adam"], ("m", "v"), ("beta1", "beta2", "eps", "lazy")
+    name, kind, slots = "adam", KINDS["adam"], ("m", "v")
+    params = "beta1", "beta2", "eps", "lazy", "bias_correction"
     beta1: float
     beta2: float
     eps: float
+    bias_correction: bool = True  # Objects that older versions have pickled do not have it.
     decoupled = False
 
-    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, lazy: bool = True) -> None:
+    def __init__(
+        self,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        lazy: bool = True,
+        bias_correction: bool = True,
+    ) -> None:
         super().__init__(lazy)
         self._number("beta1", beta1, 0, 1, True)
         self._number("beta2", beta2, 0, 1, True)
         self._number("eps", eps, 0, 1)
+        if not isinstance(bias_correction, bool | np.bool_):
+            raise ValueError(f"{type(self).__name__}: bias_correction must be True or False, got {bias_correction!r}.")
+        self.bias_correction = bool(bias_correction)
 
     def numbers(self) -> tuple[float, ...]:
-        return (self.beta1, self.beta2, self.eps, float(self.decoupled))
+        return (self.beta1, self.beta2, self.eps, float(self.decoupled), float(self.bias_correction))
 
 
 class AdamW(Adam):
@@ -245,7 +262,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    beta1, beta2, eps, lazy
+    beta1, beta2, eps, lazy, bias_correction
         As `Adam`.
 
     References
@@ -255,7 +272,7 @@ class AdamW(Adam):
     Examples
     --------
     >>> AdamW(beta2=0.99)
-    AdamW(beta1=0.9, beta2=0.99, eps=1e-08, lazy=True)
+    AdamW(beta1=0.9, beta2=0.99, eps=1e-08, lazy=True, bias_correction=True)
     """
 
     name, decoupled = "adamw", True

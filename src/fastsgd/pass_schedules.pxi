@@ -15,7 +15,7 @@ cdef class Exponential(Schedule):
     >>> schedule([1, 101, 201]).round(3)
     array([1.  , 0.5 , 0.25])
     """
-    name, params = "exponential", ("decay", "pass_rows")
+    name, params, needs = "exponential", ("decay", "pass_rows"), ("eta0", "pass_rows")
 
     def __init__(self, decay=0.9, pass_rows=None):
         self.fn = exponential
@@ -43,7 +43,7 @@ cdef class Step(Schedule):
     >>> schedule([1, 101, 201]).round(3)
     array([1. , 1. , 0.1])
     """
-    name, params = "step", ("factor", "every", "pass_rows")
+    name, params, needs = "step", ("factor", "every", "pass_rows"), ("eta0", "pass_rows")
 
     def __init__(self, factor=0.1, every=10, pass_rows=None):
         self.fn = step
@@ -79,6 +79,7 @@ cdef class Cosine(Schedule):
     array([1. , 0.5, 0. ])
     """
     name, params = "cosine", ("warmup", "eta_min", "passes", "pass_rows")
+    needs = "eta0", "pass_rows", "passes"
 
     def __init__(self, warmup=0.05, eta_min=0.0, passes=None, pass_rows=None):
         self.fn = cosine
@@ -117,6 +118,7 @@ cdef class OneCycle(Schedule):
     array([0.04, 1.  ])
     """
     name, params = "one_cycle", ("rise", "div", "final_div", "passes", "pass_rows")
+    needs = "eta0", "pass_rows", "passes"
 
     def __init__(self, rise=0.3, div=25.0, final_div=1e4, passes=None, pass_rows=None):
         self.fn = one_cycle

@@ -141,13 +141,13 @@ class Plan:
         """Whether heads of it can have records of their own."""
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
         possible = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
-        return possible and not (self.loss.coupled or self.auto or self.line_search)
+        return possible and not (self.loss.coupled or self.auto or self.line_search or self.schedule.tabled)
 
     def _check_separate(self) -> None:
         if not self.separable:
             raise ValueError(
                 "heads with records of their own take steps of plain SGD or AdaGrad along single rows, without "
-                "learning_rate='auto'."
+                "learning_rate='auto' or a function."
             )
 
     def __eq__(self, other: object) -> bool:

@@ -1,5 +1,5 @@
 # The step size of every schedule, in C: functions of (step number from 1, parameters). Included by schedules.pyx.
-from libc.math cimport M_PI, NAN, cos, exp, floor, pow, sqrt
+from libc.math cimport INFINITY, M_PI, NAN, cos, exp, floor, pow, sqrt
 
 
 cdef double constant(double t, const double* par) noexcept nogil:

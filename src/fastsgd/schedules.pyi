@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,18 +28,21 @@ class Schedule:
     pa: ClassVar[int]
     feedback: ClassVar[bool]
     auto: ClassVar[bool]
+    needs: ClassVar[tuple[str, ...]]
+    has_eta0: ClassVar[bool]
+    tabled: ClassVar[bool]
     @property
     def numbers(self) -> NDArray[np.float64]: ...
     def differs_in_numbers(self, other: Schedule) -> bool: ...
     def bind(
         self,
         *,
-        eta0: float,
-        alpha: float,
-        power_t: float,
-        loss: Loss,
-        pass_rows: int | None,
-        passes: int,
+        eta0: float | None = None,
+        alpha: float | None = None,
+        power_t: float | None = None,
+        loss: Loss | None = None,
+        pass_rows: int | None = None,
+        passes: int | None = None,
         batch_size: float = 1,
     ) -> Self: ...
     def __call__(self, t: ArrayLike) -> NDArray[np.float64]: ...
@@ -88,6 +92,11 @@ class OneCycle(Schedule):
         pass_rows: int | None = None,
     ) -> None: ...
 
+class Custom(Schedule):
+    function: Callable[[int], float]
+    def __init__(self, function: Callable[[int], float]) -> None: ...
+    def sizes(self, first: float, n: int, stride: int = 1) -> NDArray[np.float64]: ...
+
 SCHEDULES: dict[str, type[Schedule]]
 
-def get(schedule: str | Schedule) -> Schedule: ...
+def get(schedule: str | Schedule | Callable[[int], float]) -> Schedule: ...

@@ -2,7 +2,7 @@
 
 A step is one batch, by default one row (t = 1, 2, ...). `bind` returns a copy that knows the numbers of one fit: eta0,
 alpha, power_t, the loss, the rows of a pass and of a step, and the number of passes. To add a schedule, write its
-function in schedule_functions.pxi and a class here.
+function in schedule_functions.pxi and a class here. `Custom`, of a Python function, has a table in place of the C function.
 """
 import numpy as np
 
@@ -32,7 +32,8 @@ cdef class Schedule:
 
     Class attributes: `name`; `params`, the constructor's arguments; `pa`, 1 or 2 where the step comes from the row
     itself (passive-aggressive); `feedback`, true where a plateau divides the step by 5; `auto`, where each weight has a step
-    of its own.
+    of its own; `needs`, what `bind` must be given; `has_eta0`, whether that is the size of its steps; `tabled`, where step
+    sizes are worked out before each kernel call, by `sizes`.
     """
     name = None
     params = ()
@@ -40,36 +41,54 @@ cdef class Schedule:
     pa = 0
     feedback = False
     auto = False
+    needs = ("eta0",)
+    has_eta0 = True
+    tabled = False
 
     cdef int ready(self) except -1:
         if self.fn is NULL:
             raise TypeError(f"{type(self).__name__} has no function; use one of {sorted(SCHEDULES)}, by name or as an object.")
         if not self.bound:
             raise ValueError(
-                f"{self!r} does not know the numbers of a fit: call bind(eta0=..., ...), which returns a copy that does."
+                f"{self!r} does not know the numbers of a fit: call bind({', '.join(f'{name}=...' for name in self.needs)}), which "
+                "returns a copy that does."
             )
         return 0
 
-    def bind(self, *, eta0, alpha, power_t, loss, pass_rows, passes, batch_size=1):
+    def bind(self, *, eta0=None, alpha=None, power_t=None, loss=None, pass_rows=None, passes=None, batch_size=1):
         """A copy that holds the numbers of one fit.
 
         Parameters
         ----------
-        eta0, alpha, power_t : float
-            The estimator's.
-        loss : Loss
+        eta0, alpha, power_t : float, default=None
+            The estimator's. What the class names in `needs` must be given, and no more.
+        loss : Loss, default=None
             Used by `Optimal` for the size of a typical slope.
-        pass_rows : int or None
+        pass_rows : int or None, default=None
             Rows in one pass; None in `partial_fit`, where it is not known.
-        passes : int
+        passes : int, default=None
             Passes in all, for the schedules that end.
-        batch_size : int or inf
+        batch_size : int or inf, default=1
             Rows of a step.
 
         Returns
         -------
         Schedule
+
+        Raises
+        ------
+        ValueError
+            Something that it needs is missing.
+
+        Examples
+        --------
+        >>> print(InvScaling().bind(eta0=1.0, power_t=0.5)(4))
+        0.5
         """
+        given = {"eta0": eta0, "alpha": alpha, "power_t": power_t, "loss": loss, "passes": passes}
+        missing = [name for name in self.needs if given.get(name, 0) is None and getattr(self, name, None) is None]
+        if missing:
+            raise ValueError(f"{self!r} needs {_listed(missing)}: call bind({', '.join(f'{name}=...' for name in self.needs)}).")
         cdef Schedule bound = type(self).__new__(type(self))
         for name in self.params:
             setattr(bound, name, getattr(self, name))
@@ -152,6 +171,12 @@ def _make_bound(cls, params, numbers, batch_size):
     return schedule
 
 
+def _listed(names):
+    """Names in words."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def _within(schedule, name, value, low, high):
     if not low <= value <= high:
         raise ValueError(f"{type(schedule).__name__}: {name} must be in [{low}, {high}], got {value!r}.")
@@ -198,7 +223,7 @@ cdef class Optimal(Schedule):
     >>> schedule([1, 101]).round(3)
     array([3.162, 0.76 ])
     """
-    name = "optimal"
+    name, needs, has_eta0 = "optimal", ("alpha", "loss"), False
 
     def __init__(self):
         self.fn, self.many_fn = optimal, optimals
@@ -218,7 +243,7 @@ cdef class InvScaling(Schedule):
     >>> schedule([1, 4, 100]).round(3)
     array([1. , 0.5, 0.1])
     """
-    name = "invscaling"
+    name, needs = "invscaling", ("eta0", "power_t")
 
     def __init__(self):
         self.fn = inverse_power
@@ -294,6 +319,7 @@ cdef class PA2(Schedule):
 
 
 include "pass_schedules.pxi"
+include "custom_schedule.pxi"
 
 
 cdef class Auto(Schedule):
@@ -318,7 +344,7 @@ cdef class Auto(Schedule):
     >>> print(f"{reg.score(X, y):.2f}")
     1.00
     """
-    name, auto = "auto", True
+    name, auto, needs, has_eta0 = "auto", True, (), False
 
     def __init__(self):
         self.fn = unknown
@@ -327,19 +353,24 @@ cdef class Auto(Schedule):
         self.par[0] = 1.0
 
 
-SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__()}
+SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__() if cls is not Custom}
 
 
 def get(schedule):
-    """The schedule of that name, or the object itself.
+    """The schedule of that name, the object itself, or that of a function.
 
     >>> get("cosine")
     Cosine(warmup=0.05, eta_min=0.0, passes=None, pass_rows=None)
     """
     if isinstance(schedule, Schedule):
         return schedule
+    if isinstance(schedule, type) and issubclass(schedule, Schedule):
+        raise ValueError(f"learning_rate must be an object and not a class: give {schedule.__name__}(), with its parentheses.")
+    if callable(schedule):
+        return Custom(schedule)
     if schedule not in SCHEDULES:
         raise ValueError(
-            f"learning_rate must be one of {sorted(SCHEDULES)} or an object of fastsgd.schedules, got {schedule!r}."
+            f"learning_rate must be one of {sorted(SCHEDULES)}, an object of fastsgd.schedules or a function of the step number, "
+            f"got {schedule!r}."
         )
     return SCHEDULES[schedule]()

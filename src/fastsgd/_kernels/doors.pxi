@@ -38,6 +38,11 @@ cdef inline int workspace(Moving* M, Py_ssize_t S, Py_ssize_t K, double[:, ::1] 
     return 0
 
 
+cdef Py_ssize_t rows_of_weight(order, target) except -1:
+    """How many of the rows in an order have a weight that is not 0."""
+    return order.n if target.s is None else np.count_nonzero(target.s[order.index()])
+
+
 cdef int sweep_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef Py_ssize_t buffer_rows = order.buffer_rows, d = L.d, K = state.b.shape[0]
     cdef floating[:, ::1] W = state.W, Q = state.Q, A = state.A
@@ -51,6 +56,8 @@ cdef int sweep_rows(const Layout* L, const floating* values, order, target, stat
     if W.shape[0] != d or b_avg.shape[0] != K or not padded(W.shape[1], K):
         raise ValueError(f"the state is of {W.shape[0]} features and {b_avg.shape[0]} heads in {W.shape[1]} columns, X of {d} "
                          f"features, b of {K} heads")
+    if plan.tabled:
+        plan = plan.ahead(at[0].t, rows_of_weight(order, target))
     workspace(&M, W.shape[1], K, sums)
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], &at[0]
     if d:
@@ -116,6 +123,9 @@ cdef int batch_rows(const Layout* L, const floating* values, order, target, stat
             B.tile *= 2
     B.filled, B.n_met, B.owed, B.seed = count[0], count[1], 0, state.seed
     steps = (O.n + B.filled) // B.size + 1
+    if plan.tabled and not gather:
+        i = rows_of_weight(order, target) + B.filled
+        plan = plan.ahead(at[0].t, i // B.size + (last and i % B.size > 0))
     B.mode = mode_of(L, plan, at[0].t, at[0].eta_factor, steps, gather)
     if Layout is not Dense:
         for i in range(O.n if B.mode == PRESENT and B.size == 1 else 0):
@@ -128,6 +138,8 @@ cdef int batch_rows(const Layout* L, const floating* values, order, target, stat
     B.met, B.is_met = &met[0], &is_met[0] if d else NULL
     B.gb, B.mb, B.vb = &gb[0], &mb[0], &vb[0]
     R.eta, R.c1, R.c2 = plan.par.schedule(at[0].t, plan.par.schedule_par) * at[0].eta_factor, 0, 0
+    if R.kind == ADAM and not R.par[4]:  # without bias correction
+        R.c1 = R.c2 = 1
 
     # workspace, kept alive by these arrays
     work = np.empty(B.tile * (4 * K + 1) + B.room + (2 * (steps + 1) if B.mode == LINE else 0))

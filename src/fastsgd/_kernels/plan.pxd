@@ -9,12 +9,12 @@ cdef enum:
 # One step of an optimizer: its parameters, and the numbers of this step.
 cdef struct Rule:
     int kind
-    double par[4]
+    double par[5]
     double l1, l2
     double eta
     double mean             # gradients are sums over the rows: times this
     double done             # steps before this one
-    double c1, c2           # Adam: 1 - beta1^t, 1 - beta2^t
+    double c1, c2           # Adam: 1 - beta1^t, 1 - beta2^t, or 1 without bias correction
 
 # What a kernel needs to know of the model; read-only while it runs.
 cdef struct Params:
@@ -78,4 +78,6 @@ cdef class Compiled:
     cdef const HeadRecord* heads
     cdef readonly Py_ssize_t n_heads
     cdef readonly double batch_size
-    cdef readonly bint lazy, closed
+    cdef readonly bint lazy, closed, tabled
+    cdef double[::1] table  # of the next steps, where they follow from a Python function
+    cdef Compiled ahead(self, double t, Py_ssize_t n)

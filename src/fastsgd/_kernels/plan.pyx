@@ -1,5 +1,5 @@
 """What the kernels read of a plan and of the state's clock: C function pointers, numbers, and the layouts of both."""
-from libc.math cimport fabs
+from libc.math cimport fabs, floor
 
 import numpy as np
 
@@ -44,6 +44,18 @@ def penalty(const floating[::1] w, double l1, double l2):
     return value
 
 
+cdef enum:
+    TABLE_SIZES = 4     # where the step sizes begin in a table: first step, steps between two, number, size of the step before
+
+
+cdef double from_table(double t, const double* par) noexcept nogil:
+    """The step size from a table; that of the last step beyond it, where none is taken."""
+    cdef double place = floor((t - par[0]) / par[1] + 0.5)
+    if place < 0:
+        return par[3]
+    return par[TABLE_SIZES + <Py_ssize_t> min(place, par[2] - 1)]
+
+
 cdef class Compiled:
     """A `fastsgd.plan.Plan` as a kernel reads it; what all heads share is that of the first."""
 
@@ -54,6 +66,7 @@ cdef class Compiled:
         cdef const HeadRecord* first
         loss.ready()
         schedule.ready()
+        self.tabled = schedule.tabled
         if plan.heads.dtype != HEAD or plan.heads.ndim != 1 or not len(plan.heads):
             raise ValueError(f"heads must be a vector of {HEAD}, found {plan.heads!r}")
         self.plan, self.records, self.batch_size = plan, plan.heads.view(np.uint8), plan.batch_size
@@ -73,7 +86,7 @@ cdef class Compiled:
         optimizer = plan.optimizer
         self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, first.l1, first.l2
         numbers = () if optimizer is None else optimizer.numbers()
-        for i in range(4):
+        for i in range(5):
             self.rule.par[i] = numbers[i] if i < len(numbers) else 0.0
         self.lazy = (optimizer is None or optimizer.lazy) and not plan.noise
         self.closed = optimizer is None or optimizer.closed(first.l1, first.l2, first.average > 0)
@@ -85,6 +98,23 @@ cdef class Compiled:
         new.par.stride, new.par.l2 = n, n * self.par.l2
         return new
 
+    cdef Compiled ahead(self, double t, Py_ssize_t n):
+        """The same for the n steps from t on, whose sizes are worked out now: they follow from a Python function (`tabled`).
+
+        No kernel can call that, and what it raises is raised before any of the steps is taken. It may have no value beyond the
+        last step of a fit, so that n must be exact.
+        """
+        cdef Compiled new = Compiled(self.plan)
+        cdef Py_ssize_t stride = <Py_ssize_t> self.par.stride
+        table = np.zeros(TABLE_SIZES + max(n, 1))
+        table[0], table[1], table[2] = t, stride, max(n, 1)
+        if self.par.l1 > 0 and t > 1:
+            table[3] = self.plan.schedule.sizes(t - 1, 1)[0]
+        table[TABLE_SIZES : TABLE_SIZES + n] = self.plan.schedule.sizes(t, n, stride)
+        new.table, new.par.stride, new.par.l2 = table, stride, self.par.l2
+        new.par.schedule, new.par.schedule_par = from_table, &new.table[0]
+        return new
+
     @property
     def plain(self):
         """Whether a step is one row and the optimizer plain SGD."""
@@ -92,6 +122,8 @@ cdef class Compiled:
 
     def eta(self, double t):
         """The schedule's step size at step t."""
+        if self.tabled:
+            return self.plan.schedule.sizes(t, 1).item()
         return self.par.schedule(t, self.par.schedule_par)
 
 

@@ -22,6 +22,7 @@ IN_PYTHON = {
     r",? or Linear(?:Classifier|Regressor), which have no step size": ", which has no step size",
     r", or take Linear(?:Classifier|Regressor), which has no step size": "",
     r"(?: or|,)(?: such an object| objects?) of fastsgd\.\w+": "",
+    r"(?: or|,) a callable(?! \()": "",
     r", an instance of 'numpy\.\S+RandomState'": "",
     r"It is a loss of SGD(Classifier|Regressor)\.": lambda found: f"It is a loss for --task {TASK_OF[found[1]]}.",
     r"a name of sklearn\S+ or a callable \(estimator, X, y\)": "the name of a scorer of scikit-learn",

@@ -94,10 +94,10 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
         member, optimizer = self._members(self, [(least, ratios.max(), etas[0])])[0], optimizers.get(self.optimizer)
         member._check_params()
         rate = member._schedule(optimizer)
-        if len(etas) > 1 and (rate.auto or rate.name == "optimal"):
+        if len(etas) > 1 and not rate.has_eta0:
             raise ValueError(
-                f"learning_rate={rate.name!r} has no step size to choose: give no eta0s, or a schedule that has one, such as "
-                "'invscaling'."
+                f"learning_rate={self.learning_rate!r} has no step size to choose: give no eta0s, or a schedule that has one, "
+                "such as 'invscaling'."
             )
         if getattr(optimizer, "line_search", False):
             raise ValueError(

@@ -66,10 +66,10 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         do is said at `parallel`. Small data are trained on one thread.
     random_state : int, RandomState or None, default=None
         Seeds the order of the rows and the validation split.
-    learning_rate : str or object of fastsgd.schedules, default="optimal"
+    learning_rate : str, object of fastsgd.schedules or callable, default="optimal"
         "optimal", "constant", "invscaling", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
         "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
-        step sizes from eta0 alone.
+        step sizes from eta0 alone. Or a function t -> step size, t = 1, 2, ... the number of the step: `schedules.Custom`.
         "auto": nothing to choose, and no need to scale X; see Notes.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size; unused by "optimal". `inspection.step_sizes` finds one.
@@ -262,7 +262,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         epsilon: float = 0.1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
-        learning_rate: str | Schedule = "optimal",
+        learning_rate: str | Schedule | Callable[[int], float] = "optimal",
         eta0: float = 0.01,
         power_t: float = 0.5,
         early_stopping: bool = False,

@@ -1,6 +1,6 @@
 """SGDClassifierCV: alpha, l1_ratio and eta0 by cross-validation, all candidates and folds in one pass."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -167,7 +167,7 @@ multi_class, standardize
         epsilon: float = 0.1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
-        learning_rate: str | Schedule = "optimal",
+        learning_rate: str | Schedule | Callable[[int], float] = "optimal",
         power_t: float = 0.5,
         n_iter_no_change: int = 5,
         class_weight: Mapping[Any, float] | str | None = None,

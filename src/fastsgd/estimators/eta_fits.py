@@ -41,14 +41,19 @@ def _check(estimator):
 def _check_steps(est):
     """Refuse parameters with which eta0 says nothing of the fit, or a fit does not follow from them."""
     optimizer = optimizers.get(est.optimizer)
-    rate, instead = est._schedule(optimizer).name, "estimator.set_params(learning_rate='invscaling')"
-    if rate == "optimal":
+    rate, instead = est._schedule(optimizer), "estimator.set_params(learning_rate='invscaling')"
+    if rate.name == "optimal":
         strength = f"{'nu' if est._nu else 'alpha'}={est._alpha:g}"
         raise ValueError(
             f"learning_rate='optimal' has no eta0: its step sizes follow from {strength} alone. Give {instead}, or one with "
             "learning_rate='constant' or another schedule that has eta0."
         )
-    if rate == "auto":
+    if rate.tabled:
+        raise ValueError(
+            f"learning_rate={est.learning_rate!r} gives the step sizes itself, and eta0 has no part in them. For a schedule "
+            f"that has eta0 give {instead}."
+        )
+    if rate.auto:
         raise ValueError(
             f"learning_rate='auto' has no step size to choose. For a schedule that has one give {instead}."
         )

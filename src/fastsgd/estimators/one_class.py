@@ -1,6 +1,6 @@
 """SGDOneClassSVM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Self
 
@@ -43,7 +43,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     shuffle : bool or "replace", default=True
     verbose : int, default=0
     random_state : int, RandomState or None, default=None
-    learning_rate : str or object of fastsgd.schedules, default="optimal"
+    learning_rate : str, object of fastsgd.schedules or callable, default="optimal"
         As in `SGDClassifier`, but for "pa1" and "pa2".
     eta0 : float, default=0.01
     power_t : float, default=0.5
@@ -91,7 +91,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         shuffle: Shuffle = True,
         verbose: int = 0,
         random_state: RandomState = None,
-        learning_rate: str | Schedule = "optimal",
+        learning_rate: str | Schedule | Callable[[int], float] = "optimal",
         eta0: float = 0.01,
         power_t: float = 0.5,
         warm_start: bool = False,

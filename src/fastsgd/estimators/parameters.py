@@ -35,7 +35,7 @@ class Parameters:
         "average": [Interval(Integral, 0, None, closed="left"), "boolean"],
         "eta0": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, None, None, closed="neither")],
-        "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule],
+        "learning_rate": [StrOptions(set(schedules.SCHEDULES)), schedules.Schedule, callable],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": "no_validation",  # by `listed`
         "optimizer": [StrOptions(set(optimizers.OPTIMIZERS)), optimizers.Optimizer],
@@ -92,7 +92,7 @@ class Parameters:
             self._check_beside(rate)
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
         if getattr(optimizer, "line_search", False):
-            self._check_line_search(l1)
+            self._check_line_search(rate, l1)
         if self.parallel == "hogwild":
             self._check_hogwild(optimizer, rate, l1)
         listed(self.callbacks)
@@ -130,7 +130,7 @@ class Parameters:
             if is_wrong:
                 raise ValueError(f"learning_rate='auto' needs {what}.")
 
-    def _check_line_search(self, l1):
+    def _check_line_search(self, rate, l1):
         needs = {
             "batch_size='full'": self.batch_size == "full",
             "no L1 penalty": not l1,
@@ -138,6 +138,7 @@ class Parameters:
             "gradient_noise=0": not self.gradient_noise,
             "a smooth loss": self._loss().smooth,
             "all rows, with shuffle=True or False": self.shuffle != "replace",
+            "a learning_rate that is no function, as it gives the first step alone": not rate.tabled,
         }
         missing = [what for what, there in needs.items() if not there]
         if missing:
@@ -207,7 +208,8 @@ class Parameters:
 
         Objects among them may change where they are, so that with these it is made anew.
         """
-        plans, kept = self._checked[1], type(self.loss) is type(self.learning_rate) is type(self.optimizer) is str
+        plans = self._checked[1]
+        kept = type(self.loss) is type(self.optimizer) is str and not isinstance(self.learning_rate, schedules.Schedule)
         if not kept or table.sparse not in plans:
             is_new, plans[table.sparse] = table.sparse not in plans, self._plan(table, 1, True)
             if is_new:

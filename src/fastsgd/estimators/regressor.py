@@ -61,10 +61,10 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         Of the huber and epsilon-insensitive losses.
     random_state : int, RandomState or None, default=None
         Seeds the order of the rows and the validation split.
-    learning_rate : str or object of fastsgd.schedules, default="invscaling"
+    learning_rate : str, object of fastsgd.schedules or callable, default="invscaling"
         "invscaling", "constant", "optimal", "adaptive", "pa1", "pa2", "exponential", "step", "cosine", "one_cycle".
         "optimal" is made for plain SGD; with another optimizer it is the same as "constant". optimizer="ftrl" takes its
-        step sizes from eta0 alone.
+        step sizes from eta0 alone. Or a function t -> step size, t = 1, 2, ... the number of the step: `schedules.Custom`.
         "auto": nothing to choose, and no need to scale X; see the notes of `SGDClassifier`.
     eta0 : float, default=0.01
         First (for "cosine", "one_cycle" highest) step size. `inspection.step_sizes` finds one.
@@ -211,7 +211,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         verbose: int = 0,
         epsilon: float = 0.1,
         random_state: RandomState = None,
-        learning_rate: str | Schedule = "invscaling",
+        learning_rate: str | Schedule | Callable[[int], float] = "invscaling",
         eta0: float = 0.01,
         power_t: float = 0.25,
         early_stopping: bool = False,

@@ -1,5 +1,6 @@
 """SGDRegressorCV: alpha, l1_ratio and eta0 by cross-validation, all candidates and folds in one pass."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -31,7 +32,7 @@ class SGDRegressorCV(RegressorParts, BaseSGDCV):
     fit_intercept, max_iter, tol, shuffle, verbose, epsilon, n_jobs, random_state, n_iter_no_change, average, max_seconds, \
 intercept_decay, optimizer, batch_size, standardize
         As in `SGDClassifierCV`.
-    learning_rate : str or object of fastsgd.schedules, default="invscaling"
+    learning_rate : str, object of fastsgd.schedules or callable, default="invscaling"
         As in `SGDRegressor`.
     power_t : float, default=0.25
 
@@ -85,7 +86,7 @@ cv_results_
         epsilon: float = 0.1,
         n_jobs: int | None = None,
         random_state: RandomState = None,
-        learning_rate: str | Schedule = "invscaling",
+        learning_rate: str | Schedule | Callable[[int], float] = "invscaling",
         power_t: float = 0.25,
         n_iter_no_change: int = 5,
         average: bool | int = False,

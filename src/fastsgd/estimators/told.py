@@ -99,10 +99,9 @@ def _too_short(est, run, plan, table, epochs):
     if found is None:
         return None
     eta0 = advice(est, run, plan, table, True)
-    schedule = plan.schedule.name
     how = _eta0(est)
-    if schedule == "optimal":
-        how = f"the steps: learning_rate='invscaling' has {_name(est, 'eta0')} ('optimal' follows from {_strength(est)} alone)"
+    if not plan.schedule.has_eta0:
+        how = f"the steps: learning_rate='invscaling' has {_name(est, 'eta0')} ({_without_eta0(est, plan.schedule)})"
     small, other = f", less than tol={rules[0].tol:g}", "lower tol"
     if rules[0].needs != "objective":
         small = f", by the rule {rules[0].name!r}"
@@ -127,7 +126,8 @@ def _far_off(est, run, plan, table, out_of_epochs):
         return None
     mean, spread, off, eta0 = found
     said = "Maximum number of iteration reached before convergence" if out_of_epochs else "The fit stopped"
-    raised = "" if eta0 is None else f", or raise {_eta0(est)} to about {eta0:g}"
+    raised = f"raise {_eta0(est)} to" if plan.schedule.has_eta0 else "take learning_rate='invscaling' and eta0 of"
+    raised = "" if eta0 is None else f", or {raised} about {eta0:g}"
     return (
         f"{said}, far from y: its mean, {mean:.6g}, is {abs(mean) / spread:.3g} times its standard deviation, and it is "
         f"{off:.3g} more than what is predicted, on average. Subtract the mean from y, and add it to what is predicted"
@@ -139,7 +139,7 @@ def _replan(est, plan, eta0, table):
     """The plan of a fit to that table, as the one given but with this eta0."""
     est = copy.copy(est)
     est.eta0 = eta0
-    est.learning_rate = "invscaling" if plan.schedule.name == "optimal" else est.learning_rate
+    est.learning_rate = est.learning_rate if plan.schedule.has_eta0 else "invscaling"
     return est._plan(table, est.max_iter, False)
 
 
@@ -147,7 +147,7 @@ def advice(est, run, plan, table, longer):
     """An eta0 that works, or None."""
     replan = partial(_replan, est, plan)
     found = None if plan.auto else verdict.advised(replan, plan, table, run, est.eta0, longer)
-    same = plan.schedule.name != "optimal" and found is not None and (found > est.eta0) != longer
+    same = plan.schedule.has_eta0 and found is not None and (found > est.eta0) != longer
     return None if same else found
 
 
@@ -160,7 +160,10 @@ def _clamped(est, plan, eta=0.0):
     if not eta * plan.l2 > 1 + 1e-9:
         return None
     lower = f"Lower {'nu' if est._nu else _name(est, 'alpha')}"
-    lower += "" if plan.schedule.name == "optimal" else f", or {_eta0(est)} below {1 / plan.l2:.3g}"
+    if plan.schedule.has_eta0:
+        lower += f", or {_eta0(est)} below {1 / plan.l2:.3g}"
+    elif plan.schedule.tabled:
+        lower += f", or the steps of learning_rate below {1 / plan.l2:.3g}"
     return (
         f"Step sizes are up to {eta:.3g}, and times the L2 penalty of {_strength(est)} that is {eta * plan.l2:.3g}: a step of "
         f"more than 1 sets the weights to 0 before the row is added, as in scikit-learn. {lower}."
@@ -187,10 +190,10 @@ def remedy(est, scaled, eta0=None):
             "Divide y, or columns of large values in X, by their size, and multiply columns of tiny values "
             "(learning_rate='auto' has no step size to lower)"
         )
-    if rate.name == "optimal":
+    if not rate.has_eta0:
         said = (
             f"Take learning_rate='invscaling' and {'a low ' if eta0 is None else ''}{_name(est, 'eta0')}"
-            f"{'' if eta0 is None else f'={eta0:g}'} (the step sizes of 'optimal' follow from {_strength(est)} alone)"
+            f"{'' if eta0 is None else f'={eta0:g}'} ({_without_eta0(est, rate)})"
         )
     else:
         to = "" if eta0 is None else f" to {eta0:g}"
@@ -234,6 +237,13 @@ def _is(est):
 
 def _eta0(est):
     return f"{_name(est, 'eta0')} ({_is(est)} {est.eta0:g})"
+
+
+def _without_eta0(est, schedule):
+    """In words, what the steps of a schedule follow from, if not from eta0."""
+    if schedule.tabled:
+        return "the step sizes are what the function given as learning_rate says"
+    return f"the step sizes of 'optimal' follow from {_strength(est)} alone"
 
 
 def _strength(est):

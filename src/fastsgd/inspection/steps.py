@@ -119,8 +119,8 @@ def step_sizes(
     ----------
     estimator : SGDClassifier, SGDRegressor or SGDOneClassSVM
         It is not changed. Its own `eta0` is not looked at. Its schedule may be any that has an eta0: with "pa1" and "pa2" that
-        is the most a step may be, and steps never diverge. "optimal" and "auto" have none, and are refused, as are line
-        search, `n_init`, "hogwild" and callbacks.
+        is the most a step may be, and steps never diverge. "optimal", "auto" and functions have none, and are refused, as are
+        line search, `n_init`, "hogwild" and callbacks.
     X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
     y : array-like, default=None
         As `fit` takes it; None for a source and for `SGDOneClassSVM`.
