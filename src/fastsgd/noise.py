@@ -21,7 +21,7 @@ class RowGradients:
     Attributes
     ----------
     n_rows : int
-        Rows of weight above 0 and of weight 0.
+        Those of weight above 0, which alone are in batches.
     variance : float
         Mean of the squared distances from their mean.
     norm : float
@@ -51,12 +51,19 @@ class _Sums:
         )
 
 
-def _steps(part: Table, index: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> tuple[Any, ...]:
-    """(X, s, s slope) of those rows of a table."""
+def _steps(
+    part: Table, index: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]
+) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+    """(X, s, s slope) of those rows of a table that have a weight."""
+    if part.s is not None:
+        index = np.arange(part.X.shape[0])[index]
+        index = index[part.s[index] != 0]
     K, X = len(b), part.X[index]
     y, s = part.of_heads(index, K)
     margins = np.asarray(X @ W[:, :K], np.float64) + b
-    return X, s, s * plan.loss.slope(margins, y)
+    if plan.loss.coupled:
+        return X, s, s * plan.loss.slope(margins, y)
+    return X, s, s * plan.loss.both(margins.ravel(), y.ravel())[1].reshape(y.shape)
 
 
 def row_gradients(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> RowGradients:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import objective as objectives
 from fastsgd.estimators.hints import Data
+from fastsgd.sources.arrays import Table
 from fastsgd.sources.scaling import Scaling, moments
 from fastsgd.state import padded
 
@@ -59,6 +60,11 @@ class _Point:
         from fastsgd import plane
 
         return plane.spreads(self.table, self.b, [self._inward_flat(z) for z in directions])
+
+    @property
+    def in_memory(self):
+        """Whether the rows are those of arrays, any of which can be drawn."""
+        return isinstance(self.table, Table)
 
     def row_gradients(self):
         """The RowGradients of all rows, in the units in which they are trained on."""
