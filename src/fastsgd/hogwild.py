@@ -37,6 +37,8 @@ class Hogwild(Serial):
         A kernel call of fewer rows is done by one lane.
     """
 
+    stepwise = False
+
     def __init__(self, n: int, least: float = 1.0) -> None:
         self.n, self.threads, self.least = n, Threads(n), least
 

@@ -60,7 +60,7 @@ class Asked(NamedTuple):
         Asked(what=frozenset({'objective'}), every=10)
         """
         number = isinstance(record_every, Integral) and not isinstance(record_every, bool)
-        if not (number and int(record_every) >= 1) and record_every != "epoch":
+        if not (int(record_every) >= 1 if number else isinstance(record_every, str) and record_every == "epoch"):
             raise ValueError(
                 f"record_every must be 'epoch' or a number of steps, 1 or more; got {record_every!r}: a step is a row, or a "
                 "batch with batch_size."
@@ -72,10 +72,10 @@ class Asked(NamedTuple):
                     f"several of {', '.join(map(repr, NAMES))}."
                 )
             return None
-        several = isinstance(record, (list, tuple, set, frozenset))
+        several = isinstance(record, (list, tuple, set, frozenset, np.ndarray))
         names: list[Any] = list(record) if several else [record]
         for name in names or [record]:
-            if name not in NAMES:
+            if not isinstance(name, str) or name not in NAMES:
                 near = get_close_matches(name.lower(), NAMES, 1) if isinstance(name, str) else []
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
@@ -180,10 +180,14 @@ class Record:
         Of the coefficients, where they are asked for.
     last : (coefficients, intercepts) or None
         Of the last row, where the next may be asked how far it is.
+    until : int
+        After how many steps the last call ended that was recorded; -1 before any has.
     """
 
-    def __init__(self, rows: Grown | None = None, kept: Kept | None = None, last: Model | None = None) -> None:
-        self.rows, self.kept, self.last = Grown([], 0) if rows is None else rows, kept, last
+    def __init__(
+        self, rows: Grown | None = None, kept: Kept | None = None, last: Model | None = None, until: int = -1
+    ) -> None:
+        self.rows, self.kept, self.last, self.until = Grown([], 0) if rows is None else rows, kept, last, until
 
     @property
     def steps(self) -> int:
@@ -227,7 +231,7 @@ class Recorder:
     ) -> None:
         self.asked, self.table, self.plan, self.published = asked, table, plan, published
         self.record = Record() if record is None else record
-        self.n_rows = float(table.n_rows)
+        self.n_rows, self.first = float(table.n_rows), 0
         self.started = perf_counter() - self.record.seconds
 
     def anew(self) -> "Recorder":
@@ -235,19 +239,24 @@ class Recorder:
         return Recorder(self.asked, self.table, self.plan, self.published)
 
     def begin(self, run: Run) -> None:
-        """Record the start, unless the record ends there."""
+        """Record the start, unless the record is up to it."""
         state, record = run.state, self.record
+        self.first = steps_of(state)
         if not record.rows.n:
             self.started = perf_counter() - run.seconds
-        if steps_of(state) != record.steps:
+        if self.first not in (record.steps, record.until):
             self.take(state, self.epoch(run, 0), self.seconds())
         elif self.asked.what & OF_MODEL and (record.last is None or (self.of_path and record.kept is None)):
             model = self.published(state, state.model(self.plan))
-            self.record = Record(record.rows, self.kept(record.steps, model), model)
+            self.record = Record(record.rows, self.kept(self.first, model), model)
 
     def opened(self, run: Run, way: Serial) -> "Serial":
         """A way to do the rounds of the pass that begins, or goes on, which is recorded."""
         return Recorded(self, run, way)
+
+    def so_far(self, state: State) -> Record:
+        """The record, where a call ends with this state."""
+        return Record(self.record.rows, self.record.kept, self.record.last, steps_of(state))
 
     def stepped(self, run: Run) -> None:
         """Record where a pass of one step has led, if that is to be recorded."""
@@ -284,7 +293,7 @@ class Recorder:
     def due(self) -> int:
         """The number of steps of the next row."""
         assert self.asked.every is not None
-        return (max(self.record.steps, 0) // self.asked.every + 1) * self.asked.every
+        return (max(self.record.steps, self.first) // self.asked.every + 1) * self.asked.every
 
     @np.errstate(over="ignore", invalid="ignore")
     def take(self, state: State, epoch: float, seconds: float) -> None:
@@ -301,7 +310,7 @@ class Recorder:
             if "step_length" in what:
                 length = 0.0 if not record.rows.n else length_of(record.last, model)
         steps, value = steps_of(state), value if "objective" in what else np.nan
-        kept = record.kept if model is None else self.kept(steps, model)
+        kept = self.kept(steps, model) if model is not None else record.kept
         self.record = Record(record.rows.plus((steps, epoch, seconds, value, norm, length)), kept, model)
         self.started += perf_counter() - began
 

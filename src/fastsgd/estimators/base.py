@@ -206,7 +206,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, 
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
             if run.recorder is not None:
-                also["_record"] = run.recorder.record
+                also["_record"] = run.recorder.so_far(state)
             ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" else None
             self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
         except engine.Diverged as error:

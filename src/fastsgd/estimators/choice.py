@@ -34,6 +34,11 @@ def router(est):
 def routed(est, method, scorer, sample_weight, params):
     """(what the splitter is given, what the scorer is)."""
     params = {name: value for name, value in params.items() if value is not None}
+    if method == "fit" and not params.keys().isdisjoint(("record", "record_every")):
+        name = type(est).__name__
+        raise TypeError(
+            f"{name} records no steps: fit {name.removesuffix('CV')} with the parameters that it chose, and record= there."
+        )
     if get_config()["enable_metadata_routing"]:
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         found = process_routing(est, method, **weight, **params)

@@ -29,9 +29,9 @@ class Recordings:
     def _recorder(self, asked: Asked, table: Any, plan: Any, record: Record | None = None) -> Recorder:
         """What records a training on these rows; it goes on with a record."""
         if asked.what & OF_ROWS and getattr(getattr(table, "source", None), "once", False):
-            names = " and ".join(sorted(asked.what & OF_ROWS))
+            names = " and ".join(map(repr, sorted(asked.what & OF_ROWS)))
             raise ValueError(
-                f"record asks for {names}, each of which takes a pass over the rows, and this source can be read once only: "
+                f"record asks for {names}, which takes a pass over the rows each time, and this source can be read once only: "
                 "make the source of what can be read again, or record 'coef' and 'step_length' alone."
             )
         return Recorder(asked, table, plan, self._as_published_of, record)

@@ -14,11 +14,19 @@ PATH = {
 }
 
 
+LAST = Array("float", ("K", "d"), optional=True, finite=False), Array("float64", ("K",), optional=True, finite=False)
+
+
 class Recorded:
-    """A record.Record, but for the last model where no coefficients are kept, which is that of the state."""
+    """A record.Record."""
 
     def put(self, name, value, parts):
         ROWS.put(name, value.array(), parts)
+        parts.values[f"{name}.until"] = value.until
+        if value.last is not None:
+            coef, intercept = value.last
+            LAST[0].put(f"{name}.last.coef", np.atleast_2d(coef), parts)
+            LAST[1].put(f"{name}.last.intercept", intercept, parts)
         if value.kept is not None:
             path, sizes = value.kept.path(), parts.sizes
             parts.values[f"{name}.path"] = [value.kept.seen, value.kept.stride]
@@ -31,8 +39,20 @@ class Recorded:
         if not (np.diff(rows["steps"]) > 0).all() or not (rows["steps"] >= 0).all():
             raise ValueError(f"{name} must have steps that rise, found {brief(rows['steps'])}")
         kept = self._kept(f"{name}.path", parts) if f"{name}.path" in parts.values else None
-        items = rows.tolist()
-        return Record(Grown(items, len(items)), kept, None if kept is None else kept.last[1:])
+        coef, intercept = (
+            rule.take(f"{name}.last.{field}", parts) for rule, field in zip(LAST, ("coef", "intercept"), strict=True)
+        )
+        if (coef is None) != (intercept is None):
+            raise ValueError(f"{name}.last must have both coefficients and intercepts, or neither")
+        last = None if coef is None else (self._shaped(coef, parts), intercept)
+        items, until = rows.tolist(), pop(parts, f"{name}.until", int)
+        if not -1 <= until < 2**62:
+            raise ValueError(f"{name}.until must be a number of steps, found {brief(until)}")
+        return Record(Grown(items, len(items)), kept, last, until)
+
+    def _shaped(self, coef, parts):
+        """Coefficients of the shape of coef_."""
+        return coef[0] if parts.sizes["ndim"] == 1 else coef
 
     def _kept(self, name, parts):
         given = pop(parts, name, list)
