@@ -6,7 +6,8 @@ L1 penalty is a proximal step: after its update a weight is drawn to 0 by its ow
 batch_size=1 has the cumulative penalty of Tsuruoka et al. 2009 instead, and FTRL its closed form).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ __all__ = [
 class Optimizer(HasParams):
     """Base of every optimizer.
 
-    Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight; `accumulates`, whether v
-    is a sum over the steps; `params`, the constructor's arguments.
+    Class attributes: `name`; `kind`, the update rule; `slots`, names of the arrays beside each weight, and `symbols`, what the
+    formula has in their place where it differs; `accumulates`, whether v is a sum over the steps; `params`, the constructor's
+    arguments.
 
     On CSR a step of one row costs as much as the row has values. Where the weights that a row does not have move in a
     way that can be worked out later in closed form, they do, and the model is that of the same data laid out dense.
@@ -43,6 +45,7 @@ class Optimizer(HasParams):
     name: str | None = None
     kind: int | None = None
     slots: tuple[str, ...] = ()
+    symbols: Mapping[str, str] = MappingProxyType({})
     accumulates = False
     params: tuple[str, ...] = ("lazy",)
     plain = False  # It is True for w <- w - eta g.
@@ -53,6 +56,20 @@ class Optimizer(HasParams):
     def numbers(self) -> tuple[float, ...]:
         """The parameters as the kernel reads them, at most five."""
         return ()
+
+    def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
+        """By what each weight's gradient, or m or m^, is multiplied in a step, given the slot v after it.
+
+        Parameters
+        ----------
+        eta : float
+            The step size of the schedule.
+        t : float
+            Steps taken, this one included.
+        v : ndarray
+            Not looked at by optimizers without this slot.
+        """
+        return eta
 
     def closed(self, l1: float, l2: float, average: bool) -> bool:
         """Whether a CSR step on present features alone gives the dense model under that penalty."""
@@ -141,6 +158,8 @@ class AdaGrad(Optimizer):
     ...                    max_iter=1, tol=None)
     >>> print(reg.fit(X, y).coef_)  # the first step has the length eta, whatever the slope
     [0.1 0.1]
+    >>> print(reg.optimizer_state_["v"], reg.optimizer_state_["step"])
+    [1.e+00 1.e+04] [0.1   0.001]
     """
 
     name, kind, slots, params = "adagrad", KINDS["adagrad"], ("v",), ("eps", "lazy")
@@ -153,6 +172,10 @@ class AdaGrad(Optimizer):
 
     def numbers(self) -> tuple[float, ...]:
         return (self.eps,)
+
+    def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
+        size: NDArray[Any] = eta / (np.sqrt(v) + self.eps)
+        return size
 
     def closed(self, l1: float, l2: float, average: bool) -> bool:
         return not l2 and not (l1 and average)
@@ -195,6 +218,10 @@ class RMSProp(Optimizer):
 
     def numbers(self) -> tuple[float, ...]:
         return (self.rho, self.eps)
+
+    def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
+        size: NDArray[Any] = eta / (np.sqrt(v) + self.eps)
+        return size
 
 
 class Adam(Optimizer):
@@ -256,6 +283,10 @@ class Adam(Optimizer):
     def numbers(self) -> tuple[float, ...]:
         return (self.beta1, self.beta2, self.eps, float(self.decoupled), float(self.bias_correction))
 
+    def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
+        size: NDArray[Any] = eta / (np.sqrt(v / (1 - self.beta2**t if self.bias_correction else 1.0)) + self.eps)
+        return size
+
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: w <- (1 - eta l2) w before each step, and l2 w is not part of g.
@@ -313,6 +344,7 @@ class FTRL(Optimizer):
     """
 
     name, kind, slots, params = "ftrl", KINDS["ftrl"], ("m", "v"), ("beta", "lambda1", "lambda2", "lazy")
+    symbols = MappingProxyType({"m": "z", "v": "n"})
     accumulates = True
     beta: float
     lambda1: float
@@ -326,6 +358,10 @@ class FTRL(Optimizer):
 
     def numbers(self) -> tuple[float, ...]:
         return (self.beta, self.lambda1, self.lambda2)
+
+    def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
+        size: NDArray[Any] = eta / (self.beta + np.sqrt(v))
+        return size
 
     def closed(self, l1: float, l2: float, average: bool) -> bool:
         return True

@@ -225,7 +225,7 @@ class _Trials:
         return told.advice(est, run, plan, case.table, longer)
 
     def _steps(self, eta0):
-        rate = "learning_rate='invscaling', " if self.case.plan.schedule.name == "optimal" else ""
+        rate = "learning_rate='invscaling', " if not self.case.plan.schedule.has_eta0 else ""
         return f"{rate}eta0={eta0:.2g}"
 
     def _too_long(self, name):
@@ -234,7 +234,7 @@ class _Trials:
         numbers = dict(self.numbers, eta=now, curvature=self.curvature)
         if name == "noise_ball":
             fewer = float(np.clip(0.5 * self.far.enough / max(self.far.gap, self.level), 0.01, 0.3))
-            eta0 = float(f"{fewer * case.est.eta0:.1e}") if case.plan.schedule.name != "optimal" else eta0
+            eta0 = float(f"{fewer * case.est.eta0:.1e}") if case.plan.schedule.has_eta0 else eta0
         else:
             numbers["longest"] = 2.0 / numbers["curvature"]
         what = {

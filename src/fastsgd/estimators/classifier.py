@@ -170,6 +170,12 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         With record="coef": `steps`, `coef` and `intercept` along the training, in at most 64 MB or 16 models: see there.
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation (1 for a constant column), named as in StandardScaler.
+    optimizer_state_ : dict of str to ndarray
+        What the optimizer keeps beside each weight, under the letters of its formula (`fastsgd.optimizers`): "m", "v", or
+        FTRL's "z" and "n", of the shape of `coef_`; "step", by what its gradient (or m) was multiplied in the last step; "t",
+        steps since they were zeros; and with "_intercept" behind the name those of the intercept. Read-only copies, made when
+        asked for. With standardize=True, of the weights of the standardised columns, coef_ * scale_; with `average`, of those
+        that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
         ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns.

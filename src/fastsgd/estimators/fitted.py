@@ -3,13 +3,15 @@
 import copy
 from contextlib import suppress
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from fastsgd import engine, schedules
 from fastsgd.estimators.problem import Drafts
-from fastsgd.estimators.published import Attribute, FromState, Published, same
+from fastsgd.estimators.published import Attribute, FromState, Published, missing, same
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
@@ -24,6 +26,20 @@ class Fitted(Drafts):
     mean_ = FromState(lambda state: None if state.std is None else state.mean.copy())
     scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
+
+    @property
+    def optimizer_state_(self) -> dict[str, NDArray[Any]]:
+        """The slots of the optimizer, and the step size of each weight."""
+        from fastsgd.estimators import optimizer_state  # Few users look at it.
+
+        published, found = vars(self).get("_published"), None
+        if published is not None:
+            with published.lock:
+                found = optimizer_state.of_model(self, self._state, self._published.plan)
+        if found is None:
+            raise missing(self, "optimizer_state_")
+        return found
+
     _initial_intercept = 0.0
     _read_off = "t_", "mean_", "scale_", "auto_rule_"
     _of_segments = (

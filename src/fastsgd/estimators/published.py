@@ -120,7 +120,7 @@ class Attribute:
             return self
         published = vars(est).get("_published")
         if published is None or not published.known:
-            raise _missing(est, self.name)
+            raise missing(est, self.name)
         with published.lock:
             vars(est)["_published"].give(est, self.name)  # by now it may be that of another state
             return vars(est)[self.name]
@@ -141,11 +141,12 @@ class FromState:
         state = vars(est).get("_state")
         found = None if state is None else self.read(state)
         if found is None:
-            raise _missing(est, self.name)
+            raise missing(est, self.name)
         return found
 
 
-def _missing(est, name):
+def missing(est, name):
+    """The error of an attribute that is not there."""
     return AttributeError(f"{type(est).__name__!r} object has no attribute {name!r}", name=name, obj=est)
 
 

@@ -160,6 +160,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         With record="coef": `steps`, `coef` and `intercept` along the training, in at most 64 MB or 16 models: see there.
     mean_, scale_ : ndarray of shape (n_features,)
         With standardize=True: mean and standard deviation of each column.
+    optimizer_state_ : dict of str to ndarray
+        What the optimizer keeps beside each weight, and its step size: see `SGDClassifier`.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; the same
         followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns.
