@@ -253,7 +253,7 @@ LAYERS = {
         "threads",
         "verdict",
     ),
-    "inspection": ("estimators", "verdict"),
+    "inspection": ("estimators", "losses", "optimizers", "schedules", "verdict"),
     "diagnosis": (
         "curvature",
         "engine",

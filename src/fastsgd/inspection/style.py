@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The colour-blind can tell these apart, and each has a contrast of at least 3 to white and to black.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8c3cff", "#cc79a7", "#994c3d")
+COLOURS = ("#0c7bc0", "#d55e00", "#009e73", "#8c3cff", "#cc79a7", "#a5553f")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))  # The first six lines have the first, the next six the second, and so on.
 MAX_TOLD_APART = len(COLOURS) * len(DASHES)
 # More lines than can be told apart are coloured in their order, from the first of these to the last.
 RAMP = ("#3f5fe0", "#8f45d0", "#c23a8c", "#d0503c", "#c97a10")
-MAX_INSIDE, MAX_LISTED = 6, 12  # Entries of a legend inside the axes, and of one at all.
-MAX_LETTERS = 32  # of a name in a legend or at a tick
-WIDTH, HEIGHT = 5.5, 3.6  # inches
+MAX_INSIDE, MAX_LISTED = 3, 12  # Entries of a legend inside the axes, and of one at all.
+LETTERS = 36  # of a name in a legend or at a tick, if names then differ
+WIDTH, HEIGHT, LETTER = 5.5, 3.6, 0.075  # inches; of a figure, and of a letter
+LARGEST = 1e250  # that can be drawn
 ARTISTS = {
     "line": "lines.Line2D",
     "text": "text.Text",
@@ -74,6 +75,13 @@ def one_axes(ax: Any, display: str, what: str, *, size: tuple[float, float] = (W
     return pyplot(display).subplots(figsize=size, layout="constrained", subplot_kw=subplot)[1]
 
 
+def width(names: Sequence[str], inches: float = WIDTH) -> float:
+    """Of a new figure, with room for a legend of these names beside the axes, where it is to be there."""
+    if len(names) <= MAX_INSIDE:
+        return inches
+    return inches + LETTER * max(map(len, shortened(names))) - LETTER * 5
+
+
 def merged(name: str, given: Mapping[str, Any] | None, artist: str | None = "line", **defaults: Any) -> dict[str, Any]:
     """Keywords for matplotlib: the defaults, each overridden by what the user gave for it, under whichever alias.
 
@@ -96,10 +104,15 @@ def merged(name: str, given: Mapping[str, Any] | None, artist: str | None = "lin
     from matplotlib import cbook
 
     module, kind = ARTISTS[artist].split(".")
+    drawn = getattr(import_module(f"matplotlib.{module}"), kind)
     try:
-        return {**defaults, **cbook.normalize_kwargs(dict(given), getattr(import_module(f"matplotlib.{module}"), kind))}
+        full = cbook.normalize_kwargs(dict(given), drawn)
     except TypeError as error:
         raise ValueError(f"{name}: {error}.") from None
+    unknown = [key for key in full if not hasattr(drawn, f"set_{key}")]
+    if unknown and artist in ("line", "text"):
+        raise ValueError(f"{name} has {unknown}, which matplotlib's {kind} does not take.")
+    return {**defaults, **full}
 
 
 def merged_each(
@@ -113,11 +126,27 @@ def merged_each(
     return [merged(name, given, artist, **kw) for kw in defaults]
 
 
-def looks(n: int) -> list[dict[str, Any]]:
-    """Colour and dashes of n lines; of more than can be told apart the colour says their order."""
-    if n <= MAX_TOLD_APART:
-        return [{"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k // len(COLOURS)]} for k in range(n)]
-    return [{"color": colour, "linestyle": "-"} for colour in ramp(n)]
+def looks(n: int, start: int = 0, *, dashes: bool = True) -> list[dict[str, Any]]:
+    """Colour and dashes of n lines; of more than can be told apart the colour says their order.
+
+    Parameters
+    ----------
+    n : int
+    start : int
+        Lines that are there already, whose looks are left out where that is possible.
+    dashes : bool
+        Whether dashes may tell lines apart; where they mean something else, colours alone do.
+    """
+    if n > (MAX_TOLD_APART if dashes else len(COLOURS)):
+        return [{"color": colour, "linestyle": "-"} for colour in ramp(n)]
+    styles = DASHES if dashes else DASHES[:1]
+    each = [{"color": colour, "linestyle": dash} for dash in styles for colour in COLOURS]
+    return [each[(start + k) % len(each)] for k in range(n)]
+
+
+def labelled(ax: Any) -> list[Any]:
+    """The lines of these axes that a legend is to list."""
+    return [line for line in ax.get_lines() if not line.get_label().startswith("_child")]
 
 
 def ramp(n: int) -> list[tuple[float, ...]]:
@@ -127,9 +156,9 @@ def ramp(n: int) -> list[tuple[float, ...]]:
     return [tuple(float(np.interp(x, np.arange(len(RAMP)), channel)) for channel in anchors.T) for x in at]
 
 
-def markers(n: int) -> dict[str, Any]:
+def markers(n_points: int, n_lines: int = 1) -> dict[str, Any]:
     """Points where a line has few: a line of one point would not be seen without."""
-    return {"marker": "o" if n < 30 else None, "markersize": 3.5}
+    return {"marker": "o" if n_points < (30 if n_lines <= len(COLOURS) else 2) else None, "markersize": 3.5}
 
 
 def ink(ax: Any) -> Any:
@@ -143,6 +172,17 @@ def dress(ax: Any, x: str, y: str, *, grid: str = "both") -> None:
     ax.grid(axis=grid, alpha=0.3)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def whole_numbers(ax: Any) -> None:
+    """Ticks of the horizontal axis at whole numbers alone, be it one."""
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
+def drawable(values: Any) -> NDArray[np.float64]:
+    """Values with gaps where they are not finite, or so large that the arithmetic of axes would overflow."""
+    found = np.asarray(values, np.float64)
+    return np.where(abs(found) < LARGEST, found, np.nan)
 
 
 def logarithmic(ax: Any, axis: str, argument: str, values: Iterable[Any]) -> None:
@@ -159,27 +199,64 @@ def logarithmic(ax: Any, axis: str, argument: str, values: Iterable[Any]) -> Non
     """
     if not any(np.any(np.asarray(some) > 0) for some in values):
         raise ValueError(f"{argument}: nothing along the {axis} axis is above 0, so that it can't be logarithmic.")
+    from fastsgd.inspection.log_ticks import PlainNumbers
+
     getattr(ax, f"set_{axis}scale")("log", nonpositive="mask")
+    along = getattr(ax, f"{axis}axis")
+    along.set_major_formatter(PlainNumbers())
+    along.set_minor_formatter(PlainNumbers(labelOnlyBase=False, minor_thresholds=(1.5, 0.4)))
 
 
-def legend(ax: Any, lines: Sequence[Any], *, title: str | None = None, **given: Any) -> Any:
+def legend(
+    ax: Any,
+    lines: Sequence[Any],
+    *,
+    title: str | None = None,
+    keep: Sequence[Any] = (),
+    below: bool = False,
+    right: float = 0.0,
+    **given: Any,
+) -> Any:
     """A legend of these lines; None where none has a label.
 
-    It is inside where it is short, and beside the axes where it is long and the figure has a layout engine that makes room.
-    Of more than MAX_LISTED lines some are listed, first and last among them.
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where their figure has a layout engine, which makes room, the legend is beside them, unless it is short.
+    lines : list of matplotlib artists
+        Of more than MAX_LISTED some are listed, the first and the last among them.
+    title : str, default=None
+    keep : list of matplotlib artists
+        Those of `lines` to list in any case.
+    below : bool, default=False
+        Whether it is below the axes rather than inside or beside them, where there is room to be made.
+    right : float, default=0.0
+        Inches that an axis at the right takes.
+    **given
+        Keywords of matplotlib's legend, which say where it is.
     """
-    lines = [line for line in lines if line.get_label() and not line.get_label().startswith("_child")]
     if not lines:
         return None
-    n = len(lines)
+    n, lines = len(lines), list(lines)
     listed = lines
     if n > MAX_LISTED:
-        listed = [lines[k] for k in np.unique(np.linspace(0, n - 1, MAX_LISTED).round().astype(int))]
+        places = {*np.linspace(0, n - 1, MAX_LISTED).round().astype(int).tolist(), *(lines.index(one) for one in keep)}
+        listed = [lines[k] for k in sorted(places)]
         title = f"{title + ', ' if title else ''}{len(listed)} of {n}"
-    how: dict[str, Any] = {"loc": "best", "fontsize": "small", "title_fontsize": "small", "labelcolor": ink(ax)}
-    if n > MAX_INSIDE and ax.figure.get_layout_engine() is not None:
-        how |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0, "frameon": False}
-    drawn = ax.legend(listed, [short(line.get_label()) for line in listed], title=title, **(how | given))
+    names = shortened([line.get_label() for line in listed])
+    how: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "labelcolor": ink(ax), "title": title}
+    if given or ax.figure.get_layout_engine() is None or (n <= MAX_INSIDE and not below):
+        drawn = ax.legend(listed, names, **({"loc": "best", "framealpha": 0.9} | how | given))
+    else:
+        from matplotlib.transforms import ScaledTranslation
+
+        place, loc, inches = (
+            ((0.5, 0.0), "upper center", (0.0, -0.42)) if below else ((1.0, 1.0), "upper left", (right + 0.08, 0.0))
+        )
+        how["ncols"] = (2 if max(map(len, names)) > LETTERS // 2 or n == 4 else 3) if below else 1
+        moved = ax.transAxes + ScaledTranslation(*inches, ax.get_figure().dpi_scale_trans)
+        how |= {"loc": loc, "bbox_to_anchor": place, "bbox_transform": moved, "frameon": False, "borderaxespad": 0.0}
+        drawn = ax.legend(listed, names, **how)
     drawn.get_title().set_color(ink(ax))
     return drawn
 
@@ -224,15 +301,29 @@ def column_names(names: Any, n: int, argument: str = "feature_names") -> list[st
     return found
 
 
-def short(name: str, letters: int = MAX_LETTERS) -> str:
-    """A name on one line, without its middle where it is long; mathematics stays whole."""
-    name = " ".join(name.split())
-    if len(name) <= letters or "$" in name:
+def shortened(names: Sequence[str], letters: int = LETTERS) -> list[str]:
+    """Names on one line each, without their middle where they are long, if they still differ; mathematics stays whole."""
+    whole = [" ".join(name.split()) for name in names]
+    while True:
+        short = [name if "$" in name else _short(name, letters) for name in whole]
+        if len(set(short)) == len(set(whole)):
+            return short
+        letters += 8
+
+
+def plain(name: str, letters: int = LETTERS) -> str:
+    """A name of data on one line, in which a dollar is a dollar and no mathematics."""
+    return plain_names([name], letters)[0]
+
+
+def plain_names(names: Sequence[str], letters: int = LETTERS) -> list[str]:
+    """`plain` for several, which still differ."""
+    dollar = "\N{REPLACEMENT CHARACTER}"
+    return [name.replace(dollar, r"\$") for name in shortened([name.replace("$", dollar) for name in names], letters)]
+
+
+def _short(name: str, letters: int) -> str:
+    if len(name) <= letters:
         return name
     half = (letters - 1) // 2
     return f"{name[: letters - 1 - half]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
-
-
-def plain(name: str, letters: int = MAX_LETTERS) -> str:
-    """A name of data, in which a dollar is a dollar and no mathematics."""
-    return short(name.replace("$", "\0"), letters).replace("\0", r"\$")
