@@ -21,6 +21,7 @@ from fastsgd import (
     sources,
 )
 from fastsgd.inspection import GradientNoiseDisplay, PathDisplay
+from fastsgd.inspection.style import COLOURS
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -276,7 +277,7 @@ def test_a_path_is_drawn_again_with_other_keywords():
     _, ax = plt.subplots()
     look = {"line_kw": {"lw": 3}, "fill_between_kw": {"alpha": 0.5}, "chosen_kw": {"color": "red"}}
     assert display.plot(ax, name="ridge", **look) is display and display.ax_ is ax and ax.get_title() == "ridge"
-    assert {line.get_linewidth() for line in display.lines_} == {3} and display.lines_[0].get_color() == "#0072b2"
+    assert {line.get_linewidth() for line in display.lines_} == {3} and display.lines_[0].get_color() == COLOURS[0]
     assert display.fill_between_[0].get_alpha() == 0.5 and display.chosen_line_.get_color() == "red"
 
 
