@@ -59,19 +59,20 @@ class Asked(NamedTuple):
         >>> Asked.of("objective", 10)
         Asked(what=frozenset({'objective'}), every=10)
         """
+        by_epoch = isinstance(record_every, str) and record_every == "epoch"
+        if by_epoch and record is None:  # A call of partial_fit waits for no more than this.
+            return None
         number = isinstance(record_every, Integral) and not isinstance(record_every, bool)
-        if not (int(record_every) >= 1 if number else isinstance(record_every, str) and record_every == "epoch"):
+        if not (by_epoch or (number and int(record_every) >= 1)):
             raise ValueError(
                 f"record_every must be 'epoch' or a number of steps, 1 or more; got {record_every!r}: a step is a row, or a "
                 "batch with batch_size."
             )
         if record is None:
-            if number:
-                raise ValueError(
-                    f"record_every={record_every} says when to record, and record says what: give record='objective', or "
-                    f"several of {', '.join(map(repr, NAMES))}."
-                )
-            return None
+            raise ValueError(
+                f"record_every={record_every} says when to record, and record says what: give record='objective', or "
+                f"several of {', '.join(map(repr, NAMES))}."
+            )
         several = isinstance(record, (list, tuple, set, frozenset, np.ndarray))
         names: list[Any] = list(record) if several else [record]
         for name in names or [record]:
