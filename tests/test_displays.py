@@ -88,6 +88,8 @@ def test_step_sizes_are_drawn_as_they_were_found(sizes):
     assert sizes.etas[~sizes.diverged].max() < region.get_x() < sizes.diverges_at_
     again = StepSizeDisplay.from_step_sizes(sizes, ax=display.ax_)
     assert again.ax_ is display.ax_ and again.lines_[0].get_color() != line.get_color()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert {"constant", again.lines_[0].get_label(), "diverged", "before the first step"} <= set(texts)
 
 
 def test_step_sizes_by_epoch(sizes):

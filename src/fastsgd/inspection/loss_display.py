@@ -191,7 +191,7 @@ class LossDisplay:
             raise ValueError("slope_kw is given with slopes=False: there are no slopes to draw.")
         self.ax_ = ax = style.one_axes(ax, "LossDisplay", "losses", size=(style.width(names), style.HEIGHT))
         self.figure_ = ax.figure
-        looks = style.looks(len(names), len(style.labelled(ax)), dashes=not slopes)
+        looks = style.looks(len(names), ax, dashes=not slopes)
         defaults = [{**look, "linewidth": 1.8, "label": label} for look, label in zip(looks, names, strict=True)]
         kws = style.merged_each("line_kw", line_kw, defaults)
         self.lines_ = [ax.plot(self.x, y, **kw)[0] for y, kw in zip(self.values.values(), kws, strict=True)]

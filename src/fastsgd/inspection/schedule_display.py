@@ -200,7 +200,7 @@ class ScheduleDisplay:
             names = [str(name)]
         self.ax_ = ax = style.one_axes(ax, "ScheduleDisplay", "step size", size=(style.width(names), style.HEIGHT))
         self.figure_ = ax.figure
-        looks = style.looks(len(names), len(style.labelled(ax)))
+        looks = style.looks(len(names), ax)
         defaults = [{**look, "linewidth": 1.8, "label": label} for look, label in zip(looks, names, strict=True)]
         kws = style.merged_each("line_kw", line_kw, defaults)
         self.lines_ = [ax.plot(*curve, **kw)[0] for curve, kw in zip(self.curves.values(), kws, strict=True)]

@@ -175,7 +175,7 @@ class StepSizeDisplay:
         log_y = bool((values > 0).all()) if log_y is None else log_y
         if log_y:
             style.logarithmic(ax, "y", f"log_y={log_y!r}", [values])
-        if len(style.labelled(ax)) == len(self.lines_) or kind == "epochs":
+        if kind == "epochs":
             _limit(ax, values, self.step_sizes.start_objective, log_y)
         if name is not None and kind == "epochs":
             ax.set_title(name, fontsize="medium")
@@ -188,14 +188,13 @@ class StepSizeDisplay:
             style.logarithmic(ax, "x", "etas", [found.etas])
         objective = style.drawable(np.where(found.diverged, np.nan, found.final_objective))
         n = int(found.n_iter.max())
-        look = style.looks(1, len(style.labelled(ax)))[0] | {"linewidth": 1.8, "marker": "o", "markersize": 3.5}
+        look = style.looks(1, ax)[0] | {"linewidth": 1.8, "marker": "o", "markersize": 3.5}
         look["label"] = (
             name or f"objective after {n} epoch{'s' if n > 1 else ''}{' or less' if (found.n_iter < n).any() else ''}"
         )
         line = ax.plot(found.etas, objective, **style.merged("line_kw", line_kw, **look))[0]
         colour, self.lines_ = line.get_color(), [line]
         style.dress(ax, "eta0", "objective")
-        marks = []
         if not np.isnan(self.suggestion_):
             at = self.suggestion_, objective[found.etas == self.suggestion_][0]
             look = {
@@ -207,16 +206,14 @@ class StepSizeDisplay:
             }
             look["label"] = f"suggestion: {self.suggestion_:.3g}"
             self.suggestion_line_ = ax.plot(*at, zorder=4, **style.merged("suggestion_kw", suggestion_kw, **look))[0]
-            marks.append(self.suggestion_line_)
         if found.diverged.any():
             etas = found.etas[found.diverged]
             look = {"color": colour, "marker": "x", "markersize": 5.0, "linestyle": "none", "label": "diverged"}
             self.diverged_ = ax.plot(etas, np.full(len(etas), 0.96), transform=ax.get_xaxis_transform(), **look)[0]
-            marks.append(self.diverged_)
             self._shade(region_kw)
         start = ax.axhline(found.start_objective, color=style.ink(ax), linestyle=style.DASHES[2], linewidth=1.2)
         start.set_label("before the first step")
-        style.legend(ax, [*self.lines_, *marks, start], below=True)
+        style.legend(ax, style.labelled(ax), below=True)
         return objective
 
     def _shade(self, given: Any) -> None:
@@ -229,7 +226,7 @@ class StepSizeDisplay:
         high = self.ax_.get_xlim()[1]
         look = {"facecolor": style.COLOURS[1], "alpha": 0.25, "linewidth": 0.0}
         self.ax_.axvspan(low, max(high, found.etas[-1]), **style.merged("region_kw", given, "patch", **look))
-        self.ax_.set_xlim(right=max(high, found.etas[-1]))
+        self.ax_.set_xlim(right=max(high, found.etas[-1]), auto=None)  # A curve that comes later may still widen it.
 
     def _plot_epochs(self, line_kw: Any, suggestion_kw: Any) -> NDArray[Any]:
         """Against the epochs, a line for each size that did not diverge, from the smallest in blue to the largest in orange."""

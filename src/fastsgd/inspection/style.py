@@ -126,27 +126,29 @@ def merged_each(
     return [merged(name, given, artist, **kw) for kw in defaults]
 
 
-def looks(n: int, start: int = 0, *, dashes: bool = True) -> list[dict[str, Any]]:
+def looks(n: int, ax: Any = None, *, dashes: bool = True) -> list[dict[str, Any]]:
     """Colour and dashes of n lines; of more than can be told apart the colour says their order.
 
     Parameters
     ----------
     n : int
-    start : int
-        Lines that are there already, whose looks are left out where that is possible.
-    dashes : bool
+    ax : matplotlib Axes, default=None
+        Colours of lines that are there already are not taken, as long as there are others.
+    dashes : bool, default=True
         Whether dashes may tell lines apart; where they mean something else, colours alone do.
     """
     if n > (MAX_TOLD_APART if dashes else len(COLOURS)):
         return [{"color": colour, "linestyle": "-"} for colour in ramp(n)]
-    styles = DASHES if dashes else DASHES[:1]
-    each = [{"color": colour, "linestyle": dash} for dash in styles for colour in COLOURS]
-    return [each[(start + k) % len(each)] for k in range(n)]
+    taken = set() if ax is None else {line.get_color() for line in labelled(ax)}
+    free = [colour for colour in COLOURS if colour not in taken]
+    colours = free if len(free) >= n else COLOURS
+    return [{"color": colour, "linestyle": dash} for dash in DASHES for colour in colours][:n]
 
 
 def labelled(ax: Any) -> list[Any]:
-    """The lines of these axes that a legend is to list."""
-    return [line for line in ax.get_lines() if not line.get_label().startswith("_child")]
+    """The lines of these axes that a legend is to list, one for each label."""
+    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_child")]
+    return list({line.get_label(): line for line in reversed(lines)}.values())[::-1]
 
 
 def ramp(n: int) -> list[tuple[float, ...]]:

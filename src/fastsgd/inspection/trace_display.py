@@ -182,7 +182,7 @@ class TraceDisplay:
         traces = _renamed(self.traces, style.one_name(name))
         scores = _renamed(self.validation, name)
         ax = style.one_axes(ax, "TraceDisplay", self.y_label, size=(style.width(list(traces), 6.2), 3.8))
-        looks = style.looks(len(traces), len(style.labelled(ax)), dashes=not scores)
+        looks = style.looks(len(traces), ax, dashes=not scores)
         defaults = [
             {**look, **style.markers(len(xs), len(traces)), "linewidth": 1.8, "label": run or self.y_label}
             for look, (run, (xs, _)) in zip(looks, traces.items(), strict=True)
@@ -212,7 +212,7 @@ class TraceDisplay:
         alone = len(lines) == 1
         defaults = [
             {
-                "color": style.looks(1, 1)[0]["color"] if alone else lines[run].get_color(),
+                "color": style.looks(1, self.ax_)[0]["color"] if alone else lines[run].get_color(),
                 "label": f"{run}, validation" if run else "validation score",
                 **style.markers(len(xs), len(lines)),
                 **{"linewidth": 1.5, "linestyle": style.DASHES[1], "markerfacecolor": "none"},
