@@ -268,10 +268,11 @@ def _epoch(run: Run, moment: Moment, table: Table, score: Score | None, needs: S
     state, plan, objective_, norm, change, moved = moment.state, moment.plan, np.nan, np.nan, np.nan, np.nan
     if needs and not needs.isdisjoint(MEASURED | MOVED):
         W, b = moment.model
+        known = {} if run.recorder is None else run.recorder.known(state, table)
         if "gradient_norm" in needs:
-            objective_, norm = measure(table, plan, W, b)
+            objective_, norm = known["gradient_norm"] if "gradient_norm" in known else measure(table, plan, W, b)
         elif "objective" in needs:
-            objective_ = objective(table, plan, W, b)
+            objective_ = known["objective"] if "objective" in known else objective(table, plan, W, b)
         if run.before is not None:
             moved = float(np.hypot(np.linalg.norm(W - run.before[0]), np.linalg.norm(b - run.before[1])))
             size = np.hypot(np.linalg.norm(W), np.linalg.norm(b))

@@ -232,7 +232,7 @@ class Recorder:
     ) -> None:
         self.asked, self.table, self.plan, self.published = asked, table, plan, published
         self.record = Record() if record is None else record
-        self.n_rows, self.first = float(table.n_rows), 0
+        self.n_rows, self.first, self.measured = float(table.n_rows), 0, dict[str, Any]()
         self.started = perf_counter() - self.record.seconds
 
     def anew(self) -> "Recorder":
@@ -291,6 +291,10 @@ class Recorder:
             return float(passes)
         return float(passes - 1 + min(1.0, done / self.n_rows)) if np.isfinite(self.n_rows) else np.nan
 
+    def known(self, state: State, table: Any) -> dict[str, Any]:
+        """What was measured of this very moment, to the bits that `measure` or `objective` would give again."""
+        return self.measured if self.record.steps == steps_of(state) and table is self.table else {}
+
     def due(self) -> int:
         """The number of steps of the next row."""
         assert self.asked.every is not None
@@ -302,10 +306,11 @@ class Recorder:
         began, what, record = perf_counter(), self.asked.what, self.record
         value, norm, length, model = np.nan, np.nan, np.nan, None
         W, b = state.model(self.plan)
+        self.measured = {}
         if "gradient_norm" in what:
-            value, norm = measure(self.table, self.plan, W, b)
+            value, norm = self.measured["gradient_norm"] = measure(self.table, self.plan, W, b)
         elif "objective" in what:
-            value = objective(self.table, self.plan, W, b)
+            value = self.measured["objective"] = objective(self.table, self.plan, W, b)
         if what & OF_MODEL:
             model = self.published(state, (W, b))
             if "step_length" in what:
