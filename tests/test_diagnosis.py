@@ -1,5 +1,6 @@
 """`diagnose` says why a model does not learn, and its advice works."""
 
+import re
 import warnings
 
 import numpy as np
@@ -165,7 +166,7 @@ def test_rare_classes_are_said_with_the_balanced_accuracy():
 def test_separable_classes_without_a_penalty_have_no_best_model():
     X = rows()[0]
     y = X[:, 0] + X[:, 1] > 0
-    found = diagnose(LinearClassifier(penalty=None).fit(X, y), X, y)
+    found = diagnose(fitted(LinearClassifier(penalty=None), X, y), X, y)
     assert found.verdict == "separable"
 
 
@@ -187,6 +188,51 @@ def test_underfitting_names_the_penalty_or_the_missing_bends():
     product = X[:, 0] * X[:, 1]
     bent = diagnose(LinearRegressor().fit(X, product), X, product)
     assert bent.verdict == "underfitting" and "PolynomialFeatures" in bent.findings[0].advice
+
+
+# ---------------------------------------------------------------- what `fit` says by itself
+def told(est, *args, **how):
+    """The warnings of a fit, in words."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        est.fit(*args, **how)
+    return [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("classes", ["two", "three", "together"])
+def test_classes_that_a_solver_separates_without_a_penalty_are_said(classes, layout):
+    X = rows()[0]
+    y = np.digitize(X[:, 0], [0.0] if classes == "two" else [-0.5, 0.5])
+    est = LinearClassifier(penalty=None, multi_class="multinomial" if classes == "together" else "ovr", random_state=0)
+    (words,) = told(est, layout(X), y)
+    assert "classes can be separated" in words and "penalty='l2'" in words
+    assert told(est.set_params(penalty="l2", alpha=1e-4), layout(X), y) == []
+    overlapping = np.where(np.random.default_rng(0).random(len(y)) < 0.2, 1, y)
+    assert told(est.set_params(penalty=None), layout(X), overlapping) == []
+
+
+def test_alphas_that_follow_from_columns_in_large_units_ask_for_a_scaler():
+    X, y = rows()
+    X[:, 2] *= 1e5
+    search = SGDClassifierCV("log_loss", alphas=4, cv=2, max_iter=30, random_state=0, tol=None)
+    words = " ".join(told(search, X, y > 0))
+    assert "Set standardize=True or scale X, as alphas follow from its largest columns" in words
+    assert "Step sizes" not in " ".join(told(search.set_params(standardize=True), X, y > 0))
+    given = " ".join(told(search.set_params(standardize=False, alphas=[1e7, 1e6]), X, y > 0))
+    assert "Lower alphas" in given
+
+
+@pytest.mark.parametrize("how", [{}, {"learning_rate": "constant", "eta0": 5.0}, {"standardize": True}])
+def test_segments_whose_last_steps_are_too_long_are_said_and_the_advice_works(how):
+    X, y = rows(3000)
+    shop = np.random.default_rng(1).integers(0, 15, 3000)
+    est = SGDClassifier(random_state=0, **how)
+    (words,) = [w for w in told(est, X, y > 0, segments=shop) if "last steps of" in w]
+    name = "eta0" if how.get("eta0") else "alpha"
+    est.set_params(**{name: float(re.search(rf"{name} \(it is [^)]*\) to about ([-+.e0-9]*[0-9])", words)[1])})
+    for better in (est, SGDClassifier("log_loss", learning_rate="auto", random_state=0)):
+        assert not any("last steps of" in w for w in told(better, X, y > 0, segments=shop))
 
 
 # ---------------------------------------------------------------- estimators

@@ -17,6 +17,7 @@ MODULES = {
     "fastsgd.stopping": "Stopping rules",
     "fastsgd.sources": "Sources of rows",
     "fastsgd.inspection": "Looking at a training",
+    "fastsgd.diagnosis": "What a diagnosis consists of",
     "fastsgd.dask": "On a cluster",
 }
 

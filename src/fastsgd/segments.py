@@ -87,6 +87,8 @@ class Segments:
     threads : Threads
     known : callable
         How many segments there are by now, as more may be met on the way.
+    look : callable or None
+        look(part), of the first rows that are trained on.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Segments:
         shuffle: Shuffle = True,
         threads: Threads = ONE_THREAD,
         known: Callable[[], int] = lambda: 0,
+        look: Callable[[Table], Any] | None = None,
     ) -> None:
         if len(rules) > 1 or not all(type(rule) is Objective for rule in rules):
             raise ValueError(f"segments are judged by one Objective, or not at all; found {rules!r}.")
@@ -110,6 +113,7 @@ class Segments:
         self.passed, self.due = 0, False  # Passes that are over; whether what the last one came to has not been judged.
         self.whole = False  # Whether the last one went to the last row.
         self._table: Any = None  # That of the pass under way.
+        self.look = look
 
     def grow(self, n: int) -> None:
         """There are n segments by now."""
@@ -149,6 +153,9 @@ class Segments:
 
     def _round(self, part: Table, order: Any) -> None:
         self.grow(self.known())
+        if self.look is not None:
+            self.look(part)
+            self.look = None
         live = self.models["live"].astype(np.int8)
         if part.fold is not None:
             groups = Groups(*_order.by_model(order, part.fold, live))

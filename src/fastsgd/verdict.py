@@ -145,6 +145,22 @@ def _curvature(plan, table, state, share):
     return bend * weights * ((1 - share) * (norm + one) + share * (widest + one)) + plan.l2
 
 
+def longest_along_rows(plan, table, state):
+    """The length from which on steps along single rows go beyond where most of these have no more slope, 2 / (curvature times
+    mean squared length of a row); None where the optimizer's steps are of another kind.
+    """
+    if not _along_slopes(plan) or plan.schedule.pa or plan.batch_size > 1:
+        return None
+    places = (np.arange(table.X.shape[0]) if table.rows is None else table.rows)[:: max(1, table.n_rows // TRIAL_ROWS)]
+    X = table.X[places]
+    squares = (
+        X.shape[1] if state.std is not None else float((X.multiply(X) if table.sparse else X * X).sum()) / len(places)
+    )
+    zero = objective.zero_objective(table, Order(places, None, 0, len(places), len(places)), plan, state)
+    bend = plan.loss.curvature if plan.loss.smooth else 1.0 / zero
+    return 2.0 / (bend * (squares + min(1.0, plan.intercept_decay)))
+
+
 def _along_slopes(plan):
     """Whether a step is eta0 times slopes, or a mean of them; else it is about as long as eta0, whatever the slopes."""
     return plan.slots in ((), ("m",))

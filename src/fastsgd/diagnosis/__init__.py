@@ -1,4 +1,4 @@
-"""Why a model does not learn: a diagnosis in words and numbers."""
+"""What `fastsgd.diagnose` returns: why a model does not learn, in words and numbers."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from fastsgd.diagnosis.finding import Diagnosis, Finding
 from fastsgd.estimators.hints import Data
 
-__all__ = ["Diagnosis", "Finding", "diagnose"]
+__all__ = ["Diagnosis", "Finding"]
 
 
 def diagnose(
@@ -49,6 +49,19 @@ def diagnose(
     --------
     inspection.step_sizes : many step sizes beside each other.
     inspection.plot_history : draws a training.
+
+    Notes
+    -----
+    The least objective is solved to a certificate where the loss can be (as `LinearClassifier` and `LinearRegressor` do), and
+    training goes on from the model with steps 0.001 to 100 times as long, for a few passes: how far each gets says whether steps
+    were too long, too short, or too few. Step sizes follow from the curvature of the objective, and are tried before they
+    are named. docs/diagnosis.md has the rule of each verdict, and their order. At most 4 million values of X are looked at, but
+    20 rows for each column.
+
+    References
+    ----------
+    Nocedal and Wright (2006), Numerical optimization, section 3. Bottou, Curtis and Nocedal (2018), Optimization methods for
+    large-scale machine learning, section 4: what a constant step comes to.
 
     Examples
     --------

@@ -20,6 +20,16 @@ class Finding:
         What to do next; empty where there is nothing to do.
     numbers : dict
         The numbers of the words, and what the advice sets: "eta0", "alpha" or "max_iter", the others as the rule names them.
+
+    References
+    ----------
+    docs/diagnosis.md has the rule of each name.
+
+    Examples
+    --------
+    >>> from fastsgd.diagnosis import Finding
+    >>> print(Finding("still_falling", "it was stopped too early.", "Set max_iter=100.", {"max_iter": 100}))
+    still falling: it was stopped too early. Set max_iter=100.
     """
 
     name: str
@@ -43,6 +53,19 @@ class Diagnosis:
         What could not be judged, and what it would take; empty where all was.
     about : str
         Which model this is, and which rows it was judged by.
+
+    References
+    ----------
+    docs/diagnosis.md has the rules, and which finding comes first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import LinearRegressor, diagnose
+    >>> X = np.random.default_rng(0).standard_normal((200, 2))
+    >>> found = diagnose(LinearRegressor().fit(X, X @ [1.0, 2.0]), X, X @ [1.0, 2.0])
+    >>> found.verdict, "overfitting" in found
+    ('converged', False)
     """
 
     findings: tuple[Finding, ...]

@@ -81,8 +81,26 @@ class Solved(Drafts, ModelFiles, Documented, BaseEstimator):
                 f"Rounding allowed no more: dual_gap_ is {self.dual_gap_:.3g}, which is above tol={self.tol:g}. "
                 f"{'Pass X in float64, or s' if heads.table.X.dtype == np.float32 else 'S'}tandardise the columns of X."
             )
+        elif self._separates(heads):
+            words = (
+                "The classes can be separated, and there is no penalty: the loss falls towards 0 as coefficients grow, so that "
+                f"there is no best model, and probabilities come to 0 and 1. The fit ended by {self.stop_reason_!r}. Set "
+                "penalty='l2' and an alpha above 0, such as 1e-4."
+            )
         if words:
             tell(words, ConvergenceWarning)
+
+    def _separates(self, heads):
+        """Whether coefficients would grow for ever: the losses of all rows together are less than that of a single one at a
+        margin of 0, so that none has a margin below it."""
+        loss, table = heads.task.loss, heads.table
+        if heads.task.l1 or heads.task.l2 or not (loss.coupled or loss.log_odds) or self._task != "classifier":
+            return False
+        weights = 1.0 if table.s is None else table.s / table.s.sum() * np.count_nonzero(table.s)
+        least = np.min(weights, where=np.asarray(weights) > 0, initial=np.inf)
+        reached = [report.best.objective for report in heads.reports if report.best is not None]
+        hard = table.y is None or np.isin(table.y, (0.0, 1.0)).all()
+        return bool(hard and reached and min(reached) * table.n_rows < np.log(2) * least)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

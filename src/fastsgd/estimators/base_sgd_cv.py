@@ -125,7 +125,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
         for alpha, ratio, eta0 in candidates:
             numbers = {"alpha": float(alpha), "l1_ratio": float(ratio), "eta0": float(eta0)}
             members.append(self._estimator_class(**given | numbers))
-            vars(members[-1]).update(learnt, _candidate=True)
+            vars(members[-1]).update(learnt, _candidate=True, _alphas_follow=self._given_alphas() is None)
         return members
 
     # ------------------------------------------------------------ the fit

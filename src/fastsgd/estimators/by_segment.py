@@ -158,7 +158,7 @@ class Beside:
             raise ValueError(
                 f"segments are judged by their objective: stopping={est.stopping!r} must be None or 'objective', or set tol=None."
             )
-        self.given, self.table = given, table
+        self.given, self.table, self.plan, self.longest = given, table, plan, None
         self.training = Segments(
             state,
             plan,
@@ -168,6 +168,7 @@ class Beside:
             shuffle=est.shuffle,
             threads=Threads(n_threads(est.n_jobs)),
             known=lambda: len(given.known),
+            look=lambda part: self._look(part, state),
         )
         self.training.grow(len(given.known))
         self.rows = Along(table, self.training)
@@ -241,11 +242,37 @@ class Beside:
                 "standardize=True.",
                 ConvergenceWarning,
             )
+        self._warn_of_steps(est)
         late = np.flatnonzero(reasons == "max_iter")
         if len(late) and self.training.rule is not None and self.training.rule.tol > 0:
             tell(
                 f"{len(late)} of {n} segments ended at max_iter={est.max_iter} before convergence, such as "
                 f"{est.segments_[late[0]]!r}: raise max_iter or tol.",
+                ConvergenceWarning,
+            )
+
+    def _look(self, part, state):
+        """Note how long steps may be, of the first rows."""
+        from fastsgd import verdict
+
+        self.longest = None if self.plan.auto else verdict.longest_along_rows(self.plan, part, state)
+
+    def _warn_of_steps(self, est):
+        """Say so where the last steps of most segments are so long that the last rows decide."""
+        longest = self.longest
+        if longest is None:
+            return
+        steps = np.maximum(est.segment_counts_ * est.segment_n_iter_, 1)
+        etas = np.array([self.plan.eta(float(t)) for t in steps.tolist()])
+        long, n = np.count_nonzero(etas > longest), len(etas)
+        if 2 * long > n:
+            how = f"raise alpha (it is {est.alpha:g}) to about {2 / (longest * np.median(steps)):.1e}"
+            if self.plan.schedule.has_eta0:
+                how = f"lower eta0 (it is {est.eta0:g}) to about {0.5 * est.eta0 * longest / etas.max():.1e}"
+            tell(
+                f"The last steps of {long} of {n} segments were longer than {longest:.3g}, up to {etas.max():.3g}: they go "
+                "beyond where the loss of a row has no more slope, so that the last rows decide, and such models may predict "
+                f"worse than that of all rows. Take learning_rate='auto', or {how}; compare both on other rows.",
                 ConvergenceWarning,
             )
 

@@ -266,3 +266,4 @@ class Parameters:
 
     _nu = 0.0
     _candidate = False  # of a search, whose parameters are alphas and eta0s
+    _alphas_follow = False  # whether these alphas follow from the rows

@@ -160,6 +160,8 @@ def _clamped(est, plan, eta=0.0):
     if not eta * plan.l2 > 1 + 1e-9:
         return None
     lower = f"Lower {'nu' if est._nu else _name(est, 'alpha')}"
+    if est._alphas_follow and not est.standardize:
+        lower = "Set standardize=True or scale X, as alphas follow from its largest columns; or give lower alphas"
     if plan.schedule.has_eta0:
         lower += f", or {_eta0(est)} below {1 / plan.l2:.3g}"
     elif plan.schedule.tabled:
