@@ -140,6 +140,16 @@ def test_a_function_and_a_bound_schedule_are_schedules_too():
     np.testing.assert_array_equal(display.lines_[1].get_ydata(), np.full(10, 3.0))
 
 
+def test_a_function_of_the_step_is_the_schedule_of_its_estimator(two):
+    def falling(t):
+        return 0.1 / (10 + t)
+
+    display = ScheduleDisplay.from_estimator(sgd(learning_rate=falling, max_iter=3).fit(*two))
+    steps, etas = display.curves["falling"]
+    np.testing.assert_allclose(etas, 0.1 / (10 + steps), rtol=1e-12)
+    np.testing.assert_allclose(display.points["falling"][1], 0.1 / (10 + 150 * np.arange(1, 4)), rtol=1e-12)
+
+
 @pytest.mark.parametrize("batch_size", [1, 16, "full"])
 @pytest.mark.parametrize("learning_rate", ["optimal", "invscaling", "cosine", "one_cycle", "step", "exponential"])
 def test_the_history_lies_on_the_schedule_of_its_estimator(two, learning_rate, batch_size):
@@ -326,7 +336,7 @@ def test_mistakes_are_named(model, stopped_early, sizes, two):
         ("schedules: 'auto' gives each weight", lambda: sched("auto")),
         ("schedules is empty", lambda: sched([])),
         ("schedules has two that read 'step'", lambda: sched(["step", "step"])),
-        ("'<lambda>' must give a number", lambda: sched(lambda t: "a")),
+        ("t=1", lambda: sched(lambda t: "a")),
         ("n_samples must be at least 1", lambda: sched("step", n_samples=0)),
         ("estimator is not fitted: give n_samples", lambda: ScheduleDisplay.from_estimator(SGDClassifier())),
         ("estimator must be one of fastsgd with step sizes", lambda: ScheduleDisplay.from_estimator(est)),

@@ -1,6 +1,6 @@
 """ScheduleDisplay: the step size against the number of the step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -112,8 +112,9 @@ class ScheduleDisplay:
         steps = _places(per_pass * max_iter)
         curves = {}
         for label, given in _named(schedules).items():
-            rate, note = _function(given, numbers)
-            curves[f"{label} ({note})" if note else label] = steps, _values(rate, steps, label)
+            schedule = _bound(given, numbers)
+            note = NOTES.get(schedule.name or "")
+            curves[f"{label} ({note})" if note else label] = steps, schedule(steps)
         return cls(curves).plot(ax, name=name, **kwargs)
 
     @classmethod
@@ -249,23 +250,21 @@ def _named(given: Any) -> dict[str, Any]:
         raise ValueError("schedules is empty: there is nothing to draw.")
     named: dict[str, Any] = {}
     for one in some:
-        label = (
-            one
-            if isinstance(one, str)
-            else repr(one)
-            if isinstance(one, schedules.Schedule)
-            else getattr(one, "__name__", "schedule")
-        )
+        label = _label(one)
         if label in named:
             raise ValueError(f"schedules has two that read {label!r}: give a dict, whose keys name them.")
         named[label] = one
     return named
 
 
-def _function(given: Any, numbers: Mapping[str, Any]) -> tuple[Callable[[Any], Any], str]:
-    """(step size as a function of the step, a note on it)."""
-    if callable(given) and not isinstance(given, schedules.Schedule):
-        return given, ""
+def _label(given: Any) -> str:
+    """A name for a legend: that of the function, or of the schedule with its numbers."""
+    function = getattr(given, "function", given)
+    return str(getattr(function, "__name__", given if isinstance(given, str) else repr(given)))
+
+
+def _bound(given: Any, numbers: Mapping[str, Any]) -> schedules.Schedule:
+    """The schedule, bound to these numbers if it is not to others."""
     try:
         schedule = schedules.get(given)
         if type(schedule) is schedules.Schedule:
@@ -278,19 +277,7 @@ def _function(given: Any, numbers: Mapping[str, Any]) -> tuple[Callable[[Any], A
         schedule.numbers  # noqa: B018 - a schedule that is not bound raises
     except ValueError:
         schedule = schedule.bind(**numbers)
-    return schedule, NOTES.get(schedule.name or "", "")
-
-
-def _values(rate: Callable[[Any], Any], steps: NDArray[np.float64], label: str) -> NDArray[np.float64]:
-    """The step size at each of these steps."""
-    found = rate(steps) if isinstance(rate, schedules.Schedule) else [rate(int(t)) for t in steps]
-    try:
-        etas = np.asarray(found, np.float64)
-    except (TypeError, ValueError):
-        etas = np.empty(0)
-    if etas.shape != steps.shape:
-        raise ValueError(f"schedules: {label!r} must give a number for each step t, found {found[0]!r} for t=1.")
-    return etas
+    return schedule
 
 
 def _of_estimator(est: Any, argument: str, n_samples: int | None) -> tuple[Curve, Curve | None, str]:
@@ -328,10 +315,10 @@ def _of_estimator(est: Any, argument: str, n_samples: int | None) -> tuple[Curve
         batch_size=batch,
     )
     steps = _places(total)
-    label = str(schedule.name or schedule)
+    label = _label(schedule) if hasattr(schedule, "function") else str(schedule.name)
     if history is None:
-        return (steps, _values(bound, steps, label)), None, label
+        return (steps, bound(steps)), None, label
     ends = total * np.arange(1, len(history) + 1) / max(1, len(history)), np.array(history["eta"])
     if schedule.feedback:
         return (np.r_[1.0, ends[0].repeat(2)[:-1]], ends[1].repeat(2)), ends, label
-    return (steps, _values(bound, steps, label)), ends, label
+    return (steps, bound(steps)), ends, label
