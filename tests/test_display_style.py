@@ -1,6 +1,7 @@
 """What all displays share: colours that are legible, keywords that override single defaults, axes, names and legends."""
 
 import pickle
+from itertools import combinations
 
 import matplotlib
 import numpy as np
@@ -18,9 +19,37 @@ def closed():
     plt.close("all")
 
 
+# What those see who lack a cone: linear RGB to linear RGB (Machado, Oliveira and Fernandes 2009).
+SEEN = {
+    "by most": np.eye(3),
+    "without red": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "without green": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "without blue": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(colour):
+    return np.array(
+        [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
+    )
+
+
 def luminance(colour):
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
-    return np.dot(linear, [0.2126, 0.7152, 0.0722])
+    return linear(colour) @ TO_XYZ[1]
+
+
+def lab(colour, seen):
+    """CIELAB, in which a distance of 10 is plain to see."""
+    xyz = TO_XYZ @ np.clip(np.asarray(seen) @ linear(colour), 0.0, 1.0) / TO_XYZ.sum(axis=1)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_the_colour_blind_can_tell_the_first_colours_apart(seen):
+    for a, b in combinations(style.COLOURS, 2):
+        assert np.linalg.norm(lab(a, seen) - lab(b, seen)) > 14.0, (a, b)
 
 
 @pytest.mark.parametrize("n", [6, 18, 60])
