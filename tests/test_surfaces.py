@@ -10,7 +10,16 @@ import scipy.sparse as sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, losses, minimize, sources
+from fastsgd import (
+    LinearClassifier,
+    LinearRegressor,
+    LinearRegressorCV,
+    SGDClassifier,
+    SGDRegressor,
+    losses,
+    minimize,
+    sources,
+)
 from fastsgd.inspection import LossSurfaceDisplay
 from fastsgd.sources.arrays import Table
 
@@ -429,6 +438,8 @@ def test_what_is_wrong_is_named(bowl):
         draw(SGDClassifier(), X, CLASSES, directions=[("x0", "d")])
     with pytest.raises(ValueError, match="found Pipeline; give its last step"):
         draw(make_pipeline(StandardScaler(), SGDRegressor()), X, Y)
+    with pytest.raises(ValueError, match="found LinearRegressorCV; give one with alpha="):
+        draw(LinearRegressorCV(alphas=2).fit(X, Y), X, Y)
     with pytest.raises(ValueError, match="functions of more need `point`"):
         LossSurfaceDisplay.from_function(np.sum, [(0, 1)] * 3)
     with pytest.raises(ValueError, match="f must give one number"):

@@ -266,7 +266,7 @@ def _found(
         if not n:
             raise ValueError("directions='path' needs a path that moves, found one that stays where it is.")
         found = found[:n]
-        labels = [f"principal direction {k + 1} ({share[k]:.0%} of the path)" for k in range(n)]
+        labels = [f"principal direction {k + 1} ({_percent(share[k])})" for k in range(n)]
     else:
         if hessian is None:
             raise ValueError("directions='hessian' is for estimators: a function has no Hessian that is known here.")
@@ -274,6 +274,10 @@ def _found(
         found = vectors[:, ::-1][:, :2].T
         labels = [f"eigenvector of curvature {value:.3g}" for value in values[::-1][:2]]
     return np.pad(found, ((0, 0), (0, space.size - found.shape[1]))), labels
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if 0.01 <= share <= 0.99 else "<1%" if share < 0.01 else ">99%"
 
 
 def spans(given: Any, centre: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -17,6 +17,8 @@ def point(estimator: Any, X: Any, y: Any, given: Any, sample_weight: Any) -> Any
     """The point of an estimator's objective at a model, coef or (coef, intercept); None: the fitted one, or zeros."""
     if not hasattr(estimator, "_point"):
         why = "; give its last step, and rows as that sees them" if hasattr(estimator, "steps") else ""
+        if hasattr(estimator, "alpha_"):
+            why = f"; give one with alpha={estimator.alpha_:.3g}, which this one has chosen"
         raise ValueError(
             "estimator must be an SGDClassifier, SGDRegressor, LinearClassifier or LinearRegressor, found "
             f"{type(estimator).__name__}{why}."

@@ -13,9 +13,10 @@ GREYS, DARKEST, LIGHTEST = "Greys_r", 0.25, 0.92  # from and to which of them
 SURFACE_COLOURS = "viridis"
 STEEP = 8.0  # From this quotient of the largest and the median height on, levels are logarithmic.
 LEAST_HEIGHT = 1e-3  # the first of these levels, of the largest height
-SIZE = 5.8, 4.4  # inches
+SIZE, SURFACE_SIZE = (5.8, 4.4), (5.8, 5.2)  # inches
 EDGE = 1.8  # how much wider the edge of a path is than its line, in points
 FEW_POINTS = 60  # of a path whose points are marked
+ZOOM = 0.95  # of a surface, whose labels then have room
 TICKS = 8  # of a colour bar, at most
 MARKS = {"minimum": ("*", "minimum of the grid"), "fitted": ("D", "fitted model")}
 
@@ -56,7 +57,7 @@ class Drawing:
     def __init__(self, display: Any, kind: str, ax: Any) -> None:
         self.display, self.solid = display, kind == "surface"
         new: dict[str, Any] = {"projection": "3d", "computed_zorder": False} if self.solid else {}
-        self.ax = style.one_axes(ax, "LossSurfaceDisplay", kind, size=SIZE, **new)
+        self.ax = style.one_axes(ax, "LossSurfaceDisplay", kind, size=SURFACE_SIZE if self.solid else SIZE, **new)
         if self.solid != (getattr(self.ax, "name", "") == "3d"):
             raise ValueError(
                 f"ax must {'' if self.solid else 'not '}be of projection '3d' for kind={kind!r}: "
@@ -170,16 +171,18 @@ class Drawing:
     def finish(self, title: str | None, lines: list[Any]) -> None:
         """Labels, limits, title and legend."""
         display = self.display
-        labels = [style.plain(label, 48) for label in display.labels]
+        labels = [style.plain(label, 28 if self.solid else 48) for label in display.labels]
         if self.solid:
             self.ax.set(xlabel=labels[0], ylabel=labels[1], zlabel=display.value_name)
             finite = display.values[np.isfinite(display.values)]
             self.ax.set_zlim(finite.min(), finite.max())
+            self.ax.set_box_aspect(None, zoom=ZOOM)
             for axis in (self.ax.xaxis, self.ax.yaxis, self.ax.zaxis):
                 axis.set_pane_color((0.5, 0.5, 0.5, 0.08))
                 axis.get_major_locator().set_params(nbins=5)
         else:
             style.dress(self.ax, labels[0], labels[1] if len(labels) == 2 else display.value_name)
+            self.ax.xaxis.get_major_locator().set_params(nbins=6)  # Numbers such as -0.0015 need room.
             self.ax.set_xlim(*display.coordinates[0][[0, -1]])
             if len(labels) == 2:
                 self.ax.grid(False)
@@ -187,6 +190,6 @@ class Drawing:
         if title is not None:
             self.ax.set_title(style.plain(title, 60))
         below: dict[str, Any] = (
-            {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06), "ncols": 2} if self.solid else {}
+            {"loc": "upper center", "bbox_to_anchor": (0.5, -0.04), "ncols": 2} if self.solid else {}
         )
         style.legend(self.ax, lines, **below)
