@@ -379,6 +379,8 @@ def test_keywords_override_single_defaults(bowl):
     assert bowl.lines_[0].get_color() == "red" and bowl.lines_[0].get_linewidth() == 1.8
     assert bowl.lines_[1].get_linewidth() == 5 and bowl.surface_.get_cmap().name == "plasma"
     assert list(bowl.marks_) == ["fitted"] and bowl.marks_["fitted"].get_markersize() == 20
+    bowl.plot(surface_kw={"colors": ["#ff0000", "#00ff00"], "levels": [0.0, 1.0, 100.0]})
+    assert matplotlib.colors.same_color(bowl.surface_.get_facecolor()[0], "#ff0000")
     bowl.plot(colorbar=False, marks=())
     assert bowl.colorbar_ is None and bowl.marks_ == {}
     curve = LossSurfaceDisplay.from_function(np.sum, (0, 1), surface_kw={"color": "green"}, n_points=3)
@@ -427,11 +429,15 @@ def test_what_is_wrong_is_named(bowl):
     says(r"paths\['a'\] is a SGDRegressor without path_: fit it with record='coef'", paths={"a": SGDRegressor()})
     says(r"\('x1', 'b'\) must name one of \[None\]", directions=[("x1", "b")])
     says(r"coef must have the shape \(3,\)", point=np.zeros(2))
+    says("random_state must be", random_state="a")
+    says("several paths go into a dict", paths=[np.zeros((3, 3)), np.ones((3, 3))])
     says("kind must be one of", kind="curve")
     says("levels", levels=1)
     says("marks", marks="minimum")
     says("path_kw", path_kw=[{}, {}], paths=np.zeros((2, 3)))
     says("ax must be of projection '3d'", kind="surface", ax=plt.subplots()[1])
+    with pytest.raises(ValueError, match="directions='hessian': loss='hinge' has no second derivative"):
+        draw(SGDClassifier(), X, LABELS, directions="hessian")
     with pytest.raises(ValueError, match="fit_intercept=False"):
         draw(SGDRegressor(fit_intercept=False), X, Y, directions="intercept")
     with pytest.raises(ValueError, match=r"must name one of \[0, 1, 2\]"):

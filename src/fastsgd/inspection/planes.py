@@ -126,8 +126,10 @@ class Space:
             z = np.hstack([z, np.broadcast_to(fill[width:], (n, self.intercepts))])
         if z.shape[1] != self.size:
             with_intercept = f", followed by {self.intercepts} intercepts or none" if self.intercepts else ""
+            several = "; several paths go into a dict" if argument == "paths" else ""
             raise ValueError(
-                f"{argument} must have points of shape {self.coef_shape}{with_intercept}, found {z.shape[1]} numbers in each."
+                f"{argument} must have points of shape {self.coef_shape}{with_intercept}, found {z.shape[1]} numbers in "
+                f"each{several}."
             )
         z = z[np.isfinite(z).all(axis=1)]  # A run that diverged ends where numbers overflow.
         if not len(z):
@@ -270,7 +272,10 @@ def _found(
     else:
         if hessian is None:
             raise ValueError("directions='hessian' is for estimators: a function has no Hessian that is known here.")
-        values, vectors = np.linalg.eigh(hessian())
+        try:
+            values, vectors = np.linalg.eigh(hessian())
+        except ValueError as error:
+            raise ValueError(f"directions='hessian': {error}") from None
         found = vectors[:, ::-1][:, :2].T
         labels = [f"eigenvector of curvature {value:.3g}" for value in values[::-1][:2]]
     return np.pad(found, ((0, 0), (0, space.size - found.shape[1]))), labels

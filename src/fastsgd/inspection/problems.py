@@ -72,6 +72,10 @@ def generator(random_state: RandomState) -> np.random.Generator:
     """The generator of a random_state."""
     if isinstance(random_state, np.random.Generator):
         return random_state
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31))
-    return np.random.default_rng(random_state)
+    seed = random_state.randint(2**31) if isinstance(random_state, np.random.RandomState) else random_state
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state must be a whole number of at least 0, a Generator, a RandomState or None, found {random_state!r}."
+        ) from None

@@ -93,7 +93,8 @@ class Drawing:
             look = style.merged("surface_kw", given, None, **look, zorder=1)
             found = self.ax.plot_surface(u, v, self._sound(), **look)
         else:
-            look = style.merged("surface_kw", given, None, cmap=greys, norm=norm, levels=edges, zorder=0)
+            shades = {} if "colors" in (given or {}) else {"cmap": greys, "norm": norm}
+            look = style.merged("surface_kw", given, None, **shades, levels=edges, zorder=0)
             found = self.ax.contourf(u, v, self._sound(), **look)
         bar = None
         if colorbar or (colorbar is None and not self.solid):
