@@ -26,7 +26,7 @@ from fastsgd.sources import arrays
 from fastsgd.sources.arrays import Table
 
 
-@parametrize_with_checks([LinearClassifier(), LinearRegressor()])
+@parametrize_with_checks([LinearClassifier(), LinearRegressor(), LinearRegressor(solver="normal")])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

@@ -39,6 +39,10 @@ class _InRounds:
                 f"multi_class={self.multi_class!r} is not there on a cluster: take 'ovr', one class against the rest, or "
                 f"fastsgd.dask.{name}."
             )
+        if self.solver != "auto":
+            raise ValueError(
+                f"solver={self.solver!r} is not there on a cluster: take solver='auto', whose rounds end with a certificate."
+            )
         if self.n_jobs not in (None, 1):
             raise ValueError(
                 f"n_jobs must be None on a cluster, got {self.n_jobs!r}: a task has one thread, and a worker as many "
@@ -203,6 +207,7 @@ class LinearRegressor(_InRounds, RegressorOnCluster, estimators.LinearRegressor)
         "squared_error", "huber", "squared_epsilon_insensitive", "poisson", "gamma".
     penalty, alpha, l1_ratio, fit_intercept, tol, random_state, warm_start, callbacks
         As in `fastsgd.LinearRegressor`.
+    solver : {"auto"}, default="auto"
     max_iter, n_jobs, verbose, client, timeout, round_timeout
         As in `fastsgd.dask.LinearClassifier`.
 

@@ -111,6 +111,7 @@ class Solved(Drafts, ModelFiles, Documented, BaseEstimator):
 class BaseLinear(Intervals, CallbackSupportMixin, Solved):
     """Parameters to heads, and back to fitted attributes."""
 
+    solver = "auto"
     _parameter_constraints: dict = {
         **Solved._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -156,7 +157,8 @@ class BaseLinear(Intervals, CallbackSupportMixin, Solved):
 
         weights = penalties.weights(self.penalty, self.alpha, self.l1_ratio)
         numbers = self.fit_intercept, self.tol, self.max_iter
-        return Task(self._heads_loss(), *weights, *numbers, n_jobs=threads.n_threads(self.n_jobs), **more)
+        more |= {"n_jobs": threads.n_threads(self.n_jobs), "normal": self.solver == "normal"}
+        return Task(self._heads_loss(), *weights, *numbers, **more)
 
     def _plan_of_objective(self, table):
         """The objective as the engine works it out."""

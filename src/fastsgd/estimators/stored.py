@@ -1,9 +1,31 @@
 """What a model file holds of the estimators: the rule of each attribute, of which each class says what it has."""
 
+import math
+
 from fastsgd.persist.recorded import Recorded
-from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value
+from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value, pop
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
+from fastsgd.persist.values import brief
+
+
+class Costs:
+    """Multiplications, by what takes them."""
+
+    names = {"normal", "pass"}
+
+    def check(self, name, value):
+        sound = type(value) is dict and set(value) == self.names
+        if not sound or any(type(n) is not float or not 0 <= n < math.inf for n in value.values()):
+            raise ValueError(f"{name} must have numbers >= 0 of {sorted(self.names)}, found {brief(value)}")
+        return value
+
+    def put(self, name, value, parts):
+        parts.values[name] = dict(self.check(name, value))
+
+    def take(self, name, parts):
+        return self.check(name, pop(parts, name, dict))
+
 
 # They are read in this order, as sizes that one has say what others must be.
 RULES = {
@@ -20,6 +42,7 @@ RULES = {
     "intercept_": Array("float", ("K",)),
     "offset_": Array("float", ("K",)),
     "dual_gap_": Value(float, 0.0, finite=False),
+    "cost_": Absent(Costs()),
     "_class_weight": Array("float64", ("C",), optional=True),
 }
 SEGMENTS = {
@@ -75,7 +98,7 @@ FITTED = "n_features_in_", "feature_names_in_", "reading_", "n_iter_", "stop_rea
 
 def stored(cls):
     """The Stored of a class."""
-    own = {*FITTED, *cls._of_y, *cls._names, cls._outcome}
+    own = {*FITTED, *cls._of_y, *cls._names, cls._outcome, *({"cost_"} & set(cls._left))}
     table = {name: rule or History(cls._columns_of_history) for name, rule in RULES.items() if name in own}
     if "_state" in own:
         column = {"segment_column_": Absent(Column())}

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsgd.blas import one_blas_thread
 from fastsgd.losses import Loss
-from fastsgd.solvers import kept, softmax, working
+from fastsgd.solvers import kept, normal, softmax, working
 from fastsgd.solvers.choose import constant, solve
 from fastsgd.solvers.problem import Problem
 from fastsgd.solvers.report import Report
@@ -43,6 +43,8 @@ class Task:
         Threads: heads are solved at once, and blocks of rows are passed over at once. No bit depends on it.
     keep_duals : bool
         Whether the dual points are wanted, to start from next time.
+    normal : bool
+        Solve the normal equations: of squared error without L1.
     """
 
     loss: Loss
@@ -54,6 +56,7 @@ class Task:
     seed: int = 0
     n_jobs: int = 1
     keep_duals: bool = False
+    normal: bool = False
 
 
 class Path:
@@ -111,6 +114,7 @@ class Heads:
         self.duals = np.zeros((K, n)) if task.keep_duals else None
         self.offsets = np.zeros(K)
         self.problems, self.stopped, self._reports, self._frame = {}, None, {}, None
+        self._equations = None  # Those that all heads have in common.
 
     def run(self):
         """Solve them all; Ctrl-C ends it with what there is."""
@@ -135,6 +139,7 @@ class Heads:
         else:
             if self.K > 1 and self.table.s_pos is None:  # All heads have the same columns and weights.
                 self._frame = self._problem(*head_targets(self.table, 0, self.threads))
+                self._equations = normal.equations(self._frame) if self.task.normal else None
             self.threads.map(self._solve, range(self.K), self._call_off)
 
     def _problem(self, y, weight, h=0):
@@ -229,7 +234,10 @@ class Heads:
         if self.start is not None and self.start[2] is not None:
             begin["a"] = self.start[2][h]
         try:
-            solve(problem, report, **begin, seed=task.seed, kept=self._kept(problem, h))
+            if task.normal:
+                normal.normal(problem, report, self._equations)
+            else:
+                solve(problem, report, **begin, seed=task.seed, kept=self._kept(problem, h))
             self.end(report)
         finally:
             self.keep(report)

@@ -123,7 +123,7 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         if gap <= hessian.close * report.tol * abs(F):
             bound, change = hessian.least(problem, u, b, loss, z, g, gradient)
             failed += bound == -np.inf
-        a = partial(_dual, g, change)
+        a = partial(dual_of, g, change)
         if report(Step(u, b, F, bound, estimate, a)):
             return u, b, a, True
         if passes >= (most if hessian.known else min(most, USUAL_PASSES)):
@@ -148,7 +148,7 @@ def descend(problem, u, b, report, hessian, most=np.inf):
         hessian.learn(size * p, problem.full(gradient, u) + r)
 
 
-def _dual(g, change):
+def dual_of(g, change):
     """The negative slopes, but for (rows, what is added to them)."""
     a = -g
     if change is not None:
