@@ -163,6 +163,8 @@ class LossSurfaceDisplay:
         -----
         The margins of a row at a point of the plane are m_0 + u m_1 + v m_2: three products for each row, whatever the number of
         points, whose losses are then worked out in blocks. All values agree with `estimator.objective` to rounding.
+        "random" and "path" take weights as they are: where columns differ in scale, the weights of small columns are most of
+        both. Scale the columns, or name two weights.
         """
         at = problems.point(estimator, X, y, point, sample_weight)
         space, own = problems.space(at), np.append(*at.own)
