@@ -150,6 +150,14 @@ def test_dollars_of_data_are_no_mathematics():
     ax.figure.canvas.draw()
 
 
+def test_a_legend_shows_mathematics_and_dollars():
+    ax = style.one_axes(None, "TraceDisplay", "objective")
+    names = [r"$\eta_0$ = 1", "costs $a_$ more", "5$"]
+    texts = style.legend(ax, [ax.plot([1, 2], label=name)[0] for name in names]).get_texts()
+    ax.figure.canvas.draw()
+    assert [text.get_text() for text in texts] == [names[0], r"costs \$a_\$ more", "5$"]
+
+
 def test_names_are_shortened_as_far_as_they_differ():
     assert [len(name) for name in style.shortened(["x" * 100, "b"])] == [style.LETTERS, 1]
     assert style.shortened([r"$\eta_0$" * 30]) == [r"$\eta_0$" * 30]

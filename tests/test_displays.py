@@ -275,6 +275,16 @@ def test_displays_use_given_axes_and_names_and_return_themselves(model, sizes):
         ax.clear()
 
 
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+def test_displays_fit_into_subfigures(model, sizes, layout):
+    figure = plt.figure(layout=layout, figsize=(12, 12))
+    for ax in figure.subfigures(1, 2)[0].subplots(5, 1):
+        for display in drawn(model, sizes, ax=ax):
+            assert display.figure_ is ax.figure
+            ax.clear()
+    figure.canvas.draw()
+
+
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 def test_texts_of_displays_follow_the_style(model, sizes, style):
     with plt.style.context(style):

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastsgd import LinearClassifier, LinearClassifierCV, SGDClassifier, SGDClassifierCV
+from fastsgd import LinearClassifier, LinearClassifierCV, SGDClassifier, SGDClassifierCV, minimize
 from fastsgd.inspection import TraceDisplay
 
 matplotlib.use("Agg")
@@ -100,6 +100,15 @@ def test_several_runs_have_names_and_colours(model, stopped_early):
     assert display.validation_lines_[0].get_color() == display.lines_[0].get_color()
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert texts == ["a", "b", "validation score (right)"]
+
+
+def test_what_minimize_gives_has_a_trace():
+    found = minimize(lambda w: (w**2).sum(), np.ones(2), steps=20)
+    for given in (found, {"adam": found}):
+        (line,) = TraceDisplay.from_history(given, x="steps", log_y=True).lines_
+        np.testing.assert_array_equal(line.get_data(), [np.arange(21), found.objective])
+    with pytest.raises(ValueError, match=r"y='objective' is not there by epochs in history: .* Take x='steps'"):
+        TraceDisplay.from_history(found)
 
 
 def test_each_class_of_linear_classifier_has_a_line(iris):

@@ -200,7 +200,7 @@ class CoefficientDisplay:
         self.lines_ = self._points(series, places, line_kw)
         self.interval_lines_ = [] if self.intervals is None else self._intervals(places, interval_kw)
         style.dress(ax, self.x_label, "", grid="both")
-        row = 72.0 * ax.get_position().height * ax.get_figure().get_figheight() / rows  # points
+        row = 72.0 * ax.get_window_extent().height / ax.figure.dpi / rows  # points
         ax.set_yticks(np.arange(rows), labels, fontsize=min(FONT, 0.8 * row))
         ax.set_ylim(rows - 0.4, -0.6)
         if rows < len(self.feature_names):
@@ -254,6 +254,7 @@ def _of(given: Any, name: str, classes: Any, intervals: Any) -> Part:
     coef = coefficients(est, argument)
     ends, level = _ends(est, coef.shape, intervals, argument)
     heads, kind = _heads(est, len(coef))
+    labels = [style.plain(str(head)) for head in heads]
     keep = list(range(len(coef)))
     if classes is not None:
         wanted = np.atleast_1d(np.asarray(classes)).tolist()
@@ -262,9 +263,13 @@ def _of(given: Any, name: str, classes: Any, intervals: Any) -> Part:
             there = f"has {heads}" if len(coef) > 1 else "has a single row of coefficients"
             raise ValueError(f"classes must be among those of {argument}, which {there}; got {classes!r}.")
         keep = [heads.index(one) for one in wanted]
-    series = [name] if len(coef) == 1 else [f"{name}: {heads[k]}" if name else f"{kind} {heads[k]}" for k in keep]
+    series = [name] if len(coef) == 1 else [f"{name}: {labels[k]}" if name else f"{kind} {labels[k]}" for k in keep]
     two = getattr(est, "classes_", None)
-    towards = f" (above 0: for class {two[1]})" if two is not None and len(two) == 2 and len(coef) == 1 else ""
+    towards = (
+        f" (above 0: for class {style.plain(str(two[1]))})"
+        if two is not None and len(two) == 2 and len(coef) == 1
+        else ""
+    )
     return Part(coef[keep], ends[keep], series, f"coefficient{towards}{level}")
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
 
 from fastsgd.inspection import style
 from fastsgd.inspection.models import model_of
@@ -60,7 +61,7 @@ class Run(NamedTuple):
         for head in heads:
             rows = table[table["head"] == head]
             several = self.classes is not None and len(self.classes) == len(heads)
-            yield f"class {self.classes[head]}" if several else f"head {head}", rows[X[x]], rows[y]
+            yield f"class {style.plain(str(self.classes[head]))}" if several else f"head {head}", rows[X[x]], rows[y]
 
     def validation(self, x: str) -> Trace | None:
         """The validation scores; by steps, where `record_` says how many an epoch had."""
@@ -80,10 +81,8 @@ def points(
     for what, value, known in (("x", x, X), ("y", y, Y)):
         if not (isinstance(value, str) and value in known) and not (what == "y" and value is None):
             raise ValueError(f"{what} must be {'None or ' if what == 'y' else ''}one of {list(known)}, got {value!r}.")
-    runs = {
-        name: _run(run, f"{argument}[{name!r}]" if name else argument)
-        for name, run in style.by_name(given, argument, "run").items()
-    }
+    named = {"": given} if isinstance(given, OptimizeResult) else style.by_name(given, argument, "run")
+    runs = {name: _run(run, f"{argument}[{name!r}]" if name else argument) for name, run in named.items()}
     y = y or next(
         (y for y in ("objective", "loss") if all(run.table(x, y) is not None for run in runs.values())), "objective"
     )
@@ -106,7 +105,9 @@ def points(
 
 def _run(given: Any, argument: str) -> Run:
     model = model_of(given)
-    if isinstance(given, np.ndarray):
+    if isinstance(given, OptimizeResult) and "objective" in given:
+        tables = {"record_": _table(given)}
+    elif isinstance(given, np.ndarray):
         tables = {"record_" if "steps" in (given.dtype.names or ()) else "history_": given}
     else:
         tables = {
@@ -125,6 +126,14 @@ def _run(given: Any, argument: str) -> Run:
     return Run(argument, tables, getattr(model, "classes_", None))
 
 
+def _table(result: Any) -> NDArray[Any]:
+    """What `fastsgd.minimize` gives, as a record."""
+    table = np.empty(len(result.objective), [("steps", "i8"), ("objective", "f8"), ("gradient_norm", "f8")])
+    table["steps"] = np.arange(len(table))
+    table["objective"], table["gradient_norm"] = result.objective, result.gradient_norm
+    return table
+
+
 def _nothing(run: Run, x: str, y: str) -> str:
     """In words, why nothing can be drawn."""
     columns = {name: table.dtype.names or () for name, table in run.tables.items()}
@@ -135,7 +144,9 @@ def _nothing(run: Run, x: str, y: str) -> str:
         )
     if not any(y in names and X[x] in names for names in columns.values()):
         there = "; ".join(f"{name} has {', '.join(names)}" for name, names in columns.items())
-        return f"y={y!r} is not there by {x} in {run.argument}: {there}."
+        others = [f"x={other!r}" for other in X if run.table(other, y) is not None]
+        advice = f" Take {' or '.join(others)}." if others else ""
+        return f"y={y!r} is not there by {x} in {run.argument}: {there}.{advice}"
     return f"y={y!r} is NaN throughout in {run.argument}: nothing has asked for it in training. Try y='loss'."
 
 

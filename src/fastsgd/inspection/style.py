@@ -245,7 +245,7 @@ def legend(
         places = {*np.linspace(0, n - 1, MAX_LISTED).round().astype(int).tolist(), *(lines.index(one) for one in keep)}
         listed = [lines[k] for k in sorted(places)]
         title = f"{title + ', ' if title else ''}{len(listed)} of {n}"
-    names = shortened([line.get_label() for line in listed])
+    names = [_legible(name) for name in shortened([line.get_label() for line in listed])]
     how: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "labelcolor": ink(ax), "title": title}
     if given or ax.figure.get_layout_engine() is None or (n <= MAX_INSIDE and not below):
         drawn = ax.legend(listed, names, **({"loc": "best", "framealpha": 0.9} | how | given))
@@ -322,6 +322,18 @@ def plain_names(names: Sequence[str], letters: int = LETTERS) -> list[str]:
     """`plain` for several, which still differ."""
     dollar = "\N{REPLACEMENT CHARACTER}"
     return [name.replace(dollar, r"\$") for name in shortened([name.replace("$", dollar) for name in names], letters)]
+
+
+def _legible(name: str) -> str:
+    """The name, in which dollars are dollars if what is between them is no mathematics."""
+    if name.count("$") > 1:
+        from matplotlib.mathtext import MathTextParser
+
+        try:
+            MathTextParser("path").parse(name)
+        except ValueError:
+            return name.replace(r"\$", "$").replace("$", r"\$")
+    return name
 
 
 def _short(name: str, letters: int) -> str:

@@ -134,11 +134,12 @@ class TraceDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw a `history_` or a `record_`, or a dict of them; all else is as in `from_estimator`.
+        """Draw a `history_`, a `record_`, or what `fastsgd.minimize` gives; all else is as in `from_estimator`.
 
         Parameters
         ----------
-        history : structured array, or dict of str to structured array
+        history : structured array or result of minimize, or dict of str to one
+            Results of `minimize` have the objective and the norm of the gradient by steps: take ``x="steps"``.
         y, x, minus, validation, ax, name, **kwargs
             As in `from_estimator`.
 
