@@ -296,6 +296,17 @@ def test_texts_of_displays_follow_the_style(model, sizes, style):
             assert {matplotlib.colors.to_rgb(text.get_color()) for text in texts} == {expected}
 
 
+def test_axes_of_another_style_keep_their_colours(stopped_early):
+    with plt.style.context("dark_background"):
+        _, ax = plt.subplots()
+    display = TraceDisplay.from_estimator(stopped_early, ax=ax)
+    display.figure_.canvas.draw()
+    twin, legend = display.validation_ax_, ax.get_legend()
+    texts = [twin.yaxis.label, *twin.get_yticklabels(), *legend.get_texts()]
+    assert {matplotlib.colors.to_hex(text.get_color()) for text in texts} == {"#ffffff"}
+    assert matplotlib.colors.to_hex(legend.get_frame().get_facecolor()) == "#000000"
+
+
 def test_nothing_is_cut_off(model, sizes, iris):
     runs = {f"a run with a name that is too long to read {k}": model for k in range(60)}
     displays = [*drawn(model, sizes, name="mine"), TraceDisplay.from_estimator(runs, x="steps")]

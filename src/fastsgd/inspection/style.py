@@ -247,6 +247,8 @@ def legend(
         title = f"{title + ', ' if title else ''}{len(listed)} of {n}"
     names = [_legible(name) for name in shortened([line.get_label() for line in listed])]
     how: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "labelcolor": ink(ax), "title": title}
+    if pyplot("legend").rcParams["legend.facecolor"] == "inherit":
+        how["facecolor"] = ax.get_facecolor()
     if given or ax.figure.get_layout_engine() is None or (n <= MAX_INSIDE and not below):
         drawn = ax.legend(listed, names, **({"loc": "best", "framealpha": 0.9} | how | given))
     else:

@@ -247,6 +247,11 @@ def _twin(ax: Any) -> Any:
     twin = ax.twinx()
     twin.set_ylabel(Y["validation_score"])
     twin.spines[["top", "left"]].set_visible(False)
+    # These axes may have been made by another style than the one that holds now.
+    tick = ax.yaxis.get_major_ticks()[0]
+    twin.tick_params(axis="y", color=tick.tick1line.get_color(), labelcolor=tick.label1.get_color())
+    twin.yaxis.label.set_color(ax.yaxis.label.get_color())
+    twin.spines["right"].set_edgecolor(ax.spines["left"].get_edgecolor())
     # The other axes are in front, so that their legend is legible over the lines of these.
     twin.patch.set(visible=True, facecolor=ax.get_facecolor())
     ax.patch.set_visible(False)
