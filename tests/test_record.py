@@ -187,7 +187,7 @@ def test_a_record_goes_on_from_pickles_and_model_files(task, what, tmp_path):
 
 
 def test_a_path_takes_bounded_memory_and_has_both_ends(monkeypatch):
-    monkeypatch.setattr(record, "PATH_BYTES", 40 * 5 * 8)
+    monkeypatch.setattr(record, "PATH_BYTES", 40 * (5 * 8 + record.MODEL_BYTES))
     reg = SGDRegressor(max_iter=3, tol=None, random_state=0).fit(X, Y, record=("coef", "step_length"), record_every=1)
     every = SGDRegressor(max_iter=3, tol=None, random_state=0)
     monkeypatch.undo()
@@ -197,7 +197,7 @@ def test_a_path_takes_bounded_memory_and_has_both_ends(monkeypatch):
     assert (np.diff(reg.path_.steps)[:-1] == 16).all()
     assert np.array_equal(reg.path_.coef, every.path_.coef[reg.path_.steps])
     assert np.array_equal(reg.record_["step_length"], every.record_["step_length"])
-    monkeypatch.setattr(record, "PATH_BYTES", 40 * 5 * 8)
+    monkeypatch.setattr(record, "PATH_BYTES", 40 * (5 * 8 + record.MODEL_BYTES))
     for _ in range(50):
         reg.partial_fit(X[:1], Y[:1], record="coef", record_every=1)
     assert (reg.path_.steps[0], reg.path_.steps[-1]) == (0, 500) and len(reg.path_.steps) <= 41

@@ -28,6 +28,7 @@ OF_MODEL = frozenset(("coef", "step_length"))
 COLUMNS = "steps", "epoch", "seconds", "objective", "gradient_norm", "step_length"
 RECORD = np.dtype([(name, "i8" if name == "steps" else "f8") for name in COLUMNS])
 PATH_BYTES, MIN_PATH = 1 << 26, 16  # The models of a path take this much memory at most, but so many of them are kept.
+MODEL_BYTES = 512  # A model takes this much beside its numbers.
 
 Model: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # Coefficients and intercepts, as users have them.
 
@@ -134,6 +135,37 @@ class Grown:
         return Grown, (self.items[: self.n], self.n)
 
 
+class Rows:
+    """Rows of RECORD. They do not change: `plus` gives others, in the same memory as long as these are the last."""
+
+    __slots__ = "filled", "n", "room"
+
+    def __init__(self, room: NDArray[Any] | None = None, filled: list[int] | None = None) -> None:
+        self.room = np.empty(16, RECORD) if room is None else room
+        self.n = 0 if room is None else len(room)
+        self.filled = [self.n] if filled is None else filled  # How much of the room is taken, by whoever shares it.
+
+    def plus(self, row: tuple[float, ...]) -> "Rows":
+        """With one more. The room doubles when it is full."""
+        new = Rows(self.room, self.filled)
+        if self.filled[0] != self.n or self.n == len(self.room):
+            new.room, new.filled = np.empty(max(16, 2 * self.n), RECORD), [self.n]
+            new.room[: self.n] = self.array()
+        new.room[self.n] = row
+        new.n = new.filled[0] = self.n + 1
+        return new
+
+    def array(self) -> NDArray[Any]:
+        """All of them, without a copy."""
+        return self.room[: self.n]
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __reduce__(self) -> Any:
+        return Rows, (self.array().copy(),)
+
+
 class Kept:
     """The models of a path: that of every so many rows of the record, and the last. It does not change.
 
@@ -155,7 +187,7 @@ class Kept:
         one, models, stride = (steps, coef, intercept), self.models, self.stride
         if self.seen % stride == 0:
             models = models.plus(one)
-            if models.n > MIN_PATH and models.n * (coef.nbytes + intercept.nbytes) > PATH_BYTES:
+            if models.n > MIN_PATH and models.n * (coef.nbytes + intercept.nbytes + MODEL_BYTES) > PATH_BYTES:
                 models, stride = Grown(models.items[: models.n : 2], (models.n + 1) // 2), 2 * stride
         return Kept(models, self.seen + 1, stride, one)
 
@@ -176,7 +208,7 @@ class Record:
 
     Parameters
     ----------
-    rows : Grown of tuples of RECORD
+    rows : Rows
     kept : Kept or None
         Of the coefficients, where they are asked for.
     last : (coefficients, intercepts) or None
@@ -186,23 +218,23 @@ class Record:
     """
 
     def __init__(
-        self, rows: Grown | None = None, kept: Kept | None = None, last: Model | None = None, until: int = -1
+        self, rows: Rows | None = None, kept: Kept | None = None, last: Model | None = None, until: int = -1
     ) -> None:
-        self.rows, self.kept, self.last, self.until = Grown([], 0) if rows is None else rows, kept, last, until
+        self.rows, self.kept, self.last, self.until = Rows() if rows is None else rows, kept, last, until
 
     @property
     def steps(self) -> int:
         """After how many steps the last row is; -1 where there is none."""
-        return int(self.rows.items[self.rows.n - 1][0]) if self.rows.n else -1
+        return int(self.rows.array()["steps"][-1]) if len(self.rows) else -1
 
     @property
     def seconds(self) -> float:
         """Of the last row; 0 where there is none."""
-        return float(self.rows.items[self.rows.n - 1][2]) if self.rows.n else 0.0
+        return float(self.rows.array()["seconds"][-1]) if len(self.rows) else 0.0
 
     def array(self) -> NDArray[Any]:
         """All rows, read-only."""
-        rows = np.array(self.rows.items[: self.rows.n], RECORD)
+        rows = self.rows.array().copy()
         rows.flags.writeable = False
         return rows
 
@@ -243,7 +275,7 @@ class Recorder:
         """Record the start, unless the record is up to it."""
         state, record = run.state, self.record
         self.first = steps_of(state)
-        if not record.rows.n:
+        if not len(record.rows):
             self.started = perf_counter() - run.seconds
         if self.first not in (record.steps, record.until):
             self.take(state, self.epoch(run, 0), self.seconds())
@@ -314,7 +346,7 @@ class Recorder:
         if what & OF_MODEL:
             model = self.published(state, (W, b))
             if "step_length" in what:
-                length = 0.0 if not record.rows.n else length_of(record.last, model)
+                length = 0.0 if not len(record.rows) else length_of(record.last, model)
         steps, value = steps_of(state), value if "objective" in what else np.nan
         kept = self.kept(steps, model) if model is not None else record.kept
         self.record = Record(record.rows.plus((steps, epoch, seconds, value, norm, length)), kept, model)

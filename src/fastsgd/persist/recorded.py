@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsgd.persist.rules import Array, History, pop
 from fastsgd.persist.values import brief
-from fastsgd.record import RECORD, Grown, Kept, Record
+from fastsgd.record import RECORD, Grown, Kept, Record, Rows
 
 ROWS = History(RECORD, "recorded")
 PATH = {
@@ -45,10 +45,10 @@ class Recorded:
         if (coef is None) != (intercept is None):
             raise ValueError(f"{name}.last must have both coefficients and intercepts, or neither")
         last = None if coef is None else (self._shaped(coef, parts), intercept)
-        items, until = rows.tolist(), pop(parts, f"{name}.until", int)
+        until = pop(parts, f"{name}.until", int)
         if not -1 <= until < 2**62:
             raise ValueError(f"{name}.until must be a number of steps, found {brief(until)}")
-        return Record(Grown(items, len(items)), kept, last, until)
+        return Record(Rows(rows), kept, last, until)
 
     def _shaped(self, coef, parts):
         """Coefficients of the shape of coef_."""
