@@ -90,7 +90,17 @@ cdef class Custom(Loss):
         return 0
 
     def get_params(self, deep=True):
-        """The constructor's arguments."""
+        """The constructor's arguments.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            There are none within the arguments.
+
+        Returns
+        -------
+        dict
+        """
         return dict(self.given)
 
     def __eq__(self, other):

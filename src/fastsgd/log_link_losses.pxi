@@ -4,6 +4,10 @@ cdef class Poisson(Loss):
 
     Above p = 30 the exponential goes on as its tangent, so that no step overflows.
 
+    References
+    ----------
+    Nelder and Wedderburn (1972), Generalized linear models.
+
     Examples
     --------
     >>> Poisson().slope([0.0, 0.0], [1.0, 3.0])
@@ -27,7 +31,18 @@ cdef class Poisson(Loss):
         return _log_mean(y)
 
     def mean(self, p):
-        """exp(p), at most exp(700) in float64."""
+        """The predicted mean of the target: exp(p), at most exp(700) in float64.
+
+        Parameters
+        ----------
+        p : array-like
+            Raw predictions x.w + b.
+
+        Returns
+        -------
+        ndarray
+            As p.
+        """
         return _guarded_exp(p)
 
 
@@ -35,6 +50,10 @@ cdef class Gamma(Loss):
     """p + y exp(-p), y > 0: gamma regression with a log link (half the deviance, up to a constant in y).
 
     Below p = -30 the exponential goes on as its tangent, so that no step overflows.
+
+    References
+    ----------
+    Nelder and Wedderburn (1972), Generalized linear models.
 
     Examples
     --------
@@ -62,7 +81,18 @@ cdef class Gamma(Loss):
         return _log_mean(y)
 
     def mean(self, p):
-        """exp(p), at most exp(700) in float64."""
+        """The predicted mean of the target: exp(p), at most exp(700) in float64.
+
+        Parameters
+        ----------
+        p : array-like
+            Raw predictions x.w + b.
+
+        Returns
+        -------
+        ndarray
+            As p.
+        """
         return _guarded_exp(p)
 
 

@@ -40,6 +40,15 @@ class Optimizer(HasParams):
     Where they don't, `lazy=True` leaves them as they are, as if no time had passed for them; `lazy=False` updates
     all of them in each step, at the cost of O(n_features), and gives the model of the dense layout. On dense data `lazy`
     changes nothing.
+
+    Parameters
+    ----------
+    lazy : bool, default=True
+
+    Examples
+    --------
+    >>> RMSProp(rho=0.8).get_params()
+    {'rho': 0.8, 'eps': 1e-08, 'lazy': True}
     """
 
     name: str | None = None
@@ -54,7 +63,12 @@ class Optimizer(HasParams):
         self.lazy = lazy
 
     def numbers(self) -> tuple[float, ...]:
-        """The parameters as the kernel reads them, at most five."""
+        """The parameters as the kernel reads them, at most five.
+
+        Returns
+        -------
+        tuple of float
+        """
         return ()
 
     def sizes(self, eta: float, t: float, v: NDArray[Any]) -> NDArray[Any] | float:
@@ -68,11 +82,27 @@ class Optimizer(HasParams):
             Steps taken, this one included.
         v : ndarray
             Not looked at by optimizers without this slot.
+
+        Returns
+        -------
+        float, or ndarray of the shape of v
         """
         return eta
 
     def closed(self, l1: float, l2: float, average: bool) -> bool:
-        """Whether a CSR step on present features alone gives the dense model under that penalty."""
+        """Whether a CSR step on present features alone gives the dense model under that penalty.
+
+        Parameters
+        ----------
+        l1, l2 : float
+            Strengths of the penalties.
+        average : bool
+            Whether the weights are averaged.
+
+        Returns
+        -------
+        bool
+        """
         return False
 
 
@@ -367,7 +397,21 @@ class FTRL(Optimizer):
         return True
 
     def z(self, plan: Any, w: NDArray[Any], n: NDArray[Any], t: float, penalised: bool = True) -> NDArray[Any]:
-        """The z of weights w, or of intercepts, which have no penalty, before step t."""
+        """The z that belongs to given weights, before step t.
+
+        Parameters
+        ----------
+        plan : Plan
+        w, n : ndarray
+            Weights or intercepts, and the sums of their squared slopes.
+        t : float
+        penalised : bool, default=True
+            False for intercepts, which have no penalty.
+
+        Returns
+        -------
+        ndarray of the shape of w
+        """
         l1, l2 = (self.lambda1 + (t - 1) * plan.l1, self.lambda2 + (t - 1) * plan.l2) if penalised else (0.0, 0.0)
         z: NDArray[Any] = -w * ((self.beta + np.sqrt(n)) / plan.eta(t) + l2) - np.sign(w) * l1
         return z
@@ -388,6 +432,21 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
 def get(optimizer: str | Optimizer) -> Optimizer:
     """The optimizer of that name with its defaults, or the object itself.
 
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    ValueError
+        There is no optimizer of that name.
+
+    Examples
+    --------
     >>> get("nesterov")
     SGD(momentum=0.9, nesterov=True, line_search=False, lazy=True)
     """

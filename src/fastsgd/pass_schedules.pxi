@@ -9,6 +9,10 @@ cdef class Exponential(Schedule):
     pass_rows : int or None, default=None
         Rows in one pass; None takes the rows given to `fit`.
 
+    References
+    ----------
+    Li and Arora (2020), An exponential learning rate schedule for deep learning.
+
     Examples
     --------
     >>> schedule = Exponential(decay=0.5).bind(eta0=1.0, alpha=1e-4, power_t=0.5, loss=None, pass_rows=100, passes=3)
@@ -36,6 +40,11 @@ cdef class Step(Schedule):
         Passes between two drops.
     pass_rows : int or None, default=None
         Rows in one pass; None takes the rows given to `fit`.
+
+    References
+    ----------
+    Ge, Kakade, Kidambi and Netrapalli (2019), The step decay schedule: a near optimal, geometrically decaying learning rate
+    procedure for least squares.
 
     Examples
     --------

@@ -45,6 +45,10 @@ cdef class EpsilonInsensitive(Loss):
     epsilon : float >= 0, default=0.1
         Residuals up to this cost nothing, in units of y.
 
+    References
+    ----------
+    Drucker, Burges, Kaufman, Smola and Vapnik (1997), Support vector regression machines.
+
     Examples
     --------
     >>> EpsilonInsensitive(epsilon=0.5).value([1.25, 3.0], 1.0)
@@ -78,6 +82,10 @@ cdef class SquaredEpsilonInsensitive(Loss):
     ----------
     epsilon : float >= 0, default=0.1
         Residuals up to this cost nothing, in units of y.
+
+    References
+    ----------
+    Ho and Lin (2012), Large-scale linear support vector regression.
 
     Examples
     --------

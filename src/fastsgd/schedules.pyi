@@ -13,6 +13,7 @@ __all__ = [
     "Auto",
     "Constant",
     "Cosine",
+    "Custom",
     "Exponential",
     "InvScaling",
     "OneCycle",

@@ -15,6 +15,7 @@ __all__ = [
     "Auto",
     "Constant",
     "Cosine",
+    "Custom",
     "Exponential",
     "InvScaling",
     "OneCycle",
@@ -34,6 +35,12 @@ cdef class Schedule:
     itself (passive-aggressive); `feedback`, true where a plateau divides the step by 5; `auto`, where each weight has a step
     of its own; `needs`, what `bind` must be given; `has_eta0`, whether that is the size of its steps; `tabled`, where step
     sizes are worked out before each kernel call, by `sizes`.
+
+    Examples
+    --------
+    >>> schedule = get("invscaling")
+    >>> isinstance(schedule, Schedule), schedule.needs
+    (True, ('eta0', 'power_t'))
     """
     name = None
     params = ()
@@ -131,7 +138,16 @@ cdef class Schedule:
         return np.array([self.par[i] for i in range(6)])
 
     def differs_in_numbers(self, Schedule other):
-        """Whether one of these two bound schedules becomes the other by other numbers."""
+        """Whether one of these two bound schedules becomes the other by other numbers.
+
+        Parameters
+        ----------
+        other : Schedule
+
+        Returns
+        -------
+        bool
+        """
         return type(self) is type(other) and self.get_params() == other.get_params() and self.fn == other.fn
 
     def __eq__(self, other):
@@ -198,6 +214,10 @@ def _passes(schedule, passes):
 cdef class Constant(Schedule):
     """eta = eta0: the same step size in each step.
 
+    References
+    ----------
+    Nemirovski, Juditsky, Lan and Shapiro (2009), Robust stochastic approximation approach to stochastic programming.
+
     Examples
     --------
     >>> schedule = Constant().bind(eta0=0.1, alpha=1e-4, power_t=0.5, loss=None, pass_rows=100, passes=3)
@@ -214,7 +234,11 @@ cdef class Optimal(Schedule):
     """eta = 1 / (alpha (t0 + t - 1)), t0 by Bottou's heuristic.
 
     t0 makes the first step typw / max(1, slope(-typw, 1)), typw = sqrt(1 / sqrt(alpha)), the size of a typical weight
-    (Bottou 2012, Stochastic gradient descent tricks). It needs alpha > 0, and eta0 has no part in it.
+    (Bottou 2012). It needs alpha > 0, and eta0 has no part in it.
+
+    References
+    ----------
+    Bottou (2012), Stochastic gradient descent tricks.
 
     Examples
     --------
@@ -236,6 +260,10 @@ cdef class Optimal(Schedule):
 
 cdef class InvScaling(Schedule):
     """eta = eta0 / t^power_t, where t is the number of the step.
+
+    References
+    ----------
+    Robbins and Monro (1951), A stochastic approximation method.
 
     Examples
     --------
@@ -262,6 +290,10 @@ cdef class InvScaling(Schedule):
 
 cdef class Adaptive(Schedule):
     """eta = eta0, divided by 5 each time the stopping rule would have stopped, until it is below 1e-6.
+
+    References
+    ----------
+    Pedregosa et al. (2011), Scikit-learn: machine learning in Python. It is the rule of its `SGDClassifier`.
 
     Examples
     --------
@@ -359,6 +391,21 @@ SCHEDULES = {cls.name: cls for cls in Schedule.__subclasses__() if cls is not Cu
 def get(schedule):
     """The schedule of that name, the object itself, or that of a function.
 
+    Parameters
+    ----------
+    schedule : str, Schedule or callable
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    ValueError
+        It is none of these.
+
+    Examples
+    --------
     >>> get("cosine")
     Cosine(warmup=0.05, eta_min=0.0, passes=None, pass_rows=None)
     """

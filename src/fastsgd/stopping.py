@@ -36,6 +36,15 @@ class Stopping(HasParams):
     tol : float >= 0
     patience : int >= 1
         Epochs in a row in which it must hold.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> class GoodEnough(Stopping):
+    ...     name, needs = "good_enough", "objective"
+    >>> rule = GoodEnough(tol=0.1, patience=1).fresh()
+    >>> [rule.over(SimpleNamespace(objective=v)) for v in (0.5, 0.2, 0.09)]
+    [False, False, True]
     """
 
     name: str | None = None
@@ -69,22 +78,52 @@ class Stopping(HasParams):
         return self.patience < FOREVER
 
     def copy(self) -> Self:
-        """An independent copy."""
+        """An independent copy.
+
+        Returns
+        -------
+        Stopping
+        """
         return copy.copy(self)
 
     def fresh(self) -> Self:
-        """A copy at the start of a fit."""
+        """A copy at the start of a fit.
+
+        Returns
+        -------
+        Stopping
+        """
         new = self.copy()
         new.best, new.waited, new.improved = np.inf, 0, False
         return new
 
     def over(self, epoch: Any) -> bool:
-        """Take what was measured of one more epoch; say whether to stop."""
+        """Take what was measured of one more epoch; say whether to stop.
+
+        Parameters
+        ----------
+        epoch : object
+            It has an attribute of the name that the rule `needs`.
+
+        Returns
+        -------
+        bool
+        """
         self.waited = self.waited + 1 if self.holds(getattr(epoch, self.needs)) else 0
         return self.waited >= self.patience
 
     def holds(self, value: float) -> bool:
-        """Whether the condition is met in this epoch."""
+        """Whether the condition is met in this epoch.
+
+        Parameters
+        ----------
+        value : float
+            What the rule `needs`, of this epoch.
+
+        Returns
+        -------
+        bool
+        """
         return value <= self.tol
 
     def again(self) -> None:
@@ -263,8 +302,25 @@ def get(
 ) -> list[Stopping]:
     """Fresh rules of what the user gives: a name, an object, or a list of them.
 
-    A name takes `tol`, and "objective" and "validation" also `patience`, where these are not None.
+    Parameters
+    ----------
+    stopping : str, Stopping, or list of them
+    tol : float or None, default=None
+        Goes to the rules that are given by name; None leaves them theirs.
+    patience : int or None, default=None
+        Goes to "objective" and "validation" that are given by name; None leaves them theirs.
 
+    Returns
+    -------
+    list of Stopping
+
+    Raises
+    ------
+    ValueError
+        One of them is no rule.
+
+    Examples
+    --------
     >>> get(["gradient", Objective(0.1)], tol=0.5, patience=3)
     [GradientNorm(tol=0.5, patience=1), Objective(tol=0.1, patience=5, absolute=False)]
     """

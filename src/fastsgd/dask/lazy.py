@@ -130,6 +130,7 @@ class OnCluster:
 
     @property
     def client_(self) -> Any:
+        """The client of the cluster: the one that was given, or the one that is there."""
         return checked_client(self.client)
 
     def to_local(self) -> Any:
@@ -157,7 +158,12 @@ class OnCluster:
         persist.save(self.to_local(), path)
 
     def to_onnx(self) -> Any:
-        """This fitted estimator as an `onnx.ModelProto`: see `fastsgd.persist.to_onnx`."""
+        """This fitted estimator as an `onnx.ModelProto` that predicts the same.
+
+        Returns
+        -------
+        onnx.ModelProto
+        """
         return persist.to_onnx(self.to_local())
 
     def __getstate__(self):
@@ -193,7 +199,20 @@ class ClassifierOnCluster(OnCluster):
     predict_log_proba = needs_probabilities(lazily(ClassifierParts.predict_log_proba))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Share of the rows, by weight, whose label is predicted; of a collection worked out where it lies."""
+        """Share of the rows, by weight, whose label is predicted; of a collection worked out where it lies.
+
+        Parameters
+        ----------
+        X : collection of shape (n_samples, n_features), or what an estimator of one machine takes
+        y : collection or array-like of shape (n_samples,), default=None
+            The true labels.
+        sample_weight : collection or array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            1.0 where all are right.
+        """
         if is_spread(X):
             return streams.mean_accuracy(self._scores(X, y, sample_weight))
         return super().score(X, y, sample_weight)
@@ -205,7 +224,20 @@ class RegressorOnCluster(OnCluster):
     predict = lazily(RegressorParts.predict)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Coefficient of determination, R^2, mean over the targets; of a collection worked out where it lies."""
+        """Coefficient of determination, R^2, mean over the targets; of a collection worked out where it lies.
+
+        Parameters
+        ----------
+        X : collection of shape (n_samples, n_features), or what an estimator of one machine takes
+        y : collection or array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The true targets.
+        sample_weight : collection or array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            1.0 at best, 0.0 of the mean of y, and below where it is worse than that.
+        """
         if is_spread(X):
             return streams.mean_r2(self._scores(X, y, sample_weight))
         return super().score(X, y, sample_weight)

@@ -159,12 +159,16 @@ class LinearClassifier(_InRounds, ClassifierOnCluster, estimators.LinearClassifi
 
     Examples
     --------
+    >>> import dask.array as da
+    >>> import numpy as np
     >>> from distributed import Client
     >>> from fastsgd.dask import LinearClassifier
-    >>> client = Client()  # doctest: +SKIP
-    >>> clf = LinearClassifier(tol=1e-3).fit(X, y)  # doctest: +SKIP
-    >>> clf.stop_reason_, clf.n_iter_  # doctest: +SKIP
-    ('certified', 4)
+    >>> X = da.from_array(np.random.default_rng(0).standard_normal((2000, 3)), chunks=(500, 3))
+    >>> y = X @ np.array([1.0, -2.0, 0.5]) > 0.0
+    >>> with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):
+    ...     clf = LinearClassifier(alpha=0.01, tol=1e-3).fit(X, y)
+    >>> clf.stop_reason_
+    'certified'
     """
 
     _local = estimators.LinearClassifier
@@ -222,8 +226,16 @@ class LinearRegressor(_InRounds, RegressorOnCluster, estimators.LinearRegressor)
 
     Examples
     --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> from distributed import Client
     >>> from fastsgd.dask import LinearRegressor
-    >>> reg = LinearRegressor("huber", alpha=1e-3).fit(X, y)  # doctest: +SKIP
+    >>> X = da.from_array(np.random.default_rng(0).standard_normal((2000, 3)), chunks=(500, 3))
+    >>> y = X @ np.array([1.0, -2.0, 0.5])
+    >>> with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):
+    ...     reg = LinearRegressor("huber", alpha=1e-3).fit(X, y)
+    >>> reg.stop_reason_
+    'certified'
     """
 
     _local = estimators.LinearRegressor

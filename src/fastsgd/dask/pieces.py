@@ -84,6 +84,20 @@ def partitioned(sources: Source | Sequence[Source], n: int | None = None) -> Par
     Returns
     -------
     Partitioned
+
+    Raises
+    ------
+    ValueError
+        One of them is no source.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import sources
+    >>> from fastsgd.dask import partitioned
+    >>> X = partitioned(sources.from_batches(lambda: iter([(np.eye(2), [0, 1])])))
+    >>> len(X.sources)
+    1
     """
     found = list(sources) if isinstance(sources, (list, tuple)) else [sources]
     odd = next((one for one in found if not isinstance(one, Source)), None)

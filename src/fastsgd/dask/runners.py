@@ -15,7 +15,11 @@ from fastsgd.lanes import Diverged
 class PartitionError(RuntimeError):
     """A partition has no result: what was computed of it failed, its data are lost, or it takes its workers with it.
 
-    `partition` is its number, from 0.
+    Parameters
+    ----------
+    message : str
+    partition : int or None, default=None
+        Its number, from 0.
     """
 
     def __init__(self, message: str, partition: int | None = None) -> None:

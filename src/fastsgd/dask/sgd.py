@@ -1,5 +1,6 @@
 """SGDClassifier and SGDRegressor on a cluster: in each round every partition makes a pass over its rows."""
 
+import inspect
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,6 +144,8 @@ OF_CLUSTER = """
 
     Parameters
     ----------
+    {parameters}
+        As there.
     client : distributed.Client or None, default=None
         The cluster; None is the default client.
     timeout : float or None, default=300.0
@@ -154,18 +157,39 @@ OF_CLUSTER = """
     -----
     Not there: early_stopping (give X_val), n_jobs, parallel="hogwild", batch_size="full" without a line search, and a
     validation_scoring other than None and "loss".
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> from distributed import Client
+    >>> from fastsgd.dask import {name}
+    >>> X = da.from_array(np.random.default_rng(0).standard_normal((2000, 3)), chunks=(500, 3))
+    >>> y = X @ np.array([1.0, -2.0, 0.5]){more}
+    >>> with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):
+    ...     est = {name}(learning_rate="auto", max_iter=2, tol=None, random_state=0).fit(X, y)
+    >>> est.coef_.shape, est.n_iter_
+    {shown}
     """
+
+
+def described(local):
+    """The docstring of the estimator on a cluster that trains as `local` does on one machine."""
+    names = ", ".join(list(inspect.signature(local).parameters))
+    more, shown = (" > 0.0", "((1, 3), 2)") if local._task == "classifier" else ("", "((3,), 2)")
+    text = OF_CLUSTER.format(parameters=names, name=local.__name__, more=more, shown=shown)
+    return f"`fastsgd.{local.__name__}` on a cluster of Dask.\n{text}"
 
 
 @of_cluster
 class SGDClassifier(InPasses, ClassifierOnCluster, estimators.SGDClassifier):
-    __doc__ = f"`fastsgd.SGDClassifier` on a cluster of Dask.\n{OF_CLUSTER}"
+    __doc__ = described(estimators.SGDClassifier)
 
     _local = estimators.SGDClassifier
 
 
 @of_cluster
 class SGDRegressor(InPasses, RegressorOnCluster, estimators.SGDRegressor):
-    __doc__ = f"`fastsgd.SGDRegressor` on a cluster of Dask.\n{OF_CLUSTER}"
+    __doc__ = described(estimators.SGDRegressor)
 
     _local = estimators.SGDRegressor

@@ -92,7 +92,12 @@ class BaseCV:
         return stored._replace(table=table, fitted="alpha_", take=take)
 
     def get_metadata_routing(self) -> Any:
-        """The `MetadataRouter` of this estimator: `fit` hands metadata on to the splitter `cv` and to the scorer."""
+        """What `fit` hands on to the splitter `cv` and to the scorer.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
         return choice.router(self)
 
     def _score(self, X, y, sample_weight, params, otherwise):

@@ -174,7 +174,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         What the optimizer keeps beside each weight, under the letters of its formula (`fastsgd.optimizers`): "m", "v", or
         FTRL's "z" and "n", of the shape of `coef_`; "step", by what its gradient (or m) was multiplied in the last step; "t",
         steps since they were zeros; and with "_intercept" behind the name those of the intercept. Read-only copies, made when
-        asked for. With standardize=True, of the weights of the standardised columns, coef_ * scale_; with `average`, of those
+        asked for. With standardize=True, of the weights of the standardised columns, ``coef_ * scale_``; with `average`, of those
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with

@@ -255,5 +255,19 @@ multi_class, standardize
     def score(
         self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **params: Any
     ) -> float:
-        """The score of `scoring`; where that is None, the share of the rows, by weight, whose label is predicted."""
+        """The score of `scoring`; where that is None, the share of the rows, by weight, whose label is predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,), default=None
+            The true labels. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        **params
+            What the scorer takes, as by scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+        """
         return self._score(X, y, sample_weight, params, super().score)

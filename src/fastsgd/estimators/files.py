@@ -78,5 +78,12 @@ class ModelFiles(SparseCoefMixin):
         persist.save(self, path)
 
     def to_onnx(self) -> Any:
-        """This fitted estimator as an `onnx.ModelProto` that predicts the same: see `fastsgd.persist.to_onnx`."""
+        """This fitted estimator as an `onnx.ModelProto` that predicts the same.
+
+        Labels and probabilities are those of the estimator. It needs the package onnx.
+
+        Returns
+        -------
+        onnx.ModelProto
+        """
         return persist.to_onnx(self)

@@ -184,7 +184,21 @@ class LinearClassifierCV(CrossValidated, ClassifierParts, Solved):
     def score(
         self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **params: Any
     ) -> float:
-        """The score of `scoring`; where that is None, the share of the rows, by weight, whose label is predicted."""
+        """The score of `scoring`; where that is None, the share of the rows, by weight, whose label is predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,), default=None
+            The true labels. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        **params
+            What the scorer takes, as by scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+        """
         return self._score(X, y, sample_weight, params, super().score)
 
 
@@ -295,5 +309,19 @@ class LinearRegressorCV(CrossValidated, RegressorParts, Solved):
     def score(
         self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **params: Any
     ) -> float:
-        """The score of `scoring`; where that is None, R^2, mean over the targets."""
+        """The score of `scoring`; where that is None, R^2, mean over the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The true targets. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        **params
+            What the scorer takes, as by scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+        """
         return self._score(X, y, sample_weight, params, super().score)

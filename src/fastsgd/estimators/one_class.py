@@ -198,10 +198,23 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         record: str | Sequence[str] | None = None,
         record_every: int | str = "epoch",
     ) -> Self:
-        """One pass over these rows, from where the last call stopped; parameters as in `fit`.
+        """One pass over these rows, from where the last call stopped.
 
         Entries of `coef_` and `offset_` that were edited since are taken over: such a weight is its own average and owes no
         L1 penalty, and its slots of the optimizer stay.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+        record, record_every
+            As in `fit`.
+
+        Returns
+        -------
+        SGDOneClassSVM
+            This estimator.
         """
         return self._partial_fit(X, None, sample_weight, asked=Asked.of(record, record_every))
 
@@ -225,18 +238,45 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
 
     @by_blocks
     def decision_function(self, X: Data) -> NDArray[Any]:
-        """Signed distance to the hyperplane, positive inside: (n_samples,)."""
+        """Signed distance to the hyperplane, positive inside.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
         check_is_fitted(self)
         products, offset = self._products(X)
         return products.ravel() - np.ravel(offset)
 
     @by_blocks
     def score_samples(self, X: Data) -> NDArray[Any]:
-        """x.w, the score before the offset: (n_samples,)."""
+        """x.w, the score before the offset.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
         check_is_fitted(self)
         return self._products(X)[0].ravel()
 
     @by_blocks
     def predict(self, X: Data) -> NDArray[Any]:
-        """1 inside, -1 outside: (n_samples,) int32."""
+        """1 for rows inside, -1 for those outside.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        int32 ndarray of shape (n_samples,)
+        """
         return np.where(self.decision_function(X) >= 0, 1, -1).astype(np.int32)

@@ -191,7 +191,16 @@ class ClassifierParts(Parts, LinearClassifierMixin):
     # ------------------------------------------------------------ prediction
     @by_blocks
     def decision_function(self, X: Data) -> NDArray[Any]:
-        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes)."""
+        """Margins x.w + b.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+        """
         check_is_fitted(self)
         products, intercept = self._products(X)
         scores = products + intercept
@@ -199,12 +208,35 @@ class ClassifierParts(Parts, LinearClassifierMixin):
 
     @by_blocks
     def predict(self, X: Data) -> NDArray[Any]:
-        """The class of largest margin: (n_samples,)."""
+        """The class of largest margin.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the labels in `classes_`.
+        """
         scores = self.decision_function(X)
         return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)]
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
-        """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
+        """Share of the rows, by weight, whose label is predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,), default=None
+            The true labels. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            1.0 where all are right.
+        """
         if isinstance(X, Source):
             streams.check_own(y, sample_weight)
             return streams.accuracy(self, X)
@@ -213,12 +245,21 @@ class ClassifierParts(Parts, LinearClassifierMixin):
     @needs_probabilities
     @by_blocks
     def predict_proba(self, X: Data) -> NDArray[Any]:
-        """Probability of each class: (n_samples, n_classes), float64.
+        """Probability of each class.
 
         With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
         margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
         normalised (Zadrozny and Elkan 2002). Other losses have none: wrap the classifier in
         sklearn.calibration.CalibratedClassifierCV.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
 
         Raises
         ------
@@ -237,7 +278,24 @@ class ClassifierParts(Parts, LinearClassifierMixin):
     @needs_probabilities
     @by_blocks
     def predict_log_proba(self, X: Data) -> NDArray[Any]:
-        """Logarithm of `predict_proba`; with "log_loss" from the margins, and so finite where a probability is 0."""
+        """Logarithm of `predict_proba`.
+
+        With "log_loss" it follows from the margins, and so is finite where a probability is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        AttributeError
+            For losses without probabilities.
+        """
         if self._by_margin():
             return self._log_probabilities(np.asarray(self.decision_function(X), np.float64))
         with np.errstate(divide="ignore"):  # a probability of modified_huber may be 0
@@ -287,14 +345,36 @@ class RegressorParts(Parts, RegressorMixin):
     # ------------------------------------------------------------ prediction
     @by_blocks
     def predict(self, X: Data) -> NDArray[Any]:
-        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b)."""
+        """The predicted target; with a log link the mean exp(x.w + b).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+
+        Returns
+        -------
+        ndarray of the shape of y, but for the number of rows
+        """
         check_is_fitted(self)
         products, intercept = self._products(X)
         raw = products + intercept
         return self._loss().mean(raw.ravel() if self._y_ndim == 1 else raw)
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
+        """Coefficient of determination, R^2, mean over the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The true targets. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            1.0 at best, 0.0 of the mean of y, and below where it is worse than that.
+        """
         if isinstance(X, Source):
             streams.check_own(y, sample_weight)
             return streams.r2(self, X)

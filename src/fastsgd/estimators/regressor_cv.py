@@ -167,5 +167,19 @@ cv_results_
     def score(
         self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **params: Any
     ) -> float:
-        """The score of `scoring`; where that is None, R^2, mean over the targets."""
+        """The score of `scoring`; where that is None, R^2, mean over the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The true targets. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        **params
+            What the scorer takes, as by scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+        """
         return self._score(X, y, sample_weight, params, super().score)

@@ -43,18 +43,22 @@ class ClassifierBySegment(BySegment):
     """For classifiers."""
 
     def decision_function(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
-        """Margins x.w + b: (n_samples,) for two classes, else (n_samples, n_classes).
+        """Margins x.w + b.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
         segments : array-like of shape (n_samples,), str or int, default=None
             As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
         """
         return super().decision_function(self._rows(X, segments))
 
     def predict(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
-        """The class of largest margin: (n_samples,).
+        """The class of largest margin.
 
         Parameters
         ----------
@@ -63,12 +67,17 @@ class ClassifierBySegment(BySegment):
             Of a model that was fitted with segments: the label of each row's segment, or the name or index of the column of X
             that holds them. None: the column of `fit`; or if labels were given there, the model of all rows. That also predicts
             segments that were not in `fit`, and rows whose label is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the labels in `classes_`.
         """
         return super().predict(self._rows(X, segments))
 
     @needs_probabilities
     def predict_proba(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
-        """Probability of each class: (n_samples, n_classes), float64.
+        """Probability of each class.
 
         With multi_class="multinomial" the softmax of the margins. Else with "log_loss" the logistic function of the
         margin, with "modified_huber" (clip(margin, -1, 1) + 1) / 2 (Zhang 2004); for more than two classes those numbers,
@@ -81,6 +90,11 @@ class ClassifierBySegment(BySegment):
         segments : array-like of shape (n_samples,), str or int, default=None
             As in `predict`.
 
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+
         Raises
         ------
         AttributeError
@@ -90,7 +104,26 @@ class ClassifierBySegment(BySegment):
 
     @needs_probabilities
     def predict_log_proba(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
-        """Logarithm of `predict_proba`; with "log_loss" from the margins, and so finite where a probability is 0."""
+        """Logarithm of `predict_proba`.
+
+        With "log_loss" it follows from the margins, and so is finite where a probability is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        AttributeError
+            For losses without probabilities.
+        """
         return super().predict_log_proba(self._rows(X, segments))
 
     def score(
@@ -101,7 +134,22 @@ class ClassifierBySegment(BySegment):
         *,
         segments: Labels = None,
     ) -> float:
-        """Share of the rows, by weight, whose label is predicted; a source as X has its own y and weights."""
+        """Share of the rows, by weight, whose label is predicted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,), default=None
+            The true labels. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        float
+            1.0 where all are right.
+        """
         return super().score(self._rows(X, segments), y, sample_weight)
 
 
@@ -109,7 +157,7 @@ class RegressorBySegment(BySegment):
     """For regressors."""
 
     def predict(self, X: Data, *, segments: Labels = None) -> NDArray[Any]:
-        """The predicted target, of the shape y had in `fit`; with a log link the mean exp(x.w + b).
+        """The predicted target; with a log link the mean exp(x.w + b).
 
         Parameters
         ----------
@@ -118,6 +166,10 @@ class RegressorBySegment(BySegment):
             Of a model that was fitted with segments: the label of each row's segment, or the name or index of the column of X
             that holds them. None: the column of `fit`; or if labels were given there, the model of all rows. That also predicts
             segments that were not in `fit`, and rows whose label is missing.
+
+        Returns
+        -------
+        ndarray of the shape of y, but for the number of rows
         """
         return super().predict(self._rows(X, segments))
 
@@ -129,5 +181,20 @@ class RegressorBySegment(BySegment):
         *,
         segments: Labels = None,
     ) -> float:
-        """Coefficient of determination, R^2, mean over the targets; a source as X has its own y and weights."""
+        """Coefficient of determination, R^2, mean over the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The true targets. A source as X has its own y and weights.
+        sample_weight : array-like of shape (n_samples,), default=None
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        float
+            1.0 at best, 0.0 of the mean of y, and below where it is worse than that.
+        """
         return super().score(self._rows(X, segments), y, sample_weight)

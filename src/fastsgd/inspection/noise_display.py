@@ -17,7 +17,7 @@ FAR_BELOW = 1e-3  # A gradient this much shorter than the least noise is not dra
 class GradientNoiseDisplay:
     """How long the noise of a step is beside the gradient, by batch size.
 
-    The gradient of a batch is that of all rows plus noise of mean 0. Its variance, the mean of |g_batch - g|^2, is
+    The gradient of a batch is that of all rows plus noise of mean 0. Its variance, the mean of ``|g_batch - g|^2``, is
     ``row_variance / B * (n - B) / (n - 1)`` for B of n rows drawn without replacement. Where the noise is longer than the
     gradient, a step says little about where to go, and a constant step size moves the model about without getting nearer to the
     optimum: take larger batches or a step size that falls.
@@ -28,13 +28,13 @@ class GradientNoiseDisplay:
     ----------
     batch_sizes : ndarray of shape (n_sizes,)
     row_variance : float
-        Mean of |g_i - g|^2 over the rows, g_i being the gradient of row i.
+        Mean of ``|g_i - g|^2`` over the rows, g_i being the gradient of row i.
     n_rows : int
         Rows of weight above 0.
     gradient_norm : float
-        |g|, with the penalty.
+        ``|g|``, with the penalty.
     sampled : ndarray of shape (n_sizes, n_draws), default=None
-        |g_batch - g|^2 of batches that were drawn.
+        ``|g_batch - g|^2`` of batches that were drawn.
     name : str, default=None
         A title.
 
@@ -90,7 +90,7 @@ class GradientNoiseDisplay:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Mean of |g_batch - g|^2 of each batch size, by the formula; 0 for all rows."""
+        """Mean of ``|g_batch - g|^2`` of each batch size, by the formula; 0 for all rows."""
         B, n = np.asarray(self.batch_sizes, np.float64), self.n_rows
         return self.row_variance / B * (n - B) / max(1, n - 1)
 

@@ -121,7 +121,7 @@ class PathDisplay:
         l1_ratio : float, default=None
             Of a search with several, the one whose alphas to draw. None: that chosen.
         feature_names : sequence of str, default=None
-            None: feature_names_in_, or x0, x1 and so on.
+            None: `feature_names_in_`, or x0, x1 and so on.
         **plot_kw
             As in `plot`.
 

@@ -66,6 +66,7 @@ class StepSizeDisplay:
 
     @property
     def suggestion_(self) -> float:
+        """The step size that is suggested; NaN where all sizes diverged."""
         return self.step_sizes.suggestion_
 
     @classmethod

@@ -126,7 +126,7 @@ class LossSurfaceDisplay:
         directions : str, int, or sequence of one or two weights or vectors, default=None
             A weight is the name of a feature, its place, or "intercept"; of several classes, or targets, a pair such as
             ("age", "a"), without which it is that of the first. All others then stay what they are at the point.
-            A vector has the shape of coef_, or the length of coef_.ravel() followed by intercept_.ravel(), as the
+            A vector has the shape of `coef_`, or the length of ``coef_.ravel()`` followed by ``intercept_.ravel()``, as the
             eigenvectors of `estimator.hessian` have; or is a pair of both, as `estimator.gradient` gives. "random": two
             random ones of length 1, at right angles. "path": the two in which the paths, less the point, are longest.
             "hessian": those of most curvature at the point. None: the weights (and intercept) of one feature, the weights
@@ -139,7 +139,7 @@ class LossSurfaceDisplay:
             Along each direction. None: 201 for a curve, 61 by 61 for a plane.
         paths : path, or dict of str to path, default=None
             A fitted estimator with `path_` (`fit(..., record="coef")`), such a `path_`, a pair (coefs, intercepts), or an
-            array of points: of shape (n, \\*coef_.shape), or flat, intercepts last or left out. They are projected on the
+            array of points: of shape ``(n, *coef_.shape)``, or flat, intercepts last or left out. They are projected on the
             plane. Of one with more than 2,000 points that many are taken.
         point : coef or (coef, intercept), default=None
             The model through which the plane goes. None: the fitted one; zeros if the estimator is not fitted.

@@ -55,5 +55,14 @@ class Checkpoint:
             raise ValueError("Checkpoint: every_seconds and every_rows must not both be None.")
 
     def same_path(self, other: Any) -> bool:
-        """Whether it is this one's."""
+        """Whether a path is that of this checkpoint.
+
+        Parameters
+        ----------
+        other : str or path-like
+
+        Returns
+        -------
+        bool
+        """
         return os.path.realpath(self.path) == os.path.realpath(other)

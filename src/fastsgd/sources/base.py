@@ -85,6 +85,22 @@ class Source:
         Where several threads can make a block together, `made(piece, hands)`, the bytes that each beyond the first takes.
     max_memory, buffer_rows, readers
         See `buffered`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsgd import SGDRegressor
+    >>> from fastsgd.sources import Rows, Source
+    >>> class Lines(Source):
+    ...     dtype, n_rows, n_features, n_blocks = np.dtype(np.float64), 400, 1, 4
+    ...     def read(self, block):
+    ...         x = block + np.arange(100.0) / 100
+    ...         return Rows(x[:, None], 2.0 * x)
+    ...     def describe(self):
+    ...         return {"lines": 4}
+    >>> reg = SGDRegressor(learning_rate="auto", random_state=0).fit(Lines())
+    >>> print(reg.coef_.round(2))
+    [2.]
     """
 
     sparse = False
@@ -147,6 +163,14 @@ class Source:
 
         Estimators ask for it. What was not given when the source was made is as in the reading.
 
+        Parameters
+        ----------
+        reading : dict
+
+        Returns
+        -------
+        Source
+
         Raises
         ------
         ValueError
@@ -156,6 +180,14 @@ class Source:
 
     def with_segments(self, column: str) -> "Source":
         """The same rows; that column, which is then no feature, says of which segment each is. Estimators ask for it.
+
+        Parameters
+        ----------
+        column : str
+
+        Returns
+        -------
+        Source
 
         Raises
         ------
@@ -187,31 +219,80 @@ class Source:
         return self.n_rows, self.n_features
 
     def read(self, block: int) -> Rows:
-        """The Rows of a block, 0 <= block < n_blocks: at most some MB of them. Several threads may call it at once."""
+        """The rows of a block: at most some MB of them. Several threads may call it at once.
+
+        Parameters
+        ----------
+        block : int
+            From 0 to n_blocks - 1.
+
+        Returns
+        -------
+        Rows
+        """
         raise NotImplementedError
 
     def name(self, block: int) -> str:
-        """What to call a block in errors, beside its number."""
+        """What to call a block in errors, beside its number.
+
+        Parameters
+        ----------
+        block : int
+            From 0.
+
+        Returns
+        -------
+        str
+        """
         return ""
 
     def pieces(self) -> Iterable[Any] | None:
-        """What `made` makes a block of, in order, read by one thread one after another: numbers, where `read` takes those.
+        """What `made` makes a block of, in order, read by one thread one after another.
 
-        None for a source that gives whole `blocks`. Those are made by one thread, as what a user's function yields must be.
+        They are numbers, where `read` takes those. A source that gives whole `blocks` has none: these are made by one thread, as
+        what a user's function yields must be.
+
+        Returns
+        -------
+        iterable or None
         """
         return None if self.n_blocks is None else range(self.n_blocks)
 
     def made(self, piece: Any) -> Rows:
-        """The Rows of a piece. Several threads may call it at once."""
+        """The rows of a piece. Several threads may call it at once.
+
+        Parameters
+        ----------
+        piece : object
+            One of `pieces`.
+
+        Returns
+        -------
+        Rows
+        """
         return self.read(piece)
 
     def blocks(self) -> Iterator[Rows]:
-        """The Rows of all blocks in order; each call begins anew."""
+        """The rows of all blocks in order; each call begins anew.
+
+        Returns
+        -------
+        iterator of Rows
+        """
         readers = Readers.of(self)
         return self._to_the_end(in_order(self.maker(readers), self.pieces(), readers, apart=self.n_blocks is None))
 
     def maker(self, readers: Readers) -> Callable[[Any], Rows]:
-        """`made`, by as many hands as these readers have for a block."""
+        """`made`, by as many hands as these readers have for a block.
+
+        Parameters
+        ----------
+        readers : Readers
+
+        Returns
+        -------
+        callable
+        """
         return (lambda piece: self.made(piece, readers.hands)) if self.divides else self.made
 
     def _to_the_end(self, blocks):
@@ -219,7 +300,12 @@ class Source:
         self.warn_late()
 
     def targets(self) -> Iterator[tuple[NDArray[Any] | None, NDArray[Any] | None]]:
-        """(y, weight) of all blocks in order; a source that can reads these alone."""
+        """Targets and weights of all blocks in order; a source that can reads these alone.
+
+        Returns
+        -------
+        iterator of (y, weight)
+        """
         return ((rows.y, rows.weight) for rows in self.blocks())
 
     def survey(self) -> None:
@@ -231,8 +317,14 @@ class Source:
         self.n_rows, self.n_features = n, self.n_features or width
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint says of the data, to refuse others: a dict of str to JSON values, with what can differ named
-        as a user would (the files and their sizes, the columns, the options)."""
+        """What a checkpoint says of the data, to refuse others.
+
+        What can differ is named as a user would: the files and their sizes, the columns, the options.
+
+        Returns
+        -------
+        dict of str to JSON values
+        """
         raise NotImplementedError
 
 
