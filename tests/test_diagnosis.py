@@ -320,6 +320,19 @@ def test_without_rows_the_history_speaks_and_says_what_it_can_not_see():
         assert found.verdict == verdict and "not given" in found.not_seen, how
 
 
+def test_a_record_says_where_it_began():
+    X, y = rows()
+    est = fitted(SGDRegressor(eta0=1e-3, max_iter=1, tol=None, **STEPS), X, y, record="objective", record_every=60)
+    found = diagnose(est)
+    assert found.verdict == "still_falling" and found.findings[0].numbers["first"] == pytest.approx((y**2).mean() / 2)
+
+
+def test_a_loss_above_that_of_zero_weights_needs_no_rows():
+    X, y = rows()
+    est = fitted(SGDClassifier("log_loss", eta0=300.0, max_iter=20, tol=None, **STEPS), X, y > 0)
+    assert diagnose(est).verdict == "diverging" and "that of zero weights 0.693147" in str(diagnose(est))
+
+
 def test_what_can_not_be_diagnosed_is_refused():
     X, y = rows()
     with pytest.raises(ValueError, match="found Maker"):

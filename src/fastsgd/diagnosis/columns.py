@@ -13,6 +13,9 @@ LEAK, LEAK_AUC = (
     0.98,
     0.99,
 )  # The share of the variance of y, or the area under the curve, that one column gives by itself.
+MIN_PRECISION = (
+    0.9  # And of the rows that it ranks highest as many are of the rarer class: of rare ones an area says little.
+)
 MAX_LEAKS = 0.1  # Of the columns; where more do, y is easy, and nothing leaks.
 LEAK_CANDIDATES = 5
 MIN_VALUES = 3  # A column of fewer values that are not 0 is like many others by chance.
@@ -184,12 +187,17 @@ class Columns:
 
 
 def _auc(column: Any, y: Any) -> float:
-    """The area under the curve of a column, or of its negative."""
+    """The area under the curve of a column, or of its negative; 0 where fewer than MIN_PRECISION of the rows that it ranks
+    highest, as many as there are of the rarer class, are of that."""
     from scipy.stats import rankdata
 
     positive = y > 0
     n = int(positive.sum())
     if not 0 < n < len(y):
         return 0.0
-    area = (rankdata(column)[positive].sum() - n * (n + 1) / 2) / (n * (len(y) - n))
-    return float(max(area, 1 - area))
+    ranks = rankdata(column)
+    area = float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(y) - n)))
+    rare = positive if 2 * n <= len(y) else ~positive
+    up = (area >= 0.5) == (rare is positive)
+    highest = np.argsort(-ranks if up else ranks, kind="stable")[: int(rare.sum())]
+    return max(area, 1 - area) if rare[highest].mean() >= MIN_PRECISION else 0.0

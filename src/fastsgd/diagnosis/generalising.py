@@ -10,6 +10,7 @@ from fastsgd.diagnosis.finding import Finding
 
 RARE = 0.05  # A class of fewer than this share of the rows is rare.
 NO_BETTER = 0.6  # A balanced accuracy (of two classes) up to which predictions are no better than the commonest class.
+SEEMS_GOOD = 0.01  # An accuracy down to this much below the share of the commonest class.
 EXPLAINED = 0.05  # A model that takes off less than this share of the loss of the best constant has learnt nothing.
 GAIN = 0.3  # Other features, or less penalty, take off that much more of the loss of the best constant.
 HELD = 0.5  # Less than this share of what was learnt holds on other rows.
@@ -42,7 +43,8 @@ class Generalising:
 
     # ------------------------------------------------------------ classes
     def rare_classes(self) -> tuple[Finding, bool] | None:
-        """The finding, and whether the best model predicts next to nothing but the commonest class, too."""
+        """The finding, and whether it comes before the training: the best model, too, predicts next to nothing but the commonest
+        class, or this one does, so that its accuracy seems good."""
         case = self.case
         if case.est._task != "classifier":
             return None
@@ -75,7 +77,8 @@ class Generalising:
             "balanced_accuracy": balanced,
         }
         limit = NO_BETTER if len(used) == 2 else NO_BETTER / (len(used) / 2)
-        return Finding("rare_classes", words, advice, numbers), of_best < limit
+        seems_good = accuracy > shares.max() - SEEMS_GOOD and balanced < limit
+        return Finding("rare_classes", words, advice, numbers), bool(of_best < limit or seems_good)
 
     def _classes(self) -> Any:
         case = self.case

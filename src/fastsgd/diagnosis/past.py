@@ -8,8 +8,10 @@ from fastsgd.diagnosis.finding import Finding
 
 EVEN = 0.5  # An even pace: the falls of the last third are at least this share of those of the first.
 STILL = 0.02  # Of the whole fall: what the last tenth of the epochs takes off, from which on it still falls.
+NOISES = 3.0  # And this many times the noise of the last half.
 WANDERS = 0.01  # Of the level: the spread of the last half, from which on it goes up and down.
 JUMPS = 0.2  # Likewise, from which on steps go too far.
+RISE = 0.1  # Of the objective of the start, or of zero weights: from which rise on it diverged.
 TURNS = 0.3  # Of its epochs: how often it turns, at least, where it goes up and down.
 
 
@@ -17,7 +19,7 @@ def judge(est: Any) -> tuple[Finding, ...]:
     """Findings from `history_`, `record_` and `stop_reason_`."""
     history = _rows(est)
     reason = vars(est).get("stop_reason_", "")
-    values, what = _column(history)
+    values, what = _recorded(est, history)
     validation = _validation(history)
     if reason == "diverged" or (len(values) and not np.isfinite(values).all()):
         return (Finding("diverging", f"the fit ended as 'diverged': its {what} rose, or overflowed.", _lower(est), {}),)
@@ -32,12 +34,30 @@ def judge(est: Any) -> tuple[Finding, ...]:
                 {"reason": "stopped too early"},
             ),
         )
-    return tuple(found for found in (validation, _course(est, values, what, reason)) if found)
+    return tuple(found for found in (validation, _course(est, values, what, len(history))) if found)
 
 
 def _rows(est):
     history = vars(est).get("history_")
     return np.empty(0) if history is None else history
+
+
+def _recorded(est, history):
+    """The objectives of `record_`, from the start on, where it has them; else what `history_` has, and its name."""
+    record = getattr(est, "record_", None)
+    if record is not None and len(record) > 1 and np.isfinite(record["objective"]).any():
+        return record["objective"], "objective"
+    return _column(history)
+
+
+def _of_zero_weights(est):
+    """The loss of zero weights, where it is the same for all targets: of classes; else None."""
+    try:
+        loss = est._loss()
+        each = [float(loss.value(0.0, y)) for y in (1.0, loss.negative)]
+    except (AttributeError, ValueError, TypeError):
+        return None
+    return each[0] if est._task == "classifier" and each[0] == each[1] and each[0] > 0 else None
 
 
 def _column(history):
@@ -89,13 +109,23 @@ def _validation(history):
     return None
 
 
-def _course(est, values, what, reason):
+def _course(est, values, what, epochs):
+    reason = vars(est).get("stop_reason_", "unknown")
+    unit = "epochs" if len(values) == epochs else "entries of record_"
     n, best = len(values), float(values.min())
     fall = float(values[0] - best)
-    if values[-1] > values[0] * (1 + 0.1) and values[-1] > values[0] + 2 * abs(np.diff(values)).min():
+    zero = _of_zero_weights(est)
+    if zero is not None and values[n // 2 :].min() > (1 + RISE) * zero:
         return Finding(
             "diverging",
-            f"its {what} rose from {values[0]:.6g} to {values[-1]:.6g} in {n} epochs.",
+            f"its {what} is {values[-1]:.6g} at the end, that of zero weights {zero:.6g}.",
+            _lower(est),
+            {"last": float(values[-1]), "of_zero_weights": zero},
+        )
+    if values[-1] > values[0] * (1 + RISE) and values[-1] > values[0] + 2 * abs(np.diff(values)).min():
+        return Finding(
+            "diverging",
+            f"its {what} rose from {values[0]:.6g} to {values[-1]:.6g} in {n} {unit}.",
             _lower(est),
             {"first": float(values[0]), "last": float(values[-1])},
         )
@@ -109,7 +139,7 @@ def _course(est, values, what, reason):
         name = "oscillating" if spread > JUMPS else "noise_ball"
         return Finding(
             name,
-            f"its {what} goes up and down about {late.mean():.6g} by {spread:.1%} in the last {len(late)} epochs.",
+            f"its {what} goes up and down about {late.mean():.6g} by {spread:.1%} in the last {len(late)} {unit}.",
             f"{_lower(est)} Or set average=True, or steps that fall: learning_rate='invscaling'.",
             numbers,
         )
@@ -117,18 +147,23 @@ def _course(est, values, what, reason):
     last = -steps[-tail:].sum()
     third = max(1, len(steps) // 3)
     even = -steps[-third:].mean() / max(-steps[:third].mean(), 1e-300)
-    if fall > 0 and (last > STILL * fall or (even > EVEN and (steps < 0).all())):
+    bends = np.diff(late, 2)  # Of a course that only goes up and down they are sqrt(6) times as large as its noise.
+    noise = float(np.sqrt((bends * bends).mean() / 6)) if len(bends) else 0.0
+    if fall > 0 and ((last > STILL * fall and last > NOISES * noise) or (even > EVEN and (steps < 0).all())):
         short = even > EVEN and n > 2
         advice = (
             f"Raise eta0 (it is {est.eta0:g}) ten times."
             if short and hasattr(est, "eta0")
-            else f"Raise max_iter to {4 * n}."
+            else f"Raise max_iter to {4 * max(1, epochs)}."
         )
         return Finding(
             "still_falling",
-            f"its {what} fell by {last:.3g} in the last {tail} of {n} epochs ({reason}), of {fall:.3g} in all: "
+            f"its {what} fell by {last:.3g} in the last {tail} of {n} {unit} ({reason}), of {fall:.3g} in all: "
             f"{'at the pace of the first, so that steps are too short' if short else 'it was stopped too early'}.",
             advice,
             numbers | {"reason": "steps too short" if short else "stopped too early"},
         )
-    return Finding("converged", f"its {what}, {values[-1]:.6g}, no longer changes by much ({reason}).", "", numbers)
+    words = f"its {what}, {values[-1]:.6g}, no longer changes by much ({reason})."
+    if getattr(est, "learning_rate", None) == "constant" and not est.average:
+        words += " Constant steps may hold it above the least one, which only the rows can tell."
+    return Finding("converged", words, "", numbers)

@@ -14,7 +14,8 @@ from fastsgd.run import Run
 from fastsgd.state import State
 
 # A model has arrived if its objective is above the least one by at most the largest of these: a share of the least one, a share
-# of the fall from zero weights to the least one, and the rule's tol, but no more than a larger share of that fall.
+# of the fall from zero weights to the least one, and tol * n_iter_no_change, which the rule that ended it lets go, but no more
+# than a larger share of that fall.
 SHARE_OF_LEAST, SHARE_OF_FALL, MAX_SHARE_BY_TOL = 0.02, 1e-3, 0.01
 # Steps longer and shorter by these factors are tried from the model, for so many passes, and at least so many steps.
 SHORTER, LONGER = (0.5, 0.1, 0.01, 0.001), (10.0, 100.0)
@@ -57,7 +58,8 @@ def distance(case: Case) -> Distance:
     if not case.whole:  # The best model of some of the rows is better there than that of all rows is.
         enough = max(enough, 2 * abs(best) * (case.columns + 1) / case.table.n_rows)
     if case.sgd and case.est.tol and vars(case.est).get("stop_reason_") == "objective":
-        enough = max(enough, min(float(case.est.tol), MAX_SHARE_BY_TOL * fall))
+        allowed = float(case.est.tol) * case.est.n_iter_no_change
+        enough = max(enough, min(allowed, MAX_SHARE_BY_TOL * fall))
     if not case.sgd:
         enough = max(enough, float(case.est.tol) * abs(best))
     return Distance(case.here - best, fall, enough)
