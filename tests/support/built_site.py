@@ -51,7 +51,9 @@ def slow(report):
     """The examples of the gallery that took too long, by the report in JUnit's format that sphinx-gallery writes."""
     times = {case.get("name"): float(case.get("time")) for case in ET.parse(report).iter("testcase")}
     if not times:
-        raise ValueError(f"{report} names no example: remove docs/gallery and build the site again, which runs them all")
+        raise ValueError(
+            f"{report} names no example: remove docs/gallery and build the site again, which runs them all"
+        )
     return {name: seconds for name, seconds in times.items() if seconds > LONGEST_EXAMPLE}
 
 
