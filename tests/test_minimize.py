@@ -118,6 +118,12 @@ def test_restarts_find_a_lower_end():
     assert len(many.restarts) == 6 and many.fun < one.fun - 1
     np.testing.assert_array_equal(many.restarts[0].path, one.path)
     assert many.fun == min(start.fun for start in many.restarts)
+    for one, brief in zip(many.restarts, many.restarts_, strict=True):
+        np.testing.assert_array_equal(brief.start, one.path[0])
+        np.testing.assert_array_equal(brief.end, one.x)
+        np.testing.assert_array_equal(brief.history["objective"], one.objective)
+        assert brief.objective == one.fun and brief.reason == "max_iter"
+    assert [one.objective for one in many.restarts_ if one.best] == [many.fun]
     again = minimize(wells, [1.5], optimizer="sgd", eta0=0.01, steps=300, restarts=6, spread=2.0, random_state=3)
     np.testing.assert_array_equal(again.path, many.path)
 

@@ -1,5 +1,6 @@
 """init, n_init, gradient_noise, and the losses that need them; and the line search."""
 
+import copy
 import pickle
 from functools import partial
 
@@ -10,7 +11,8 @@ from scipy.stats import kstest
 from sklearn.linear_model import LogisticRegression, Ridge
 from support.data import LAYOUTS, labels, rows
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, optimizers
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, load, losses, optimizers, restarts
+from fastsgd.persist.restarted import Restarts
 
 FEW = dict(max_iter=3, tol=None, random_state=0)
 SEARCH = dict(optimizer=optimizers.SGD(line_search=True), batch_size="full")
@@ -82,7 +84,7 @@ def test_rules_count_anew_for_each_start():
 def test_the_time_budget_is_that_of_all_starts(monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr("fastsgd.engine.perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr("fastsgd.estimators.base.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("fastsgd.estimators.restarting.perf_counter", lambda: float(next(clock)))
     X, y, _ = rows()
     est = SGDRegressor(n_init=50, max_iter=3, tol=None, max_seconds=60, random_state=0).fit(X, y)
     assert est.stop_reason_ == "max_seconds" and next(clock) < 120
@@ -138,6 +140,113 @@ def test_several_starts_take_no_coefficients():
     with pytest.raises(ValueError, match="no warm_start"):
         warm.fit(X, y)
     assert warm.partial_fit(X, y).t_ == 801.0
+
+
+# ---------------------------------------------------------------- restarts_
+KINDS = {
+    "regression": (SGDRegressor, lambda y: y),
+    "targets": (SGDRegressor, lambda y: np.c_[y, -y]),
+    "two classes": (SGDClassifier, labels),
+    "four classes": (SGDClassifier, lambda y: labels(y, 4)),
+    "one class": (SGDOneClassSVM, lambda y: None),
+}
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_restart_says_where_it_began_and_what_it_came_to(kind, layout, standardize, tmp_path):
+    X, y, _ = rows()
+    cls, made = KINDS[kind]
+    X, y = LAYOUTS[layout](X), made(y)
+    seen = []
+    est = cls(init="normal", n_init=4, average=5, standardize=standardize, **FEW)
+    est.set_params(callbacks=lambda p: seen.append((p.estimator.coef_, p.history["objective"][-1]))).fit(X, y)
+    assert [len(one.history) for one in est.restarts_] == [3] * 4
+    for one, (coef, objective) in zip(est.restarts_, seen[2::3], strict=True):
+        np.testing.assert_array_equal(one.end, coef)
+        assert one.start.shape == one.end.shape == est.coef_.shape and (one.start != one.end).any()
+        assert one.start_intercept.shape == one.end_intercept.shape and one.reason == "max_iter"
+        assert one.objective == pytest.approx(objective, rel=1e-12) == one.history["objective"][-1]
+    (best,) = (one for one in est.restarts_ if one.best)
+    assert best.objective == min(one.objective for one in est.restarts_)
+    np.testing.assert_array_equal(best.end, est.coef_)
+    assert best.history.tobytes() == est.history_.tobytes()
+    again = cls(init=est.restarts_[2].start, standardize=standardize, **FEW)
+    if not standardize and kind != "one class":
+        scored = again.set_params(max_iter=0).fit(X, y, intercept_init=est.restarts_[2].start_intercept)
+        np.testing.assert_array_equal(scored.coef_, est.restarts_[2].start)
+    est.set_params(callbacks=None).save(tmp_path / "model")
+    for other in (load(tmp_path / "model"), pickle.loads(pickle.dumps(est)), copy.deepcopy(est)):
+        for mine, read in zip(est.restarts_, other.restarts_, strict=True):
+            assert read.history.tobytes() == mine.history.tobytes()
+            for name in ("start", "end", "start_intercept", "end_intercept"):
+                np.testing.assert_array_equal(getattr(read, name), getattr(mine, name))
+            assert (read.objective, read.reason, read.best) == (mine.objective, mine.reason, mine.best)
+    assert not hasattr(est.set_params(n_init=1).fit(X, y), "restarts_"), "one training is no restart"
+
+
+def test_models_of_restarts_that_would_fill_memory_are_left_out(monkeypatch, tmp_path):
+    X, y, _ = rows()
+    monkeypatch.setattr(restarts, "MODELS_BYTES", 2 * 3 * 6 * 8 - 1)
+    est = SGDRegressor(init="normal", n_init=3, **FEW).fit(X, y)
+    assert all(one.start is one.end is one.start_intercept is one.end_intercept is None for one in est.restarts_)
+    assert sum(one.best for one in est.restarts_) == 1 and all(len(one.history) == 3 for one in est.restarts_)
+    est.save(tmp_path / "model")
+    assert load(tmp_path / "model").restarts_[1].objective == est.restarts_[1].objective
+    monkeypatch.setattr(restarts, "MODELS_BYTES", 2 * 3 * 6 * 8)
+    assert SGDRegressor(init="normal", n_init=3, **FEW).fit(X, y).restarts_[0].end.shape == (6,)
+
+
+def test_a_restart_that_diverges_is_among_them(monkeypatch):
+    X, y, _ = rows()
+    train, calls = engine.train, []
+
+    def fails(*args, bad, **kwargs):
+        calls.append(1)
+        if len(calls) in bad:
+            raise engine.Diverged(1)
+        return train(*args, **kwargs)
+
+    est = SGDRegressor(init="normal", n_init=3, batch_size="full", eta0=1e-4, **FEW)
+    for bad in ((1, 3), (1, 2, 3)):
+        calls.clear()
+        monkeypatch.setattr(engine, "train", partial(fails, bad=bad))
+        if len(bad) == 3:
+            with pytest.raises(ValueError, match="overflow"):
+                est.fit(X, y)
+        else:
+            est.fit(X, y)
+        assert [one.reason == "diverged" for one in est.restarts_] == [i in bad for i in (1, 2, 3)]
+        assert [one.best for one in est.restarts_] == [False, len(bad) == 2, False]
+        for one in est.restarts_:
+            diverged = one.reason == "diverged"
+            assert np.isnan(one.end).all() == diverged == (one.objective == np.inf) and np.isfinite(one.start).all()
+            assert len(one.history) == (0 if diverged else 3)
+
+
+def test_a_fit_that_is_stopped_says_which_restarts_there_were(tmp_path):
+    X, y, _ = rows()
+    calls = []
+    est = SGDRegressor(n_init=9, **FEW, callbacks=lambda p: calls.append(1) or len(calls) == 5).fit(X, y)
+    assert [one.reason for one in est.restarts_] == ["max_iter", "callback"]
+    assert [len(one.history) for one in est.restarts_] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"restarts_": 3}, {"restarts_": [[1.0, 2, True]]}, {"restarts_": [[None, "x", True]] * 3}]
+)
+def test_a_file_with_other_restarts_is_refused(bad, tmp_path, monkeypatch):
+    X, y, _ = rows()
+    est, put = SGDRegressor(n_init=2, **FEW).fit(X, y), Restarts.put
+
+    def wrong(rule, name, value, parts):
+        put(rule, name, value, parts)
+        parts.values.update(bad)
+
+    monkeypatch.setattr(Restarts, "put", wrong)
+    with pytest.raises(ValueError, match="restarts_"):
+        est.save(tmp_path / "model")
 
 
 # ---------------------------------------------------------------- losses that are not convex

@@ -11,6 +11,7 @@ from fastsgd import losses, optimizers, schedules
 from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
+from fastsgd.restarts import Restart, trace, with_best
 from fastsgd.schedules import Schedule
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
@@ -71,7 +72,8 @@ def minimize(
     scipy.optimize.OptimizeResult
         Of the start that came lowest: `x`, the point of least f on its way; `fun`, f there; `jac`, the gradient there; `nit`;
         `path` (steps + 1, \\*w0.shape), the start first; `objective` and `gradient_norm` (steps + 1,) along it;
-        `success`, whether all was finite; `message`. `restarts` is the list of such results of all starts.
+        `success`, whether all was finite; `message`. `restarts` is the list of such results of all starts, and `restarts_`
+        the same in brief, as that of estimators: `fastsgd.restarts.Restart`.
 
     Raises
     ------
@@ -107,7 +109,15 @@ def minimize(
         at = w0 + (spread * rng.standard_normal(w0.shape) if start else 0.0)
         found.append(_descend(_Function(f, grad, w0.shape), at, plan, steps, noise, rng))
     best = min(found, key=lambda one: one.fun)
-    return OptimizeResult({**best, "restarts": found})
+    brief = [
+        Restart(
+            *(one.path[0], one.x, None, None, one.fun),
+            *(trace(one.objective, one.gradient_norm), "max_iter" if one.success else "diverged"),
+        )
+        for one in found
+    ]
+    place = next(i for i, one in enumerate(found) if one is best)
+    return OptimizeResult({**best, "restarts": found, "restarts_": with_best(brief, place)})
 
 
 class _Function:

@@ -24,12 +24,13 @@ from fastsgd.estimators.progress import (
     watchers,
 )
 from fastsgd.estimators.recording import Recordings
+from fastsgd.estimators.restarting import Restarting
 from fastsgd.history import HISTORY, History
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
 
-class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
+class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
@@ -285,33 +286,6 @@ class BaseSGD(CallbackSupportMixin, Recordings, Fitted, ModelFiles, Parameters, 
         run.back_to_best()
         with suppress(engine.Diverged):
             self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run.epochs, "error", run.recorder))
-
-    def _best_of(self, starts, run, plan, table, **how):
-        """Train from that many starting points; the state becomes the one of least objective. One may diverge, not all."""
-        if starts == 1:
-            return run, *engine.train(run, plan, table, **how)
-        state, rules, recorder = run.state, run.rules, run.recorder
-        rng, first, best = np.random.default_rng([state.seed, 1]), state.copy(), None
-        started, budget = perf_counter(), how.pop("max_seconds")
-        for start in range(starts):
-            run = engine.Run(self._restart(first, rng) if start else first.copy(), [rule.fresh() for rule in rules])
-            run.recorder = recorder.anew() if start and recorder is not None else recorder
-            run.from_here(plan)
-            left = None if budget is None else started + budget - perf_counter()
-            try:
-                _, epochs, reason = engine.train(run, plan, table, max_seconds=left, **how)
-            except engine.Diverged:
-                if best is None and start == starts - 1:
-                    raise
-                continue
-            value = objective.objective(table, plan, *run.state.model(plan))
-            if best is None or value < best[0]:
-                best = value, run, epochs, reason
-            if reason in ("interrupted", "callback", "max_seconds"):
-                best = *best[:3], reason
-                break
-        state.restore(best[1].state)
-        return best[1], engine.Moment(state, plan), *best[2:]
 
     def _hooks(self, theirs):
         """The user's callables, and scikit-learn's callbacks, as hook(moment, epochs) -> stop."""

@@ -166,6 +166,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         (of training, without those of recording), and objective, gradient_norm and step_length (the Euclidean length of the
         move of coefficients and intercepts since the row before), which are NaN where they were not asked for. Of several
         classes one against the rest the objective is as in `history_`.
+    restarts_ : list of restarts.Restart
+        With n_init above 1, of each start in turn: start and end, and their intercepts, objective, history, reason, and whether
+        it is the best, which is this model. Together the models take 64 MB at most, else they are None. Of the last `fit`.
     path_ : record.Path
         With record="coef": `steps`, `coef` and `intercept` along the training, in at most 64 MB or 16 models: see there.
     mean_, scale_ : ndarray of shape (n_features,)

@@ -52,7 +52,18 @@ class Fitted(Drafts):
         "segment_stop_reasons_",
     )
     _left = (
-        *("_state", "_published", "coef_", "intercept_", "offset_", "history_", "n_iter_", "stop_reason_", "_record"),
+        *(
+            "_state",
+            "_published",
+            "coef_",
+            "intercept_",
+            "offset_",
+            "history_",
+            "n_iter_",
+            "stop_reason_",
+            "_record",
+            "restarts_",
+        ),
         *_read_off,
         *_of_segments,
     )

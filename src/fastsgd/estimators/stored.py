@@ -3,6 +3,7 @@
 import math
 
 from fastsgd.persist.recorded import Recorded
+from fastsgd.persist.restarted import Restarts
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value, pop
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
@@ -102,7 +103,11 @@ def stored(cls):
     table = {name: rule or History(cls._columns_of_history) for name, rule in RULES.items() if name in own}
     if "_state" in own:
         column = {"segment_column_": Absent(Column())}
-        table |= {name: Absent(rule) for name, rule in SEGMENTS.items()} | column | {"_record": Absent(Recorded())}
+        table |= (
+            {name: Absent(rule) for name, rule in SEGMENTS.items()}
+            | column
+            | {"_record": Absent(Recorded()), "restarts_": Absent(Restarts())}
+        )
         return Stored(table, "_state", cls._sizes, _put_published, _take_published)
     return Stored(table, "coef_", cls._sizes)
 
