@@ -59,6 +59,8 @@ def _check_steps(est):
         )
     if getattr(optimizer, "line_search", False):
         raise ValueError(f"optimizer={optimizer!r} searches for its step sizes: there is none to choose.")
+    if est.max_iter == 0:
+        raise ValueError("max_iter=0 takes no step, whatever its size: set max_iter=5, or another number of passes.")
     if est.n_init != 1:
         raise ValueError(f"n_init={est.n_init} makes several fits of each eta0: set n_init=1.")
     if est.parallel == "hogwild":
