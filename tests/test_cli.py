@@ -1,6 +1,7 @@
 """The command `fastsgd`: what it prints and writes, and its exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -36,6 +37,26 @@ def test_a_row_far_on_the_wrong_side_counts_its_margin_in_the_log_loss(here, cap
     assert main(["evaluate", "X.npy", "--target", "y.npy", "--model", "m", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["log_loss"] == pytest.approx((50 + 2 * np.log1p(np.exp(-1))) / 4, rel=1e-6)
+
+
+def test_a_diagnosis_names_flags_and_its_advice_works(here, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 3))
+    np.save("X.npy", X)
+    np.save("y.npy", X @ [1.0, 2.0, 3.0] + rng.standard_normal(500))
+    data = ["X.npy", "--target", "y.npy", "--model", "m"]
+    how = ["--task", "regression", "--learning-rate", "constant", "--tol", "none", "--max-iter", "20"]
+    assert main(["train", *data, *how, "--eta0", "1e-7"]) == 0
+    assert main(["diagnose", *data, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert found["verdict"] == "still_falling"
+    assert main(["diagnose", *data]) == 0
+    words = capsys.readouterr().out
+    eta0 = re.search(r"Set --eta0 ([-.e0-9]*[0-9])", words)[1]
+    assert float(eta0) == found["findings"][0]["numbers"]["eta0"] and "Give --valid." in words
+    assert main(["train", *data, *how, "--eta0", eta0]) == 0 and main(["diagnose", *data, "--json"]) == 0
+    after = json.loads(capsys.readouterr().out.strip().splitlines()[-1])["findings"][0]["numbers"]
+    assert after["objective"] < 1.1 * after["least"]
 
 
 def test_the_whole_way(here, capsys):

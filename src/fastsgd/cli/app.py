@@ -30,6 +30,7 @@ from fastsgd.cli.show import (
     in_short,
     listed,
     number,
+    of_diagnosis,
     of_segments,
     table,
 )
@@ -339,6 +340,22 @@ def evaluate(data: Data, model: Model, as_json: Json = False, *, reading):
             ["score", "value"],
             [(k, number(v)) for k, v in found.items()],
         )
+
+
+@command
+@with_flags("reading", READING)
+def diagnose(
+    data: Data,
+    model: Model,
+    valid: Annotated[list[str] | None, typer.Option(help="Files of other rows.", show_default=False)] = None,
+    as_json: Json = False,
+    *,
+    reading,
+):
+    """Say why a model does not learn, or that it has: by the files it was trained on."""
+    est, source = _fitted(model, data, reading, labelled=True)
+    found = fastsgd.diagnose(est, source, X_val=_fitted(model, valid, reading, labelled=True)[1] if valid else None)
+    print(as_text(of_diagnosis(found)) if as_json else in_flags(str(found)))
 
 
 @command

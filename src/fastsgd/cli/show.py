@@ -137,3 +137,12 @@ def history(rows):
         {name: None if value != value else value for name, value in zip(names, row, strict=True)}
         for row in rows.tolist()
     ]
+
+
+def of_diagnosis(found):
+    """A Diagnosis as a dict."""
+    findings = [
+        {"name": one.name, "words": one.words, "advice": one.advice, "numbers": dict(one.numbers)}
+        for one in found.findings
+    ]
+    return {"verdict": found.verdict, "findings": findings, "not_seen": found.not_seen}

@@ -29,6 +29,7 @@ IN_PYTHON = {
     r"give a function that has the parameter sample_weight, .*": "name another.",
     r"needs early_stopping=True, or X_val and y_val in fit": "needs X_val",
     r" \(sklearn\.[\w.]+\)": "",
+    r"Give X_val and y_val\.": "Give X_val.",
     r"^paths: ": "",
 }
 TASK_OF = {"Classifier": "classification", "Regressor": "regression"}

@@ -26,7 +26,7 @@ def judged(est: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any)
     """The Diagnosis; arguments as those of `diagnose`."""
     one = _one_model(est)
     epochs, reason = len(vars(one).get("history_", ())), vars(one).get("stop_reason_", "unknown")
-    about = f"{type(est).__name__}, {epochs} epochs, stop_reason_={reason!r}"
+    about = f"{type(est).__name__}, {epochs} epochs, stopped by {reason!r}"
     if X is None:
         if y is not None or sample_weight is not None or X_val is not None:
             raise ValueError("y, sample_weight and X_val need X, the rows of training: give diagnose(est, X, y, ...).")
