@@ -19,7 +19,7 @@ from fastsgd.lanes import Diverged, Serial, local
 from fastsgd.objective import measure, objective
 from fastsgd.plan import Plan
 from fastsgd.run import Run
-from fastsgd.sources.arrays import Order, Table
+from fastsgd.sources.arrays import START, Order, Table
 from fastsgd.state import State
 
 NAMES = "objective", "gradient_norm", "coef", "step_length"
@@ -264,7 +264,8 @@ class Recorder:
     ) -> None:
         self.asked, self.table, self.plan, self.published = asked, table, plan, published
         self.record = Record() if record is None else record
-        self.n_rows, self.first, self.measured = float(table.n_rows), 0, dict[str, Any]()
+        self.n_rows, self.first, self.passes_before, self.rows_before = float(table.n_rows), 0, 0, 0
+        self.measured: dict[str, Any] = {}
         self.started = perf_counter() - self.record.seconds
 
     def anew(self) -> "Recorder":
@@ -275,6 +276,8 @@ class Recorder:
         """Record the start, unless the record is up to it."""
         state, record = run.state, self.record
         self.first = steps_of(state)
+        self.rows_before = len(record.rows)
+        self.passes_before = state.epoch - len(run.epochs) - (run.start not in (None, START))
         if not len(record.rows):
             self.started = perf_counter() - run.seconds
         if self.first not in (record.steps, record.until):
@@ -290,6 +293,15 @@ class Recorder:
     def so_far(self, state: State) -> Record:
         """The record, where a call ends with this state."""
         return Record(self.record.rows, self.record.kept, self.record.last, steps_of(state))
+
+    def fill(self, history: NDArray[Any]) -> None:
+        """Put into the rows of `history_` what was recorded at the ends of their epochs, and is not there: that was asked for."""
+        rows = self.record.rows.array()[self.rows_before :]
+        ends = {epoch: number for number, epoch in enumerate(rows["epoch"].tolist())}
+        for i, epoch in enumerate((history["epoch"] + self.passes_before).tolist()):
+            for name in OF_ROWS if epoch in ends else ():
+                if np.isnan(history[name][i]):
+                    history[name][i] = rows[name][ends[epoch]]
 
     def stepped(self, run: Run) -> None:
         """Record where a pass of one step has led, if that is to be recorded."""

@@ -207,6 +207,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
             if run.recorder is not None:
+                run.recorder.fill(also["history_"])
                 also["_record"] = run.recorder.so_far(state)
             ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" else None
             self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
@@ -357,4 +358,7 @@ def _takes_weights(scorer):
 def noted(epochs, reason, recorder=None, passes=1):
     """What a training leaves beside the model; `passes`: how many it was to make at most."""
     found = {"history_": epochs.copy(), "n_iter_": max(min(1, passes), len(epochs)), "stop_reason_": reason}
-    return found if recorder is None else found | {"_record": recorder.record}
+    if recorder is not None:
+        recorder.fill(found["history_"])
+        found["_record"] = recorder.record
+    return found
