@@ -82,4 +82,6 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "comparison": []}
+html_sidebars = {
+    page: [] for page in ("index", "get-started", "comparison", "reliability", "changelog")
+}  # alone in their section
