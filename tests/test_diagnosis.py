@@ -114,6 +114,21 @@ def test_saturated_losses_are_flat():
     assert diagnose(est, X, y + 500).verdict == "flat"
 
 
+def test_targets_that_all_lie_within_epsilon_are_flat():
+    X, y = rows()
+    est = fitted(SGDRegressor("epsilon_insensitive", epsilon=50.0, random_state=0), X, y)
+    found = diagnose(est, X, y)
+    assert found.verdict == "flat" and "epsilon" in found.findings[0].advice
+
+
+def test_the_perceptron_whose_least_loss_is_that_of_zero_weights_is_judged_by_its_margins():
+    X, y = rows()
+    est = fitted(SGDClassifier("perceptron", random_state=0), X, X @ np.ones(6) > 0)
+    assert diagnose(est, X, X @ np.ones(6) > 0).verdict == "converged"
+    noisy = fitted(SGDClassifier("perceptron", max_iter=20, tol=None, **STEPS), X, y > 0)
+    assert diagnose(noisy, X, y > 0).verdict in ("noise_ball", "oscillating")
+
+
 # ---------------------------------------------------------------- columns and classes
 def test_columns_are_named_as_in_the_frame():
     pd = pytest.importorskip("pandas")

@@ -99,13 +99,13 @@ class Generalising:
         """The best model takes off next to nothing, or less penalty or products of columns would take off much more."""
         case = self.case
         _, W, b = case.best
-        if case.est._task is None:
+        if case.est._task is None or not self.of_constant - self.least > 0:
             return None
         now = self.share(case.loss(W, b))
         chance = case.columns / max(1, case.table.n_rows)
         numbers: dict[str, Any] = {"explained": now}
         said = f"even the best model takes off {max(now, 0.0):.1%} of the loss of a constant"
-        freer = self._with_less_penalty() if case.plan.l1 or case.plan.l2 else now
+        freer = self._with_less_penalty() if now < 1 - GAIN and (case.plan.l1 or case.plan.l2) else now
         if freer - now > GAIN and chance < 1 / ROWS_PER_COLUMN:
             alpha = float(f"{case.est.alpha / LESS_PENALTY:.1e}")
             return Finding(

@@ -20,7 +20,7 @@ def largest(case: Case, share: float) -> float:
     loss = case.plan.loss
     if loss.convex and loss.smooth and (loss.coupled or loss.offers("second")):
         return max(_of_hessian(case, *at, share) for at in (case.zeros(), case.best[1:]))
-    bend = loss.curvature if loss.smooth else 1.0 / max(case.start, 1e-300)
+    bend = loss.curvature if loss.smooth or case.start <= 0 else 1.0 / case.start
     return bend * _of_rows(case, share) + float(case.plan.l2)
 
 

@@ -54,6 +54,9 @@ def distance(case: Case) -> Distance:
     """The Distance of the model of a case."""
     best = case.best[0]
     fall = max(case.start - best, 0.0)
+    if not fall:  # No model is better than zero weights, as with the perceptron's loss: the margins are its scale.
+        fall = float(np.mean(abs(np.asarray(case.table.X @ case.W[:, : len(case.b)]) + case.b)))
+        return Distance(case.here - best, fall, SHARE_OF_LEAST * fall)
     enough = max(SHARE_OF_LEAST * abs(best), SHARE_OF_FALL * fall)
     if not case.whole:  # The best model of some of the rows is better there than that of all rows is.
         enough = max(enough, 2 * abs(best) * (case.columns + 1) / case.table.n_rows)
@@ -69,6 +72,10 @@ def judge(case: Case, far: Distance) -> Finding:
     """The finding on the training."""
     numbers = {"objective": case.here, "least": case.best[0], "of_zero_weights": case.start}
     said = f"the objective is {case.here:.6g}, the least one {case.best[0]:.6g}, that of zero weights {case.start:.6g}."
+    if far.arrived and case.start <= case.best[0] and not case.gradient_norm(*case.zeros()):
+        words = f"no row has any slope at zero weights, which are as good as any: {said}"
+        how = "its epsilon" if case.plan.loss.dead_zone else "the loss, or the scale of y"
+        return Finding("flat", words, f"Nothing is learnt where nothing is lost: change {how}.", numbers)
     if far.arrived:
         return Finding(
             "converged",
@@ -149,6 +156,8 @@ class _Trials:
         case = self.case
         if not np.isfinite(case.here):
             return True
+        if case.start <= case.best[0]:
+            return False
         share = verdict.ROUNDING_SHARE if self.steady and case.plan.loss.smooth else ABOVE_START
         above = case.here > case.start + share * abs(case.start)
         return above or vars(case.est).get("stop_reason_") == "diverged"
