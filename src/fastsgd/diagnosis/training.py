@@ -178,14 +178,14 @@ class _Trials:
 
     def _ends(self):
         """The objective after some passes with steps of each length; of this length its mean over the later passes, and its
-        largest value there."""
+        largest value."""
         case, slowing = self.case, self._slowing()
         values = case.trained(None if slowing else case.eta, self.passes)[0]
         later = values[-1:] if slowing or self.steady else values[len(values) // 2 :]
         found = {1.0: float(later.mean())}
         for share in (*SHORTER, *LONGER):
             found[share] = float(case.trained(share * case.eta, self.passes)[0][-1])
-        return found, float(later.max())
+        return found, float(later.max() if slowing or self.steady else values.max())
 
     def _slowing(self):
         """Whether steps become shorter by themselves as it goes on."""
