@@ -1,14 +1,15 @@
 """The extension modules; all else is in pyproject.toml."""
 
 import os
-import platform
 import sys
+import sysconfig
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-GCC_LIKE = sys.platform != "win32"
-X86 = platform.machine() in ("x86_64", "AMD64")
+PLATFORM = sysconfig.get_platform()  # for which is compiled, which need not be this machine's: "macosx-11.0-arm64"
+GCC_LIKE = not PLATFORM.startswith("win")  # gcc or clang, otherwise Microsoft's compiler
+X86 = PLATFORM.endswith("x86_64")  # alone: a "universal2" of macOS is for two processors at once
 # Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning, which -ffast-math would take away.
 FAST = ["-O3", "-fno-math-errno", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-ffp-contract=fast"]
 FAST.append("-DFASTSGD_REORDERED")  # logistic.h has a sum whose order counts
@@ -17,9 +18,10 @@ ISA = {"base": []} | ({"v3": ["-march=x86-64-v3"]} if GCC_LIKE and X86 else {})
 
 def extension(name, *flags, language="c"):
     """The module of that name, from the .pyx of that name."""
-    args = [*flags, "-g0", "-Wno-unused-function"] if GCC_LIKE else ["/O2"]
-    if language == "c++":
-        args.append("-std=c++17" if GCC_LIKE else "/std:c++17")
+    if GCC_LIKE:  # -Wno-psabi, as vectors are passed to no function of another file
+        args = [*flags, "-g0", "-Wno-unused-function", "-Wno-psabi", *(["-std=c++17"] if language == "c++" else [])]
+    else:  # Microsoft's C has `restrict` only where a standard is named
+        args = ["/O2", "/std:c++17" if language == "c++" else "/std:c11"]
     return Extension(
         name,
         [f"src/{name.replace('.', '/')}.pyx"],

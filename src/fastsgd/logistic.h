@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) && __GNUC__ >= 12
-#define FASTSGD_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__) && __GNUC__ >= 12
+#define FASTSGD_CLONES /* which take glibc */ __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define FASTSGD_CLONES
 #endif

@@ -4,10 +4,6 @@
 #define FASTSGD_PAYING_H
 #include "lanes.h"
 
-#if defined(_MSC_VER) && !defined(restrict)
-#define restrict __restrict
-#endif
-
 enum { PAYING = 14 }; /* numbers of a head, from U0 to PAYS: 1 if it has L1 and L2 and takes a step, else 0 */
 
 /* The numbers of the step of a row. A head that pays nothing goes along with infinite thresholds: its weights are "zeros" that
