@@ -54,3 +54,10 @@ def test_workflows_run_files_that_are_there(path):
     named = re.findall(r"(?<![\w./-])((?:\.ci|tools|\.github)/[\w./-]+)", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+
+def test_the_wheel_has_every_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    source = ROOT / "src"
+    found = {".".join(path.parent.relative_to(source).parts) for path in source.glob("fastsgd/**/__init__.py")}
+    assert set(settings["packages"]) == found
