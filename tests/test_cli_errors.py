@@ -90,5 +90,5 @@ def test_what_is_not_understood_is_2(here, capsys):
 
 
 def test_warnings_are_a_line(here, capsys):
-    assert main(["train", "all.svm", "--max-iter", "2", "--tol", "0", "--model", "m"]) == 0
+    assert main(["train", "all.svm", "--max-iter", "2", "--tol", "1e-9", "--model", "m"]) == 0
     assert "warning: Maximum number of iteration reached" in capsys.readouterr().err

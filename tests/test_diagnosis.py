@@ -222,7 +222,9 @@ def test_classes_that_a_solver_separates_without_a_penalty_are_said(classes, lay
     est = LinearClassifier(penalty=None, multi_class="multinomial" if classes == "together" else "ovr", random_state=0)
     (words,) = told(est, layout(X), y)
     assert "classes can be separated" in words and "penalty='l2'" in words
-    assert told(est.set_params(penalty="l2", alpha=1e-4), layout(X), y) == []
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, len(y))
+    assert len(told(est.set_params(class_weight="balanced"), layout(X), y, sample_weight=weight)) == 1
+    assert told(est.set_params(class_weight=None, penalty="l2", alpha=1e-4), layout(X), y) == []
     overlapping = np.where(np.random.default_rng(0).random(len(y)) < 0.2, 1, y)
     assert told(est.set_params(penalty=None), layout(X), overlapping) == []
 

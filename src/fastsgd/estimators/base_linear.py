@@ -26,6 +26,7 @@ from fastsgd.sources.telling import tell
 # One row of `history_`: after a pass over the data for one head, the objective of the best model so far, and a bound of how
 # far that is above the least one.
 COLUMNS = np.dtype([("epoch", "i8"), ("head", "i8"), ("objective", "f8"), ("gap", "f8"), ("seconds", "f8")])
+SEPARATED = 1e-3  # What factors of classes may come to beside weights of rows.
 FULL = 0.5  # share of values from which on a sparse matrix is made an array
 
 
@@ -91,16 +92,16 @@ class Solved(Drafts, ModelFiles, Documented, BaseEstimator):
             tell(words, ConvergenceWarning)
 
     def _separates(self, heads):
-        """Whether coefficients would grow for ever: the losses of all rows together are less than that of a single one at a
+        """Whether coefficients would grow for ever: the losses of all rows together are far less than that of a single one at a
         margin of 0, so that none has a margin below it."""
-        loss, table = heads.task.loss, heads.table
-        if heads.task.l1 or heads.task.l2 or not (loss.coupled or loss.log_odds) or self._task != "classifier":
+        task, table = heads.task, heads.table
+        if task.l1 or task.l2 or not (task.loss.coupled or task.loss.log_odds) or self._task != "classifier":
             return False
-        weights = 1.0 if table.s is None else table.s / table.s.sum() * np.count_nonzero(table.s)
-        least = np.min(weights, where=np.asarray(weights) > 0, initial=np.inf)
+        n = getattr(heads, "shape", table.X.shape)[0]  # On a cluster the table is a sample.
+        least = 1.0 if table.s is None else np.min(table.s, where=table.s > 0, initial=np.inf) / table.s.max()
         reached = [report.best.objective for report in heads.reports if report.best is not None]
         hard = table.y is None or np.isin(table.y, (0.0, 1.0)).all()
-        return bool(hard and reached and min(reached) * table.n_rows < np.log(2) * least)
+        return bool(hard and reached and min(reached) * n < SEPARATED * np.log(2) * least)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
