@@ -29,6 +29,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "sg_execution_times.rst"]
 default_role = "py:obj"  # a link where there is such a name, else code
+smartquotes = False  # "hinge" is to be copied as it stands
 highlight_language = "none"  # of indented blocks, which are commands and what they print
 suppress_warnings = ["config.cache"]  # the gallery's options hold functions
 
