@@ -32,6 +32,9 @@ for name, model in models.items():
 print(diagnose(models["eta0 = 1e-05"], X, y))
 
 # %%
-# By hand: the curvature that the advice follows from.
+# By hand: the least objective, with which each is compared, and the curvature that the advice follows from.
 A = np.c_[X, np.ones(500)]
+w = np.linalg.solve(A.T @ A / 500 + 1e-4 * np.diag([1, 1, 1, 1, 0]), A.T @ y / 500)
+least = np.mean((A @ w - y) ** 2) / 2 + 1e-4 / 2 * np.sum(w[:4] ** 2)
+np.testing.assert_allclose(diagnose(model, X, y).findings[0].numbers["least"], least, rtol=1e-4)
 print("1 / L =", 1 / np.linalg.eigvalsh(A.T @ A / 500)[-1])
