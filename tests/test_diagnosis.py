@@ -356,3 +356,35 @@ def test_what_can_not_be_diagnosed_is_refused():
         diagnose(Maker(0, True), X, y)
     with pytest.raises(ValueError, match="need X"):
         diagnose(LinearRegressor().fit(X, y), y=y)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_scales_are_no_main_verdict_on_a_training_that_comes_as_far_at_any_scale(sparse):
+    X, y = rows()
+    X = X * np.logspace(0, 4, 6)
+    X = sp.csr_array(X) if sparse else X
+    for est in (
+        SGDRegressor(learning_rate="auto", random_state=0),
+        LinearRegressor(alpha=1e-4),
+        LinearRegressor(alpha=0),
+    ):
+        found = diagnose(est.fit(X, y), X, y)
+        assert found.verdict == "converged"
+        assert ("badly_scaled" in found) == bool(est.alpha)
+        if est.alpha:
+            advice = found["badly_scaled"].advice
+            assert "penalty" in advice and "auto" not in advice
+            assert ("standardize=True" in advice) == isinstance(est, SGDRegressor)
+    stopped = SGDRegressor(learning_rate="auto", max_iter=0, random_state=0).fit(X, y)
+    found = diagnose(stopped, X, y)
+    assert found.verdict == "still_falling" and "after 0 epochs" in str(found)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e150])
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_any_sizes_and_few_rows_are_judged_without_warnings(size, n):
+    X, y = rows()
+    X, y = X[:n] * size, y[:n]
+    found = diagnose(SGDRegressor(max_iter=0).fit(X, y), X, y)
+    assert found.findings and "nan" not in str(found)
+    assert n > 1 or "constant_columns" in found

@@ -56,6 +56,11 @@ class Case:
         return isinstance(self.est, BaseSGD)
 
     @property
+    def any_scale(self) -> bool:
+        """Whether its training comes as far whatever the scales of the columns: it has no step size, or one by its curvature."""
+        return not self.sgd or bool(self.plan.auto)
+
+    @property
     def whole(self) -> bool:
         """Whether all rows are looked at."""
         return self.table.n_rows == self.n_rows

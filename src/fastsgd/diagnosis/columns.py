@@ -23,7 +23,7 @@ EPS = float(np.sqrt(np.finfo(float).eps))
 
 
 class Columns:
-    """Moments of the columns of a case, in the user's units."""
+    """Moments of the columns of a case, each in units of its largest value, `unit`, so that none over- or underflows."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -31,13 +31,15 @@ class Columns:
         self.X = X.astype(np.float64)
         self.sparse = case.table.sparse
         n = X.shape[0]
+        high, low = self._extreme("max"), self._extreme("min")
+        self.constant = high == low
+        self.unit = np.maximum(np.maximum(high, -low), 1e-300)
+        self.X = self.X.multiply(1.0 / self.unit).tocsr() if self.sparse else self.X / self.unit
         self.count = np.asarray((self.X != 0).sum(axis=0)).ravel()
         squares = self.X.multiply(self.X) if self.sparse else self.X * self.X
         total = np.asarray(squares.sum(axis=0)).ravel()
         self.mean = np.asarray(self.X.mean(axis=0)).ravel()
         self.size = np.sqrt(total / np.maximum(self.count, 1))
-        largest = self._extreme("max"), self._extreme("min")
-        self.constant = largest[0] == largest[1]
         self.std = np.sqrt(np.maximum(total / n - self.mean**2, 0.0))
         names = getattr(case.est, "feature_names_in_", None)
         if names is None:
@@ -58,26 +60,30 @@ class Columns:
 
     # ------------------------------------------------------------ each kind
     def badly_scaled(self) -> Finding | None:
-        """Columns of very different sizes, or far from 0."""
-        if self.case.of_steps.get_params().get("standardize"):
+        """Columns of very different sizes, or far from 0. Where no step length depends on them, only a penalty does."""
+        case = self.case
+        if case.of_steps.get_params().get("standardize") or (case.any_scale and not (case.plan.l1 or case.plan.l2)):
             return None
         used = np.flatnonzero(self.size > 0)
         if not len(used):
             return None
-        order = used[np.argsort(self.size[used])]
+        size = self.size * self.unit
+        order = used[np.argsort(size[used])]
         small, large = order[0], order[-1]
-        ratio = float(self.size[large] / self.size[small])
+        with np.errstate(over="ignore"):
+            ratio = float(size[large] / size[small])
         moving = used[~self.constant[used]]
         offset = abs(self.mean[moving]) / np.maximum(self.std[moving], 1e-300)
-        far = moving[offset > OFFSET_RATIO] if not self.sparse else moving[:0]
+        far = moving[offset > OFFSET_RATIO] if not (self.sparse or case.any_scale) else moving[:0]
         if ratio < SIZE_RATIO and not len(far):
             return None
         words = []
         numbers: dict[str, Any] = {"ratio": ratio}
         if ratio >= SIZE_RATIO:
+            why = "a penalty weighs on them very differently" if case.any_scale else "no step size suits both"
             words.append(
-                f"column {self.said([large])} has values of about {self.size[large]:.3g}, column {self.said([small])} of "
-                f"{self.size[small]:.3g}: no step size suits both"
+                f"column {self.said([large])} has values of about {size[large]:.3g}, column {self.said([small])} of "
+                f"{size[small]:.3g}: {why}"
             )
             numbers |= {"largest": self.names[large], "smallest": self.names[small]}
         if len(far):
@@ -87,8 +93,9 @@ class Columns:
             )
             numbers["far_from_0"] = [self.names[j] for j in far]
         advice = "Set standardize=True, scale X with StandardScaler, or take learning_rate='auto'."
-        if not self.case.sgd:
-            advice = "Scale X with StandardScaler: the penalty is on the coefficients as they are."
+        if case.any_scale:
+            first = "Set standardize=True, or scale" if case.sgd else "Scale"
+            advice = f"{first} X with StandardScaler: the penalty is on the coefficients as they are."
         return Finding("badly_scaled", "; ".join(words) + ".", advice, numbers)
 
     def constants(self) -> Finding | None:
@@ -101,7 +108,7 @@ class Columns:
 
     def duplicates(self) -> Finding | None:
         """Columns that are others times a number."""
-        some = np.flatnonzero(~self.constant & (self.count >= MIN_VALUES))
+        some = np.flatnonzero(~self.constant & (self.count >= MIN_VALUES) & (self.size > 0))
         if len(some) < 2:
             return None
         weights = np.random.default_rng(0).standard_normal((2, self.X.shape[0]))
@@ -182,8 +189,10 @@ class Columns:
             return (count * (means - self.mean[:, None]) ** 2).sum(axis=1) / n / variance * (self.std > 0)
         t = targets - targets.mean(axis=0)
         along = np.asarray(self.X.T @ t) / n
-        shares = along**2 / (variance[:, None] * np.maximum(t.var(axis=0), 1e-300)) * (self.std > 0)[:, None]
-        return shares.max(axis=1)
+        both = variance[:, None] * t.var(axis=0)
+        return np.divide(along**2, both, out=np.zeros(both.shape), where=(both > 0) & (self.std > 0)[:, None]).max(
+            axis=1
+        )
 
 
 def _auc(column: Any, y: Any) -> float:

@@ -26,7 +26,7 @@ def judged(est: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any)
     """The Diagnosis; arguments as those of `diagnose`."""
     one = _one_model(est)
     epochs, reason = len(vars(one).get("history_", ())), vars(one).get("stop_reason_", "unknown")
-    about = f"{type(est).__name__}, {epochs} epochs, stopped by {reason!r}"
+    about = f"{type(est).__name__}, {epochs} epoch{'s' * (epochs != 1)}, stopped by {reason!r}"
     if X is None:
         if y is not None or sample_weight is not None or X_val is not None:
             raise ValueError("y, sample_weight and X_val need X, the rows of training: give diagnose(est, X, y, ...).")
@@ -91,7 +91,9 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     first += [under, over]
     if bad and far.severe:
         first += to_blame
-    first += [scaled if of_training.name == "converged" else None, columns.constants(), columns.duplicates()]
+    if of_training.name == "converged" and not case.any_scale:
+        first += [scaled]
+    first += [columns.constants(), columns.duplicates()]
     if rare is not None:
         first += [rare[0]]
     first += [*to_blame, scaled]
@@ -105,13 +107,13 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
 def _scales_are_to_blame(case: Case, columns: Columns, name: str) -> bool:
     """Whether the estimator's own steps do better once columns are standardised: where they were too long, the objective falls;
     where it still fell, few passes get farther."""
-    if not case.sgd or case.plan.auto:
-        return True
+    if case.any_scale:
+        return False
     from fastsgd.sources.scaling import Scaling
 
     table = copy.copy(case.table)
-    spread = np.where(columns.std > 0, columns.std, 1.0)
-    table.scaling = Scaling(np.zeros(len(spread)) if case.table.sparse else columns.mean, 1.0 / spread)
+    spread = np.where(columns.std > 0, columns.std, 1.0) * columns.unit
+    table.scaling = Scaling(np.zeros(len(spread)) if case.table.sparse else columns.mean * columns.unit, 1.0 / spread)
     table = table.read(np.arange(table.n_rows), np.float64)
     passes = int(np.clip(len(vars(case.est).get("history_", ())), 3, SCALED_PASSES))
     least = case.solved(table)[0]

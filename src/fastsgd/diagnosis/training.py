@@ -101,15 +101,16 @@ def _solver(case, said, numbers):
 
 def _more(case, said, numbers, pace):
     """Stopped too early; `pace`: (fall of the next passes, their number), where it is known."""
-    est, done = case.est, max(1, len(vars(case.est).get("history_", ())))
-    more = 4 * done
+    est, done = case.est, len(vars(case.est).get("history_", ()))
+    more = 4 * max(1, done)
     if pace is not None and pace[0] > 0:
-        more = int(np.clip(pace[1] * (case.here - case.best[0]) / pace[0], 2 * done, 100 * done))
+        few = max(1, done)
+        more = int(np.clip(pace[1] * (case.here - case.best[0]) / pace[0], 2 * few, 100 * few))
     how = f"the next {pace[1]} passes take off {pace[0]:.3g}. " if pace and pace[0] > 0 else ""
     tol = "" if est.stop_reason_ == "max_iter" or est.tol is None else f", tol=None (it is {est.tol:g})"
     return Finding(
         "still_falling",
-        f"it was stopped too early, after {done} epochs ({est.stop_reason_}): {said} {how}".rstrip(),
+        f"it was stopped too early, after {done} epoch{'s' * (done != 1)} ({est.stop_reason_}): {said} {how}".rstrip(),
         f"Set max_iter={done + more}{tol}.",
         numbers | {"max_iter": done + more, "reason": "stopped too early"},
     )
