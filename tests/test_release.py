@@ -27,6 +27,14 @@ def test_one_version_everywhere():
     assert fastsgd.__version__ == PROJECT["version"] == citation["version"] == RECIPE["context"]["version"]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/get-started.md"])
+def test_pages_name_the_wheel_as_it_is_built(page):
+    """tools/build_manylinux.sh gives it this name, with Python 3.11 of Linux on x86-64."""
+    systems = "manylinux2014_x86_64.manylinux_2_17_x86_64"
+    wheels = re.findall(r"[\w.-]+\.whl", (ROOT / page).read_text("utf-8"))
+    assert wheels == [f"fastsgd-{fastsgd.__version__}-cp311-cp311-{systems}.whl"]
+
+
 def test_conda_asks_for_what_pip_asks_for():
     needs = RECIPE["requirements"]
     assert set(needs["run"]) == {"python", *map(of_conda, PROJECT["dependencies"])}

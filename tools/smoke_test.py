@@ -35,6 +35,13 @@ def is_installed():
     assert importlib.metadata.version("fastsgd") == fastsgd.__version__
 
 
+def is_light():
+    """What only some need is not imported for all."""
+    program = "import sys, fastsgd; print(*{'numba', 'matplotlib', 'pandas', 'safetensors'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [], f"import fastsgd imports {done.stdout}"
+
+
 def trains_and_predicts():
     X, target, y = rows()
     for layout in (np.asarray, sp.csr_matrix, sp.csr_array):
@@ -166,6 +173,7 @@ def trains_on_a_cluster():
 
 PARTS = [
     is_installed,
+    is_light,
     trains_and_predicts,
     same_coefficients_whatever_the_kernels,
     goes_on_from_a_file,
