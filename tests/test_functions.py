@@ -196,3 +196,14 @@ def test_products_take_no_memory_for_pairs_of_classes():
 def test_a_sparse_model_is_checked_too():
     est, X_, y = fitted("log_loss")
     assert check_gradient(est.sparsify(), X_, y).largest_difference < 1e-7
+
+
+@pytest.mark.parametrize("schedule", ["exponential", "step", "cosine", "one_cycle"])
+def test_functions_of_the_weights_do_not_ask_how_long_a_pass_is(schedule):
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    est = SGDRegressor(learning_rate=schedule, max_iter=5, tol=None, random_state=0).fit(X, y)
+    r = X @ est.coef_ + est.intercept_ - y
+    assert est.objective(X, y) == pytest.approx((r @ r) / 120 + est.alpha / 2 * est.coef_ @ est.coef_, rel=1e-12)
+    slope, _ = est.gradient(X, y)
+    np.testing.assert_allclose(slope.ravel(), X.T @ r / 60 + est.alpha * est.coef_, rtol=1e-10)

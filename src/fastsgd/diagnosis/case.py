@@ -110,7 +110,8 @@ class Case:
             W = np.zeros((heads.W.shape[0], shape))
             W[:, : len(self.b)] = heads.W
             return self.value(W, heads.b, table), W, heads.b
-        starts = [self.zeros()]
+        d = table.X.shape[1]
+        starts = [(np.zeros((d, shape)), np.zeros(len(self.b)))]
         if np.isfinite(self.here) and table is self.table:
             starts.append((self.W, self.b))
         return min((self.descended(table, *at) for at in starts), key=lambda one: one[0])

@@ -89,14 +89,9 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     if rare is not None and rare[1]:
         first += [rare[0]]
     first += [under, over]
-    if bad and far.severe:
-        first += to_blame
-    if of_training.name == "converged" and not case.any_scale:
-        first += [scaled]
-    first += [columns.constants(), columns.duplicates()]
+    first += [*to_blame, scaled, columns.constants(), columns.duplicates()]
     if rare is not None:
         first += [rare[0]]
-    first += [*to_blame, scaled]
     found: list[Finding] = []
     for one in first:
         if one is not None and all(one is not before for before in found):

@@ -28,7 +28,6 @@ ABOVE_START = (
     0.1  # Diverged: the objective is above that of zero weights by this share of it; with full batches at all.
 )
 RISE = 0.05  # Of the fall from zero weights to the best model: by what full batches may let the objective rise in a training.
-SEVERE = 0.05  # Of the fall from zero weights to the best model: from this distance on, little can be said of what is learnt.
 
 
 @dataclass
@@ -43,11 +42,6 @@ class Distance:
     def arrived(self) -> bool:
         """Whether it is near enough."""
         return self.gap <= self.enough
-
-    @property
-    def severe(self) -> bool:
-        """Whether it is so far that the model has not learnt what it could."""
-        return not self.gap <= max(self.enough, SEVERE * self.fall)
 
 
 def distance(case: Case) -> Distance:

@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 from operator import is_
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -219,7 +220,9 @@ class Parameters:
         return plans[table.sparse]
 
     def _plan_of_objective(self, table):
-        return self._plan(table, 1, True)
+        # Schedules that count in passes need both numbers; no objective depends on them.
+        of_rows = SimpleNamespace(sparse=table.sparse, n_rows=table.n_rows or 1)
+        return self._plan(of_rows, max(self.max_iter, 1), False)
 
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)
