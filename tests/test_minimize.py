@@ -162,6 +162,7 @@ def test_arrays_of_any_shape():
         ({"learning_rate": "auto"}, "learning_rate='auto' follows from the rows"),
         ({"optimizer": optimizers.SGD(line_search=True)}, "searches along the line"),
         ({"optimizer": "newton"}, "optimizer must be one of"),
+        ({"random_state": "zero"}, "random_state must be a whole number of at least 0"),
         ({"w0": [np.nan]}, "w0 must hold finite numbers"),
         ({"w0": []}, "w0 must hold finite numbers"),
         ({"f": lambda w: w}, "f must give one number"),

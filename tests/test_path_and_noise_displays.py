@@ -252,7 +252,7 @@ def test_the_path_of_a_training(est, y):
     est.set_params(random_state=0, max_iter=2, tol=None, learning_rate="constant", eta0=1e-3)
     est.fit(X, y, record="coef", record_every=16)
     display = PathDisplay.from_estimator(est, top=3)
-    assert display.x_name == "epoch" and display.x[-1] == 2.0 and len(display.lines_) == 3 and display.chosen is None
+    assert display.x_name == "epochs" and display.x[-1] == 2.0 and len(display.lines_) == 3 and display.chosen is None
     coefs = est.path_.coef.reshape(len(est.path_.steps), -1)
     largest = np.argsort(-abs(coefs).max(axis=0), kind="stable")[:3]
     np.testing.assert_allclose(display.coefs, coefs[:, largest])

@@ -33,9 +33,8 @@ def turned(colour):
 
 def darken(figure):
     """Turn the greys of all that is drawn in the figure."""
-    for artist in figure.findobj(
-        lambda artist: not hasattr(artist, "patch")
-    ):  # figures and axes: their patches come too
+    # Figures and axes are left out: their patches are found as well.
+    for artist in figure.findobj(lambda artist: not hasattr(artist, "patch")):
         for part in ("facecolor", "edgecolor", "color", "markerfacecolor", "markeredgecolor"):
             get, put = getattr(artist, f"get_{part}", None), getattr(artist, f"set_{part}", None)
             if get is None or put is None or (part == "color" and hasattr(artist, "get_facecolor")):

@@ -11,14 +11,14 @@ from fastsgd import losses, optimizers, schedules
 from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
+from fastsgd.random_states import generator
 from fastsgd.restarts import Restart, trace, with_best
 from fastsgd.schedules import Schedule
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 
-DIFFERENCE = float(
-    np.cbrt(np.finfo(float).eps)
-)  # Central differences then lose to rounding what they lose to curvature.
+# Central differences of this width lose to rounding what they lose to curvature.
+DIFFERENCE = float(np.cbrt(np.finfo(float).eps))
 NO_ROWS = Order(None, None, 0, 0, 1)
 
 
@@ -103,7 +103,7 @@ def minimize(
             raise ValueError(f"{name} must be at least {least}, got {value!r}.")
     if not w0.size or not np.isfinite(w0).all():
         raise ValueError(f"w0 must hold finite numbers, at least one, found {w0!r}.")
-    plan, rng = _plan(optimizer, learning_rate, eta0, power_t, steps), _generator(random_state)
+    plan, rng = _plan(optimizer, learning_rate, eta0, power_t, steps), generator(random_state)
     found = []
     for start in range(restarts):
         at = w0 + (spread * rng.standard_normal(w0.shape) if start else 0.0)
@@ -211,11 +211,3 @@ def _descend(
         objective=values[:end],
         gradient_norm=norms[:end],
     )
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31))
-    return np.random.default_rng(random_state)

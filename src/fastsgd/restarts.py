@@ -64,7 +64,7 @@ STEPS = np.dtype([("steps", "i8"), ("objective", "f8"), ("gradient_norm", "f8")]
 
 
 def trace(objective: NDArray[Any], gradient_norm: NDArray[Any]) -> NDArray[Any]:
-    """The history of a way of single steps."""
+    """The history of steps whose objective and gradient are all known: a row for the start and for each step."""
     rows = np.empty(len(objective), STEPS)
     rows["steps"], rows["objective"], rows["gradient_norm"] = np.arange(len(objective)), objective, gradient_norm
     return rows

@@ -50,16 +50,16 @@ class _Point:
 
     def objectives(self, origin, directions, points):
         """The objective at origin + points @ directions, which are flat: coef_.ravel() and then intercept_.ravel()."""
-        from fastsgd import plane
+        from fastsgd import plane_objective
 
         models = [self._inward_flat(z) for z in (origin, *directions)]
-        return plane.objectives(self.table, self.plan, models[0], models[1:], points)
+        return plane_objective.objectives(self.table, self.plan, models[0], models[1:], points)
 
     def spreads(self, directions):
-        """Root mean squares of y - intercept and of the products of rows with directions, as `plane.spreads`."""
-        from fastsgd import plane
+        """Root mean squares of y - intercept and of the products of rows with directions, as `plane_objective.spreads`."""
+        from fastsgd import plane_objective
 
-        return plane.spreads(self.table, self.b, [self._inward_flat(z) for z in directions])
+        return plane_objective.spreads(self.table, self.b, [self._inward_flat(z) for z in directions])
 
     @property
     def in_memory(self):

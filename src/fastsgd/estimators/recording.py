@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fastsgd.record import OF_ROWS, Asked, Record, Recorder
+from fastsgd.record import OF_ROWS, Asked, Record
+from fastsgd.recorder import Recorder
 from fastsgd.sources.scaling import Scaling
 
 

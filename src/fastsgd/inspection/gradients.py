@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from fastsgd.estimators.hints import Data, RandomState
+from fastsgd.random_states import generator
 
 STEP = float(np.cbrt(np.finfo(float).eps))  # Central differences then lose to rounding what they lose to curvature.
 
@@ -109,7 +110,7 @@ def check_gradient(
     point, has_intercept = np.append(w.ravel(), b.ravel()), getattr(estimator, "fit_intercept", True)
     places = np.arange(len(flat) if has_intercept else split)
     if len(places) > n_checked:
-        places = np.sort(np.random.default_rng(_seed(random_state)).choice(places, n_checked, replace=False))
+        places = np.sort(generator(random_state).choice(places, n_checked, replace=False))
 
     def objective(j: int, step: float) -> float:
         at = point.copy()
@@ -122,13 +123,3 @@ def check_gradient(
         step = STEP * max(1.0, abs(point[j]))
         numeric[i] = (objective(j, step) - objective(j, -step)) / (2 * step)
     return GradientCheck(places, flat[places], numeric, seconds, perf_counter() - began)
-
-
-def _seed(random_state: RandomState) -> Any:
-    from sklearn.utils import check_random_state
-
-    return (
-        random_state
-        if isinstance(random_state, np.random.Generator)
-        else check_random_state(random_state).randint(2**31)
-    )

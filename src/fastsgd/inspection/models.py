@@ -1,4 +1,4 @@
-"""What displays ask of an estimator, which may be the last step of a pipeline or the best one of a search."""
+"""The model in what users give, which may be a pipeline or a search: its loss, its coefficients, the names of its columns."""
 
 from typing import Any
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsgd.estimators.hints import Data, RandomState
-from fastsgd.inspection import problems, style
+from fastsgd.inspection import style, viewpoint
+from fastsgd.random_states import generator
 
 DRAWS = 30  # batches of each size
 USUAL_SIZES = 12  # at most, from 1 to half of the rows
@@ -151,7 +152,7 @@ class GradientNoiseDisplay:
         class against the rest g has the numbers of all classes, as `gradient` gives them. With standardize=True all is in
         the units in which steps are made, of standardised columns.
         """
-        at = problems.point(estimator, X, y, point, sample_weight)
+        at = viewpoint.point(estimator, X, y, point, sample_weight)
         found = at.row_gradients()
         sizes = _sizes(batch_sizes, found.n_rows)
         draws = (DRAWS if at.in_memory else 0) if n_draws is None else n_draws
@@ -159,7 +160,7 @@ class GradientNoiseDisplay:
             raise ValueError(f"n_draws must be a whole number of at least 0, or None, found {n_draws!r}.")
         if draws and not at.in_memory:
             raise ValueError(f"n_draws must be 0 or None for a source, whose rows are not at hand, found {n_draws!r}.")
-        sampled = at.sampled_noise(sizes, int(draws), problems.generator(random_state)) if draws else None
+        sampled = at.sampled_noise(sizes, int(draws), generator(random_state)) if draws else None
         return cls(
             batch_sizes=sizes,
             row_variance=found.variance,

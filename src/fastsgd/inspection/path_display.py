@@ -10,7 +10,6 @@ from fastsgd.inspection import style
 
 TOP = 10  # lines
 BAND = 0.15  # opacity
-AXES = {"alpha": "alpha", "steps": "steps", "epoch": "epoch"}
 
 
 class PathDisplay:
@@ -69,7 +68,7 @@ class PathDisplay:
     (['x0', 'x2'], 'alpha')
     >>> reg = SGDRegressor(random_state=0).fit(X, y, record="coef", record_every=20)
     >>> PathDisplay.from_estimator(reg, top=2).x_name
-    'epoch'
+    'epochs'
     """
 
     def __init__(
@@ -112,8 +111,8 @@ class PathDisplay:
         estimator : fitted estimator
             LinearClassifierCV, LinearRegressorCV, SGDClassifierCV or SGDRegressorCV; or one with `path_`
             (``fit(..., record="coef")``).
-        x : {"alpha", "epoch", "steps"}, default=None
-            None: "alpha" of a search, "epoch" of a training.
+        x : {"alpha", "epochs", "steps"}, default=None
+            None: "alpha" of a search, "epochs" of a training.
         top : int or None, default=10
             How many coefficients to draw: those that are largest anywhere on the path. None draws all.
         target : label of a class, or int, default=None
@@ -142,7 +141,7 @@ class PathDisplay:
                 f"estimator must keep a path, found {type(estimator).__name__} with neither coefs_paths_ nor path_: fit a search "
                 "such as LinearClassifierCV, or fit with record='coef'."
             )
-        known = ["alpha"] if search else ["epoch", "steps"]
+        known = ["alpha"] if search else ["epochs", "steps"]
         if x is not None and x not in known:
             raise ValueError(f"x must be one of {known} for this {type(estimator).__name__}, found {x!r}.")
         if search:
@@ -304,7 +303,7 @@ class PathDisplay:
                 "fill_between_kw", fill_between_kw, "collection", facecolor=line.get_color(), alpha=BAND, linewidth=0
             )
             self.fill_between_.append(self.ax_.fill_between(self.x, y - by, y + by, **look))
-        style.dress(self.ax_, AXES.get(self.x_name, self.x_name), "coefficient")
+        style.dress(self.ax_, self.x_name, "coefficient")
         self.ax_.axhline(0.0, color=style.ink(self.ax_), linewidth=0.8, alpha=0.5, zorder=1)
         self.chosen_line_ = None
         listed = list(self.lines_)

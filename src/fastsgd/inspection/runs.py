@@ -10,9 +10,10 @@ from scipy.optimize import OptimizeResult
 
 from fastsgd.inspection import style
 from fastsgd.inspection.models import model_of
+from fastsgd.restarts import trace
 
-X = {"epochs": "epoch", "steps": "steps", "seconds": "seconds"}
-Y = {
+X_COLUMNS = {"epochs": "epoch", "steps": "steps", "seconds": "seconds"}
+Y_LABELS = {
     "objective": "objective",
     "loss": "mean loss before each step",
     "validation_score": "validation score",
@@ -45,7 +46,7 @@ class Run(NamedTuple):
         """The first that has both columns, with a number in y."""
         for table in self.tables.values():
             columns = table.dtype.names or ()
-            if X[x] in columns and y in columns and np.isfinite(table[y]).any():
+            if X_COLUMNS[x] in columns and y in columns and np.isfinite(table[y]).any():
                 return table
         return None
 
@@ -56,12 +57,16 @@ class Run(NamedTuple):
             return
         heads = np.unique(table["head"]).tolist() if "head" in (table.dtype.names or ()) else []
         if len(heads) < 2:
-            yield "", table[X[x]], table[y]
+            yield "", table[X_COLUMNS[x]], table[y]
             return
         for head in heads:
             rows = table[table["head"] == head]
             several = self.classes is not None and len(self.classes) == len(heads)
-            yield f"class {style.plain(str(self.classes[head]))}" if several else f"head {head}", rows[X[x]], rows[y]
+            yield (
+                f"class {style.plain(str(self.classes[head]))}" if several else f"head {head}",
+                rows[X_COLUMNS[x]],
+                rows[y],
+            )
 
     def validation(self, x: str) -> Trace | None:
         """The validation scores; by steps, where `record_` says how many an epoch had."""
@@ -69,7 +74,7 @@ class Run(NamedTuple):
         if table is None:
             return None
         if x != "steps":
-            return table[X[x]], table["validation_score"]
+            return table[X_COLUMNS[x]], table["validation_score"]
         record = self.tables["record_"]
         return np.interp(table["epoch"], record["epoch"], record["steps"]), table["validation_score"]
 
@@ -78,7 +83,7 @@ def points(
     given: Any, argument: str, x: str, y: str | None, minus: float | str | Mapping[Any, float], validation: bool
 ) -> dict[str, Any]:
     """The arguments of TraceDisplay, from estimators or histories."""
-    for what, value, known in (("x", x, X), ("y", y, Y)):
+    for what, value, known in (("x", x, X_COLUMNS), ("y", y, Y_LABELS)):
         if not (isinstance(value, str) and value in known) and not (what == "y" and value is None):
             raise ValueError(f"{what} must be {'None or ' if what == 'y' else ''}one of {list(known)}, got {value!r}.")
     named = {"": given} if isinstance(given, OptimizeResult) else style.by_name(given, argument, "run")
@@ -106,7 +111,7 @@ def points(
 def _run(given: Any, argument: str) -> Run:
     model = model_of(given)
     if isinstance(given, OptimizeResult) and "objective" in given:
-        tables = {"record_": _table(given)}
+        tables = {"record_": trace(given.objective, given.gradient_norm)}  # Of `minimize`, whose steps are the rows.
     elif isinstance(given, np.ndarray):
         tables = {"record_" if "steps" in (given.dtype.names or ()) else "history_": given}
     else:
@@ -126,14 +131,6 @@ def _run(given: Any, argument: str) -> Run:
     return Run(argument, tables, getattr(model, "classes_", None))
 
 
-def _table(result: Any) -> NDArray[Any]:
-    """What `fastsgd.minimize` gives, as a record."""
-    table = np.empty(len(result.objective), [("steps", "i8"), ("objective", "f8"), ("gradient_norm", "f8")])
-    table["steps"] = np.arange(len(table))
-    table["objective"], table["gradient_norm"] = result.objective, result.gradient_norm
-    return table
-
-
 def _nothing(run: Run, x: str, y: str) -> str:
     """In words, why nothing can be drawn."""
     columns = {name: table.dtype.names or () for name, table in run.tables.items()}
@@ -142,9 +139,9 @@ def _nothing(run: Run, x: str, y: str) -> str:
             f"x='steps' needs record_, and {run.argument} has none: fit it with record='objective', or take x='epochs' or "
             "x='seconds'."
         )
-    if not any(y in names and X[x] in names for names in columns.values()):
+    if not any(y in names and X_COLUMNS[x] in names for names in columns.values()):
         there = "; ".join(f"{name} has {', '.join(names)}" for name, names in columns.items())
-        others = [f"x={other!r}" for other in X if run.table(other, y) is not None]
+        others = [f"x={other!r}" for other in X_COLUMNS if run.table(other, y) is not None]
         advice = f" Take {' or '.join(others)}." if others else ""
         return f"y={y!r} is not there by {x} in {run.argument}: {there}.{advice}"
     return f"y={y!r} is NaN throughout in {run.argument}: nothing has asked for it in training. Try y='loss'."
@@ -174,5 +171,5 @@ def _off(
 
 def _y_label(y: str, minus: float | str | Mapping[Any, float]) -> str:
     if isinstance(minus, str | Mapping):
-        return f"{Y[y]} above the best"
-    return f"{Y[y]} less {minus:.4g}" if minus else Y[y]
+        return f"{Y_LABELS[y]} above the best"
+    return f"{Y_LABELS[y]} less {minus:.4g}" if minus else Y_LABELS[y]

@@ -85,7 +85,7 @@ class ScheduleDisplay:
             The estimator's. "optimal" takes alpha and the loss, and no eta0.
         loss : str or Loss, default="hinge"
         n_samples, max_iter : int
-            Rows of a pass, and passes: how many steps there are, and over how many "cosine" and "onecycle" go.
+            Rows of a pass, and passes: how many steps there are, and over how many "cosine" and "one_cycle" go.
         batch_size : int or "full", default=1
             Rows of a step; "full" are all of a pass.
         ax : matplotlib Axes, default=None

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsgd.estimators.hints import Data, RandomState
-from fastsgd.inspection import planes, problems, style, surface_drawing
+from fastsgd.inspection import planes, style, surface_drawing, viewpoint
 from fastsgd.inspection.planes import Plane, Space, SurfacePath
+from fastsgd.random_states import generator
 
 CURVE_POINTS, PLANE_POINTS = 201, 61  # along each coordinate
 
@@ -166,8 +167,8 @@ class LossSurfaceDisplay:
         "random" and "path" take weights as they are: where columns differ in scale, the weights of small columns are most of
         both. Scale the columns, or name two weights.
         """
-        at = problems.point(estimator, X, y, point, sample_weight)
-        space, own = problems.space(at), np.append(*at.own)
+        at = viewpoint.point(estimator, X, y, point, sample_weight)
+        space, own = viewpoint.space(at), np.append(*at.own)
         runs = planes.paths_of(paths, space, own)
 
         def hessian() -> NDArray[np.float64]:
@@ -175,11 +176,11 @@ class LossSurfaceDisplay:
             found: NDArray[np.float64] = estimator.hessian(X, y, **there, sample_weight=sample_weight)
             return found
 
-        plane = planes.lay(directions, space, own, runs, problems.generator(random_state), hessian)
+        plane = planes.lay(directions, space, own, runs, generator(random_state), hessian)
         limits = planes.spans(span, plane.centre)
         projected = {name: plane.project(points) for name, points in runs.items()}
         if limits is None:
-            limits = problems.usual_spans(at, plane, projected)
+            limits = viewpoint.usual_spans(at, plane, projected)
         fitted = point is None and hasattr(estimator, "coef_")
 
         def function(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -253,14 +254,14 @@ class LossSurfaceDisplay:
                     "functions of more need `point`."
                 )
             m = 1 if len(shape) == 1 else shape[0]
-            w, directions = np.zeros(problems.shape_of(paths, m)), list(range(m)) if directions is None else directions
+            w, directions = np.zeros(viewpoint.shape_of(paths, m)), list(range(m)) if directions is None else directions
         else:
             w = np.asarray(point, np.float64)
         if not w.size or not np.isfinite(w).all():
             raise ValueError(f"point must hold finite numbers, at least one, found {point!r}.")
         space = Space(w.shape, 0, None, [None], False)
         runs = planes.paths_of(paths, space, w.ravel())
-        plane = planes.lay(directions, space, w.ravel(), runs, problems.generator(random_state))
+        plane = planes.lay(directions, space, w.ravel(), runs, generator(random_state))
         limits = planes.spans(span, plane.centre)
         if limits is None:
             raise ValueError("span must be given for a function: the values of w, low and high.")
@@ -268,7 +269,7 @@ class LossSurfaceDisplay:
 
         def function(points: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.array(
-                [problems.number(f((plane.origin + z @ plane.directions).reshape(w.shape))) for z in points]
+                [viewpoint.number(f((plane.origin + z @ plane.directions).reshape(w.shape))) for z in points]
             )
 
         return cls._of(plane, function, limits, n_points, projected, False, "f(w)").plot(**plot_kw)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastsgd.inspection import style
 
-AXES = {"epoch": "epoch", "seconds": "seconds"}
+AXES = "epoch", "seconds"
 STYLES: dict[str, dict[str, Any]] = {
     "loss": {"linestyle": (0, (4, 2)), "linewidth": 1.2},
     "objective": {"linewidth": 1.8},
@@ -114,7 +114,7 @@ def plot_history(
                 history[x], history["validation_score"], label=name or "validation score", linewidth=1.8, **look
             )
     for panel, label in zip(axes, ("mean over the rows", "validation score"), strict=False):
-        _dress(panel, AXES[x], label)
+        _dress(panel, x, label)
     if log:
         axes[0].set_yscale("log")
     return axes
@@ -138,7 +138,7 @@ def _one_column(
         if _drawn(history, y):
             look = looks[number % len(looks)] | {"linewidth": 1.8} | style.markers(len(history))
             axes[0].plot(history[x], history[y] - off[name], label=name or COLUMNS[y], **look)
-    _dress(axes[0], AXES[x], COLUMNS[y] if _zero(minus) else f"{COLUMNS[y]} above the best")
+    _dress(axes[0], x, COLUMNS[y] if _zero(minus) else f"{COLUMNS[y]} above the best")
     if log:
         axes[0].set_yscale("log")
     return axes

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from fastsgd.inspection import style
-from fastsgd.inspection.runs import Trace, Y, points
+from fastsgd.inspection.runs import Y_LABELS, Trace, points
 
 RIGHT_AXIS = 0.75  # Inches that ticks and label of the axis at the right take.
 
@@ -242,10 +242,10 @@ class TraceDisplay:
 def _twin(ax: Any) -> Any:
     """The axis at the right, of validation scores: that which is there, or a new one."""
     for other in ax.get_shared_x_axes().get_siblings(ax):
-        if other is not ax and other.get_ylabel() == Y["validation_score"]:
+        if other is not ax and other.get_ylabel() == Y_LABELS["validation_score"]:
             return other
     twin = ax.twinx()
-    twin.set_ylabel(Y["validation_score"])
+    twin.set_ylabel(Y_LABELS["validation_score"])
     twin.spines[["top", "left"]].set_visible(False)
     # These axes may have been made by another style than the one that holds now.
     tick = ax.yaxis.get_major_ticks()[0]

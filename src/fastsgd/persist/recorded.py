@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsgd.persist.rules import Array, History, pop
 from fastsgd.persist.values import brief
-from fastsgd.record import RECORD, Grown, Kept, Record, Rows
+from fastsgd.record import RECORD, Grown, Kept, Record, RecordRows
 
 ROWS = History(RECORD, "recorded")
 PATH = {
@@ -48,7 +48,7 @@ class Recorded:
         until = pop(parts, f"{name}.until", int)
         if not -1 <= until < 2**62:
             raise ValueError(f"{name}.until must be a number of steps, found {brief(until)}")
-        return Record(Rows(rows), kept, last, until)
+        return Record(RecordRows(rows), kept, last, until)
 
     def _shaped(self, coef, parts):
         """Coefficients of the shape of coef_."""

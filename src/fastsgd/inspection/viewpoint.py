@@ -1,4 +1,4 @@
-"""What displays ask of an estimator, or of a function: the point, the names of the numbers, how far to look."""
+"""From where an objective or a function is looked at: the point, the names of its numbers, and how far around it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsgd.estimators.hints import RandomState
 from fastsgd.inspection.planes import Plane, Space
 
 MARGINS, LOG_MARGINS = 4.0, 1.5  # How far margins of classes, or logarithms of means, are moved from the centre.
@@ -66,16 +65,3 @@ def number(value: Any) -> float:
     if found.size != 1:
         raise ValueError(f"f must give one number, it gave an array of shape {found.shape}.")
     return float(found.item())
-
-
-def generator(random_state: RandomState) -> np.random.Generator:
-    """The generator of a random_state."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    seed = random_state.randint(2**31) if isinstance(random_state, np.random.RandomState) else random_state
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"random_state must be a whole number of at least 0, a Generator, a RandomState or None, found {random_state!r}."
-        ) from None

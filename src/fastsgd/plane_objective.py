@@ -69,10 +69,8 @@ def _loss_sums(table: Any, plan: Plan, models: Sequence[Model], points: NDArray[
         margins += np.array([b for _, b in models])
         y, s = part.of_heads(index, K)
         sums = np.zeros((len(points), K))
-        for heads, at in (
-            (moving, points),
-            (still, nowhere),
-        ):  # The losses of heads that stay are the same at all points.
+        # The losses of heads that stay are the same at all points.
+        for heads, at in ((moving, points), (still, nowhere)):
             if len(heads):
                 sums[:, heads] = _block_sums(plan, margins[:, :, heads], y[:, heads], s[:, heads], at)
         return _Losses(sums, s.sum(axis=0))
