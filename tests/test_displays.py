@@ -371,7 +371,7 @@ def test_mistakes_are_named(model, stopped_early, sizes, two):
         ("slope_kw is given with slopes=False", lambda: loss("hinge", slopes=False, slope_kw={})),
         ("estimator must be an estimator of fastsgd that has", lambda: LossDisplay.from_estimator(StandardScaler())),
         ("estimator must be a fitted linear model", lambda: coef(SGDClassifier())),
-        ("top must be a number of columns", lambda: coef(model, top=0)),
+        ("top must be a whole number of at least 1", lambda: coef(model, top=0)),
         ("feature_names must have a name for each of the 4", lambda: coef(model, feature_names=["a"])),
         ("classes must be among", lambda: coef(model, classes=[3])),
         ("scale must be 4 finite numbers", lambda: coef(model, scale=[1.0])),

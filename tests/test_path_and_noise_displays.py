@@ -6,6 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fastsgd import (
     LinearClassifier,
@@ -258,6 +260,17 @@ def test_the_path_of_a_training(est, y):
     np.testing.assert_allclose(display.coefs, coefs[:, largest])
     assert display.ax_.get_legend().get_title().get_text() == f"largest 3 of {coefs.shape[1]}"
     assert PathDisplay.from_estimator(est, x="steps").x[-1] == 2 * N and display.fill_between_ == []
+
+
+def test_the_path_of_the_last_step_of_a_pipeline_has_the_names_of_its_columns():
+    pd, names = pytest.importorskip("pandas"), np.array(["a", "b", "c", "d"])
+    pipe = make_pipeline(StandardScaler(), SGDRegressor(random_state=0, max_iter=2, tol=None))
+    pipe.fit(pd.DataFrame(X, columns=names), Y, sgdregressor__record="coef")
+    display, plain = PathDisplay.from_estimator(pipe), PathDisplay.from_estimator(pipe[-1])
+    np.testing.assert_array_equal(display.coefs, plain.coefs)
+    assert list(display.names) == [str(names[int(name[1:])]) for name in plain.names]
+    searched = make_pipeline(StandardScaler(), LinearRegressorCV(alphas=5)).fit(X, Y)
+    assert PathDisplay.from_estimator(searched).x_name == "alpha"
 
 
 def test_the_path_of_anything_else():

@@ -135,8 +135,7 @@ class CoefficientDisplay:
             Not fitted, other columns, no such class, or no intervals with intervals=True.
         """
         some = style.by_name(estimator, "estimator", "estimator")
-        if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
-            raise ValueError(f"top must be a number of columns, at least 1, or None, got {top!r}.")
+        top = style.largest(top)
         each = [_of(est, label, classes, intervals) for label, est in some.items()]
         widths = {one.coef.shape[1] for one in each}
         if len(widths) > 1:
@@ -179,11 +178,7 @@ class CoefficientDisplay:
         -------
         self
         """
-        series = list(self.series)
-        if style.one_name(name) is not None:
-            if len(series) > 1:
-                raise ValueError(f"name is for a single series, found {name!r} for {len(series)}, which have names.")
-            series = [str(name)]
+        series = style.labels(self.series, name, "series")
         if interval_kw is not None and self.intervals is None:
             raise ValueError("interval_kw is given, but there are no intervals to draw.")
         sizes = np.where(np.isfinite(self.coef), abs(self.coef), -1.0).max(axis=0)

@@ -180,13 +180,7 @@ class LossDisplay:
         -------
         self
         """
-        names = list(self.values)
-        if style.one_name(name) is not None:
-            if len(names) > 1:
-                raise ValueError(
-                    f"name is for a single loss, found {name!r} for {len(names)}: give a dict, whose keys name them."
-                )
-            names = [str(name)]
+        names = style.labels(list(self.values), name, "loss")
         if slope_kw is not None and not slopes:
             raise ValueError("slope_kw is given with slopes=False: there are no slopes to draw.")
         self.ax_ = ax = style.one_axes(ax, "LossDisplay", "losses", size=(style.width(names), style.HEIGHT))
@@ -222,15 +216,8 @@ class LossDisplay:
 
 def _named(given: Any) -> dict[str, Any]:
     """{name: Loss}; those of a list go by their names."""
-    if isinstance(given, Mapping):
-        some = list(style.by_name(given, "losses", "loss").items())
-    else:
-        each = given if isinstance(given, list | tuple) else [given]
-        if not each:
-            raise ValueError("losses is empty: there is nothing to draw.")
-        some = [(one if isinstance(one, str) else _label(one), one) for one in each]
     found: dict[str, Any] = {}
-    for label, one in some:
+    for label, one in style.each_by_name(given, "losses", "loss", _label).items():
         try:
             loss = (
                 all_losses.MULTICLASS[one]()
@@ -243,14 +230,14 @@ def _named(given: Any) -> dict[str, Any]:
             raise ValueError(
                 f"losses: {loss!r} is of the margins of all classes together, so that there is no curve of it."
             )
-        if label in found:
-            raise ValueError(f"losses has two that read {label!r}: give a dict, whose keys name them.")
         found[label] = loss
     return found
 
 
 def _label(loss: Any) -> str:
     """A name for a legend: that of the loss, with its numbers."""
+    if isinstance(loss, str):
+        return loss
     if not isinstance(loss, all_losses.Loss):
         return repr(loss)
     numbers = [f"{key}={value:g}" for key, value in loss.get_params().items() if isinstance(value, float)]

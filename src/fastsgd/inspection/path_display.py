@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsgd.inspection import style
+from fastsgd.inspection.models import model_of, names_of_columns
 
 TOP = 10  # lines
 BAND = 0.15  # opacity
@@ -110,7 +111,7 @@ class PathDisplay:
         ----------
         estimator : fitted estimator
             LinearClassifierCV, LinearRegressorCV, SGDClassifierCV or SGDRegressorCV; or one with `path_`
-            (``fit(..., record="coef")``).
+            (``fit(..., record="coef")``). Of a pipeline its last step, of scikit-learn's searches the best estimator.
         x : {"alpha", "epochs", "steps"}, default=None
             None: "alpha" of a search, "epochs" of a training.
         top : int or None, default=10
@@ -120,7 +121,7 @@ class PathDisplay:
         l1_ratio : float, default=None
             Of a search with several, the one whose alphas to draw. None: that chosen.
         feature_names : sequence of str, default=None
-            None: `feature_names_in_`, or x0, x1 and so on.
+            None: `feature_names_in_`, or what the steps of a pipeline say, or x0, x1 and so on.
         **plot_kw
             As in `plot`.
 
@@ -135,6 +136,7 @@ class PathDisplay:
         ImportError
             matplotlib is not installed.
         """
+        given, estimator = estimator, model_of(estimator)
         search = hasattr(estimator, "coefs_paths_")
         if not search and not hasattr(estimator, "path_"):
             raise ValueError(
@@ -158,7 +160,7 @@ class PathDisplay:
             coefs = np.asarray(path.coef)[None]
         d = estimator.n_features_in_
         coefs = coefs.reshape(*coefs.shape[:2], -1, d)
-        features = getattr(estimator, "feature_names_in_", None) if feature_names is None else feature_names
+        features = names_of_columns(given, d) if feature_names is None else feature_names
         names = style.column_names(features, d)
         coefs, names = _heads(estimator, coefs, names, target)
         return cls._of(at, coefs, names, top, chosen, x or known[0]).plot(**plot_kw)
@@ -227,8 +229,7 @@ class PathDisplay:
         cls, x: NDArray[Any], coefs: NDArray[Any], names: list[str], top: int | None, chosen: float | None, x_name: str
     ) -> Self:
         """The display of coefs (n_folds, n, n_lines), without NaN in all folds of a point."""
-        if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
-            raise ValueError(f"top must be a whole number of at least 1, or None, found {top!r}.")
+        top = style.largest(top)
         sound = np.where(np.isfinite(coefs), coefs, np.nan)
         some = np.isfinite(sound).any(axis=0)
         mean = np.full(some.shape, np.nan)

@@ -111,7 +111,7 @@ class ScheduleDisplay:
         numbers |= {"pass_rows": n_samples, "passes": max_iter, "batch_size": batch}
         steps = _places(per_pass * max_iter)
         curves = {}
-        for label, given in _named(schedules).items():
+        for label, given in style.each_by_name(schedules, "schedules", "schedule", _label).items():
             schedule = _bound(given, numbers)
             note = NOTES.get(schedule.name or "")
             curves[f"{label} ({note})" if note else label] = steps, schedule(steps)
@@ -192,13 +192,7 @@ class ScheduleDisplay:
         -------
         self
         """
-        names = list(self.curves)
-        if style.one_name(name) is not None:
-            if len(names) > 1:
-                raise ValueError(
-                    f"name is for a single schedule, found {name!r} for {len(names)}: give a dict, whose keys name them."
-                )
-            names = [str(name)]
+        names = style.labels(list(self.curves), name, "schedule")
         self.ax_ = ax = style.one_axes(ax, "ScheduleDisplay", "step size", size=(style.width(names), style.HEIGHT))
         self.figure_ = ax.figure
         looks = style.looks(len(names), ax)
@@ -239,22 +233,6 @@ def _places(steps: float) -> NDArray[np.float64]:
     """Steps at which to work out a schedule, that show its form along the steps and along their logarithm."""
     steps = max(1.0, float(steps))
     return np.unique(np.r_[np.linspace(1.0, steps, POINTS), np.geomspace(1.0, steps, POINTS)].round())
-
-
-def _named(given: Any) -> dict[str, Any]:
-    """{name: schedule}; those of a list go by their names."""
-    if isinstance(given, Mapping):
-        return style.by_name(given, "schedules", "schedule")
-    some = given if isinstance(given, list | tuple) else [given]
-    if not some:
-        raise ValueError("schedules is empty: there is nothing to draw.")
-    named: dict[str, Any] = {}
-    for one in some:
-        label = _label(one)
-        if label in named:
-            raise ValueError(f"schedules has two that read {label!r}: give a dict, whose keys name them.")
-        named[label] = one
-    return named
 
 
 def _label(given: Any) -> str:

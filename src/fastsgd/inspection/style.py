@@ -4,7 +4,7 @@ matplotlib is imported inside the functions, so that `import fastsgd` does not l
 from matplotlib's rcParams; the colours of lines are chosen to be legible on white and on black.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -286,6 +286,39 @@ def by_name(given: Any, argument: str, kind: str) -> dict[str, Any]:
         why = f"{bad[0]!r} is not legible" if bad else "two of them read the same"
         raise ValueError(f"{argument} must have a different name, which can be read, for each {kind}: {why}.")
     return dict(zip(names, given.values(), strict=True))
+
+
+def each_by_name(given: Any, argument: str, kind: str, label: Callable[[Any], str]) -> dict[str, Any]:
+    """{name: thing} of a thing, a list of them, or a dict; without a dict `label` says what each is called."""
+    if isinstance(given, Mapping):
+        return by_name(given, argument, kind)
+    each = given if isinstance(given, list | tuple) else [given]
+    if not each:
+        raise ValueError(f"{argument} is empty: there is nothing to draw.")
+    found: dict[str, Any] = {}
+    for one in each:
+        if (text := label(one)) in found:
+            raise ValueError(f"{argument} has two that read {text!r}: give a dict, whose keys name them.")
+        found[text] = one
+    return found
+
+
+def labels(names: Sequence[str], name: Any, kind: str) -> list[str]:
+    """What lines are called: the names, or of a single one the `name` that the user gives to `plot`."""
+    if one_name(name) is None:
+        return list(names)
+    if len(names) > 1:
+        raise ValueError(
+            f"name is for a single {kind}, found {name!r} for {len(names)}: give a dict, whose keys name them."
+        )
+    return [str(name)] * len(names)
+
+
+def largest(top: Any) -> int | None:
+    """How many of the largest are drawn, or None for all."""
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+        raise ValueError(f"top must be a whole number of at least 1, or None, found {top!r}.")
+    return None if top is None else int(top)
 
 
 def one_name(name: Any) -> str | None:

@@ -180,8 +180,10 @@ class TraceDisplay:
         -------
         self
         """
-        traces = _renamed(self.traces, style.one_name(name))
-        scores = _renamed(self.validation, name)
+        traces, scores = (
+            dict(zip(style.labels(list(some), name, "run"), some.values(), strict=True))
+            for some in (self.traces, self.validation)
+        )
         ax = style.one_axes(ax, "TraceDisplay", self.y_label, size=(style.width(list(traces), 6.2), 3.8))
         looks = style.looks(len(traces), ax, dashes=not scores)
         defaults = [
@@ -257,13 +259,3 @@ def _twin(ax: Any) -> Any:
     ax.patch.set_visible(False)
     ax.set_zorder(twin.get_zorder() + 1)
     return twin
-
-
-def _renamed(traces: dict[str, Trace], name: str | None) -> dict[str, Trace]:
-    if name is None or not traces:
-        return traces
-    if len(traces) > 1:
-        raise ValueError(
-            f"name is for a single run, found {name!r} for {len(traces)}: give a dict, whose keys name them."
-        )
-    return {name: next(iter(traces.values()))}
