@@ -94,10 +94,14 @@ def test_images_are_used_and_small():
         assert f"images/{image.name}" in text and image.stat().st_size < 120_000, image.name
 
 
-@pytest.mark.parametrize("page", ["many-models.md"])
-def test_the_examples_of_a_page(page):
+@pytest.mark.parametrize("page", ["checkpoints.md", "diagnosis.md", "intervals.md", "linear.md", "many-models.md"])
+def test_the_examples_of_a_page(page, tmp_path, monkeypatch):
+    """Each goes on from those above it."""
+    monkeypatch.chdir(tmp_path)
+    found = {}
     for example in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL):
-        exec(example, {})
+        exec(example, found)
+    assert found
 
 
 @pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.name)

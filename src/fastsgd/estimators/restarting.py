@@ -33,13 +33,13 @@ class Restarting:
             except engine.Diverged as error:
                 epochs = error.args[1] if len(error.args) > 1 else History()
                 nowhere = [None if part is None else np.full_like(part, np.nan) for part in begin]
-                done.append(_record(begin, nowhere, np.inf, epochs, "diverged"))
+                done.append(_restart_of(begin, nowhere, np.inf, epochs, "diverged"))
                 if best is None and start == starts - 1:
                     self.restarts_ = done
                     raise
                 continue
             value = objective.objective(table, plan, *run.state.model(plan))
-            done.append(_record(begin, self._model_kept(run.state, plan, starts), value, epochs, reason))
+            done.append(_restart_of(begin, self._model_kept(run.state, plan, starts), value, epochs, reason))
             if best is None or value < best[0]:
                 best, of_best = (value, run, epochs, reason), start
             if reason in ("interrupted", "callback", "max_seconds"):
@@ -56,6 +56,6 @@ class Restarting:
         return self._as_published_of(state, state.model(plan))
 
 
-def _record(begin, end, value, epochs, reason):
+def _restart_of(begin, end, value, epochs, reason):
     history = epochs.copy()
     return Restart(begin[0], end[0], begin[1], end[1], float(value), history, reason)
