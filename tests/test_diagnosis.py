@@ -106,7 +106,58 @@ def test_logistic_loss_above_that_of_zero_weights_is_diverging():
 def test_momentum_that_swings_is_too_long_and_not_converged():
     X, y = rows()
     est = fitted(SGDRegressor(optimizer="momentum", batch_size="full", eta0=0.7, n_iter_no_change=3, **STEPS), X, y)
-    assert est.stop_reason_ == "objective" and diagnose(est, X, y).verdict == "oscillating"
+    found = diagnose(est, X, y)
+    assert est.stop_reason_ == "objective" and found.verdict == "oscillating"
+    assert "momentum adds them up to 7:" in str(found) and found.findings[0].numbers["longest"] < 7
+
+
+@pytest.mark.parametrize("kind", [dict(optimizer="adam", batch_size=10), dict(batch_size="full"), {}])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "hinge"])
+def test_the_eta0_that_is_named_where_steps_are_too_short_gets_most_of_the_way(loss, kind):
+    X, y = rows()
+    y = y > 0 if loss == "hinge" else y
+    est = (SGDClassifier if loss == "hinge" else SGDRegressor)(loss, eta0=1e-6, max_iter=50, tol=None, **STEPS, **kind)
+    found = diagnose(fitted(est, X, y), X, y)
+    finding = found["still_falling"]
+    better = followed(est, finding, X, y)
+    assert found.verdict == "still_falling" and "max_iter" not in finding.numbers
+    least = finding.numbers["least"]
+    assert better.objective(X, y) - least < 0.25 * (est.objective(X, y) - least)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "exponential", "step"])
+def test_schedules_that_count_in_passes_are_judged_by_their_usual_steps(schedule):
+    X, y = rows()
+    how = dict(learning_rate=schedule, tol=None, random_state=0)
+    assert diagnose(fitted(SGDRegressor(eta0=0.01, max_iter=60, **how), X, y), X, y).verdict == "converged"
+    long = diagnose(fitted(SGDRegressor(eta0=9.0, max_iter=20, batch_size="full", **how), X, y), X, y)
+    assert long.verdict == "diverging"
+    assert (
+        followed(SGDRegressor(eta0=9.0, max_iter=20, batch_size="full", **how), long.findings[0], X, y).score(X, y)
+        > 0.8
+    )
+    short = SGDRegressor(eta0=1e-6, max_iter=10, **how)
+    found = diagnose(fitted(short, X, y), X, y)
+    assert found.verdict == "still_falling"
+    assert followed(short, found.findings[0], X, y).score(X, y) > 0.8
+
+
+def test_steps_that_fall_too_fast_are_said_with_a_length_that_holds():
+    X, y = rows()
+    est = fitted(SGDRegressor(learning_rate="invscaling", power_t=0.9, eta0=0.1, max_iter=30, tol=None), X, y)
+    found = diagnose(est, X, y)
+    sets = {name: found.findings[0].numbers[name] for name in ("learning_rate", "eta0")}
+    assert found.verdict == "still_falling" and "fall too fast" in found.findings[0].advice
+    assert diagnose(fitted(type(est)(**est.get_params() | sets), X, y), X, y).verdict in ("converged", "noise_ball")
+
+
+def test_a_model_that_a_noisy_step_has_thrown_up_is_of_a_noise_ball_and_not_stopped_too_early():
+    X, y = rows(900, 30)
+    y = 4 * y + 2 * np.random.default_rng(1).standard_normal(900)
+    est = fitted(SGDRegressor(eta0=0.03, max_iter=40, tol=None, **STEPS), X, y)
+    least = diagnose(est, X, y).findings[0].numbers["least"]
+    est.coef_ += 5 * np.sqrt((est.objective(X, y) - least) / 30)
+    assert diagnose(est, X, y).verdict in ("noise_ball", "oscillating")
 
 
 def test_saturated_losses_are_flat():
@@ -168,6 +219,34 @@ def test_scales_are_not_the_verdict_where_training_does_not_depend_on_them(class
     assert found.verdict == "converged"
     assert "learning_rate='auto'" not in str(found)
     assert ("badly_scaled" in found) == (penalty is not None and kind != "standardized")
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", "hinge"])
+@pytest.mark.parametrize("fault", ["size", "offset"])
+def test_steps_that_suit_the_largest_column_alone_are_blamed_on_scales(fault, loss, layout):
+    X, y = rows(800)
+    X = X + 100.0 if fault == "offset" else X * [1e3, 1, 1, 1, 1, 1]
+    if fault == "offset" and layout is not np.asarray:
+        layout = np.float32  # on CSR offsets stay as they are
+    y, X = (y if loss == "squared_error" else y > 0), layout(X)
+    size = (X.multiply(X) if sp.issparse(X) else X * X).sum(axis=1).mean()
+    kind = SGDRegressor if loss == "squared_error" else SGDClassifier
+    est = fitted(kind(loss, eta0=0.2 / size, max_iter=20, tol=None, **STEPS), X, y)
+    found = diagnose(est, X, y)
+    assert found.verdict == "badly_scaled" and "standardize=True" in found.findings[0].advice
+    sets = {name: found.findings[0].numbers[name] for name in ("eta0", "standardize")}
+    better = fitted(type(est)(**est.get_params() | sets), X, y)
+    far = est.objective(X, y), better.objective(X, y)
+    least = diagnose(better, X, y).findings[0].numbers["least"]
+    assert far[1] - least < 0.2 * (far[0] - least)
+
+
+def test_steps_that_are_too_long_at_any_scale_are_not_blamed_on_it():
+    X, y = rows()
+    X = X * [300.0, 1, 1, 1, 1, 1]
+    est = fitted(SGDRegressor(eta0=10.0, max_iter=20, tol=None, **STEPS), X, y)
+    assert diagnose(est, X, y).names[:2] == ("diverging", "badly_scaled")
 
 
 def test_columns_that_do_no_harm_come_after_what_training_came_to():

@@ -169,11 +169,18 @@ class Case:
     # ------------------------------------------------------------ steps
     @cached_property
     def eta(self) -> float:
-        """The length of the last step."""
-        history = vars(self.est).get("history_")
-        if history is not None and len(history) and history["eta"][-1] > 0:
-            return float(history["eta"][-1])
+        """The length of the last step; with schedules that count in passes, whose last steps may be next to 0, of a usual one."""
+        taken = self.steps_taken
+        if len(taken):
+            return float(np.median(taken) if "pass_rows" in self.plan.schedule.params else taken[-1])
         return float(self.plan.eta(self.steps))
+
+    @property
+    def steps_taken(self) -> Any:
+        """Lengths of steps at the ends of epochs, as far as known, without those that are 0."""
+        history = vars(self.est).get("history_")
+        taken = np.empty(0) if history is None or not len(history) else history["eta"]
+        return taken[taken > 0]
 
     @property
     def steps(self) -> float:

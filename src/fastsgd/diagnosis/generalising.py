@@ -75,6 +75,7 @@ class Generalising:
             "accuracy": accuracy,
             "majority": float(shares.max()),
             "balanced_accuracy": balanced,
+            "recall": float((predicted == rarest)[code == rarest].mean()),
         }
         limit = NO_BETTER if len(used) == 2 else NO_BETTER / (len(used) / 2)
         seems_good = accuracy > shares.max() - SEEMS_GOOD and balanced < limit

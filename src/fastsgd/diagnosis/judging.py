@@ -3,10 +3,9 @@
 import copy
 from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd.diagnosis import past, training
+from fastsgd.diagnosis import past, scales, training
 from fastsgd.diagnosis.case import Case
 from fastsgd.diagnosis.columns import Columns
 from fastsgd.diagnosis.finding import Diagnosis, Finding
@@ -15,11 +14,8 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.base_cv import BaseCV
 from fastsgd.estimators.base_linear import BaseLinear
 
+MOST = 0.5  # Of the rows of a rare class: a model that finds fewer of them has a score that says little.
 STEPS = "diverging", "oscillating", "noise_ball", "still_falling", "flat"
-SCALED_PASSES = 20  # Standardised columns are tried with the estimator's steps for at most this many passes.
-# Scales are to blame if less than this share of the way is left then, where steps were too long; where they were too short, or it
-# was stopped too early, of what is left of it as it is.
-LEARNS, MENDED = 0.9, 0.5
 
 
 def judged(est: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any) -> Diagnosis:
@@ -77,10 +73,11 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     of_training = training.judge(case, far)
     scaled = columns.badly_scaled()
     bad = of_training.name in STEPS
-    if scaled is not None and bad and _scales_are_to_blame(case, columns, of_training.name):
+    blamed = scales.blamed(case, columns, scaled, of_training.name) if scaled is not None and bad else None
+    to_blame = [of_training]
+    if blamed is not None:
+        scaled = blamed
         to_blame = [scaled, of_training]
-    else:
-        to_blame = [of_training]
     rare, separable = beyond.rare_classes(), beyond.separable()
     under, over = beyond.underfitting(), beyond.overfitting()
     first: list[Finding | None] = [columns.leaks(), separable]
@@ -89,6 +86,8 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     if rare is not None and rare[1]:
         first += [rare[0]]
     first += [under, over]
+    if rare is not None and not bad and rare[0].numbers["recall"] < MOST:
+        first += [rare[0]]
     first += [*to_blame, scaled, columns.constants(), columns.duplicates()]
     if rare is not None:
         first += [rare[0]]
@@ -97,26 +96,6 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
         if one is not None and all(one is not before for before in found):
             found.append(one)
     return found
-
-
-def _scales_are_to_blame(case: Case, columns: Columns, name: str) -> bool:
-    """Whether the estimator's own steps do better once columns are standardised: where they were too long, the objective falls;
-    where it still fell, few passes get farther."""
-    if case.any_scale:
-        return False
-    from fastsgd.sources.scaling import Scaling
-
-    table = copy.copy(case.table)
-    spread = np.where(columns.std > 0, columns.std, 1.0) * columns.unit
-    table.scaling = Scaling(np.zeros(len(spread)) if case.table.sparse else columns.mean * columns.unit, 1.0 / spread)
-    table = table.read(np.arange(table.n_rows), np.float64)
-    passes = int(np.clip(len(vars(case.est).get("history_", ())), 3, SCALED_PASSES))
-    least = case.solved(table)[0]
-    values, W, b = case.trained(None, passes, table, case.zeros(), average=case.est.average)
-    end = case.value(W, b, table) if np.isfinite(values).all() else np.inf
-    left = (end - least) / max(case.start - least, 1e-300)
-    as_it_is = (case.here - case.best[0]) / max(case.start - case.best[0], 1e-300)
-    return bool(left < (MENDED * as_it_is if name == "still_falling" else LEARNS))
 
 
 def _unseen(case: Case, other: Case | None) -> str:

@@ -20,6 +20,7 @@ SHARE_OF_LEAST, SHARE_OF_FALL, MAX_SHARE_BY_TOL = 0.02, 1e-3, 0.01
 # Steps longer and shorter by these factors are tried from the model, for so many passes, and at least so many steps.
 SHORTER, LONGER = (0.5, 0.1, 0.01, 0.001), (10.0, 100.0)
 MIN_PASSES, MAX_PASSES, MIN_STEPS, MAX_STEP_PASSES = 3, 10, 30, 100
+TRIED = 0.1, 0.3, 3.0, 10.0, 30.0  # Times the eta0 that follows from the curvature, before it is advised.
 BETTER = 0.2  # Shorter steps are better if they take off this share of the distance more than steps of this length.
 PROPORTIONAL = 2.0  # Steps are too short if ten times as long ones make the objective fall this many times as far.
 FLAT_SHARE = 1e-3  # Flat: more passes take off less than this share of the distance.
@@ -118,7 +119,7 @@ class _Trials:
         plan, n = case.plan, case.table.n_rows
         self.steps_a_pass = max(1.0, n / min(plan.batch_size, n))
         self.steady = 1 < plan.batch_size >= case.n_rows and not plan.noise
-        done = max(1, len(vars(case.est).get("history_", ())))
+        self.done = done = max(1, len(vars(case.est).get("history_", ())))
         least = int(np.ceil(MIN_STEPS / self.steps_a_pass))
         self.passes = int(np.clip(done, max(MIN_PASSES, least), max(MAX_PASSES, min(4 * least, MAX_STEP_PASSES))))
 
@@ -129,12 +130,12 @@ class _Trials:
             return self._too_long("diverging")
         if self.steady and self._rose():
             return self._too_long("oscillating")
-        ends, highest = self._ends()
+        ends, wanders = self._ends()
         best, here = case.best[0], case.here
         same = ends[1.0]
         self.level = same - best
         # Where it wanders, the model is one of those that it comes across, and how far these are on average counts.
-        gap = same - best if here <= highest else max(self.far.gap, same - best)
+        gap = same - best if wanders else max(self.far.gap, same - best)
         short = min(ends[share] for share in SHORTER)
         falling = self._slowing() and here - same > BETTER * self.far.gap
         if short < same - BETTER * gap and short <= min(ends[share] for share in LONGER) and not falling:
@@ -167,20 +168,22 @@ class _Trials:
 
     def _falls_from_zero(self):
         """Whether the estimator's steps make the objective fall from zero weights: then a bad start is to blame, and not they."""
-        eta = None if self._slowing() else self.case.eta
-        values = self.case.trained(eta, self.passes, start=self.case.zeros())[0]
+        values = self.case.trained(None, self.passes, start=self.case.zeros())[0]
         return values[-1] < self.case.start and values.max() < self.case.start * (1 + ABOVE_START)
 
     def _ends(self):
-        """The objective after some passes with steps of each length; of this length its mean over the later passes, and its
-        largest value."""
+        """The objective after some passes with steps of each length, of this length its mean over the later passes; and whether
+        such steps wander through models like this one: it is no worse than theirs, or one pass gets more than half of the way
+        down to the level of theirs, though as many passes as are tried have led to it."""
         case, slowing = self.case, self._slowing()
         values = case.trained(None if slowing else case.eta, self.passes)[0]
         later = values[-1:] if slowing or self.steady else values[len(values) // 2 :]
         found = {1.0: float(later.mean())}
         for share in (*SHORTER, *LONGER):
             found[share] = float(case.trained(share * case.eta, self.passes)[0][-1])
-        return found, float(later.max() if slowing or self.steady else values.max())
+        highest = later.max() if slowing or self.steady else values.max()
+        thrown_up = case.here - values[0] > 0.5 * (case.here - found[1.0]) and self.done >= self.passes
+        return found, bool(case.here <= highest or (thrown_up and not (slowing or self.steady)))
 
     def _slowing(self):
         """Whether steps become shorter by themselves as it goes on."""
@@ -192,6 +195,10 @@ class _Trials:
         size = min(self.case.plan.batch_size, self.case.table.n_rows)
         return steepness.largest(self.case, 0.0 if self.steady else 1.0 / size)
 
+    @property
+    def _momentum(self):
+        return self.case.plan.optimizer.numbers()[0] if self.case.plan.slots == ("m",) else 0.0
+
     def _name(self):
         """Of steps that are too long: "oscillating" beyond 2 / L, where they go too far, and else "noise_ball"."""
         case = self.case
@@ -201,8 +208,7 @@ class _Trials:
             weights = case.best[1]
             size = float(np.sqrt((weights * weights).sum() / max(1, np.count_nonzero(weights))))
             return "oscillating" if case.eta > size else "noise_ball"
-        momentum = case.plan.optimizer.numbers()[0] if case.plan.slots == ("m",) else 0.0
-        return "oscillating" if case.eta / (1 - momentum) * self.curvature > 2 else "noise_ball"
+        return "oscillating" if case.eta / (1 - self._momentum) * self.curvature > 2 else "noise_ball"
 
     def _level(self):
         """Whether the gradient is next to nothing beside that of zero weights and of the way to the best model."""
@@ -236,6 +242,8 @@ class _Trials:
 
     def _too_long(self, name):
         case, now = self.case, self.case.eta
+        if name == "diverging":
+            now = max([now, *case.steps_taken])
         eta0 = self._advised(False)
         numbers = dict(self.numbers, eta=now, curvature=self.curvature)
         if name == "noise_ball":
@@ -248,6 +256,8 @@ class _Trials:
             "oscillating": f"steps of {now:.3g} are too long, each goes beyond where it should end: {self.said}",
             "noise_ball": f"steps of {now:.3g} keep it wandering at some distance from the least objective: {self.said}",
         }[name]
+        if case.plan.slots == ("m",):
+            what = what.replace(":", f", and momentum adds them up to {now / (1 - self._momentum):.3g}:", 1)
         if "longest" in numbers and case.plan.slots in ((), ("m",)):
             what += f" By the curvature, {numbers['curvature']:.3g}, steps may be up to {numbers['longest']:.2g}."
         advice = []
@@ -263,17 +273,39 @@ class _Trials:
         words = ", or ".join(advice)
         return Finding(name, what, words[:1].upper() + words[1:] + "." if words else "", numbers)
 
+    def _tried(self, eta0):
+        """That eta0, or one of TRIED times it with which the estimator's schedule gets a good part farther in a few passes."""
+        case = self.case
+        how = {} if case.plan.schedule.has_eta0 else {"learning_rate": "invscaling"}
+        ends = {
+            share: case.trained(None, self.passes, start=case.zeros(), eta0=share * eta0, **how)[0][-1]
+            for share in (1.0, *TRIED)
+        }
+        best = min(ends, key=lambda share: ends[share])
+        better = ends[best] < ends[1.0] - BETTER * (ends[1.0] - case.best[0])
+        return float(f"{best * eta0:.1e}") if better else eta0
+
     def _too_short(self, falls):
         case = self.case
-        eta0 = self._advised(True)
         numbers = dict(self.numbers, eta=case.eta, reason="steps too short")
+        eta0, rate = self._advised(True), None
         if eta0 is not None:
-            numbers["eta0"] = eta0
+            eta0 = self._tried(eta0)
+        elif "passes" in case.plan.schedule.params:  # These schedules stretch over more passes.
+            return _more(case, self.said, self.numbers, None)
+        else:  # Steps began as long as they should, or longer ones are better than the curvature allows.
+            eta0 = float(f"{LONGER[int(np.argmax(falls[1:]))] * case.eta:.1e}")
+            rate = None if case.plan.schedule.name == "constant" else "constant"
+        numbers["eta0"] = eta0
+        if rate is not None:
+            numbers["learning_rate"] = rate
         words = (
             f"steps of {case.eta:.3g} are too short: {self.said} In {self.passes} more passes it falls by "
             f"{max(falls[0], 0):.3g}, with steps ten times as long by {falls[1]:.3g}."
         )
-        advice = f"Set {self._steps(eta0)}." if eta0 is not None else "Raise eta0."
+        advice = f"Set {self._steps(eta0)}."
+        if rate is not None:
+            advice = f"Set learning_rate={rate!r} and eta0={eta0:.2g}: the steps of {case.est.learning_rate!r} fall too fast."
         return Finding("still_falling", words, advice, numbers)
 
     def _flat(self):
