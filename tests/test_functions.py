@@ -136,6 +136,9 @@ def test_what_is_wrong_is_named():
         est.objective(X, LABELS)
     with pytest.raises(ValueError, match=r"coef must have the shape \(3,\), found \(2,\)"):
         est.objective(X, LABELS, [1.0, 2.0])
+    for call in (est.objective, est.gradient):
+        with pytest.raises(ValueError, match=r"coef must be numbers, found \[1j"):
+            call(X, LABELS, [1j, 2.0, 3.0])
     with pytest.raises(ValueError, match=r"intercept must have the shape \(1,\), found \(3,\)"):
         est.objective(X, LABELS, [1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="loss='hinge' has no second derivative"):
@@ -168,7 +171,9 @@ def test_the_gradient_agrees_with_differences(name):
     assert found.largest_difference < 1e-8 and len(found.places) == w.size + est.fit_intercept * b.size
     assert "largest difference" in repr(found) and found.analytic_seconds > 0 < found.numeric_seconds
     at_fitted = check_gradient(est, X_, y, n_checked=2)
-    assert len(at_fitted.places) == 2 and at_fitted.largest_difference < 1e-7
+    at_kink = (np.append(est.coef_, est.intercept_)[at_fitted.places] == 0).any()  # Of L1.
+    assert len(at_fitted.places) == 2 and (at_kink or at_fitted.largest_difference < 1e-7)
+    assert not at_kink or name == "squared_hinge, elastic net"
 
 
 def test_a_wrong_gradient_is_seen():

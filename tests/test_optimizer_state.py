@@ -147,7 +147,9 @@ def test_steps_that_follow_from_the_row_are_not_there():
 def test_before_the_first_step_there_is_none():
     for est in (SGDRegressor(), SGDRegressor(max_iter=0, init="normal").fit(X, Y)):
         assert not hasattr(est, "optimizer_state_")
-        with pytest.raises(AttributeError, match="'SGDRegressor' object has no attribute 'optimizer_state_'"):
+        with pytest.raises(
+            AttributeError, match="'SGDRegressor' object has no attribute 'optimizer_state_': it is there after"
+        ):
             _ = est.optimizer_state_
 
 

@@ -305,6 +305,10 @@ def test_what_is_wrong_about_paths_is_named():
     draw = PathDisplay.from_estimator
     with pytest.raises(ValueError, match="SGDRegressor with neither coefs_paths_ nor path_"):
         draw(SGDRegressor())
+    with pytest.raises(
+        ValueError, match=r"LinearRegressor with neither.* one of SGDClassifier, SGDRegressor .* with record='coef'"
+    ):
+        draw(LinearRegressor().fit(X, Y))
     with pytest.raises(ValueError, match="LinearClassifierCV with neither"):
         draw(LinearClassifierCV())
     with pytest.raises(ValueError, match=r"x must be one of \['alpha'\]"):

@@ -206,6 +206,7 @@ def test_a_generator_is_not_used_up():
         (SGDClassifierCV(), 1, "got fastsgd.*SGDClassifierCV"),
         (on_dask.SGDRegressor(), 1, "got fastsgd.dask.*SGDRegressor"),
         ("est", 1, "got builtins.str"),
+        (SGDRegressor, 1, r"got its class: give SGDRegressor\(\)"),
         (SGDRegressor(random_state=0), 0, "epoch must be a whole number from 1 on, got 0"),
         (SGDRegressor(random_state=0), 1.5, "got 1.5"),
         (SGDRegressor(random_state=0, shuffle="replaced"), 1, "Did you mean shuffle='replace'"),

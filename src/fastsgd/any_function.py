@@ -1,6 +1,7 @@
 """Any function of an array, minimised by the rules that train the estimators: to see what an optimizer does."""
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -92,15 +93,16 @@ def minimize(
     >>> print(found.x.round(6) + 0.0, found.path.shape)
     [1. 0.] (201, 2)
     """
-    w0 = np.asarray(w0, np.float64)
-    for name, value, least in (
-        ("steps", steps, 1),
-        ("restarts", restarts, 1),
-        ("noise", noise, 0),
-        ("spread", spread, 0),
+    w0 = _numbers(w0, "w0 must hold")
+    for name, value, kind, least in (
+        ("steps", steps, Integral, 1),
+        ("restarts", restarts, Integral, 1),
+        ("noise", noise, Real, 0),
+        ("spread", spread, Real, 0),
     ):
-        if not value >= least:
-            raise ValueError(f"{name} must be at least {least}, got {value!r}.")
+        if not isinstance(value, kind) or not least <= value < np.inf:
+            whole = "a whole number, " if kind is Integral else ""
+            raise ValueError(f"{name} must be {whole}at least {least}, got {value!r}.")
     if not w0.size or not np.isfinite(w0).all():
         raise ValueError(f"w0 must hold finite numbers, at least one, found {w0!r}.")
     plan, rng = _plan(optimizer, learning_rate, eta0, power_t, steps), generator(random_state)
@@ -132,7 +134,7 @@ class _Function:
         self.f, self.grad, self.shape = f, grad, shape
 
     def value(self, w: NDArray[Any]) -> float:
-        value = np.asarray(self.f(w.reshape(self.shape).copy()), np.float64)
+        value = _numbers(self.f(w.reshape(self.shape).copy()), "f must give")
         if value.size != 1:
             raise ValueError(f"f must give one number, it gave an array of shape {value.shape}.")
         return float(value.item())
@@ -142,10 +144,21 @@ class _Function:
             steps = DIFFERENCE * np.maximum(1.0, abs(w))
             ends = ((w + e, w - e) for e in np.diag(steps))
             return np.array([self.value(up) - self.value(down) for up, down in ends]) / (2 * steps)
-        slope = np.asarray(self.grad(w.reshape(self.shape).copy()), np.float64)
+        slope = _numbers(self.grad(w.reshape(self.shape).copy()), "grad must give")
         if slope.size != w.size:
             raise ValueError(f"grad must give an array of shape {self.shape}, it gave one of shape {slope.shape}.")
         return slope.ravel()
+
+
+def _numbers(given: Any, who: str) -> NDArray[np.float64]:
+    """An array of float64; `who` begins the sentence that says so of what is none."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "biufO" or given is None:
+        raise ValueError(f"{who} real numbers, found {given!r}.")
+    try:
+        return values.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{who} real numbers, found {given!r}.") from error
 
 
 def _plan(
@@ -155,7 +168,9 @@ def _plan(
     power_t: float,
     steps: int,
 ) -> Plan:
-    if not (np.isfinite(eta0) and eta0 > 0):
+    if callable(eta0):
+        raise ValueError("eta0 must be a finite number above 0, got a function: give it as learning_rate.")
+    if not (isinstance(eta0, Real) and 0 < eta0 < np.inf):
         raise ValueError(f"eta0 must be a finite number above 0, got {eta0!r}.")
     rule, schedule, loss = optimizers.get(optimizer), schedules.get(learning_rate), losses.SquaredError()
     if schedule.auto or schedule.pa or schedule.name in ("optimal", "adaptive"):

@@ -37,7 +37,7 @@ class Fitted(Drafts):
             with published.lock:
                 found = optimizer_state.of_model(self, self._state, self._published.plan)
         if found is None:
-            raise missing(self, "optimizer_state_")
+            raise missing(self, "optimizer_state_", "it is there after the first step")
         return found
 
     _initial_intercept = 0.0

@@ -339,6 +339,8 @@ class ObjectiveFunctions:
 def _shaped(given, shape, name, one_for_all=False):
     """Numbers that a user gives, as float64 of that shape; `one_for_all`: a single one may stand for all."""
     try:
+        if np.iscomplexobj(given):
+            raise TypeError("complex numbers")
         values = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers, found {given!r}.") from error

@@ -85,7 +85,8 @@ class Parameters:
             )
         if optimizer.name == "ftrl" and rate.name != "constant":
             raise ValueError(
-                f"optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got {rate.name!r}."
+                "optimizer='ftrl' has step sizes of its own, from eta0: leave learning_rate at its default, got "
+                f"{self.learning_rate!r}."
             )
         if rate.auto:
             self._check_auto(optimizer)

@@ -145,9 +145,10 @@ class FromState:
         return found
 
 
-def missing(est, name):
-    """The error of an attribute that is not there."""
-    return AttributeError(f"{type(est).__name__!r} object has no attribute {name!r}", name=name, obj=est)
+def missing(est, name, why=""):
+    """The error of an attribute that is not there; `why` says when it is."""
+    said = f"{type(est).__name__!r} object has no attribute {name!r}{': ' * bool(why)}{why}"
+    return AttributeError(said, name=name, obj=est)
 
 
 def same(values, model):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastsgd.estimators.published import missing
 from fastsgd.record import OF_ROWS, Asked, Record
 from fastsgd.recorder import Recorder
 from fastsgd.sources.scaling import Scaling
@@ -48,9 +49,6 @@ class Recordings:
 def _recorded(est, name):
     record = vars(est).get("_record")
     if record is None:
-        raise AttributeError(
-            f"{type(est).__name__!r} object has no attribute {name!r}: it is there after fit(X, y, record='objective')",
-            name=name,
-            obj=est,
-        )
+        given = "coef" if name == "path_" else "objective"
+        raise missing(est, name, f"it is there after fit(X, y, record={given!r})")
     return record

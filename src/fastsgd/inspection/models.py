@@ -44,6 +44,8 @@ def coefficients(estimator: Any, argument: str) -> NDArray[np.float64]:
     """`coef_` as a matrix, with a row for each class or target."""
     coef = getattr(estimator, "coef_", None)
     if coef is None:
-        raise ValueError(f"{argument} must be a fitted linear model, found {type(estimator).__name__} without coef_.")
+        raise ValueError(
+            f"{argument} must be a fitted linear model, found {type(estimator).__name__} without coef_: call fit first."
+        )
     coef = coef.toarray() if hasattr(coef, "toarray") else coef
     return np.atleast_2d(np.asarray(coef, np.float64))

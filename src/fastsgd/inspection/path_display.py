@@ -141,7 +141,7 @@ class PathDisplay:
         if not search and not hasattr(estimator, "path_"):
             raise ValueError(
                 f"estimator must keep a path, found {type(estimator).__name__} with neither coefs_paths_ nor path_: fit a search "
-                "such as LinearClassifierCV, or fit with record='coef'."
+                "such as LinearClassifierCV, or one of SGDClassifier, SGDRegressor and SGDOneClassSVM with record='coef'."
             )
         known = ["alpha"] if search else ["epochs", "steps"]
         if x is not None and x not in known:

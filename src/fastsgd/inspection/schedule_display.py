@@ -275,10 +275,10 @@ def _of_estimator(est: Any, argument: str, n_samples: int | None) -> tuple[Curve
         raise ValueError(f"{argument} has no curve of step sizes: {why}.")
     batch = np.inf if est.batch_size == "full" else est.batch_size
     history = getattr(est, "history_", None)
-    if history is None and n_samples is None:
-        raise ValueError(f"{argument} is not fitted: give n_samples, the rows of a pass, or call fit first.")
     if history is None:
-        per_pass, total = _steps_of_a_pass(int(n_samples or 1), batch, est.max_iter), 0.0
+        if n_samples is None:
+            raise ValueError(f"{argument} is not fitted: give n_samples, the rows of a pass, or call fit first.")
+        per_pass = _steps_of_a_pass(n_samples, batch, est.max_iter)
         total = float(per_pass * est.max_iter)
     else:
         total = max(1.0, est.t_ - 1.0)

@@ -76,6 +76,8 @@ def visiting_order(
     >>> np.allclose(w, est.coef_, rtol=0, atol=1e-12), np.allclose(b, est.intercept_, rtol=0, atol=1e-12)
     (True, True)
     """
+    if isinstance(estimator, type):
+        raise ValueError(f"estimator must be an estimator, got its class: give {estimator.__name__}().")
     if not hasattr(estimator, "_new_state") or hasattr(estimator, "_local"):
         raise ValueError(
             "visiting_order is for SGDClassifier, SGDRegressor and SGDOneClassSVM, which visit rows one after another, got "
