@@ -53,10 +53,8 @@ def diverged(run, plan, table, epochs, steady, out_of_epochs, objective_at_start
     least = start_objective(run, plan, table) if objective_at_start is None else objective_at_start()
     if not known:
         end = objective.objective(table, plan, *state.model(plan))
-    if (
-        least <= 0 and end < decide.BEYOND_RETURN
-    ):  # No model is better than zero weights, as with the perceptron's loss.
-        return None
+    if least <= 0 and end < decide.BEYOND_RETURN:
+        return None  # No model is better than zero weights, as with the perceptron's loss.
     if end <= least + share * abs(least):
         return None
     where = "at best" if best and not steady else "at the end"
@@ -95,9 +93,8 @@ def still_falling(run, plan, table, epochs, rule):
         last = first * eta[0] if last is None else last
     fall, left = _long_step(plan, table, run.state)
     if rule.needs == "objective":
-        share = (
-            1 if run.began is None else RESUMED_FACTOR
-        )  # The last falls of a fit that went on may be of an even pace.
+        # The last falls of a fit that went on may be of an even pace.
+        share = 1 if run.began is None else RESUMED_FACTOR
         enough = fall > share * max(rule.tol, 2 * last)
     else:
         enough = fall > max(RESUMED_FACTOR * last, MIN_OBJECTIVE_SHARE * abs(left))
@@ -241,10 +238,8 @@ def far_off(replan, plan, table, run, eta0):
     """
     first = next(table.tables())
     some = [] if first.y is None else first.y[:: -(-len(first.y) // SIGN_TARGETS)].T.tolist()
-    if not any(
-        min(y) > 0 or max(y) < 0 for y in some
-    ):  # It ends here most often, which takes less time than a variance.
-        return None
+    if not any(min(y) > 0 or max(y) < 0 for y in some):
+        return None  # It ends here most often, which takes less time than a variance.
     every = np.arange(first.n_rows) if first.rows is None else first.rows
     every = every[:: max(1, len(every) // TRIAL_ROWS)]
     y = first.y[every]
