@@ -153,6 +153,14 @@ def test_what_is_wrong_is_named():
         SGDRegressor().objective(X, Y, [1.0, 0, 0], sample_weight=np.zeros(N))
 
 
+@pytest.mark.parametrize("word", ["yes", "y", "no"])
+@pytest.mark.parametrize("call", ["fit", "objective"])
+def test_targets_that_are_words_are_said_to_be_y(call, word):
+    est = SGDRegressor(max_iter=1, tol=None).fit(X, Y)
+    with pytest.raises(ValueError, match=rf"y must hold numbers: could not convert string to float: .*'{word}'"):
+        getattr(est, call)(X, [word] * N)
+
+
 def test_asking_changes_nothing():
     est = SGDClassifier("log_loss", learning_rate="auto", random_state=0).fit(X, CLASSES)
     before, fresh = est.coef_.copy(), SGDClassifier("log_loss")

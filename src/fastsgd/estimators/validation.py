@@ -227,7 +227,7 @@ def numbers(name):
     except (ValueError, TypeError) as error:
         if found := re.search(r"float\(\) argument must be .* not '(.*)'", str(error)):
             raise ValueError(f"{name} must hold numbers, and one of its entries is of type {found[1]}.") from error
-        if name in str(error) or "convert" not in str(error):
+        if f"{name} must" in str(error) or "convert" not in str(error):
             raise
         raise ValueError(f"{name} must hold numbers: {error}.") from error
 
