@@ -2,6 +2,7 @@
 
 import ast
 import re
+from shlex import quote
 
 from fastsgd.cli.data import READING
 from fastsgd.cli.options import parameters
@@ -37,12 +38,14 @@ VALUE = r"""'[^']*'|"[^"]*"|\[(?:[^][]|\[[^]]*\])*\]|\{[^}]*\}|[-+\w]+(?:\.\w+)*
 
 
 def in_flags(text):
-    """A message that names arguments, with the flags in their place.
+    """A message that names arguments, with the flags in their place, quoted as a shell needs them.
 
     >>> in_flags("n_hashed=100, in training it was 1024. Leave columns='a' out (columns=), or give n_features.")
     '--n-hashed 100, in training it was 1024. Leave --columns a out (--columns), or give --n-features.'
     >>> in_flags("shuffle=False silences this; '/data/n_hashed=3/columns: a' and /data/target=1/x.csv are paths.")
     "--no-shuffle silences this; '/data/n_hashed=3/columns: a' and /data/target=1/x.csv are paths."
+    >>> in_flags("Take it as a category (categorical_features=['signup date']).")
+    "Take it as a category (--categorical-features 'signup date')."
     """
     kinds = {name: kind for name, (kind, _) in parameters().items()} | dict.fromkeys(READING, str)
     kinds |= dict.fromkeys(OTHERS, str)
@@ -82,5 +85,6 @@ def _with(flag, value, kind):
     if isinstance(value, dict):
         value = [f"{key}:{one}" for key, one in value.items()]
     if isinstance(value, list | tuple):
-        return " ".join(f"{flag} {':'.join(one) if isinstance(one, list | tuple) else one}" for one in value) or flag
-    return f"{flag} {str(value).lower() if value is None or isinstance(value, bool) else value}"
+        words = (":".join(one) if isinstance(one, list | tuple) else str(one) for one in value)
+        return " ".join(f"{flag} {quote(word)}" for word in words) or flag
+    return f"{flag} {str(value).lower() if value is None or isinstance(value, bool) else quote(str(value))}"
