@@ -1,6 +1,9 @@
 """A model for each of many segments, and one of all rows, as a ratio to that of all rows alone."""
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import SGDClassifier
 
@@ -21,5 +24,7 @@ class Ratio:
         self.pair = [lambda: est.fit(X, y, segments=code), lambda: est.fit(X, y)]
 
     def track_ratio(self, *_):
-        both, alone = interleaved(3, *self.pair)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # Default steps are too long for small segments.
+            both, alone = interleaved(3, *self.pair)
         return both / alone
