@@ -11,6 +11,7 @@ import pytest
 import fastsgd
 
 FOLDER = Path(__file__).parents[1] / "asv_benchmarks"
+COMPARE = "-m", "asv_benchmarks.compare"
 
 RUN = """
 import importlib, math, sys
@@ -41,7 +42,7 @@ assert ran
 
 def run(*command):
     # -P: of two copies, the one that is tested and not the one in this folder
-    where = os.pathsep.join([str(FOLDER), str(Path(fastsgd.__file__).parents[1])])
+    where = os.pathsep.join([str(FOLDER), str(FOLDER.parent), str(Path(fastsgd.__file__).parents[1])])
     env = os.environ | {"PYTHONPATH": where, "FASTSGD_BENCH": "small"}
     out = subprocess.run(
         [sys.executable, "-P", "-W", "error", *command], env=env, capture_output=True, text=True, timeout=120
@@ -77,25 +78,23 @@ def test_the_list_above_is_complete():
     "rows, first",
     [("dense 500,000 x 28 hinge l2 float64", "dense 25,000 x 28"), ("partial_fit", "partial_fit, a row of 100")],
 )
-def test_versus_sklearn(rows, first):
-    head, _, *body = run(str(FOLDER / "versus_sklearn.py"), "--small", "--repeats", "1", "--rows", rows).splitlines()
+def test_the_comparison_of_sgd(rows, first):
+    head, _, *body = run(*COMPARE, "sgd", "--small", "--repeats", "1", "--rows", rows).splitlines()
     cells = body[0].strip("| ").split(" | ")
     assert head.count("|") == body[0].count("|") and cells[0] == first and float(cells[4]) > 0 and float(cells[6]) > 0
     assert body[1] == "" and "scikit-learn" in body[2]
 
 
-def test_versus_sklearn_with_default_parameters():
+def test_the_comparison_of_sgd_with_default_parameters():
     table = "--defaults", "--small", "--repeats", "1", "--rows", "dense 200 x 10 hinge"
-    head, _, row, blank, last = run(str(FOLDER / "versus_sklearn.py"), *table).splitlines()
+    head, _, row, blank, last = run(*COMPARE, "sgd", *table).splitlines()
     cells = row.strip("| ").split(" | ")
     assert head.count("|") == row.count("|") and cells[0] == "dense 200 x 10" and float(cells[6]) > 0
     assert all(int(epochs) > 1 for epochs in cells[7].split(" / ")) and not blank and "scikit-learn" in last
 
 
-def test_versus_threads():
-    rows = [
-        line for line in run(str(FOLDER / "versus_threads.py"), "--small", "--repeats", "1").splitlines() if "|" in line
-    ]
+def test_the_comparison_of_threads():
+    rows = [line for line in run(*COMPARE, "threads", "--small", "--repeats", "1").splitlines() if "|" in line]
     assert {line.count("|") for line in rows} == {5}
     assert sum("certified" in line and float(line.split("|")[4]) > 0 for line in rows) == 2
     assert sum("times ours" in line for line in rows) >= 3
@@ -108,10 +107,8 @@ def test_sgd_threads():
     assert len(grids) == 2 and all(float(line.split("|")[3]) > 0 for line in grids)
 
 
-def test_versus_plain():
-    head, _, *body = run(
-        str(FOLDER / "versus_plain.py"), "--small", "--repeats", "1", "--cases", "adagrad"
-    ).splitlines()
+def test_the_comparison_of_optimizers():
+    head, _, *body = run(*COMPARE, "plain", "--small", "--repeats", "1", "--cases", "adagrad").splitlines()
     assert [line.count("|") for line in body[:2]] == [head.count("|")] * 2 and float(body[0].split("|")[-2]) > 0
     assert body[2] == "" and "one thread" in body[3]
 
@@ -121,27 +118,33 @@ def test_one_pass():
     assert head.count("|") == row.count("|") and float(row.split("|")[4]) < 1.02
 
 
-def test_versus_readers():
-    head, _, *body = run(str(FOLDER / "versus_readers.py"), "--small", "--repeats", "1").splitlines()
+def test_the_comparison_of_readers():
+    head, _, *body = run(*COMPARE, "readers", "--small", "--repeats", "1").splitlines()
     assert {line.count("|") for line in body[:-2]} == {head.count("|")} and "one thread" in body[-1]
     ours = [line.split("|") for line in body if "read: fastsgd |" in line]
     assert len(ours) == 2 and all(float(cells[-3]) > 0 for cells in ours)
-    assert "compression: none" in run(str(FOLDER / "versus_readers.py"), "--small", "--memory")
+    assert "compression: none" in run(*COMPARE, "readers", "--small", "--memory")
 
 
-def test_time_to_objective(tmp_path):
-    table = "--small", "--repeats", "1", "--most", "0", "--rows", "text, hinge"
-    head, _, ours, *_, ratios, _ = run(str(FOLDER / "time_to_objective.py"), *table).splitlines()
-    assert head.count("|") == ours.count("|") and "certified, certified" in ours and "geometric mean" in ratios
-    page = tmp_path / "page.md"
-    page.write_text("Before.\n<!-- table -->\nold\n<!-- end -->\nAfter.\n")
-    run(str(FOLDER / "time_to_objective.py"), *table, "--page", str(page))
-    first, _, line, *_, last = page.read_text().splitlines()
-    assert (first, last) == ("Before.", "After.") and line == head and "old" not in page.read_text()
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "own.npz", X=rng.standard_normal((200, 3)), y=np.arange(200) % 2)
-    own = run(str(FOLDER / "time_to_objective.py"), "--data", str(tmp_path / "own.npz"), *table[:5])
-    assert "own.npz: 200 x 3 | **fastsgd**" in own
+def test_the_comparison_with_other_solvers(tmp_path):
+    """One problem and one peer: the page, the picture, and results that are gone on with."""
+    pytest.importorskip("matplotlib")
+    page, picture, results = tmp_path / "page.md", tmp_path / "page.png", tmp_path / "results.json"
+    page.write_text("Before.\n<!-- tables -->\nold\n<!-- end -->\nAfter.\n")
+    race = "solvers", "--small", "--repeats", "1", "--budget", "30", "--problems", "text, hinge", "--peers", "LinearSVC"
+    files = "--results", str(results), "--page", str(page), "--picture", str(picture)
+    first = run(*COMPARE, *race, *files)
+    assert "text, hinge: done" in first and "the fastest peer of each problem took" in first and "| certified |" in first
+    text = page.read_text()
+    assert text.startswith("Before.\n<!-- tables -->\nTo within 0.1%") and text.endswith("<!-- end -->\nAfter.\n")
+    assert "old" not in text and picture.stat().st_size > 5_000
+    again = run(*COMPARE, *race, *files)
+    assert "done" not in again and page.read_text() == text
+
+
+def test_an_unknown_part_is_told_of():
+    with pytest.raises(AssertionError, match="PART must be one of these, found 'nonsense'"):
+        run(*COMPARE, "nonsense")
 
 
 def test_shuffling(tmp_path):
@@ -154,8 +157,8 @@ def test_shuffling(tmp_path):
     assert "own.npz | sgd | full shuffle, in memory" in own
 
 
-def test_versus_formats():
-    *_, head, rule, first, a, b, c, d, e, npy, _, last = run(str(FOLDER / "versus_formats.py"), "--small").splitlines()
+def test_the_comparison_of_formats():
+    *_, head, rule, first, a, b, c, d, e, npy, _, last = run(*COMPARE, "formats", "--small").splitlines()
     assert {line.count("|") for line in (head, rule, first, a, b, c, d, e, npy)} == {8} and "one thread" in last
     assert float(npy.strip("| ").split(" | ")[-1]) > 0
 

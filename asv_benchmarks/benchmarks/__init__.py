@@ -1,4 +1,4 @@
-"""Benchmarks for asv: `cd asv_benchmarks; asv run`. FASTSGD_BENCH=full for the sizes of versus_sklearn.py,
+"""Benchmarks for asv: `cd asv_benchmarks; asv run`. FASTSGD_BENCH=full for the sizes of compare/sgd.py,
 FASTSGD_BENCH=smoke to see that each runs.
 
 Import this before NumPy: it sets one thread.

@@ -1,4 +1,4 @@
-"""The table of the README, as Markdown: `python asv_benchmarks/versus_sklearn.py --many`.
+"""The table of the README, as Markdown: `python -m asv_benchmarks.compare sgd --many`.
 
 Both libraries fit the same synthetic data in the same process, on one thread, in turn: five epochs, shuffled, no
 stopping rule. Seconds are medians of a whole `fit` (of one call for partial_fit). Ratio: scikit-learn / fastsgd, so

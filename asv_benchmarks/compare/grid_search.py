@@ -1,4 +1,4 @@
-"""A grid of alphas and folds in one pass, beside as many fits: `python asv_benchmarks/versus_grid_search.py`.
+"""A grid of alphas and folds in one pass, beside as many fits: `python -m asv_benchmarks.compare grid_search`.
 
 20 alphas and 5 folds on one thread, float32, with the same settings: SGDClassifierCV; separate fits of SGDClassifier, of which
 a share of the grid is timed; and scikit-learn's GridSearchCV(SGDClassifier, n_jobs=1). CPU time, in turn. With --tol

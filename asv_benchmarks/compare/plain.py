@@ -1,4 +1,4 @@
-"""What optimizers, batches, coupled classes and losses of one's own cost, as Markdown: `python asv_benchmarks/versus_plain.py`.
+"""What optimizers, batches, coupled classes and losses of one's own cost, as Markdown: `python -m asv_benchmarks.compare plain`.
 
 Each is measured against plain SGD row by row on the same data (multinomial against one-vs-rest, a Numba loss against the
 built-in of the same formula) in the same process, on one thread, in turn. Seconds are medians of a whole `fit`, three

@@ -1,4 +1,4 @@
-"""What it costs to read a table from each format, as Markdown: `python asv_benchmarks/versus_formats.py`.
+"""What it costs to read a table from each format, as Markdown: `python -m asv_benchmarks.compare formats`.
 
 The same random float32 numbers in each format, in a temporary folder, and so in the page cache. One pass over all rows
 of a source, and one of training on them (plain SGD, `partial_fit`, max_memory 256 MB, a second thread reads), beside

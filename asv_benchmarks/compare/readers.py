@@ -1,4 +1,4 @@
-"""How fast svmlight text is read, as Markdown: `python asv_benchmarks/versus_readers.py`.
+"""How fast svmlight text is read, as Markdown: `python -m asv_benchmarks.compare readers`.
 
 The readers take the same file in turn, in one process, on one thread, from the page cache: a row has 100 values, and the
 same 15,000 rows come ten times over. MB are those of the text, decompressed; seconds are medians, of processor time, since

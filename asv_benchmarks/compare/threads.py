@@ -1,4 +1,4 @@
-"""What threads bring, as Markdown: `python asv_benchmarks/versus_threads.py`.
+"""What threads bring, as Markdown: `python -m asv_benchmarks.compare threads`.
 
 LinearClassifier, log_loss, alpha = 1 / n, until the objective is within 0.1% of the least one: with one thread and with
 several (certificate included, fits in turn, medians), and peers with as many threads, where they are installed

@@ -1,4 +1,4 @@
-"""A cluster of Dask, beside what else trains linear models there: `python asv_benchmarks/versus_dask.py`, as Markdown.
+"""A cluster of Dask, beside what else trains linear models there: `python -m asv_benchmarks.compare clusters`, as Markdown.
 
 Two worker processes of one thread each, four partitions, all of it on this machine. Seconds until the log-loss of rows held
 out is within 0.1% of that of the optimum (of the same penalty, alpha = 1e-6), by fits of more and more effort, of which the

@@ -1,0 +1,1 @@
+"""fastsgd beside its peers, a module a question: `python -m asv_benchmarks.compare`."""
