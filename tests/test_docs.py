@@ -153,7 +153,8 @@ def test_flags_that_a_migration_names_are_there():
 
     from fastsgd.cli.app import app
 
-    commands = typer.main.get_command(app).commands.values()
+    group = typer.main.get_command(app)
+    commands = [group.get_command(None, name) for name in group.list_commands(None)]
     there = {
         flag for command in commands for option in command.params for flag in [*option.opts, *option.secondary_opts]
     }

@@ -287,6 +287,7 @@ LAYERS = {
     ),
     "cli": (
         "__init__",
+        "_version",
         "dask",
         "estimators",
         "history",

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fastsgd import sources
 from fastsgd.cli.options import flag, literal
-from fastsgd.sources.reading import merged
 
 
 class Format(StrEnum):
@@ -76,6 +74,9 @@ def open_source(paths, reading, labelled=True, like=None):
     like : dict or None
         `Source.reading` of what it must have the features of.
     """
+    from fastsgd import sources
+    from fastsgd.sources.reading import merged
+
     given = parsed(reading)
     kind, max_memory = Format(given.pop("format", None) or format_of(paths)), given.pop("max_memory", None)
     make = getattr(sources, f"from_{kind}")
@@ -93,6 +94,24 @@ def open_source(paths, reading, labelled=True, like=None):
     given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given)
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source if max_memory is None else source.buffered(max_memory=max_memory)
+
+
+def fitted(model, data, reading, labelled=False):
+    """The model, and the source read as it was in training, but for what is given."""
+    import fastsgd
+
+    est = fastsgd.load(model)
+    return est, open_source(data, reading, labelled, like=getattr(est, "reading_", None))
+
+
+def files_read(data, reading):
+    """The files that are read, as `check_places` takes them: the data and, of .npy files, those of targets and weights."""
+    return {"the data": data} | {f"--{name}": npy(reading.get(name)) for name in ("target", "weight")}
+
+
+def npy(path):
+    """A list of this path where it is one of a .npy file."""
+    return [path] if path is not None and path.endswith(".npy") else []
 
 
 def parsed(reading):

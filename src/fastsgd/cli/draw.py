@@ -6,7 +6,8 @@ import os
 import numpy as np
 
 import fastsgd
-from fastsgd.cli.outputs import NotUnderstood, check_places
+from fastsgd.cli.errors import NotUnderstood
+from fastsgd.cli.outputs import check_places
 from fastsgd.history import HISTORY
 from fastsgd.persist import disk
 

@@ -25,6 +25,8 @@ STEPS = "optimizer", "eta0", "power_t"  # with which the user says what steps ar
 # each class against the rest: log-loss .19 on digits, .09 on wine, .45 on columns of 1e-3 to 1e3, 1.3 on sparse rows, where that
 # has .35, .08, .98 and .81. With another eta0 or optimizer or on raw columns it was worse on most, and "optimal" diverged.
 TOGETHER = {"optimizer": "adagrad", "learning_rate": "constant", "eta0": 0.1, "standardize": True}
+Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 
 
 OTHERS = {

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsgd.cli.convert import table_writer
 from fastsgd.cli.data import Format
+from fastsgd.cli.errors import NotUnderstood
+from fastsgd.cli.tables import table_writer
 from fastsgd.persist import disk
 from fastsgd.sources import predict_batches
 from fastsgd.sources.files import files_of
-
-
-class NotUnderstood(ValueError):
-    """The command contradicts itself: exit code 2, before any work."""
 
 
 def check_places(written, read):

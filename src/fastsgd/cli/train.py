@@ -1,0 +1,182 @@
+"""`fastsgd train`."""
+
+import os
+import shlex
+import sys
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from fastsgd.cli.data import READING, Data, files_read, npy, open_source
+from fastsgd.cli.options import Json, estimator, parameter_flags, with_flags
+
+DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that an old one is not to be replaced by
+ROWS = {  # flags that say more of the rows
+    "valid": Annotated[
+        list[str] | None,
+        typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
+    ],
+    "valid_target": Annotated[
+        str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
+    ],
+    "segments": Annotated[
+        str | None,
+        typer.Option(
+            help="A column whose values say of which segment each row is: train a model for each, and one of all rows. It is no "
+            "feature then.",
+            show_default=False,
+        ),
+    ],
+}
+Task = StrEnum("Task", ["classification", "regression"])
+
+
+@with_flags("params", parameter_flags())
+@with_flags("reading", READING)
+@with_flags("rows", ROWS)
+def train(
+    data: Data,
+    task: Annotated[Task | None, typer.Option(help="By default what the loss is for.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Where to write the model file.", show_default=False)] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Where to write checkpoints of the training.", show_default=False)
+    ] = None,
+    every_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from --checkpoint, if it is there.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on a cluster of Dask: the address of its scheduler, or local:4 for four processes here. Its workers "
+            "must find the files.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    as_json: Json = False,
+    *,
+    rows,
+    reading,
+    params,
+):
+    """Train a model on files, in bounded memory.
+
+    Where --learning-rate is not given it is "auto", which has nothing to tune and needs no scaled columns, and one pass is
+    made over the rows. What stands in its place where it does not go with another flag is said. A training that diverges
+    is an error, and its model is written to another file, with .diverged behind the name.
+    """
+    from fastsgd.cli.cluster import connected, of_cluster
+    from fastsgd.cli.outputs import check_places
+    from fastsgd.cli.show import ERR, Bar
+
+    est, said = estimator(params, task)
+    est = est if dask is None else of_cluster(est)
+    est._check_params()
+    if said is not None:
+        ERR.print(f"note: {said}", markup=False)
+    written = {"--model": model, "--checkpoint": checkpoint}
+    written |= {
+        "what diverges of --model": model and model + DIVERGED,
+        "what an error leaves of --model": model and model + UNFINISHED,
+        "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
+    }
+    valid, valid_target = rows.get("valid", []), rows.get("valid_target")
+    check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
+    source, how = open_source(data, reading), {}
+    if valid:
+        how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
+    bar = Bar(est.max_iter, source, quiet or as_json)
+    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, every_seconds, resume)])
+    if resume:
+        how["resume_from"] = checkpoint
+    if "segments" in rows:
+        how["segments"] = rows["segments"]
+    try:
+        with nullcontext() if dask is None else connected(est, dask), bar:
+            est.fit(source, **how)
+    except KeyboardInterrupt:
+        _interrupted(est, model, checkpoint)
+        raise
+    except (ValueError, OSError) as error:
+        if getattr(est, "stop_reason_", None) == "error":  # on the way: it is fitted to the rows before
+            _interrupted(est, model and model + UNFINISHED, None)
+        if "Unknown label type" not in str(error):  # scikit-learn's words
+            raise
+        raise ValueError(f"{error} To predict a number: --task regression.") from None
+    est.set_params(callbacks=None)
+    diverged = est.stop_reason_ == "diverged"
+    model = model and model + DIVERGED * diverged
+    if model is not None:
+        try:
+            est.save(model)
+        except OSError:
+            _interrupted(est, None, checkpoint)
+            raise
+    _report(est, source, model, quiet, as_json)
+    if diverged:
+        raise ValueError("the training diverged: a warning above says how far, and what helps.")
+
+
+def _checkpoints(path, every_seconds, resume):
+    """The callbacks that write checkpoints: one, or none without a path."""
+    if path is None:
+        if resume:
+            raise ValueError("--resume needs --checkpoint, the file to go on from.")
+        return []
+    if os.path.exists(path) and not resume:
+        raise ValueError(f"{path} is there already: go on from it with --resume, or remove it.")
+    from fastsgd import Checkpoint
+
+    return [Checkpoint(path, every_seconds=every_seconds)]
+
+
+def _of_valid(reading, target):
+    """How the validation set is read: .npy files have their targets in another file, and no weights."""
+    if not reading.get("target", "").endswith(".npy"):
+        return reading
+    if target is None:
+        raise ValueError("--valid of .npy files needs --valid-target, the file of its targets.")
+    return reading | {"target": target, "weight": None}
+
+
+def _interrupted(est, model, checkpoint):
+    """What there is after Ctrl-C, and how to go on."""
+    from fastsgd.cli.show import ERR
+
+    if checkpoint is not None and os.path.exists(checkpoint):
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        ERR.print(f"{checkpoint} is written. To go on:\n  fastsgd {shlex.join([*words, '--resume'])}", markup=False)
+    elif model is not None and hasattr(est, "coef_"):
+        est.set_params(callbacks=None)
+        est.save(model)
+        ERR.print(f"{model} holds the model of this moment.", markup=False)
+
+
+def _report(est, source, model, quiet, as_json):
+    from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_short, number, table
+
+    found = {
+        "model": model,
+        "estimator": type(est).__name__,
+        "rows": source.n_rows,
+        "features": est.n_features_in_,
+        "epochs": est.n_iter_,
+        "learning_rate": str(est.learning_rate),
+        "stop_reason": est.stop_reason_,
+        "auto_rule": auto_rule(est),
+        "seconds": float(est.history_["seconds"].max(initial=0.0)),
+        "history": history(est.history_),
+    }
+    if as_json:
+        print(as_text(found))
+    elif not quiet:
+        columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
+        columns = columns or ["epoch"]
+        rows = [[number(row[name]) for name in columns] for row in found["history"]]
+        size = f"{found['rows']:,} rows, " if found["rows"] else ""
+        table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
+        kept = f"the model is in {model}" if model else "the model is not kept: no --model was given"
+        OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
+        if found["auto_rule"]:
+            OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
