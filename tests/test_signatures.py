@@ -9,10 +9,7 @@ import pytest
 import fastsgd
 
 ROOT, MOST = Path(fastsgd.__file__).parent, 12
-# The settings of an estimator, and what users give to its `fit` by name; and the options of a table: from_parquet, from_arrow
-# and from_csv take the keywords of Columns as **options and hand them on, so that a carrier between them would only write
-# each of the fourteen down once more.
-CONSTRUCTORS = ("estimators", "sources/columns.py")
+CONSTRUCTORS = ("estimators",)  # The settings of an estimator, and what users give to its `fit` by name.
 
 
 def of_python(text):

@@ -24,6 +24,8 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
+from fastsgd.sources.features import category  # noqa: E402
+
 
 # ---------------------------------------------------------------- files
 def test_files_folders_and_patterns(tmp_path):
@@ -242,8 +244,8 @@ def test_arrow_arrays_need_not_be_aligned(monkeypatch):
 
         return noted
 
-    for name in ("hash_tokens", "csr_rows"):
-        monkeypatch.setattr(rows_module, name, noting(getattr(rows_module, name)))
+    for module, name in ((category, "hash_tokens"), (rows_module, "csr_rows")):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
     plain, odd = (from_arrow(table(lead), target="y", n_hashed=8).read(0) for lead in (0, 1))
     assert len(given) == 6 and all(a.flags.aligned for a in given)
     assert (plain.X != odd.X).nnz == 0 and np.array_equal(plain.y, odd.y)
@@ -301,7 +303,7 @@ def test_hash_of_any_text(texts, prefix, n):
         ({"categories": {"f4": ["a"]}}, "categories are given for"),
         ({"interactions": [("f4",)]}, "interactions must be pairs"),
         ({"interactions": [("f4", "z")]}, "interactions must be pairs"),
-        ({"n_features": -1}, "n_features must be an integer from 1"),
+        ({"n_features": -1}, "n_features must be None or an integer from 1"),
     ],
 )
 def test_arguments(options, error):

@@ -82,7 +82,7 @@ def open_source(paths, reading, labelled=True, like=None):
     make = getattr(sources, f"from_{kind}")
     accepted = set(inspect.signature(make).parameters)
     if "options" in accepted:
-        from fastsgd.sources.tables import OPTIONS
+        from fastsgd.sources.features.options import OPTIONS
 
         accepted |= set(OPTIONS)
     if kind == Format.npy:

@@ -7,8 +7,8 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from fastsgd.sources.columns import Columns
 from fastsgd.sources.encode import named
+from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
 

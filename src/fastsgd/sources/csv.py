@@ -14,8 +14,9 @@ import pyarrow.csv as pc
 from fastsgd.sources import encode
 from fastsgd.sources.base import checked_integer
 from fastsgd.sources.cells import ABSENT, Cells, is_number
-from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
+from fastsgd.sources.features.columns import Columns
+from fastsgd.sources.features.options import SPELLINGS
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.reading import offer
 from fastsgd.sources.spelling import SPELLING, is_text, spelling_of

@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fastsgd.sources.base import checked_integer
 from fastsgd.sources.spelling import is_text, spelled, spelling_of
 
 MAX_SHARED_LABEL = 256  # All labels of a block get the room of the longest, up to this many characters.
@@ -152,14 +151,6 @@ def words(array, spelling=None):
     return spelled(array.dictionary, spelling), codes
 
 
-def row_words(array, spelling=None):
-    """A column of categories as one string for each row."""
-    strings, codes = words(array, spelling)
-    if codes is None:
-        return strings
-    return strings.take(pa.array(codes.astype(np.int64), mask=codes < 0))
-
-
 def text_buffers(strings):
     """(offsets, bytes) of an array of strings; Arrow allows offsets that are not aligned."""
     size = np.int32 if pa.types.is_string(strings.type) else np.int64
@@ -192,9 +183,7 @@ def pairs(array, where, width):
     return starts, index.astype(np.int32), value
 
 
-def width_of(field, n_features):
-    """How many features a column of lists of (index, value) has, or None."""
-    if n_features is None:
-        given = (field.metadata or {}).get(b"n_features")
-        return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None
-    return checked_integer("n_features", n_features)
+def width_of(field):
+    """How many features a column of lists of (index, value) says that it has, or None."""
+    given = (field.metadata or {}).get(b"n_features")
+    return int(given) if given and given.isdigit() and 0 < int(given) < 2**31 else None

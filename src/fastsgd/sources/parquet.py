@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fastsgd.sources.columns import SPELLINGS, Columns
 from fastsgd.sources.encode import named
+from fastsgd.sources.features.columns import Columns
+from fastsgd.sources.features.options import SPELLINGS
 from fastsgd.sources.files import files_of
 from fastsgd.sources.hive import constants, with_keys
 from fastsgd.sources.tables import TabularSource, row_bytes, typed

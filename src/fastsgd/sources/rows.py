@@ -1,15 +1,13 @@
 """Record batches made rows, as their Columns say. It imports pyarrow, and so is imported in functions alone."""
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from fastsgd.sources import encode
 from fastsgd.sources._rows import fill
-from fastsgd.sources._tokens import csr_rows, hash_tokens
+from fastsgd.sources._tokens import csr_rows
 from fastsgd.sources.base import LabelledRows, Rows
-from fastsgd.sources.columns import DENSE
+from fastsgd.sources.features.part import Batch
 from fastsgd.sources.files import from_row
 from fastsgd.sources.readers import Readers, in_order
 
@@ -45,10 +43,10 @@ def _rows_of_numbers(columns, batches, n, out):
         with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
             labels.append(_labels_of_rows(columns, where, batch))
             if X is None and (n is None or m == n):
-                made.append(_dense(columns, where, batch))
+                made.append(_dense(columns, Batch(where, batch)))
             else:
                 X = np.empty((n, columns.n_dense), columns.dtype) if X is None else X
-                _dense(columns, where, batch, X[done : done + m])
+                _dense(columns, Batch(where, batch), X[done : done + m])
         done += m
     if X is None and made:
         X = made[0] if len(made) == 1 else np.concatenate(made)
@@ -58,7 +56,7 @@ def _rows_of_numbers(columns, batches, n, out):
 def _sparse(columns, where, batch):
     """((y, weight, segment), X) of a batch."""
     with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
-        return _labels_of_rows(columns, where, batch), _csr(columns, where, batch)
+        return _labels_of_rows(columns, where, batch), _csr(columns, Batch(where, batch))
 
 
 def _counted(batches, n):
@@ -106,91 +104,34 @@ def labelled(columns, where, batch):
     return y, weight
 
 
-def _number(columns, where, batch, name, of=encode.numbers):
-    try:
-        return of(columns.of(batch, name), f"column {name!r} of {where}", columns.fill)
-    except ValueError as error:
-        if "null" not in str(error) or columns.fill is not None:
-            raise
-        raise ValueError(f"{error} Set fill_null=0.0 (or the column's mean), or leave those rows out.") from None
-
-
-def _dense(columns, where, batch, out=None):
+def _dense(columns, batch, out=None):
     """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
     n, numbers, places, vectors = len(batch), [], [], []
-    for kind, name, at, width in columns.parts:
-        if kind == "vector":
-            values = _number(columns, where, batch, name, encode.vectors)
-            if out is None and width == columns.n_dense and values.dtype == columns.dtype:
-                return values
-            vectors.append((slice(at, at + width), values))
-        elif kind in ("number", "product"):
-            numbers.append(
-                _product(columns, where, batch, name) if kind == "product" else _number(columns, where, batch, name)
-            )
-            places.append(at)
+    for part in columns.parts:
+        if not part.dense:
+            continue
+        values = part.numbers(batch)
+        if isinstance(values, list):
+            numbers += values
+            places += range(part.at, part.at + part.width)
+        elif out is None and part.width == columns.n_dense and values.dtype == columns.dtype:
+            return values
+        else:
+            vectors.append((slice(part.at, part.at + part.width), values))
     out = np.empty((n, columns.n_dense), columns.dtype) if out is None else out
     step = max(64, FILL_BYTES // max(1, columns.n_dense * columns.dtype.itemsize))
     for lo in range(0, n, step):
-        part = slice(lo, lo + step)
-        fill(out[part], [np.require(values[part], columns.dtype, "CA") for values in numbers], places)
+        rows = slice(lo, lo + step)
+        fill(out[rows], [np.require(values[rows], columns.dtype, "CA") for values in numbers], places)
         for at, values in vectors:
-            out[part, at] = values[part]
+            out[rows, at] = values[rows]
     return out
 
 
-def _product(columns, where, batch, pair):
-    a, b = (_number(columns, where, batch, name).astype(columns.dtype) for name in pair)
-    return a * b
-
-
-def _csr(columns, where, batch):
-    dense = _dense(columns, where, batch)
-    pieces = [_piece(columns, where, batch, *part) for part in columns.parts if part[0] not in DENSE]
+def _csr(columns, batch):
+    dense = _dense(columns, batch)
+    pieces = [part.tokens(batch) for part in columns.parts if not part.dense]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
     X.data, X.indices, X.indptr = csr_rows(np.require(dense, requirements="CA"), pieces)
     X.sum_duplicates()
     return X
-
-
-def _piece(columns, where, batch, kind, name, at, width):
-    """(starts, columns, values) of a part, as `csr_rows` takes them."""
-    if kind == "pairs":
-        starts, index, values = encode.pairs(columns.of(batch, name), f"column {name!r} of {where}", width)
-        return starts, index + np.int32(at), values
-    if kind == "category":
-        return None, *_coded(columns, columns.of(batch, name), name, name, at)
-    if kind == "tokens":
-        starts, inner = encode.lists(columns.of(batch, name))
-        return starts, *_coded(columns, inner, name, name, at)
-    title = ":".join(name)
-    if kind == "scaled":
-        word, number = sorted(name, key=lambda part: columns.kinds[part] != "category")
-        column, sign = _coded(columns, columns.of(batch, word), word, title, at)
-        return None, column, sign * _number(columns, where, batch, number).astype(columns.dtype)
-    if columns.one_hot:
-        (a, ones), (b, _) = (_coded(columns, columns.of(batch, part), part, part, 0) for part in name)
-        column = a.astype(np.int64) * len(columns.categories[name[1]]) + b + at
-        return None, np.where((a < 0) | (b < 0), -1, column), ones
-    text = [encode.row_words(columns.of(batch, part), columns.spellings[part]).cast(pa.large_string()) for part in name]
-    both = pc.binary_join_element_wise(*text, pa.scalar(":", pa.large_string()))
-    return None, *_coded(columns, both, None, title, at)
-
-
-def _coded(columns, array, name, title, at):
-    """Column and value of each category of an array: -1 for nulls, and for what is not among the categories."""
-    strings, codes = encode.words(array, columns.spellings.get(name))
-    if columns.one_hot:
-        known = columns.categories[name].cast(strings.type)
-        column = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
-        column = np.where(column < 0, np.int32(-1), column + np.int32(at))
-        sign = np.ones(len(column), columns.dtype)
-    else:
-        column, sign = hash_tokens(f"{title}=".encode(), *encode.text_buffers(strings), columns.n_hashed)
-        column += np.int32(columns.hashed_at)
-        sign = (sign if columns.alternate_sign else np.ones_like(sign)).astype(columns.dtype)
-        if strings.null_count:
-            column[strings.is_null().to_numpy(zero_copy_only=False)] = -1
-    if codes is None:
-        return column, sign
-    return np.append(column, np.int32(-1))[codes], np.append(sign, columns.dtype.type(0))[codes]

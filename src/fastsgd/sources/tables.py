@@ -1,18 +1,16 @@
 """What sources of record batches have in common. It imports pyarrow, and so is imported in functions alone."""
 
-import inspect
 from itertools import count
 
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
-from fastsgd.sources.columns import OWN, Columns
+from fastsgd.sources.features.options import OPTIONS, OWN
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
-OPTIONS = [name for name in inspect.signature(Columns).parameters if name not in ("schema", "where", "segment")]
 BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
 
 
@@ -77,7 +75,7 @@ class TabularSource(Source):
         if self.columns.targets:
             self.target_shape = () if isinstance(self.columns.target, str) else (len(self.columns.targets),)
         self.reading, self.segmented = self.columns.reading(), self.columns.segment is not None
-        self.categories = {name: found.to_pylist() for name, found in self.columns.categories.items()}
+        self.categories = self.columns.categories
         if self.sizes is not None:
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 

@@ -211,7 +211,7 @@ def _ready(name, options):
         import pyarrow  # noqa: F401
     except ImportError:
         raise ImportError(f'{name} needs the package pyarrow: pip install "fastsgd[parquet]".') from None
-    from fastsgd.sources.tables import OPTIONS
+    from fastsgd.sources.features.options import OPTIONS
 
     for option in options:
         if option not in OPTIONS:

@@ -1,0 +1,191 @@
+"""Columns of categories, of one in a cell or of lists of them, and what they become with another column."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastsgd.sources import encode
+from fastsgd.sources._tokens import hash_tokens
+from fastsgd.sources.features.options import Options
+from fastsgd.sources.features.part import Batch, Column, Part
+from fastsgd.sources.spelling import spelled
+
+
+class Words(NamedTuple):
+    """The categories of the cells of a batch, each of which is there once or more often.
+
+    Attributes
+    ----------
+    strings : pyarrow array
+    codes : (n,) array or None
+        Which of them each cell, or each place of lists, has; -1 for none. None: cell i has string i.
+    starts : (n + 1,) array or None
+        Where the list of each cell begins.
+    """
+
+    strings: pa.Array
+    codes: np.ndarray | None
+    starts: np.ndarray | None = None
+
+
+class CategoryColumn(Column):
+    """A category in each cell.
+
+    Attributes
+    ----------
+    spelling : str
+        What kind of value names them.
+    categories : pyarrow array or None
+        All there are, of a column whose categories have features of their own.
+    """
+
+    kind = "category"
+
+    def __init__(self, name: str, dtype: pa.DataType, options: Options, spelling: str | None = "text") -> None:
+        super().__init__(name, dtype, options)
+        self.spelling, self.categories = spelling, None
+        given = (options.categories or {}).get(name)
+        if given is not None:
+            self.categories = spelled(pa.array(map(str, given), pa.string()), spelling or "text")
+        self.learns, self._seen = options.one_hot and given is None, None
+
+    def inner(self, array: pa.Array) -> tuple[np.ndarray | None, pa.Array]:
+        """(starts of lists, an array of single categories)."""
+        return None, array
+
+    def read(self, array: pa.Array, where: str) -> Words:
+        starts, inner = self.inner(array)
+        return Words(*encode.words(inner, self.spelling), starts)
+
+    def see(self, array: pa.Array) -> None:
+        strings, codes, _ = self.read(array, self.name)
+        strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
+        strings = strings.cast(pa.large_string()).drop_null()
+        self._seen = pc.unique(strings if self._seen is None else pa.concat_arrays([self._seen, strings]))
+        self._seen.validate(full=True)
+
+    def settle(self) -> None:
+        super().settle()
+        found = pa.array([], pa.string()) if self._seen is None else self._seen
+        self.categories, self._seen = found.take(pc.array_sort_indices(found)), None
+
+
+class TokensColumn(CategoryColumn):
+    """A list of categories in each cell."""
+
+    kind = "tokens"
+
+    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
+        super().__init__(name, dtype, options, None)
+
+    def inner(self, array: pa.Array) -> tuple[np.ndarray, pa.Array]:
+        return encode.lists(array)
+
+
+class Categories(Part):
+    """A feature for each category, or the token "column=category" among those that are hashed."""
+
+    dense, order = False, 2
+
+    def __init__(self, *columns: Column) -> None:
+        super().__init__(*columns)
+        self.options = columns[0].options
+        self.hashed = not self.options.one_hot
+        self.words = next(column for column in columns if isinstance(column, CategoryColumn))
+
+    @property
+    def width(self) -> int:
+        return 0 if self.hashed else len(self.words.categories)
+
+    def names(self) -> list[str] | None:
+        return None if self.hashed else self._titled(self.words.categories)
+
+    def tokens(self, batch: Batch) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        words = batch.read(self.words)
+        return words.starts, *_of_cells(*self.features_of(words.strings), words.codes)
+
+    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
+        strings = batch.read(self.words).strings
+        index, _ = self.features_of(strings)
+        known = np.flatnonzero(index >= 0)
+        return self._titled(strings.take(pa.array(known))), index[known]
+
+    def _titled(self, strings: pa.Array) -> list[str]:
+        return [f"{self.title}={word}" for word in strings.to_pylist()]
+
+    def features_of(self, strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Feature and value of each category of an array: -1 for nulls, and for what is not among those that are known."""
+        if not self.hashed:
+            known = self.words.categories.cast(strings.type)
+            index = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
+            index = np.where(index < 0, np.int32(-1), index + np.int32(self.at))
+            return index, np.ones(len(index), self.options.dtype)
+        index, sign = hash_tokens(f"{self.title}=".encode(), *encode.text_buffers(strings), self.options.n_hashed)
+        index += np.int32(self.at)
+        sign = (sign if self.options.alternate_sign else np.ones_like(sign)).astype(self.options.dtype)
+        if strings.null_count:
+            index[strings.is_null().to_numpy(zero_copy_only=False)] = -1
+        return index, sign
+
+
+class Scaled(Categories):
+    """Of a category and a number: the token "a:b=category" with the number as its value."""
+
+    def tokens(self, batch: Batch) -> tuple[None, np.ndarray, np.ndarray]:
+        _, index, sign = super().tokens(batch)
+        number = next(column for column in self.columns if column is not self.words)
+        return None, index, sign * batch.read(number).astype(self.options.dtype)
+
+
+class Crossed(Categories):
+    """Of two categories: the pair as a category, the token "a:b=first:second"."""
+
+    @property
+    def width(self) -> int:
+        return 0 if self.hashed else len(self.columns[0].categories) * len(self.columns[1].categories)
+
+    def names(self) -> list[str] | None:
+        if self.hashed:
+            return None
+        first, second = (column.categories.to_pylist() for column in self.columns)
+        return [f"{self.title}={a}:{b}" for a in first for b in second]
+
+    def tokens(self, batch: Batch) -> tuple[None, np.ndarray, np.ndarray]:
+        if self.hashed:
+            return None, *self.features_of(self._joined(batch))
+        a, b = (self._places(column, batch) for column in self.columns)
+        index = a.astype(np.int64) * len(self.columns[1].categories) + b + self.at
+        return None, np.where((a < 0) | (b < 0), -1, index), np.ones(len(a), self.options.dtype)
+
+    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
+        if not self.hashed:
+            return Part.named(self, batch)
+        pairs = pc.unique(self._joined(batch)).drop_null()
+        return self._titled(pairs), self.features_of(pairs)[0]
+
+    def _joined(self, batch: Batch) -> pa.Array:
+        """The pair of each row as a string."""
+        both = [_row_words(batch.read(column)).cast(pa.large_string()) for column in self.columns]
+        return pc.binary_join_element_wise(*both, pa.scalar(":", pa.large_string()))
+
+    def _places(self, column: CategoryColumn, batch: Batch) -> np.ndarray:
+        """Which of its categories each row has; -1 for none."""
+        strings, codes, _ = batch.read(column)
+        known = column.categories.cast(strings.type)
+        found = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
+        return found if codes is None else np.append(found, np.int32(-1))[codes]
+
+
+def _of_cells(index: np.ndarray, values: np.ndarray, codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Features and values of cells that have these of the strings."""
+    if codes is None:
+        return index, values
+    return np.append(index, np.int32(-1))[codes], np.append(values, values.dtype.type(0))[codes]
+
+
+def _row_words(words: Words) -> pa.Array:
+    """One string for each row."""
+    strings, codes, _ = words
+    return strings if codes is None else strings.take(pa.array(codes.astype(np.int64), mask=codes < 0))

@@ -1,0 +1,200 @@
+"""Which columns of a table become which features, and where these are.
+
+The features of numbers come first, in the order of the columns, then products of numbers; then, in rows of CSR, what lists
+of (index, value) name, one column for each category, and last the space that hashed tokens share.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from fastsgd.sources import encode
+from fastsgd.sources.features.category import Categories, CategoryColumn, Crossed, Scaled, TokensColumn
+from fastsgd.sources.features.kinds import Kinds
+from fastsgd.sources.features.names import features_of
+from fastsgd.sources.features.number import Number, NumberColumn, Product
+from fastsgd.sources.features.options import OWN, Options
+from fastsgd.sources.features.pairs import Pairs, PairsColumn
+from fastsgd.sources.features.part import Column, Part
+from fastsgd.sources.features.vector import Vector, VectorColumn
+from fastsgd.sources.reading import offer
+
+COLUMNS = {
+    "number": NumberColumn,
+    "vector": VectorColumn,
+    "tokens": TokensColumn,
+}  # Others are told more than their type.
+PARTS = {"number": Number, "vector": Vector, "pairs": Pairs, "category": Categories, "tokens": Categories}
+CROSSED = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
+
+
+class Columns:
+    """The columns of one schema as features, target and weight.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    where : str
+        What has it, in errors.
+    **options
+        Of `Options`.
+
+    Attributes
+    ----------
+    features : list of str
+        The columns that are features.
+    needed : list of str
+        All that are read.
+    columns : dict of str to Column
+        Those that are features.
+    parts : list of Part
+        In the order of their features; set by `assign_places`.
+    """
+
+    def __init__(self, schema: pa.Schema, where: str, **options: Any) -> None:
+        self.options = options = Options(**options)
+        self.target, self.weight, self.segment = options.target, options.weight, options.segment
+        self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
+        with encode.named(where):
+            self.features = features_of(schema, where, options)
+        self.schema, self._kinds_of = schema, Kinds(options, where)
+        self.needed = list(dict.fromkeys(self.features + self.labels))
+        self.types = {name: str(schema.field(name).type) for name in self.needed}
+        self.kinds = {name: self._kinds_of.of(schema.field(name), name in self.features) for name in self.needed}
+        self._check_kinds(where)
+        self.columns = {name: self._column(schema.field(name)) for name in self.features}
+        self.spellings = {name: c.spelling for name, c in self.columns.items() if c.spelling is not None}
+        known = [name for name, kind in self.kinds.items() if kind in ("category", "tokens") and name in self.columns]
+        if unknown := [name for name in options.categories or () if name not in known]:
+            raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
+        self.parts: list[Part] = []
+
+    def _column(self, field: pa.Field) -> Column:
+        """A column that is a feature."""
+        name, dtype, kind = field.name, field.type, self.kinds[field.name]
+        if kind == "category":
+            return CategoryColumn(name, dtype, self.options, self._kinds_of.spelling(field))
+        if kind == "pairs":
+            return PairsColumn(name, dtype, self.options, encode.width_of(field))
+        return COLUMNS[kind](name, dtype, self.options)
+
+    def _check_kinds(self, where: str) -> None:
+        for name in self.features:
+            if self.kinds[name] in ("category", "tokens") and self.options.categorical == "error":
+                raise ValueError(
+                    f"{where}: column {name!r} is of type {self.types[name]}. Leave it out (columns=), or set "
+                    "categorical='hash' or 'one-hot'."
+                )
+        for name in {name for pair in self.options.interactions for name in pair}:
+            if self.kinds[name] not in ("number", "category"):
+                raise ValueError(f"interactions: {name!r} is of type {self.types[name]}, which has no products.")
+        if self.weight is not None and self.kinds[self.weight] != "number":
+            raise self._kinds_of.no_label(self.schema.field(self.weight))
+        for name in self.targets:
+            if self.kinds[name] not in ("number", "category"):
+                raise self._kinds_of.no_label(self.schema.field(name))
+
+    def check(self, schema: pa.Schema, where: str) -> None:
+        """That another file's schema is like the first one's, as far as it is read."""
+        with encode.named(where):
+            names = schema.names
+            there = Counter(names)
+        for name in self.needed:
+            if there[name] != 1:
+                raise ValueError(
+                    f"{where} must have one column {name!r}, as the first file has; it has {offer(name, names)}"
+                )
+            dtype, kind, is_feature = schema.field(name).type, self.kinds[name], name in self.columns
+            same = self._kinds_of.is_like(dtype, kind, self.spellings.get(name), is_feature, name)
+            if not same or (
+                encode.kind_of(dtype) == "vector" and dtype.list_size != self.schema.field(name).type.list_size
+            ):
+                raise ValueError(
+                    f"{where}: column {name!r} is of type {dtype}, in the first file it is {self.types[name]}."
+                )
+
+    def of(self, batch: pa.RecordBatch, name: str) -> pa.Array:
+        """A column of a batch, which may be a label; of the type of the schema where there are nulls alone."""
+        array = batch.column(name)
+        return array.cast(self.schema.field(name).type) if pa.types.is_null(array.type) else array
+
+    # ------------------------------------------------------------ where they go
+    @property
+    def learnable(self) -> list[str]:
+        """The columns that must be read once before `assign_places`."""
+        return [name for name, column in self.columns.items() if column.learns]
+
+    def learn(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> None:
+        """Read (where, batch) of the columns `learnable`."""
+        found = [column for column in self.columns.values() if column.learns]
+        for where, batch in batches:
+            with encode.named(where):
+                for column in found:
+                    column.see(column.typed(batch.column(column.name)))
+        for column in found:
+            column.settle()
+
+    def assign_places(self, where: str) -> None:
+        """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `sparse`."""
+        parts = [PARTS[self.kinds[name]](column) for name, column in self.columns.items()]
+        for pair in self.options.interactions:
+            n_words = sum(self.kinds[name] == "category" for name in pair)
+            parts.append(CROSSED[n_words](*(self.columns[name] for name in pair)))
+        parts.sort(key=lambda part: part.order)
+        at = 0
+        for part in parts:
+            part.at, at = at, at + part.width
+        hashed = [part for part in parts if part.hashed]
+        for part in hashed:
+            part.at = at
+        self.parts, self.sparse = parts, not all(part.dense for part in parts)
+        self.n_dense = sum(part.width for part in parts if part.dense)
+        self.n_features = at + (self.options.n_hashed if hashed else 0)
+        if self.n_features >= 2**31:
+            raise ValueError(
+                f"{where}: {self.n_features} features are more than 2**31 - 1. Hash the categories, or lower n_hashed."
+            )
+        if not self.n_features:
+            raise ValueError(f"{where} has no features: its columns have no categories.")
+        names = [part.names() for part in parts]
+        self.feature_names = None if any(one is None for one in names) else [name for one in names for name in one]
+
+    # ------------------------------------------------------------ what is kept of them
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """The categories of columns where they are known, in their order."""
+        found = {name: column for name, column in self.columns.items() if isinstance(column, CategoryColumn)}
+        return {name: c.categories.to_pylist() for name, c in found.items() if c.categories is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """All that says which features and targets these are, in JSON values."""
+        said = {name: value for name, value in self.reading().items() if name != "kinds"}  # which follow from the types
+        return said | {
+            "columns": {name: self.types[name] for name in self.features},
+            "target": self.target if isinstance(self.target, str | None) else list(self.target),
+            "weight": self.weight,
+            **({} if self.segment is None else {"segment": self.segment}),
+            "n_features": self.n_features,
+        }
+
+    def reading(self) -> dict[str, Any]:
+        """The arguments that make the same features of other data."""
+        options = self.options
+        kinds = {name: self.spellings.get(name, self.kinds[name]) for name in self.features}
+        known = {"kinds": {name: kind for name, kind in kinds.items() if kind != "number"}}
+        widths = [column.n_features for column in self.columns.values() if isinstance(column, PairsColumn)]
+        return {
+            "columns": list(self.features),
+            "categorical": "one-hot" if options.one_hot else "hash",
+            "categorical_features": options.categorical_features,
+            "categories": self.categories,
+            "n_hashed": options.n_hashed,
+            "alternate_sign": options.alternate_sign,
+            "interactions": [list(pair) for pair in options.interactions],
+            "fill_null": options.fill_null,
+            "n_features": max(widths, default=None),
+            "dtype": self.dtype.name,
+            **({} if options.kinds == OWN else known),
+        }

@@ -1,0 +1,98 @@
+"""What users say of the columns of a table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from fastsgd.sources.base import checked_floats, checked_integer
+from fastsgd.sources.spelling import KINDS
+
+ENCODINGS = "hash", "one-hot", "error"
+SPELLINGS = "text", *KINDS  # These are the kinds of categories.
+KNOWN_KINDS = "number", "vector", "pairs", "tokens", *SPELLINGS
+# In place of `kinds`, this stands for those of the data themselves: for models that were trained before kinds were kept.
+OWN = "own"
+
+
+@dataclass
+class Options:
+    """The keywords of a table, checked: see `from_parquet`. `segment` is a column whose labels say of which segment rows are."""
+
+    target: str | Sequence[str] | None = None
+    weight: str | None = None
+    segment: str | None = None
+    columns: Sequence[str] | None = None
+    categorical: str = "hash"
+    categorical_features: Sequence[str] = ()
+    categories: Mapping[str, Sequence[Any]] | None = None
+    kinds: Mapping[str, str] | str | None = None
+    n_hashed: int = 2**20
+    alternate_sign: bool = True
+    interactions: Sequence[Sequence[str]] = ()
+    fill_null: float | None = None
+    n_features: int | None = None
+    dtype: Any = np.float32
+
+    def __post_init__(self) -> None:
+        if self.categorical not in ENCODINGS:
+            raise ValueError(f"categorical must be one of {', '.join(ENCODINGS)}, got {self.categorical!r}.")
+        fill = self.fill_null
+        if fill is not None and not (isinstance(fill, int | float) and math.isfinite(fill)):
+            raise ValueError(f"fill_null must be None or a finite number, got {fill!r}.")
+        if not isinstance(self.weight, str | None):
+            raise ValueError(f"weight must be the name of a column, got {self.weight!r}.")
+        self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
+        self.n_features = checked_integer("n_features", self.n_features, optional=True)
+        self.alternate_sign = bool(self.alternate_sign)
+        self.categorical_features = sorted(set(names_in("categorical_features", self.categorical_features)))
+        self.kinds = _checked_kinds(self.kinds)
+        self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
+
+    @property
+    def one_hot(self) -> bool:
+        return self.categorical == "one-hot"
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns of targets."""
+        if self.target is None:
+            return []
+        return [self.target] if isinstance(self.target, str) else names_in("target", self.target)
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that say of a row what is no feature."""
+        others = [name for name in (self.weight, self.segment) if name is not None]
+        return list(dict.fromkeys(self.targets + others))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is known what columns were in training."""
+        return isinstance(self.kinds, dict)
+
+    def of_kinds(self, kinds: Sequence[str]) -> list[str]:
+        """The columns that were of those kinds in training, where that is known."""
+        return [name for name, kind in self.kinds.items() if kind in kinds] if isinstance(self.kinds, dict) else []
+
+
+OPTIONS = [field.name for field in fields(Options) if field.name != "segment"]
+
+
+def names_in(argument: str, names: Any) -> list[str]:
+    """A list of column names that a user gave."""
+    if isinstance(names, str) or not np.iterable(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{argument} must be a list of column names, got {names!r}.")
+    return list(names)
+
+
+def _checked_kinds(kinds: Any) -> Any:
+    if kinds is None or kinds == OWN:
+        return kinds
+    if not isinstance(kinds, dict) or any(kind not in KNOWN_KINDS for kind in kinds.values()):
+        raise ValueError(
+            f"kinds must be a dict of columns to one of {', '.join(KNOWN_KINDS)}, as reading_ has it, got {kinds!r}."
+        )
+    return kinds

@@ -1,0 +1,49 @@
+"""Columns of lists of (index, value): rows of CSR in a cell."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastsgd.sources import encode
+from fastsgd.sources.features.options import Options
+from fastsgd.sources.features.part import Batch, Column, Part
+
+
+class PairsColumn(Column):
+    """A list of (index, value), or a map of one to the other, in each cell."""
+
+    kind = "pairs"
+
+    def __init__(self, name: str, dtype: pa.DataType, options: Options, given: int | None = None) -> None:
+        """`given` is how many features the schema says that it has."""
+        super().__init__(name, dtype, options)
+        self.n_features = options.n_features if options.n_features is not None else given
+        self.learns, self._largest = self.n_features is None, 0
+
+    def see(self, array: pa.Array) -> None:
+        self._largest = max(self._largest, pc.max(encode.lists(array)[1].field(0)).as_py() or 0)
+
+    def settle(self) -> None:
+        super().settle()
+        self.n_features = 1 + self._largest
+
+    def read(self, array: pa.Array, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(starts, indices, values) of what is in all cells."""
+        return encode.pairs(array, where, self.n_features)
+
+
+class Pairs(Part):
+    """A feature for each index."""
+
+    dense, order = False, 1
+
+    @property
+    def width(self) -> int:
+        return self.columns[0].n_features
+
+    def names(self) -> None:
+        return None
+
+    def tokens(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        starts, index, values = batch.read(self.columns[0])
+        return starts, index + np.int32(self.at), values

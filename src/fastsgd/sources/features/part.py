@@ -1,0 +1,105 @@
+"""What each kind of column, and each kind of feature, must say of itself."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fastsgd.sources.features.options import Options
+
+
+class Column:
+    """A column of the table: how its cells are read, and what must be known of all of them before.
+
+    Attributes
+    ----------
+    kind : str
+        What it is called in `kinds` of `Source.reading`, but for categories, which are called as they are spelled.
+    learns : bool
+        Whether it must be read once before its features have places.
+    """
+
+    kind = ""
+    spelling: str | None = None
+
+    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
+        self.name, self.type, self.options = name, dtype, options
+        self.learns = False
+
+    def typed(self, array: pa.Array) -> pa.Array:
+        """An array of the column; of the type of the schema where there are nulls alone."""
+        return array.cast(self.type) if pa.types.is_null(array.type) else array
+
+    def read(self, array: pa.Array, where: str) -> Any:
+        """The cells of a batch, as the parts of this kind of column take them."""
+        raise NotImplementedError
+
+    def see(self, array: pa.Array) -> None:
+        """Take note of the cells of a batch, in the pass before the first training."""
+
+    def settle(self) -> None:
+        """That pass is over: `learns` is False from here on."""
+        self.learns = False
+
+
+class Batch:
+    """A record batch, each of whose columns is read once, however many features it becomes."""
+
+    def __init__(self, where: str, batch: pa.RecordBatch) -> None:
+        self.where, self.batch, self._cells = where, batch, {}
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def read(self, column: Column) -> Any:
+        """The cells of a column."""
+        if column.name not in self._cells:
+            array = column.typed(self.batch.column(column.name))
+            self._cells[column.name] = column.read(array, f"column {column.name!r} of {self.where}")
+        return self._cells[column.name]
+
+
+class Part:
+    """The features that one column, or several together, become.
+
+    Attributes
+    ----------
+    title : str
+        With which the names of the features begin.
+    dense : bool
+        Whether all of its values are stored: then `numbers` gives them, else `tokens`.
+    hashed : bool
+        Whether it has no features of its own, but shares those of hashed tokens.
+    order : int
+        Features of lower order come first.
+    at, width : int
+        The first feature, and how many there are; set when all columns have learnt.
+    """
+
+    dense, hashed, order = True, False, 0
+
+    def __init__(self, *columns: Column) -> None:
+        self.columns = columns
+        self.title = ":".join(column.name for column in columns)
+        self.at = 0
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def names(self) -> list[str] | None:
+        """Those of its features; None where they have none."""
+        return [self.title]
+
+    def numbers(self, batch: Batch) -> list[np.ndarray] | np.ndarray:
+        """Of a dense part an array (n,) for each feature, or one (n, width)."""
+        raise NotImplementedError
+
+    def tokens(self, batch: Batch) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """Of a part that is not dense (starts, features, values), as `csr_rows` takes them; -1 is no feature."""
+        raise NotImplementedError
+
+    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
+        """The names of the features that rows of a batch have, and which features these are."""
+        names = self.names() or [f"{self.title}[{i}]" for i in range(self.width)]
+        return names, np.arange(self.at, self.at + self.width)
