@@ -252,3 +252,15 @@ def test_standard_errors_of_collections_are_refused_in_words(here):
             ask()
     with pytest.raises(ValueError, match="predict_interval takes rows in memory"):
         reg.predict_interval(Xd, rows=(X, Y))
+
+
+def test_shares_and_coefficients_are_those_of_one_machine_and_collections_are_refused_in_words(here):
+    Xd, yd = spread(X, Y)
+    reg = LinearRegressor(random_state=0).fit(Xd, yd)
+    np.testing.assert_array_equal(reg.contributions(X), reg.to_local().contributions(X))
+    table, there = reg.coefficients(data=X), reg.to_local().coefficients(data=X)
+    np.testing.assert_array_equal(table.rows, there.rows)
+    with pytest.raises(ValueError, match="contributions takes rows in memory"):
+        reg.contributions(Xd)
+    with pytest.raises(ValueError, match="data must be rows in memory"):
+        reg.coefficients(data=Xd)

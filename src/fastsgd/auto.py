@@ -106,6 +106,14 @@ class Auto:
         return squares_of(self.records[:, 2:RECORD])[1]
 
     @property
+    def scales(self):
+        """Of each feature the standard deviation, on CSR the root mean square; 0 where its squares overflow."""
+        if self.sparse:
+            return np.sqrt(squares_of(self.records[:, 2:RECORD])[0] / max(1.0, self.at["t"][0]))
+        variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
+        return np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
+
+    @property
     def rules(self):
         """What each head's model is: (K,) of str."""
         best = zip(*self.best(), strict=True)

@@ -19,6 +19,7 @@ from fastsgd.dask.runners import LocalRunner
 from fastsgd.dask.tasks import of_frame
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Path
+from fastsgd.estimators.learnt import Learnt
 from fastsgd.estimators.parts import ClassifierParts, RegressorParts, needs_probabilities
 from fastsgd.sources.base import Source
 from fastsgd.sources.blocks import Checked, sound_labels
@@ -114,6 +115,12 @@ def of_cluster(cls):
     return cls
 
 
+def _check_here(X, what):
+    """Refuse rows that lie in partitions."""
+    if is_spread(X):
+        raise ValueError(f"{what} rows in memory: pass X.compute(), or one partition after another.")
+
+
 class OnCluster:
     """What estimators on a cluster share; `_local` is the class of the same model on one machine.
 
@@ -143,6 +150,15 @@ class OnCluster:
         local = object.__new__(self._local)
         local.__setstate__({name: x for name, x in self.__getstate__().items() if name not in CLUSTER_PARAMETERS})
         return local
+
+    @wraps(Learnt.contributions)
+    def contributions(self, X, **given):
+        _check_here(X, "contributions takes")
+        return super().contributions(X, **given)
+
+    def _features_of(self, data):
+        _check_here(data, "data must be")
+        return super()._features_of(data)
 
     def _predictor(self):
         """A fitted estimator of one machine with all that predictions need."""

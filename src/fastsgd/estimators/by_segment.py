@@ -309,6 +309,12 @@ def segmented(est, X, segments):
 
 def products_of(est, X):
     """The products of Segmented rows with the coefficients of their segments, (n, K), and the intercepts of these."""
+    coefs, intercepts, places = models_of(est, X)
+    return products(X.X, coefs, places, Threads(n_threads(est.n_jobs))), intercepts[places]
+
+
+def models_of(est, X):
+    """Coefficients (n, K, n_features) and intercepts (n, K) of the models of Segmented rows, and which of them each row has."""
     of_all, b = est._weights()
     of_all = of_all.toarray() if sp.issparse(of_all) else of_all
     K, d = est.segment_coefs_.shape[1:]
@@ -318,7 +324,21 @@ def products_of(est, X):
     intercepts = np.empty((len(there), K))
     coefs[own], intercepts[own] = est.segment_coefs_[there[own]], est.segment_intercepts_[there[own]]
     coefs[~own], intercepts[~own] = np.reshape(of_all, (K, d)), b
-    return products(X.X, coefs, places, Threads(n_threads(est.n_jobs))), intercepts[places]
+    return coefs, intercepts, places
+
+
+def model_of(est, segment):
+    """((coefficients (K, n_features), intercepts (K,)), which it is in words) of the model of a segment."""
+    check_is_fitted(est)
+    if not hasattr(est, "segments_"):
+        raise ValueError(
+            f"segment={segment!r}, and this {type(est).__name__} was fitted without segments: leave it out."
+        )
+    place = int(labels.looked_up([segment], est.segments_, 1, "segment")[0])
+    if place == len(est.segments_):
+        raise ValueError(f"segment={segment!r} was not in fit: it has the model of all rows, which is that of None.")
+    model = est.segment_coefs_[place], est.segment_intercepts_[place]
+    return model, f" of the segment {segment!r}"
 
 
 def products(X, coefs, places, threads):

@@ -8,6 +8,7 @@ from scipy.special import expit
 from scipy.stats import norm, t
 
 from fastsgd import penalties
+from fastsgd.estimators.names import names_of
 from fastsgd.solvers.covariance import Kind, margin_variances
 
 COLUMNS = "coef", "se", "z_value", "p_value", "ci_lower", "ci_upper"
@@ -150,7 +151,7 @@ class Table:
 
     def __init__(self, est, found, level):
         self.est, self.found, self.level = est, found, check_level(level)
-        names = [str(name) for name in _names(est)]
+        names = names_of(est)
         self.index = ["intercept", *names] if est.fit_intercept else names
         self.rows = [_tests(*one, level) for one in found.rows(est)]
 
@@ -239,14 +240,9 @@ def _tests(coef, se, law, level):
     return np.column_stack([coef, se, z, 2.0 * law.sf(abs(z)), coef - away, coef + away])
 
 
-def _names(est):
-    return getattr(est, "feature_names_in_", [f"x{j}" for j in range(est.n_features_in_)])
-
-
 def listed(est, some):
     """The names of those columns, or of the first ones."""
-    names = _names(est)
-    few = ", ".join(str(names[j]) for j in np.flatnonzero(some)[:NAMED])
+    few = ", ".join(names_of(est, np.flatnonzero(some)[:NAMED]))
     return few + (", ..." if some.sum() > NAMED else "")
 
 

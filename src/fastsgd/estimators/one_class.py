@@ -233,6 +233,9 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     def _as_exported(self, offset):
         return {"kind": "outliers", "intercept": -offset}
 
+    def _at_zero(self, offset):
+        return -super()._at_zero(offset)
+
     def _raw_intercept(self):
         return 1.0 - np.asarray(self.offset_, np.float64)
 

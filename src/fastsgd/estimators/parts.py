@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators import streams
 from fastsgd.estimators.hints import Data
+from fastsgd.estimators.learnt import Learnt
 from fastsgd.estimators.products import product
 from fastsgd.estimators.streams import by_blocks
 from fastsgd.estimators.targets import Classes, Numbers, is_soft
@@ -53,7 +54,7 @@ class needs_probabilities:
         return MethodType(self.method, est)
 
 
-class Parts:
+class Parts(Learnt):
     """Needs `_targets()`, how labels become targets, and `_columns()`, the shape of a row's y as far as it is known."""
 
     _task = None  # in the words of `Loss.task`

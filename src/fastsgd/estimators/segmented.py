@@ -38,6 +38,56 @@ class BySegment:
 
         return by_segment.products_of(self, X)
 
+    def _features_of(self, data):
+        rows = self._rows(data, None)
+        return rows.X if type(rows) is Segmented else super()._features_of(rows)
+
+    def coefficients(self, top: int | None = 20, *, data: Data | None = None, segment: Any = None) -> Any:
+        """The coefficients by the names of their features, in the units of the data, the weightiest first.
+
+        See `SGDOneClassSVM.coefficients`, which says in which order they are.
+
+        Parameters
+        ----------
+        top : int or None, default=20
+            How many features, of each class or target; None is all. Features with a coefficient of 0 are left out.
+        data : {array-like, sparse matrix} of shape (n_samples, n_features), or Source, default=None
+            Rows like those of `fit`, which give the scales and, of a source, the names of hashed features.
+        segment : label, default=None
+            Of a model that was fitted with segments: the one whose model it is. None: the model of all rows.
+
+        Returns
+        -------
+        CoefficientTable
+        """
+        if segment is None:
+            return super().coefficients(top, data=data)
+        from fastsgd.estimators import by_segment
+
+        return self._table_of_coefficients(top, data, *by_segment.model_of(self, segment))
+
+    def contributions(self, X: Data, *, segments: Labels = None) -> Any:
+        """What each feature adds to the margin of each row: its value times its coefficient; and the intercept.
+
+        The shares of a row add up to its margin, which is `decision_function`, the prediction of a regressor, or with a log
+        link the logarithm of that. They are worked out in float64.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or Source
+            The shares of all rows of a source are in memory at once:
+            ``fastsgd.sources.predict_batches(est, source, "contributions")`` gives those of a block after another.
+        segments : array-like of shape (n_samples,), str or int, default=None
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features + 1), or (n_samples, n_classes or n_targets, n_features + 1)
+            The last column is the intercept, as in `pred_contrib` of LightGBM and XGBoost. Of a sparse X a CSR matrix, with
+            the values that X stores and the intercept; of several classes or targets a list of such matrices.
+        """
+        return super().contributions(self._rows(X, segments))
+
 
 class ClassifierBySegment(BySegment):
     """For classifiers."""

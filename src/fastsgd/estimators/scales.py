@@ -1,0 +1,43 @@
+"""How much the features of a model vary: as training has seen it, or in rows that are given."""
+
+import numpy as np
+
+from fastsgd.sources.arrays import Table
+from fastsgd.sources.base import Rows, Source
+from fastsgd.sources.blocks import over_blocks
+from fastsgd.sources.scaling import moments_of
+from fastsgd.sums import total
+
+
+def in_training(est):
+    """(scale of each feature, what it is), as far as the state of the training has it; (None, "") where it does not.
+
+    With standardize=True, and with learning_rate="auto" on dense rows, that is the standard deviation. On CSR, "auto" knows
+    the squares of the values and not their mean: there it is the root mean square, which is the same for rare features.
+    """
+    state = vars(est).get("_state")
+    if state is None:
+        return None, ""
+    if state.std is not None:
+        return state.std, "standard deviation in training"
+    auto = state.auto
+    if auto is None:
+        return None, ""
+    return auto.scales, f"{'root mean square' if auto.sparse else 'standard deviation'} in training"
+
+
+def in_rows(est, data):
+    """(standard deviation of each feature in these rows, what it is)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        blocks = (
+            over_blocks(est, data, lambda rows: rows) if isinstance(data, Source) else [Rows(est._features_of(data))]
+        )
+        found = total(map(_moments, blocks))
+    if found is None or not found.weight:
+        raise ValueError("data has no rows: give some that the model can read.")
+    return found.finish()[1], "standard deviation in the data given"
+
+
+def _moments(rows):
+    dtype = rows.X.dtype if rows.X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    return moments_of(Table(rows.X, s=rows.weight), dtype)
