@@ -32,6 +32,7 @@ def extension(name, *flags, language="c"):
                 *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "adagrad", "auto")),
                 "logistic",
                 "sources/decimal",
+                "sources/rank",
             )
         ],
         language=language,

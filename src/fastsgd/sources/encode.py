@@ -146,8 +146,8 @@ def words(array, spelling=None):
         if plain:
             return spelled(array), None
         array = array.dictionary_encode()  # fewer are spelled
-    codes = array.indices
-    codes = (pc.fill_null(codes.cast(pa.int64()), -1) if codes.null_count else codes).to_numpy()
+    codes = array.indices.cast(pa.int32())
+    codes = (pc.fill_null(codes, -1) if codes.null_count else codes).to_numpy()
     return spelled(array.dictionary, spelling), codes
 
 

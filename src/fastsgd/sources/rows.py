@@ -132,6 +132,9 @@ def _csr(columns, batch):
     dense = _dense(columns, batch)
     pieces = [part.tokens(batch) for part in columns.parts if not part.dense]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
-    X.data, X.indices, X.indptr = csr_rows(np.require(dense, requirements="CA"), pieces)
-    X.sum_duplicates()
+    X.data, X.indices, X.indptr, canonical = csr_rows(np.require(dense, requirements="CA"), pieces)
+    if canonical:
+        X.has_canonical_format = True
+    else:
+        X.sum_duplicates()
     return X

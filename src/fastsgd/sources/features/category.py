@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from fastsgd.sources import encode
 from fastsgd.sources._tokens import hash_tokens
 from fastsgd.sources.features.options import Options
-from fastsgd.sources.features.part import Batch, Column, Part
+from fastsgd.sources.features.part import Batch, Column, Part, Tokens
 from fastsgd.sources.spelling import spelled
 
 
@@ -102,9 +102,9 @@ class Categories(Part):
     def names(self) -> list[str] | None:
         return None if self.hashed else self._titled(self.words.categories)
 
-    def tokens(self, batch: Batch) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def tokens(self, batch: Batch) -> Tokens:
         words = batch.read(self.words)
-        return words.starts, *_of_cells(*self.features_of(words.strings), words.codes)
+        return Tokens(words.starts, *self.features_of(words.strings), words.codes)
 
     def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
         strings = batch.read(self.words).strings
@@ -133,10 +133,9 @@ class Categories(Part):
 class Scaled(Categories):
     """Of a category and a number: the token "a:b=category" with the number as its value."""
 
-    def tokens(self, batch: Batch) -> tuple[None, np.ndarray, np.ndarray]:
-        _, index, sign = super().tokens(batch)
+    def tokens(self, batch: Batch) -> Tokens:
         number = next(column for column in self.columns if column is not self.words)
-        return None, index, sign * batch.read(number).astype(self.options.dtype)
+        return super().tokens(batch)._replace(factors=batch.read(number))
 
 
 class Crossed(Categories):
@@ -152,12 +151,12 @@ class Crossed(Categories):
         first, second = (column.categories.to_pylist() for column in self.columns)
         return [f"{self.title}={a}:{b}" for a in first for b in second]
 
-    def tokens(self, batch: Batch) -> tuple[None, np.ndarray, np.ndarray]:
+    def tokens(self, batch: Batch) -> Tokens:
         if self.hashed:
-            return None, *self.features_of(self._joined(batch))
+            return Tokens(None, *self.features_of(self._joined(batch)))
         a, b = (self._places(column, batch) for column in self.columns)
         index = a.astype(np.int64) * len(self.columns[1].categories) + b + self.at
-        return None, np.where((a < 0) | (b < 0), -1, index), np.ones(len(a), self.options.dtype)
+        return Tokens(None, np.where((a < 0) | (b < 0), -1, index), np.ones(len(a), self.options.dtype))
 
     def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
         if not self.hashed:
@@ -176,13 +175,6 @@ class Crossed(Categories):
         known = column.categories.cast(strings.type)
         found = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
         return found if codes is None else np.append(found, np.int32(-1))[codes]
-
-
-def _of_cells(index: np.ndarray, values: np.ndarray, codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Features and values of cells that have these of the strings."""
-    if codes is None:
-        return index, values
-    return np.append(index, np.int32(-1))[codes], np.append(values, values.dtype.type(0))[codes]
 
 
 def _row_words(words: Words) -> pa.Array:

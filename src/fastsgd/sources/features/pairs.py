@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.options import Options
-from fastsgd.sources.features.part import Batch, Column, Part
+from fastsgd.sources.features.part import Batch, Column, Part, Tokens
 
 
 class PairsColumn(Column):
@@ -44,6 +44,6 @@ class Pairs(Part):
     def names(self) -> None:
         return None
 
-    def tokens(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def tokens(self, batch: Batch) -> Tokens:
         starts, index, values = batch.read(self.columns[0])
-        return starts, index + np.int32(self.at), values
+        return Tokens(starts, index + np.int32(self.at), values)

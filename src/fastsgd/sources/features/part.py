@@ -1,6 +1,6 @@
 """What each kind of column, and each kind of feature, must say of itself."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +59,30 @@ class Batch:
         return self._cells[column.name]
 
 
+class Tokens(NamedTuple):
+    """Features of rows, some for each: what `csr_rows` takes.
+
+    Attributes
+    ----------
+    starts : (n + 1,) int64 array or None
+        Row i has the tokens from starts[i] to starts[i + 1]; None: token i.
+    features : int32 array
+        That of each token, or of each code; -1 is none.
+    values : array
+        Likewise.
+    codes : int32 array or None
+        Which of the features and values each token has; -1 is none. None: token i has features[i] and values[i].
+    factors : array or None
+        By which the value of each token is multiplied.
+    """
+
+    starts: np.ndarray | None
+    features: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray | None = None
+    factors: np.ndarray | None = None
+
+
 class Part:
     """The features that one column, or several together, become.
 
@@ -95,8 +119,8 @@ class Part:
         """Of a dense part an array (n,) for each feature, or one (n, width)."""
         raise NotImplementedError
 
-    def tokens(self, batch: Batch) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """Of a part that is not dense (starts, features, values), as `csr_rows` takes them; -1 is no feature."""
+    def tokens(self, batch: Batch) -> Tokens:
+        """Of a part that is not dense."""
         raise NotImplementedError
 
     def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
