@@ -64,11 +64,11 @@ class Bar:
         )
 
 
-def table(title, columns, rows):
-    """A table on stdout."""
+def table(title, columns, rows, left=()):
+    """A table on stdout; columns of these numbers begin at the left."""
     made = Table(title=Text(title), title_justify="left", title_style="bold")  # Text, as a path may look like markup
-    for name in columns:
-        made.add_column(name, justify="right")
+    for at, name in enumerate(columns):
+        made.add_column(name, justify="left" if at in left else "right")
     for row in rows:
         made.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(made)

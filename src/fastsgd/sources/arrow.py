@@ -12,11 +12,13 @@ from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
 
+ENDINGS = ".arrow", ".feather", ".ipc"
+
 
 def source_of(data, options):
     """The source of what `from_arrow` was given."""
     if isinstance(data, str | os.PathLike | list | tuple):
-        return FileSource(files_of(data, (".arrow", ".feather", ".ipc")), options)
+        return FileSource(files_of(data, ENDINGS), options)
     if isinstance(data, pa.RecordBatch):
         data = pa.Table.from_batches([data])
     if not hasattr(data, "__arrow_c_stream__"):
@@ -193,3 +195,11 @@ def _batch_rows(file, schema):
 def _lies_in_file(batch):
     buffers = [buffer for array in batch.columns for buffer in array.buffers() if buffer is not None]
     return all(buffer.parent is not None for buffer in buffers)
+
+
+def raw_batches(paths, given):
+    """(schema, batches) of the first file, as it is."""
+    file = files_of(paths, ENDINGS)[0]
+    with named(file.path):
+        reader = _opened(file)
+        return _schema(file), map(reader.get_batch, range(reader.num_record_batches))

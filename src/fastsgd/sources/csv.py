@@ -30,6 +30,7 @@ ADVICE = {  # The keys are in what pyarrow says.
     "columns, got": ". Is {1} that of the file?",
 }
 SMALL_BYTES = 1 << 14  # A smaller file is read at once.
+TEXT = "delimiter", "column_names", "column_types", "block_bytes"  # keywords of Text
 CELL = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.*?): invalid value '(.*)'", re.DOTALL
 )
@@ -321,3 +322,15 @@ def _type(name, dtype):
         raise ValueError(
             f"column_types: {dtype!r} for {name!r} is no Arrow type; 'float64' and 'string' are."
         ) from None
+
+
+def raw_batches(paths, given):
+    """(schema, batches) of the first file with rows, as it is read where nothing is asked of its columns."""
+    text = Text(paths, **{name: given[name] for name in TEXT if name in given})
+    schema = text.schema({})
+
+    def batches():
+        with text.opened(text.sample) as reader:
+            yield from reader
+
+    return schema, batches()

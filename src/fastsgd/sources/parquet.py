@@ -13,6 +13,7 @@ from fastsgd.sources.files import files_of
 from fastsgd.sources.hive import constants, with_keys
 from fastsgd.sources.tables import TabularSource, row_bytes, typed
 
+ENDINGS = ".parquet", ".parq", ".pq"
 RELEASE = (
     8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
 )
@@ -26,7 +27,7 @@ def _metadata(path, size, modified):
 
 def source_of(paths, options):
     """The source of what `from_parquet` was given."""
-    return ParquetSource(files_of(paths, (".parquet", ".parq", ".pq")), options)
+    return ParquetSource(files_of(paths, ENDINGS), options)
 
 
 class ParquetSource(TabularSource):
@@ -64,11 +65,13 @@ class ParquetSource(TabularSource):
 
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:
-            number, group = self.places[b]
-            with named(self.name(b)):
-                yield from ((self.name(b), batch) for batch in self._batches(number, group, names))
+            yield from self.scan_first(names, b)
 
-    def _batches(self, number, group, names):
+    def scan_first(self, names, block, rows=None):
+        with named(self.name(block)):
+            yield from ((self.name(block), batch) for batch in self._batches(*self.places[block], names, rows))
+
+    def _batches(self, number, group, names, at_once=None):
         """Record batches of a row group; where there are keys, of what is stored and of these."""
         file, keys = self.files[number], self.keys[number]
         stored = [name for name in names if name not in keys]
@@ -76,12 +79,13 @@ class ParquetSource(TabularSource):
             rows = self._metadata(file).row_group(group).num_rows
             yield constants(keys, names, None, rows)
             return
-        for batch in self._stored(file, group, stored):
+        for batch in self._stored(file, group, stored, at_once):
             yield constants(keys, names, batch, len(batch)) if len(stored) < len(names) else batch
 
-    def _stored(self, file, group, names):
+    def _stored(self, file, group, names, at_once):
+        """Record batches of what a row group stores; of `at_once` rows, or of as many as is best for speed."""
         width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
-        rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS))
+        rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS)) if at_once is None else at_once
         metadata = self._metadata(file)
         words = self._words(metadata, names)
         with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
@@ -92,8 +96,9 @@ class ParquetSource(TabularSource):
     def _words(self, metadata, names):
         """Paths of the columns of strings and of lists of them: as dictionaries they are read, and hashed, in a third of the
         time."""
-        found = [name for name in names if self.columns.types[name] in ("string", "large_string")]
-        lists = tuple(f"{name}." for name in names if self.columns.kinds[name] == "tokens")
+        types = self.columns.schema
+        found = [name for name in names if str(types.field(name).type) in ("string", "large_string")]
+        lists = tuple(f"{name}." for name in names if self.columns.kinds.get(name) == "tokens")
         leaves = map(metadata.schema.column, range(metadata.num_columns if lists else 0))
         return found + [
             leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.path.startswith(lists)
@@ -113,3 +118,11 @@ def _asked(options):
     return [
         name for names in asked for name in ([names] if isinstance(names, str) or not np.iterable(names) else names)
     ]
+
+
+def raw_batches(paths, given):
+    """(schema, batches) of the first file, as it is."""
+    file = files_of(paths, ENDINGS)[0]
+    with named(file.path):
+        parquet = pq.ParquetFile(file.path)
+        return parquet.schema_arrow, parquet.iter_batches()

@@ -2,15 +2,18 @@
 
 from itertools import count
 
+import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
+from fastsgd.sources.column_survey import SURVEY_ROWS, survey
 from fastsgd.sources.features.options import OPTIONS, OWN
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 
+MAX_SAMPLE_BLOCKS = 8  # A sample of rows is of this many blocks.
 BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
 
 
@@ -19,6 +22,7 @@ class TabularSource(Source):
     order, gives `scan`, and ends its constructor, of what is read and the options, with `_finish`."""
 
     read_as = None  # the reading to which it was brought
+    _surveyed = None
 
     def again(self, options):
         """A source of the same data with other options."""
@@ -46,6 +50,58 @@ class TabularSource(Source):
             raise ValueError(f"the source can't be read as the data of fit were. {error}") from error
         new.read_as = reading
         return new
+
+    @property
+    def columns_(self):
+        """What is in each column, of SURVEY_ROWS rows: a ColumnSurvey. It is looked at once."""
+        if self._surveyed is None:
+            self._surveyed = self.survey_columns()
+        return self._surveyed
+
+    def survey_columns(self, rows=SURVEY_ROWS):
+        """What is in each column, and what training makes of it.
+
+        Parameters
+        ----------
+        rows : int or None, default=100000
+            How many rows to look at, of blocks all over the data where these can be read in any order, else the first ones.
+            None looks at all.
+
+        Returns
+        -------
+        ColumnSurvey
+
+        Raises
+        ------
+        ValueError
+            The rows can be read once only.
+        """
+        if self.once:
+            raise ValueError("the rows can be read once only, so that they can't be looked at before.")
+        found = survey(self.columns.schema, self._sample(rows), self.columns)
+        ended = self.n_blocks is None and (rows is None or found.n_rows < rows)
+        return found.of_all() if ended or found.n_rows == self.n_rows else found
+
+    def _sample(self, rows):
+        """Record batches of so many rows, or of all, with all columns."""
+        names = self.columns.schema.names
+        blocks = [None]
+        if self.n_blocks is not None:
+            taken = self.n_blocks if rows is None else min(self.n_blocks, MAX_SAMPLE_BLOCKS)
+            blocks = np.linspace(0, self.n_blocks - 1, taken).astype(int).tolist()
+        for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
+            share = None if rows is None else -(-rows // left)
+            for _, batch in self.scan(names, block) if share is None else self.scan_first(names, block, share):
+                batch = batch if share is None else batch.slice(0, share)
+                yield batch
+                if rows is not None:
+                    share, rows = share - len(batch), rows - len(batch)
+                    if share <= 0:
+                        break
+
+    def scan_first(self, names, block, rows):
+        """As `scan`, where the first so many rows will do."""
+        return self.scan(names, block)
 
     def _in_turn(self, parts):
         """These (where, batch) of all rows, which come in order only; what each is called is kept for `name`."""

@@ -1,6 +1,6 @@
 """Tables as sources: Parquet, Arrow and CSV. pyarrow is imported when one is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastsgd.sources.base import Source
@@ -216,3 +216,37 @@ def _ready(name, options):
     for option in options:
         if option not in OPTIONS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; it takes {', '.join(OPTIONS)}.")
+
+
+def first_batches(
+    paths: Paths, format: str, given: Mapping[str, Any], rows: int | None = None
+) -> tuple[Any, Iterator[Any]]:
+    """The cells of the first file as they are, whatever would become of them.
+
+    Parameters
+    ----------
+    format : {"parquet", "arrow", "csv"}
+    given : dict
+        Keywords of `from_csv`; all others are ignored.
+    rows : int or None
+        How many rows; None: all.
+
+    Returns
+    -------
+    schema : pyarrow.Schema
+    batches : iterator of RecordBatch
+    """
+    from fastsgd.sources import arrow, csv, parquet
+
+    opened = {"parquet": parquet.raw_batches, "arrow": arrow.raw_batches, "csv": csv.raw_batches}[format]
+    schema, batches = opened(paths, given)
+    return schema, _of_rows(batches, rows)
+
+
+def _of_rows(batches: Iterable[Any], rows: int | None) -> Iterator[Any]:
+    """The first rows of some batches."""
+    for batch in batches:
+        yield batch if rows is None else batch.slice(0, rows)
+        rows = rows and rows - len(batch)
+        if rows is not None and rows <= 0:
+            return

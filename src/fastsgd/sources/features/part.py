@@ -7,6 +7,8 @@ import pyarrow as pa
 
 from fastsgd.sources.features.options import Options
 
+MAX_NAMED = 8  # A part of at most this many features names them, where it is described.
+
 
 class Column:
     """A column of the table: how its cells are read, and what must be known of all of them before.
@@ -114,6 +116,17 @@ class Part:
     def names(self) -> list[str] | None:
         """Those of its features; None where they have none."""
         return [self.title]
+
+    def becomes(self) -> str:
+        """What it is, in words for users."""
+        if self.hashed:
+            return f"hashed into {self.columns[0].options.n_hashed:,} features"
+        names = self.names()
+        if names is None or len(names) > MAX_NAMED:
+            return f"{self.width:,} features"
+        if names == [self.title]:
+            return "a feature"
+        return f"{len(names)} feature{'s' * (len(names) > 1)}: {', '.join(names)}"
 
     def numbers(self, batch: Batch) -> list[np.ndarray] | np.ndarray:
         """Of a dense part an array (n,) for each feature, or one (n, width)."""

@@ -1,0 +1,85 @@
+"""`fastsgd inspect`, and what `train` says of the columns."""
+
+from typing import Annotated
+
+import typer
+
+from fastsgd.cli.data import READING, Data, open_source
+from fastsgd.cli.options import Json, with_flags
+
+TRAIN_ROWS = 10_000  # `train` looks at so many rows.
+
+
+@with_flags("reading", READING)
+def inspect(
+    data: Data,
+    rows: Annotated[
+        int | None, typer.Option(help="How many rows to look at; 0 for all. Default: 100,000.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    *,
+    reading,
+):
+    """Show what is in each column of a table: its kind, its nulls, an example, and what training makes of it."""
+    from fastsgd.cli.show import ERR, OUT, as_text, table
+    from fastsgd.cli.words import in_flags
+    from fastsgd.sources.column_survey import HEAD, SURVEY_ROWS
+
+    rows = None if rows == 0 else SURVEY_ROWS if rows is None else rows
+    if rows is not None and rows < 0:
+        raise ValueError(f"--rows must be a number of rows, or 0 for all, got {rows}.")
+    found, refused = _survey(data, reading, rows)
+    if as_json:
+        seen = {"rows": found.n_rows, "all_rows": found.whole, "columns": found.as_dicts()}
+        print(as_text(seen | {"error": None if refused is None else in_flags(str(refused))}))
+        return
+    table(found.title, HEAD, found.cells(), left=(0, 1, 4, 5))
+    for note in found.notes():
+        OUT.print(f"note: {in_flags(note)}", markup=False)
+    if refused is not None:
+        ERR.print("Training refuses these data:", markup=False)
+        raise refused
+
+
+def _survey(data, reading, rows):
+    """(the survey, the error with which training would refuse the data or None)."""
+    from fastsgd.sources.tables import TabularSource
+
+    try:
+        source = open_source(data, reading, labelled=False)
+    except ValueError as error:
+        found = _survey_of_cells(data, reading, rows)
+        if found is None:
+            raise
+        return found, error
+    if not isinstance(source, TabularSource):
+        raise ValueError("inspect shows the columns of tables: Parquet, Arrow and CSV files.")
+    return source.survey_columns(rows), None
+
+
+def _survey_of_cells(data, reading, rows):
+    """A survey of what the first file holds, whatever training would make of it; None where it can't be read at all."""
+    from fastsgd.cli.data import format_of, parsed
+    from fastsgd.sources.column_survey import survey
+    from fastsgd.sources.tabular import first_batches
+
+    given = parsed(reading)
+    kind = given.pop("format", None) or format_of(data)
+    try:
+        schema, batches = first_batches(data if len(data) > 1 else data[0], kind, given, rows)
+        return survey(schema, batches)
+    except (ValueError, OSError):
+        return None
+
+
+def say_columns(source, quiet):
+    """What `train` says of the columns of a source: a line, and one for each that should be thought of."""
+    from fastsgd.cli.show import OUT
+    from fastsgd.cli.words import in_flags
+
+    if quiet or source.once or not hasattr(source, "survey_columns"):
+        return
+    found = source.survey_columns(TRAIN_ROWS)
+    OUT.print(found.summary(), markup=False)
+    for note in found.notes():
+        OUT.print(f"note: {in_flags(note)}", markup=False)

@@ -1,0 +1,314 @@
+"""What is in each column of a table, and what training makes of it. It imports pyarrow, and so is imported in functions alone."""
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastsgd.sources import encode
+from fastsgd.sources.spelling import is_text, spelling_of
+
+SURVEY_ROWS = 100_000  # So many rows are looked at where nobody says how many.
+MAX_DISTINCT = 1_000_000  # Different values of a column are counted up to this many.
+MIN_ID_ROWS = 20  # A column of fewer rows than this that are all distinct need not be one of ids.
+MAX_ID_SPREAD = 10  # Whole numbers that are all distinct are ids if they lie as close as one in this many.
+MAX_EXAMPLE, MAX_NAMED = 30, 6  # Characters of an example, and features that are named.
+HEAD = "column", "kind", "nulls", "distinct", "example", "training makes of it"
+
+
+@dataclass(frozen=True)
+class ColumnFound:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "number", "category", "boolean", "date", "text", "list", "constant", "id" (all distinct) or "empty".
+    type : str
+        Arrow's.
+    role : str
+        "feature", "target", "weight", "segment", or "left out".
+    nulls : float
+        The share of rows without a value, or with NaN.
+    n_distinct : int or None
+        Different values, in the rows that were looked at; None of lists.
+    example : str
+        The first value that is there.
+    becomes : str
+        What training makes of it, in words.
+    note : str
+        What to think of, in words; empty where there is nothing.
+    """
+
+    name: str
+    kind: str
+    type: str
+    role: str
+    nulls: float
+    n_distinct: int | None
+    example: str
+    becomes: str
+    note: str = ""
+
+
+class ColumnSurvey(Sequence[ColumnFound]):
+    """The columns of a table: what `source.columns_` gives and ``fastsgd inspect`` prints.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that were looked at.
+    whole : bool
+        Whether these are all.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from fastsgd.sources import from_arrow
+    >>> table = pa.table({"late": [1, 0, 1], "miles": [2.0, 3.0, 4.0], "from": ["JFK", "LGA", None]})
+    >>> survey = from_arrow(table, target="late").columns_
+    >>> [(column.name, column.kind, column.role) for column in survey]
+    [('late', 'number', 'target'), ('miles', 'number', 'feature'), ('from', 'category', 'feature')]
+    >>> print(survey["from"].becomes)
+    hashed into 1,048,576 features
+    """
+
+    def __init__(self, columns: Iterable[ColumnFound], n_rows: int, whole: bool) -> None:
+        self._columns = {column.name: column for column in columns}
+        self.n_rows, self.whole = n_rows, whole
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._columns[key] if isinstance(key, str) else list(self._columns.values())[key]
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def of_all(self) -> "ColumnSurvey":
+        """The same, of rows that are all."""
+        return ColumnSurvey(self, self.n_rows, True)
+
+    @property
+    def title(self) -> str:
+        """What was looked at, in words."""
+        return f"{len(self)} columns, {'' if self.whole else 'a sample of '}{self.n_rows:,} rows"
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """The lines of the table, as HEAD names their cells."""
+        return [
+            (
+                c.name,
+                c.kind if c.role == "feature" else f"{c.kind} ({c.role})",
+                f"{c.nulls:.1%}" if c.nulls else "",
+                "" if c.n_distinct is None else f"{c.n_distinct:,}",
+                c.example,
+                c.becomes,
+            )
+            for c in self
+        ]
+
+    def notes(self) -> list[str]:
+        """What to think of, a line for each column that has a note."""
+        return [f"{c.name}: {c.note}" for c in self if c.note]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """A dict of JSON values for each column."""
+        return [asdict(column) for column in self]
+
+    def __str__(self) -> str:
+        lines = [HEAD, *self.cells()]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        return "\n".join([self.title, *table, *(f"note: {note}" for note in self.notes())])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def row(cells: Iterable[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        lines = "".join(row(line, "td") for line in self.cells())
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes())
+        return f"<table><caption>{html.escape(self.title)}</caption>{row(HEAD, 'th')}{lines}</table>{notes}"
+
+    def summary(self) -> str:
+        """In one line: how many columns of each kind there are, which is the target, and what is left out."""
+        features = [c for c in self if c.role == "feature"]
+        counts = {kind: sum(c.kind == kind for c in features) for kind in dict.fromkeys(c.kind for c in features)}
+        parts = [f"{n} {PLURALS[kind] if n > 1 else kind}" for kind, n in counts.items()]
+        nulls = sum(c.nulls > 0 for c in features)
+        said = f"{len(features)} column{'s' * (len(features) != 1)}: {', '.join(parts)}"
+        said += f"; {nulls} with nulls" * (nulls > 0)
+        targets = ", ".join(f"{c.name} ({_of_target(c)})" for c in self if c.role == "target")
+        left = [c.name for c in self if c.role == "left out"]
+        said += f"; left out: {_listed(left)}" if left else ""
+        return f"target {targets}; {said}" if targets else said
+
+
+PLURALS = {
+    "number": "numbers",
+    "category": "categories",
+    "boolean": "booleans",
+    "date": "dates",
+    "text": "texts",
+    "list": "lists",
+    "constant": "constants",
+    "id": "ids",
+    "empty": "empty",
+}
+
+
+def _of_target(column: ColumnFound) -> str:
+    return f"{column.n_distinct:,} values" if column.n_distinct else column.kind
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:MAX_NAMED]) + f" and {len(words) - MAX_NAMED} others" * (len(words) > MAX_NAMED)
+
+
+class Tally:
+    """What the cells of a column are, as far as they have been seen."""
+
+    def __init__(self, field: pa.Field) -> None:
+        self.field, self.rows, self.nulls, self.example = field, 0, 0, ""
+        self.seen: pa.Array | None = None
+        self.low = self.high = None
+        self.countable = spelling_of(field.type) is not None or pa.types.is_null(field.type)
+
+    def see(self, array: pa.Array) -> None:
+        """Take note of the cells of a batch."""
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        self.rows += len(array)
+        there = array.drop_null()
+        if pa.types.is_floating(there.type):
+            there = there.filter(pc.invert(pc.is_nan(there)))
+        self.nulls += len(array) - len(there)
+        if len(there) and not self.example:
+            first = there[0].as_py()
+            self.example = _shortened(f"{first:.6g}" if isinstance(first, float) else str(first))
+        if self.countable and len(there) and (self.seen is None or len(self.seen) < MAX_DISTINCT):
+            new = pc.unique(there)
+            self.seen = new if self.seen is None else pc.unique(pa.concat_arrays([self.seen, new.cast(self.seen.type)]))
+
+    @property
+    def n_distinct(self) -> int | None:
+        """Different values that have been seen; None of what is not counted."""
+        return None if not self.countable else 0 if self.seen is None else min(len(self.seen), MAX_DISTINCT)
+
+    @property
+    def all_distinct(self) -> bool:
+        """Whether there are as many values as rows, and more than a few."""
+        return self.rows - self.nulls >= MIN_ID_ROWS and self.n_distinct == self.rows - self.nulls
+
+    def kind(self, read_as: str | None = None) -> str:
+        """The kind of the column, in the words of ColumnFound; `read_as` is the one that training takes it for."""
+        dtype = self.field.type
+        if self.rows and self.nulls == self.rows:
+            return "empty"
+        if read_as == "words":
+            return "text"
+        if self.n_distinct == 1 and self.rows > 1:
+            return "constant"
+        if not self.countable or encode.kind_of(dtype) in ("vector", "pairs", "tokens"):
+            return "list"
+        if self.all_distinct and self._names_rows():
+            return "id"
+        if read_as == "category":
+            return "category"
+        value = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+        if pa.types.is_boolean(value):
+            return "boolean"
+        if is_text(dtype) or pa.types.is_dictionary(dtype):
+            return "category"
+        return "date" if spelling_of(dtype) == "time" else "number"
+
+    def _names_rows(self) -> bool:
+        """Whether values that are all distinct are names of rows: text, or whole numbers side by side."""
+        if is_text(self.field.type):
+            return True
+        if encode.kind_of(self.field.type) != "number" or not pc.all(pc.equal(pc.floor(self.seen), self.seen)).as_py():
+            return False
+        ends = pc.min_max(self.seen).as_py()
+        return ends["max"] - ends["min"] < MAX_ID_SPREAD * len(self.seen)
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_EXAMPLE else f"{text[: MAX_EXAMPLE - 3]}..."
+
+
+def survey(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: Any = None) -> ColumnSurvey:
+    """What is in the columns of these batches, which are a sample.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    batches : iterable of RecordBatch
+    columns : Columns or None
+        What training makes of them; None where that is not known.
+    """
+    tallies = {field.name: Tally(field) for field in schema}
+    n_rows = 0
+    for batch in batches:
+        n_rows += len(batch)
+        for name, tally in tallies.items():
+            if name in batch.schema.names:
+                tally.see(batch.column(name))
+    found = (_found(tally, columns) for tally in tallies.values())
+    return ColumnSurvey(found, n_rows, False)
+
+
+def _found(tally: Tally, columns: Any) -> ColumnFound:
+    name, dtype = tally.field.name, str(tally.field.type)
+    role = "feature" if columns is None else _role(name, columns)
+    kind = tally.kind(None if columns is None else columns.kinds.get(name))
+    nulls = tally.nulls / tally.rows if tally.rows else 0.0
+    becomes = "" if columns is None or role != "feature" else _becomes(name, columns)
+    return ColumnFound(
+        name, kind, dtype, role, nulls, tally.n_distinct, tally.example, becomes, _note(tally, kind, role, columns)
+    )
+
+
+def _role(name: str, columns: Any) -> str:
+    if name in columns.targets:
+        return "target"
+    for role in ("weight", "segment"):
+        if name == getattr(columns, role):
+            return role
+    return "feature" if name in columns.features else "left out"
+
+
+def _becomes(name: str, columns: Any) -> str:
+    """What training makes of a column that is a feature, in words."""
+    own = [
+        part for part in columns.parts if name in {column.name for column in part.columns} and len(part.columns) == 1
+    ]
+    words = [part.becomes() for part in own]
+    crossed = sum(len(part.columns) > 1 and name in {c.name for c in part.columns} for part in columns.parts)
+    if crossed:
+        words.append(f"{crossed} product{'s' * (crossed > 1)} with others")
+    return "; ".join(dict.fromkeys(words))
+
+
+def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
+    name = tally.field.name
+    if role == "target":
+        if tally.nulls and (columns is None or columns.options.target_nulls == "error"):
+            return "nulls in the target are an error: target_nulls='drop' leaves these rows out"
+        return "the target is the same in all of these rows" if kind == "constant" else ""
+    if role != "feature":
+        return ""
+    if kind == "id":
+        return f"all distinct, like an id, which says nothing of other rows: exclude=[{name!r}] leaves it out"
+    if kind in ("constant", "empty"):
+        return f"it says nothing: exclude=[{name!r}] leaves it out"
+    refused = (
+        columns is not None and columns.options.fill_null is None and columns.kinds.get(name) in ("number", "date")
+    )
+    return "nulls are an error: fill_null='mean' fills them" if tally.nulls and refused else ""

@@ -1,0 +1,130 @@
+"""`source.columns_` and `fastsgd inspect`: what is in each column, and what training makes of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastsgd.cli.app import run
+from fastsgd.sources import from_arrow, from_csv, from_parquet
+
+pa = pytest.importorskip("pyarrow")
+import pyarrow.csv as pc  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+N = 300
+rng = np.random.default_rng(0)
+TABLE = pa.table(
+    {
+        "id": np.arange(N) + 7000,
+        "y": rng.integers(0, 2, N),
+        "age": pa.array(rng.normal(40, 10, N), mask=np.arange(N) % 10 == 0),
+        "price": rng.integers(0, 10**9, N),
+        "city": rng.choice(["Bonn", "Trier", "Ulm"], N),
+        "code": [f"u{i}" for i in range(N)],
+        "open": rng.random(N) < 0.5,
+        "unit": ["kg"] * N,
+        "gone": pa.nulls(N, pa.float64()),
+    }
+)
+KINDS = {
+    "id": "id",
+    "y": "number",
+    "age": "number",
+    "price": "number",
+    "city": "category",
+    "code": "id",
+    "open": "boolean",
+    "unit": "constant",
+    "gone": "empty",
+}
+
+
+def made(way, folder, **options):
+    if way == "table":
+        return from_arrow(TABLE, **options)
+    if way == "csv":
+        pc.write_csv(TABLE, folder / "t.csv")
+        return from_csv(folder / "t.csv", **options)
+    pq.write_table(TABLE, folder / "t.parquet", row_group_size=64)
+    return from_parquet(folder / "t.parquet", **options)
+
+
+@pytest.mark.parametrize("way", ["table", "csv", "parquet"])
+def test_each_column_has_its_kind_whatever_the_format(way, tmp_path):
+    survey = made(way, tmp_path, target="y").columns_
+    assert (survey.n_rows, survey.whole) == (N, True)
+    assert {column.name: column.kind for column in survey} == KINDS
+    assert survey["age"].nulls == pytest.approx(0.1) and survey["gone"].nulls == 1
+    assert survey["city"].n_distinct == 3 and survey["city"].example in ("Bonn", "Trier", "Ulm")
+    assert survey["y"].role == "target" and survey["age"].role == "feature"
+
+
+def test_columns_that_are_not_used_are_left_out_and_said(tmp_path):
+    survey = made("parquet", tmp_path, target="y", columns=["age", "city"]).columns_
+    assert [column.name for column in survey if column.role == "left out"] == [
+        name for name in KINDS if name not in ("y", "age", "city")
+    ]
+    assert "left out: id, price" in survey.summary()
+
+
+def test_what_training_makes_of_a_column_is_said():
+    survey = from_arrow(TABLE, target="y", categorical="one-hot", interactions=[("city", "price")]).columns_
+    assert survey["city"].becomes == "3 features: city=Bonn, city=Trier, city=Ulm; 1 product with others"
+    assert survey["price"].becomes == "a feature; 1 product with others"
+    assert from_arrow(TABLE, target="y").columns_["city"].becomes == "hashed into 1,048,576 features"
+
+
+def test_what_should_be_thought_of_is_noted():
+    notes = from_arrow(TABLE, target="y").columns_
+    assert "fill_null" in notes["age"].note and "exclude" in notes["id"].note and "exclude" in notes["unit"].note
+    assert not notes["city"].note and not notes["price"].note
+
+
+def test_a_sample_is_of_rows_from_all_over_the_data(tmp_path):
+    source = made("parquet", tmp_path, target="y")
+    survey = source.survey_columns(rows=50)
+    assert (survey.n_rows, survey.whole) == (50, False) and "a sample of 50 rows" in str(survey)
+    spread = pa.table({"part": np.repeat(["a", "b", "c", "d", "e"], 64), "y": np.arange(320)})
+    pq.write_table(spread, tmp_path / "sorted.parquet", row_group_size=64)
+    assert from_parquet(tmp_path / "sorted.parquet", target="y").survey_columns(rows=50)["part"].n_distinct == 5
+    assert source.survey_columns(rows=None).whole
+
+
+def test_rows_that_can_be_read_once_are_not_looked_at():
+    with pytest.raises(ValueError, match="read once"):
+        from_arrow(TABLE.to_reader(), target="y").columns_  # noqa: B018
+
+
+def test_a_notebook_shows_names_as_they_are():
+    survey = from_arrow(pa.table({"<b>": ["<script>"] * 3, "y": [1, 2, 3]}), target="y").columns_
+    assert "<script>" not in survey._repr_html_() and "&lt;script&gt;" in survey._repr_html_()
+
+
+def test_inspect_prints_the_table_and_json(tmp_path, capsys):
+    made("csv", tmp_path, target="y")
+    assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y"]) == 0
+    said = capsys.readouterr().out
+    assert "9 columns, 300 rows" in said and "id (target)" not in said and "--fill-null mean" in said
+    assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y", "--rows", "20", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] == 20 and not found["all_rows"] and found["error"] is None
+    assert [column["name"] for column in found["columns"]] == list(KINDS)
+
+
+@pytest.mark.parametrize("way", ["csv", "parquet"])
+def test_inspect_shows_data_that_training_refuses(way, tmp_path, capsys):
+    made(way, tmp_path, target="y")
+    assert run(["inspect", str(tmp_path / f"t.{way}"), "--target", "late"]) == 1
+    said = capsys.readouterr()
+    assert "9 columns" in said.out and "city" in said.out
+    assert "there is no column 'late'" in said.err
+
+
+def test_train_says_what_it_read(tmp_path, capsys):
+    made("csv", tmp_path, target="y")
+    flags = ["train", str(tmp_path / "t.csv"), "--target", "y", "--fill-null", "0"]
+    assert run(flags) == 0
+    assert "target y (2 values); 8 columns: 2 ids, 2 numbers, 1 category" in capsys.readouterr().out
+    assert run([*flags, "--quiet"]) == 0
+    assert not capsys.readouterr().out
