@@ -43,9 +43,9 @@ class Columns:
         self.std = np.sqrt(np.maximum(total / n - self.mean**2, 0.0))
         names = getattr(case.est, "feature_names_in_", None)
         if names is None:
-            from fastsgd.sources.reading import names_of_numbers
+            from fastsgd.sources.reading import first_names
 
-            names = names_of_numbers(getattr(case.est, "reading_", {}))
+            names = first_names(getattr(case.est, "reading_", {}))
         self.names = [*names, *range(len(names), X.shape[1])]
 
     def _extreme(self, which: str) -> Any:

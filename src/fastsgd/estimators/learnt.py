@@ -64,17 +64,13 @@ class Learnt:
         """`coefficients` of a model (coefficients, intercepts), by default that of all rows."""
         from fastsgd.estimators import contributions, scales
         from fastsgd.estimators.learnt_table import check_top, table_of
-        from fastsgd.estimators.names import names_of
+        from fastsgd.estimators.names import named_in
 
         check_is_fitted(self)
         check_top(top)
         scale, words = scales.in_training(self) if data is None else scales.in_rows(self, data)
-
-        def named(places):
-            return names_of(self, places), np.ones(len(places))
-
         model = contributions.model(self) if model is None else model
-        return table_of(self, *model, scale, words, top, named, of)
+        return table_of(self, *model, scale, words, top, lambda places: named_in(self, places, data), of)
 
     def contributions(self, X: Data) -> Any:
         """What each feature adds to the margin of each row: its value times its coefficient; and the intercept.

@@ -1,6 +1,9 @@
 """What the features of a model are called."""
 
-from fastsgd.sources.reading import names_of_numbers
+import numpy as np
+
+from fastsgd.sources.base import Source
+from fastsgd.sources.reading import as_in_fit, first_names
 
 
 def names_of(est, places=None):
@@ -8,8 +11,28 @@ def names_of(est, places=None):
 
     Of a table whose words were hashed the columns of numbers, which come first, have names.
     """
-    known = getattr(est, "feature_names_in_", None)
-    if known is None:
-        known = names_of_numbers(getattr(est, "reading_", {}))
+    known = _known(est)
     places = range(est.n_features_in_) if places is None else places
     return [str(known[j]) if j < len(known) else f"x{j}" for j in map(int, places)]
+
+
+def _known(est):
+    """The names of the first features, or of all."""
+    known = getattr(est, "feature_names_in_", None)
+    return first_names(getattr(est, "reading_", {})) if known is None else known
+
+
+def named_in(est, places, data=None):
+    """(names, signs) of the features at these places: of hashed words those in the data, if these are a source.
+
+    The sign is that with which the word of that name counts, by which its coefficient is to be multiplied.
+    """
+    names, signs = names_of(est, places), np.ones(len(places))
+    hashed = np.flatnonzero(places >= len(_known(est)))
+    if len(hashed) and isinstance(data, Source):
+        from fastsgd.sources.named import names_in
+
+        found = names_in(as_in_fit(est, data), places[hashed])
+        for i in hashed.tolist():
+            names[i], signs[i] = found.called(int(places[i]), names[i])
+    return names, signs

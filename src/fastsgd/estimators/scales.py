@@ -28,6 +28,10 @@ def in_training(est):
 
 def in_rows(est, data):
     """(standard deviation of each feature in these rows, what it is)."""
+    if isinstance(data, Source) and data.once and data.feature_names is None:
+        raise ValueError(
+            "data can be read once, and is read twice, for the scales of the features and for their names: give a table or files."
+        )
     with np.errstate(over="ignore", invalid="ignore"):
         blocks = (
             over_blocks(est, data, lambda rows: rows) if isinstance(data, Source) else [Rows(est._features_of(data))]

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import decide, losses, optimizers, penalties, verdict
-from fastsgd.sources.reading import names_of_numbers
+from fastsgd.sources.reading import first_names
 from fastsgd.sources.telling import tell
 
 MORE_PASSES = " With max_iter=2 or more the model is the average of the weights, whatever it is worth."
@@ -284,7 +284,7 @@ def _largest(est, table):
             part = table.read(np.arange(lo, lo + part.shape[0]), est._state.W.dtype).X
         top = abs(part).max(axis=0)
         size = np.maximum(size, np.asarray(top.toarray() if hasattr(top, "toarray") else top, np.float64).ravel())
-    names = list(getattr(est, "feature_names_in_", names_of_numbers(getattr(est, "reading_", {}))))
+    names = list(getattr(est, "feature_names_in_", first_names(getattr(est, "reading_", {}))))
     names += range(len(names), len(size))
     top = np.argsort(-size, kind="stable")[:3]
     return "the columns of largest scale are " + ", ".join(f"{names[j]} (up to {size[j]:.3g})" for j in top)

@@ -42,8 +42,13 @@ def difference(names, own):
     return f"{odd[0]!r} in place of {odd[1]!r}"
 
 
-def names_of_numbers(reading):
-    """The names of the first features: the columns of numbers, up to one that is several features."""
+def first_names(reading):
+    """The names of the first features, as far as a table says: those of numbers, which come before hashed words.
+
+    Files of older versions have no such names. There the columns say them, up to one that is several features.
+    """
+    if isinstance(names := reading.get("first_names"), list):
+        return names
     kinds, names = reading.get("kinds", {}), []
     for name in reading["columns"] if "kinds" in reading else ():
         kind = kinds.get(name, "number")

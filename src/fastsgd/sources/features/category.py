@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from fastsgd.sources import encode
 from fastsgd.sources._tokens import hash_tokens
 from fastsgd.sources.features.options import Options
-from fastsgd.sources.features.part import Batch, Column, Part, Tokens
+from fastsgd.sources.features.part import Batch, Column, Named, Part, Tokens
 from fastsgd.sources.spelling import spelled
 
 
@@ -106,11 +106,19 @@ class Categories(Part):
         words = batch.read(self.words)
         return Tokens(words.starts, *self.features_of(words.strings), words.codes)
 
-    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
-        strings = batch.read(self.words).strings
-        index, _ = self.features_of(strings)
+    def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
+        strings, codes, _ = batch.read(self.words)
+        if codes is not None:  # a dictionary may have words that no row has
+            there = np.zeros(len(strings) + 1, bool)
+            there[codes] = True
+            strings = strings.filter(pa.array(there[:-1]))
+        return self._named_of(strings, wanted)
+
+    def _named_of(self, strings: pa.Array, wanted: np.ndarray | None) -> Named:
+        index, values = self.features_of(strings)
         known = np.flatnonzero(index >= 0)
-        return self._titled(strings.take(pa.array(known))), index[known]
+        known = known if wanted is None else known[wanted[index[known]]]
+        return Named(self._titled(strings.take(pa.array(known))), index[known], values[known])
 
     def _titled(self, strings: pa.Array) -> list[str]:
         return [f"{self.title}={word}" for word in strings.to_pylist()]
@@ -158,11 +166,10 @@ class Crossed(Categories):
         index = a.astype(np.int64) * len(self.columns[1].categories) + b + self.at
         return Tokens(None, np.where((a < 0) | (b < 0), -1, index), np.ones(len(a), self.options.dtype))
 
-    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
+    def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
         if not self.hashed:
-            return Part.named(self, batch)
-        pairs = pc.unique(self._joined(batch)).drop_null()
-        return self._titled(pairs), self.features_of(pairs)[0]
+            return Part.named(self, batch, wanted)
+        return self._named_of(pc.unique(self._joined(batch)).drop_null(), wanted)
 
     def _joined(self, batch: Batch) -> pa.Array:
         """The pair of each row as a string."""

@@ -6,6 +6,7 @@ of (index, value) name, one column for each category, and last the space that ha
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -51,6 +52,8 @@ class Columns:
         Those that are features.
     parts : list of Part
         In the order of their features; set by `assign_places`.
+    first_names : list of str
+        The names of the features up to the first that has none, likewise.
     """
 
     def __init__(self, schema: pa.Schema, where: str, **options: Any) -> None:
@@ -137,7 +140,7 @@ class Columns:
             column.settle()
 
     def assign_places(self, where: str) -> None:
-        """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `sparse`."""
+        """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
         parts = [PARTS[self.kinds[name]](column) for name, column in self.columns.items()]
         for pair in self.options.interactions:
             n_words = sum(self.kinds[name] == "category" for name in pair)
@@ -159,7 +162,9 @@ class Columns:
         if not self.n_features:
             raise ValueError(f"{where} has no features: its columns have no categories.")
         names = [part.names() for part in parts]
-        self.feature_names = None if any(one is None for one in names) else [name for one in names for name in one]
+        named = list(takewhile(lambda one: one is not None, names))
+        self.first_names = [name for one in named for name in one]
+        self.feature_names = self.first_names if len(named) == len(names) else None
 
     # ------------------------------------------------------------ what is kept of them
     @property
@@ -170,7 +175,8 @@ class Columns:
 
     def describe(self) -> dict[str, Any]:
         """All that says which features and targets these are, in JSON values."""
-        said = {name: value for name, value in self.reading().items() if name != "kinds"}  # which follow from the types
+        follows = "kinds", "first_names"  # from the types
+        said = {name: value for name, value in self.reading().items() if name not in follows}
         return said | {
             "columns": {name: self.types[name] for name in self.features},
             "target": self.target if isinstance(self.target, str | None) else list(self.target),
@@ -180,7 +186,7 @@ class Columns:
         }
 
     def reading(self) -> dict[str, Any]:
-        """The arguments that make the same features of other data."""
+        """The arguments that make the same features of other data; and the names of those before the ones without."""
         options = self.options
         kinds = {name: self.spellings.get(name, self.kinds[name]) for name in self.features}
         known = {"kinds": {name: kind for name, kind in kinds.items() if kind != "number"}}
@@ -197,4 +203,5 @@ class Columns:
             "n_features": max(widths, default=None),
             "dtype": self.dtype.name,
             **({} if options.kinds == OWN else known),
+            **({} if self.feature_names is not None else {"first_names": self.first_names}),
         }

@@ -85,6 +85,17 @@ class Tokens(NamedTuple):
     factors: np.ndarray | None = None
 
 
+class Named(NamedTuple):
+    """Names of features: names[i] is that of features[i], where it counts with the sign of values[i].
+
+    Several words may share a hashed feature: each has its name, and its sign.
+    """
+
+    names: list[str]
+    features: np.ndarray
+    values: np.ndarray
+
+
 class Part:
     """The features that one column, or several together, become.
 
@@ -136,7 +147,13 @@ class Part:
         """Of a part that is not dense."""
         raise NotImplementedError
 
-    def named(self, batch: Batch) -> tuple[list[str], np.ndarray]:
-        """The names of the features that rows of a batch have, and which features these are."""
-        names = self.names() or [f"{self.title}[{i}]" for i in range(self.width)]
-        return names, np.arange(self.at, self.at + self.width)
+    def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
+        """The features that rows of a batch have, by name; with `wanted`, a bool for each feature of the table, of those alone.
+
+        Strings are made of the wanted ones alone: a pass over data for the names of some features is to be cheap.
+        """
+        index = np.arange(self.at, self.at + self.width)
+        index = index if wanted is None else index[wanted[index]]
+        known = self.names()
+        names = [f"{self.title}[{j}]" if known is None else known[j] for j in index - self.at]
+        return Named(names, index, np.ones(len(index)))
