@@ -45,10 +45,11 @@ READING = {
     "categorical_features": _reading(list[str], "A column whose numbers are names of categories; repeat it."),
     "n_hashed": _reading(int, "Features that hashed categories share."),
     "interactions": _reading(list[str], "Two columns a:b, whose products are features too; repeat it."),
-    "delimiter": _reading(str, "Of CSV files; by default a tab in .tsv files, else a comma."),
+    "delimiter": _reading(str, "Of CSV files; by default found from their first rows."),
     "column_names": _reading(list[str], "A column of CSV files without a header; repeat it, for all of them in order."),
     "column_types": _reading(list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it."),
     "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once."),
+    "encoding": _reading(str, "Of CSV files, such as cp1252; by default UTF-8, or what a byte order mark says."),
     "fill_null": _reading(float, "What stands for missing numbers and NaN. By default they are an error."),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them."),
     "zero_based": _reading(str, 'Whether indices of svmlight files begin at 0: "auto", "true" or "false".'),
@@ -56,7 +57,7 @@ READING = {
     "dtype": _reading(str, '"float32" or "float64", of the values.'),
     "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
 }
-OF_CSV = "delimiter", "column_names", "column_types", "block_bytes"
+OF_CSV = "delimiter", "column_names", "column_types", "block_bytes", "encoding"
 TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 

@@ -66,7 +66,8 @@ def _csv(paths, reading):
     import pyarrow as pa
 
     from fastsgd.sources.cells import Cells
-    from fastsgd.sources.csv import Text, with_nulls
+    from fastsgd.sources.csv import with_nulls
+    from fastsgd.sources.csv_text import Text
     from fastsgd.sources.spelling import is_text
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
@@ -75,10 +76,6 @@ def _csv(paths, reading):
     text = Text(paths, **given)
     schema = text.schema({})
     types = {field.name: field.type for field in schema}
-    if len(types) < len(schema):
-        raise ValueError(
-            f"{text.files[0].path} has several columns of one name: {', '.join(schema.names)}. Rename them."
-        )
     free = {name: kind for name, kind in types.items() if name not in text.given}
     whole = [name for name, kind in free.items() if pa.types.is_integer(kind)]
     cells = Cells.of(text, whole, [name for name, kind in free.items() if is_text(kind)])

@@ -5,6 +5,12 @@ import difflib
 from fastsgd.sources.telling import tell
 
 MAX_OFFERED = 3  # An error offers this many of the names nearest to one that is not there.
+OF_FILES = (
+    "delimiter",
+    "column_names",
+    "column_types",
+    "encoding",
+)  # Other data than those of the training may have others.
 MAX_LISTED = 10  # An error lists this many names at most.
 
 
@@ -99,7 +105,7 @@ def merged(reading, given):
             pass  # in training there was nothing to fill
         elif not matters.get(name, True):
             found[name] = own
-        elif name not in ("delimiter", "column_names", "column_types") and not _same(value, own):
+        elif name not in OF_FILES and not _same(value, own):
             raise contradiction(name, value, own)
     return found
 

@@ -151,6 +151,7 @@ def from_csv(
     column_names: Sequence[str] | None = None,
     column_types: Mapping[str, Any] | None = None,
     block_bytes: int = 1 << 22,
+    encoding: str | None = None,
     **options: Any,
 ) -> Source:
     """Rows of CSV files, plain or compressed (.gz, .bz2, .zst), in the order of the files.
@@ -164,7 +165,8 @@ def from_csv(
     paths : str, path, or list of them
         As in `from_parquet`; of folders, .csv and .tsv, and these compressed. The names of folders are not columns.
     delimiter : str, default=None
-        One character. None: a tab in .tsv files, else a comma.
+        One character. None: of comma, semicolon, tab and bar the one that splits the first rows into as many fields each, or
+        that of a first line `sep=;`, as Excel writes it.
     column_names : list of str, default=None
         Names of the columns of files without a header.
     column_types : dict of str to Arrow type or its name, default=None
@@ -174,6 +176,8 @@ def from_csv(
         words there make text.
     block_bytes : int, default=4194304
         Text that is read at once. A row must fit in.
+    encoding : str, default=None
+        A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
         interactions, fill_null, n_features, dtype: as in `from_parquet`.
@@ -200,9 +204,10 @@ def from_csv(
     ([[2.5, 3.0], [4.0, 5.0]], [1, 0])
     """
     _ready("from_csv", options)
-    from fastsgd.sources.csv import CsvSource, Text
+    from fastsgd.sources.csv import CsvSource
+    from fastsgd.sources.csv_text import Text
 
-    return CsvSource(Text(paths, delimiter, column_names, column_types, block_bytes), options)
+    return CsvSource(Text(paths, delimiter, column_names, column_types, block_bytes, encoding), options)
 
 
 def _ready(name, options):
