@@ -16,7 +16,7 @@ from support import hostile
 
 import fastsgd
 from fastsgd import persist
-from fastsgd.persist import files, rules
+from fastsgd.persist import files, labels, untouched
 
 X, LABELS = hostile.X, hostile.LABELS
 FILES = hostile.files()
@@ -73,7 +73,7 @@ def changed(which, *path, to=None, drop=False):
     "path, to, match",
     [
         (("format",), "numpy", "its format must be 'fastsgd model', found 'numpy'"),
-        (("version",), [3, 0], r"its format is of version 3, and this fastsgd reads 2: upgrade fastsgd\."),
+        (("version",), [4, 0], r"its format is of version 4, and this fastsgd reads 3: upgrade fastsgd\."),
         (("version",), "1.0", "its version must be two integers"),
         (("class",), "Popen", "its class must be one of .*, found 'Popen'"),
         (("class",), "SGDRegressor", "SGDRegressor has no parameter"),
@@ -141,15 +141,15 @@ def test_json_that_is_deep_or_long(somewhere, monkeypatch):
     refused(somewhere, hostile.join(quoted, arrays), "its format must be")
     refused(somewhere, hostile.join("9" * 5000, arrays), "damaged")
     blob = changed(0, "fitted", "classes_", "values", to=["a", "b" * 1000, "c"])
-    monkeypatch.setattr(rules, "LABEL_BYTES", 10000)
-    monkeypatch.setattr(rules, "LABEL_LETTER_BYTES", 4)
+    monkeypatch.setattr(labels, "LABEL_BYTES", 10000)
+    monkeypatch.setattr(labels, "LABEL_LETTER_BYTES", 4)
     refused(somewhere, blob, "a label so long")
     refused(somewhere, hostile.join("{}", {str(i): np.zeros(0) for i in range(200)}), "its format must be")
     head, _ = hostile.split(FILES[0])
-    refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(200)}), "it has 201 arrays")
+    refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(20_000)}), "it has 20001 arrays")
 
 
-NAMED = FILES[-1]
+NAMED = FILES[-1 - len(list(hostile.wide()))]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ NAMED = FILES[-1]
         ({"feature_names_in_": ["a", "b", "c"]}, "its lists have .* more values than its JSON takes"),
         ({"feature_names_in_": {"list of pairs": [["a", "b", "c"], ["a", "b"]]}}, "two lists of one length"),
         ({"feature_names_in_": {"list of pairs": "ab"}}, "list of pairs must be of type list"),
-        ({"feature_names_in_": {"list of pairs": ["ab", "cd"]}}, "two lists of one length"),
+        ({"feature_names_in_": {"list of pairs": ["ab", "cd"]}}, "must be two lists"),
         ({"lists.ends": np.array([3, 2, 1])}, "must rise to"),
         ({"lists.ends": np.array([-1, 5, 9])}, "must rise to"),
         ({"lists.ends": np.arange(2**10)}, "must rise to"),
@@ -234,6 +234,61 @@ def test_memory_is_not_taken_for_what_a_file_claims(somewhere):
     with pytest.raises(ValueError, match=r"its header has .* the limit is"):
         fastsgd.load(somewhere)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+WIDE, TOUCHED = FILES[-2], "touched.0"
+
+
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        ({TOUCHED: np.array([0, 0, 1, 2, 3, 4], "u4")}, "touched.0 must rise"),
+        ({TOUCHED: np.array([0, 1, 2, 4003, 4005, 4004], "u4")}, "touched.0 must rise"),
+        ({TOUCHED: np.array([0, 1, 2, 3, 4, 4006], "u4")}, "must be longer than the places"),
+        ({TOUCHED: np.array([-1, 1, 2, 3, 4, 5])}, "touched.0 must rise"),
+        ({TOUCHED: np.arange(6.0)}, "must be of dtype uint32, found float64"),
+        ({TOUCHED: np.arange(7, dtype="u4")}, "must have an entry for each place in touched.0, and one"),
+        ({TOUCHED: np.zeros((6, 1), "u4")}, "touched.0 must have the shape"),
+        ({TOUCHED: None}, "the index 'touched.0' is missing"),
+        ({"coef_": np.zeros(7, "f4")}, r"coef_ must have an entry for each place"),
+        ({"coef_": None}, "untouched must say axis, length and index of arrays, found 'coef_'"),
+        ({"said": {"coef_": [1, 4006]}}, "untouched must say axis, length and index"),
+        ({"said": {"coef_": [1, 4006.0, TOUCHED]}}, "untouched must say axis, length and index"),
+        ({"said": {"coef_": [2, 4006, TOUCHED]}}, "coef_ must have an entry"),
+        ({"said": {"coef_": [-1, 4006, TOUCHED]}}, "coef_ must have an entry"),
+        ({"said": {"coef_": [1, 4005, TOUCHED]}}, "must be longer than the places"),
+        ({"said": {"coef_": [1, -1, TOUCHED]}}, "must be longer than the places"),
+        ({"said": {"coef_": [1, 5000, TOUCHED]}}, r"must have the shape \(3, 4006\), found \(3, 5000\)"),
+        ({"said": {"coef_": [1, 2**70, TOUCHED]}}, "must be longer than the places"),
+        ({"said": {"coef_": [1, 2**60, TOUCHED]}}, r"can't be loaded: its arrays take .* GB in memory"),
+        ({"said": {"coef_": [1, 4006, "coef_"]}}, "untouched must say axis, length and index"),
+        ({"said": {"none": [1, 4006, TOUCHED]}}, "found 'none'"),
+        ({"said": {TOUCHED: [0, 4006, "coef_"]}}, "touched.0|coef_"),
+        ({"said": []}, "untouched must be of type dict"),
+    ],
+)
+def test_changed_places_of_features(change, match, somewhere):
+    head, arrays = hostile.split(WIDE)
+    assert head["version"] == [3, 0] and head["untouched"]["coef_"] == [1, 4006, TOUCHED]
+    assert arrays[TOUCHED].tolist() == [0, 1, 2, 4003, 4004, 4005]
+    for name, to in change.items():
+        if name != "said":
+            arrays[name] = to
+        else:
+            head["untouched"] = head["untouched"] | to if type(to) is dict else to
+    refused(somewhere, hostile.join(head, {name: a for name, a in arrays.items() if a is not None}), match)
+
+
+def test_a_small_file_may_not_ask_for_more_memory_than_the_machine_has(somewhere, monkeypatch):
+    head, arrays = hostile.split(WIDE)
+    said, d = head["untouched"], 2**31
+    arrays = {name: a for name, a in arrays.items() if name in said or a.nbytes < 2**14}
+    head["untouched"], head["fitted"]["n_features_in_"] = {n: [axis, d, at] for n, (axis, _, at) in said.items()}, d
+    monkeypatch.setattr(untouched, "memory", lambda: 2**33)
+    tracemalloc.start()
+    refused(somewhere, hostile.join(head, arrays), r"take \d+ GB in memory, .* and a file may ask for 6.44 GB here")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
     tracemalloc.stop()
 
 

@@ -36,6 +36,7 @@ from .sizes import sizes
 RNG = np.random.default_rng(0)
 X = RNG.integers(-4, 5, (40, 3)) / 2.0
 SPARSE = sp.csr_matrix(X * (RNG.random(X.shape) < 0.5))
+WIDE = sp.hstack([SPARSE, sp.csr_matrix((40, 4000)), SPARSE[:, ::-1]], format="csr")  # most features no row has
 TARGET = X @ [1.0, -2.0, 0.5] + 0.25
 LABELS = np.array(["nein", "ja", "vielleicht"])[np.searchsorted([-1.0, 1.0], TARGET)]
 
@@ -67,6 +68,7 @@ VALUES = (
     *({"code": "f"}, {"object": ["losses.Huber", {"epsilon": "x"}]}, {"object": ["optimizers.Adam", {}]}),
     *({"RandomState": [[0] * 624, 10**6, 0, 0.0]}, {"RandomState": [[0] * 624, 624, 1, 0.5]}, [0] * 700),
 )
+ODD_LISTS = {"a": [None, True, 2**40, 1.5, "x", float("inf")] * 20, "b": [[], ["y"]] * 40}
 NUMBERS = 0.0, -1.0, 1e-300, 1e38, -1e300, np.inf, -np.inf, np.nan
 
 
@@ -93,6 +95,13 @@ def named():
     return est, pd.DataFrame(X, columns=["größe", "", "x" * PLAIN_BYTES]), LABELS
 
 
+def wide():
+    """Fitted estimators that are not stored whole."""
+    clf, reg = fastsgd.SGDClassifier, fastsgd.SGDRegressor
+    yield clf("log_loss", learning_rate="auto", penalty="elasticnet"), WIDE.astype("f4"), LABELS
+    yield reg(penalty="l1", optimizer="adagrad", average=True, standardize=True), WIDE, TARGET
+
+
 def solved():
     """Fitted estimators that have no state."""
     clf, reg = fastsgd.LinearClassifier, fastsgd.LinearRegressor
@@ -108,7 +117,7 @@ def files():
     out = []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for number, (est, data, y) in enumerate((*models(), *solved(), named())):
+        for number, (est, data, y) in enumerate((*models(), *solved(), named(), *wide())):
             est.set_params(max_iter=3)
             how = {}
             if hasattr(est, "partial_fit"):
@@ -117,7 +126,10 @@ def files():
             if est.random_state is None:
                 est.set_params(random_state=0)
             path = os.path.join(folder, "model")
-            est.fit(data, y, **how).save(path)
+            est.fit(data, y, **how)
+            if data.shape[1] == WIDE.shape[1]:
+                est.reading_ = {"long": "x" * PLAIN_BYTES, "categories": ODD_LISTS}
+            est.save(path)
             with open(path, "rb") as file:
                 out.append(file.read())
     return out
@@ -135,6 +147,7 @@ def runs():
         (reg("huber", penalty="l1", stopping=["gradient", "objective"], standardize=True), SPARSE, TARGET),
         (fastsgd.SGDOneClassSVM(optimizer="ftrl", batch_size=3), X, None),
         (reg(learning_rate="auto", n_bootstrap=2, n_splits=2), X, TARGET),
+        (reg(penalty="l1", average=True, tol=1e-3), WIDE, TARGET),
     ]
 
 
@@ -194,7 +207,7 @@ def gone_on(path, which):
             est = resume(path, which)
         except ValueError:
             return "refused, or used until it diverged"
-        est.predict(X.astype(est.coef_.dtype))
+        est.predict(runs()[which][1].astype(est.coef_.dtype))
         return "used"
 
 
@@ -260,6 +273,8 @@ def edit_arrays(arrays, rnd):
         a = np.zeros([rnd.choice([0, 1, 2, 3, 4, 5, 8]) for _ in range(rnd.choice([0, 1, 2, a.ndim]))], a.dtype)
     elif what == 4 and a.size and a.dtype.kind == "f":
         a.flat[rnd.randrange(a.size)] = rnd.choice(NUMBERS)
+    elif what == 4 and a.size and a.dtype.kind in "iu":
+        a.flat[rnd.randrange(a.size)] = rnd.choice([0, 1, 5, 4002, 4003, 2**31, 2**32 - 1])
     elif what == 5:
         a = a * rnd.choice([0.0, -1.0, 1e30, 1e200])
     else:

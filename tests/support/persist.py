@@ -12,7 +12,7 @@ from fastsgd.state import State
 from . import hostile
 
 MODELS, SOLVED = list(hostile.models()), list(hostile.solved())
-X, SPARSE, TARGET, LABELS = hostile.X, hostile.SPARSE, hostile.TARGET, hostile.LABELS
+X, SPARSE, TARGET, LABELS, WIDE = hostile.X, hostile.SPARSE, hostile.TARGET, hostile.LABELS, hostile.WIDE
 
 
 def fitted(est, data=X, y=LABELS):

@@ -2,9 +2,10 @@
 
 import math
 
+from fastsgd.persist.labels import Labels
 from fastsgd.persist.recorded import Recorded
 from fastsgd.persist.restarted import Restarts
-from fastsgd.persist.rules import Array, Coef, History, Keywords, Labels, Names, Value, pop
+from fastsgd.persist.rules import Array, Coef, History, Keywords, Names, Value, pop
 from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
 from fastsgd.persist.tables import STATE, Stored
 from fastsgd.persist.values import brief

@@ -37,9 +37,10 @@ def save(est: Any, path: str | PathLike[str]) -> None:
     """Write a fitted estimator to a model file.
 
     The file holds all of the training state: what `load` returns predicts, and goes on with `partial_fit`, bit for bit
-    as this estimator. (Of LinearClassifier and LinearRegressor it does not hold the duals, a number for each row of X:
-    with warm_start=True a `fit` then starts from the coefficients alone.) It is written beside the old one, if there is
-    one, and then takes its place, with its mode and owner: there is never half a file.
+    as this estimator. It is of the size of what was learnt: features that no row had take no room in it. (Of
+    LinearClassifier and LinearRegressor it does not hold the duals, a number for each row of X: with warm_start=True a
+    `fit` then starts from the coefficients alone.) It is written beside the old one, if there is one, and then takes its
+    place, with its mode and owner: there is never half a file.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def save(est: Any, path: str | PathLike[str]) -> None:
 def load(path: str | PathLike[str], **code: Any) -> Any:
     """The estimator that `save` wrote: fitted, with the same parameters, to go on with `partial_fit` bit for bit.
 
-    The file may come from anyone. It holds no code and names none, everything in it is checked before it is used, no array
-    is made that the file does not hold, and what is made of its JSON is bounded. A checksum tells of damage; it is no
+    The file may come from anyone. It holds no code and names none, everything in it is checked before it is used, and what
+    is made of its JSON is bounded. Features that no row had are not in it, so that a small file may ask for large arrays:
+    for no more than three quarters of the memory of the machine or container. A checksum tells of damage; it is no
     signature: who wrote the file decides what the model predicts.
 
     Parameters
@@ -85,7 +87,7 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
     TypeError
         `path` is no path.
     ValueError
-        It is not such a file, or damaged; or a parameter that is code is not given.
+        It is not such a file, or damaged; a parameter that is code is not given; or the model needs more memory than there is.
     OSError
         The file can't be read.
 

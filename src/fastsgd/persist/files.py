@@ -10,14 +10,16 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastsgd.persist import disk, lists
+from fastsgd.persist import disk, lists, untouched
 from fastsgd.persist.rules import Array, Parts
 from fastsgd.persist.values import brief, expect
 
-# The first number grows when older versions can't read the file: those of 0.1 know no lists in arrays.
-PLAIN, LISTED = [1, 0], [2, 0]
+# The first number grows when older versions can't read the file: those of 0.1 know no lists in arrays, the next ones no
+# arrays that are not stored whole, and no models without the state of their training.
+PLAIN, LISTED, THIN = [1, 0], [2, 0], [3, 0]
 PLAIN_BYTES = 1 << 16  # The lists of a longer JSON text are in arrays.
-MAX_HEADER, MAX_ARRAYS = 1 << 25, 100
+MAX_HEADER, MAX_ARRAYS = 1 << 25, 20_000
+MANY_ARRAYS = 100  # Versions before THIN read no more.
 # The JSON text may have FREE_VALUES values, and one more for each VALUE_BYTES of arrays.
 FREE_VALUES, VALUE_BYTES = 10_000, 4
 # These are safetensors' names of the dtypes used.
@@ -39,7 +41,7 @@ def path_of(argument, path):
 
 
 # ---------------------------------------------------------------- writing
-def write(path, head, arrays, previous=None):
+def write(path, head, arrays, previous=None, version=PLAIN):
     """Write a file, which takes the place of the one at `path` once it is on disk: there is never half a file there.
 
     Parameters
@@ -51,6 +53,8 @@ def write(path, head, arrays, previous=None):
     arrays : dict of str to ndarray
     previous : str, default=None
         Where the file goes that was there.
+    version : list
+        The least one that can read what is written.
 
     Raises
     ------
@@ -59,10 +63,20 @@ def write(path, head, arrays, previous=None):
     OSError
         It can't be written; the old file is where it was.
     """
-    text = json.dumps(head | {"version": PLAIN}, allow_nan=False)
+    said, arrays = untouched.stow(arrays)
+    if len(arrays) > MAX_ARRAYS:
+        raise ValueError(f"it has {len(arrays)} arrays, the limit is {MAX_ARRAYS}")
+    if said:
+        head = head | {untouched.KEY: said}
+    if said or len(arrays) > MANY_ARRAYS - len(lists.ARRAYS):
+        version = THIN
+    text = json.dumps(head | {"version": version}, allow_nan=False)
     if len(text) > PLAIN_BYTES:
         head, its_lists = lists.stow(head)
-        text, arrays = json.dumps(head | {"version": LISTED}, allow_nan=False), arrays | its_lists
+        version = max(version, THIN if lists.is_new(its_lists, head) else LISTED)
+        text = json.dumps(head | {"version": version}, allow_nan=False)
+        arrays = arrays | its_lists
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     if len(text) > MAX_HEADER // 2:  # It is escaped once more.
         raise ValueError(f"parameters and single words take {len(text)} bytes, the limit is {MAX_HEADER // 2}")
     _check_values(text, sum(array.nbytes for array in arrays.values()))
@@ -116,10 +130,12 @@ class Stored:
         self.file, self.name, view = file, name, file.get_slice(name)
         self.dtype, self.shape = DTYPES.get(view.get_dtype(), view.get_dtype()), tuple(view.get_shape())
 
-    def read(self):
-        """The array, which is now the caller's."""
+    def read(self, check=None):
+        """The array, which is now the caller's; `check` is given it first."""
         array = np.require(self.file.get_tensor(self.name), requirements="CAW")
         self.checksum = array_checksum(self.name, array)
+        if check is not None:
+            check(array)
         return array
 
 
@@ -127,7 +143,11 @@ class Held:
     """An array in memory, to be read as if it were in a file."""
 
     def __init__(self, array):
-        self.dtype, self.shape, self.read = array.dtype.name, array.shape, lambda: array
+        self.dtype, self.shape, self.array = array.dtype.name, array.shape, array
+
+    def read(self, check=None):
+        """The array; it was checked when it was put."""
+        return self.array
 
 
 @contextmanager
@@ -170,9 +190,14 @@ def reading(path, kind, form, keys):
             arrays = {name: Stored(file, name) for name in file.keys()}  # noqa: SIM118, not a dict
             found = Array("uint32", (1,)).take(CHECKSUM, Parts({}, arrays))
             left = dict(arrays)
-            yield lists.restore(head, left), left
+            head = lists.restore(head, left)
+            if untouched.KEY in head:
+                left = untouched.restore(head.pop(untouched.KEY), left)
+            yield head, left
             if found[0] != checksum(text, {name: array.checksum for name, array in arrays.items()}):
                 raise ValueError("its checksum is not that of its content")
+    except MemoryError as error:
+        raise Refused(f"{path} can't be loaded: {error or 'there is not enough memory'}.") from None
     except (ValueError, TypeError, OverflowError, RecursionError, SafetensorError) as error:
         if isinstance(error, Refused):
             raise Refused(f"{path}: {error}") from None
@@ -209,11 +234,11 @@ def _check_format(head, name, keys):
     version = head.get("version")
     if type(version) is not list or len(version) != 2 or any(type(v) is not int or v < 0 for v in version):
         raise ValueError(f"its version must be two integers, found {brief(version)}")
-    if version[0] > LISTED[0]:
+    if version[0] > THIN[0]:
         raise Refused(
-            f"its format is of version {brief(version[0])}, and this fastsgd reads {LISTED[0]}: upgrade fastsgd."
+            f"its format is of version {brief(version[0])}, and this fastsgd reads {THIN[0]}: upgrade fastsgd."
         )
-    keys = {"format", "version", *keys}
+    keys = {"format", "version", *keys, *({untouched.KEY} & set(head))}
     if set(head) != keys:
         raise ValueError(f"it must have {sorted(keys)}, found {brief(sorted(head))}")
     for library, number in expect(head["versions"], dict, "versions").items():

@@ -6,7 +6,7 @@ read. In shapes, d is the number of features, K of heads, S of columns of the we
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,9 +14,7 @@ import scipy.sparse as sp
 from fastsgd.persist.values import Code, brief, expect, pack, unpack
 
 FLOATS = ("float32", "float64")
-LABELS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", *FLOATS)
-# One long label makes an array of strings large: labels may take LABEL_BYTES, or LABEL_LETTER_BYTES for each of their letters.
-LABEL_BYTES, LABEL_LETTER_BYTES = 1 << 27, 16
+PIECE = 1 << 16  # numbers that are checked at once
 
 
 class Sizes(dict):
@@ -79,7 +77,7 @@ class Array:
 
     def check(self, name, value):
         """A ValueError if a number in the array is not as it must be."""
-        if (self.finite and not np.isfinite(value).all()) or (self.positive and value.size and value.min() <= 0):
+        if (self.finite and not all_finite(value)) or (self.positive and value.size and value.min() <= 0):
             raise ValueError(f"{name} must hold finite numbers{' > 0' if self.positive else ''}")
 
     def put(self, name, value, parts):
@@ -90,7 +88,7 @@ class Array:
             raise ValueError(f"{name} must be an array, found {brief(value)}")
         self.fit(name, value.dtype.name, value.shape, parts.sizes)
         self.check(name, value)
-        parts.arrays[name] = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
+        parts.arrays[name] = np.asarray(value, value.dtype.newbyteorder("="))
 
     def take(self, name, parts):
         """Read it: dtype and shape are checked before any byte is."""
@@ -100,9 +98,7 @@ class Array:
             raise ValueError(f"{name} is missing")
         stored = parts.arrays.pop(name)
         self.fit(name, stored.dtype, stored.shape, parts.sizes)
-        value = stored.read()
-        self.check(name, value)
-        return value
+        return stored.read(partial(self.check, name))
 
 
 class Coef(Array):
@@ -243,62 +239,13 @@ class Packed:
         self.base = base
 
     def put(self, name, value, parts):
-        try:
-            parts.values[name] = pack(value)
-        except Code as what:
-            raise ValueError(f"{name} is of the class {what}, which is code: a file can't hold it") from None
+        parts.values[name] = _packed(f"{name} is", value)
 
     def take(self, name, parts):
         value = unpack(pop(parts, name))
         if not (value is None or isinstance(value, self.base)):
             raise ValueError(f"{name} must be of the class {self.base.__name__}, or None, found {brief(value)}")
         return value
-
-
-class Labels:
-    """classes_: sorted, no two of them the same, and of a dtype that a file can hold."""
-
-    least = 2
-
-    def put(self, name, value, parts):
-        dtype = getattr(value, "dtype", np.dtype("V"))
-        strings = dtype.kind == "U"
-        if not (strings or dtype.kind == "O" or dtype.name in LABELS):
-            raise ValueError(f"{name} must be an array of numbers, bools or strings, found {brief(value)}")
-        listed = [v.item() if isinstance(v, np.generic) else v for v in value.tolist()]
-        packed = {"dtype": "str" if strings else value.dtype.name, "values": listed}
-        self.made(name, packed, parts.sizes)
-        parts.values[name] = packed
-
-    def take(self, name, parts):
-        return self.made(name, pop(parts, name, dict), parts.sizes)
-
-    def made(self, name, packed, sizes):
-        """The array that a file describes."""
-        dtype, values = packed.get("dtype"), packed.get("values")
-        if set(packed) != {"dtype", "values"} or type(values) is not list or dtype not in ("str", "object", *LABELS):
-            raise ValueError(f"{name} must have a dtype and values, found {brief(packed)}")
-        kinds = {type(v) for v in values}
-        kind = str if dtype in ("str", "object") else {"b": bool, "f": float}.get(np.dtype(dtype).kind, int)
-        if not kinds <= {kind}:
-            raise ValueError(f"{name} is of dtype {dtype}, but has values {brief(values)}")
-        if len(values) < self.least or not all(a < b for a, b in pairwise(values)):
-            raise ValueError(f"{name} must be at least {self.least}, sorted, each once, found {brief(values)}")
-        letters = [len(value) for value in values] if dtype == "str" else [0]
-        limit = max(LABEL_BYTES, LABEL_LETTER_BYTES * sum(letters))
-        if 4 * len(values) * max(letters) > limit:
-            raise ValueError(
-                f"{name} has a label so long that they take more than {limit} bytes as an array: give y as one of dtype object"
-            )
-        out = np.array(values, dtype=dtype)
-        if out.tolist() != values:
-            raise ValueError(f"{name} must be of dtype {dtype}, found {brief(values)}")
-        self.sized(out, sizes)
-        return out
-
-    def sized(self, out, sizes):
-        """Set the sizes that they are."""
-        sizes["C"], sizes["K"] = len(out), 1 if len(out) == 2 else len(out)
 
 
 class Names:
@@ -324,7 +271,7 @@ class Keywords:
 
     def put(self, name, value, parts):
         if value is not None:
-            parts.values[name] = pack(value)
+            parts.values[name] = _packed(f"{name} holds what is", value)
 
     def take(self, name, parts):
         if name not in parts.values:
@@ -405,6 +352,19 @@ class Several:
 
     def take(self, name, parts):
         return [self.rule.take(f"{name}.{i}", parts) for i in range(pop(parts, name, int))]
+
+
+def all_finite(a):
+    """Whether an array has no infinity and no NaN, looked at in pieces: of a large one no copy is made."""
+    flat = a.ravel(order="K")
+    return all(np.isfinite(flat[lo : lo + PIECE]).all() for lo in range(0, len(flat), PIECE))
+
+
+def _packed(what, value):
+    try:
+        return pack(value)
+    except Code as cls:
+        raise ValueError(f"{what} of the class {cls}, which is code: a file can't hold it") from None
 
 
 _ABSENT = object()

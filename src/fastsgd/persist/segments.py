@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastsgd.persist.rules import Labels, pop
+from fastsgd.persist.labels import Labels
+from fastsgd.persist.rules import pop
 from fastsgd.persist.values import brief
 
 
