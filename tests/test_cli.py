@@ -21,7 +21,7 @@ from support.cli import (
 import fastsgd
 from fastsgd import SGDClassifier, SGDRegressor, sources
 from fastsgd.cli import main
-from fastsgd.cli.options import OTHERWISE, literal, parameters
+from fastsgd.cli.options import literal
 
 pytest.importorskip("typer")
 
@@ -384,18 +384,6 @@ def test_valid_keeps_the_best_weights_whatever_tol_is(here):
 
 
 # ---------------------------------------------------------------- flags
-
-
-def test_every_parameter_has_a_flag_with_words():
-    known = set(SGDClassifier().get_params()) | set(SGDRegressor().get_params())
-    assert parameters().keys() == known - OTHERWISE
-    assert all(len(text) > 3 for _, text in parameters().values())
-
-
-def test_help_names_them(capsys):
-    assert main(["train", "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "--learning-rate" in said and "--max-memory" in said
 
 
 @pytest.mark.parametrize("text, value", [("1e-5", 1e-5), ("None", None), ("full", "full"), ("{1: 2}", {1: 2})])

@@ -296,7 +296,7 @@ def test_what_load_would_refuse_is_not_written_over_a_good_file(est, wrong, tmp_
 
 def test_every_field_and_every_estimator_has_a_rule():
     assert set(tables.STATE.table) == {field.name for field in dataclasses.fields(State)}
-    public = {vars(fastsgd)[name] for name in fastsgd.__all__ if isinstance(vars(fastsgd)[name], type)}
+    public = {one for one in (getattr(fastsgd, name) for name in fastsgd.__all__) if isinstance(one, type)}
     assert set(persist.CLASSES.values()) == {cls for cls in public if issubclass(cls, BaseEstimator)}
 
 

@@ -5,17 +5,17 @@ import warnings
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from fastsgd._version import __version__
 from fastsgd.cli.errors import guarded
+from fastsgd.cli.help import Command, Group
 
 # Each is the function of its name in the module of its name. Such a module loads nothing heavy but in functions.
 COMMANDS = "inspect", "train", "predict", "evaluate", "diagnose", "info", "convert", "plot"
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of COMMANDS."""
 
     def list_commands(self, ctx):
@@ -26,7 +26,7 @@ class Commands(TyperGroup):
             return None
         one = typer.Typer(add_completion=False)
         function = getattr(importlib.import_module(f"fastsgd.cli.{name}"), name)
-        one.command(name, context_settings=HELP)(guarded(function))
+        one.command(name, cls=Command, context_settings=HELP)(guarded(function))
         return typer.main.get_command(one)
 
 

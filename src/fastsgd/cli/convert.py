@@ -11,7 +11,7 @@ from fastsgd.cli.options import with_flags
 @with_flags("reading", {name: READING[name] for name in TO_CONVERT})
 def convert(
     data: Data,
-    output: Annotated[str, typer.Option(help="A .parquet or .arrow file.", show_default=False)],
+    output: Annotated[str, typer.Option(help="A .parquet or .arrow file.", metavar="FILE", show_default=False)],
     *,
     reading,
 ):

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fastsgd.cli.options import flag, literal
+from fastsgd.cli.flags import DATA
+from fastsgd.cli.options import flag, less_often, literal
 
 
 class Format(StrEnum):
@@ -28,35 +29,46 @@ ENDINGS = {
 }
 COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 
-Data = Annotated[list[str], typer.Argument(help="Files, folders or globs of one format.", show_default=False)]
+Data = Annotated[
+    list[str],
+    typer.Argument(help="Files, folders or patterns, of one format.", metavar="DATA", show_default=False),
+]
 
 
-def _reading(kind, text):
-    return flag(kind, text, "Data")
+def _reading(kind, text, metavar="VALUE", rare=False):
+    return flag(kind, text, DATA, metavar=metavar, rare=rare)
 
 
 # Every flag has the name that the function of fastsgd.sources has for it.
 READING = {
-    "format": _reading(Format, "By default what the ending of the first file says."),
-    "target": _reading(str, "Column of the target; of .npy files, the file of y."),
-    "weight": _reading(str, "Column of the weights of the rows; of .npy files, the file of them."),
-    "columns": _reading(list[str], "A column that is a feature; repeat it. By default all others."),
-    "categorical": _reading(str, 'What becomes of columns of words: "hash", "one-hot" or "error".'),
-    "categorical_features": _reading(list[str], "A column whose numbers are names of categories; repeat it."),
-    "n_hashed": _reading(int, "Features that hashed categories share."),
-    "interactions": _reading(list[str], "Two columns a:b, whose products are features too; repeat it."),
-    "delimiter": _reading(str, "Of CSV files; by default found from their first rows."),
-    "column_names": _reading(list[str], "A column of CSV files without a header; repeat it, for all of them in order."),
-    "column_types": _reading(list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it."),
-    "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once."),
-    "encoding": _reading(str, "Of CSV files, such as cp1252; by default UTF-8, or what a byte order mark says."),
-    "fill_null": _reading(float, "What stands for missing numbers and NaN. By default they are an error."),
-    "n_features": _reading(int, "Of svmlight files; by default found in a pass over them."),
-    "zero_based": _reading(str, 'Whether indices of svmlight files begin at 0: "auto", "true" or "false".'),
-    "on_error": _reading(str, 'Of malformed lines of svmlight files: "raise" or "skip".'),
-    "dtype": _reading(str, '"float32" or "float64", of the values.'),
-    "max_memory": _reading(str, 'For the rows that are in memory at once, such as "1GB".'),
+    "target": _reading(str, "The column to be predicted; of .npy files, the file of y.", "COLUMN"),
+    "weight": _reading(str, "The column of the weights of rows; of .npy files, their file.", "COLUMN"),
+    "columns": _reading(list[str], "A column that is a feature; repeat it. By default all others are.", "COLUMN"),
+    "categorical": _reading(str, "What becomes of columns of words: hash (default), one-hot or error.", "NAME"),
+    "categorical_features": _reading(list[str], "A column whose numbers are categories; repeat it.", "COLUMN"),
+    "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
+    "interactions": _reading(list[str], "Two columns whose product is a feature too; repeat it.", "A:B"),
+    "fill_null": _reading(float, "What stands for missing numbers; by default they are an error.", "X"),
+    "format": _reading(Format, "parquet, arrow, csv, svmlight or npy; by default as the ending says.", "NAME"),
+    "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
+    "column_names": _reading(
+        list[str], "A column of CSV files without a header; repeat it, for all of them in order.", "NAME", rare=True
+    ),
+    "column_types": _reading(
+        list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it.", "A:TYPE", rare=True
+    ),
+    "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once.", "N", rare=True),
+    "encoding": _reading(str, "Of CSV files, such as cp1252; UTF-8 by default.", "NAME"),
+    "n_features": _reading(int, "Of svmlight files; by default found in a pass over them.", "N", rare=True),
+    "zero_based": _reading(
+        str, "Whether indices of svmlight files begin at 0: auto (default), true or false.", "VALUE", rare=True
+    ),
+    "on_error": _reading(str, "Of malformed lines of svmlight files: raise (default) or skip.", "NAME", rare=True),
+    "dtype": _reading(str, "float32 (default) or float64, of the values of features.", "NAME", rare=True),
+    "max_memory": _reading(str, "For rows in memory at once; 256MB by default.", "SIZE"),
 }
+# How data are read is in the model: whoever predicts with it says less.
+OF_MODEL = less_often(READING, ("target", "weight", "format", "max_memory"))
 OF_CSV = "delimiter", "column_names", "column_types", "block_bytes", "encoding"
 TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}

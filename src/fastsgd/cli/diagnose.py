@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from fastsgd.cli.data import READING, Data, fitted
+from fastsgd.cli.data import OF_MODEL, Data, fitted
 from fastsgd.cli.options import Json, Model, with_flags
 
 
-@with_flags("reading", READING)
+@with_flags("reading", OF_MODEL)
 def diagnose(
     data: Data,
     model: Model,

@@ -1,10 +1,10 @@
 """`fastsgd evaluate`."""
 
-from fastsgd.cli.data import READING, Data, fitted
+from fastsgd.cli.data import OF_MODEL, Data, fitted
 from fastsgd.cli.options import Json, Model, with_flags
 
 
-@with_flags("reading", READING)
+@with_flags("reading", OF_MODEL)
 def evaluate(data: Data, model: Model, as_json: Json = False, *, reading):
     """Score a model on files that have targets."""
     from fastsgd.cli.metrics import evaluation

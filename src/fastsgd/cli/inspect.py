@@ -1,11 +1,8 @@
 """`fastsgd inspect`, and what `train` says of the columns."""
 
-from typing import Annotated
-
-import typer
-
 from fastsgd.cli.data import READING, Data, open_source
-from fastsgd.cli.options import Json, with_flags
+from fastsgd.cli.flags import OUTPUT
+from fastsgd.cli.options import Json, flag, with_flags
 
 TRAIN_ROWS = 10_000  # `train` looks at so many rows.
 
@@ -13,9 +10,7 @@ TRAIN_ROWS = 10_000  # `train` looks at so many rows.
 @with_flags("reading", READING)
 def inspect(
     data: Data,
-    rows: Annotated[
-        int | None, typer.Option(help="How many rows to look at; 0 for all. Default: 100,000.", show_default=False)
-    ] = None,
+    rows: flag(int, "How many rows to look at; 100000 by default, 0 for all.", OUTPUT, metavar="N") = None,
     as_json: Json = False,
     *,
     reading,

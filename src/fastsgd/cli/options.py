@@ -1,21 +1,24 @@
 """Flags that follow from the parameters of the estimators: their names, their meaning, and their values as text."""
 
 import ast
+import copy
 import functools
 import inspect
-import re
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from fastsgd import SGDClassifier, SGDRegressor, losses
-from fastsgd.estimators.regressor import LOSSES as REGRESSION
+from fastsgd.cli.flags import OUTPUT, PARAMETERS
 
-# Not flags: what only means something in Python, or has a flag of another kind.
+# Not in PARAMETERS: what only means something in Python, or has a flag of another kind.
 OTHERWISE = {"callbacks", "warm_start", "verbose", "early_stopping", "validation_fraction"}
 WORDS = {"none": None, "true": True, "false": False}
 # The words that a parameter may also be whose flag takes no value: each is a flag of its own, --shuffle-replace.
-WORDS_OF_FLAGS = {"shuffle": ("replace",)}
+WORDS_OF_FLAGS = {
+    "shuffle": {
+        "replace": "The row of each step is drawn anew, so that an epoch has a row several times or not at all."
+    }
+}
 # For one pass over data of any size. The estimators' own are for many passes over data in memory.
 DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": None, "random_state": 0}
 # What learning_rate="auto" does not take, but for the estimators' own value of most.
@@ -25,14 +28,15 @@ STEPS = "optimizer", "eta0", "power_t"  # with which the user says what steps ar
 # each class against the rest: log-loss .19 on digits, .09 on wine, .45 on columns of 1e-3 to 1e3, 1.3 on sparse rows, where that
 # has .35, .08, .98 and .81. With another eta0 or optimizer or on raw columns it was worse on most, and "optimal" diverged.
 TOGETHER = {"optimizer": "adagrad", "learning_rate": "constant", "eta0": 0.1, "standardize": True}
-Model = Annotated[str, typer.Option(help="A model file, as `train --model` writes it.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
-
-
-OTHERS = {
-    "learning_rate": ", but where a flag is given that it does not take: then that of the estimators, and with classes trained "
-    "together (--multi-class) AdaGrad with --eta0 0.1 on standardised columns"
-}
+Model = Annotated[
+    str,
+    typer.Option(
+        help="A model file, as `train --model` writes it.", metavar="FILE", show_default=False, rich_help_panel=OUTPUT
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.", rich_help_panel=OUTPUT)
+]
 
 
 def literal(text):
@@ -49,30 +53,9 @@ def literal(text):
         return text
 
 
-def described(cls):
-    """The first sentence of each parameter in a class's docstring, and what its type line says: {name: text}."""
-    section = inspect.cleandoc(cls.__doc__).split("Parameters\n----------\n")[1].split("\n\n")[0]
-    found = {}
-    for entry in re.split(r"\n(?=\w)", section):
-        head, *lines = entry.split("\n")
-        names, _, kind = head.partition(" : ")
-        kind = re.sub(r",? ?default=.*", "", kind)
-        text = " ".join(line.strip() for line in lines)
-        for name in names.split(", "):
-            found[name] = f"{kind}. {text}".strip(" .").replace("[", "(").replace("]", ")") + "."
-    return found
-
-
 def parameters():
-    """The parameters that are flags: {name: (type, text)}."""
-    found = {}
-    for cls in (SGDRegressor, SGDClassifier):  # the latter's words win
-        texts = described(cls)
-        for name, parameter in inspect.signature(cls).parameters.items():
-            if name not in OTHERWISE:
-                flag = isinstance(parameter.default, bool) and name != "average"
-                found[name] = bool if flag else literal, texts[name]
-    return found
+    """The parameters that are flags: {name: type of the value}."""
+    return {name: bool if one.metavar is None else literal for name, one in PARAMETERS.items()}
 
 
 def with_flags(into, flags):
@@ -97,23 +80,36 @@ def with_flags(into, flags):
     return wrap
 
 
-def flag(kind, text, panel, *names, **how):
-    """The annotation of a flag that may be left out."""
-    return Annotated[kind | None, typer.Option(*names, help=text, show_default=False, rich_help_panel=panel, **how)]
+def flag(kind, text, panel, *names, rare=False, **how):
+    """The annotation of a flag that may be left out; of a rare one the help has the name alone, and --help-all the text."""
+    more = {"rich_help_panel": panel, "hidden": rare, "show_default": False}
+    return Annotated[kind | None, typer.Option(*names, help=text, **more, **how)]
+
+
+def less_often(flags, common):
+    """The same flags, all rare but those in common."""
+    found = dict(flags)
+    for name, hint in flags.items():
+        kind, option = get_args(hint)
+        option = copy.copy(option)
+        option.hidden = name not in common
+        found[name] = Annotated[kind, option]
+    return found
 
 
 def parameter_flags():
     """A flag for each parameter of the estimators. Its value is a tuple of one, as None stands for one not given."""
     found = {}
-    for name, (kind, text) in parameters().items():
-        if name in DEFAULTS:
-            text += f" Default here: {str(DEFAULTS[name]).lower()}{OTHERS.get(name, '')}."
-        if kind is bool:
-            found[name] = flag(bool, text, "Model")
+    for name, one in PARAMETERS.items():
+        if one.metavar is None:
+            found[name] = flag(bool, one.text, one.panel, rare=one.rare)
             for word in WORDS_OF_FLAGS.get(name, ()):
-                found[f"{name}_{word}"] = flag(bool, f"See {as_flag(name)}.", "Model", f"{as_flag(name)}-{word}")
+                found[f"{name}_{word}"] = flag(
+                    bool, WORDS_OF_FLAGS[name][word], one.panel, f"{as_flag(name)}-{word}", rare=one.rare
+                )
         else:
-            found[name] = flag(str, text, "Model", parser=lambda words: (literal(words),), metavar="VALUE")
+            value = {"parser": lambda words: (literal(words),), "metavar": one.metavar}
+            found[name] = flag(str, one.text, one.panel, rare=one.rare, **value)
     return found
 
 
@@ -130,6 +126,9 @@ def _of_words(params):
 
 def estimator(params, task):
     """The estimator of what `parameter_flags` gives, and of the task: None follows from the loss; and what to say of it."""
+    from fastsgd import SGDClassifier, SGDRegressor, losses
+    from fastsgd.estimators.regressor import LOSSES as REGRESSION
+
     params = _of_words({name: value[0] if isinstance(value, tuple) else value for name, value in params.items()})
     defaults = DEFAULTS | ({"loss": "squared_error"} if task == "regression" else {})
     if (coupled := losses.MULTICLASS.get(params.get("multi_class"))) is not None:

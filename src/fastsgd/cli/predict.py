@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from fastsgd.cli.data import READING, Data, files_read, fitted
+from fastsgd.cli.data import OF_MODEL, Data, files_read, fitted
 from fastsgd.cli.options import Model, with_flags
 
 Method = StrEnum("Method", ["predict", "predict_proba", "decision_function"])
 
 
-@with_flags("reading", READING)
+@with_flags("reading", OF_MODEL)
 def predict(
     data: Data,
     model: Model,

@@ -5,31 +5,27 @@ import shlex
 import sys
 from contextlib import nullcontext
 from enum import StrEnum
-from typing import Annotated
-
-import typer
 
 from fastsgd.cli.data import READING, Data, files_read, npy, open_source
+from fastsgd.cli.flags import HELD_OUT, MODEL, OUTPUT, TRAINING
 from fastsgd.cli.inspect import say_columns
-from fastsgd.cli.options import Json, estimator, parameter_flags, with_flags
+from fastsgd.cli.options import Json, estimator, flag, parameter_flags, with_flags
 
 DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that an old one is not to be replaced by
 ROWS = {  # flags that say more of the rows
-    "valid": Annotated[
-        list[str] | None,
-        typer.Option(help="Files to validate on, after each epoch: the best weights are kept.", show_default=False),
-    ],
-    "valid_target": Annotated[
-        str | None, typer.Option(help="Of .npy files: the file of y of --valid.", show_default=False)
-    ],
-    "segments": Annotated[
-        str | None,
-        typer.Option(
-            help="A column whose values say of which segment each row is: train a model for each, and one of all rows. It is no "
-            "feature then.",
-            show_default=False,
-        ),
-    ],
+    "valid": flag(
+        list[str],
+        "Files of held-out rows, scored after each epoch: the best weights are kept.",
+        HELD_OUT,
+        metavar="FILE",
+    ),
+    "valid_target": flag(str, "Of .npy files: the file of y of --valid.", HELD_OUT, metavar="FILE", rare=True),
+    "segments": flag(
+        str,
+        "A column, then no feature, that says of which segment each row is: a model for each.",
+        MODEL,
+        metavar="COLUMN",
+    ),
 }
 Task = StrEnum("Task", ["classification", "regression"])
 
@@ -39,33 +35,29 @@ Task = StrEnum("Task", ["classification", "regression"])
 @with_flags("rows", ROWS)
 def train(
     data: Data,
-    task: Annotated[Task | None, typer.Option(help="By default what the loss is for.", show_default=False)] = None,
-    model: Annotated[str | None, typer.Option(help="Where to write the model file.", show_default=False)] = None,
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Where to write checkpoints of the training.", show_default=False)
-    ] = None,
-    every_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60.0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from --checkpoint, if it is there.")] = False,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Train on a cluster of Dask: the address of its scheduler, or local:4 for four processes here. Its workers "
-            "must find the files.",
-            show_default=False,
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    task: flag(Task, "classification or regression; by default what the loss is for.", MODEL, metavar="NAME") = None,
+    model: flag(str, "Where to write the model.", OUTPUT, metavar="FILE") = None,
+    checkpoint: flag(str, "Where to write checkpoints of the training.", OUTPUT, metavar="FILE") = None,
+    every_seconds: flag(float, "Time between checkpoints; 60 by default.", OUTPUT, metavar="X", rare=True) = 60.0,
+    resume: flag(bool, "Go on from --checkpoint, if it is there.", OUTPUT, "--resume") = False,
+    dask: flag(
+        str,
+        "Train on a cluster of Dask: the address of its scheduler, or local:4 for four processes here. Its workers must find "
+        "the files.",
+        TRAINING,
+        metavar="ADDRESS",
+        rare=True,
+    ) = None,
+    quiet: flag(bool, "No progress, no table.", OUTPUT, "--quiet", "-q") = False,
     as_json: Json = False,
     *,
     rows,
     reading,
     params,
 ):
-    """Train a model on files, in bounded memory.
+    """Train a model on files, in bounded memory: by default a logistic regression, in one pass, with nothing to tune.
 
-    Where --learning-rate is not given it is "auto", which has nothing to tune and needs no scaled columns, and one pass is
-    made over the rows. What stands in its place where it does not go with another flag is said. A training that diverges
-    is an error, and its model is written to another file, with .diverged behind the name.
+    A training that diverges is an error, and its model is written to another file, with .diverged behind the name.
     """
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.outputs import check_places

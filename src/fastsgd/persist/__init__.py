@@ -1,5 +1,6 @@
 """Model files, checkpoints and ONNX. What reads and writes them is loaded when it is used."""
 
+from importlib import import_module
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
@@ -105,6 +106,7 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
     """
     from fastsgd.persist import models
 
+    import_module("fastsgd.estimators")  # which enters its classes in CLASSES
     return models.load(path, code)
 
 
