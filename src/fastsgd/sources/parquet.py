@@ -17,7 +17,9 @@ ENDINGS = ".parquet", ".parq", ".pq"
 RELEASE = (
     8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
 )
-BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # This much is decoded at once, within these bounds of rows.
+BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # About this much is decoded at once, within these bounds of rows.
+COLUMN_BYTES = 1 << 20  # Columns of this much together are decoded at once, where all rows of a row group are.
+WORD_BYTES = 8  # A word takes this, read as its number in a dictionary, and with its share of that.
 
 
 @lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups
@@ -84,12 +86,21 @@ class ParquetSource(TabularSource):
 
     def _stored(self, file, group, names, at_once):
         """Record batches of what a row group stores; of `at_once` rows, or of as many as is best for speed."""
-        width = sum(row_bytes(self.columns.schema.field(name).type) for name in names)
-        rows = int(np.clip(BATCH_BYTES // max(1, width), *BATCH_ROWS)) if at_once is None else at_once
         metadata = self._metadata(file)
-        words = self._words(metadata, names)
+        words, n = self._words(metadata, names), metadata.row_group(group).num_rows
+        sizes = {
+            name: WORD_BYTES if name in words else row_bytes(self.columns.schema.field(name).type) for name in names
+        }
+        rows = at_once or _evenly(n, int(np.clip(BATCH_BYTES // max(1, sum(sizes.values())), *BATCH_ROWS)))
         with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
-            yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+            if rows < n:
+                yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+            else:  # What decoding takes beside the values, several times as much, is then that of some columns.
+                columns = {}
+                for some in _some_at_once(names, [n * sizes[name] for name in names]):
+                    table = parquet.read_row_group(group, columns=some, use_threads=False)
+                    columns |= zip(table.column_names, table.columns, strict=True)
+                yield from pa.table(columns).to_batches()
         if group % RELEASE == 0:
             pa.default_memory_pool().release_unused()
 
@@ -110,6 +121,25 @@ class ParquetSource(TabularSource):
             for file, keys in zip(self.files, self.keys, strict=True)
         ]
         return {"format": "parquet", "files": files, **self.columns.describe()}
+
+
+def _evenly(n, most):
+    """Rows of each batch of n that are to be of `most` each, or a little more: each has a dictionary of its own, in which what is
+    in that of the row group is looked up anew."""
+    return -(-n // max(1, round(n / most)))
+
+
+def _some_at_once(names, sizes):
+    """The names in order, in lists of COLUMN_BYTES of these sizes or a little more."""
+    some, size = [], 0
+    for name, own in zip(names, sizes, strict=True):
+        some.append(name)
+        size += own
+        if size >= COLUMN_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _asked(options):
