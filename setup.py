@@ -47,6 +47,7 @@ EXTENSIONS = [
     extension("fastsgd.sources._rows", "-O3"),
     extension("fastsgd.sources._scale", "-O3"),
     extension("fastsgd.sources._tokens", "-O3"),
+    extension("fastsgd.sources._words", "-O3"),
     extension("fastsgd.sources._svmlight", "-O3", language="c++"),
     extension("fastsgd._kernels._cpu"),
     extension("fastsgd._kernels.plan"),

@@ -3,6 +3,8 @@ from cython cimport floating
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.string cimport memcpy
 
+from fastsgd.sources._murmur cimport MURMUR_READS, murmur3, place_of, sign_of
+
 import numpy as np
 
 SPARE = 0.75  # Of arrays that are filled to less than this, the rest is given back.
@@ -19,27 +21,6 @@ cdef extern from "rank.h":
 cdef enum:
     TILE = 64  # rows that are put together at once: their tokens stay in the first cache
     SORTED = 96  # tokens of a row that are sorted here; more of them in disorder are left to SciPy
-
-
-cdef inline uint32_t rotated(uint32_t x, int by) noexcept nogil:
-    return (x << by) | (x >> (32 - by))
-
-
-cdef uint32_t murmur3(const uint8_t* key, int64_t n) noexcept nogil:
-    """MurmurHash3_x86_32 (A. Appleby, public domain) of n bytes, with seed 0."""
-    cdef uint32_t h = 0, k
-    cdef int64_t i, blocks = n // 4
-    for i in range(blocks):
-        k = key[4 * i] | <uint32_t> key[4 * i + 1] << 8 | <uint32_t> key[4 * i + 2] << 16 | <uint32_t> key[4 * i + 3] << 24
-        h = rotated(h ^ rotated(k * <uint32_t> 0xCC9E2D51, 15) * <uint32_t> 0x1B873593, 13) * 5 + <uint32_t> 0xE6546B64
-    k = 0
-    for i in range(n - 1, 4 * blocks - 1, -1):
-        k = k << 8 | key[i]
-    h ^= rotated(k * <uint32_t> 0xCC9E2D51, 15) * <uint32_t> 0x1B873593
-    h ^= <uint32_t> n
-    h = (h ^ (h >> 16)) * <uint32_t> 0x85EBCA6B
-    h = (h ^ (h >> 13)) * <uint32_t> 0xC2B2AE35
-    return h ^ (h >> 16)
 
 
 def hash_tokens(bytes prefix, const offset[::1] ends, const uint8_t[::1] text, uint32_t n_features):
@@ -70,7 +51,7 @@ def hash_tokens(bytes prefix, const offset[::1] ends, const uint8_t[::1] text, u
         if ends[i + 1] < ends[i]:  # their difference may overflow
             raise ValueError(f"offsets of strings must not decrease, they do after {i}")
         longest = max(longest, <int64_t> (ends[i + 1] - ends[i]))
-    cdef uint8_t[::1] token = np.empty(first + longest + 1, np.uint8)
+    cdef uint8_t[::1] token = np.empty(first + longest + MURMUR_READS, np.uint8)
     with nogil:
         memcpy(&token[0], given, first)
         for i in range(n):
@@ -78,8 +59,8 @@ def hash_tokens(bytes prefix, const offset[::1] ends, const uint8_t[::1] text, u
             if size:
                 memcpy(&token[first], &text[ends[i]], size)
             h = murmur3(&token[0], first + size)
-            signs[i] = -1 if h >> 31 else 1
-            columns[i] = <int32_t> ((0 - h if h >> 31 else h) % n_features)
+            signs[i] = sign_of(h)
+            columns[i] = place_of(h, n_features)
     return column, sign
 
 
