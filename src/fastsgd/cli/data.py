@@ -48,7 +48,11 @@ READING = {
     "categorical_features": _reading(list[str], "A column whose numbers are categories; repeat it.", "COLUMN"),
     "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
     "interactions": _reading(list[str], "Two columns whose product is a feature too; repeat it.", "A:B"),
-    "fill_null": _reading(float, "What stands for missing numbers; by default they are an error.", "X"),
+    "fill_null": _reading(
+        list[str], "For missing numbers: X, mean, median or most_frequent, or A:mean for one column; repeat it.", "X"
+    ),
+    "null_indicator": _reading(bool, "Have features that say which numbers and categories were missing.", None),
+    "target_nulls": _reading(str, "Rows without a target: error (default), or drop, which leaves them out.", "NAME"),
     "format": _reading(Format, "parquet, arrow, csv, svmlight or npy; by default as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(
@@ -141,7 +145,23 @@ def parsed(reading):
         if not all(name for name, *_ in pairs):
             raise ValueError("--column-types must be of the form name:type, such as zip:string.")
         given["column_types"] = {name: dtype for name, _, dtype in pairs}
+    if "fill_null" in given:
+        given["fill_null"] = _fills(given["fill_null"])
     return given
+
+
+def _fills(texts):
+    """What stands for nulls, of all columns or by column.
+
+    >>> _fills(["mean"]), _fills(["age:0", "mean"])
+    ('mean', {'age': 0, '*': 'mean'})
+    """
+    found = {}
+    for text in texts:
+        name, _, value = text.replace("=", ":").rpartition(":")
+        found[text[: len(name)] or "*"] = literal(value)
+    rest = found.pop("*", None)
+    return found | ({} if rest is None else {"*": rest}) if found else rest
 
 
 def format_of(paths):

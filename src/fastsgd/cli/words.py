@@ -47,7 +47,7 @@ def in_flags(text):
     >>> in_flags("Take it as a category (categorical_features=['signup date']).")
     "Take it as a category (--categorical-features 'signup date')."
     """
-    kinds = parameters() | dict.fromkeys(READING, str)
+    kinds = parameters() | {name: bool if hint.__origin__ == bool | None else str for name, hint in READING.items()}
     kinds |= dict.fromkeys(OTHERS, str)
     names = "|".join(sorted(kinds, key=len, reverse=True))
     own = "|".join(name for name in kinds if "_" in name or name in NO_WORDS)

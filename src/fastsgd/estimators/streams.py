@@ -137,6 +137,8 @@ def survey(est, source, once):
         return Surveyed(source.n_rows, _columns(est, source) if targets.needs_y and not targets.needs_classes else ())
     seen, shape, number = Labels(), (), 0
     for number, (y, weight) in enumerate(source.targets(), 1):
+        if y is not None and not len(y):
+            continue
         with naming(source, number - 1):
             more, shape = targets.count(y, weight, seen.soft)
             seen += more

@@ -149,7 +149,7 @@ class FileSource(TabularSource):
             schema = typed(schemas)
         self.columns = Columns(schema, files[0].path, **options)
         step = rows_at_once(schema, self.columns.needed)
-        self.places, self.sizes = [], []  # of each block: file, batch, first row, whether the values lie in the file
+        self.places, self.sizes = [], []  # of each block: file, batch, rows of that, whether the values lie in the file
         for number, (file, schema) in enumerate(zip(files, schemas, strict=True)):
             if number:
                 self.columns.check(schema, file.path)
@@ -159,7 +159,7 @@ class FileSource(TabularSource):
             for b, n in enumerate(rows):
                 size = min(step, n) if plain else n
                 for lo in range(0, n, max(1, size)):
-                    self.places.append((number, b, lo, plain))
+                    self.places.append((number, b, slice(lo, min(lo + size, n)), plain))
                     self.sizes.append(min(size, n - lo))
         self._finish(self.files[0].path, options)
 
@@ -167,17 +167,17 @@ class FileSource(TabularSource):
         return FileSource(self.files, options)
 
     def name(self, block):
-        number, batch, lo, _ = self.places[block]
-        return from_row(f"{self.files[number].path}, batch {batch}", lo)
+        number, batch, rows, _ = self.places[block]
+        return from_row(f"{self.files[number].path}, batch {batch}", rows.start)
 
     def scan(self, names, block=None):
         for b in range(len(self.places)) if block is None else [block]:
-            number, batch, lo, plain = self.places[b]
+            number, batch, rows, plain = self.places[b]
             file = self.files[number]
             with named(self.name(b)):
                 file.unchanged()
                 whole = _view(file, tuple(names), batch) if plain else _opened(file, names).get_batch(batch)
-                part = whole.slice(lo, self.sizes[b])
+                part = whole[rows]
                 part.validate(full=True)
             yield self.name(b), part
 

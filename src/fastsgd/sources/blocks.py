@@ -51,7 +51,7 @@ def blocks(source, n_features=None, check=None, order=None, first=0, room=None, 
     def checked(number, rows):
         with naming(source, number):
             rows = sound(rows, source, n_features)
-            return rows if check is None else check(rows)
+            return check(rows) if check is not None and rows.X.shape[0] else rows
 
     def into_room(number):
         return checked(number, source.read(number, out=room(source.sizes[number])))

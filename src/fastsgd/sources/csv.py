@@ -51,9 +51,11 @@ class CsvSource(TabularSource):
         return new
 
     def warn(self):
+        super().warn()
         self._cells.tell(_labels(self.options), _asked(self.options))
 
     def warn_late(self):
+        super().warn_late()
         self._cells.tell_late({*_labels(self.options), *_asked(self.options)})
 
     def _advice(self, name, cell):

@@ -11,6 +11,10 @@ from fastsgd.sources.spelling import is_text, spelled, spelling_of
 MAX_SHARED_LABEL = 256  # All labels of a block get the room of the longest, up to this many characters.
 
 
+class Null(ValueError):
+    """There are nulls where none may be."""
+
+
 @contextmanager
 def named(what):
     """Errors of pyarrow, and text that is no UTF-8, as ValueErrors that name the file."""
@@ -63,8 +67,23 @@ def no_nulls(array, where, fill=None):
         return array
     if fill is None:
         first = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0]
-        raise ValueError(f"{where}: {array.null_count} of {len(array)} values are null, the first at {first}.")
+        raise Null(f"{where}: {array.null_count} of {len(array)} values are null, the first at {first}.")
     return pc.fill_null(array, pa.scalar(fill).cast(array.type))
+
+
+def absent(array):
+    """Which values of a column are null or NaN, as an array of booleans; None where none is."""
+    if pa.types.is_dictionary(array.type) and array.dictionary.null_count:
+        array = array.dictionary_decode()
+    found = array.is_null(nan_is_null=True)
+    return found.to_numpy(zero_copy_only=False) if found.true_count else None
+
+
+def filtered(batch, there):
+    """The rows of a batch that are `there`; Arrow can't choose among string views."""
+    views = [pa.types.is_string_view(array.type) for array in batch.columns]
+    columns = [c.cast(pa.large_string()) if view else c for c, view in zip(batch.columns, views, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names).filter(pa.array(there))
 
 
 def numbers(array, where, fill=None):
@@ -78,7 +97,7 @@ def numbers(array, where, fill=None):
     elif fill is not None and array.null_count and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64(), safe=False)
     found = no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
-    if fill is not None and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
+    if fill is not None and not np.isnan(fill) and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
         found = np.where(absent, found.dtype.type(fill), found)
     return found
 
@@ -100,7 +119,7 @@ def _parsed(array, where):
 
 
 def vectors(array, where, fill=None):
-    """A column of lists of k numbers as an array of shape (n, k)."""
+    """A column of lists of k numbers as an array of shape (n, k); `fill` may be a list of k."""
     k = array.type.list_size
     absent = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     if absent is not None and fill is None:
@@ -108,18 +127,27 @@ def vectors(array, where, fill=None):
     values = array.values.slice(array.offset * k, len(array) * k)
     if absent is not None and values.null_count == 0:  # what lies under a null is not defined
         values = pa.array(numbers(values, where), mask=np.repeat(absent, k))
-    return numbers(values, where, fill).reshape(len(array), k)
+    each = isinstance(fill, list)
+    found = numbers(values, where, np.nan if each else fill).reshape(len(array), k)
+    if each and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
+        found = np.where(absent, np.array(fill, found.dtype), found)
+    return found
 
 
 def labels(array, where):
     """A column of targets as an array of shape (n,): strings, or numbers as they are."""
+    if (missing := absent(array)) is not None:
+        raise Null(
+            f"{where}: {missing.sum()} of {len(array)} values are null, the first at {missing.argmax()}. Set "
+            "target_nulls='drop' to leave out rows without a target, or give them one."
+        )
     t = pa.types
     if kind_of(array.type) == "category":
         array = array if t.is_dictionary(array.type) else spelled(array).dictionary_encode()
-        if array.dictionary.null_count:
+        if array.dictionary.null_count:  # which no row has
             array = array.dictionary_decode().dictionary_encode()
         words = array.dictionary.to_pylist()
-        codes = no_nulls(array, where).indices.to_numpy()
+        codes = array.indices.to_numpy()
         short = all(len(word) <= MAX_SHARED_LABEL for word in words if isinstance(word, str))
         return np.array(words, dtype=object if not short else str if words and isinstance(words[0], str) else None)[
             codes

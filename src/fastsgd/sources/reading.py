@@ -4,6 +4,8 @@ import difflib
 
 from fastsgd.sources.telling import tell
 
+# What models were trained with whose reading does not say it, be they older than that or not.
+UNSAID = {"null_indicator": False}
 MAX_OFFERED = 3  # An error offers this many of the names nearest to one that is not there.
 OF_FILES = (
     "delimiter",
@@ -79,6 +81,7 @@ def merged(reading, given):
     ValueError
         One that was given contradicts the reading.
     """
+    reading = {**UNSAID, **reading} if "columns" in reading else reading
     found = {**reading, **given}
     kinds = reading.get("kinds")
     words = kinds is None or any(kind not in ("number", "vector", "pairs") for kind in kinds.values())

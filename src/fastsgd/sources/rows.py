@@ -18,7 +18,7 @@ def rows_of(columns, batches, n=None, name=None, out=None, hands=1):
     """The Rows of (where, batch) in order; of n rows, where that is known, in the block of that name; X in `out`, if it
     is given and rows are dense. Batches are made CSR by so many threads, the first of which reads them."""
     if columns.sparse:
-        pieces = _counted(batches, n)
+        pieces = _counted(columns, batches, n)
         parts = in_order(lambda piece: _sparse(columns, *piece), pieces, Readers(hands), lambda _: (0, 0), apart=True)
         labels, made = zip(*found, strict=True) if (found := list(parts)) else ((), ())
         done = sum(X.shape[0] for X in made)
@@ -37,10 +37,10 @@ def rows_of(columns, batches, n=None, name=None, out=None, hands=1):
 def _rows_of_numbers(columns, batches, n, out):
     """(X, labels of the batches, number of rows) of columns that are all stored."""
     made, labels, X, done = [], [], out, 0
-    for where, batch in _counted(batches, n):
+    for where, batch in _counted(columns, batches, n):
         m = len(batch)
         # What is too large for float32 becomes infinite, and the estimators refuse it.
-        with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
+        with encode.named(where), columns.explaining(batch), np.errstate(over="ignore", invalid="ignore"):
             labels.append(_labels_of_rows(columns, where, batch))
             if X is None and (n is None or m == n):
                 made.append(_dense(columns, Batch(where, batch)))
@@ -55,14 +55,15 @@ def _rows_of_numbers(columns, batches, n, out):
 
 def _sparse(columns, where, batch):
     """((y, weight, segment), X) of a batch."""
-    with encode.named(where), np.errstate(over="ignore", invalid="ignore"):
+    with encode.named(where), columns.explaining(batch), np.errstate(over="ignore", invalid="ignore"):
         return _labels_of_rows(columns, where, batch), _csr(columns, Batch(where, batch))
 
 
-def _counted(batches, n):
-    """The batches as `placed`, of n rows at most, where that is known."""
+def _counted(columns, batches, n):
+    """The batches as `placed`, but for rows that are left out, of n rows at most, where that is known."""
     done = 0
     for where, batch in placed(batches):
+        batch = columns.kept(batch)
         done += len(batch)
         if n is not None and done > n:
             raise ValueError(f"{where} has more than the {n} rows that it announces.")

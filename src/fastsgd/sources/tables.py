@@ -1,7 +1,5 @@
 """What sources of record batches have in common. It imports pyarrow, and so is imported in functions alone."""
 
-from itertools import count
-
 import numpy as np
 import pyarrow as pa
 
@@ -12,6 +10,7 @@ from fastsgd.sources.features.options import OPTIONS, OWN
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
+from fastsgd.sources.telling import tell
 
 MAX_SAMPLE_BLOCKS = 8  # A sample of rows is of this many blocks.
 BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
@@ -106,11 +105,11 @@ class TabularSource(Source):
     def _in_turn(self, parts):
         """These (where, batch) of all rows, which come in order only; what each is called is kept for `name`."""
 
-        def kept(number, part):
+        number = -1
+        for number, part in enumerate(parts):
             self._places[number] = part[0]
-            return part
-
-        return map(kept, count(), parts)
+            yield part
+        self._n_pieces = number + 1
 
     def name(self, block):
         return self._places.get(block, "")
@@ -118,13 +117,15 @@ class TabularSource(Source):
     def _finish(self, where, options):
         self.options = options
         self._places = {}  # of the blocks of a source without `sizes`
+        self._left_out, self._n_pieces, self._told = {}, None, False
         if self.columns.learnable:
             if self.once:
                 raise ValueError(
-                    f"{where} can be read once only, so that {self.columns.learnable} must be known before: give categories "
-                    "or n_features, or set categorical='hash'."
+                    f"{where} can be read once only, so that {self.columns.learnable} must be known before: "
+                    f"{self.columns.in_place_of_learning()}."
                 )
-            self.columns.learn(self.scan(self.columns.learnable))
+            names = dict.fromkeys([*self.columns.learnable, *self.columns.must_have])
+            self.columns.learn(self.scan(list(names)))
         self.columns.assign_places(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
@@ -133,7 +134,42 @@ class TabularSource(Source):
         self.reading, self.segmented = self.columns.reading(), self.columns.segment is not None
         self.categories = self.columns.categories
         if self.sizes is not None:
+            if self.columns.must_have:
+                self.sizes = self._sizes_kept()
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
+
+    def warn(self):
+        for column in self.columns.columns.values():
+            if column.remark:
+                tell(column.remark)
+
+    def _sizes_kept(self):
+        """The rows of each block that have a target."""
+        names = self.columns.must_have
+
+        def of(block):
+            return sum(len(self.columns.kept(batch)) for _, batch in self.scan(names, block))
+
+        kept = list(in_order(of, range(len(self.sizes)), Readers(), lambda n: (0, n)))
+        self._left_out, self._n_pieces = dict(enumerate(np.subtract(self.sizes, kept).tolist())), len(kept)
+        return kept
+
+    @property
+    def n_left_out(self):
+        """How many rows without a target were left out; None while that is not known."""
+        return sum(self._left_out.values()) if len(self._left_out) == self._n_pieces else None
+
+    def _keep(self, part):
+        """A (where, batch) but for the rows that are left out, which are counted."""
+        where, batch = part
+        kept = self.columns.kept(batch)
+        self._left_out[where] = len(batch) - len(kept)
+        return where, kept
+
+    def warn_late(self):
+        if self.columns.must_have and not self._told and (n := self.n_left_out):
+            self._told = True
+            tell(f"{n} rows of {self.columns.where} without a target were left out.")
 
     def read(self, block, out=None, hands=1):
         batches = self.scan(self.columns.needed, block)
@@ -143,19 +179,23 @@ class TabularSource(Source):
         return super().pieces() if self.n_blocks is not None else self._in_turn(self.scan(self.columns.needed))
 
     def made(self, piece, hands=1):
-        return self.read(piece, hands=hands) if self.n_blocks is not None else rows_of(self.columns, [piece])
+        return (
+            self.read(piece, hands=hands) if self.n_blocks is not None else rows_of(self.columns, [self._keep(piece)])
+        )
 
     def targets(self):
         labels = self.columns.labels
         if self.n_blocks is None:
             return (
-                labelled(self.columns, *part) for part in self._in_turn(self.scan(labels or self.columns.needed[:1]))
+                labelled(self.columns, *self._keep(part))
+                for part in self._in_turn(self.scan(labels or self.columns.needed[:1]))
             )
         if not labels:
             return ((None, None) for _ in range(self.n_blocks))
 
         def of(block):
-            return tuple(joined([labelled(self.columns, *part) for part in placed(self.scan(labels, block))]))
+            found = placed(self.scan(labels, block))
+            return tuple(joined([labelled(self.columns, where, self.columns.kept(batch)) for where, batch in found]))
 
         return in_order(of, range(self.n_blocks), Readers.of(self), size_of_labels)
 

@@ -57,8 +57,22 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     interactions : list of (str, str), default=()
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
         category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value.
-    fill_null : float, default=None
-        Stands for nulls and NaN in columns of numbers; None makes them an error.
+    fill_null : float, {"mean", "median", "most_frequent"}, or dict of str to these, default=None
+        Stands for nulls and NaN in columns of numbers, of true and false, and in fixed-size lists of numbers, place by place.
+        None makes them an error. A dict says it by column, or by pattern with `*` and `?`; the first that matches counts. A
+        word is what one pass over the data before the training finds, without infinities: an exact mean in float64; the
+        median, or the most frequent number (the least of several), of all up to 1,000,000 of a column (16,000,000 of all
+        columns), beyond that of a random sample of as many, the same each time. `reading_` of an estimator keeps it, so that
+        a null at prediction is filled as in training, also in a column that had none then. A column without a number is
+        filled with 0, with a warning.
+    null_indicator : bool, default=False
+        Have a feature "x is null", 1 or 0, for each column x of numbers that had nulls in training; these features follow the
+        numbers.
+    target_nulls : {"error", "drop"}, default="error"
+        "drop": leave out the rows whose target, or one of whose targets, is null or NaN, and say once how many they are, which
+        `n_left_out` of the source has. They are left out wherever the source is used, in predictions too.
+    learnt : dict, default=None
+        What the pass before a training found out by column, as `reading_` of its estimator says: then there is no such pass.
     n_features : int, default=None
         How many features a column of lists of (index, value) has. None takes it from the column's metadata "n_features",
         or else from one pass over the data.
@@ -69,9 +83,9 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     -------
     Source
         Dense, where all columns are numbers, booleans or fixed-size lists of numbers; else CSR. The features are, in this
-        order: numbers; their products; lists of (index, value), which are `list<struct<index, value>>` or maps;
-        categories; hashed tokens. `feature_names` is None where tokens are hashed or indices lists. `categories` has what
-        was found for "one-hot".
+        order: numbers; which of them were null; products of numbers; lists of (index, value), which are
+        `list<struct<index, value>>` or maps; categories; hashed tokens. `feature_names` is None where tokens are hashed or
+        indices lists. `categories` has what was found for "one-hot".
 
     Raises
     ------
@@ -118,7 +132,7 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, fill_null, n_features, dtype: as in `from_parquet`.
+        interactions, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------
@@ -180,7 +194,7 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, fill_null, n_features, dtype: as in `from_parquet`.
+        interactions, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------

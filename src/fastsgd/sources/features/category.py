@@ -42,6 +42,7 @@ class CategoryColumn(Column):
     """
 
     kind = "category"
+    instead = "give categories or n_features, or set categorical='hash'"
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options, spelling: str | None = "text") -> None:
         super().__init__(name, dtype, options)

@@ -1,19 +1,24 @@
 """Which columns of a table become which features, and where these are.
 
-The features of numbers come first, in the order of the columns, then products of numbers; then, in rows of CSR, what lists
-of (index, value) name, one column for each category, and last the space that hashed tokens share.
+The features of numbers come first, in the order of the columns, then which of them were null, then products of numbers; then,
+in rows of CSR, what lists of (index, value) name, one column for each category, and last the space that hashed tokens share.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.category import Categories, CategoryColumn, Crossed, Scaled, TokensColumn
 from fastsgd.sources.features.kinds import Kinds
+from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
+from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
 from fastsgd.sources.features.names import features_of
 from fastsgd.sources.features.number import Number, NumberColumn, Product
 from fastsgd.sources.features.options import OWN, Options
@@ -48,6 +53,8 @@ class Columns:
         The columns that are features.
     needed : list of str
         All that are read.
+    must_have : list of str
+        Rows where one of these is null are left out.
     columns : dict of str to Column
         Those that are features.
     parts : list of Part
@@ -62,7 +69,8 @@ class Columns:
         self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
         with encode.named(where):
             self.features = features_of(schema, where, options)
-        self.schema, self._kinds_of = schema, Kinds(options, where)
+        self.where, self.schema, self._kinds_of = where, schema, Kinds(options, where)
+        self.must_have = self.targets if options.target_nulls == "drop" else []
         self.needed = list(dict.fromkeys(self.features + self.labels))
         self.types = {name: str(schema.field(name).type) for name in self.needed}
         self.kinds = {name: self._kinds_of.of(schema.field(name), name in self.features) for name in self.needed}
@@ -72,6 +80,7 @@ class Columns:
         known = [name for name, kind in self.kinds.items() if kind in ("category", "tokens") and name in self.columns]
         if unknown := [name for name in options.categories or () if name not in known]:
             raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
+        self._check_fills(where)
         self.parts: list[Part] = []
 
     def _column(self, field: pa.Field) -> Column:
@@ -99,6 +108,27 @@ class Columns:
             if self.kinds[name] not in ("number", "category"):
                 raise self._kinds_of.no_label(self.schema.field(name))
 
+    def _check_fills(self, where: str) -> None:
+        """That `fill_null` by column is of columns of numbers."""
+        fills = self.options.fill_null if isinstance(self.options.fill_null, dict) else {}
+        for key in fills:
+            if not any(fnmatchcase(name, key) for name in self.features):
+                raise ValueError(
+                    f"fill_null: {key!r} is not among the features of {where}, {offer(key, self.features)}"
+                )
+            if key in self.columns and not isinstance(self.columns[key], FilledColumn):
+                raise ValueError(
+                    f"fill_null: {key!r} is of type {self.types[key]} in {where}, and no column of numbers."
+                )
+
+    @contextmanager
+    def explaining(self, batch: pa.RecordBatch) -> Iterator[None]:
+        """An error from within about nulls of the batch says of all columns that have some, and what to do."""
+        try:
+            yield
+        except Missing as error:
+            raise error.told(batch, self.columns.values()) from None
+
     def check(self, schema: pa.Schema, where: str) -> None:
         """That another file's schema is like the first one's, as far as it is read."""
         with encode.named(where):
@@ -123,17 +153,32 @@ class Columns:
         array = batch.column(name)
         return array.cast(self.schema.field(name).type) if pa.types.is_null(array.type) else array
 
+    def kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a batch that are to be seen: all, or those with a target."""
+        missing = [found for name in self.must_have if (found := encode.absent(self.of(batch, name))) is not None]
+        return encode.filtered(batch, ~np.logical_or.reduce(missing)) if missing else batch
+
     # ------------------------------------------------------------ where they go
     @property
     def learnable(self) -> list[str]:
         """The columns that must be read once before `assign_places`."""
         return [name for name, column in self.columns.items() if column.learns]
 
+    def in_place_of_learning(self) -> str:
+        """In words, what would make it needless."""
+        found = [column for column in self.columns.values() if column.learns]
+        named = {c.instead: {other.name: 0.0 for other in found if other.instead == c.instead} for c in found}
+        return "; ".join(words.replace("{}", str(names)) for words, names in named.items())
+
     def learn(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> None:
         """Read (where, batch) of the columns `learnable`."""
         found = [column for column in self.columns.values() if column.learns]
+        samples = sum(column.n_samples for column in found)
+        for column in found:
+            column.most = min(MAX_VALUES, MAX_ALL // max(1, samples))
         for where, batch in batches:
             with encode.named(where):
+                batch = self.kept(batch)
                 for column in found:
                     column.see(column.typed(batch.column(column.name)))
         for column in found:
@@ -142,6 +187,7 @@ class Columns:
     def assign_places(self, where: str) -> None:
         """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
         parts = [PARTS[self.kinds[name]](column) for name, column in self.columns.items()]
+        parts += [Indicator(column) for column in self.columns.values() if column.indicated]
         for pair in self.options.interactions:
             n_words = sum(self.kinds[name] == "category" for name in pair)
             parts.append(CROSSED[n_words](*(self.columns[name] for name in pair)))
@@ -173,6 +219,12 @@ class Columns:
         found = {name: column for name, column in self.columns.items() if isinstance(column, CategoryColumn)}
         return {name: c.categories.to_pylist() for name, c in found.items() if c.categories is not None}
 
+    def _learnt(self) -> dict[str, Any]:
+        """What the pass before training has learnt, and what has asked for it; models without are as they were before."""
+        found = {name: learnt for name, column in self.columns.items() if (learnt := column.learnt())}
+        asked = {"null_indicator": True} if self.options.null_indicator else {}
+        return asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
+
     def describe(self) -> dict[str, Any]:
         """All that says which features and targets these are, in JSON values."""
         follows = "kinds", "first_names"  # from the types
@@ -182,6 +234,7 @@ class Columns:
             "target": self.target if isinstance(self.target, str | None) else list(self.target),
             "weight": self.weight,
             **({} if self.segment is None else {"segment": self.segment}),
+            **({} if self.options.target_nulls == "error" else {"target_nulls": self.options.target_nulls}),
             "n_features": self.n_features,
         }
 
@@ -200,6 +253,7 @@ class Columns:
             "alternate_sign": options.alternate_sign,
             "interactions": [list(pair) for pair in options.interactions],
             "fill_null": options.fill_null,
+            **self._learnt(),
             "n_features": max(widths, default=None),
             "dtype": self.dtype.name,
             **({} if options.kinds == OWN else known),

@@ -4,27 +4,18 @@ import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
-from fastsgd.sources.features.part import Batch, Column, Part
+from fastsgd.sources.features.missing import FilledColumn
+from fastsgd.sources.features.part import Batch, Part
 
 
-class NumberColumn(Column):
+class NumberColumn(FilledColumn):
     """A number in each cell, or true or false; or text that says one, where the column was one of numbers in training."""
 
     kind = "number"
 
-    def read(self, array: pa.Array, where: str) -> np.ndarray:
+    def cells(self, array: pa.Array, where: str, fill: float | None) -> np.ndarray:
         """An array (n,), of the type that the file has."""
-        return filled(encode.numbers, array, where, self.options.fill_null)
-
-
-def filled(read, array, where, fill):
-    """read(array, where, fill); an error about nulls says what to do."""
-    try:
-        return read(array, where, fill)
-    except ValueError as error:
-        if "null" not in str(error) or fill is not None:
-            raise
-        raise ValueError(f"{error} Set fill_null=0.0 (or the column's mean), or leave those rows out.") from None
+        return encode.numbers(array, where, fill)
 
 
 class Number(Part):

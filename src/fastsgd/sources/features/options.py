@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from fastsgd.sources.spelling import KINDS
 ENCODINGS = "hash", "one-hot", "error"
 SPELLINGS = "text", *KINDS  # These are the kinds of categories.
 KNOWN_KINDS = "number", "vector", "pairs", "tokens", *SPELLINGS
+TARGET_NULLS = "error", "drop"
+FILLS = "mean", "median", "most_frequent"
 # In place of `kinds`, this stands for those of the data themselves: for models that were trained before kinds were kept.
 OWN = "own"
 
@@ -32,16 +35,22 @@ class Options:
     n_hashed: int = 2**20
     alternate_sign: bool = True
     interactions: Sequence[Sequence[str]] = ()
-    fill_null: float | None = None
+    fill_null: float | str | Mapping[str, float | str | None] | None = None
+    null_indicator: bool = False
+    target_nulls: str = "error"
+    learnt: Mapping[str, Mapping[str, Any]] | None = None
     n_features: int | None = None
     dtype: Any = np.float32
 
     def __post_init__(self) -> None:
         if self.categorical not in ENCODINGS:
             raise ValueError(f"categorical must be one of {', '.join(ENCODINGS)}, got {self.categorical!r}.")
-        fill = self.fill_null
-        if fill is not None and not (isinstance(fill, int | float) and math.isfinite(fill)):
-            raise ValueError(f"fill_null must be None or a finite number, got {fill!r}.")
+        self.fill_null = _checked_fill(self.fill_null)
+        if self.target_nulls not in TARGET_NULLS:
+            raise ValueError(f"target_nulls must be 'error' or 'drop', got {self.target_nulls!r}.")
+        self.null_indicator = checked_bool("null_indicator", self.null_indicator)
+        if not isinstance(self.learnt, dict | None):
+            raise ValueError(f"learnt must be a dict by column, as reading_ has it, got {self.learnt!r}.")
         if not isinstance(self.weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {self.weight!r}.")
         self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
@@ -68,6 +77,10 @@ class Options:
         others = [name for name in (self.weight, self.segment) if name is not None]
         return list(dict.fromkeys(self.targets + others))
 
+    def fill_of(self, name: str) -> float | str | None:
+        """What is asked to stand for nulls of a column."""
+        return of_column(self.fill_null, name) if isinstance(self.fill_null, dict) else self.fill_null
+
     @property
     def is_trained(self) -> bool:
         """Whether it is known what columns were in training."""
@@ -86,6 +99,33 @@ def names_in(argument: str, names: Any) -> list[str]:
     if isinstance(names, str) or not np.iterable(names) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{argument} must be a list of column names, got {names!r}.")
     return list(names)
+
+
+def of_column(said: Mapping[str, Any], name: str) -> Any:
+    """What a dict by names or patterns (`*`, `?`) says of a column: its name, or else the first pattern; None if nothing does."""
+    return said.get(name, next((value for key, value in said.items() if fnmatchcase(name, key)), None))
+
+
+def checked_bool(argument: str, value: Any) -> bool:
+    """True or False, as an argument must be; raises ValueError."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{argument} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def _checked_fill(fill: Any) -> Any:
+    """What may stand for nulls, as JSON has it."""
+    if isinstance(fill, Mapping):
+        return {name: _checked_fill(value) for name, value in fill.items()}
+    if isinstance(fill, np.integer | np.floating):
+        fill = fill.item()
+    number = isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill)
+    if fill is None or number or (isinstance(fill, str) and fill in FILLS):
+        return fill
+    words = ", ".join(map(repr, FILLS))
+    raise ValueError(
+        f"fill_null must be None or a finite number, one of {words}, or a dict of columns to these, got {fill!r}."
+    )
 
 
 def _checked_kinds(kinds: Any) -> Any:

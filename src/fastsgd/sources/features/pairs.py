@@ -12,7 +12,7 @@ from fastsgd.sources.features.part import Batch, Column, Part, Tokens
 class PairsColumn(Column):
     """A list of (index, value), or a map of one to the other, in each cell."""
 
-    kind = "pairs"
+    kind, instead = "pairs", "give categories or n_features, or set categorical='hash'"
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options, given: int | None = None) -> None:
         """`given` is how many features the schema says that it has."""

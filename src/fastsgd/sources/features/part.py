@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from fastsgd.sources.features.learning import MAX_VALUES
 from fastsgd.sources.features.options import Options
 
 MAX_NAMED = 8  # A part of at most this many features names them, where it is described.
@@ -19,10 +20,22 @@ class Column:
         What it is called in `kinds` of `Source.reading`, but for categories, which are called as they are spelled.
     learns : bool
         Whether it must be read once before its features have places.
+    n_samples, most : int
+        How many samples of its numbers are taken then, and how many numbers are in one.
+    instead : str
+        What to do so that it need not learn; {} stands for a dict of the columns of which that is so.
+    indicated : bool
+        Whether a feature says where its cells are null.
+    remark : str or None
+        What was found in that pass that whoever trains should know.
     """
 
     kind = ""
     spelling: str | None = None
+    n_samples, most = 0, MAX_VALUES
+    instead = ""
+    indicated = False
+    remark: str | None = None
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
         self.name, self.type, self.options = name, dtype, options
@@ -42,6 +55,14 @@ class Column:
     def settle(self) -> None:
         """That pass is over: `learns` is False from here on."""
         self.learns = False
+
+    def learnt(self) -> dict[str, Any]:
+        """What was learnt then that other data must be read with, in JSON values: `options.learnt` has it."""
+        return {}
+
+    def absent(self, array: pa.Array) -> np.ndarray:
+        """Which cells are null."""
+        return array.is_null().to_numpy(zero_copy_only=False)
 
 
 class Batch:

@@ -1,21 +1,28 @@
 """Columns of lists of as many numbers in each row."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
-from fastsgd.sources.features.number import filled
-from fastsgd.sources.features.part import Batch, Column, Part
+from fastsgd.sources.features.missing import FilledColumn
+from fastsgd.sources.features.options import Options
+from fastsgd.sources.features.part import Batch, Part
 
 
-class VectorColumn(Column):
+class VectorColumn(FilledColumn):
     """A list of k numbers in each cell."""
 
     kind = "vector"
 
-    def read(self, array: pa.Array, where: str) -> np.ndarray:
+    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
+        self.width = dtype.list_size
+        super().__init__(name, dtype, options)
+
+    def cells(self, array: pa.Array, where: str, fill: Any) -> np.ndarray:
         """An array (n, k), without a copy where that is possible."""
-        return filled(encode.vectors, array, where, self.options.fill_null)
+        return encode.vectors(array, where, fill)
 
 
 class Vector(Part):
