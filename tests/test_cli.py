@@ -90,10 +90,10 @@ def test_the_model_of_the_start_is_written_and_scored(here, capsys):
 def test_info_names_the_columns_that_a_model_needs(here, capsys):
     assert main([*TRAIN, "--model", "m[bold]", "-q"]) == 0  # which is a path, and no markup
     assert main(["info", "m[bold]", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["columns"] == {"a": "number", "b": "number", "word": "text"}
+    assert json.loads(capsys.readouterr().out)["columns"] == {"a": "number", "b": "number", "word": "category"}
     assert main(["info", "m[bold]"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("m[bold]") and "a (number), b (number), word (text)" in said
+    assert said.startswith("m[bold]") and "a (number), b (number), word (category)" in said
     wide = pd.DataFrame(np.eye(25)).add_prefix("x")
     wide.assign(y=np.arange(25) % 2).to_parquet("wide.parquet")
     assert main(["train", "wide.parquet", "--target", "y", "--model", "m", "-q"]) == 0

@@ -11,7 +11,7 @@ from fastsgd.cli.errors import guarded
 from fastsgd.cli.help import Command, Group
 
 # Each is the function of its name in the module of its name. Such a module loads nothing heavy but in functions.
-COMMANDS = "inspect", "train", "predict", "evaluate", "diagnose", "info", "convert", "plot"
+COMMANDS = "inspect", "train", "predict", "evaluate", "diagnose", "explain", "info", "convert", "plot"
 HELP = {"help_option_names": ["-h", "--help"]}
 
 

@@ -1,52 +1,135 @@
 """`fastsgd info`."""
 
+import re
 from typing import Annotated
 
 import typer
 
-from fastsgd.cli.options import Json
+from fastsgd.cli.data import READING, open_source
+from fastsgd.cli.options import Json, with_flags
+
+NAMELESS = re.compile(r"x\d+")  # how a feature without a name is called
+TOP = 20  # Features that are shown with --names and no --top.
 
 
-def info(model: Annotated[str, typer.Argument(help="A model file.", show_default=False)], as_json: Json = False):
-    """What a model file holds."""
+@with_flags("reading", READING)
+def info(
+    model: Annotated[str, typer.Argument(help="A model file.", show_default=False)],
+    top: Annotated[
+        int | None,
+        typer.Option(
+            help="Show so many coefficients of each class or target, the weightiest first.", show_default=False
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Files, as those of the training: with --top, the words in them name the features that words are hashed to, "
+            "and coefficients are weighed by the standard deviations there. They are read twice.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+    *,
+    reading,
+):
+    """What a model file holds: what it was made of and how, and what it has learnt."""
+    import fastsgd
+    from fastsgd.cli.show import OUT, as_text, columns_read, in_short, listed, number, table
+
+    if top is not None and top < 1:
+        raise ValueError(f"--top must be a number from 1 on, got {top}.")
+    if reading and not names:
+        raise ValueError(
+            f"--{next(iter(reading)).replace('_', '-')} says how the files of --names are read: give --names."
+        )
+    est = fastsgd.load(model)
+    found, coefficients = _facts(est, model), None
+    if top is not None or names:
+        data = open_source(names, reading, False, like=getattr(est, "reading_", None)) if names else None
+        coefficients = est.coefficients(top or TOP, data=data)
+    if as_json:
+        found["history"] = _history(est)
+        if coefficients is not None:
+            found["coefficients"] = _listed(coefficients)
+        print(as_text(found))
+        return
+    found["auto_rule"], found["columns"] = in_short(found["auto_rule"]), listed(found["columns"])
+    for name in ("parameters", "versions"):
+        found[name] = ", ".join(f"{key} {value}" for key, value in found[name].items()) or None
+    table(
+        model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None], (0, 1)
+    )
+    if last := _history(est):
+        OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))
+    if coefficients is not None:
+        _show(coefficients)
+        if not names and any(NAMELESS.fullmatch(name) for name in coefficients["feature"]) and columns_read(est):
+            OUT.print("note: words were hashed to features such as x7: --names with files of the training names them.")
+
+
+def _facts(est, path):
+    """What is known of a model, as JSON has it."""
     import numpy as np
 
-    import fastsgd
-    from fastsgd.cli.show import (
-        OUT,
-        as_text,
-        auto_rule,
-        columns_read,
-        history,
-        in_short,
-        listed,
-        number,
-        of_segments,
-        table,
-    )
+    from fastsgd.cli.show import auto_rule, columns_read, of_segments
+    from fastsgd.persist.models import versions
 
-    est = fastsgd.load(model)
-    changed = {k: v for k, v in est.get_params(deep=False).items() if v != type(est)().get_params(deep=False)[k]}
-    coef = est.coef_.toarray() if hasattr(est.coef_, "toarray") else est.coef_
-    found = {
+    own = type(est)().get_params(deep=False)
+    changed = {name: value for name, value in est.get_params(deep=False).items() if value != own[name]}
+    coef = getattr(est, "coef_", np.empty(0))  # A search without refit has no model.
+    coef = coef.toarray() if hasattr(coef, "toarray") else coef
+    made = getattr(est, "reading_", {}).get("made", {})
+    return {
         "estimator": type(est).__name__,
-        "features": int(est.n_features_in_),
-        "columns": columns_read(est),
+        "target": getattr(est, "reading_", {}).get("target"),
         "classes": est.classes_.tolist() if hasattr(est, "classes_") else None,
+        "columns": columns_read(est),
+        "features": int(est.n_features_in_),
         **of_segments(est),
         "nonzero_coefficients": int(np.count_nonzero(coef)),
         "dtype": str(coef.dtype),
-        "epochs": int(est.n_iter_),
-        "stop_reason": est.stop_reason_,
+        "rows": made.get("rows"),
+        "epochs": int(np.max(est.n_iter_)),
+        "stop_reason": getattr(est, "stop_reason_", None),
+        "held_out_score": _held_out(est),
+        "chosen_alpha": getattr(est, "alpha_", None),
         "auto_rule": auto_rule(est),
         "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
-        "history": history(est.history_),
+        "made": made.get("when"),
+        "versions": versions(path),
     }
-    if as_json:
-        print(as_text(found))
-        return
-    last = found.pop("history")
-    found["auto_rule"], found["columns"] = in_short(found["auto_rule"]), listed(found["columns"])
-    table(model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None])
-    if last:
-        OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))
+
+
+def _history(est):
+    """`history_` as JSON has it."""
+    from fastsgd.cli.show import history
+
+    found = getattr(est, "history_", None)
+    return [] if found is None else history(found)
+
+
+def _held_out(est):
+    """The score of the weights that are kept, on rows that were held out; None where there were none."""
+    scores = [row.get("validation_score") for row in _history(est)]
+    return max((score for score in scores if score is not None), default=None)
+
+
+def _listed(coefficients):
+    """A CoefficientTable as JSON has it."""
+    names = coefficients.rows.dtype.names
+    return {
+        "about": coefficients.about,
+        "intercept": list(coefficients.intercept.values()),
+        "rows": [dict(zip(names, row, strict=True)) for row in coefficients.rows.tolist()],
+    }
+
+
+def _show(coefficients):
+    """A CoefficientTable on stdout."""
+    from fastsgd.cli.show import table
+    from fastsgd.estimators.learnt_table import short
+
+    columns, lines = coefficients.cells()
+    words = tuple(range(columns.index("feature") + 1))
+    table(coefficients.about, columns, [[short(cell) for cell in line] for line in lines], words)

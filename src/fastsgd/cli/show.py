@@ -12,6 +12,9 @@ from rich.text import Text
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 WORKED_OUT = "objective", "validation_score"
 OUT = Console(highlight=False, soft_wrap=True)
+# What kinds of columns are called, as `inspect` calls them; by their names in `reading_`.
+KINDS = dict.fromkeys(("text", "numeral", "time"), "category") | dict.fromkeys(("tokens", "vector", "pairs"), "list")
+KINDS |= {"number": "number", "words": "text"}
 LISTED = 20  # columns of the data that `info` names; all of them are in its JSON
 
 
@@ -101,12 +104,14 @@ def in_short(rules):
 
 
 def columns_read(est):
-    """The columns of a table that are features of a model, and what each was in training; None where it was no table."""
+    """The columns of a table that are features of a model, and the kind of each in training; None where it was no table."""
     reading = getattr(est, "reading_", {})
     if "columns" not in reading:
         return None
     kinds = reading.get("kinds")
-    return {name: None if kinds is None else kinds.get(name, "number") for name in reading["columns"]}
+    if kinds is None:
+        return dict.fromkeys(reading["columns"])
+    return {name: KINDS.get(kinds.get(name, "number"), kinds.get(name)) for name in reading["columns"]}
 
 
 def listed(columns):

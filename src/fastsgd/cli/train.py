@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from fastsgd.cli.data import READING, Data, files_read, npy, open_source
@@ -99,6 +100,7 @@ def train(
             raise
         raise ValueError(f"{error} To predict a number: --task regression.") from None
     est.set_params(callbacks=None)
+    _note_made(est, source)
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged
     if model is not None:
@@ -110,6 +112,12 @@ def train(
     _report(est, source, model, quiet, as_json)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
+
+
+def _note_made(est, source):
+    """Have the model say of how many rows it was made, and when."""
+    when = datetime.now(UTC).isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
+    est.reading_ = {**getattr(est, "reading_", {}), "made": {"rows": source.n_rows, "when": when}}
 
 
 def _checkpoints(path, every_seconds, resume):

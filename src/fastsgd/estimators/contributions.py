@@ -31,6 +31,11 @@ def model(est):
     return coef, np.broadcast_to(est._at_zero(np.ravel(intercept)), len(coef))
 
 
+def n_heads(est):
+    """How many margins a row has."""
+    return len(np.atleast_1d(est._weights()[1]))
+
+
 def _dense(X, coefs, intercepts, places):
     (n, d), K = X.shape, coefs.shape[1]
     out = np.empty((n, K, d + 1))

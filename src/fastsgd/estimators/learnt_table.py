@@ -157,16 +157,16 @@ def groups_of(est, heads):
     return "target", list(range(heads))
 
 
-def meaning(est, heads):
-    """In words, what a positive coefficient speaks for."""
+def meaning(est, heads, what="coefficient"):
+    """In words, what a positive coefficient, or share, speaks for."""
     if est._task == "classifier":
         if heads > 1:
-            return "a positive coefficient speaks for its class"
+            return f"a positive {what} speaks for its class"
         low, high = shown(est.classes_)
-        return f"a positive coefficient speaks for {high!r}, a negative one for {low!r}"
+        return f"a positive {what} speaks for {high!r}, a negative one for {low!r}"
     if est._task == "regressor":
-        return "of the logarithm of the mean" if est._loss().offers("mean") else "of the prediction"
-    return "a positive coefficient speaks for rows inside"
+        return f"{what}s of {'the logarithm of the mean' if est._loss().offers('mean') else 'the prediction'}"
+    return f"a positive {what} speaks for rows inside"
 
 
 def table_of(est, coef, intercept, scale, words, top, names_of, of=""):

@@ -5,6 +5,7 @@ features, versions of the libraries, and the scalars of the state. Its tensors a
 `_state.W` and so on, and a CRC-32 of all of it. `rules.py` and `tables.py` say what each must be.
 """
 
+import json
 import platform
 
 import numpy as np
@@ -80,6 +81,14 @@ def load(path, code):
     """See `persist.load`."""
     with files.reading(files.path_of("path", path), "model file", FORMAT, KEYS) as (head, arrays):
         return _estimator(head, arrays, code)
+
+
+def versions(path):
+    """The versions of what wrote a model file, which `load` has taken: {library: number}."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()["fastsgd"])["versions"]
 
 
 def _estimator(head, arrays, code):
