@@ -5,16 +5,17 @@ from typing import Annotated
 
 import typer
 
-from fastsgd.cli.data import READING, Data, fitted
-from fastsgd.cli.options import Json, with_flags
+from fastsgd.cli.data import OF_MODEL, Data, fitted
+from fastsgd.cli.flags import OUTPUT
+from fastsgd.cli.options import Json, flag, with_flags
 
 
-@with_flags("reading", READING)
+@with_flags("reading", OF_MODEL)
 def explain(
     model: Annotated[str, typer.Argument(help="A model file.", show_default=False)],
     data: Data,
-    rows: Annotated[int, typer.Option(help="How many rows, from the first on.")] = 5,
-    top: Annotated[int, typer.Option(help="How many features of each row, those of largest share.")] = 10,
+    rows: flag(int, "How many rows, from the first on; 5 by default.", OUTPUT, metavar="N") = 5,
+    top: flag(int, "How many features of each row, those of largest share; 10 by default.", OUTPUT, metavar="N") = 10,
     as_json: Json = False,
     *,
     reading,

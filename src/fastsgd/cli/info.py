@@ -5,30 +5,25 @@ from typing import Annotated
 
 import typer
 
-from fastsgd.cli.data import READING, open_source
-from fastsgd.cli.options import Json, with_flags
+from fastsgd.cli.data import OF_MODEL, open_source
+from fastsgd.cli.flags import OUTPUT
+from fastsgd.cli.options import Json, flag, with_flags
 
 NAMELESS = re.compile(r"x\d+")  # how a feature without a name is called
 TOP = 20  # Features that are shown with --names and no --top.
 
 
-@with_flags("reading", READING)
+@with_flags("reading", OF_MODEL)
 def info(
     model: Annotated[str, typer.Argument(help="A model file.", show_default=False)],
-    top: Annotated[
-        int | None,
-        typer.Option(
-            help="Show so many coefficients of each class or target, the weightiest first.", show_default=False
-        ),
-    ] = None,
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Files, as those of the training: with --top, the words in them name the features that words are hashed to, "
-            "and coefficients are weighed by the standard deviations there. They are read twice.",
-            show_default=False,
-        ),
-    ] = None,
+    top: flag(int, "Show so many coefficients of each class, the weightiest first.", OUTPUT, metavar="N") = None,
+    names: flag(
+        list[str],
+        "Files like those of the training, whose words name the features that they were hashed to; repeat it. Coefficients "
+        "are then weighed by the standard deviations in them, 20 of each class unless --top says otherwise.",
+        OUTPUT,
+        metavar="DATA",
+    ) = None,
     as_json: Json = False,
     *,
     reading,
