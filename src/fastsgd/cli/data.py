@@ -114,11 +114,31 @@ def open_source(paths, reading, labelled=True, like=None):
 
 
 def fitted(model, data, reading, labelled=False):
-    """The model, and the source read as it was in training, but for what is given."""
+    """The model, and the source read as it was in training, but for what is given.
+
+    Parameters
+    ----------
+    labelled : bool
+        Whether it must have targets: where none are named, those of the columns that the model was trained on.
+    """
     import fastsgd
 
     est = fastsgd.load(model)
-    return est, open_source(data, reading, labelled, like=getattr(est, "reading_", None))
+    own = getattr(est, "_label_columns", {}) if labelled and _is_table(data, reading) else {}
+    if "target" not in reading and "target" in own:
+        reading = reading | {"target": own["target"]}
+    like = getattr(est, "reading_", None)
+    if (
+        "weight" in own
+        and "weight" not in reading
+        and own["weight"] in open_source(data, reading, like=like).columns.schema.names
+    ):
+        reading = reading | {"weight": own["weight"]}
+    return est, open_source(data, reading, labelled, like=like)
+
+
+def _is_table(data, reading):
+    return (reading.get("format") or format_of(data)) in (Format.parquet, Format.arrow, Format.csv)
 
 
 def files_read(data, reading):

@@ -86,6 +86,9 @@ class _InRounds:
         self.n_features_in_ = loaded.shape[1]
         vars(self).pop("feature_names_in_", None)
         vars(self).pop("reading_", None)
+        vars(self).pop("_label_columns", None)
+        if loaded.label_columns:
+            self._label_columns = loaded.label_columns
         if loaded.columns is not None:
             self.feature_names_in_ = np.asarray(loaded.columns, dtype=object)
         if loaded.reading:

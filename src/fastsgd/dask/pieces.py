@@ -45,8 +45,8 @@ class Pieces:
         None where it is not known before.
     columns : list or None
         The names of the features.
-    reading : dict
-        As `Source.reading`.
+    reading, label_columns : dict
+        As those of a source.
     dtype : dtype
         That of the numbers, as far as the collection says.
     """
@@ -57,6 +57,7 @@ class Pieces:
     columns: list[str] | None = None
     reading: dict[str, Any] = field(default_factory=dict)
     dtype: Any = np.float64
+    label_columns: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self):
         return len(self.delayed)
@@ -283,7 +284,7 @@ def _of_sources(given, y, weight, names, width):
         for lo, hi in _ranges(source, given.n):
             delayed.append(dask.delayed(_read, pure=False)(len(delayed), held, lo, hi, wide))
             named.append(_range_name(source, lo, hi))
-    return Pieces(delayed, named, wide, first.feature_names, first.reading, first.dtype)
+    return Pieces(delayed, named, wide, first.feature_names, first.reading, first.dtype, first.label_columns)
 
 
 def _quiet(source):

@@ -92,6 +92,9 @@ class InPasses:
         rows, seen = load(X.runner, (X.X, y, X.weight), self._targets(), names, None if reset else self)
         if reset:
             self.n_features_in_, self.reading_ = rows.shape[1], rows.reading
+            vars(self).pop("_label_columns", None)
+            if rows.label_columns:
+                self._label_columns = rows.label_columns
             vars(self).pop("feature_names_in_", None)
             if rows.columns is not None:
                 self.feature_names_in_ = np.asarray(rows.columns, dtype=object)

@@ -25,12 +25,13 @@ class Loaded:
     parts : list of Part
         Of `Piece`.
     survey : Survey
-    columns, reading
+    columns, reading, label_columns
         As those of Pieces.
     """
 
-    def __init__(self, runner, parts, survey, columns, reading):
-        self.runner, self.parts, self.survey, self.columns, self.reading = runner, parts, survey, columns, reading
+    def __init__(self, runner, parts, survey, columns, found):
+        self.runner, self.parts, self.survey, self.columns = runner, parts, survey, columns
+        self.reading, self.label_columns = found.reading, found.label_columns
         self.dtype, self.shape = survey.dtype, (survey.n_rows, survey.width)
 
     @property
@@ -77,7 +78,7 @@ def load(runner, given, targets, names=("X", "y", "sample_weight"), like=None):
     surveyed = Surveyed(survey.n_rows, next(iter(survey.shapes)))
     if targets.needs_classes:
         surveyed.soft, surveyed.classes, surveyed.counts = survey.labels.soft, *survey.labels.finish()
-    return Loaded(runner, parts, survey, columns, found.reading), surveyed
+    return Loaded(runner, parts, survey, columns, found), surveyed
 
 
 def _surveyed(parts, found):

@@ -56,7 +56,15 @@ class Problem:
 class Drafts:
     """An estimator that is fitted in one step: a call works on a draft of it."""
 
-    _learnt = "n_features_in_", "feature_names_in_", "reading_", "classes_", "_class_weight", "_y_ndim"  # of the data
+    _learnt = (  # of the data
+        "n_features_in_",
+        "feature_names_in_",
+        "reading_",
+        "_label_columns",
+        "classes_",
+        "_class_weight",
+        "_y_ndim",
+    )
     _left = ()  # by a training
 
     def _draft(self):

@@ -34,6 +34,7 @@ RULES = {
     "n_features_in_": Value(int, 1, 2**62, size="d"),
     "feature_names_in_": Names(),
     "reading_": Keywords(),
+    "_label_columns": Keywords(),
     "n_iter_": Value(int, 0, 2**62),
     "stop_reason_": Value(str),
     "classes_": Labels(),
@@ -95,7 +96,8 @@ SEARCH = {
     "_coefs_paths": Array("float", (*TRIED, "K", "d")),
     "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
-FITTED = "n_features_in_", "feature_names_in_", "reading_", "n_iter_", "stop_reason_", "history_"  # All have these.
+OF_X = "n_features_in_", "feature_names_in_", "reading_", "_label_columns"
+FITTED = *OF_X, "n_iter_", "stop_reason_", "history_"  # All have these.
 
 
 def stored(cls):

@@ -122,6 +122,9 @@ def learn_features(est, source, n_features):
     if not n_features:
         raise ValueError("the rows of the source have 0 features, at least 1 is needed.")
     est.n_features_in_, est.reading_ = n_features, source.reading
+    vars(est).pop("_label_columns", None)
+    if source.label_columns:
+        est._label_columns = source.label_columns
     vars(est).pop("feature_names_in_", None)
     if source.feature_names is not None:
         est.feature_names_in_ = np.asarray(source.feature_names, dtype=object)

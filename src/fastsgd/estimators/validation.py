@@ -73,6 +73,7 @@ def check_X(est, X, *, reset=False, name="X"):
         )
     if reset:
         vars(est).pop("reading_", None)  # of a source
+        vars(est).pop("_label_columns", None)
     sparse = sp.issparse(X)
     X = sound_csr(X, name) if sparse else _array(X)
     if _plain(X) and (reset or _as_before(est, X)):

@@ -81,6 +81,8 @@ class Source:
         All rows, of a source that has them in mapped memory: block i is then rows i * block_rows and following.
     reading : dict
         Keywords, of JSON values, with which other data of the same format become the same features.
+    label_columns : dict
+        What the columns of "target" and "weight" are called, of a table.
     divides : int
         Where several threads can make a block together, `made(piece, hands)`, the bytes that each beyond the first takes.
     max_memory, buffer_rows, readers
@@ -110,7 +112,7 @@ class Source:
     once = reuses = segmented = False
     divides = 0
     sizes = mapped = block_rows = None
-    reading, labels_read = {}, None
+    reading, label_columns, labels_read = {}, {}, None
     max_memory, buffer_rows, readers = 256 * 10**6, None, "auto"
 
     def __copy__(self):  # Else what a pickle leaves out would be left out here too.

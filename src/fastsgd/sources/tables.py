@@ -132,6 +132,10 @@ class TabularSource(Source):
         if self.columns.targets:
             self.target_shape = () if isinstance(self.columns.target, str) else (len(self.columns.targets),)
         self.reading, self.segmented = self.columns.reading(), self.columns.segment is not None
+        called = {"target": self.columns.target, "weight": self.columns.weight}
+        self.label_columns = {
+            name: one if isinstance(one, str) else list(one) for name, one in called.items() if one is not None
+        }
         self.categories = self.columns.categories
         if self.sizes is not None:
             if self.columns.must_have:
