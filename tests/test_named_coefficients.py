@@ -170,3 +170,15 @@ def test_data_must_be_rows_as_those_of_fit():
         est.coefficients(data=X[:, :3])
     with pytest.raises(ValueError, match="data has no rows"):
         est.coefficients(data=NoRows())
+
+
+def test_scales_of_columns_far_from_0_and_of_later_rows_that_are_unlike_the_first():
+    """The deviations are not lost to rounding, whatever the first block says of the means."""
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([1e8 + rng.standard_normal(300), np.arange(300.0), rng.random(300) < 0.1])
+    est = fit(fastsgd.SGDRegressor(**AUTO), Z[:300, :3], SUM[:300])
+    for given in (rows, sp.csr_matrix(rows)):
+        source = from_batches(lambda given=given: (given[lo : lo + 100] for lo in range(0, 300, 100)))
+        table = est.coefficients(top=None, data=source)
+        places = [int(name[1:]) for name in table["feature"]]
+        np.testing.assert_allclose(table["scale"], rows.std(axis=0)[places], rtol=1e-6)

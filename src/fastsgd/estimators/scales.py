@@ -5,8 +5,7 @@ import numpy as np
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.base import Rows, Source
 from fastsgd.sources.blocks import over_blocks
-from fastsgd.sources.scaling import moments_of
-from fastsgd.sums import total
+from fastsgd.sources.scaling import moments_in_turn
 
 
 def in_training(est):
@@ -32,16 +31,9 @@ def in_rows(est, data):
         raise ValueError(
             "data can be read once, and is read twice, for the scales of the features and for their names: give a table or files."
         )
+    blocks = over_blocks(est, data, lambda rows: rows) if isinstance(data, Source) else [Rows(est._features_of(data))]
     with np.errstate(over="ignore", invalid="ignore"):
-        blocks = (
-            over_blocks(est, data, lambda rows: rows) if isinstance(data, Source) else [Rows(est._features_of(data))]
-        )
-        found = total(map(_moments, blocks))
-    if found is None or not found.weight:
+        found = moments_in_turn(Table(rows.X, s=rows.weight) for rows in blocks)
+    if found is None:
         raise ValueError("data has no rows: give some that the model can read.")
     return found.finish()[1], "standard deviation in the data given"
-
-
-def _moments(rows):
-    dtype = rows.X.dtype if rows.X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    return moments_of(Table(rows.X, s=rows.weight), dtype)

@@ -76,6 +76,7 @@ def one_by_one(source: Any) -> Iterator[tuple[Rows, Names]]:
 
     parts = [part for part in columns.parts if part.names() is None]
     for number, (where, batch) in enumerate(source.scan(columns.needed)):
+        batch = columns.kept(batch)
         for i in range(len(batch)):
             one, found = batch.slice(i, 1), Names()
             with naming(source, number):

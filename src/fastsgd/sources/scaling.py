@@ -98,13 +98,39 @@ def statistics(found, table, dtype):
 
 def moments_of(table, dtype):
     """The Moments of the columns of a table in memory."""
-    s = _weights(table)
-    if s is not None and not s.all():  # The moments are then bit for bit those without these rows.
-        some = np.flatnonzero(s)
-        table, s = replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
+    table, s = _weighed(table)
     if not table.n_rows:
         return Moments(0.0, np.zeros(table.X.shape[1]), np.zeros(table.X.shape[1]))
     return (_csr_moments if table.sparse else _dense_moments)(table, s, dtype)
+
+
+def moments_in_turn(tables):
+    """The Moments of the rows of several tables, one of which is in memory at a time; None where none has a row of weight.
+
+    On CSR a table takes time by its values, and not by its columns: deviations are counted from the means of the first one.
+    """
+    found = sums = None
+    for table in tables:
+        dtype = np.dtype(np.float32 if table.X.dtype == np.float32 else np.float64)
+        if not table.sparse:
+            one = moments_of(table, dtype)
+            found = one if found is None else found + one
+            continue
+        table, s = _weighed(table)
+        if table.n_rows:
+            sums = sums or _CsrSums(table.X.shape[1])
+            sums.add(table, s, dtype)
+    found = found if sums is None else sums.finish()
+    return found if found is not None and found.weight else None
+
+
+def _weighed(table):
+    """(the table, the weight of each row or None for ones) without the rows of weight 0: the bits are those without them."""
+    s = _weights(table)
+    if s is None or s.all():
+        return table, s
+    some = np.flatnonzero(s)
+    return replace(table, rows=some if table.rows is None else table.rows[some]), s[some]
 
 
 def _ends(table, columns):
@@ -150,17 +176,36 @@ def _dense_moments(table, s, dtype):
 
 
 def _csr_moments(table, s, dtype):
-    """As of dense rows, in two passes; what is not stored has the deviation -mean."""
-    d = table.X.shape[1]
-    weight, sums, off = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2))
-    for part, given in _parts(table, s, dtype):
-        _scale.csr_sums(*csr_arrays(part.X), *given, weight, sums)
-    mean, absent = sums[:, 0] / weight, np.maximum(0.0, weight - sums[:, 1])
-    for part, given in _parts(table, s, dtype):
-        _scale.csr_squares(*csr_arrays(part.X), *given, mean, off)
-    error = (off[:, 1] - absent * mean) / weight  # The mean is off by this, from rounding.
-    squares = np.maximum(0.0, off[:, 0] + absent * mean**2 - weight * error**2)
-    return Moments(float(weight[0]), mean + error, squares)
+    """As of dense rows, in two passes."""
+    sums = _CsrSums(table.X.shape[1])
+    sums.add(table, s, dtype)
+    return sums.finish()
+
+
+class _CsrSums:
+    """Sums over rows of CSR, from which their Moments follow; what is not stored has the deviation -mean."""
+
+    def __init__(self, d):
+        self.weight, self.sums, self.off, self.mean = np.zeros(1), np.zeros((d, 2)), np.zeros((d, 2)), None
+
+    def add(self, table, s, dtype):
+        """Those of more rows. Deviations are from the means of the first ones."""
+        for part, given in _parts(table, s, dtype):
+            _scale.csr_sums(*csr_arrays(part.X), *given, self.weight, self.sums)
+        if self.mean is None:
+            self.mean = self.sums[:, 0] / self.weight
+        for part, given in _parts(table, s, dtype):
+            _scale.csr_squares(*csr_arrays(part.X), *given, self.mean, self.off)
+
+    def finish(self):
+        """The Moments."""
+        weight, mean, off = self.weight, self.mean, self.off
+        absent = np.maximum(0.0, weight - self.sums[:, 1])
+        error = (
+            off[:, 1] - absent * mean
+        ) / weight  # The means are off by this: from rounding, and of rows that came later.
+        squares = np.maximum(0.0, off[:, 0] + absent * mean**2 - weight * error**2)
+        return Moments(float(weight[0]), mean + error, squares)
 
 
 # ---------------------------------------------------------------- a state in standard units
