@@ -190,10 +190,11 @@ def test_remedies_are_flags(here, capsys):
     assert main([*train, "--columns", "gone"]) == 1
     assert "Set --fill-null 0.0 (or the column's mean)" in capsys.readouterr().err
     assert main([*train, "--columns", "gone", "--fill-null", "0.0"]) == 0
-    assert main([*train, "--columns", "day"]) == 1
+    assert main([*train, "--columns", "day", "--dates", "error"]) == 1
     said = capsys.readouterr().err
-    assert "Leave it out (--columns), or take it as a category (--categorical-features day)" in said
-    assert main([*train, "--columns", "day", "--categorical-features", "day"]) == 0
+    assert "Leave it out (--exclude day), or take it as numbers (--dates day:cyclic) or as a category" in said
+    for flags in (["--exclude", "day"], ["--dates", "day:cyclic"], ["--categorical-features", "day"]):
+        assert main([*train, "--columns", "day", *flags]) == 0
     assert main([*train, "--columns", "word", "--categorical", "error"]) == 1
     assert "Leave it out (--columns), or set --categorical hash or 'one-hot'" in capsys.readouterr().err
     assert main(["train", "odd.csv", "--target", "late", "--columns", "zip", "--model", "m", "-q"]) == 0

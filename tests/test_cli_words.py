@@ -97,8 +97,11 @@ def test_advice_where_targets_are_far_away_is_what_the_command_has(here, loss, c
         ["--multi-class", "multinomial", "--task", "regression"],
         ["--weight", "day"],
         ["--target", "day"],
-        ["--columns", "day"],
-        ["--columns", "lasted"],
+        ["--columns", "day", "--dates", "error"],
+        ["--columns", "day", "--dates", "day:monthly"],
+        ["--columns", "day", "--time-zone", "Mars"],
+        ["--columns", "d?", "--exclude", "dya"],
+        ["--columns", "kind:word"],
     ],
     ids=" ".join,
 )

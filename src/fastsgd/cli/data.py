@@ -43,7 +43,8 @@ def _reading(kind, text, metavar="VALUE", rare=False):
 READING = {
     "target": _reading(str, "The column to be predicted; of .npy files, the file of y.", "COLUMN"),
     "weight": _reading(str, "The column of the weights of rows; of .npy files, their file.", "COLUMN"),
-    "columns": _reading(list[str], "A column that is a feature; repeat it. By default all others are.", "COLUMN"),
+    "columns": _reading(list[str], "A feature, a pattern (C*) or a kind (kind:number); repeat it.", "COLUMN"),
+    "exclude": _reading(list[str], "A column or pattern that is no feature; repeat it.", "COLUMN"),
     "categorical": _reading(str, "What becomes of columns of words: hash (default), one-hot or error.", "NAME"),
     "categorical_features": _reading(list[str], "A column whose numbers are categories; repeat it.", "COLUMN"),
     "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
@@ -53,6 +54,8 @@ READING = {
     ),
     "null_indicator": _reading(bool, "Have features that say which numbers and categories were missing.", None),
     "target_nulls": _reading(str, "Rows without a target: error (default), or drop, which leaves them out.", "NAME"),
+    "dates": _reading(list[str], "cyclic (default), parts, days or drop; of a column, WHEN:days; repeat it.", "NAME"),
+    "time_zone": _reading(str, "Where times that have a zone are read off, such as Europe/Berlin.", "ZONE", rare=True),
     "format": _reading(Format, "parquet, arrow, csv, svmlight or npy; by default as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(
@@ -156,6 +159,8 @@ def parsed(reading):
     given = dict(reading)
     if "interactions" in given:
         given["interactions"] = [pair.split(":") for pair in given["interactions"]]
+    if "dates" in given:
+        given["dates"] = _by_column(given["dates"], _parts)
     if "zero_based" in given:
         given["zero_based"] = literal(given["zero_based"])
     if "delimiter" in given:
@@ -166,22 +171,26 @@ def parsed(reading):
             raise ValueError("--column-types must be of the form name:type, such as zip:string.")
         given["column_types"] = {name: dtype for name, _, dtype in pairs}
     if "fill_null" in given:
-        given["fill_null"] = _fills(given["fill_null"])
+        given["fill_null"] = _by_column(given["fill_null"], literal)
     return given
 
 
-def _fills(texts):
-    """What stands for nulls, of all columns or by column.
+def _by_column(texts, value):
+    """What a flag that may be repeated says of all columns, or by column: of "mean", of "age:0" or of "age=0".
 
-    >>> _fills(["mean"]), _fills(["age:0", "mean"])
-    ('mean', {'age': 0, '*': 'mean'})
+    >>> _by_column(["mean"], literal), _by_column(["age:0", "mean"], literal), _by_column(["*_at:year,hour"], _parts)
+    ('mean', {'age': 0, '*': 'mean'}, {'*_at': ['year', 'hour']})
     """
     found = {}
     for text in texts:
-        name, _, value = text.replace("=", ":").rpartition(":")
-        found[text[: len(name)] or "*"] = literal(value)
+        name, _, said = text.replace("=", ":").rpartition(":")
+        found[text[: len(name)] or "*"] = value(said)
     rest = found.pop("*", None)
     return found | ({} if rest is None else {"*": rest}) if found else rest
+
+
+def _parts(text):
+    return text.split(",") if "," in text else text
 
 
 def format_of(paths):

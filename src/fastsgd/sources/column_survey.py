@@ -178,7 +178,8 @@ class Tally:
         self.field, self.rows, self.nulls, self.example = field, 0, 0, ""
         self.seen: pa.Array | None = None
         self.low = self.high = None
-        self.countable = spelling_of(field.type) is not None or pa.types.is_null(field.type)
+        counted = spelling_of(field.type) is not None or encode.kind_of(field.type) in ("number", "date")
+        self.countable = counted or pa.types.is_null(field.type)
 
     def see(self, array: pa.Array) -> None:
         """Take note of the cells of a batch."""
@@ -219,20 +220,20 @@ class Tally:
             return "list"
         if self.all_distinct and self._names_rows():
             return "id"
-        if read_as == "category":
-            return "category"
+        if read_as in ("category", "date"):
+            return read_as
         value = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
         if pa.types.is_boolean(value):
             return "boolean"
         if is_text(dtype) or pa.types.is_dictionary(dtype):
             return "category"
-        return "date" if spelling_of(dtype) == "time" else "number"
+        return "date" if encode.kind_of(dtype) == "date" else "number"
 
     def _names_rows(self) -> bool:
         """Whether values that are all distinct are names of rows: text, or whole numbers side by side."""
         if is_text(self.field.type):
             return True
-        if encode.kind_of(self.field.type) != "number" or not pc.all(pc.equal(pc.floor(self.seen), self.seen)).as_py():
+        if spelling_of(self.field.type) != "numeral" or not pc.all(pc.equal(pc.floor(self.seen), self.seen)).as_py():
             return False
         ends = pc.min_max(self.seen).as_py()
         return ends["max"] - ends["min"] < MAX_ID_SPREAD * len(self.seen)

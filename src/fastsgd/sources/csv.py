@@ -11,6 +11,7 @@ from fastsgd.sources.cells import ABSENT, Cells
 from fastsgd.sources.csv_head import not_utf8
 from fastsgd.sources.csv_text import TEXT, Text
 from fastsgd.sources.features.columns import Columns
+from fastsgd.sources.features.names import by_names
 from fastsgd.sources.features.options import SPELLINGS
 from fastsgd.sources.files import from_row
 from fastsgd.sources.spelling import SPELLING, is_text, spelling_of
@@ -23,6 +24,7 @@ class CsvSource(TabularSource):
     def __init__(self, text, options):
         self.text, first = text, text.files[0].path
         schema, kinds, self._cells = text.schema({}), options.get("kinds"), Cells(text)
+        options = by_names(schema, first, options)
         if kinds is None:
             self._cells = _cells(schema, text, options)
         if isinstance(kinds, dict):
@@ -133,7 +135,8 @@ def _trained(schema, text, options, kinds):
     """How columns are read whose kinds are known: categories as text, and as numbers what was a number."""
     labels = _labels(options)
     features = [field for field in schema if field.name not in labels]
-    words = {f.name: pa.string() for f in features if kinds.get(f.name) in SPELLINGS and f.name not in text.given}
+    as_text = *SPELLINGS, "date"
+    words = {f.name: pa.string() for f in features if kinds.get(f.name) in as_text and f.name not in text.given}
     numbers = [f.name for f in features if f.name not in kinds and not pa.types.is_boolean(f.type)]
     return _wide(_retyped(schema, words), text, options, numbers)
 
@@ -172,6 +175,8 @@ def _untrained(schema, text, options, codes):
         if field.name in asked and field.name not in text.given:
             spelling = "text" if field.name in codes else spelling_of(field.type) or "text"
             field = pa.field(field.name, pa.string(), metadata={SPELLING: spelling} if known else None)
+        elif pa.types.is_timestamp(field.type) and field.type.unit == "s" and field.name not in text.given:
+            field = field.with_type(pa.timestamp("us", field.type.tz))  # Later ones may have parts of seconds.
         fields.append(field)
     return _wide(pa.schema(fields, schema.metadata), text, options, numbers)
 

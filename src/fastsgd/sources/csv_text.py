@@ -12,7 +12,7 @@ from fastsgd.sources.cells import is_number
 from fastsgd.sources.csv_head import checked_encoding, decoded, head_of, not_utf8
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
-from fastsgd.sources.reading import offer
+from fastsgd.sources.rules import offer
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"

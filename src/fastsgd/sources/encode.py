@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from fastsgd.sources.spelling import is_text, spelled, spelling_of
 
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a second
 MAX_SHARED_LABEL = 256  # All labels of a block get the room of the longest, up to this many characters.
 
 
@@ -27,7 +28,7 @@ def named(what):
 
 
 def kind_of(dtype, category=False):
-    """What becomes of a column of that Arrow type: "number", "vector", "category", "tokens", "pairs", "null", or None.
+    """What becomes of a column of that Arrow type: "number", "vector", "category", "tokens", "pairs", "date", "null", or None.
 
     With `category`, numbers, booleans and dates are categories.
     """
@@ -40,8 +41,16 @@ def kind_of(dtype, category=False):
         return "null"
     if category:
         return None
-    if t.is_integer(dtype) or t.is_boolean(dtype) or t.is_floating(dtype) or t.is_decimal(dtype):
+    if (
+        t.is_integer(dtype)
+        or t.is_boolean(dtype)
+        or t.is_floating(dtype)
+        or t.is_decimal(dtype)
+        or t.is_duration(dtype)
+    ):
         return "number"
+    if t.is_date(dtype) or t.is_timestamp(dtype) or t.is_time(dtype):
+        return "date"
     if t.is_map(dtype):
         return "pairs" if t.is_integer(dtype.key_type) and kind_of(dtype.item_type) == "number" else None
     if t.is_fixed_size_list(dtype) and kind_of(dtype.value_type) == "number":
@@ -87,11 +96,14 @@ def filtered(batch, there):
 
 
 def numbers(array, where, fill=None):
-    """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible; also of their text."""
+    """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible; also of their text,
+    and of durations, in seconds."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if is_text(array.type):
         array = _parsed(array, where)
+    if pa.types.is_duration(array.type):
+        array = pc.divide(array.cast(pa.int64()).cast(pa.float64(), safe=False), float(UNITS[array.type.unit]))
     if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
         array = array.cast(pa.float64())
     elif fill is not None and array.null_count and not pa.types.is_floating(array.type):

@@ -1,19 +1,17 @@
 """How the data of a fit were read, and other data brought to the same."""
 
-import difflib
-
+from fastsgd.sources.features.date_parts import same_parts
+from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching, word_of
 from fastsgd.sources.telling import tell
 
 # What models were trained with whose reading does not say it, be they older than that or not.
 UNSAID = {"null_indicator": False}
-MAX_OFFERED = 3  # An error offers this many of the names nearest to one that is not there.
 OF_FILES = (
     "delimiter",
     "column_names",
     "column_types",
     "encoding",
 )  # Other data than those of the training may have others.
-MAX_LISTED = 10  # An error lists this many names at most.
 
 
 def as_in_fit(estimator, source):
@@ -60,7 +58,7 @@ def first_names(reading):
     kinds, names = reading.get("kinds", {}), []
     for name in reading["columns"] if "kinds" in reading else ():
         kind = kinds.get(name, "number")
-        if kind == "vector":
+        if kind in ("vector", "date"):
             break
         names += [name] if kind == "number" else []
     return names
@@ -82,9 +80,10 @@ def merged(reading, given):
         One that was given contradicts the reading.
     """
     reading = {**UNSAID, **reading} if "columns" in reading else reading
+    given = _by_name(reading, given)
     found = {**reading, **given}
     kinds = reading.get("kinds")
-    words = kinds is None or any(kind not in ("number", "vector", "pairs") for kind in kinds.values())
+    words = kinds is None or any(kind not in ("number", "vector", "pairs", "date") for kind in kinds.values())
     hashed = words and reading.get("categorical") == "hash"
     matters = {
         "categorical": words and given.get("categorical") != "error",
@@ -95,10 +94,8 @@ def merged(reading, given):
         if name not in given or name == "dtype":
             continue
         value = given[name]
-        if name in ("columns", "interactions") and _as_set(value) == _as_set(own):
+        if name in AGREE and AGREE[name](value, own, kinds or ()):
             found[name] = own  # in the order of the reading
-        elif name == "categorical_features" and _as_set(value) <= _as_set(own) | _as_set(kinds or ()):
-            found[name] = own
         elif name == "categories":
             _same_categories(own, value)
             found[name] = own
@@ -111,6 +108,27 @@ def merged(reading, given):
         elif name not in OF_FILES and not _same(value, own):
             raise contradiction(name, value, own)
     return found
+
+
+def _by_name(reading, given):
+    """The arguments given, with the columns of the reading in place of patterns and kinds; those left out were none of them."""
+    given = dict(given)
+    if "columns" not in reading:
+        return given
+    own = reading["columns"]
+    kinds = {name: word_of(reading.get("kinds", {}).get(name, "number")) for name in own}
+    for name in ("columns", "categorical_features"):
+        if isinstance(given.get(name), list | tuple):
+            meant = [matching(name, one, own, kinds) if is_rule(one, own) else [one] for one in given[name]]
+            given[name] = list(dict.fromkeys(column for columns in meant for column in columns))
+    for rule in given.pop("exclude", ()):
+        if lost := [name for name in own if fits(rule, name, kinds)]:
+            raise ValueError(f"exclude: {lost[0]!r} was a feature in training: leave it out, or train anew.")
+    filled = [name for name in own if kinds[name] not in ("category", "text")]
+    for name, columns in (("dates", reading.get("dates")), ("time_zone", reading.get("dates")), ("fill_null", filled)):
+        if isinstance(given.get(name), dict) and columns:
+            given[name] = by_column(name, given[name], columns, kinds)
+    return given
 
 
 def contradiction(name, value, own):
@@ -126,6 +144,20 @@ def _as_set(value):
         return {tuple(one) if isinstance(one, list) else one for one in value}
     except TypeError:
         return {repr(value)}
+
+
+def _of_each(value, own):
+    """Pairs of what is said of each column, by one word for all or by a dict, and of what the reading says."""
+    return [(value.get(name, one) if isinstance(value, dict) else value, one) for name, one in own.items()]
+
+
+AGREE = {  # Whether a value says what the reading says, in other words; given (value, that of the reading, its kinds).
+    "columns": lambda value, own, _: _as_set(value) == _as_set(own),
+    "interactions": lambda value, own, _: _as_set(value) == _as_set(own),
+    "categorical_features": lambda value, own, kinds: _as_set(value) <= _as_set(own) | _as_set(kinds),
+    "dates": lambda value, own, _: all(same_parts(parts, rule) for rule, parts in _of_each(value, own)),
+    "time_zone": lambda value, own, _: all(zone == one for zone, one in _of_each(value, own)),
+}
 
 
 def _same(a, b):
@@ -158,14 +190,3 @@ def _odd(value, own):
 def _brief(value):
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
-
-
-def offer(wanted, names):
-    """The names that there are, in words: of many the nearest to the wanted one, or the first."""
-    names = list(dict.fromkeys(names))
-    by_small = {name.lower(): name for name in reversed(names)}
-    near = [by_small[name] for name in difflib.get_close_matches(wanted.lower(), by_small, MAX_OFFERED)]
-    listed = ", ".join(map(repr, names[:MAX_LISTED])) or "none"
-    if len(names) > MAX_LISTED:
-        listed = f"{len(names)} columns" if near else f"{listed} and {len(names) - MAX_LISTED} others"
-    return f"{listed}. Is it {' or '.join(map(repr, near))}?" if near else f"{listed}."

@@ -27,8 +27,10 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     weight : str, default=None
         The column of sample weights.
     columns : list of str, default=None
-        The columns that are features, in this order. None takes all others, but not the index that pandas wrote, be it
-        named or not.
+        The columns that are features, in this order: names, patterns with `*` and `?`, or "kind:number" (category, boolean,
+        date, text). None takes all others, but not the index that pandas wrote, be it named or not.
+    exclude : list of str, default=()
+        Columns that are no features, as in `columns`.
     categorical : {"hash", "one-hot", "error"}, default="hash"
         What to do with columns of strings or dictionaries, and of lists of strings or integers:
 
@@ -48,7 +50,7 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         first.
     kinds : dict of str to str, default=None
         What columns were in training, as `reading_` of an estimator says, where they were not numbers: "text", "numeral",
-        "boolean" or "time" (categories, and how they are spelled), "tokens", "vector" or "pairs". Then a column that is
+        "boolean" or "time" (categories, and how they are spelled), "tokens", "vector", "pairs" or "date". Then a column that is
         of another kind is read as that, or refused. None: as the types of the columns are.
     n_hashed : int, default=2**20
         Columns that all hashed tokens share.
@@ -57,6 +59,22 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     interactions : list of (str, str), default=()
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
         category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value.
+    dates : str, list of str or dict, default="cyclic"
+        What columns of dates, times and times of day become; or a dict of columns, or patterns, to one of these:
+
+        - "cyclic": the years since 2000, and sine and cosine of month, weekday, day of the year and hour, so that December
+          is beside January. Dates have no hours, times of day nothing else.
+        - "parts": year, month, weekday (Monday is 0), day_of_year and hour, as numbers.
+        - "days": days since 1970-01-01, with the share of the day that has passed; or "days since 2020-01-01".
+        - a list of year, years_since_2000, month, day, weekday, day_of_year, hour, minute, days, month_cycle, weekday_cycle,
+          day_of_year_cycle, hour_cycle.
+        - "drop": no features; "error": refuse them.
+
+        Their features are named `when.year`, `when.month_sin`. A column of text that the dict names is read as dates in ISO
+        8601.
+    time_zone : str or dict of str to str, default=None
+        The zone, such as "Europe/Berlin", in which times are taken that have a zone; None takes them in the zone that they
+        have. A model keeps it. Times without a zone are taken as they are.
     fill_null : float, {"mean", "median", "most_frequent"}, or dict of str to these, default=None
         Stands for nulls and NaN in columns of numbers, of true and false, and in fixed-size lists of numbers, place by place.
         None makes them an error. A dict says it by column, or by pattern with `*` and `?`; the first that matches counts. A
@@ -82,8 +100,8 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     Returns
     -------
     Source
-        Dense, where all columns are numbers, booleans or fixed-size lists of numbers; else CSR. The features are, in this
-        order: numbers; which of them were null; products of numbers; lists of (index, value), which are
+        Dense, where all columns are numbers, booleans, dates or fixed-size lists of numbers; else CSR. The features are, in
+        this order: numbers and dates; which of them were null; products of numbers; lists of (index, value), which are
         `list<struct<index, value>>` or maps; categories; hashed tokens. `feature_names` is None where tokens are hashed or
         indices lists. `categories` has what was found for "one-hot".
 
@@ -131,8 +149,9 @@ def from_arrow(data: Any, **options: Any) -> Source:
         - A `pyarrow.RecordBatchReader`: for one pass, which `partial_fit` and `predict` make, and `fit` where a buffer
           holds all rows. A second is a ValueError.
     **options
-        target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in `from_parquet`.
+        target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
+        interactions, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
+        `from_parquet`.
 
     Returns
     -------
@@ -193,8 +212,9 @@ def from_csv(
     encoding : str, default=None
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
-        target, weight, columns, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in `from_parquet`.
+        target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
+        interactions, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
+        `from_parquet`.
 
     Returns
     -------

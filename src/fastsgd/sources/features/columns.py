@@ -7,7 +7,6 @@ in rows of CSR, what lists of (index, value) name, one column for each category,
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import Any
 
@@ -16,23 +15,32 @@ import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.category import Categories, CategoryColumn, Crossed, Scaled, TokensColumn
+from fastsgd.sources.features.dates import DateColumn, DateParts
 from fastsgd.sources.features.kinds import Kinds
 from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
-from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
-from fastsgd.sources.features.names import features_of
+from fastsgd.sources.features.missing import Indicator, Missing
+from fastsgd.sources.features.names import settled
 from fastsgd.sources.features.number import Number, NumberColumn, Product
 from fastsgd.sources.features.options import OWN, Options
 from fastsgd.sources.features.pairs import Pairs, PairsColumn
 from fastsgd.sources.features.part import Column, Part
 from fastsgd.sources.features.vector import Vector, VectorColumn
-from fastsgd.sources.reading import offer
+from fastsgd.sources.rules import offer
 
 COLUMNS = {
     "number": NumberColumn,
     "vector": VectorColumn,
     "tokens": TokensColumn,
+    "date": DateColumn,
 }  # Others are told more than their type.
-PARTS = {"number": Number, "vector": Vector, "pairs": Pairs, "category": Categories, "tokens": Categories}
+PARTS = {
+    "number": Number,
+    "vector": Vector,
+    "date": DateParts,
+    "pairs": Pairs,
+    "category": Categories,
+    "tokens": Categories,
+}
 CROSSED = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
 
 
@@ -64,11 +72,11 @@ class Columns:
     """
 
     def __init__(self, schema: pa.Schema, where: str, **options: Any) -> None:
-        self.options = options = Options(**options)
+        with encode.named(where):
+            self.options = options = settled(schema, where, Options(**options))
+        self.features = list(options.columns)
         self.target, self.weight, self.segment = options.target, options.weight, options.segment
         self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
-        with encode.named(where):
-            self.features = features_of(schema, where, options)
         self.where, self.schema, self._kinds_of = where, schema, Kinds(options, where)
         self.must_have = self.targets if options.target_nulls == "drop" else []
         self.needed = list(dict.fromkeys(self.features + self.labels))
@@ -80,7 +88,6 @@ class Columns:
         known = [name for name, kind in self.kinds.items() if kind in ("category", "tokens") and name in self.columns]
         if unknown := [name for name in options.categories or () if name not in known]:
             raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
-        self._check_fills(where)
         self.parts: list[Part] = []
 
     def _column(self, field: pa.Field) -> Column:
@@ -104,22 +111,9 @@ class Columns:
                 raise ValueError(f"interactions: {name!r} is of type {self.types[name]}, which has no products.")
         if self.weight is not None and self.kinds[self.weight] != "number":
             raise self._kinds_of.no_label(self.schema.field(self.weight))
-        for name in self.targets:
+        for name in self.labels:
             if self.kinds[name] not in ("number", "category"):
                 raise self._kinds_of.no_label(self.schema.field(name))
-
-    def _check_fills(self, where: str) -> None:
-        """That `fill_null` by column is of columns of numbers."""
-        fills = self.options.fill_null if isinstance(self.options.fill_null, dict) else {}
-        for key in fills:
-            if not any(fnmatchcase(name, key) for name in self.features):
-                raise ValueError(
-                    f"fill_null: {key!r} is not among the features of {where}, {offer(key, self.features)}"
-                )
-            if key in self.columns and not isinstance(self.columns[key], FilledColumn):
-                raise ValueError(
-                    f"fill_null: {key!r} is of type {self.types[key]} in {where}, and no column of numbers."
-                )
 
     @contextmanager
     def explaining(self, batch: pa.RecordBatch) -> Iterator[None]:
@@ -258,4 +252,11 @@ class Columns:
             "dtype": self.dtype.name,
             **({} if options.kinds == OWN else known),
             **({} if self.feature_names is not None else {"first_names": self.first_names}),
+            **self._reading_of_dates(),
         }
+
+    def _reading_of_dates(self) -> dict[str, Any]:
+        """What becomes of columns of dates, where there are any."""
+        dates = {name: column for name, column in self.columns.items() if isinstance(column, DateColumn)}
+        zones = {name: column.zone for name, column in dates.items() if column.zone is not None}
+        return {"dates": {name: list(c.parts) for name, c in dates.items()}, "time_zone": zones} if dates else {}

@@ -12,6 +12,7 @@ WORDS = {
     "numeral": "a category that numbers name",
     "boolean": "a category, true or false",
     "time": "a category that days or times name",
+    "date": "a date or a time",
 }
 READ_AS_NUMBERS = (
     "numeral",
@@ -37,25 +38,27 @@ class Kinds:
     def of(self, field: pa.Field, is_feature: bool) -> str:
         """The kind of a column, which is a feature or else a target or a weight."""
         name, dtype, options = field.name, field.type, self.options
-        kind = encode.kind_of(dtype, name in self.as_category)
+        kind = self._own(dtype, name)
         if kind == "null":
             kind = "category" if name in self.as_category else "number"
         elif kind is None and name in options.labels:
             raise self.no_label(field)
-        elif kind is None and spelling_of(dtype) and not options.is_trained:
-            raise ValueError(
-                f"{self.where}: column {name!r} is of type {dtype}. Leave it out (columns=), or take it as a category "
-                f"(categorical_features=[{name!r}])."
-            )
         if is_feature and options.is_trained:
             self._check_trained(field, kind)
-            return "number" if options.kinds.get(name, "number") == "number" else kind
+            was = options.kinds.get(name, "number")
+            return was if was in ("number", "date") else kind
         if kind is None:
             raise ValueError(
                 f"{self.where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of "
                 f"{'fixed size of numbers' if encode.is_list(dtype) else 'them'}. Leave it out (columns=), or cast it."
             )
         return kind
+
+    def _own(self, dtype: pa.DataType, name: str) -> str | None:
+        """What becomes of a column of that type and name."""
+        if name in self.options.dates and (pa.types.is_null(dtype) or spelling_of(dtype) in ("text", "time")):
+            return "date"
+        return encode.kind_of(dtype, name in self.as_category)
 
     def _check_trained(self, field: pa.Field, kind: str | None) -> None:
         """That a column is of the kind that it was in training, or can be read as that."""
@@ -82,7 +85,7 @@ class Kinds:
 
     def is_like(self, dtype: pa.DataType, kind: str, spelling: str | None, is_feature: bool, name: str) -> bool:
         """Whether a column of another file can be read as the first file's, of that kind and spelling."""
-        own = encode.kind_of(dtype, name in self.as_category)
+        own = self._own(dtype, name)
         if spelling is not None:
             return own in (kind, "null") and can_be(spelling, dtype)
         if own in (kind, "null"):

@@ -51,7 +51,7 @@ class FilledColumn(Column):
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
         super().__init__(name, dtype, options)
-        said, known = options.fill_of(name), (options.learnt or {}).get(name, {})
+        said, known = self.asked(), (options.learnt or {}).get(name, {})
         self.word = said if isinstance(said, str) else None
         self.fill = known.get("fill") if self.word else said
         self.indicated = options.null_indicator and bool(known.get("nulls"))
@@ -60,6 +60,10 @@ class FilledColumn(Column):
         self.n_samples = (self.width or 1) * (self.word in ("median", "most_frequent") and self.fill is None)
         self._statistics: Any = None
         self.instead = "give numbers (fill_null={})" if self.word else "leave out null_indicator"
+
+    def asked(self) -> float | str | None:
+        """What is to stand for nulls: a number, or a word for what is found."""
+        return self.options.fill_of(self.name)
 
     def cells(self, array: pa.Array, where: str, fill: Any) -> np.ndarray:
         """The numbers, with `fill` for what is missing."""

@@ -1,45 +1,139 @@
-"""Which columns of a table are features."""
+"""Which columns of a table are features, and what is asked of each of them."""
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from fastsgd.sources.features.options import Options, names_in
-from fastsgd.sources.reading import offer
+from fastsgd.sources import encode
+from fastsgd.sources.features.date_parts import SETS, available
+from fastsgd.sources.features.options import Options
+from fastsgd.sources.rules import by_column, is_rule, matching, offer, word_of
+from fastsgd.sources.spelling import is_text
 
+NEVER_FILLED = "category", "text"  # Columns of these kinds have no numbers that something else could stand for.
 INDEX = "__index_level_"  # So begins what pandas calls a column that was an index without a name.
 
 
-def features_of(schema: pa.Schema, where: str, options: Options) -> list[str]:
-    """The columns that are features, in their order; that all that are named are there, once."""
-    there, labels = Counter(schema.names), options.labels
-    if options.columns is None:
-        indices = _indices(schema)
-        found = [name for name in there if name not in labels and name not in indices and not name.startswith(INDEX)]
-    else:
-        found = names_in("columns", options.columns)
+def settled(schema: pa.Schema, where: str, options: Options) -> Options:
+    """The options with the names of columns in place of rules: those that are features, and what is asked of each of them."""
+    there, labels, indices = Counter(schema.names), options.labels, _indices(schema)
+    free = [name for name in there if name not in labels and name not in indices and not name.startswith(INDEX)]
+    kinds = {field.name: _word_of(field, options) for field in schema}
+    wanted = _meant("categorical_features", options.categorical_features, there, free, kinds)
+    kinds |= dict.fromkeys(wanted, "category")
+    found = free if options.columns is None else _meant("columns", options.columns, there, free, kinds)
+    left_out = {name for rule in options.exclude for name in matching("exclude", rule, there, kinds)}
+    found = [name for name in found if name not in left_out]
     segments = [] if options.segment is None else [options.segment]
     asked = [("columns", found), ("target", options.targets), ("segments", segments), ("weight", labels)]
-    for argument, names in [*asked, ("categorical_features", options.categorical_features)]:
-        for name in names:
-            if name not in there:
-                lacks = f"there is no column {name!r} in {where}; it has {offer(name, schema.names)}"
-                if argument == "columns" and options.kinds is not None:
-                    raise ValueError(f"{lacks} The model was trained with {name!r}.")
-                raise ValueError(f"{argument}: {lacks}")
-            if there[name] > 1:
-                raise ValueError(f"{where} has several columns {name!r}. Rename them.")
-    if not found:
-        raise ValueError(f"{where} has no columns that are features.")
+    for argument, names in [*asked, ("categorical_features", wanted)]:
+        _check_there(argument, names, there, where, options)
     if both := set(found) & set(labels):
         raise ValueError(f"columns: {sorted(both)} can't be features and target, weight or segments at once.")
-    if lost := [name for name in options.categorical_features if name not in found]:
+    if lost := [name for name in options.categorical_features if name in there and name not in found]:
         raise ValueError(f"categorical_features: {lost[0]!r} is not among the features, {offer(lost[0], found)}")
+    dates = _dates(schema, where, options, [name for name in found if name not in wanted], kinds)
+    found = [name for name in found if dates.get(name) != "drop"]
+    if not found:
+        raise ValueError(f"{where} has no columns that are features.")
     _check_pairs(options.interactions, found)
+    return replace(
+        options,
+        columns=found,
+        exclude=(),
+        categorical_features=[name for name in wanted if name in found],
+        dates={name: parts for name, parts in dates.items() if parts != "drop"},
+        time_zone=_zones(options, kinds),
+        fill_null=_fills(options, found, kinds),
+    )
+
+
+def by_names(schema: pa.Schema, where: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of `Options`, with the names of columns where there are rules that say which are features and categories."""
+    said = [given.get(name) for name in ("columns", "categorical_features")]
+    rules = [rule for names in said if isinstance(names, list | tuple) for rule in names if isinstance(rule, str)]
+    if not given.get("exclude") and not any(is_rule(rule, schema.names) for rule in rules):
+        return given
+    found = settled(schema, where, Options(**given))
+    return {**given, "columns": found.columns, "exclude": (), "categorical_features": found.categorical_features}
+
+
+def _word_of(field: pa.Field, options: Options) -> str:
+    """What a column is called in rules: what it was in training, where that is known, or as its type is."""
+    if options.is_trained:
+        return word_of(options.kinds.get(field.name, "number"))
+    return "boolean" if pa.types.is_boolean(field.type) else word_of(encode.kind_of(field.type))
+
+
+def _meant(
+    argument: str, rules: Sequence[str], there: Iterable[str], names: list[str], kinds: dict[str, str]
+) -> list[str]:
+    """The columns that those rules mean, each once; what is no rule stays, whether there is such a column or not."""
+    found: list[str] = []
+    for rule in rules:
+        found += matching(argument, rule, names, kinds) if is_rule(rule, there) else [rule]
+    return list(dict.fromkeys(found))
+
+
+def _check_there(argument: str, names: Sequence[str], there: Counter[str], where: str, options: Options) -> None:
+    for name in names:
+        if name not in there:
+            lacks = f"there is no column {name!r} in {where}; it has {offer(name, there)}"
+            if argument == "columns" and options.kinds is not None:
+                raise ValueError(f"{lacks} The model was trained with {name!r}.")
+            raise ValueError(f"{argument}: {lacks}")
+        if there[name] > 1:
+            raise ValueError(f"{where} has several columns {name!r}. Rename them.")
+
+
+def _dates(schema: pa.Schema, where: str, options: Options, names: list[str], kinds: dict[str, str]) -> dict[str, Any]:
+    """The parts of each column of dates among those names, or "drop"."""
+    given = options.dates if isinstance(options.dates, dict) else {}
+    for name in [name for name in given if name in kinds]:
+        dtype = schema.field(name).type
+        if is_text(dtype) or pa.types.is_null(dtype):
+            kinds[name] = "date"  # As that it is to be read.
+        elif kinds[name] != "date":
+            raise ValueError(f"dates: column {name!r} of {where} is of type {dtype}, not one of dates.")
+    own = by_column("dates", given, _of_dates(kinds), kinds)
+    names = [name for name in names if kinds[name] == "date"]
+    found = {}
+    for name in names:
+        rule, dtype = own.get(name, SETS["cyclic"] if given else options.dates), schema.field(name).type
+        if rule == "error":
+            raise ValueError(
+                f"{where}: column {name!r} is of type {dtype}. Leave it out (exclude=[{name!r}]), or take it as numbers "
+                f"(dates={{{name!r}: 'cyclic'}}) or as a category (categorical_features=[{name!r}])."
+            )
+        exact = rule == "drop" or (options.is_trained and name in own)
+        found[name] = rule if exact else available(rule, pa.types.is_date(dtype), pa.types.is_time(dtype))
+        if not found[name]:
+            raise ValueError(f"dates: column {name!r} is of type {dtype}, which has none of {', '.join(rule)}.")
     return found
+
+
+def _zones(options: Options, kinds: dict[str, str]) -> Any:
+    zones = options.time_zone
+    return by_column("time_zone", zones, _of_dates(kinds), kinds) if isinstance(zones, dict) else zones
+
+
+def _fills(options: Options, found: list[str], kinds: dict[str, str]) -> Any:
+    fills = options.fill_null
+    if not isinstance(fills, dict):
+        return fills
+    if lost := [name for name in fills if name in found and kinds[name] in NEVER_FILLED]:
+        raise ValueError(
+            f"fill_null: {lost[0]!r} is of categories or text, where a null is a row of zeros, and no column of numbers."
+        )
+    return by_column("fill_null", fills, [name for name in found if kinds[name] not in NEVER_FILLED], kinds)
+
+
+def _of_dates(kinds: dict[str, str]) -> list[str]:
+    return [name for name, kind in kinds.items() if kind == "date"]
 
 
 def _check_pairs(pairs: Sequence[tuple[str, ...]], found: list[str]) -> None:

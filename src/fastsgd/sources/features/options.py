@@ -3,17 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from fastsgd.sources.base import checked_floats, checked_integer
+from fastsgd.sources.features import date_parts
 from fastsgd.sources.spelling import KINDS
 
 ENCODINGS = "hash", "one-hot", "error"
 SPELLINGS = "text", *KINDS  # These are the kinds of categories.
-KNOWN_KINDS = "number", "vector", "pairs", "tokens", *SPELLINGS
+KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", *SPELLINGS
 TARGET_NULLS = "error", "drop"
 FILLS = "mean", "median", "most_frequent"
 # In place of `kinds`, this stands for those of the data themselves: for models that were trained before kinds were kept.
@@ -28,6 +28,7 @@ class Options:
     weight: str | None = None
     segment: str | None = None
     columns: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
     categorical: str = "hash"
     categorical_features: Sequence[str] = ()
     categories: Mapping[str, Sequence[Any]] | None = None
@@ -39,6 +40,8 @@ class Options:
     null_indicator: bool = False
     target_nulls: str = "error"
     learnt: Mapping[str, Mapping[str, Any]] | None = None
+    dates: Any = "cyclic"
+    time_zone: Any = None
     n_features: int | None = None
     dtype: Any = np.float32
 
@@ -56,8 +59,14 @@ class Options:
         self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
         self.n_features = checked_integer("n_features", self.n_features, optional=True)
         self.alternate_sign = bool(self.alternate_sign)
+        self.columns = None if self.columns is None else names_in("columns", self.columns)
+        self.exclude = names_in("exclude", self.exclude)
         self.categorical_features = sorted(set(names_in("categorical_features", self.categorical_features)))
         self.kinds = _checked_kinds(self.kinds)
+        self.dates = date_parts.checked(self.dates)
+        zones = self.time_zone.values() if isinstance(self.time_zone, dict) else [self.time_zone]
+        if not all(isinstance(zone, str | None) for zone in zones):
+            raise ValueError(f"time_zone must be the name of a zone, such as 'Europe/Berlin', got {self.time_zone!r}.")
         self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
 
     @property
@@ -79,7 +88,7 @@ class Options:
 
     def fill_of(self, name: str) -> float | str | None:
         """What is asked to stand for nulls of a column."""
-        return of_column(self.fill_null, name) if isinstance(self.fill_null, dict) else self.fill_null
+        return self.fill_null.get(name) if isinstance(self.fill_null, dict) else self.fill_null
 
     @property
     def is_trained(self) -> bool:
@@ -99,11 +108,6 @@ def names_in(argument: str, names: Any) -> list[str]:
     if isinstance(names, str) or not np.iterable(names) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{argument} must be a list of column names, got {names!r}.")
     return list(names)
-
-
-def of_column(said: Mapping[str, Any], name: str) -> Any:
-    """What a dict by names or patterns (`*`, `?`) says of a column: its name, or else the first pattern; None if nothing does."""
-    return said.get(name, next((value for key, value in said.items() if fnmatchcase(name, key)), None))
 
 
 def checked_bool(argument: str, value: Any) -> bool:
