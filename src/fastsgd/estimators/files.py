@@ -1,7 +1,7 @@
 """Fitted estimators as files."""
 
 import copy
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from fastsgd import persist
 from fastsgd.estimators.hints import Path
 from fastsgd.sources.telling import tell
+
+if TYPE_CHECKING:
+    from fastsgd.estimators.predictor import Predictor
 
 
 class ModelFiles(SparseCoefMixin):
@@ -87,3 +90,34 @@ class ModelFiles(SparseCoefMixin):
         onnx.ModelProto
         """
         return persist.to_onnx(self)
+
+    def predictor(self) -> "Predictor":
+        """A function that predicts one row at a time, in microseconds: for a service that answers one question at once.
+
+        It holds the coefficients and how columns become features, and nothing of the training.
+
+        Returns
+        -------
+        Predictor
+            ``predictor(row)`` is the label or number of a row, a dict of columns or a sequence of cells;
+            ``predictor.predict_proba(row)`` and ``predictor.decision_function(row)`` as those of the estimator.
+
+        Raises
+        ------
+        ValueError
+            The model has segments.
+        """
+        from fastsgd.estimators.predictor import OfNumbers, Predictor
+
+        check_is_fitted(self)
+        if hasattr(self, "segments_"):
+            raise ValueError("predictor() is for models without segments: predict a row of these by est.predict.")
+        reading = getattr(self, "reading_", {})
+        if "columns" in reading:
+            from fastsgd.sources.features.encoder import Encoder
+
+            encoder = Encoder.of(reading, self.n_features_in_)
+            return Predictor(self._exported(), encoder.lists, encoder.names)
+        names = getattr(self, "feature_names_in_", None)
+        names = None if names is None else list(names)
+        return Predictor(self._exported(), OfNumbers(self.n_features_in_, names), names)

@@ -64,6 +64,13 @@ def hash_tokens(bytes prefix, const offset[::1] ends, const uint8_t[::1] text, u
     return column, sign
 
 
+def hash_token(bytes prefix, bytes word, uint32_t n_features):
+    """(column, sign) of one token, prefix + word, as `hash_tokens` has them."""
+    cdef bytes token = prefix + word
+    cdef uint32_t h = murmur3(token, len(token))
+    return <int32_t> ((0 - h if h >> 31 else h) % n_features), -1 if h >> 31 else 1
+
+
 cdef struct Piece:
     const int64_t* starts  # NULL: a token for each row
     const int32_t* codes  # NULL: token e has feature e

@@ -81,6 +81,17 @@ class TabularSource(Source):
         ended = self.n_blocks is None and (rows is None or found.n_rows < rows)
         return found.of_all() if ended or found.n_rows == self.n_rows else found
 
+    def encoder(self):
+        """What a row becomes, one at a time: a function of a dict of columns, or of a sequence of cells, to (features, values).
+
+        Returns
+        -------
+        Encoder
+        """
+        from fastsgd.sources.features.encoder import Encoder
+
+        return Encoder(self.columns)
+
     def _sample(self, rows):
         """Record batches of so many rows, or of all, with all columns."""
         names = self.columns.schema.names

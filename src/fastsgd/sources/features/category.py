@@ -1,13 +1,13 @@
 """Columns of categories, of one in a cell or of lists of them, and what they become with another column."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastsgd.sources import encode
-from fastsgd.sources._tokens import hash_tokens
+from fastsgd.sources._tokens import hash_token, hash_tokens
 from fastsgd.sources.features.options import Options
 from fastsgd.sources.features.part import Batch, Column, Named, Part, Tokens
 from fastsgd.sources.spelling import spelled
@@ -94,6 +94,10 @@ class Categories(Part):
         super().__init__(*columns)
         self.options = columns[0].options
         self.hashed = not self.options.one_hot
+        self._prefix, self._feature_of = (
+            f"{self.title}=".encode(),
+            None,
+        )  # of `of_cell`: the feature of each category that is known
         self.words = next(column for column in columns if isinstance(column, CategoryColumn))
 
     @property
@@ -106,6 +110,19 @@ class Categories(Part):
     def tokens(self, batch: Batch) -> Tokens:
         words = batch.read(self.words)
         return Tokens(words.starts, *self.features_of(words.strings), words.codes)
+
+    def of_cell(self, cell: Any) -> tuple[int, float] | None:
+        kind, spelling = type(cell), self.words.spelling
+        if kind is int and spelling == "numeral":
+            cell = str(cell)
+        elif kind is not str or spelling != "text" or not cell:
+            return None
+        if not self.hashed:
+            if self._feature_of is None:
+                self._feature_of = {word: self.at + i for i, word in enumerate(self.words.categories.to_pylist())}
+            return self._feature_of.get(cell, -1), 1.0
+        index, sign = hash_token(self._prefix, cell.encode(), self.options.n_hashed)
+        return index + self.at, float(sign if self.options.alternate_sign else 1)
 
     def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
         strings, codes, _ = batch.read(self.words)
@@ -131,7 +148,7 @@ class Categories(Part):
             index = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
             index = np.where(index < 0, np.int32(-1), index + np.int32(self.at))
             return index, np.ones(len(index), self.options.dtype)
-        index, sign = hash_tokens(f"{self.title}=".encode(), *encode.text_buffers(strings), self.options.n_hashed)
+        index, sign = hash_tokens(self._prefix, *encode.text_buffers(strings), self.options.n_hashed)
         index += np.int32(self.at)
         sign = (sign if self.options.alternate_sign else np.ones_like(sign)).astype(self.options.dtype)
         if strings.null_count:

@@ -1,11 +1,15 @@
 """Columns of numbers and of true and false, and products of two of them."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.missing import FilledColumn
 from fastsgd.sources.features.part import Batch, Part
+
+NUMBERS = float, int, np.floating, np.integer  # True and False are of int.
 
 
 class NumberColumn(FilledColumn):
@@ -20,6 +24,11 @@ class NumberColumn(FilledColumn):
 
 class Number(Part):
     """The number itself."""
+
+    def of_cell(self, cell: Any) -> tuple[int, float] | None:
+        if isinstance(cell, NUMBERS) and cell - cell == 0:  # it is finite
+            return self.at, float(cell)
+        return None
 
     def numbers(self, batch: Batch) -> list[np.ndarray]:
         return [batch.read(self.columns[0])]

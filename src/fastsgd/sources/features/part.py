@@ -168,6 +168,10 @@ class Part:
         """Of a part that is not dense."""
         raise NotImplementedError
 
+    def of_cell(self, cell: Any) -> tuple[int, float] | None:
+        """The feature and value of one cell, -1 where it has none; None where that takes a batch of one row to say."""
+        return None
+
     def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
         """The features that rows of a batch have, by name; with `wanted`, a bool for each feature of the table, of those alone.
 
