@@ -201,3 +201,19 @@ def test_a_source_encodes_rows_as_it_reads_them():
         made = np.zeros(source.n_features)
         np.add.at(made, features, values)
         np.testing.assert_allclose(made, X[i].toarray().ravel(), rtol=1e-12)
+
+
+def test_nulls_are_filled_as_in_training():
+    source = from_arrow(
+        TABLE.set_column(3, "x", pa.array(NUMBER, mask=rng.random(N) < 0.2)),
+        target="y",
+        columns=["x", "count", "city"],
+        fill_null="mean",
+        null_indicator=True,
+        dtype="f8",
+    )
+    clf = SGDClassifier(loss="log_loss", learning_rate="auto", random_state=0).fit(source)
+    predictor = clf.predictor()
+    rows = [{"x": None, "count": 3, "city": None}, {"x": 1.0, "count": float("nan"), "city": "Bonn"}]
+    expected = clf.decision_function(from_arrow(pa.Table.from_pylist(rows)))
+    np.testing.assert_allclose([predictor.decision_function(row) for row in rows], expected, rtol=1e-9)

@@ -148,10 +148,13 @@ class OneRow(Batch):
     def __len__(self) -> int:
         return 1
 
+    def array(self, column: Column) -> pa.Array:
+        return _array(self.cells[column.name], column)
+
     def read(self, column: Column) -> Any:
         name = column.name
         if name not in self._cells:
-            array = _array(self.cells[name], column)
+            array = self.array(column)
             try:
                 self._cells[name] = column.read(array, f"column {name!r}")
             except (ValueError, pa.ArrowException) as error:

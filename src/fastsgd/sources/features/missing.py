@@ -136,4 +136,7 @@ class Indicator(Part):
 
     def numbers(self, batch: Batch) -> list[np.ndarray]:
         (column,) = self.columns
-        return [column.absent(column.typed(batch.batch.column(column.name))).astype(np.float32)]
+        return [column.absent(batch.array(column)).astype(np.float32)]
+
+    def of_cell(self, cell: Any) -> tuple[int, float] | None:
+        return (self.at, float(cell is None or cell != cell)) if isinstance(cell, float | int | None) else None

@@ -74,11 +74,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.batch)
 
+    def array(self, column: Column) -> pa.Array:
+        """A column as Arrow has it."""
+        return column.typed(self.batch.column(column.name))
+
     def read(self, column: Column) -> Any:
         """The cells of a column."""
         if column.name not in self._cells:
-            array = column.typed(self.batch.column(column.name))
-            self._cells[column.name] = column.read(array, f"column {column.name!r} of {self.where}")
+            self._cells[column.name] = column.read(self.array(column), f"column {column.name!r} of {self.where}")
         return self._cells[column.name]
 
 
