@@ -170,7 +170,7 @@ def test_info_shows_the_weightiest_coefficients_and_names_hashed_ones_by_files(h
 def test_info_says_how_the_model_was_made(here, capsys):
     assert main([*TRAIN, "--valid", "test.parquet", "--model", "m", "--max-iter", "3", "-q"]) == 0
     known = found(capsys, "info", "m")
-    assert known["rows"] == 2000 and known["parameters"]["max_iter"] == 3 and known["epochs"] == 3
+    assert known["rows"] == 2000 and known["target"] == "late" and known["parameters"]["max_iter"] == 3 and known["epochs"] == 3
     assert known["versions"]["fastsgd"] == fastsgd.__version__
     assert pd.Timestamp(known["made"].removesuffix(" UTC"), tz="UTC") <= pd.Timestamp.now("UTC")
     history = [row["validation_score"] for row in known["history"]]
@@ -204,3 +204,13 @@ def test_what_info_can_not_show_is_said_with_the_flag(flags, words, here, capsys
     FRAME[["a"]].to_parquet("few.parquet")
     assert main(["info", "m", *flags]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_what_a_model_was_made_of_is_not_said_of_one_that_is_fitted_anew(here, capsys):
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
+    est = fastsgd.load("m")
+    est.partial_fit(fastsgd.sources.from_parquet("test.parquet", target="late")).save("m")
+    assert found(capsys, "info", "m")["rows"] == 2000
+    est.fit(FRAME[["a", "b"]], FRAME["late"]).save("m")
+    known = found(capsys, "info", "m")
+    assert known["rows"] is None and known["made"] is None and known["target"] is None

@@ -74,10 +74,11 @@ def _facts(est, path):
     changed = {name: value for name, value in est.get_params(deep=False).items() if value != own[name]}
     coef = getattr(est, "coef_", np.empty(0))  # A search without refit has no model.
     coef = coef.toarray() if hasattr(coef, "toarray") else coef
-    made = getattr(est, "reading_", {}).get("made", {})
+    made, labels = getattr(est, "_made", {}), getattr(est, "_label_columns", {})
     return {
         "estimator": type(est).__name__,
-        "target": getattr(est, "reading_", {}).get("target"),
+        "target": labels.get("target"),
+        "weight": labels.get("weight"),
         "classes": est.classes_.tolist() if hasattr(est, "classes_") else None,
         "columns": columns_read(est),
         "features": int(est.n_features_in_),

@@ -117,7 +117,7 @@ def train(
 def _note_made(est, source):
     """Have the model say of how many rows it was made, and when."""
     when = datetime.now(UTC).isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
-    est.reading_ = {**getattr(est, "reading_", {}), "made": {"rows": source.n_rows, "when": when}}
+    est._made = {"rows": source.n_rows, "when": when}
 
 
 def _checkpoints(path, every_seconds, resume):

@@ -66,16 +66,19 @@ class Drafts:
         "_y_ndim",
     )
     _left = ()  # by a training
+    _noted = ("_made",)  # of a training, by who asked for it
 
     def _draft(self):
         """An estimator of the same parameters that is not fitted."""
         draft = object.__new__(type(self))
-        vars(draft).update({name: value for name, value in vars(self).items() if name not in self._left})
+        vars(draft).update(
+            {name: value for name, value in vars(self).items() if name not in (*self._left, *self._noted)}
+        )
         return draft
 
     def _as_drafted(self, draft):
         """What is to become the `__dict__` of this estimator, so that it is fitted as that draft is."""
-        new, both = vars(draft), (*self._learnt, *self._left)
+        new, both = vars(draft), (*self._learnt, *self._left, *self._noted)
         kept = {name: x for name, x in vars(self).items() if name not in both}
         return kept | {name: new[name] for name in both if name in new}
 

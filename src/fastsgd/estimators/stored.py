@@ -35,6 +35,7 @@ RULES = {
     "feature_names_in_": Names(),
     "reading_": Keywords(),
     "_label_columns": Keywords(),
+    "_made": Keywords(),
     "n_iter_": Value(int, 0, 2**62),
     "stop_reason_": Value(str),
     "classes_": Labels(),
@@ -96,7 +97,7 @@ SEARCH = {
     "_coefs_paths": Array("float", (*TRIED, "K", "d")),
     "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
-OF_X = "n_features_in_", "feature_names_in_", "reading_", "_label_columns"
+OF_X = "n_features_in_", "feature_names_in_", "reading_", "_label_columns", "_made"
 FITTED = *OF_X, "n_iter_", "stop_reason_", "history_"  # All have these.
 
 
