@@ -6,6 +6,8 @@ import threading
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.base import clone
 from support.streamed import (
@@ -109,9 +111,9 @@ def test_the_settings_of_numpy_are_those_of_the_caller():
 
 
 # ---------------------------------------------------------------- how many
-def asked(number, max_memory="256MB", ahead=False, sizes=None, divides=0):
+def asked(number, max_memory="256MB", ahead=False, sizes=None, divides=0, decoding=6.0):
     source = Blocks(X).buffered(max_memory, readers=number)
-    source.sizes, source.divides = sizes, divides
+    source.sizes, source.divides, source.decoding = sizes, divides, decoding
     return Readers.of(source, ahead)
 
 
@@ -176,12 +178,12 @@ def test_a_trainer_that_does_not_wait_leaves_one_reader(monkeypatch):
 
 def test_memory_bounds_the_readers(monkeypatch):
     """Half of max_memory is for the blocks that are being read, each of which takes some times its size."""
-    for max_memory, most in (("10MB", 1), ("90MB", 1), ("104MB", 2), ("132MB", 4), ("1GB", 8)):
+    for max_memory, most in (("10MB", 1), ("80MB", 1), ("90MB", 2), ("110MB", 4), ("1GB", 8)):
         assert max(Clock(monkeypatch, max_memory=max_memory).read(lambda n: 0.02)) == most
     clock = Clock(monkeypatch, max_memory="1GB")
     assert clock.read(lambda n: 0.02)[-1] == 8
-    assert clock.read(lambda n: 0.02, size=5 * 10**7)[-1] == 1  # larger ones follow
-    clock = Clock(monkeypatch, max_memory="132MB", sizes=[100, 100, 250])
+    assert clock.read(lambda n: 0.02, size=10**8)[-1] == 1  # larger ones follow
+    clock = Clock(monkeypatch, max_memory="110MB", sizes=[100, 100, 250])
     assert clock.read(lambda n: 0.02)[-1] == 1  # one that is larger is known of
 
 
@@ -190,8 +192,8 @@ def test_memory_bounds_the_readers(monkeypatch):
     [
         ("256MB", 2 * 10**7, 1, 1, 1),
         ("256MB", 4 * 10**8, 7, 1, 7),  # It takes far more than max_memory anyhow.
-        ("800MB", 2 * 10**7, 4, 1, 4),
-        ("1GB", 2 * 10**7, 6, 2, 3),
+        ("600MB", 2 * 10**7, 4, 2, 2),
+        ("800MB", 2 * 10**7, 6, 3, 2),
         ("10GB", 2 * 10**7, 8, 8, 1),
         ("256MB", 10**6, 8, 8, 1),
     ],
@@ -201,6 +203,27 @@ def test_threads_for_whose_blocks_there_is_no_memory_share_one(max_memory, size,
     clock.read(lambda _: 0.08 / clock.readers.hands, size=size)
     found = clock.readers
     assert (found.n, found.at_once, found.hands) == (n, at_once, hands)
+
+
+def test_blocks_that_are_decoded_a_few_columns_after_another_are_read_by_two_with_the_default_memory(tmp_path):
+    n = 65536
+    words = {f"w{j}": pa.array(np.random.default_rng(j).integers(0, 1000, n).astype(str)) for j in range(20)}
+    pq.write_table(pa.table(words), tmp_path / "rows.parquet", row_group_size=n)
+    source = sources.from_parquet(tmp_path)
+    rows = source.read(0)
+    found = Readers.of(source)
+    found.most = 8
+    found.record_block(1, *readers.size_of(rows), 0.05, 0.0, 0.0)
+    assert found.largest > 10**7 and found._limit() >= 2 and found.hands == 1
+    pq.write_table(pa.concat_tables([pa.table(words)] * 3), tmp_path / "rows.parquet", row_group_size=3 * n)
+    larger = sources.from_parquet(tmp_path)
+    assert larger.decoding > source.decoding and larger.divides
+
+
+def test_a_reader_that_gained_nothing_while_others_had_the_processors_is_tried_again(monkeypatch):
+    clock = Clock(monkeypatch, cores=2)
+    assert clock.read(lambda n: 0.02 if n == 1 else 0.1, blocks=8)[2:] == [2, 2, 2, 2, 1, 1]
+    assert clock.read(lambda n: 0.02)[-1] == 2
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])

@@ -26,9 +26,9 @@ from fastsgd import (
     SGDClassifier,
     sources,
 )
-from fastsgd.sources import Rows
+from fastsgd.sources import Rows, space, stream
 from fastsgd.sources.space import MAX_INDPTR, Space
-from fastsgd.sources.stream import spread_blocks
+from fastsgd.sources.stream import in_memory, spread_blocks
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -53,6 +53,32 @@ def test_the_order_does_not_depend_on_the_readers(readers):
     assert np.array_equal(order, visited(numbered(2000).buffered(SMALL, readers=readers), 5, 1)[0])
     clf = SGDClassifier(random_state=1, max_iter=3, tol=None)
     same(clone(clf).fit(Blocks(X, LABELS)), clone(clf).fit(Blocks(X, LABELS).buffered(SMALL, readers=readers)))
+
+
+@pytest.mark.parametrize("sized", [False, True])
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_much_memory_does_not_make_buffers_of_more_blocks_than_shuffle_rows_well(layout, sized, set_sizes, monkeypatch):
+    """But where blocks come in the order of the file, a buffer takes all it can."""
+    for module in (space, stream):
+        monkeypatch.setattr(module, "ENOUGH_BYTES", 20_000)
+    set_sizes(call_rows=64)
+    source = Blocks(LAYOUTS[layout]).buffered("1GB")
+    if sized and layout == "dense":
+        source.sizes = [37] * 54 + [2]
+        source.read = lambda block, out=None, read=source.read: read(block)
+    buffers = list(stream_of(source)._buffers(np.arange(55), 0))
+    assert [buffer.room for buffer in buffers] == [12] * 4 + [0] and buffers[-1].after is None
+    assert [buffer.after for buffer in buffers[:-1]] == [12, 22, 33, 44]
+    source.n_blocks, source.sizes = None, None
+    assert len(list(stream_of(source)._buffers(None, 0))) == 1
+
+
+def test_rows_that_do_not_fit_into_memory_by_far_are_not_read_until_it_is_full():
+    for layout in ("dense", "csr"):
+        source = Blocks(LAYOUTS[layout]).buffered(SMALL)
+        assert in_memory(source) is None and len(source.read_blocks) < 3
+        source = source.buffered("1MB")
+        assert in_memory(source).X.shape == (2000, 10)
 
 
 def test_each_seed_and_epoch_has_an_order_of_its_own():

@@ -83,6 +83,8 @@ class Source:
         Keywords, of JSON values, with which other data of the same format become the same features.
     label_columns : dict
         What the columns of "target" and "weight" are called, of a table.
+    decoding : float
+        So many times the size of a block what it is made of takes, while it is made.
     divides : int
         Where several threads can make a block together, `made(piece, hands)`, the bytes that each beyond the first takes.
     max_memory, buffer_rows, readers
@@ -110,7 +112,7 @@ class Source:
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
     n_counted = None
     once = reuses = segmented = False
-    divides = 0
+    decoding, divides = 6.0, 0
     sizes = mapped = block_rows = None
     reading, label_columns, labels_read = {}, {}, None
     max_memory, buffer_rows, readers = 256 * 10**6, None, "auto"

@@ -11,7 +11,7 @@ from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.options import SPELLINGS
 from fastsgd.sources.files import files_of
 from fastsgd.sources.hive import constants, with_keys
-from fastsgd.sources.tables import TabularSource, row_bytes, typed
+from fastsgd.sources.tables import TabularSource, typed
 
 ENDINGS = ".parquet", ".parq", ".pq"
 RELEASE = (
@@ -19,7 +19,7 @@ RELEASE = (
 )
 BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # About this much is decoded at once, within these bounds of rows.
 COLUMN_BYTES = 1 << 20  # Columns of this much together are decoded at once, where all rows of a row group are.
-WORD_BYTES = 8  # A word takes this, read as its number in a dictionary, and with its share of that.
+WHOLE_SIZES = 1.25  # `decoding` of such row groups: measured.
 
 
 @lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups
@@ -53,7 +53,17 @@ class ParquetSource(TabularSource):
         for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
             self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
         self._finish(files[0].path, options)
-        self.divides = 2 * BATCH_BYTES if self.sparse else 0
+        if self.sizes and self._whole(int(np.argmax(self.sizes))):
+            self.decoding = WHOLE_SIZES
+        elif self.sparse:
+            self.divides = 2 * BATCH_BYTES
+
+    def _whole(self, block):
+        """Whether all rows of a row group are decoded at once."""
+        number, group = self.places[block]
+        names = [name for name in self.columns.needed if name not in self.keys[number]]
+        size = sum(_sizes(self._metadata(self.files[number]), group, names))
+        return _rows_at_once(self.sizes[block], size) == self.sizes[block]
 
     def again(self, options):
         return ParquetSource(self.files, options)
@@ -87,17 +97,15 @@ class ParquetSource(TabularSource):
     def _stored(self, file, group, names, at_once):
         """Record batches of what a row group stores; of `at_once` rows, or of as many as is best for speed."""
         metadata = self._metadata(file)
-        words, n = self._words(metadata, names), metadata.row_group(group).num_rows
-        sizes = {
-            name: WORD_BYTES if name in words else row_bytes(self.columns.schema.field(name).type) for name in names
-        }
-        rows = at_once or _evenly(n, int(np.clip(BATCH_BYTES // max(1, sum(sizes.values())), *BATCH_ROWS)))
+        words, sizes = self._words(metadata, names), _sizes(metadata, group, names)
+        n = metadata.row_group(group).num_rows
+        rows = at_once or _rows_at_once(n, sum(sizes))
         with pq.ParquetFile(file.path, metadata=metadata, read_dictionary=words, pre_buffer=False) as parquet:
             if rows < n:
                 yield from parquet.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
             else:  # What decoding takes beside the values, several times as much, is then that of some columns.
                 columns = {}
-                for some in _some_at_once(names, [n * sizes[name] for name in names]):
+                for some in _some_at_once(names, sizes):
                     table = parquet.read_row_group(group, columns=some, use_threads=False)
                     columns |= zip(table.column_names, table.columns, strict=True)
                 yield from pa.table(columns).to_batches()
@@ -123,10 +131,25 @@ class ParquetSource(TabularSource):
         return {"format": "parquet", "files": files, **self.columns.describe()}
 
 
-def _evenly(n, most):
-    """Rows of each batch of n that are to be of `most` each, or a little more: each has a dictionary of its own, in which what is
-    in that of the row group is looked up anew."""
-    return -(-n // max(1, round(n / most)))
+def _sizes(metadata, group, names):
+    """The bytes that these columns of a row group take when they are decoded."""
+    found, chunks = dict.fromkeys(names, 0), metadata.row_group(group)
+    for leaf in range(chunks.num_columns):
+        chunk = chunks.column(leaf)
+        name = chunk.path_in_schema
+        while name not in found and "." in name:  # A leaf of a list is called by the path to it.
+            name = name.rpartition(".")[0]
+        if name in found:
+            found[name] += chunk.num_values * (8 if chunk.physical_type in ("INT64", "DOUBLE") else 4)
+            found[name] += chunk.total_uncompressed_size if chunk.physical_type == "BYTE_ARRAY" else 0
+    return list(found.values())
+
+
+def _rows_at_once(n, size):
+    """Rows of each batch of n that have this size: all of them, or as many in each. A batch has a dictionary of its own, in which
+    all of that of the row group is looked up anew."""
+    batches = max(round(size / BATCH_BYTES), -(-n // BATCH_ROWS[1]), 1)
+    return max(-(-n // batches), min(n, BATCH_ROWS[0]))
 
 
 def _some_at_once(names, sizes):

@@ -20,12 +20,14 @@ WAITING_SHARE, KEPT_SHARE, IDLE_SHARE = 0.1, 0.9, 0.02
 # It is decided after this many blocks for each that is made at once; and where nobody has said how long rows were waited for,
 # what is measured is kept for this many blocks a reader.
 DECISION_BLOCKS, MEMORY_BLOCKS = 2, 8
-# Making a block takes memory twice its size, and DECODING_SIZES times its size, up to MAX_DECODING_BYTES, for what is decoded
-# and what the allocators of a thread keep: formats are decoded in pieces. The process takes BASE_BYTES beside that, and a block
-# that is given out has its size once more.
-DECODING_SIZES, MAX_DECODING_BYTES, BASE_BYTES = 5, 10**8, 30 * 10**6
-# Threads that make a block together may add this share to the memory that it takes, where max_memory has no room for them.
-HANDS_SHARE = 1 / 5
+# A reader that gained nothing is tried again, as other work may have had the processors then; after so many times no more.
+MAX_TRIES = 3
+# Making a block takes memory of its size, and `Source.decoding` times its size beside it, for what is decoded and what the
+# allocators of a thread keep: MAX_DECODING_BYTES at most, as formats are decoded in pieces, and its size once more to join these.
+# The process takes BASE_BYTES beside that, and a block that is given out has its size once more.
+MAX_DECODING_BYTES, BASE_BYTES = 10**8, 30 * 10**6
+# Threads may add this share to the memory that making blocks takes, where max_memory has no room for them.
+OVER_SHARE = 1 / 5
 END = object()  # There is no piece left.
 
 
@@ -46,6 +48,8 @@ class Readers:
         Bytes, half of which are for blocks that are being made.
     rows : int
         Rows of the largest block, 0 where that is not known.
+    decoding : float
+        So many times its size a block takes while it is made, beside that.
     divides : int
         Bytes that one more thread at work on the same block takes; 0 where a block is made by one thread.
     ahead : bool
@@ -58,13 +62,20 @@ class Readers:
     """
 
     def __init__(
-        self, number: int | str = "auto", max_memory: float = inf, rows: int = 0, divides: int = 0, ahead: bool = False
+        self,
+        number: int | str = "auto",
+        max_memory: float = inf,
+        rows: int = 0,
+        decoding: float = 0.0,
+        divides: int = 0,
+        ahead: bool = False,
     ) -> None:
         self.chosen, self.memory, self.ahead = number == "auto", max_memory / 2, ahead
         self.n = 1 if isinstance(number, str) else number
         self.most = cpu_count() if self.chosen else self.n
+        self.tries = 0  # How often a reader gained nothing.
         self.byte_seconds: dict[int, float] = {}  # Seconds that a byte took, by the number of readers.
-        self.rows, self.divides = rows, divides
+        self.rows, self.decoding, self.divides = rows, decoding, divides
         self.largest = 0.0  # Bytes of the largest block.
         self.waits, self.waits_known = 1.0, False
         self._begin()
@@ -72,7 +83,7 @@ class Readers:
     @classmethod
     def of(cls, source: Any, ahead: bool = False) -> "Readers":
         """Those of a source."""
-        return cls(source.readers, source.max_memory, max(source.sizes or [0]), source.divides, ahead)
+        return cls(source.readers, source.max_memory, max(source.sizes or [0]), source.decoding, source.divides, ahead)
 
     @property
     def at_once(self) -> int:
@@ -86,17 +97,19 @@ class Readers:
 
     def _taken(self) -> float:
         """Bytes that it takes to make a block."""
-        return 2 * self.largest + min(DECODING_SIZES * self.largest, MAX_DECODING_BYTES)
+        decoding = self.decoding * self.largest
+        return self.largest + min(decoding, MAX_DECODING_BYTES + self.largest)
 
     def _held(self) -> int:
         """How many blocks the memory holds, at least one."""
-        return max(1, int(min((self.memory - BASE_BYTES) / max(1.0, self._taken()) - 1, self.most)))
+        room = (1 + OVER_SHARE) * (self.memory - BASE_BYTES - self.largest)
+        return max(1, int(min(room / max(1.0, self._taken()), self.most)))
 
     def _limit(self) -> int:
         """How many threads the memory allows."""
         if not self.divides:
             return self._held()
-        spare = max(self.memory - BASE_BYTES - 2 * self._taken(), HANDS_SHARE * self._taken())
+        spare = max(self.memory - BASE_BYTES - self.largest - self._taken(), OVER_SHARE * self._taken())
         return max(self._held(), 1 + int(spare // self.divides))
 
     def _begin(self) -> None:
@@ -143,7 +156,8 @@ class Readers:
         if n > most:
             self.n = most
         elif n > 1 and self.byte_seconds[n] > KEPT_SHARE * self.byte_seconds.get(less, inf):
-            self.n = self.most = less
+            self.n, self.tries = less, self.tries + 1
+            self.most = less if self.tries == MAX_TRIES else self.most
         elif more <= most and waits > WAITING_SHARE and self.making > MIN_BLOCK_SECONDS * self.blocks:
             self.n = more
         elif (

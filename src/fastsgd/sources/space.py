@@ -9,6 +9,9 @@ from fastsgd.sums import joined
 
 # Each of two buffers may take this share of max_memory; the rest is for blocks on their way, and what reading them takes.
 BUFFER_SHARE = 1 / 4
+# A buffer takes no more blocks than these, where they are in random order and take ENOUGH_BYTES or more: of more blocks the rows
+# are hardly shuffled better, but memory has to be had for them, and nothing is read while the last buffer is trained on.
+ENOUGH_BLOCKS, ENOUGH_BYTES = 12, 64 * 10**6
 ROW_BYTES = 32  # A row takes this beside X and y: its weight, its class or target, its place in the order.
 # An indptr of this type holds no larger number.
 MAX_INDPTR = {np.dtype(index): np.iinfo(index).max for index in (np.int32, np.int64)}
@@ -29,6 +32,7 @@ class Space:
 
     def __init__(self, source):
         self.reuses = source.reuses
+        self.enough = np.inf if source.n_blocks is None else ENOUGH_BLOCKS
         self.most, self.most_rows = BUFFER_SHARE * source.max_memory, source.buffer_rows or np.inf
         self.dtype = source.dtype
         self.values = self.columns = None
@@ -45,11 +49,12 @@ class Space:
         return self.values[self.n : self.n + n] if n <= self.most_rows and self.n + n <= len(self.values) else None
 
     def fits(self, rows):
-        """Whether there is room for these too."""
+        """Whether there is room for these too, and use."""
         return not self.n or (
             self.alone is None
             and self.n + rows.X.shape[0] <= self.most_rows
-            and self.used + _size(rows) <= self.most
+            and self.used + _size(rows)
+            <= (self.most if len(self.parts) < self.enough else min(self.most, ENOUGH_BYTES))
             and (not sp.issparse(rows.X) or self.filled + rows.X.nnz <= len(self.values))
         )
 

@@ -15,12 +15,14 @@ from fastsgd.sources.arrays import START, Table
 from fastsgd.sources.base import labelled_as
 from fastsgd.sources.blocks import Checked, blocks
 from fastsgd.sources.readers import Readers
-from fastsgd.sources.space import BUFFER_SHARE, ROW_BYTES, Space
+from fastsgd.sources.space import BUFFER_SHARE, ENOUGH_BLOCKS, ENOUGH_BYTES, ROW_BYTES, Space
 from fastsgd.sources.telling import tell
 
 MIN_BUFFER_BLOCKS = 10  # A buffer should hold more blocks, or rows are shuffled badly: see docs/large-data.md.
 # The last buffers of a pass share its last blocks evenly: none is more than a quarter smaller than those before.
 LAST_BUFFERS = 4
+# Rows are not read into memory any further where as many bytes a row as of those before would take so many times the buffer.
+FAR_BEYOND = 2
 
 
 class Buffer(NamedTuple):
@@ -95,6 +97,8 @@ class Stream:
     def describe(self):
         """What the rows and their order depend on, as `Source.describe`."""
         bounds = {"max_memory": self.source.max_memory, "buffer_rows": self.source.buffer_rows}
+        if BUFFER_SHARE * self.source.max_memory > ENOUGH_BYTES:
+            bounds["buffer_blocks"] = ENOUGH_BLOCKS  # An earlier version filled such a buffer with all that it held.
         if self.source.n_blocks is None:
             bounds["blocks"] = self.source.n_counted
         return {**self.source.describe(), **bounds}
@@ -272,10 +276,11 @@ def spread_blocks(n, seed, epoch):
     return n - 1 - order if n and rank[0] % 2 else order  # With an odd n, the larger half would always come last.
 
 
-def window_rows(source):
-    """Rows of dense X that a buffer holds."""
+def window_rows(source, size=None):
+    """Rows of dense X that a buffer holds, or so many bytes."""
+    size = BUFFER_SHARE * source.max_memory if size is None else size
     bytes_a_row = source.n_features * source.dtype.itemsize + ROW_BYTES
-    return int(min(max(1, BUFFER_SHARE * source.max_memory // bytes_a_row), source.buffer_rows or np.inf))
+    return int(min(max(1, size // bytes_a_row), source.buffer_rows or np.inf))
 
 
 def blocks_in_buffer(most, left):
@@ -293,9 +298,16 @@ def _known_end(source, rows_before, first):
     if rows_before is None or first >= len(rows_before) - 1:
         return None, 0
     left = len(rows_before) - 1 - first
-    room = int(np.searchsorted(rows_before, rows_before[first] + window_rows(source), side="right")) - 1 - first
+    room = _held(rows_before, first, window_rows(source))
+    if source.mapped is None:
+        room = min(room, max(ENOUGH_BLOCKS, _held(rows_before, first, window_rows(source, ENOUGH_BYTES))))
     room = max(1, room)
     return (None, 0) if rows_before[first + room] == rows_before[-1] else (first + blocks_in_buffer(room, left), room)
+
+
+def _held(rows_before, first, rows):
+    """How many blocks from this one on have so many rows at most."""
+    return int(np.searchsorted(rows_before, rows_before[first] + rows, side="right")) - 1 - first
 
 
 def in_place(source, n_features, check):
@@ -323,6 +335,8 @@ def in_memory(source, n_features=None, check=lambda rows: rows):
                 if not space.fits(rows):
                     return None
                 space.add(rows)
+                if source.n_rows is not None and space.used * source.n_rows > FAR_BEYOND * space.n * space.most:
+                    return None
     if not space.n:
         raise ValueError("the source has no rows; each of its passes must begin anew.")
     return None if space.oversize else space.rows(n_features or source.n_features)
