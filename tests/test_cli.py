@@ -187,8 +187,8 @@ def test_remedies_are_flags(here, capsys):
     FRAME.assign(zip="01234", gone=np.nan, day=pd.Timestamp("2024-02-29"), text="a\nb").to_parquet("odd.parquet")
     pd.read_parquet("odd.parquet").drop(columns=["gone", "day"]).to_csv("odd.csv", index=False)
     train = ["train", "odd.parquet", "--target", "late", "--model", "m", "-q", "--columns", "a"]
-    assert main([*train, "--columns", "gone"]) == 1
-    assert "Set --fill-null 0.0 (or the column's mean)" in capsys.readouterr().err
+    assert main([*train, "--columns", "gone", "--fill-null", "none"]) == 1
+    assert "Set --fill-null mean (or 'median', 'most_frequent', a number" in capsys.readouterr().err
     assert main([*train, "--columns", "gone", "--fill-null", "0.0"]) == 0
     assert main([*train, "--columns", "day", "--dates", "error"]) == 1
     said = capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fastsgd import load
 from fastsgd.cli.app import run
 from fastsgd.sources import from_arrow, from_csv, from_parquet
 
@@ -128,3 +129,17 @@ def test_train_says_what_it_read(tmp_path, capsys):
     assert "target y (2 values); 8 columns: 2 ids, 2 numbers, 1 category" in capsys.readouterr().out
     assert run([*flags, "--quiet"]) == 0
     assert not capsys.readouterr().out
+
+
+def test_train_fills_nulls_it_sees_and_says_so(tmp_path, capsys):
+    made("csv", tmp_path, target="y")
+    flags = ["train", str(tmp_path / "t.csv"), "--target", "y", "--exclude", "gone", "--model", str(tmp_path / "m")]
+    assert run(flags) == 0
+    said = capsys.readouterr()
+    assert "nulls of age (0.1 of the rows) are filled with the mean" in said.out
+    model = load(tmp_path / "m")
+    assert model.reading_["fill_null"] == "mean" and model.reading_["null_indicator"]
+    assert model.reading_["learnt"]["age"]["fill"] == pytest.approx(np.nanmean(TABLE["age"].to_numpy()), rel=1e-5)
+    assert run(["predict", str(tmp_path / "t.csv"), "--model", str(tmp_path / "m")]) == 0
+    assert run([*flags, "--fill-null", "none"]) == 1
+    assert "age" in capsys.readouterr().err

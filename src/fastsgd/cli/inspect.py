@@ -1,10 +1,11 @@
-"""`fastsgd inspect`, and what `train` says of the columns."""
+"""`fastsgd inspect`, and how `train` looks at the columns before it reads them."""
 
 from fastsgd.cli.data import READING, Data, open_source
 from fastsgd.cli.flags import OUTPUT
 from fastsgd.cli.options import Json, flag, with_flags
 
 TRAIN_ROWS = 10_000  # `train` looks at so many rows.
+MAX_NAMED = 5  # A note names this many columns.
 
 
 @with_flags("reading", READING)
@@ -67,14 +68,36 @@ def _survey_of_cells(data, reading, rows):
         return None
 
 
-def say_columns(source, quiet):
-    """What `train` says of the columns of a source: a line, and one for each that should be thought of."""
+def open_filled(data, reading, quiet):
+    """The source of `train`, and what is said of its columns: a line, and one for each that should be thought of.
+
+    Where numbers or dates have nulls in the first rows, and nobody says what stands for them, it is their means, with features
+    that say where one was missing.
+    """
     from fastsgd.cli.show import OUT
     from fastsgd.cli.words import in_flags
 
-    if quiet or source.once or not hasattr(source, "survey_columns"):
-        return
+    source = open_source(data, reading)
+    if source.once or not hasattr(source, "survey_columns"):
+        return source
     found = source.survey_columns(TRAIN_ROWS)
+    filled = [
+        f"{c.name} ({c.nulls:.3g} of the rows)"
+        for c in found
+        if c.role == "feature" and c.nulls and source.columns.refuses_nulls(c.name)
+    ]
+    if filled and "fill_null" not in reading:
+        source = open_source(data, {"null_indicator": True} | reading | {"fill_null": ["mean"]})
+        found = source.survey_columns(TRAIN_ROWS)
+    else:
+        filled = []
+    if quiet:
+        return source
     OUT.print(found.summary(), markup=False)
+    if filled:
+        more = f" and {len(filled) - MAX_NAMED} others" * (len(filled) > MAX_NAMED)
+        said = f"nulls of {', '.join(filled[:MAX_NAMED])}{more} are filled with the mean, and features say where"
+        OUT.print(f"note: {said}: --fill-null says otherwise, and --fill-null none refuses them", markup=False)
     for note in found.notes():
         OUT.print(f"note: {in_flags(note)}", markup=False)
+    return source

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from fastsgd.cli.data import READING, Data, files_read, npy, open_source
 from fastsgd.cli.flags import HELD_OUT, MODEL, OUTPUT, TRAINING
-from fastsgd.cli.inspect import say_columns
+from fastsgd.cli.inspect import open_filled
 from fastsgd.cli.options import Json, estimator, flag, parameter_flags, with_flags
 
 DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that an old one is not to be replaced by
@@ -77,8 +77,7 @@ def train(
     }
     valid, valid_target = rows.get("valid", []), rows.get("valid_target")
     check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
-    source, how = open_source(data, reading), {}
-    say_columns(source, quiet or as_json)
+    source, how = open_filled(data, reading, quiet or as_json), {}
     if valid:
         how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
     bar = Bar(est.max_iter, source, quiet or as_json)

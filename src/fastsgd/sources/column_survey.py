@@ -271,6 +271,8 @@ def _found(tally: Tally, columns: Any) -> ColumnFound:
     kind = tally.kind(None if columns is None else columns.kinds.get(name))
     nulls = tally.nulls / tally.rows if tally.rows else 0.0
     becomes = "" if columns is None or role != "feature" else _becomes(name, columns)
+    if nulls and becomes and (fill := getattr(columns.columns[name], "fill", None)) is not None:
+        becomes += f"; nulls are {fill:.4g}" if isinstance(fill, float | int) else "; nulls are filled"
     return ColumnFound(
         name, kind, dtype, role, nulls, tally.n_distinct, tally.example, becomes, _note(tally, kind, role, columns)
     )
@@ -309,7 +311,5 @@ def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
         return f"all distinct, like an id, which says nothing of other rows: exclude=[{name!r}] leaves it out"
     if kind in ("constant", "empty"):
         return f"it says nothing: exclude=[{name!r}] leaves it out"
-    refused = (
-        columns is not None and columns.options.fill_null is None and columns.kinds.get(name) in ("number", "date")
-    )
-    return "nulls are an error: fill_null='mean' fills them" if tally.nulls and refused else ""
+    refused = tally.nulls and columns is not None and columns.refuses_nulls(name)
+    return "nulls are an error: fill_null='mean' fills them" if refused else ""

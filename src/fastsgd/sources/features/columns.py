@@ -18,7 +18,7 @@ from fastsgd.sources.features.category import Categories, CategoryColumn, Crosse
 from fastsgd.sources.features.dates import DateColumn, DateParts
 from fastsgd.sources.features.kinds import Kinds
 from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
-from fastsgd.sources.features.missing import Indicator, Missing
+from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
 from fastsgd.sources.features.names import settled
 from fastsgd.sources.features.number import Number, NumberColumn, Product
 from fastsgd.sources.features.options import OWN, Options
@@ -151,6 +151,11 @@ class Columns:
         """The rows of a batch that are to be seen: all, or those with a target."""
         missing = [found for name in self.must_have if (found := encode.absent(self.of(batch, name))) is not None]
         return encode.filtered(batch, ~np.logical_or.reduce(missing)) if missing else batch
+
+    def refuses_nulls(self, name: str) -> bool:
+        """Whether nulls of a column that is a feature are an error."""
+        column = self.columns[name]
+        return isinstance(column, FilledColumn) and column.fill is None
 
     # ------------------------------------------------------------ where they go
     @property
