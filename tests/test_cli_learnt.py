@@ -170,7 +170,12 @@ def test_info_shows_the_weightiest_coefficients_and_names_hashed_ones_by_files(h
 def test_info_says_how_the_model_was_made(here, capsys):
     assert main([*TRAIN, "--valid", "test.parquet", "--model", "m", "--max-iter", "3", "-q"]) == 0
     known = found(capsys, "info", "m")
-    assert known["rows"] == 2000 and known["target"] == "late" and known["parameters"]["max_iter"] == 3 and known["epochs"] == 3
+    assert (
+        known["rows"] == 2000
+        and known["target"] == "late"
+        and known["parameters"]["max_iter"] == 3
+        and known["epochs"] == 3
+    )
     assert known["versions"]["fastsgd"] == fastsgd.__version__
     assert pd.Timestamp(known["made"].removesuffix(" UTC"), tz="UTC") <= pd.Timestamp.now("UTC")
     history = [row["validation_score"] for row in known["history"]]
@@ -204,6 +209,24 @@ def test_what_info_can_not_show_is_said_with_the_flag(flags, words, here, capsys
     FRAME[["a"]].to_parquet("few.parquet")
     assert main(["info", "m", *flags]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_info_says_how_columns_were_read(here, capsys):
+    FRAME.assign(when=pd.Timestamp("2024-02-29 10:00"), b=FRAME["b"].where(FRAME.index % 7 > 0)).to_parquet(
+        "odd.parquet"
+    )
+    columns = ["--columns", "when", "--columns", "b", "--columns", "word", "--n-hashed", "64"]
+    how = ["--fill-null", "0.5", "--interactions", "b:word"]
+    assert main(["train", "odd.parquet", "--target", "late", *columns, *how, "--model", "m", "-q"]) == 0
+    known = found(capsys, "info", "m")
+    assert known["columns"] == {"when": "date", "b": "number", "word": "category"}
+    assert known["reading"] == {"n_hashed": 64, "interactions": [["b", "word"]], "fill_null": 0.5}
+    assert "n_hashed 64" in said(capsys, "info", "m")
+    names = {
+        row["feature"]
+        for row in found(capsys, "info", "m", "--top", "99", "--names", "odd.parquet")["coefficients"]["rows"]
+    }
+    assert {"b", "word=x", "b:word=z"} <= names and any(name.startswith("when.") for name in names)
 
 
 def test_what_a_model_was_made_of_is_not_said_of_one_that_is_fitted_anew(here, capsys):

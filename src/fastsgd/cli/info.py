@@ -9,6 +9,7 @@ from fastsgd.cli.data import OF_MODEL, open_source
 from fastsgd.cli.flags import OUTPUT
 from fastsgd.cli.options import Json, flag, with_flags
 
+OF_COLUMNS = "columns", "kinds", "dtype", "n_features"  # They are said otherwise, or follow from the data.
 NAMELESS = re.compile(r"x\d+")  # how a feature without a name is called
 TOP = 20  # Features that are shown with --names and no --top.
 
@@ -50,7 +51,7 @@ def info(
         print(as_text(found))
         return
     found["auto_rule"], found["columns"] = in_short(found["auto_rule"]), listed(found["columns"])
-    for name in ("parameters", "versions"):
+    for name in ("reading", "parameters", "versions"):
         found[name] = ", ".join(f"{key} {value}" for key, value in found[name].items()) or None
     table(
         model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None], (0, 1)
@@ -91,10 +92,23 @@ def _facts(est, path):
         "held_out_score": _held_out(est),
         "chosen_alpha": getattr(est, "alpha_", None),
         "auto_rule": auto_rule(est),
+        "reading": _reading(est),
         "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
         "made": made.get("when"),
         "versions": versions(path),
     }
+
+
+def _reading(est):
+    """How the data of the training were read, where that was not the default."""
+    from dataclasses import fields
+
+    from fastsgd.sources.features.options import Options
+
+    usual = {field.name: field.default for field in fields(Options) if field.name not in OF_COLUMNS}
+    reading = getattr(est, "reading_", {})
+    found = {name: reading[name] for name in usual if reading.get(name, usual[name]) not in (usual[name], None, [], {})}
+    return {name: value for name, value in found.items() if not isinstance(value, dict)}
 
 
 def _history(est):
