@@ -182,3 +182,16 @@ def test_scales_of_columns_far_from_0_and_of_later_rows_that_are_unlike_the_firs
         table = est.coefficients(top=None, data=source)
         places = [int(name[1:]) for name in table["feature"]]
         np.testing.assert_allclose(table["scale"], rows.std(axis=0)[places], rtol=1e-6)
+
+
+def test_names_of_a_step_before_can_be_given():
+    est = fit(fastsgd.LinearRegressor(alpha=1e-8), X, SUM)
+    assert est.coefficients(feature_names=NAMES, data=X)["feature"].tolist()[:2] == ["small", "large"]
+    labels = np.array(["north", "south"])[np.arange(N) % 2]
+    sgd = fit(fastsgd.SGDRegressor(standardize=True, max_iter=3, tol=None), X, SUM, segments=labels)
+    for segment in (None, "south"):
+        assert set(sgd.coefficients(None, feature_names=NAMES, segment=segment)["feature"]) == set(NAMES)
+    with pytest.raises(
+        ValueError, match=r"feature_names must have a name for each of the 4 features, found shape \(3,\)"
+    ):
+        est.coefficients(feature_names=NAMES[:3])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd.estimators.hints import Data
@@ -14,7 +15,9 @@ from fastsgd.sources.blocks import over_blocks
 class Learnt:
     """Needs `_weights()` and `_task`. What few users need is loaded on use."""
 
-    def coefficients(self, top: int | None = 20, *, data: Data | None = None) -> Any:
+    def coefficients(
+        self, top: int | None = 20, *, data: Data | None = None, feature_names: ArrayLike | None = None
+    ) -> Any:
         """The coefficients by the names of their features, in the units of the data, the weightiest first.
 
         A coefficient of a column of large numbers is small, whatever it is worth. So features are in the order of the size of
@@ -33,6 +36,9 @@ class Learnt:
             were hashed they also give the names of these features: those of the words found in the rows. A second pass over
             the rows keeps the names of the features in the table alone. Where several words share a feature all are
             named, of many the first eight; one that counts with the other sign has a minus.
+        feature_names : array-like of str of shape (n_features,), default=None
+            As of a step before: ``pipeline[:-1].get_feature_names_out()``. None: those of `fit` and of `data`, and x0, x1, ...
+            where there are none.
 
         Returns
         -------
@@ -58,19 +64,20 @@ class Learnt:
         >>> clf.coefficients(top=2)["feature"].tolist()
         ['x1', 'x0']
         """
-        return self._table_of_coefficients(top, data)
+        return self._table_of_coefficients(top, data, feature_names)
 
-    def _table_of_coefficients(self, top, data, model=None, of=""):
+    def _table_of_coefficients(self, top, data, given, model=None, of=""):
         """`coefficients` of a model (coefficients, intercepts), by default that of all rows."""
         from fastsgd.estimators import contributions, scales
         from fastsgd.estimators.learnt_table import check_top, table_of
-        from fastsgd.estimators.names import named_in
+        from fastsgd.estimators.names import checked_names, named_in
 
         check_is_fitted(self)
         check_top(top)
+        given = None if given is None else checked_names(self, given)
         scale, words = scales.in_training(self) if data is None else scales.in_rows(self, data)
         model = contributions.model(self) if model is None else model
-        return table_of(self, *model, scale, words, top, lambda places: named_in(self, places, data), of)
+        return table_of(self, *model, scale, words, top, lambda places: named_in(self, places, data, given), of)
 
     def contributions(self, X: Data) -> Any:
         """What each feature adds to the margin of each row: its value times its coefficient; and the intercept.

@@ -22,11 +22,23 @@ def _known(est):
     return first_names(getattr(est, "reading_", {})) if known is None else known
 
 
-def named_in(est, places, data=None):
-    """(names, signs) of the features at these places: of hashed words those in the data, if these are a source.
+def checked_names(est, given):
+    """The names of all features that a user gives; ValueError where they are not as many."""
+    names = np.asarray(given, dtype=object)
+    if names.shape != (est.n_features_in_,):
+        raise ValueError(
+            f"feature_names must have a name for each of the {est.n_features_in_} features, found shape {names.shape}."
+        )
+    return names
+
+
+def named_in(est, places, data=None, given=None):
+    """(names, signs) of the features at these places: those given, or of hashed words those in the data, if these are a source.
 
     The sign is that with which the word of that name counts, by which its coefficient is to be multiplied.
     """
+    if given is not None:
+        return [str(given[j]) for j in places], np.ones(len(places))
     names, signs = names_of(est, places), np.ones(len(places))
     hashed = np.flatnonzero(places >= len(_known(est)))
     if len(hashed) and isinstance(data, Source):

@@ -14,12 +14,9 @@ def in_training(est):
     With standardize=True, and with learning_rate="auto" on dense rows, that is the standard deviation. On CSR, "auto" knows
     the squares of the values and not their mean: there it is the root mean square, which is the same for rare features.
     """
-    state = vars(est).get("_state")
-    if state is None:
-        return None, ""
-    if state.std is not None:
-        return state.std, "standard deviation in training"
-    auto = state.auto
+    if (scale := getattr(est, "scale_", None)) is not None:
+        return scale, "standard deviation in training"
+    auto = getattr(vars(est).get("_state"), "auto", None)
     if auto is None:
         return None, ""
     return auto.scales, f"{'root mean square' if auto.sparse else 'standard deviation'} in training"

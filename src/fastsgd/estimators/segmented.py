@@ -42,7 +42,14 @@ class BySegment:
         rows = self._rows(data, None)
         return rows.X if type(rows) is Segmented else super()._features_of(rows)
 
-    def coefficients(self, top: int | None = 20, *, data: Data | None = None, segment: Any = None) -> Any:
+    def coefficients(
+        self,
+        top: int | None = 20,
+        *,
+        data: Data | None = None,
+        feature_names: ArrayLike | None = None,
+        segment: Any = None,
+    ) -> Any:
         """The coefficients by the names of their features, in the units of the data, the weightiest first.
 
         See `SGDOneClassSVM.coefficients`, which says in which order they are.
@@ -53,6 +60,9 @@ class BySegment:
             How many features, of each class or target; None is all. Features with a coefficient of 0 are left out.
         data : {array-like, sparse matrix} of shape (n_samples, n_features), or Source, default=None
             Rows like those of `fit`, which give the scales and, of a source, the names of hashed features.
+        feature_names : array-like of str of shape (n_features,), default=None
+            As of a step before: ``pipeline[:-1].get_feature_names_out()``. None: those of `fit` and of `data`, and x0, x1, ...
+            where there are none.
         segment : label, default=None
             Of a model that was fitted with segments: the one whose model it is. None: the model of all rows.
 
@@ -61,10 +71,10 @@ class BySegment:
         CoefficientTable
         """
         if segment is None:
-            return super().coefficients(top, data=data)
+            return super().coefficients(top, data=data, feature_names=feature_names)
         from fastsgd.estimators import by_segment
 
-        return self._table_of_coefficients(top, data, *by_segment.model_of(self, segment))
+        return self._table_of_coefficients(top, data, feature_names, *by_segment.model_of(self, segment))
 
     def contributions(self, X: Data, *, segments: Labels = None) -> Any:
         """What each feature adds to the margin of each row: its value times its coefficient; and the intercept.
