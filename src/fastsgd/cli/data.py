@@ -2,6 +2,7 @@
 
 import glob
 import inspect
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +49,8 @@ READING = {
     "categorical": _reading(str, "What becomes of columns of words: hash (default), one-hot or error.", "NAME"),
     "categorical_features": _reading(list[str], "A column whose numbers are categories; repeat it.", "COLUMN"),
     "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
-    "interactions": _reading(list[str], "Two columns whose product is a feature too; repeat it.", "A:B"),
+    "interactions": _reading(list[str], "Two columns or patterns whose products are features too; repeat it.", "A:B"),
+    "polynomial": _reading(int, "2: squares and products of the columns of numbers.", "N", rare=True),
     "fill_null": _reading(
         list[str], "For missing numbers: X, mean, median or most_frequent, or A:mean for one column; repeat it.", "X"
     ),
@@ -158,7 +160,7 @@ def parsed(reading):
     """What the texts of flags stand for."""
     given = dict(reading)
     if "interactions" in given:
-        given["interactions"] = [pair.split(":") for pair in given["interactions"]]
+        given["interactions"] = [_pair(text) for text in given["interactions"]]
     if "dates" in given:
         given["dates"] = _by_column(given["dates"], _parts)
     if "zero_based" in given:
@@ -187,6 +189,15 @@ def _by_column(texts, value):
         found[text[: len(name)] or "*"] = value(said)
     rest = found.pop("*", None)
     return found | ({} if rest is None else {"*": rest}) if found else rest
+
+
+def _pair(text):
+    """The two columns or rules of a flag.
+
+    >>> _pair("age:C*"), _pair("age:kind:category")
+    (['age', 'C*'], ['age', 'kind:category'])
+    """
+    return text.split(":") if text.count(":") < 2 else re.findall("(?:kind:)?[^:]+", text)
 
 
 def _parts(text):

@@ -293,7 +293,7 @@ def _becomes(name: str, columns: Any) -> str:
         part for part in columns.parts if name in {column.name for column in part.columns} and len(part.columns) == 1
     ]
     words = [part.becomes() for part in own]
-    crossed = sum(len(part.columns) > 1 and name in {c.name for c in part.columns} for part in columns.parts)
+    crossed = sum(name in {c.name for c in pair} for part in columns.parts for pair in part.pairs)
     if crossed:
         words.append(f"{crossed} product{'s' * (crossed > 1)} with others")
     return "; ".join(dict.fromkeys(words))

@@ -1,11 +1,12 @@
 """How the data of a fit were read, and other data brought to the same."""
 
 from fastsgd.sources.features.date_parts import same_parts
-from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching, word_of
+from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching, pairs_of, word_of
 from fastsgd.sources.telling import tell
 
 # What models were trained with whose reading does not say it, be they older than that or not.
-UNSAID = {"null_indicator": False}
+UNSAID = {"null_indicator": False, "polynomial": None}
+NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
 OF_FILES = (
     "delimiter",
     "column_names",
@@ -124,6 +125,9 @@ def _by_name(reading, given):
     for rule in given.pop("exclude", ()):
         if lost := [name for name in own if fits(rule, name, kinds)]:
             raise ValueError(f"exclude: {lost[0]!r} was a feature in training: leave it out, or train anew.")
+    if isinstance(given.get("interactions"), list | tuple):
+        crossed = [name for name in own if reading.get("kinds", {}).get(name) not in NOT_CROSSED]
+        given["interactions"] = pairs_of(given["interactions"], own, crossed, kinds)
     filled = [name for name in own if kinds[name] not in ("category", "text")]
     for name, columns in (("dates", reading.get("dates")), ("time_zone", reading.get("dates")), ("fill_null", filled)):
         if isinstance(given.get(name), dict) and columns:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 KINDS = "number", "category", "boolean", "date", "text"  # What users call columns.
@@ -15,6 +16,7 @@ OF_CATEGORIES = (
     "time",
 )  # Kinds in `reading_` that are of categories.
 BY_KIND = "kind:"  # So begins a rule that means all columns of a kind.
+MAX_PAIRS = 10_000  # This many products may follow from a rule; of numbers they are 40 KB a row.
 MAX_OFFERED = 3  # An error offers this many of the names nearest to one that is not there.
 MAX_LISTED = 10  # An error lists this many names at most.
 
@@ -90,6 +92,43 @@ def by_column(
         for name in matching(argument, rule, names, kinds):
             found.setdefault(name, rules[rule])
     return found
+
+
+def pairs_of(
+    rules: Iterable[tuple[str, str]], names: Collection[str], crossed: Collection[str], kinds: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The pairs of columns that `interactions` means: those of names; and of rules each pair of different columns once.
+
+    Parameters
+    ----------
+    rules : iterable of (str, str)
+    names : collection of str
+        The columns that are features.
+    crossed : collection of str
+        Those that a rule may mean.
+    kinds : dict of str to str
+        What each of them is, of KINDS.
+
+    Examples
+    --------
+    >>> pairs_of([("b", "a"), ("*", "*")], "abc", "abc", {})
+    [('b', 'a'), ('a', 'c'), ('b', 'c')]
+    """
+    rules = [tuple(pair) for pair in rules]
+    ruled = [pair for pair in rules if any(is_rule(name, names) for name in pair)]
+    pairs = [pair for pair in rules if pair not in ruled]
+    known = {frozenset(pair) for pair in pairs}
+    for pair in ruled:
+        sides = [matching("interactions", one, crossed, kinds) if is_rule(one, names) else [one] for one in pair]
+        if sides[0] == sides[1] and len(sides[0]) == 1:
+            raise ValueError(f"interactions: {pair!r} is the column {sides[0][0]!r} alone.")
+        for two in product(*sides):
+            if len(set(two)) == 2 and frozenset(two) not in known:
+                known.add(frozenset(two))
+                pairs.append(two)
+        if len(pairs) > MAX_PAIRS:
+            raise ValueError(f"interactions: {pair!r} are more than {MAX_PAIRS:,} pairs. Name fewer columns.")
+    return pairs
 
 
 def offer(wanted: str, names: Iterable[str]) -> str:

@@ -58,7 +58,12 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         False: hashed tokens have the value 1, never -1.
     interactions : list of (str, str), default=()
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
-        category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value.
+        category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value. Or of rules, as in
+        `columns`: ("C*", "C*") is each pair of different columns that the pattern fits, ("age", "kind:category") age with
+        each column of categories.
+    polynomial : {2}, default=None
+        2: the squares and products of all columns of numbers, and of true and false, are features, but for the products that
+        `interactions` names: "age^2", "age:miles".
     dates : str, list of str or dict, default="cyclic"
         What columns of dates, times and times of day become; or a dict of columns, or patterns, to one of these:
 
@@ -150,7 +155,7 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
+        interactions, polynomial, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
         `from_parquet`.
 
     Returns
@@ -213,7 +218,7 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
+        interactions, polynomial, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
         `from_parquet`.
 
     Returns

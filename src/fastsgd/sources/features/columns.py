@@ -20,7 +20,7 @@ from fastsgd.sources.features.kinds import Kinds
 from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
 from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
 from fastsgd.sources.features.names import settled
-from fastsgd.sources.features.number import Number, NumberColumn, Product
+from fastsgd.sources.features.number import Number, NumberColumn, Polynomial, Product
 from fastsgd.sources.features.options import OWN, Options
 from fastsgd.sources.features.pairs import Pairs, PairsColumn
 from fastsgd.sources.features.part import Column, Part
@@ -187,6 +187,9 @@ class Columns:
         """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
         parts = [PARTS[self.kinds[name]](column) for name, column in self.columns.items()]
         parts += [Indicator(column) for column in self.columns.values() if column.indicated]
+        if self.options.polynomial is not None:
+            numbers = [column for column in self.columns.values() if isinstance(column, NumberColumn)]
+            parts.append(Polynomial(numbers, self.options.interactions))
         for pair in self.options.interactions:
             n_words = sum(self.kinds[name] == "category" for name in pair)
             parts.append(CROSSED[n_words](*(self.columns[name] for name in pair)))
@@ -251,6 +254,7 @@ class Columns:
             "n_hashed": options.n_hashed,
             "alternate_sign": options.alternate_sign,
             "interactions": [list(pair) for pair in options.interactions],
+            **({} if options.polynomial is None else {"polynomial": options.polynomial}),
             "fill_null": options.fill_null,
             **self._learnt(),
             "n_features": max(widths, default=None),

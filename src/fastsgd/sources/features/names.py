@@ -11,10 +11,11 @@ import pyarrow as pa
 from fastsgd.sources import encode
 from fastsgd.sources.features.date_parts import SETS, available
 from fastsgd.sources.features.options import Options
-from fastsgd.sources.rules import by_column, is_rule, matching, offer, word_of
+from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer, pairs_of, word_of
 from fastsgd.sources.spelling import is_text
 
 NEVER_FILLED = "category", "text"  # Columns of these kinds have no numbers that something else could stand for.
+CROSSED = "number", "boolean", "category"  # Columns of these kinds have products.
 INDEX = "__index_level_"  # So begins what pandas calls a column that was an index without a name.
 
 
@@ -40,7 +41,6 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
     found = [name for name in found if dates.get(name) != "drop"]
     if not found:
         raise ValueError(f"{where} has no columns that are features.")
-    _check_pairs(options.interactions, found)
     return replace(
         options,
         columns=found,
@@ -48,6 +48,7 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
         categorical_features=[name for name in wanted if name in found],
         dates={name: parts for name, parts in dates.items() if parts != "drop"},
         time_zone=_zones(options, kinds),
+        interactions=_interactions(schema, options, found, kinds),
         fill_null=_fills(options, found, kinds),
     )
 
@@ -136,13 +137,25 @@ def _of_dates(kinds: dict[str, str]) -> list[str]:
     return [name for name, kind in kinds.items() if kind == "date"]
 
 
-def _check_pairs(pairs: Sequence[tuple[str, ...]], found: list[str]) -> None:
-    for pair in pairs:
-        if len(pair) != 2 or not set(pair) <= set(found):
-            lost = next((name for name in pair if name not in found), pair[0])
+def _interactions(
+    schema: pa.Schema, options: Options, found: list[str], kinds: dict[str, str]
+) -> list[tuple[str, str]]:
+    """The pairs of columns whose products are features; that there are not too many of them."""
+    for pair in options.interactions:
+        lost = next((name for name in pair if name not in found and not is_rule(name)), None)
+        if len(pair) != 2 or lost is not None:
             raise ValueError(
-                f"interactions must be pairs of columns that are features, got {pair!r}; these are {offer(lost, found)}"
+                f"interactions must be pairs of columns that are features, got {pair!r}; these are {offer(lost or '', found)}"
             )
+    crossed = [name for name in found if kinds[name] in CROSSED]
+    crossed = [name for name in crossed if encode.kind_of(schema.field(name).type) not in ("vector", "pairs", "tokens")]
+    n = sum(kinds[name] in ("number", "boolean") for name in crossed)
+    if options.polynomial is not None and not 0 < n * (n + 1) // 2 <= MAX_PAIRS:
+        raise ValueError(
+            f"polynomial=2: {n:,} columns of numbers have {n * (n + 1) // 2:,} products, which must be from 1 to {MAX_PAIRS:,}. "
+            "Leave columns out (exclude=), or name pairs (interactions=)."
+        )
+    return pairs_of(options.interactions, found, crossed, kinds)
 
 
 def _indices(schema: pa.Schema) -> Sequence[Any]:

@@ -1,5 +1,7 @@
 """Columns of numbers and of true and false, and products of two of them."""
 
+from collections.abc import Iterable
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -34,9 +36,38 @@ class Number(Part):
         return [batch.read(self.columns[0])]
 
 
+class Times:
+    """The products of two arrays, which are made where they are asked for: of many columns there are very many."""
+
+    def __init__(self, a: np.ndarray, b: np.ndarray) -> None:
+        self.a, self.b = a, b
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self.a[rows] * self.b[rows]
+
+
 class Product(Part):
     """The product of two numbers."""
 
-    def numbers(self, batch: Batch) -> list[np.ndarray]:
-        a, b = (batch.read(column).astype(column.options.dtype) for column in self.columns)
-        return [a * b]
+    def numbers(self, batch: Batch) -> list[Times]:
+        return [Times(*map(batch.numbers, self.columns))]
+
+
+class Polynomial(Part):
+    """The squares of numbers, and the products of each with each; but for the products that others have made."""
+
+    def __init__(self, columns: list[NumberColumn], made: Iterable[Iterable[str]]) -> None:
+        super().__init__(*columns)
+        self.title, known = "polynomial", {frozenset(pair) for pair in made}
+        pairs = combinations_with_replacement(columns, 2)
+        self.pairs = [pair for pair in pairs if frozenset(column.name for column in pair) not in known]
+
+    @property
+    def width(self) -> int:
+        return len(self.pairs)
+
+    def names(self) -> list[str]:
+        return [f"{a.name}^2" if a is b else f"{a.name}:{b.name}" for a, b in self.pairs]
+
+    def numbers(self, batch: Batch) -> list[Times]:
+        return [Times(*map(batch.numbers, pair)) for pair in self.pairs]

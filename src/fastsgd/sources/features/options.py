@@ -36,6 +36,7 @@ class Options:
     n_hashed: int = 2**20
     alternate_sign: bool = True
     interactions: Sequence[Sequence[str]] = ()
+    polynomial: int | None = None
     fill_null: float | str | Mapping[str, float | str | None] | None = None
     null_indicator: bool = False
     target_nulls: str = "error"
@@ -67,6 +68,8 @@ class Options:
         zones = self.time_zone.values() if isinstance(self.time_zone, dict) else [self.time_zone]
         if not all(isinstance(zone, str | None) for zone in zones):
             raise ValueError(f"time_zone must be the name of a zone, such as 'Europe/Berlin', got {self.time_zone!r}.")
+        if self.polynomial is not None and (isinstance(self.polynomial, bool) or self.polynomial != 2):
+            raise ValueError(f"polynomial must be None or 2, for squares and products, got {self.polynomial!r}.")
         self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
 
     @property

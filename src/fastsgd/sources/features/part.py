@@ -1,5 +1,6 @@
 """What each kind of column, and each kind of feature, must say of itself."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class Batch:
     """A record batch, each of whose columns is read once, however many features it becomes."""
 
     def __init__(self, where: str, batch: pa.RecordBatch) -> None:
-        self.where, self.batch, self._cells = where, batch, {}
+        self.where, self.batch, self._cells, self._numbers = where, batch, {}, {}
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -83,6 +84,12 @@ class Batch:
         if column.name not in self._cells:
             self._cells[column.name] = column.read(self.array(column), f"column {column.name!r} of {self.where}")
         return self._cells[column.name]
+
+    def numbers(self, column: Column) -> np.ndarray:
+        """The cells of a column of numbers, of the type that features have."""
+        if column.name not in self._numbers:
+            self._numbers[column.name] = self.read(column).astype(column.options.dtype, copy=False)
+        return self._numbers[column.name]
 
 
 class Tokens(NamedTuple):
@@ -141,6 +148,7 @@ class Part:
 
     def __init__(self, *columns: Column) -> None:
         self.columns = columns
+        self.pairs: list[Sequence[Column]] = [columns] if len(columns) > 1 else []  # of which it has the products
         self.title = ":".join(column.name for column in columns)
         self.at = 0
 
@@ -163,8 +171,8 @@ class Part:
             return "a feature"
         return f"{len(names)} feature{'s' * (len(names) > 1)}: {', '.join(names)}"
 
-    def numbers(self, batch: Batch) -> list[np.ndarray] | np.ndarray:
-        """Of a dense part an array (n,) for each feature, or one (n, width)."""
+    def numbers(self, batch: Batch) -> list[Any] | np.ndarray:
+        """Of a dense part an array (n,) for each feature, or what gives it by slices; or one array (n, width)."""
         raise NotImplementedError
 
     def tokens(self, batch: Batch) -> Tokens:
