@@ -212,14 +212,15 @@ def test_what_info_can_not_show_is_said_with_the_flag(flags, words, here, capsys
 
 
 def test_info_says_how_columns_were_read(here, capsys):
-    FRAME.assign(when=pd.Timestamp("2024-02-29 10:00"), b=FRAME["b"].where(FRAME.index % 7 > 0)).to_parquet(
-        "odd.parquet"
+    odd = FRAME.assign(
+        when=pd.Timestamp("2024-02-29 10:00"), b=FRAME["b"].where(FRAME.index % 7 > 0), flag=FRAME["a"] > 0
     )
-    columns = ["--columns", "when", "--columns", "b", "--columns", "word", "--n-hashed", "64"]
+    odd.to_parquet("odd.parquet")
+    columns = ["--columns", "flag", "--columns", "when", "--columns", "b", "--columns", "word", "--n-hashed", "64"]
     how = ["--fill-null", "0.5", "--interactions", "b:word"]
     assert main(["train", "odd.parquet", "--target", "late", *columns, *how, "--model", "m", "-q"]) == 0
     known = found(capsys, "info", "m")
-    assert known["columns"] == {"when": "date", "b": "number", "word": "category"}
+    assert known["columns"] == {"flag": "boolean", "when": "date", "b": "number", "word": "category"}
     assert known["reading"] == {"n_hashed": 64, "interactions": [["b", "word"]], "fill_null": 0.5}
     assert "n_hashed 64" in said(capsys, "info", "m")
     names = {

@@ -111,6 +111,8 @@ def columns_read(est):
     kinds = reading.get("kinds")
     if kinds is None:
         return dict.fromkeys(reading["columns"])
+    booleans = dict.fromkeys(getattr(est, "_made", {}).get("booleans", ()), "boolean")
+    kinds = booleans | kinds
     return {name: KINDS.get(kinds.get(name, "number"), kinds.get(name)) for name in reading["columns"]}
 
 

@@ -116,7 +116,11 @@ def train(
 def _note_made(est, source):
     """Have the model say of how many rows it was made, and when."""
     when = datetime.now(UTC).isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
-    est._made = {"rows": source.n_rows, "when": when}
+    types = source.columns.types if hasattr(source, "columns") else {}
+    booleans = [
+        name for name in est.reading_.get("columns", ()) if types.get(name) == "bool"
+    ]  # They are read as numbers.
+    est._made = {"rows": source.n_rows, "when": when, "booleans": booleans}
 
 
 def _checkpoints(path, every_seconds, resume):
