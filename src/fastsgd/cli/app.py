@@ -9,6 +9,7 @@ import typer
 from fastsgd._version import __version__
 from fastsgd.cli.errors import guarded
 from fastsgd.cli.help import Command, Group
+from fastsgd.cli.stdin import from_stdin
 
 # Each is the function of its name in the module of its name. Such a module loads nothing heavy but in functions.
 COMMANDS = "inspect", "train", "predict", "evaluate", "diagnose", "explain", "info", "convert", "plot"
@@ -26,7 +27,7 @@ class Commands(Group):
             return None
         one = typer.Typer(add_completion=False)
         function = getattr(importlib.import_module(f"fastsgd.cli.{name}"), name)
-        one.command(name, cls=Command, context_settings=HELP)(guarded(function))
+        one.command(name, cls=Command, context_settings=HELP)(guarded(from_stdin(function)))
         return typer.main.get_command(one)
 
 

@@ -32,7 +32,11 @@ COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 
 Data = Annotated[
     list[str],
-    typer.Argument(help="Files, folders or patterns, of one format.", metavar="DATA", show_default=False),
+    typer.Argument(
+        help="Files, folders or patterns, of one format; - is stdin, which is first written to a temporary file.",
+        metavar="DATA",
+        show_default=False,
+    ),
 ]
 
 

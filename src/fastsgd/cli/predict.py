@@ -1,44 +1,47 @@
 """`fastsgd predict`."""
 
-import sys
 from enum import StrEnum
-from typing import Annotated
-
-import typer
 
 from fastsgd.cli.data import OF_MODEL, Data, files_read, fitted
-from fastsgd.cli.options import Model, with_flags
+from fastsgd.cli.evaluate import Threshold
+from fastsgd.cli.flags import OUTPUT
+from fastsgd.cli.options import Model, flag, with_flags
 
+STDOUT = "-"
 Method = StrEnum("Method", ["predict", "predict_proba", "decision_function"])
+Output = flag(
+    str,
+    "A .csv, .parquet or .npy file. By default, and as -, stdout: a line for each row; of several columns CSV with a header.",
+    OUTPUT,
+    metavar="FILE",
+)
+Ids = flag(
+    list[str], "A column of the data to stand before the predictions; repeat it.", OUTPUT, "--id", metavar="COLUMN"
+)
 
 
 @with_flags("reading", OF_MODEL)
 def predict(
     data: Data,
     model: Model,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            help="A .npy, .csv or .parquet file; by default a line for each row on stdout.", show_default=False
-        ),
-    ] = None,
-    method: Annotated[Method, typer.Option(help="What to predict.")] = "predict",
+    output: Output = None,
+    method: flag(Method, "predict (default), predict_proba or decision_function.", OUTPUT, metavar="NAME") = "predict",
+    ids: Ids = None,
+    threshold: Threshold = None,
+    header: flag(bool, "Whether CSV and stdout begin with the names of the columns.", OUTPUT) = None,
     *,
     reading,
 ):
-    """Predict each row of files, in their order."""
-    from fastsgd.cli.outputs import check_ending, check_places, write_predictions
-    from fastsgd.sources import predict_batches
+    """Predict each row of files, in their order. They need no target."""
+    from fastsgd.cli.outputs import check_places
+    from fastsgd.cli.predictions import Predictions, check_ending, to_stdout, write
 
+    output, ids = None if output == STDOUT else output, ids or []
     if output is not None:
         check_places({"--output": output}, files_read(data, reading) | {"--model": [model]})
-        check_ending(output)
-    est, source = fitted(model, data, reading)
-    if not hasattr(est, method):
-        raise ValueError(f"--method: a model with loss={est.loss!r} has no {method}.")
-    if output is not None:
-        write_predictions(output, est, source, method)
-        return
-    for part in predict_batches(est, source, method):
-        lines = part.reshape(len(part), -1).tolist()
-        sys.stdout.write("".join("\t".join(map(str, line)) + "\n" for line in lines))
+        check_ending(output, ids)
+    found = Predictions(*fitted(model, data, reading), method, ids, threshold)
+    if output is None:
+        to_stdout(found, header)
+    else:
+        write(output, found, header)
