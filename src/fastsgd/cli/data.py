@@ -62,6 +62,9 @@ READING = {
     "target_nulls": _reading(str, "Rows without a target: error (default), or drop, which leaves them out.", "NAME"),
     "dates": _reading(list[str], "cyclic (default), parts, days or drop; of a column, WHEN:days; repeat it.", "NAME"),
     "time_zone": _reading(str, "Where times that have a zone are read off, such as Europe/Berlin.", "ZONE", rare=True),
+    "bins": _reading(
+        list[str], "A column of numbers and how many bins it is cut into, such as age:10; repeat it.", "A:N"
+    ),
     "format": _reading(Format, "parquet, arrow, csv, svmlight or npy; by default as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(
@@ -83,6 +86,7 @@ READING = {
 # How data are read is in the model: whoever predicts with it says less.
 OF_MODEL = less_often(READING, ("target", "weight", "format", "max_memory"))
 OF_CSV = "delimiter", "column_names", "column_types", "block_bytes", "encoding"
+OF_PAIRS = {"column_types": "name:type, such as zip:string", "bins": "name:number, such as age:10"}
 TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
@@ -171,11 +175,14 @@ def parsed(reading):
         given["zero_based"] = literal(given["zero_based"])
     if "delimiter" in given:
         given["delimiter"] = {"\\t": "\t", "tab": "\t"}.get(given["delimiter"], given["delimiter"])
-    if "column_types" in given:
-        pairs = [pair.rpartition(":") for pair in given["column_types"]]
-        if not all(name for name, *_ in pairs):
-            raise ValueError("--column-types must be of the form name:type, such as zip:string.")
-        given["column_types"] = {name: dtype for name, _, dtype in pairs}
+    for option, form in OF_PAIRS.items():
+        if option in given:
+            pairs = [pair.rpartition(":") for pair in given[option]]
+            if not all(name for name, *_ in pairs):
+                raise ValueError(f"--{option.replace('_', '-')} must be of the form {form}.")
+            given[option] = {name: value for name, _, value in pairs}
+    if "bins" in given:
+        given["bins"] = {name: literal(n) for name, n in given["bins"].items()}
     if "fill_null" in given:
         given["fill_null"] = _by_column(given["fill_null"], literal)
     return given

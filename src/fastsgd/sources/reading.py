@@ -5,7 +5,7 @@ from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching
 from fastsgd.sources.telling import tell
 
 # What models were trained with whose reading does not say it, be they older than that or not.
-UNSAID = {"null_indicator": False, "polynomial": None}
+UNSAID = {"null_indicator": False, "polynomial": None, "bins": None}
 NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
 OF_FILES = (
     "delimiter",
@@ -129,7 +129,8 @@ def _by_name(reading, given):
         crossed = [name for name in own if reading.get("kinds", {}).get(name) not in NOT_CROSSED]
         given["interactions"] = pairs_of(given["interactions"], own, crossed, kinds)
     filled = [name for name in own if kinds[name] not in ("category", "text")]
-    for name, columns in (("dates", reading.get("dates")), ("time_zone", reading.get("dates")), ("fill_null", filled)):
+    dates, numbers = reading.get("dates"), [name for name in own if kinds[name] == "number"]
+    for name, columns in (("dates", dates), ("time_zone", dates), ("fill_null", filled), ("bins", numbers)):
         if isinstance(given.get(name), dict) and columns:
             given[name] = by_column(name, given[name], columns, kinds)
     return given

@@ -40,8 +40,8 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
           in one pass over the data.
         - "error": refuse them.
 
-        A null, and what is not among the categories, is a row of zeros. What is several times in a list counts several
-        times.
+        A null, unless `null_indicator` is set, and what is not among the categories, is a row of zeros. What is several times
+        in a list counts several times.
     categorical_features : list of str, default=()
         Columns of numbers, booleans, dates or times that are categories too. They are spelled by their value, whatever the
         format: 7 and 7.0 as "7", True as "true", a date as "2024-02-29", a time as "2024-02-29 10:00:00".
@@ -90,7 +90,13 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         filled with 0, with a warning.
     null_indicator : bool, default=False
         Have a feature "x is null", 1 or 0, for each column x of numbers that had nulls in training; these features follow the
-        numbers.
+        numbers. And null is a category of its own: the token "c is null" where column c is hashed, else a feature of that
+        name if c had nulls in training. In products with another column it is none.
+    bins : dict of str to int, default=None
+        Columns of numbers, or patterns, and into how many bins each is cut, of about as many rows each: the number becomes a
+        category, with a feature of its own for each bin, such as "age=(20.5, 31]", and "age is null". The edges are quantiles
+        of what `fill_null` has for a median, and of edges that are the same, or that have no number between them, one is
+        left. Where such a column is in `interactions` it counts as a category.
     target_nulls : {"error", "drop"}, default="error"
         "drop": leave out the rows whose target, or one of whose targets, is null or NaN, and say once how many they are, which
         `n_left_out` of the source has. They are left out wherever the source is used, in predictions too.
@@ -107,8 +113,8 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     Source
         Dense, where all columns are numbers, booleans, dates or fixed-size lists of numbers; else CSR. The features are, in
         this order: numbers and dates; which of them were null; products of numbers; lists of (index, value), which are
-        `list<struct<index, value>>` or maps; categories; hashed tokens. `feature_names` is None where tokens are hashed or
-        indices lists. `categories` has what was found for "one-hot".
+        `list<struct<index, value>>` or maps; categories and bins; hashed tokens. `feature_names` is None where tokens are
+        hashed or indices lists. `categories` has what was found for "one-hot".
 
     Raises
     ------
@@ -155,8 +161,8 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, polynomial, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
-        `from_parquet`.
+        interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as
+        in `from_parquet`.
 
     Returns
     -------
@@ -218,8 +224,8 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, polynomial, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as in
-        `from_parquet`.
+        interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as
+        in `from_parquet`.
 
     Returns
     -------

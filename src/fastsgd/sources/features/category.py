@@ -39,6 +39,10 @@ class CategoryColumn(Column):
         What kind of value names them.
     categories : pyarrow array or None
         All there are, of a column whose categories have features of their own.
+    hashed : bool
+        Whether they have none.
+    has_null : bool
+        Whether null is a category, too: it is a null among the strings.
     """
 
     kind = "category"
@@ -50,7 +54,10 @@ class CategoryColumn(Column):
         given = (options.categories or {}).get(name)
         if given is not None:
             self.categories = spelled(pa.array(map(str, given), pa.string()), spelling or "text")
-        self.learns, self._seen = options.one_hot and given is None, None
+        self.hashed = not options.one_hot
+        self.has_null = options.null_indicator and (self.hashed or bool(self.known.get("nulls")))
+        self._asks = options.null_indicator and options.one_hot and options.learnt is None
+        self.learns, self._seen = self._asks or (options.one_hot and given is None), None
 
     def inner(self, array: pa.Array) -> tuple[np.ndarray | None, pa.Array]:
         """(starts of lists, an array of single categories)."""
@@ -58,10 +65,19 @@ class CategoryColumn(Column):
 
     def read(self, array: pa.Array, where: str) -> Words:
         starts, inner = self.inner(array)
-        return Words(*encode.words(inner, self.spelling), starts)
+        strings, codes = encode.words(inner, self.spelling)
+        if self.has_null and codes is not None and (codes < 0).any():
+            codes = np.where(codes < 0, np.array(len(strings), codes.dtype), codes)
+            strings = pa.concat_arrays([strings, pa.nulls(1, strings.type)])
+        return Words(strings, codes, starts)
 
     def see(self, array: pa.Array) -> None:
         strings, codes, _ = self.read(array, self.name)
+        if self._asks and not self.has_null:
+            there = strings.is_valid().to_numpy(zero_copy_only=False)
+            self.has_null = not (there if codes is None else np.append(there, False)[codes]).all()
+        if self.categories is not None:
+            return
         strings = strings if codes is None else strings.take(pa.array(np.unique(codes[codes >= 0])))
         strings = strings.cast(pa.large_string()).drop_null()
         self._seen = pc.unique(strings if self._seen is None else pa.concat_arrays([self._seen, strings]))
@@ -69,8 +85,12 @@ class CategoryColumn(Column):
 
     def settle(self) -> None:
         super().settle()
-        found = pa.array([], pa.string()) if self._seen is None else self._seen
-        self.categories, self._seen = found.take(pc.array_sort_indices(found)), None
+        if self.categories is None:
+            found = pa.array([], pa.string()) if self._seen is None else self._seen
+            self.categories, self._seen = found.take(pc.array_sort_indices(found)), None
+
+    def learnt(self) -> dict[str, Any]:
+        return {"nulls": True} if self.has_null and not self.hashed else {}
 
 
 class TokensColumn(CategoryColumn):
@@ -80,32 +100,35 @@ class TokensColumn(CategoryColumn):
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
         super().__init__(name, dtype, options, None)
+        self.has_null = self._asks = False  # A list that is null is one without categories.
+        self.learns = options.one_hot and self.categories is None
 
     def inner(self, array: pa.Array) -> tuple[np.ndarray, pa.Array]:
         return encode.lists(array)
 
 
 class Categories(Part):
-    """A feature for each category, or the token "column=category" among those that are hashed."""
+    """A feature for each category, or the token "column=category" among those that are hashed; of null "column is null"."""
 
     dense, order = False, 2
 
     def __init__(self, *columns: Column) -> None:
         super().__init__(*columns)
         self.options = columns[0].options
-        self.hashed = not self.options.one_hot
-        self._prefix, self._feature_of = (
-            f"{self.title}=".encode(),
-            None,
-        )  # of `of_cell`: the feature of each category that is known
-        self.words = next(column for column in columns if isinstance(column, CategoryColumn))
+        words = [column for column in columns if isinstance(column, CategoryColumn)]
+        self.words, self.hashed = words[0], any(column.hashed for column in words)
+        self.null = f"{self.title} is null" if len(columns) == 1 and self.words.has_null else None
+        self._prefix = f"{self.title}=".encode()
+        self._feature_of: dict[str, int] | None = None  # of `of_cell`: that of each category that is known
 
     @property
     def width(self) -> int:
-        return 0 if self.hashed else len(self.words.categories)
+        return 0 if self.hashed else len(self.words.categories) + (self.null is not None)
 
     def names(self) -> list[str] | None:
-        return None if self.hashed else self._titled(self.words.categories)
+        if self.hashed:
+            return None
+        return self._titled(self.words.categories) + ([] if self.null is None else [self.null])
 
     def tokens(self, batch: Batch) -> Tokens:
         words = batch.read(self.words)
@@ -113,6 +136,8 @@ class Categories(Part):
 
     def of_cell(self, cell: Any) -> tuple[int, float] | None:
         kind, spelling = type(cell), self.words.spelling
+        if cell is None:
+            return self._feature_of_null()
         if kind is int and spelling == "numeral":
             cell = str(cell)
         elif kind is not str or spelling != "text" or not cell:
@@ -121,8 +146,7 @@ class Categories(Part):
             if self._feature_of is None:
                 self._feature_of = {word: self.at + i for i, word in enumerate(self.words.categories.to_pylist())}
             return self._feature_of.get(cell, -1), 1.0
-        index, sign = hash_token(self._prefix, cell.encode(), self.options.n_hashed)
-        return index + self.at, float(sign if self.options.alternate_sign else 1)
+        return self._hashed(self._prefix, cell.encode())
 
     def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
         strings, codes, _ = batch.read(self.words)
@@ -139,21 +163,34 @@ class Categories(Part):
         return Named(self._titled(strings.take(pa.array(known))), index[known], values[known])
 
     def _titled(self, strings: pa.Array) -> list[str]:
-        return [f"{self.title}={word}" for word in strings.to_pylist()]
+        return [f"{self.title}={word}" if word is not None else self.null for word in strings.to_pylist()]
 
     def features_of(self, strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Feature and value of each category of an array: -1 for nulls, and for what is not among those that are known."""
+        """Feature and value of each category of an array: -1 for what is not among those that are known, as null may be."""
         if not self.hashed:
             known = self.words.categories.cast(strings.type)
             index = pc.fill_null(pc.index_in(strings, value_set=known), -1).to_numpy()
             index = np.where(index < 0, np.int32(-1), index + np.int32(self.at))
-            return index, np.ones(len(index), self.options.dtype)
-        index, sign = hash_tokens(self._prefix, *encode.text_buffers(strings), self.options.n_hashed)
-        index += np.int32(self.at)
-        sign = (sign if self.options.alternate_sign else np.ones_like(sign)).astype(self.options.dtype)
+            values = np.ones(len(index), self.options.dtype)
+        else:
+            index, sign = hash_tokens(self._prefix, *encode.text_buffers(strings), self.options.n_hashed)
+            index += np.int32(self.at)
+            values = (sign if self.options.alternate_sign else np.ones_like(sign)).astype(self.options.dtype)
         if strings.null_count:
-            index[strings.is_null().to_numpy(zero_copy_only=False)] = -1
-        return index, sign
+            absent = strings.is_null().to_numpy(zero_copy_only=False)
+            index[absent], values[absent] = self._feature_of_null()
+        return index, values
+
+    def _feature_of_null(self) -> tuple[int, float]:
+        """Feature and value of null; -1 where it is no category."""
+        if self.null is None or not self.hashed:
+            return (-1 if self.null is None else self.at + self.width - 1), 1.0
+        return self._hashed(self.null.encode(), b"")
+
+    def _hashed(self, prefix: bytes, word: bytes) -> tuple[int, float]:
+        """Feature and value of a token."""
+        index, sign = hash_token(prefix, word, self.options.n_hashed)
+        return index + self.at, float(sign if self.options.alternate_sign else 1)
 
 
 class Scaled(Categories):

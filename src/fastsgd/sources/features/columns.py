@@ -1,7 +1,7 @@
 """Which columns of a table become which features, and where these are.
 
 The features of numbers come first, in the order of the columns, then which of them were null, then products of numbers; then,
-in rows of CSR, what lists of (index, value) name, one column for each category, and last the space that hashed tokens share.
+in rows of CSR, what lists of (index, value) name, one column for each category or bin, and last the space of hashed tokens.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from fastsgd.sources import encode
+from fastsgd.sources.features.bins import Bins, BinsColumn
 from fastsgd.sources.features.category import Categories, CategoryColumn, Crossed, Scaled, TokensColumn
 from fastsgd.sources.features.dates import DateColumn, DateParts
 from fastsgd.sources.features.kinds import Kinds
@@ -40,6 +41,7 @@ PARTS = {
     "pairs": Pairs,
     "category": Categories,
     "tokens": Categories,
+    "bins": Bins,
 }
 CROSSED = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
 
@@ -93,6 +95,8 @@ class Columns:
     def _column(self, field: pa.Field) -> Column:
         """A column that is a feature."""
         name, dtype, kind = field.name, field.type, self.kinds[field.name]
+        if kind == "number" and name in (self.options.bins or {}):
+            return BinsColumn(name, dtype, self.options)
         if kind == "category":
             return CategoryColumn(name, dtype, self.options, self._kinds_of.spelling(field))
         if kind == "pairs":
@@ -185,15 +189,15 @@ class Columns:
 
     def assign_places(self, where: str) -> None:
         """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
-        parts = [PARTS[self.kinds[name]](column) for name, column in self.columns.items()]
+        parts = [PARTS[column.kind](column) for column in self.columns.values()]
         parts += [Indicator(column) for column in self.columns.values() if column.indicated]
         if self.options.polynomial is not None:
             numbers = [column for column in self.columns.values() if isinstance(column, NumberColumn)]
             parts.append(Polynomial(numbers, self.options.interactions))
         for pair in self.options.interactions:
-            n_words = sum(self.kinds[name] == "category" for name in pair)
+            n_words = sum(isinstance(self.columns[name], CategoryColumn) for name in pair)
             parts.append(CROSSED[n_words](*(self.columns[name] for name in pair)))
-        parts.sort(key=lambda part: part.order)
+        parts.sort(key=lambda part: (part.order, part.hashed))
         at = 0
         for part in parts:
             part.at, at = at, at + part.width
@@ -218,13 +222,14 @@ class Columns:
     @property
     def categories(self) -> dict[str, list[str]]:
         """The categories of columns where they are known, in their order."""
-        found = {name: column for name, column in self.columns.items() if isinstance(column, CategoryColumn)}
+        found = {name: column for name, column in self.columns.items() if self.kinds[name] in ("category", "tokens")}
         return {name: c.categories.to_pylist() for name, c in found.items() if c.categories is not None}
 
     def _learnt(self) -> dict[str, Any]:
         """What the pass before training has learnt, and what has asked for it; models without are as they were before."""
         found = {name: learnt for name, column in self.columns.items() if (learnt := column.learnt())}
-        asked = {"null_indicator": True} if self.options.null_indicator else {}
+        asked: dict[str, Any] = {"null_indicator": True} if self.options.null_indicator else {}
+        asked |= {"bins": self.options.bins} if self.options.bins else {}
         return asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
 
     def describe(self) -> dict[str, Any]:

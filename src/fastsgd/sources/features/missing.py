@@ -51,10 +51,10 @@ class FilledColumn(Column):
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
         super().__init__(name, dtype, options)
-        said, known = self.asked(), (options.learnt or {}).get(name, {})
+        said = self.asked()
         self.word = said if isinstance(said, str) else None
-        self.fill = known.get("fill") if self.word else said
-        self.indicated = options.null_indicator and bool(known.get("nulls"))
+        self.fill = self.known.get("fill") if self.word else said
+        self.indicated = options.null_indicator and bool(self.known.get("nulls"))
         self._asks = options.null_indicator and options.learnt is None
         self.learns = self._asks or (self.word is not None and self.fill is None)
         self.n_samples = (self.width or 1) * (self.word in ("median", "most_frequent") and self.fill is None)

@@ -50,6 +50,7 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
         time_zone=_zones(options, kinds),
         interactions=_interactions(schema, options, found, kinds),
         fill_null=_fills(options, found, kinds),
+        bins=by_column("bins", options.bins or {}, [name for name in found if kinds[name] == "number"], kinds) or None,
     )
 
 
@@ -130,6 +131,8 @@ def _fills(options: Options, found: list[str], kinds: dict[str, str]) -> Any:
         raise ValueError(
             f"fill_null: {lost[0]!r} is of categories or text, where a null is a row of zeros, and no column of numbers."
         )
+    if lost := [name for name in fills if name in (options.bins or {})]:
+        raise ValueError(f"fill_null: {lost[0]!r} is cut into bins, of which nulls have one of their own.")
     return by_column("fill_null", fills, [name for name in found if kinds[name] not in NEVER_FILLED], kinds)
 
 

@@ -15,6 +15,7 @@ ENCODINGS = "hash", "one-hot", "error"
 SPELLINGS = "text", *KINDS  # These are the kinds of categories.
 KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", *SPELLINGS
 TARGET_NULLS = "error", "drop"
+MAX_BINS = 100_000
 FILLS = "mean", "median", "most_frequent"
 # In place of `kinds`, this stands for those of the data themselves: for models that were trained before kinds were kept.
 OWN = "own"
@@ -40,6 +41,7 @@ class Options:
     fill_null: float | str | Mapping[str, float | str | None] | None = None
     null_indicator: bool = False
     target_nulls: str = "error"
+    bins: Mapping[str, int] | None = None
     learnt: Mapping[str, Mapping[str, Any]] | None = None
     dates: Any = "cyclic"
     time_zone: Any = None
@@ -53,6 +55,7 @@ class Options:
         if self.target_nulls not in TARGET_NULLS:
             raise ValueError(f"target_nulls must be 'error' or 'drop', got {self.target_nulls!r}.")
         self.null_indicator = checked_bool("null_indicator", self.null_indicator)
+        self.bins = _checked_bins(self.bins)
         if not isinstance(self.learnt, dict | None):
             raise ValueError(f"learnt must be a dict by column, as reading_ has it, got {self.learnt!r}.")
         if not isinstance(self.weight, str | None):
@@ -133,6 +136,12 @@ def _checked_fill(fill: Any) -> Any:
     raise ValueError(
         f"fill_null must be None or a finite number, one of {words}, or a dict of columns to these, got {fill!r}."
     )
+
+
+def _checked_bins(bins: Any) -> dict[str, int] | None:
+    if bins is not None and not isinstance(bins, Mapping):
+        raise ValueError(f"bins must be a dict of columns to numbers of bins, such as {{'age': 10}}, got {bins!r}.")
+    return {name: checked_integer(f"bins of {name!r}", n, MAX_BINS) for name, n in (bins or {}).items()} or None
 
 
 def _checked_kinds(kinds: Any) -> Any:

@@ -40,6 +40,7 @@ class Column:
 
     def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
         self.name, self.type, self.options = name, dtype, options
+        self.known = (options.learnt or {}).get(name, {})  # what a pass before has learnt
         self.learns = False
 
     def typed(self, array: pa.Array) -> pa.Array:
