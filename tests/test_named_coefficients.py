@@ -195,3 +195,11 @@ def test_names_of_a_step_before_can_be_given():
         ValueError, match=r"feature_names must have a name for each of the 4 features, found shape \(3,\)"
     ):
         est.coefficients(feature_names=NAMES[:3])
+
+
+def test_targets_of_a_table_are_called_by_their_columns():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({**{name: X[:, j] for j, name in enumerate(NAMES)}, "up": SUM, "down": -SUM})
+    source = fastsgd.sources.from_arrow(table, target=["up", "down"])
+    found = fit(fastsgd.SGDRegressor(**AUTO), source, None).coefficients(top=1)
+    assert found["target"].tolist() == ["up", "down"] == list(found.intercept)

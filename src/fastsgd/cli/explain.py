@@ -46,20 +46,20 @@ def explain(
         return
     OUT.print(about, markup=False)
     for number, one in enumerate(found, 1):
-        for margin in one["margins"]:
-            _table(est, number, one, margin)
+        for place, margin in enumerate(one["margins"]):
+            _table(est, number, one, margin, place)
         OUT.print()
 
 
-def _table(est, number, row, margin):
-    """A row, as far as one class or target is concerned."""
+def _table(est, number, row, margin, place):
+    """A row, as far as one class, or the target of this place, is concerned."""
     from fastsgd.cli.show import number as digits
     from fastsgd.cli.show import table
     from fastsgd.estimators.learnt_table import short
 
     words = [f"row {number}: predicted {digits(row['prediction'])}"]
     if est._task == "regressor" and margin["label"] is not None:
-        words = [f"row {number}, target {margin['label']}: predicted {digits(row['prediction'][margin['label']])}"]
+        words = [f"row {number}, target {margin['label']}: predicted {digits(row['prediction'][place])}"]
     if "probability" in row:
         words.append(f"with probability {row['probability'][str(row['prediction'])]:.4g}")
     if "target" in row:

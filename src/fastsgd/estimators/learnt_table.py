@@ -154,7 +154,8 @@ def groups_of(est, heads):
         return None, [None]
     if est._task == "classifier":
         return "class", shown(est.classes_)
-    return "target", list(range(heads))
+    names = getattr(est, "_label_columns", {}).get("target")
+    return "target", names if isinstance(names, list) and len(names) == heads else list(range(heads))
 
 
 def meaning(est, heads, what="coefficient"):
