@@ -1,6 +1,6 @@
 """Dates and times as features: the numbers that pandas gives, whatever the format, the unit and the zone they come in."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 
 import numpy as np
 import pandas as pd
@@ -225,6 +225,52 @@ def test_times_in_csv_may_have_fractions_of_seconds_later(tmp_path):
     (tmp_path / "t.csv").write_text(f"y,when\n{rows}1,2024-01-01 00:00:01.25\n")
     X = whole(from_csv(tmp_path / "t.csv", target="y", block_bytes=8192, dates="days", dtype="f8"))[0]
     assert X[-1, 0] == pytest.approx(19723 + 1.25 / 86400, abs=1e-10)
+
+
+@given(
+    cells=st.lists(
+        st.one_of(
+            st.dates(date(1700, 1, 1), date(2200, 1, 1)), st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
+        ),
+        min_size=2,
+        max_size=2,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_a_row_alone_has_the_features_of_a_table(cells):
+    parts = [
+        "year",
+        "days since 2020-01-01",
+        "month",
+        "day",
+        "minute",
+        "hour_cycle",
+        "day_of_year_cycle",
+        "weekday_cycle",
+    ]
+    table = pa.table({"a": pa.array(cells[:1]), "b": pa.array(cells[1:]), "x": [2.0], "z": [0.5]})
+    source = from_arrow(table, dates=parts, polynomial=2, dtype="f8")
+    expected, encoder = source.read(0).X[0], source.encoder()
+    texts = [str(cell) for cell in cells]
+    for a, b in (cells, [pd.Timestamp(cell) for cell in cells], texts):
+        features, values = encoder({"a": a, "b": b, "x": 2.0, "z": 0.5})
+        found = np.zeros(encoder.n_features)
+        found[features] = values
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_a_row_with_zones_and_nulls_has_the_features_of_a_table():
+    berlin = TABLE["when"].cast(pa.timestamp("us", "UTC"))
+    table = GAPS.set_column(3, "when", berlin)
+    source = from_arrow(table, target="y", time_zone="Europe/Berlin", fill_null="mean", null_indicator=True, dtype="f8")
+    encoder, X = source.encoder(), whole(source)[0]
+    for row, expected in zip(table.slice(0, 20).to_pylist(), X, strict=False):
+        features, values = encoder(row)
+        found = np.zeros(encoder.n_features)
+        found[features] = values
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    with pytest.raises(ValueError, match=r"column 'when' is 5: .*one of dates"):
+        encoder({"miles": 1.0, "day": None, "when": 5})
 
 
 # ---------------------------------------------------------------- nulls

@@ -14,7 +14,7 @@ WORKED_OUT = "objective", "validation_score"
 OUT = Console(highlight=False, soft_wrap=True)
 # What kinds of columns are called, as `inspect` calls them; by their names in `reading_`.
 KINDS = dict.fromkeys(("text", "numeral", "time"), "category") | dict.fromkeys(("tokens", "vector", "pairs"), "list")
-KINDS |= {"number": "number", "words": "text"}
+KINDS |= {"number": "number", "words": "text", "date": "date"}
 LISTED = 20  # columns of the data that `info` names; all of them are in its JSON
 
 

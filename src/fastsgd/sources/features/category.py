@@ -1,5 +1,6 @@
 """Columns of categories, of one in a cell or of lists of them, and what they become with another column."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,6 +200,13 @@ class Scaled(Categories):
     def tokens(self, batch: Batch) -> Tokens:
         number = next(column for column in self.columns if column is not self.words)
         return super().tokens(batch)._replace(factors=batch.read(number))
+
+    def of_row(self, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+        number = next(column for column in self.columns if column is not self.words)
+        factor, found = cells[number.name], self.of_cell(cells[self.words.name])
+        if found is None or not isinstance(factor, float | int) or factor - factor != 0:
+            return None
+        return [(found[0], found[1] * float(factor))]
 
 
 class Crossed(Categories):

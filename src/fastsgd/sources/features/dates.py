@@ -1,6 +1,7 @@
 """Columns of dates, of times, and of times of day, and the numbers that they become."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,16 @@ COUNTED = {
     "hour": pc.hour,
     "minute": pc.minute,
 }
+OF_MOMENT: dict[str, Callable[[Any], int]] = {  # The same of one date or time of Python.
+    "year": lambda moment: moment.year,
+    "month": lambda moment: moment.month,
+    "day": lambda moment: moment.day,
+    "weekday": lambda moment: moment.weekday(),
+    "day_of_year": lambda moment: moment.toordinal() - date(moment.year, 1, 1).toordinal() + 1,
+    "hour": lambda moment: getattr(moment, "hour", 0),
+    "minute": lambda moment: getattr(moment, "minute", 0),
+}
+ISO_LENGTHS = 10, 19  # of 2024-02-29, and with 10:00:00
 LARGEST = 366  # of what is counted round: the table of a cycle has a place for each.
 CYCLES = {
     part: (np.sin(2 * np.pi * np.arange(LARGEST + 1) / period), np.cos(2 * np.pi * np.arange(LARGEST + 1) / period))
@@ -68,6 +79,8 @@ class DateColumn(FilledColumn):
 
     def cells(self, array: pa.Array, where: str, fill: Any) -> np.ndarray:
         """An array (n, width)."""
+        if not is_text(array.type) and encode.kind_of(array.type) != "date":
+            raise ValueError(f"{where}: found {array.type}, and the column is one of dates.")
         array = as_in_zone(parsed(array, where) if is_text(array.type) else array, self.zone)
         missing = encode.absent(array)
         if missing is not None:
@@ -94,6 +107,19 @@ class DateParts(Part):
 
     def numbers(self, batch: Batch) -> np.ndarray:
         return batch.read(self.columns[0])
+
+    def of_row(self, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+        (column,) = self.columns
+        cell = cells[column.name]
+        if type(cell) is str and len(cell) in ISO_LENGTHS:
+            try:
+                cell = datetime.fromisoformat(cell)
+            except ValueError:
+                return None
+        if not isinstance(cell, date) or cell != cell or getattr(cell, "tzinfo", None) is not None:
+            return None  # It is missing, or has a zone.
+        found = (float(value) for part in column.parts for value in of_moment(cell, part))
+        return list(enumerate(found, self.at))
 
 
 def as_in_zone(array: pa.Array, zone: str | None) -> pa.Array:
@@ -142,6 +168,23 @@ WAYS: tuple[Callable[[pa.Array], pa.Array], ...] = (  # to read text
     lambda text: text.cast(pa.timestamp("ns")),
     lambda text: pc.binary_join_element_wise("1970-01-01", text, "T").cast(pa.timestamp("us")),  # times of day
 )
+
+
+def of_moment(moment: date, part: str) -> list[float]:
+    """The numbers of a part of a date, or of a time without a zone; as `numbers_of`."""
+    if part in PERIODS:
+        found = OF_MOMENT[part.removesuffix("_cycle")](moment)
+        return [table[found] for table in CYCLES[part]]
+    if part == "years_since_2000":
+        return [moment.year - 2000]
+    day = first_day(part)
+    if day is None:
+        return [OF_MOMENT[part](moment)]
+    days = float(moment.toordinal() - day.toordinal())
+    if isinstance(moment, datetime):
+        seconds = 3600 * moment.hour + 60 * moment.minute + moment.second
+        days += (seconds + moment.microsecond / 10**6) / 86400
+    return [days]
 
 
 def numbers_of(array: pa.Array, part: str) -> list[np.ndarray]:

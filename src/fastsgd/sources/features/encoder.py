@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fastsgd.sources.features.category import CategoryColumn
 from fastsgd.sources.features.columns import Columns
+from fastsgd.sources.features.dates import DateParts
 from fastsgd.sources.features.options import OPTIONS
 from fastsgd.sources.features.part import Batch, Column, Part
 from fastsgd.sources.spelling import can_be
@@ -50,8 +51,9 @@ class Encoder:
 
     def __init__(self, columns: Columns) -> None:
         self.names, self.n_features, self._columns = list(columns.features), columns.n_features, columns
-        self._of_one = [(part, part.columns[0].name) for part in columns.parts if len(part.columns) == 1]
-        self._of_several = [part for part in columns.parts if len(part.columns) > 1]
+        one = [part for part in columns.parts if len(part.columns) == 1 and not isinstance(part, DateParts)]
+        self._of_one = [(part, part.columns[0].name) for part in one]
+        self._of_several = [part for part in columns.parts if part not in one]
 
     @classmethod
     def of(cls, reading: Mapping[str, Any], n_features: int) -> "Encoder":
@@ -109,8 +111,14 @@ class Encoder:
                     features.append(found[0])
                     values.append(found[1])
             for part in self._of_several:
-                batch = OneRow(cells) if batch is None else batch
-                _add(part, batch, features, values)
+                several = part.of_row(cells)
+                if several is None:
+                    batch = OneRow(cells) if batch is None else batch
+                    _add(part, batch, features, values)
+                for feature, value in several or ():
+                    if feature >= 0:
+                        features.append(feature)
+                        values.append(value)
         except KeyError as error:
             raise ValueError(
                 f"the row has no column {error}; the model has {', '.join(map(repr, self.names))}."
@@ -143,7 +151,7 @@ class OneRow(Batch):
     """A batch of one row, whose cells become arrays when they are read."""
 
     def __init__(self, cells: Mapping[str, Any]) -> None:
-        self.where, self.cells, self._cells = "the row", cells, {}
+        self.where, self.cells, self._cells, self._numbers = "the row", cells, {}, {}
 
     def __len__(self) -> int:
         return 1

@@ -1,6 +1,7 @@
 """Numbers that are missing: what stands for them, and the feature that says that one was."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -139,4 +140,4 @@ class Indicator(Part):
         return [column.absent(batch.array(column)).astype(np.float32)]
 
     def of_cell(self, cell: Any) -> tuple[int, float] | None:
-        return (self.at, float(cell is None or cell != cell)) if isinstance(cell, float | int | None) else None
+        return (self.at, float(cell is None or cell != cell)) if isinstance(cell, float | int | date | None) else None

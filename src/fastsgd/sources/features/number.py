@@ -1,6 +1,6 @@
 """Columns of numbers and of true and false, and products of two of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -45,12 +45,18 @@ class Times:
     def __getitem__(self, rows: Any) -> np.ndarray:
         return self.a[rows] * self.b[rows]
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self.a * self.b, dtype)
+
 
 class Product(Part):
     """The product of two numbers."""
 
     def numbers(self, batch: Batch) -> list[Times]:
         return [Times(*map(batch.numbers, self.columns))]
+
+    def of_row(self, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+        return _products(self, cells)
 
 
 class Polynomial(Part):
@@ -71,3 +77,15 @@ class Polynomial(Part):
 
     def numbers(self, batch: Batch) -> list[Times]:
         return [Times(*map(batch.numbers, pair)) for pair in self.pairs]
+
+    def of_row(self, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+        return _products(self, cells)
+
+
+def _products(part: Part, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+    """The products of a row, by `Part.pairs`, where all of its numbers are finite."""
+    own = {column.name: cells[column.name] for column in part.columns}
+    if not all(isinstance(cell, NUMBERS) and cell - cell == 0 for cell in own.values()):
+        return None
+    products = (float(own[a.name]) * float(own[b.name]) for a, b in part.pairs)
+    return list(enumerate(products, part.at))

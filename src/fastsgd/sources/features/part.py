@@ -1,6 +1,6 @@
 """What each kind of column, and each kind of feature, must say of itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,6 +182,10 @@ class Part:
 
     def of_cell(self, cell: Any) -> tuple[int, float] | None:
         """The feature and value of one cell, -1 where it has none; None where that takes a batch of one row to say."""
+        return None
+
+    def of_row(self, cells: Mapping[str, Any]) -> list[tuple[int, float]] | None:
+        """As `of_cell`, of the cells of a row by column: for a part of several columns, or that has several features."""
         return None
 
     def named(self, batch: Batch, wanted: np.ndarray | None = None) -> Named:
