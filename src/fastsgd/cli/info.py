@@ -105,10 +105,13 @@ def _reading(est):
 
     from fastsgd.sources.features.options import Options
 
-    usual = {field.name: field.default for field in fields(Options) if field.name not in OF_COLUMNS}
-    reading = getattr(est, "reading_", {})
-    found = {name: reading[name] for name in usual if reading.get(name, usual[name]) not in (usual[name], None, [], {})}
-    return {name: value for name, value in found.items() if not isinstance(value, dict)}
+    found, reading = {}, getattr(est, "reading_", {})
+    for field in fields(Options):
+        usual = list(field.default) if isinstance(field.default, tuple) else field.default  # as JSON has it
+        value = reading.get(field.name, usual)
+        if field.name not in OF_COLUMNS and not isinstance(value, dict) and value not in (usual, None, []):
+            found[field.name] = value
+    return found
 
 
 def _history(est):
