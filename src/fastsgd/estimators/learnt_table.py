@@ -155,7 +155,8 @@ def groups_of(est, heads):
     if est._task == "classifier":
         return "class", shown(est.classes_)
     names = getattr(est, "_label_columns", {}).get("target")
-    return "target", names if isinstance(names, list) and len(names) == heads else list(range(heads))
+    called = isinstance(names, list) and len(names) == heads and all(isinstance(name, str) for name in names)
+    return "target", names if called else list(range(heads))
 
 
 def meaning(est, heads, what="coefficient"):
