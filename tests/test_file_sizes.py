@@ -1,6 +1,8 @@
 """Model files and checkpoints are of the size of what was learnt: a feature that no row had takes no room."""
 
+import copy
 import os
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ import fastsgd
 from fastsgd import (
     Checkpoint,
     LinearClassifier,
+    LinearClassifierCV,
     LinearRegressor,
     SGDClassifier,
     SGDClassifierCV,
@@ -155,3 +158,105 @@ def test_checkpoints_are_small_and_are_gone_on_from_bit_for_bit(how, tmp_path):
         resumed = clone(est).set_params(max_iter=4).fit(WIDE, LABELS, resume_from=tmp_path / "run")
         unbroken = clone(est).set_params(max_iter=4).fit(WIDE, LABELS)
     assert same(resumed._state, unbroken._state)
+
+
+# ---------------------------------------------------------------- for prediction alone
+KINDS = [
+    (SGDClassifier("log_loss", learning_rate="auto", penalty="elasticnet"), SPARSE, LABELS),
+    (SGDClassifier("log_loss", optimizer="adam", average=True), X, LABELS == "ja"),
+    (SGDRegressor(standardize=True), X, np.column_stack([TARGET, -TARGET])),
+    (SGDRegressor(learning_rate="auto", n_bootstrap=2), X, TARGET),
+    (SGDRegressor(optimizer="ftrl", init="normal", n_init=2), X, TARGET),
+    (SGDOneClassSVM(), X, None),
+    (LinearClassifier(alpha=0.1), SPARSE, LABELS),
+    (LinearRegressor(alpha=0.1), X, TARGET),
+    (SGDClassifierCV("log_loss", alphas=[1e-4, 1e-2], cv=2), X, LABELS),
+    (LinearClassifierCV("log_loss", alphas=3, cv=2), X, LABELS),
+]
+METHODS = "predict", "decision_function", "predict_proba", "score_samples"
+
+
+def for_prediction(est, path):
+    est.save(path, training_state=False)
+    return fastsgd.load(path)
+
+
+@pytest.mark.parametrize("est, rows, y", KINDS, ids=lambda one: repr(one) if hasattr(one, "fit") else "")
+def test_a_model_for_prediction_predicts_bit_for_bit(est, rows, y, tmp_path):
+    est = clone(est).set_params(max_iter=3, random_state=0).fit(rows, y)
+    again = for_prediction(est, tmp_path / "model")
+    assert all(same(getattr(again, name), getattr(est, name)) for name in ("intercept_", "coef_") if hasattr(est, name))
+    for name in METHODS:
+        assert hasattr(again, name) == hasattr(est, name)
+        assert not hasattr(est, name) or same(getattr(again, name)(rows), getattr(est, name)(rows))
+    if y is not None:
+        assert again.score(rows, y) == est.score(rows, y)
+    for name in ("history_", "stop_reason_", "n_iter_", "t_", "auto_rule_", "classes_", "alpha_", "scores_", "cost_"):
+        assert same(getattr(again, name, None), getattr(est, name, None))
+    copies = pickle.loads(pickle.dumps(again)), copy.copy(for_prediction(again, tmp_path / "again"))
+    for other in copies:
+        assert vars(other).keys() == vars(again).keys() - {"_checked"}
+        assert same(other.predict(rows), est.predict(rows))
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+    whole = os.path.getsize(tmp_path / "model")
+    est.save(tmp_path / "model")
+    assert whole <= os.path.getsize(tmp_path / "model")
+
+
+@pytest.mark.parametrize("est, rows, y", KINDS, ids=lambda one: repr(one) if hasattr(one, "fit") else "")
+def test_a_model_for_prediction_is_fitted_anew_as_any_other(est, rows, y, tmp_path):
+    est = clone(est).set_params(max_iter=3, random_state=0).fit(rows, y)
+    again = for_prediction(est, tmp_path / "model")
+    if est.warm_start is False and hasattr(est, "partial_fit") and est.n_init == 1 and est.learning_rate != "auto":
+        est.set_params(warm_start=True), again.set_params(warm_start=True)
+    assert same(again.fit(rows, y).coef_, est.fit(rows, y).coef_)
+    again.save(tmp_path / "model")
+    if hasattr(est, "partial_fit"):
+        assert same(fastsgd.load(tmp_path / "model")._state, est._state)
+        assert same(taught(again, rows, y)._state, taught(est, rows, y)._state)
+
+
+def test_what_a_model_for_prediction_can_not_do_says_why(tmp_path):
+    est = SGDRegressor(learning_rate="auto", n_bootstrap=2, standardize=True, random_state=0, max_iter=2)
+    est.fit(X, TARGET, record="coef")
+    again, why = for_prediction(est, tmp_path / "model"), "file without the state of the training.* or fit anew"
+    for call in (
+        lambda: again.partial_fit(X, TARGET),
+        lambda: again.coef_table(),
+        lambda: again.predict_interval(X),
+        lambda: again.objective(X, TARGET),
+    ):
+        with pytest.raises(ValueError, match=f"this SGDRegressor has no .*: it comes from a {why}"):
+            call()
+    for name in ("optimizer_state_", "mean_", "scale_", "record_", "path_", "restarts_", "_state"):
+        assert not hasattr(again, name)
+        with pytest.raises(AttributeError, match=why):
+            getattr(again, name)
+    with pytest.raises(
+        ValueError, match=r"can't be saved to .*without the state of its training: give training_state=False"
+    ):
+        again.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="training_state must be True or False, found 0"):
+        est.save(tmp_path / "model", training_state=0)
+    found = for_prediction(SGDClassifierCV(alphas=[1e-4, 1e-2], cv=2, max_iter=3).fit(X, LABELS), tmp_path / "model")
+    for name in ("coefs_paths_", "intercepts_paths_"):
+        with pytest.raises(AttributeError, match=why):
+            getattr(found, name)
+    assert not hasattr(SGDRegressor(), "_state") and not hasattr(SGDRegressor().fit(X, TARGET), "restarts_")
+
+
+def test_a_model_for_prediction_has_its_segments(tmp_path):
+    est = SGDRegressor(max_iter=2, random_state=0).fit(X, TARGET, segments=np.arange(40) % 4)
+    again = for_prediction(est, tmp_path / "model")
+    assert same(again.segment_coefs_, est.segment_coefs_) and same(again.segments_, est.segments_)
+    where = {"segments": np.arange(40) % 5}
+    assert same(again.predict(X, **where), est.predict(X, **where))
+
+
+def test_a_model_for_prediction_takes_a_third_of_the_room(tmp_path):
+    rows = sp.random(200, 20_000, 0.05, "csr", np.float32, random_state=0)
+    est = SGDClassifier("log_loss", learning_rate="auto", random_state=0).fit(rows, np.arange(200) % 2)
+    whole = saved(est, tmp_path / "model")[1]
+    assert os.path.getsize(tmp_path / "model") == whole
+    for_prediction(est, tmp_path / "model")
+    assert os.path.getsize(tmp_path / "model") < whole / 3

@@ -149,7 +149,7 @@ def test_json_that_is_deep_or_long(somewhere, monkeypatch):
     refused(somewhere, hostile.join(head, {str(i): np.zeros(0) for i in range(20_000)}), "it has 20001 arrays")
 
 
-NAMED = FILES[-1 - len(list(hostile.wide()))]
+NAMED = FILES[len([*hostile.models(), *hostile.solved()])]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_memory_is_not_taken_for_what_a_file_claims(somewhere):
     tracemalloc.stop()
 
 
-WIDE, TOUCHED = FILES[-2], "touched.0"
+WIDE, TOUCHED = FILES[FILES.index(NAMED) + 1], "touched.0"
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,18 @@ def test_changed_places_of_features(change, match, somewhere):
         else:
             head["untouched"] = head["untouched"] | to if type(to) is dict else to
     refused(somewhere, hostile.join(head, {name: a for name, a in arrays.items() if a is not None}), match)
+
+
+def test_a_file_for_prediction_has_no_state_and_one_with_a_state_says_nothing_of_it(somewhere):
+    head, arrays = hostile.split(FILES[-2])
+    assert head["version"] == [3, 0] and head["fitted"]["training_state"] is False and "_state.W" not in arrays
+    for changed, match in (({"training_state": True}, "is missing"), ({"training_state": 0}, "must be of type bool")):
+        refused(somewhere, hostile.join(head | {"fitted": head["fitted"] | changed}, arrays), match)
+    head["fitted"]["t_"] = 0.5
+    refused(somewhere, hostile.join(head, arrays), r"t_ must be in \[1.0")
+    head, arrays = hostile.split(FILES[0])
+    head["fitted"]["training_state"] = False
+    refused(somewhere, hostile.join(head, arrays), "t_ is missing|beside what")
 
 
 def test_a_small_file_may_not_ask_for_more_memory_than_the_machine_has(somewhere, monkeypatch):

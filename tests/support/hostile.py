@@ -113,8 +113,8 @@ def solved():
 
 
 def files():
-    """Their model files, as bytes."""
-    out = []
+    """Their model files, as bytes; the last two are for prediction alone."""
+    out, without = [], []
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number, (est, data, y) in enumerate((*models(), *solved(), named(), *wide())):
@@ -129,10 +129,11 @@ def files():
             est.fit(data, y, **how)
             if data.shape[1] == WIDE.shape[1]:
                 est.reading_ = {"long": "x" * PLAIN_BYTES, "categories": ODD_LISTS}
-            est.save(path)
-            with open(path, "rb") as file:
-                out.append(file.read())
-    return out
+            for state, files in ((True, out), (False, without)):
+                est.save(path, training_state=state)
+                with open(path, "rb") as file:
+                    files.append(file.read())
+    return out + without[:2]
 
 
 @functools.cache
@@ -342,7 +343,7 @@ def outcome(path):
             est.predict(rows)
             if hasattr(est, "predict_proba"):
                 est.predict_proba(rows)
-        if not hasattr(est, "partial_fit"):
+        if not hasattr(est, "_state"):  # of solvers, or for prediction alone
             return "used"
         if est._state.beside is not None:
             with suppress(ValueError):

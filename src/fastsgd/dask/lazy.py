@@ -164,14 +164,16 @@ class OnCluster:
         """A fitted estimator of one machine with all that predictions need."""
         return self.to_local()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, training_state: bool = True) -> None:
         """Write this fitted estimator to a model file, as that of `fastsgd` of the same name: see `fastsgd.persist.save`.
 
         Parameters
         ----------
         path : str or path-like
+        training_state : bool, default=True
+            False: for prediction alone, in a smaller file.
         """
-        persist.save(self.to_local(), path)
+        persist.save(self.to_local(), path, training_state=training_state)
 
     def to_onnx(self) -> Any:
         """This fitted estimator as an `onnx.ModelProto` that predicts the same.

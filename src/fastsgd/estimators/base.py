@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
 from fastsgd import engine, objective, optimizers
-from fastsgd.estimators import in_place, streams
+from fastsgd.estimators import for_prediction, in_place, streams
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -151,6 +151,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 "this model was fitted with segments, whose models partial_fit does not train: fit anew on all rows, or train a "
                 "copy that was fitted without."
             )
+        for_prediction.refuse(self, "partial_fit")
         self._check_changed()
         first = not hasattr(self, "_state")
         learnt = self._of_classes(classes, first)

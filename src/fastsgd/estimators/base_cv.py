@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd.estimators import choice
+from fastsgd.estimators.for_prediction import MARK, missing
 
 CONSTRAINTS: dict = {
     "penalty": [StrOptions({"l2", "l1", "elasticnet"})],
@@ -67,6 +68,8 @@ class BaseCV:
         """Say why an attribute of a fit is not there, by the name that was asked for: some are worked out of private ones."""
         if name.startswith("_") or not name.endswith("_"):
             return object.__getattribute__(self, name)  # It says itself what is missing.
+        if MARK in vars(self) and name in ("coefs_paths_", "intercepts_paths_"):
+            raise missing(self, name)
         if "alpha_" not in vars(self):
             raise NotFittedError(f"This {type(self).__name__} has no {name}: it is not fitted yet. Call 'fit' first.")
         if name in OF_MODEL and "coef_" not in vars(self):

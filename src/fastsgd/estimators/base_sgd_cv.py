@@ -19,6 +19,7 @@ from fastsgd.estimators.base import BaseSGD
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
+from fastsgd.estimators.for_prediction import MARK
 from fastsgd.estimators.problem import Drafts, Problem
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.history import HISTORY
@@ -76,7 +77,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
     _streams = True  # A source that is not in memory can be trained on.
     n_bootstrap = n_splits = 0  # No models are trained beside each candidate.
     _outcome, _columns_of_history = "_scores", HISTORY
-    _left = "coef_", "intercept_", "history_", "stop_reason_", *SEARCH_ATTRIBUTES
+    _left = "coef_", "intercept_", "history_", "stop_reason_", MARK, *SEARCH_ATTRIBUTES
 
     def _loss(self):
         return losses.get(self.loss, self.epsilon)
@@ -332,7 +333,7 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
 
         stored = super()._stored()
         table = {name: rule for name, rule in stored.table.items() if name not in vars(BaseSGDCV)}
-        return stored._replace(table=table | SEARCH)
+        return stored._replace(table=table | SEARCH, training=frozenset({"_coefs_paths", "_intercepts_paths"}))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import penalties
+from fastsgd.estimators.for_prediction import refuse
 from fastsgd.estimators.hints import Data
 from fastsgd.estimators.intervals import OfHeads
 from fastsgd.estimators.streams import of_all_blocks
@@ -140,6 +141,7 @@ class ResampledIntervals(OfHeads):
         from fastsgd.estimators.spread import Spread
 
         check_is_fitted(self)
+        refuse(self, "models beside it")
         if method not in (None, *METHODS):
             raise ValueError(f"method must be 'bootstrap', 'split' or None, got {method!r}.")
         found = Spread.of(self, method)

@@ -67,7 +67,7 @@ class ModelFiles(SparseCoefMixin):
     def _snapshot(self):
         return copy.copy(self)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, training_state: bool = True) -> None:
         """Write this fitted estimator to a model file, which `fastsgd.load` reads: see `fastsgd.persist.save`.
 
         The file holds numbers and words and no code. pickle and joblib work too, for files that you trust, and skops:
@@ -77,8 +77,10 @@ class ModelFiles(SparseCoefMixin):
         Parameters
         ----------
         path : str or path-like
+        training_state : bool, default=True
+            False: for prediction alone, in a smaller file. What is loaded from it can't go on with `partial_fit`.
         """
-        persist.save(self, path)
+        persist.save(self, path, training_state=training_state)
 
     def to_onnx(self) -> Any:
         """This fitted estimator as an `onnx.ModelProto` that predicts the same.

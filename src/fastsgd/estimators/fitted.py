@@ -10,8 +10,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastsgd import engine, schedules
+from fastsgd.estimators.for_prediction import MARK, OfTraining, missing
 from fastsgd.estimators.problem import Drafts
-from fastsgd.estimators.published import Attribute, FromState, Published, missing, same
+from fastsgd.estimators.published import Attribute, FromState, Published, same
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.scaling import Scaling, inward, moments, recentre
@@ -21,6 +22,7 @@ from fastsgd.state import State
 class Fitted(Drafts):
     """Needs `_attributes(coef, intercept)`, which names the attributes, and the parameters."""
 
+    _state, restarts_ = OfTraining(), OfTraining()
     coef_ = Attribute()
     t_ = FromState(lambda state: state.t)
     mean_ = FromState(lambda state: None if state.std is None else state.mean.copy())
@@ -63,6 +65,7 @@ class Fitted(Drafts):
             "stop_reason_",
             "_record",
             "restarts_",
+            MARK,
         ),
         *_read_off,
         *_of_segments,
@@ -256,8 +259,9 @@ class Fitted(Drafts):
     def __setstate__(self, state):
         super().__setstate__(state)
         own = vars(self)
-        for name in self._read_off:
-            own.pop(name, None)
+        if "_state" in own:
+            for name in self._read_off:
+                own.pop(name, None)
         was = own.get("_published", False)
         if isinstance(was, bool):  # False: of an older version, which did not say what training had put there
             if "_state" in own:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import objective as objectives
+from fastsgd.estimators.for_prediction import refuse
 from fastsgd.estimators.hints import Data
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.scaling import Scaling, moments
@@ -328,6 +329,7 @@ class ObjectiveFunctions:
         return at
 
     def _in_standard_units(self, at, fitted):
+        refuse(self, "mean_ and scale_, in whose units its penalty is")
         state = getattr(self, "_state", None) if fitted else None
         found = moments(at.table, at.W.dtype) if state is None or state.std is None else (state.mean, state.std)
         centred = at.est.fit_intercept and not at.table.sparse

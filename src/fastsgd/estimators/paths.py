@@ -11,6 +11,7 @@ from fastsgd import penalties, threads
 from fastsgd.blas import one_blas_thread
 from fastsgd.estimators import base_cv, choice
 from fastsgd.estimators.base_linear import Solved, readable
+from fastsgd.estimators.for_prediction import MARK
 from fastsgd.estimators.validation import drawn_seed
 from fastsgd.sources.telling import tell
 
@@ -30,7 +31,7 @@ CONSTRAINTS: dict = {**Solved._parameter_constraints, **base_cv.CONSTRAINTS}
 class CrossValidated(base_cv.BaseCV):
     """Comes before `Solved`, and needs the parameters of CONSTRAINTS."""
 
-    _left = (*Solved._left, *OF_PATHS)
+    _left = (*Solved._left, MARK, *OF_PATHS)
 
     # ------------------------------------------------------------ the fit
     def _fit(self, X, y, sample_weight, params):
@@ -90,7 +91,7 @@ class CrossValidated(base_cv.BaseCV):
         from fastsgd.estimators.stored import PATHS
 
         stored = super()._stored()
-        return stored._replace(table=stored.table | PATHS)
+        return stored._replace(table=stored.table | PATHS, training=frozenset({"coefs_paths_", "intercepts_paths_"}))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 
 from fastsgd import engine
+from fastsgd.estimators.for_prediction import missing
 from fastsgd.sources._check import same_bytes
 
 _locks = weakref.WeakSet()
@@ -143,12 +144,6 @@ class FromState:
         if found is None:
             raise missing(est, self.name)
         return found
-
-
-def missing(est, name, why=""):
-    """The error of an attribute that is not there; `why` says when it is."""
-    said = f"{type(est).__name__!r} object has no attribute {name!r}{': ' * bool(why)}{why}"
-    return AttributeError(said, name=name, obj=est)
 
 
 def same(values, model):

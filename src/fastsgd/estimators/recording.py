@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsgd.estimators.published import missing
+from fastsgd.estimators.for_prediction import missing
 from fastsgd.record import OF_ROWS, Asked, Record
 from fastsgd.recorder import Recorder
 from fastsgd.sources.scaling import Scaling

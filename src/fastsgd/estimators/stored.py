@@ -6,7 +6,7 @@ from fastsgd.persist.labels import Labels
 from fastsgd.persist.recorded import Recorded
 from fastsgd.persist.restarted import Restarts
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Names, Value, pop
-from fastsgd.persist.segments import Absent, Column, Reasons, SegmentLabels
+from fastsgd.persist.segments import Absent, Column, SegmentLabels, Words
 from fastsgd.persist.tables import STATE, Stored
 from fastsgd.persist.values import brief
 
@@ -55,7 +55,7 @@ SEGMENTS = {
     "segment_coefs_": Array("float", ("G", "K", "d")),
     "segment_intercepts_": Array("float64", ("G", "K")),
     "segment_n_iter_": Array("int64", ("G",)),
-    "segment_stop_reasons_": Reasons(),
+    "segment_stop_reasons_": Words("G", 16),
 }
 POINTS = "folds", "ratios", "alphas"
 PATHS = {  # Beside these; `n_iter_` in place of that above.
@@ -97,6 +97,9 @@ SEARCH = {
     "_coefs_paths": Array("float", (*TRIED, "K", "d")),
     "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
+# What only training needs, and what is kept in its place where it is left out.
+TRAINING = frozenset({"_state", "_record", "restarts_"})
+INSTEAD = {"t_": Value(float, 1.0), "auto_rule_": Absent(Words("K", 64))}
 OF_X = "n_features_in_", "feature_names_in_", "reading_", "_label_columns", "_made"
 FITTED = *OF_X, "n_iter_", "stop_reason_", "history_"  # All have these.
 
@@ -112,17 +115,20 @@ def stored(cls):
             | column
             | {"_record": Absent(Recorded()), "restarts_": Absent(Restarts())}
         )
-        return Stored(table, "_state", cls._sizes, _put_published, _take_published)
+        how = {"put": _put_published, "take": _take_published, "training": TRAINING, "instead": INSTEAD}
+        return Stored(table, "_state", cls._sizes, **how)
     return Stored(table, "coef_", cls._sizes)
 
 
 def _put_published(est, parts):
     """Write whether coef_ and intercept_ are those of the state, and not what the user has put in their place."""
-    parts.values["published"] = est._as_published()
+    if "_state" in vars(est):
+        parts.values["published"] = est._as_published()
 
 
 def _take_published(est, parts):
     there = [name for name in SEGMENTS if name in vars(est)]
     if there and len(there) < len(SEGMENTS):
         raise ValueError(f"{there[0]} must come with {', '.join(name for name in SEGMENTS if name not in there)}")
-    est._known(Value(bool).take("published", parts))
+    if "_state" in vars(est):
+        est._known(Value(bool).take("published", parts))

@@ -8,6 +8,8 @@ from fastsgd.persist.checkpoint import Checkpoint
 
 __all__ = ["Checkpoint", "load", "save", "to_onnx"]
 Class = TypeVar("Class", bound=type)
+# In the `__dict__` of a model that was loaded from a file without the state of its training, until it is fitted anew.
+FOR_PREDICTION = "_for_prediction"
 CLASSES: dict[str, Any] = {}  # A file names one of these classes; nothing is ever imported by a name.
 
 
@@ -34,7 +36,7 @@ def storable(cls: Class) -> Class:
     return cls
 
 
-def save(est: Any, path: str | PathLike[str]) -> None:
+def save(est: Any, path: str | PathLike[str], *, training_state: bool = True) -> None:
     """Write a fitted estimator to a model file.
 
     The file holds all of the training state: what `load` returns predicts, and goes on with `partial_fit`, bit for bit
@@ -49,6 +51,12 @@ def save(est: Any, path: str | PathLike[str]) -> None:
         Parameters that are code (a `losses.Custom`, callbacks, a scorer) are not written: `load` takes them. Nor are
         scikit-learn's callbacks, requests for metadata, and a `Checkpoint`, which says where a fit writes.
     path : str or path-like
+    training_state : bool, default=True
+        False: for prediction alone. The file has the coefficients, labels, names, how a table is read, the parameters and
+        `history_`, and takes a third of the room or less. What `load` returns predicts, scores, exports and explains bit for
+        bit as this estimator, and `fit` begins anew, or with warm_start=True from the coefficients. It can't go on
+        (`partial_fit`) and has no `optimizer_state_`, `mean_`, `scale_`, `record_`, `path_`, `restarts_`, nor standard errors of
+        models beside it; a search has no `coefs_paths_`. To ask for these is an error that says so. Checkpoints hold all.
 
     Raises
     ------
@@ -56,13 +64,13 @@ def save(est: Any, path: str | PathLike[str]) -> None:
     TypeError
         `path` is no path.
     ValueError
-        The estimator holds what a file can't.
+        The estimator holds what a file can't; or it has no state of a training to be saved.
     OSError
         The file can't be written; or the path is that of a folder, a pipe or a device.
     """
     from fastsgd.persist import models
 
-    models.save(est, path)
+    models.save(est, path, training_state)
 
 
 def load(path: str | PathLike[str], **code: Any) -> Any:

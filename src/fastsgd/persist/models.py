@@ -14,7 +14,7 @@ import sklearn
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import _version
-from fastsgd.persist import CLASSES, disk, files
+from fastsgd.persist import CLASSES, FOR_PREDICTION, disk, files
 from fastsgd.persist.checkpoint import Checkpoint
 from fastsgd.persist.files import Refused
 from fastsgd.persist.rules import Keywords, Names, Parts
@@ -22,30 +22,45 @@ from fastsgd.persist.segments import Absent
 from fastsgd.persist.values import brief, expect, pack_or_name, unpack
 
 FORMAT = "fastsgd model"
+STATE_HELD = "training_state"  # False in what is fitted, where a file has none
 KEYS = {"class", "params", "fitted", "versions"}
 
 
-def save(est, path):
+def save(est, path, training_state):
     """See `persist.save`."""
     if type(est) is not CLASSES.get(type(est).__name__):
         raise ValueError(f"est must be one of {', '.join(CLASSES)}, found {type(est).__name__}; joblib.dump takes any.")
-    check_is_fitted(est, est._stored().fitted)
+    if FOR_PREDICTION not in vars(est):
+        check_is_fitted(est, est._stored().fitted)
     path = disk.place(files.path_of("path", path))
     try:
-        head, arrays = _parts(est._snapshot())
-        _check(est, head, arrays)
-        files.write(path, head, arrays)
+        head, arrays, version = _prepared(est, training_state)
+        files.write(path, head, arrays, version=version)
     except ValueError as error:
         raise ValueError(f"{type(est).__name__} can't be saved to {path}: {error}.") from error
 
 
-def _parts(est):
-    """The JSON and the arrays of an estimator."""
+def _prepared(est, training_state):
+    """The JSON and the arrays of an estimator, which `load` will take, and the version of files that can hold them."""
     stored = est._stored()
+    if type(training_state) is not bool:
+        raise ValueError(f"training_state must be True or False, found {brief(training_state)}")
+    if FOR_PREDICTION in vars(est) and training_state:
+        raise ValueError("it was loaded from a file without the state of its training: give training_state=False")
+    whole = training_state or not stored.training
+    head, arrays = _parts(est._snapshot(), stored, whole)
+    _check(est, head, arrays)
+    return head, arrays, files.PLAIN if whole else files.THIN
+
+
+def _parts(est, stored, whole):
     parts = Parts({}, {}, stored.sizes)
-    for name, rule in stored.table.items():
+    for name, rule in stored.rules(whole).items():
         rule.put(name, getattr(est, name, None), parts)
-    stored.put(est, parts)
+    if whole:
+        stored.put(est, parts)
+    else:
+        parts.values[STATE_HELD] = False
     head = {
         "format": FORMAT,
         "class": type(est).__name__,
@@ -97,7 +112,10 @@ def _estimator(head, arrays, code):
         raise ValueError(f"its class must be one of {', '.join(CLASSES)}, found {brief(head['class'])}")
     est, stored = _unfitted(cls, head["params"], code), cls._stored()
     parts = Parts(expect(head["fitted"], dict, "fitted"), arrays, stored.sizes)
-    for name, rule in stored.table.items():
+    whole = expect(parts.values.pop(STATE_HELD, True), bool, STATE_HELD) or not stored.training
+    if not whole:
+        vars(est)[FOR_PREDICTION] = True
+    for name, rule in stored.rules(whole).items():
         value = rule.take(name, parts)
         if not (value is None and isinstance(rule, Names | Keywords | Absent)):
             setattr(est, name, value)

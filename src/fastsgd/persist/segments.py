@@ -16,8 +16,11 @@ class SegmentLabels(Labels):
         sizes["G"] = len(out)
 
 
-class Reasons:
-    """Words, one for each segment."""
+class Words:
+    """Words, as many as a size says, of at most so many letters."""
+
+    def __init__(self, size, letters):
+        self.size, self.letters = size, letters
 
     def put(self, name, value, parts):
         parts.values[name] = self.check(name, value.tolist(), parts.sizes)
@@ -26,8 +29,9 @@ class Reasons:
         return np.array(self.check(name, pop(parts, name, list), parts.sizes), dtype=str)
 
     def check(self, name, value, sizes):
-        if len(value) != sizes["G"] or any(type(v) is not str or len(v) > 16 for v in value):
-            raise ValueError(f"{name} must be {sizes['G']} words of at most 16 letters, found {brief(value)}")
+        n = sizes[self.size]
+        if len(value) != n or any(type(v) is not str or len(v) > self.letters for v in value):
+            raise ValueError(f"{name} must be {n} words of at most {self.letters} letters, found {brief(value)}")
         return value
 
 

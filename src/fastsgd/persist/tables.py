@@ -129,6 +129,10 @@ class Stored(NamedTuple):
         What is known of the sizes beforehand; ndim is the number of dimensions of coef_.
     put, take : callables
         Given (est, parts) after the table: what more there is to write, and to read.
+    training : frozenset
+        The attributes without which it can predict: a file for prediction alone does not have them.
+    instead : dict
+        What such a file has in their place.
     """
 
     table: dict
@@ -136,3 +140,11 @@ class Stored(NamedTuple):
     sizes: dict
     put: Callable = lambda est, parts: None
     take: Callable = lambda est, parts: None
+    training: frozenset = frozenset()
+    instead: dict = {}
+
+    def rules(self, training_state):
+        """The table of a file with that state, or without."""
+        if training_state:
+            return self.table
+        return {name: rule for name, rule in self.table.items() if name not in self.training} | self.instead
