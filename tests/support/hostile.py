@@ -275,7 +275,7 @@ def edit_arrays(arrays, rnd):
     elif what == 4 and a.size and a.dtype.kind == "f":
         a.flat[rnd.randrange(a.size)] = rnd.choice(NUMBERS)
     elif what == 4 and a.size and a.dtype.kind in "iu":
-        a.flat[rnd.randrange(a.size)] = rnd.choice([0, 1, 5, 4002, 4003, 2**31, 2**32 - 1])
+        a.flat[rnd.randrange(a.size)] = np.int64(rnd.choice([0, 1, 5, 4002, 4003, 2**31, 2**32 - 1])).astype(a.dtype)
     elif what == 5:
         a = a * rnd.choice([0.0, -1.0, 1e30, 1e200])
     else:
