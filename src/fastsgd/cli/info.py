@@ -1,5 +1,6 @@
 """`fastsgd info`."""
 
+import os
 import re
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from fastsgd.cli.options import Json, flag, with_flags
 
 OF_COLUMNS = "columns", "kinds", "dtype", "n_features"  # They are said otherwise, or follow from the data.
 NAMELESS = re.compile(r"x\d+")  # how a feature without a name is called
+# What is said of the state of the training, of which those that are solved have none.
+STATES = {True: "in the file", False: "not in the file: it predicts, and can't be trained further", None: None}
 TOP = 20  # Features that are shown with --names and no --top.
 
 
@@ -31,7 +34,7 @@ def info(
 ):
     """What a model file holds: what it was made of and how, and what it has learnt."""
     import fastsgd
-    from fastsgd.cli.show import OUT, as_text, columns_read, in_short, listed, number, table
+    from fastsgd.cli.show import OUT, as_text, columns_read, in_bytes, in_short, listed, number, table
 
     if top is not None and top < 1:
         raise ValueError(f"--top must be a number from 1 on, got {top}.")
@@ -51,6 +54,8 @@ def info(
         print(as_text(found))
         return
     found["auto_rule"], found["columns"] = in_short(found["auto_rule"]), listed(found["columns"])
+    found["file"] = in_bytes(found.pop("file_bytes"))
+    found["training_state"] = STATES[found["training_state"]]
     for name in ("reading", "parameters", "versions"):
         found[name] = ", ".join(f"{key} {value}" for key, value in found[name].items()) or None
     table(
@@ -68,6 +73,7 @@ def _facts(est, path):
     """What is known of a model, as JSON has it."""
     import numpy as np
 
+    from fastsgd import persist
     from fastsgd.cli.show import auto_rule, columns_read, of_segments
     from fastsgd.persist.models import versions
 
@@ -94,6 +100,8 @@ def _facts(est, path):
         "auto_rule": auto_rule(est),
         "reading": _reading(est),
         "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
+        "file_bytes": os.path.getsize(path),
+        "training_state": persist.holds_training_state(est),
         "made": made.get("when"),
         "versions": versions(path),
     }

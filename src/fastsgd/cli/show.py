@@ -96,6 +96,18 @@ def of_segments(est):
     return {"segments": len(est.segments_), "segment_column": getattr(est, "segment_column_", None)}
 
 
+def in_bytes(n):
+    """A number of bytes in words.
+
+    >>> in_bytes(4803508)
+    '4.8 MB'
+    """
+    if n < 1000:
+        return f"{n} bytes"
+    power = min(4, (len(str(n)) - 1) // 3)
+    return f"{n / 1000**power:.1f} {('KB', 'MB', 'GB', 'TB')[power - 1]}"
+
+
 def in_short(rules):
     """The different ones of a list of str, with how often each occurs if there are several; None for None."""
     if rules is None or len(rules) == 1:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from fastsgd.cli.data import READING, Data, files_read, npy, open_source
+from fastsgd.cli.errors import NotUnderstood
 from fastsgd.cli.flags import HELD_OUT, MODEL, OUTPUT, TRAINING
 from fastsgd.cli.inspect import open_filled
 from fastsgd.cli.options import Json, estimator, flag, parameter_flags, with_flags
@@ -28,19 +29,28 @@ ROWS = {  # flags that say more of the rows
         metavar="COLUMN",
     ),
 }
+KEPT = {  # flags that say what is kept
+    "no_training_state": flag(
+        bool,
+        "Write --model for prediction alone: a third of the room, but it can't be trained further.",
+        OUTPUT,
+        "--no-training-state",
+    ),
+    "every_seconds": flag(float, "Time between checkpoints; 60 by default.", OUTPUT, metavar="X", rare=True),
+    "resume": flag(bool, "Go on from --checkpoint, if it is there.", OUTPUT, "--resume"),
+}
 Task = StrEnum("Task", ["classification", "regression"])
 
 
 @with_flags("params", parameter_flags())
 @with_flags("reading", READING)
 @with_flags("rows", ROWS)
+@with_flags("kept", KEPT)
 def train(
     data: Data,
     task: flag(Task, "classification or regression; by default what the loss is for.", MODEL, metavar="NAME") = None,
     model: flag(str, "Where to write the model.", OUTPUT, metavar="FILE") = None,
     checkpoint: flag(str, "Where to write checkpoints of the training.", OUTPUT, metavar="FILE") = None,
-    every_seconds: flag(float, "Time between checkpoints; 60 by default.", OUTPUT, metavar="X", rare=True) = 60.0,
-    resume: flag(bool, "Go on from --checkpoint, if it is there.", OUTPUT, "--resume") = False,
     dask: flag(
         str,
         "Train on a cluster of Dask: the address of its scheduler, or local:4 for four processes here. Its workers must find "
@@ -52,6 +62,7 @@ def train(
     quiet: flag(bool, "No progress, no table.", OUTPUT, "--quiet", "-q") = False,
     as_json: Json = False,
     *,
+    kept,
     rows,
     reading,
     params,
@@ -67,6 +78,8 @@ def train(
     est, said = estimator(params, task)
     est = est if dask is None else of_cluster(est)
     est._check_params()
+    resume, keep = kept.get("resume", False), {"training_state": not kept.get("no_training_state", False)}
+    _check_kept(est, model, **keep)
     if said is not None:
         ERR.print(f"note: {said}", markup=False)
     written = {"--model": model, "--checkpoint": checkpoint}
@@ -81,7 +94,7 @@ def train(
     if valid:
         how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
     bar = Bar(est.max_iter, source, quiet or as_json)
-    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, every_seconds, resume)])
+    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)])
     if resume:
         how["resume_from"] = checkpoint
     if "segments" in rows:
@@ -90,11 +103,11 @@ def train(
         with nullcontext() if dask is None else connected(est, dask), bar:
             est.fit(source, **how)
     except KeyboardInterrupt:
-        _interrupted(est, model, checkpoint)
+        _interrupted(est, model, checkpoint, keep)
         raise
     except (ValueError, OSError) as error:
         if getattr(est, "stop_reason_", None) == "error":  # on the way: it is fitted to the rows before
-            _interrupted(est, model and model + UNFINISHED, None)
+            _interrupted(est, model and model + UNFINISHED, None, keep)
         if "Unknown label type" not in str(error):  # scikit-learn's words
             raise
         raise ValueError(f"{error} To predict a number: --task regression.") from None
@@ -104,11 +117,11 @@ def train(
     model = model and model + DIVERGED * diverged
     if model is not None:
         try:
-            est.save(model)
+            est.save(model, **keep)
         except OSError:
-            _interrupted(est, None, checkpoint)
+            _interrupted(est, None, checkpoint, keep)
             raise
-    _report(est, source, model, quiet, as_json)
+    _report(est, source, model, quiet, as_json, **keep)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
 
@@ -121,6 +134,21 @@ def _note_made(est, source):
         name for name in est.reading_.get("columns", ()) if types.get(name) == "bool"
     ]  # They are read as numbers.
     est._made = {"rows": source.n_rows, "when": when, "booleans": booleans}
+
+
+def _check_kept(est, model, training_state):
+    """That what is asked for can be kept, before hours are spent on it."""
+    if training_state:
+        return
+    if model is None:
+        raise NotUnderstood(
+            "--no-training-state says how --model is written, and there is none: name a file by --model."
+        )
+    for name in ("n_bootstrap", "n_splits"):
+        if getattr(est, name, 0):
+            raise NotUnderstood(
+                f"--no-training-state leaves out the models that --{name.replace('_', '-')} trains: leave out one of the two."
+            )
 
 
 def _checkpoints(path, every_seconds, resume):
@@ -145,7 +173,7 @@ def _of_valid(reading, target):
     return reading | {"target": target, "weight": None}
 
 
-def _interrupted(est, model, checkpoint):
+def _interrupted(est, model, checkpoint, keep):
     """What there is after Ctrl-C, and how to go on."""
     from fastsgd.cli.show import ERR
 
@@ -154,15 +182,17 @@ def _interrupted(est, model, checkpoint):
         ERR.print(f"{checkpoint} is written. To go on:\n  fastsgd {shlex.join([*words, '--resume'])}", markup=False)
     elif model is not None and hasattr(est, "coef_"):
         est.set_params(callbacks=None)
-        est.save(model)
+        est.save(model, **keep)
         ERR.print(f"{model} holds the model of this moment.", markup=False)
 
 
-def _report(est, source, model, quiet, as_json):
-    from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_short, number, table
+def _report(est, source, model, quiet, as_json, training_state):
+    from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_bytes, in_short, number, table
 
     found = {
         "model": model,
+        "model_bytes": os.path.getsize(model) if model else None,
+        "training_state": training_state if model else None,
         "estimator": type(est).__name__,
         "rows": source.n_rows,
         "features": est.n_features_in_,
@@ -181,7 +211,10 @@ def _report(est, source, model, quiet, as_json):
         rows = [[number(row[name]) for name in columns] for row in found["history"]]
         size = f"{found['rows']:,} rows, " if found["rows"] else ""
         table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
-        kept = f"the model is in {model}" if model else "the model is not kept: no --model was given"
+        kept = "the model is not kept: no --model was given"
+        if model:
+            alone = "" if training_state else ", for prediction alone"
+            kept = f"the model is in {model} ({in_bytes(found['model_bytes'])}{alone})"
         OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)

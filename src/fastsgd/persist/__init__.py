@@ -1,6 +1,5 @@
 """Model files, checkpoints and ONNX. What reads and writes them is loaded when it is used."""
 
-from importlib import import_module
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
@@ -112,10 +111,16 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
     >>> again.predict([[3.0]]) == reg.predict([[3.0]])
     array([ True])
     """
+    import fastsgd
     from fastsgd.persist import models
 
-    import_module("fastsgd.estimators")  # which enters its classes in CLASSES
+    _ = fastsgd.estimators  # By being loaded, which its name does, it enters its classes in CLASSES.
     return models.load(path, code)
+
+
+def holds_training_state(est: Any) -> bool | None:
+    """Whether a fitted estimator has the state of its training, or was loaded without; None of those that have none."""
+    return None if not est._stored().training else FOR_PREDICTION not in vars(est)
 
 
 def to_onnx(est: Any) -> Any:

@@ -18,7 +18,7 @@ from fastsgd.persist.values import brief, expect
 # arrays that are not stored whole, and no models without the state of their training.
 PLAIN, LISTED, THIN = [1, 0], [2, 0], [3, 0]
 PLAIN_BYTES = 1 << 16  # The lists of a longer JSON text are in arrays.
-MAX_HEADER, MAX_ARRAYS = 1 << 25, 20_000
+MAX_HEADER, MAX_ARRAYS = 1 << 25, 100_000
 MANY_ARRAYS = 100  # Versions before THIN read no more.
 # The JSON text may have FREE_VALUES values, and one more for each VALUE_BYTES of arrays.
 FREE_VALUES, VALUE_BYTES = 10_000, 4

@@ -6,7 +6,9 @@ each value; a long list of lists is their lengths, and one list of all that is i
 the document, so that each value is taken once, and what is made of a file stays within a multiple of its size.
 """
 
-from itertools import chain, pairwise
+import math
+from collections import Counter
+from itertools import chain, islice, pairwise
 
 import numpy as np
 
@@ -83,15 +85,18 @@ def _fits(kind, values):
 
 def _code(value):
     """What stands for the kind of a value; None where there is nothing."""
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return 3
-    if type(value) is int:
-        if value >= INTEGER_LIMIT:
-            return UNSIGNED if value < 2 * INTEGER_LIMIT else None
-        return 4 if value >= -INTEGER_LIMIT else None
-    if type(value) is float:
-        return 5 if np.isfinite(value) else None
-    return next((code for code, one in ALONE.items() if type(one) is type(value) and one == value), None)
+    if value is None or kind is bool:
+        return 0 if value is None else 1 + value
+    if kind is int:
+        if -INTEGER_LIMIT <= value < INTEGER_LIMIT:
+            return 4
+        return UNSIGNED if 0 < value < 2 * INTEGER_LIMIT else None
+    if kind is float:
+        return 5 if math.isfinite(value) else None
+    return next((code for code, one in ALONE.items() if kind is type(one) is dict and one == value), None)
 
 
 def _mixed(value, codes, pools):
@@ -144,16 +149,23 @@ class _Pools:
         if not 0 <= expect(count, int, WORDS + kind) <= self.left[kind]:
             raise ValueError(f"a {WORDS}{kind} must be of those {self.left[kind]} that are left, found {brief(count)}")
         self.left[kind] -= count
-        values = [next(self.next[kind]) for _ in range(count)]
-        return values if kind != "values" else [self._valued(code) for code in values]
+        values = list(islice(self.next[kind], count))
+        return values if kind != "values" else self._valued(values)
 
-    def _valued(self, code):
-        if code in POOLED:
-            (value,) = self.take(POOLED[code], 1)
-            return value + 2 * INTEGER_LIMIT if code == UNSIGNED else value
-        if code not in ALONE:
-            raise ValueError(f"{PREFIX}{MIXED} must hold {[*ALONE, *POOLED]}, found {code}")
-        return ALONE[code]
+    def _valued(self, codes):
+        """The values of which the kinds are given."""
+        of = Counter(codes)
+        if unknown := of.keys() - ALONE.keys() - POOLED.keys():
+            raise ValueError(f"{PREFIX}{MIXED} must hold {[*ALONE, *POOLED]}, found {sorted(unknown)}")
+        signed = self.take("integers", of[4] + of[UNSIGNED])
+        values = {3: iter(self.take("strings", of[3])), 5: iter(self.take("floats", of[5]))}
+        values[4] = values[UNSIGNED] = iter(signed)
+        found = [next(values[code]) if code in POOLED else ALONE[code] for code in codes]
+        if of[UNSIGNED]:
+            found = [
+                one + 2 * INTEGER_LIMIT if code == UNSIGNED else one for one, code in zip(found, codes, strict=True)
+            ]
+        return found
 
 
 def _restored(value, pools):

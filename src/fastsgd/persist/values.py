@@ -53,14 +53,16 @@ def pack(value):
     >>> pack(optimizers.AdaGrad())
     {'object': ['optimizers.AdaGrad', {'eps': 1e-10, 'lazy': True}]}
     """
+    if type(value) is str:  # as most of millions of values are
+        return value
+    if type(value) is list:
+        return [v if type(v) is str else pack(v) for v in value]
     if isinstance(value, (np.bool_, np.integer, np.floating, np.str_)):
         value = value.item()
     if type(value) is float and not math.isfinite(value):
         return {"float": str(value)}
     if type(value) in SCALARS and not (type(value) is int and abs(value) >= INTEGER_LIMIT):
         return value
-    if type(value) is list:
-        return [pack(v) for v in value]
     if type(value) is tuple:
         return {"tuple": [pack(v) for v in value]}
     if type(value) is np.ndarray and value.ndim in (1, 2) and value.dtype.kind in "iuf":
@@ -98,7 +100,7 @@ def unpack(value):
             raise ValueError(f"an integer must be of 64 bits, found {brief(value)}")
         return value
     if type(value) is list:
-        return [unpack(v) for v in value]
+        return [v if type(v) is str else unpack(v) for v in value]
     if type(value) is not dict or len(value) != 1 or next(iter(value)) not in KINDS:
         raise ValueError(f"an object must have one entry, of {list(KINDS)}, found {brief(value)}")
     kind, content = next(iter(value.items()))
