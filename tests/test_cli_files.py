@@ -1,6 +1,7 @@
 """What the command writes, and what it leaves where it is interrupted."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -236,3 +237,36 @@ def test_a_model_that_can_not_be_written_is_in_the_checkpoint(here, monkeypatch,
     said = capsys.readouterr().err
     assert os.strerror(errno.ENOSPC) in said and "ck is written. To go on:" in said and "--resume" in said
     assert main([*command, "--resume"]) == 0 and fastsgd.load("m").n_iter_ == 1
+
+
+# ---------------------------------------------------------------- models for prediction alone
+def facts(capsys, model):
+    capsys.readouterr()
+    assert main(["info", model, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_model_for_prediction_alone_is_smaller_and_predicts_the_same(here, capsys):
+    for model, more in (("whole", []), ("alone", ["--no-training-state"])):
+        assert main([*TRAIN, "--model", model, *more]) == 0
+        size = facts(capsys, model)
+        assert (size["file_bytes"], size["training_state"]) == (os.path.getsize(model), not more)
+        assert main([*TRAIN, "--model", model, *more, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["model_bytes"], said["training_state"]) == (os.path.getsize(model), not more)
+        assert main(["predict", "all.csv", "--model", model, "--output", f"{model}.npy"]) == 0
+    assert os.path.getsize("alone") < os.path.getsize("whole") < 10_000  # of 2**20 slots that words are hashed to
+    assert Path("alone.npy").read_bytes() == Path("whole.npy").read_bytes()
+    assert main(["info", "alone"]) == 0
+    out = capsys.readouterr().out
+    assert "not in the file" in out and "KB" in out
+    assert main([*TRAIN, "--model", "alone", "--no-training-state"]) == 0
+    assert "KB, for prediction alone)" in capsys.readouterr().out
+
+
+def test_what_can_not_be_kept_is_said_before_the_training(here, capsys):
+    assert main([*TRAIN, "--no-training-state"]) == 2
+    assert "--no-training-state says how --model is written, and there is none" in capsys.readouterr().err
+    assert main([*TRAIN, "--no-training-state", "--model", "m", "--n-bootstrap", "3"]) == 2
+    assert "--no-training-state leaves out the models that --n-bootstrap trains" in capsys.readouterr().err
+    assert not os.path.exists("m")
