@@ -226,7 +226,7 @@ def test_an_error_on_the_way_keeps_the_rows_before_it_beside_the_old_model(here,
 
 
 def test_a_model_that_can_not_be_written_is_in_the_checkpoint(here, monkeypatch, capsys):
-    def fail(self, path):
+    def fail(self, path, **how):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     command = [*TRAIN, "--model", "m", "--checkpoint", "ck"]

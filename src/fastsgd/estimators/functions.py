@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from fastsgd import objective as objectives
-from fastsgd.estimators.for_prediction import refuse
 from fastsgd.estimators.hints import Data
 from fastsgd.sources.arrays import Table
 from fastsgd.sources.scaling import Scaling, moments
@@ -329,9 +328,8 @@ class ObjectiveFunctions:
         return at
 
     def _in_standard_units(self, at, fitted):
-        refuse(self, "mean_ and scale_, in whose units its penalty is")
-        state = getattr(self, "_state", None) if fitted else None
-        found = moments(at.table, at.W.dtype) if state is None or state.std is None else (state.mean, state.std)
+        known = fitted and hasattr(self, "scale_")
+        found = (self.mean_, self.scale_) if known else moments(at.table, at.W.dtype)
         centred = at.est.fit_intercept and not at.table.sparse
         at.std, at.mean = found[1], found[0] if centred else np.zeros(len(found[0]))
         at.W, at.b = at.inward(at.W, at.b)

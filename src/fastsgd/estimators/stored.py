@@ -99,7 +99,12 @@ SEARCH = {
 }
 # What only training needs, and what is kept in its place where it is left out.
 TRAINING = frozenset({"_state", "_record", "restarts_"})
-INSTEAD = {"t_": Value(float, 1.0), "auto_rule_": Absent(Words("K", 64))}
+INSTEAD = {
+    "t_": Value(float, 1.0),
+    "auto_rule_": Absent(Words("K", 64)),
+    "mean_": Absent(Array("float64", ("d",))),
+    "scale_": Absent(Array("float64", ("d",), positive=True)),
+}
 OF_X = "n_features_in_", "feature_names_in_", "reading_", "_label_columns", "_made"
 FITTED = *OF_X, "n_iter_", "stop_reason_", "history_"  # All have these.
 

@@ -1,5 +1,6 @@
 """Model files, checkpoints and ONNX. What reads and writes them is loaded when it is used."""
 
+import sys
 from os import PathLike
 from typing import Any, Protocol, Self, TypeVar
 
@@ -54,8 +55,8 @@ def save(est: Any, path: str | PathLike[str], *, training_state: bool = True) ->
         False: for prediction alone. The file has the coefficients, labels, names, how a table is read, the parameters and
         `history_`, and takes a third of the room or less. What `load` returns predicts, scores, exports and explains bit for
         bit as this estimator, and `fit` begins anew, or with warm_start=True from the coefficients. It can't go on
-        (`partial_fit`) and has no `optimizer_state_`, `mean_`, `scale_`, `record_`, `path_`, `restarts_`, nor standard errors of
-        models beside it; a search has no `coefs_paths_`. To ask for these is an error that says so. Checkpoints hold all.
+        (`partial_fit`) and has no `optimizer_state_`, `record_`, `path_`, `restarts_`, nor standard errors of models beside it;
+        a search has no `coefs_paths_`. To ask for these is an error that says so. Checkpoints hold all.
 
     Raises
     ------
@@ -111,10 +112,9 @@ def load(path: str | PathLike[str], **code: Any) -> Any:
     >>> again.predict([[3.0]]) == reg.predict([[3.0]])
     array([ True])
     """
-    import fastsgd
     from fastsgd.persist import models
 
-    _ = fastsgd.estimators  # By being loaded, which its name does, it enters its classes in CLASSES.
+    _ = sys.modules["fastsgd"].estimators  # Asked for, they are loaded, and enter themselves in CLASSES.
     return models.load(path, code)
 
 
