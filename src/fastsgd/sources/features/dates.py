@@ -34,6 +34,7 @@ OF_MOMENT: dict[str, Callable[[Any], int]] = {  # The same of one date or time o
     "hour": lambda moment: getattr(moment, "hour", 0),
     "minute": lambda moment: getattr(moment, "minute", 0),
 }
+LAST_YEAR = 2037
 ISO_LENGTHS = 10, 19  # of 2024-02-29, and with 10:00:00
 LARGEST = 366  # of what is counted round: the table of a cycle has a place for each.
 CYCLES = {
@@ -130,12 +131,36 @@ def as_in_zone(array: pa.Array, zone: str | None) -> pa.Array:
     if zone in UTC:  # This needs no database of zones.
         return array.cast(pa.timestamp(array.type.unit))
     try:
-        return pc.local_timestamp(array.cast(pa.timestamp(array.type.unit, zone)))
+        return _local(array.cast(pa.timestamp(array.type.unit, zone)))
     except pa.ArrowInvalid as error:
         raise ValueError(
             f"time_zone={zone!r}: {error}. Name a zone of the IANA database, such as 'Europe/Berlin', or 'UTC'; on Windows "
             "pyarrow.util.download_tzdata_on_windows() fetches it."
         ) from None
+
+
+def _local(array: pa.Array) -> pa.Array:
+    """Times with a zone as its clocks show them.
+
+    pyarrow knows when clocks are put forward as far as LAST_YEAR. A later year is like the last one before it whose March
+    begins with the same day of the week, as that follows from which Sunday it is; times are taken there, and brought back.
+    """
+    dtype, second = pa.timestamp(array.type.unit), encode.UNITS[array.type.unit]
+    ends = pc.max(array.cast(pa.int64())).as_py()
+    if ends is None or ends < second * (date(LAST_YEAR + 1, 1, 1) - date(1970, 1, 1)).days * 86400:
+        return pc.local_timestamp(array)
+    years = pc.fill_null(pc.year(array.cast(dtype)), LAST_YEAR).to_numpy()
+    back = {year: _days_back(year) for year in np.unique(years).tolist()}
+    shift = pa.array(np.array([back[year] for year in years.tolist()]) * (86400 * second), pa.duration(dtype.unit))
+    return pc.add(pc.local_timestamp(pc.subtract(array, shift)), shift)
+
+
+def _days_back(year: int) -> int:
+    """Days from the year that a year after LAST_YEAR is like, to that; 0 of others."""
+    march, like = date(min(year, 9999), 3, 1), date(min(year, LAST_YEAR), 3, 1)
+    while like.weekday() != march.weekday():
+        like = date(like.year - 1, 3, 1)
+    return (march - like).days
 
 
 def parsed(array: pa.Array, where: str) -> pa.Array:
