@@ -24,6 +24,7 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.ipc as ipc  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
+from fastsgd.sources import parquet  # noqa: E402
 from fastsgd.sources.features import category  # noqa: E402
 
 
@@ -325,3 +326,25 @@ def test_types_that_are_no_features(dtype):
         from_arrow(TABLE, targets="y")
     with pytest.raises(ValueError, match="nor a list of fixed size of numbers"):
         from_arrow(pa.table({"a": [[1.0], [1.0, 2.0]]}))
+
+
+# ---------------------------------------------------------------- many files
+def test_footers_are_read_once_and_kept_within_bounds(tmp_path, monkeypatch):
+    table = pa.table({"x": np.arange(10.0), "y": np.arange(10) % 2})
+    for i in range(20):
+        pq.write_table(table, tmp_path / f"{i:02}.parquet")
+    read, kept = [], parquet.Footers()
+
+    def noted(path, of=pq.read_metadata):
+        read.append(path)
+        return of(path)
+
+    monkeypatch.setattr(parquet, "FOOTERS", kept)
+    monkeypatch.setattr(parquet.pq, "read_metadata", noted)
+    source = from_parquet(tmp_path, target="y")
+    assert sum(len(rows.y) for rows in source.blocks()) == 200 and len(read) == 20
+    few = parquet.Footers()
+    monkeypatch.setattr(parquet, "FOOTER_BYTES", kept.size // 4)
+    monkeypatch.setattr(parquet, "FOOTERS", few)
+    assert sum(len(rows.y) for rows in from_parquet(tmp_path / "*", target="y").blocks()) == 200
+    assert few.size <= parquet.FOOTER_BYTES and 1 < len(few.kept) < 6

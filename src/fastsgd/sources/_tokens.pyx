@@ -1,12 +1,14 @@
 """Tokens hashed to columns as scikit-learn's FeatureHasher does, and rows of CSR put together from what columns give."""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cython cimport floating
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uintptr_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from fastsgd.sources._murmur cimport MURMUR_READS, murmur3, place_of, sign_of
 
 import numpy as np
 
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 SPARE = 0.75  # Of arrays that are filled to less than this, the rest is given back.
 
 ctypedef fused offset:
@@ -146,16 +148,35 @@ cdef Py_ssize_t in_order(const int32_t* keys, const floating* values, Py_ssize_t
     return left + 1
 
 
+def usable(a, dtype):
+    """The array as np.require(a, dtype, "CA") gives it, which takes many times as long where there is nothing to do."""
+    if type(a) is np.ndarray and a.dtype is dtype:
+        flags = a.flags
+        if flags.c_contiguous and flags.aligned:
+            return a
+    return np.require(a, dtype, "CA")
+
+
+cdef const void* place(a) except? NULL:
+    """Where the values of a contiguous array are, as long as it lives; NULL of None."""
+    cdef Py_buffer view
+    if a is None:
+        return NULL
+    PyObject_GetBuffer(a, &view, PyBUF_SIMPLE)
+    PyBuffer_Release(&view)  # NumPy never moves them.
+    return view.buf
+
+
 cdef object checked(tuple given, Py_ssize_t n, object dtype, Piece* piece):
     """The arrays of a piece of n rows, to which `piece` then points."""
     starts, features, values, codes, factors = (*given, None, None)[:5]
     # Arrow's need not be aligned.
-    features, values = np.require(features, np.int32, "CA"), np.require(values, dtype, "CA")
-    codes = None if codes is None else np.require(codes, np.int32, "CA")
-    factors = None if factors is None else np.require(factors, dtype, "CA")
+    features, values = usable(features, INT32), usable(values, dtype)
+    codes = None if codes is None else usable(codes, INT32)
+    factors = None if factors is None else usable(factors, dtype)
     tokens = features if codes is None else codes
     if starts is not None:
-        starts = np.require(starts, np.int64, "CA")
+        starts = usable(starts, INT64)
         if len(starts) != n + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[n] != len(tokens):
             raise ValueError("starts of a piece must go from 0 to its number of tokens")
     elif len(tokens) != n:
@@ -166,15 +187,12 @@ cdef object checked(tuple given, Py_ssize_t n, object dtype, Piece* piece):
         raise ValueError(f"a piece has {len(tokens)} tokens and {len(factors)} factors")
     if len(features) >= 2**31 or len(tokens) >= 2**31:
         raise ValueError(f"{len(tokens)} tokens are too many at once; write smaller row groups or batches")
-    arrays = starts, codes, features, values, factors
-    where = [0 if a is None else a.ctypes.data for a in arrays]
-    piece.starts = <const int64_t*> <uintptr_t> where[0]
-    piece.codes = <const int32_t*> <uintptr_t> where[1]
-    piece.features = <const int32_t*> <uintptr_t> where[2]
-    piece.values = <const void*> <uintptr_t> where[3]
-    piece.factors = <const void*> <uintptr_t> where[4]
+    piece.starts = <const int64_t*> place(starts)
+    piece.codes = <const int32_t*> place(codes)
+    piece.features = <const int32_t*> place(features)
+    piece.values, piece.factors = place(values), place(factors)
     piece.n_features = <uint32_t> len(features)
-    return len(tokens), arrays
+    return len(tokens), (starts, codes, features, values, factors)
 
 
 cdef Py_ssize_t most_in_a_tile(const Piece* pieces, Py_ssize_t k, Py_ssize_t n) noexcept nogil:

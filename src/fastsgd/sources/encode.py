@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fastsgd.sources._tokens import usable
 from fastsgd.sources.spelling import is_text, spelled, spelling_of
 
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a second
@@ -98,6 +99,16 @@ def filtered(batch, there):
 def numbers(array, where, fill=None):
     """A column of numbers or booleans as an array of shape (n,), without a copy where that is possible; also of their text,
     and of durations, in seconds."""
+    if not pa.types.is_floating(array.type):
+        array = _as_numbers(array, where, fill)
+    found = no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
+    if fill is not None and not np.isnan(fill) and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
+        found = np.where(absent, found.dtype.type(fill), found)
+    return found
+
+
+def _as_numbers(array, where, fill):
+    """A column of another type that says numbers, as one of numbers or booleans, in which there is room for `fill`."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if is_text(array.type):
@@ -108,10 +119,7 @@ def numbers(array, where, fill=None):
         array = array.cast(pa.float64())
     elif fill is not None and array.null_count and not pa.types.is_floating(array.type):
         array = array.cast(pa.float64(), safe=False)
-    found = no_nulls(array, where, fill).to_numpy(zero_copy_only=False)
-    if fill is not None and not np.isnan(fill) and found.dtype.kind == "f" and (absent := np.isnan(found)).any():
-        found = np.where(absent, found.dtype.type(fill), found)
-    return found
+    return array
 
 
 def _parsed(array, where):
@@ -186,9 +194,11 @@ def words(array, spelling=None):
         if plain:
             return spelled(array), None
         array = array.dictionary_encode()  # fewer are spelled
-    codes = array.indices.cast(pa.int32())
+    codes = array.indices
+    codes = codes if pa.types.is_int32(codes.type) else codes.cast(pa.int32())
     codes = (pc.fill_null(codes, -1) if codes.null_count else codes).to_numpy()
-    return spelled(array.dictionary, spelling), codes
+    plain = plain and pa.types.is_string(array.type.value_type)
+    return array.dictionary if plain else spelled(array.dictionary, spelling), codes
 
 
 def text_buffers(strings):
@@ -198,7 +208,7 @@ def text_buffers(strings):
     if not len(strings):
         return np.zeros(1, size), np.zeros(0, np.uint8)
     ends = np.frombuffer(ends, size)[strings.offset : strings.offset + len(strings) + 1]
-    return np.require(ends, requirements="A"), np.zeros(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
+    return usable(ends, ends.dtype), np.zeros(0, np.uint8) if text is None else np.frombuffer(text, np.uint8)
 
 
 def lists(array):

@@ -1,6 +1,6 @@
 """Parquet files, a row group at a time. It imports pyarrow, and so is imported in functions alone."""
 
-from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +14,39 @@ from fastsgd.sources.hive import constants, with_keys
 from fastsgd.sources.tables import TabularSource, typed
 
 ENDINGS = ".parquet", ".parq", ".pq"
-RELEASE = (
-    8  # row groups: Arrow's pool keeps what it had, 30 MB and more; to let go of it each time costs a fifth of reading
-)
+# Arrow's pool keeps what it had, 30 MB and more. To let go of that takes a fifth of the time of reading a row group: it is done
+# whenever so many bytes were decoded.
+RELEASE_BYTES = 1 << 27
+FOOTER_BYTES = 1 << 22  # The footers of files are kept up to this size; as objects they take several times as much.
 BATCH_BYTES, BATCH_ROWS = 1 << 24, (1024, 65536)  # About this much is decoded at once, within these bounds of rows.
 COLUMN_BYTES = 1 << 20  # Columns of this much together are decoded at once, where all rows of a row group are.
 WHOLE_SIZES = 1.25  # `decoding` of such row groups: measured.
 
 
-@lru_cache(maxsize=4)  # one takes 10 MB and more in a file of many row groups
-def _metadata(path, size, modified):
-    return pq.read_metadata(path)
+class Footers:
+    """What is said of files at their ends, as it was read last."""
+
+    def __init__(self):
+        self.kept, self.size, self.lock = {}, 0, Lock()
+
+    def of(self, file):
+        """That of a file, which must be what it was."""
+        key = file.unchanged(), file.size, file.modified
+        with self.lock:
+            found = self.kept.pop(key, None)
+            if found is not None:
+                self.kept[key] = found  # It is the last one to be let go of.
+                return found
+        found = pq.read_metadata(file.path)
+        with self.lock:
+            if self.kept.setdefault(key, found) is found:
+                self.size += found.serialized_size
+            while self.size > FOOTER_BYTES and len(self.kept) > 1:
+                self.size -= self.kept.pop(next(iter(self.kept))).serialized_size
+        return found
+
+
+FOOTERS = Footers()
 
 
 def source_of(paths, options):
@@ -34,6 +56,8 @@ def source_of(paths, options):
 
 class ParquetSource(TabularSource):
     """The row groups of some files: see `from_parquet`."""
+
+    decoded = 0  # bytes, since Arrow let go of its memory
 
     def __init__(self, files, options):
         self.files, self.places, self.sizes, schemas = files, [], [], []  # a place: file, row group
@@ -69,7 +93,7 @@ class ParquetSource(TabularSource):
         return ParquetSource(self.files, options)
 
     def _metadata(self, file):
-        return _metadata(file.unchanged(), file.size, file.modified)
+        return FOOTERS.of(file)
 
     def name(self, block):
         number, group = self.places[block]
@@ -109,7 +133,9 @@ class ParquetSource(TabularSource):
                     table = parquet.read_row_group(group, columns=some, use_threads=False)
                     columns |= zip(table.column_names, table.columns, strict=True)
                 yield from pa.table(columns).to_batches()
-        if group % RELEASE == 0:
+        self.decoded += sum(sizes)  # of which threads may lose some
+        if self.decoded > RELEASE_BYTES:
+            self.decoded = 0
             pa.default_memory_pool().release_unused()
 
     def _words(self, metadata, names):

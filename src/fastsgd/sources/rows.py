@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from fastsgd.sources import encode
 from fastsgd.sources._rows import fill
-from fastsgd.sources._tokens import csr_rows
+from fastsgd.sources._tokens import csr_rows, usable
 from fastsgd.sources.base import LabelledRows, Rows
 from fastsgd.sources.features.part import Batch
 from fastsgd.sources.files import from_row
@@ -123,7 +123,7 @@ def _dense(columns, batch, out=None):
     step = max(64, FILL_BYTES // max(1, columns.n_dense * columns.dtype.itemsize))
     for lo in range(0, n, step):
         rows = slice(lo, lo + step)
-        fill(out[rows], [np.require(values[rows], columns.dtype, "CA") for values in numbers], places)
+        fill(out[rows], [usable(values[rows], columns.dtype) for values in numbers], places)
         for at, values in vectors:
             out[rows, at] = values[rows]
     return out
@@ -133,7 +133,7 @@ def _csr(columns, batch):
     dense = _dense(columns, batch)
     pieces = [part.tokens(batch) for part in columns.parts if not part.dense]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
-    X.data, X.indices, X.indptr, canonical = csr_rows(np.require(dense, requirements="CA"), pieces)
+    X.data, X.indices, X.indptr, canonical = csr_rows(usable(dense, columns.dtype), pieces)
     if canonical:
         X.has_canonical_format = True
     else:
