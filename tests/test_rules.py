@@ -78,6 +78,7 @@ def test_columns_by_rule(options, found):
         ({"interactions": [("I*", "Z*")]}, "interactions: 'Z\\*' fits no column"),
         ({"interactions": [("I1*", "I1*")]}, "is the column 'I1' alone"),
         ({"polynomial": 3}, "polynomial must be None or 2"),
+        ({"polynomial": 2, "bins": {"*": 3}, "exclude": ["yes"]}, "polynomial=2: 0 columns of numbers"),
         ({"polynomial": 2, "columns": ["C1"]}, "polynomial=2: 0 columns of numbers"),
     ],
 )

@@ -41,6 +41,7 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
     found = [name for name in found if dates.get(name) != "drop"]
     if not found:
         raise ValueError(f"{where} has no columns that are features.")
+    bins = by_column("bins", options.bins or {}, [name for name in found if kinds[name] == "number"], kinds)
     return replace(
         options,
         columns=found,
@@ -48,9 +49,9 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
         categorical_features=[name for name in wanted if name in found],
         dates={name: parts for name, parts in dates.items() if parts != "drop"},
         time_zone=_zones(options, kinds),
-        interactions=_interactions(schema, options, found, kinds),
+        interactions=_interactions(schema, replace(options, bins=bins), found, kinds),
         fill_null=_fills(options, found, kinds),
-        bins=by_column("bins", options.bins or {}, [name for name in found if kinds[name] == "number"], kinds) or None,
+        bins=bins or None,
     )
 
 
@@ -152,7 +153,7 @@ def _interactions(
             )
     crossed = [name for name in found if kinds[name] in CROSSED]
     crossed = [name for name in crossed if encode.kind_of(schema.field(name).type) not in ("vector", "pairs", "tokens")]
-    n = sum(kinds[name] in ("number", "boolean") for name in crossed)
+    n = sum(kinds[name] in ("number", "boolean") and name not in (options.bins or {}) for name in crossed)
     if options.polynomial is not None and not 0 < n * (n + 1) // 2 <= MAX_PAIRS:
         raise ValueError(
             f"polynomial=2: {n:,} columns of numbers have {n * (n + 1) // 2:,} products, which must be from 1 to {MAX_PAIRS:,}. "
