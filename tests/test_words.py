@@ -1,5 +1,7 @@
 """Words of texts are hashed and counted as scikit-learn's HashingVectorizer does."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from fastsgd.sources import encode
-from fastsgd.sources._words import count_texts, count_words, weigh
+from fastsgd.sources._words import count_texts, count_words, name_words, weigh
 
 ANALYZERS = "word", "char", "char_wb"
 RANGES = (1, 1), (1, 2), (2, 2), (2, 4), (3, 7)
@@ -33,20 +35,25 @@ TEXTS = [
 ]
 
 
-def matrix(texts, analyzer="word", ngram_range=(1, 1), lowercase=True, n=2**18, signed=True, unit=True, kind=None):
+def matrix(
+    texts, analyzer="word", ngram_range=(1, 1), lowercase=True, n=2**18, signed=True, unit=True, kind=None, shift=0
+):
     """CSR of what the kernel makes of texts, or of (offsets, bytes)."""
     ends, text = texts if isinstance(texts, tuple) else encode.text_buffers(pa.array(texts, kind or pa.string()))
-    starts, index, counts = count_words(ends, text, analyzer, ngram_range, lowercase, n, signed)
+    starts, index, counts = count_words(
+        ends,
+        text,
+        analyzer=analyzer,
+        ngram_range=ngram_range,
+        lowercase=lowercase,
+        n_features=n,
+        alternate_sign=signed,
+        shift=shift,
+    )
     out = np.empty(len(index))
     weigh(starts, index, counts, np.empty(0), unit, out)
-    return canonical(sp.csr_matrix((out, index, starts), (len(ends) - 1, n)))
-
-
-def canonical(X):
-    """With indices in order, after a check that none is there twice."""
-    nnz = X.nnz
-    X.sum_duplicates()
-    assert X.nnz == nnz
+    X = sp.csr_matrix((out, index, starts), (len(ends) - 1, n))
+    assert X.has_canonical_format  # the features of each row rise
     return X
 
 
@@ -116,6 +123,30 @@ def test_offsets_may_be_of_either_size_and_of_a_part_of_an_array():
         assert_equal(matrix(encode.text_buffers(array)), expected)
 
 
+@pytest.mark.parametrize("n, shift", [(64, 5), (1000, 999), (1000, 1007), (1, 3)])
+def test_features_may_be_shifted(n, shift):
+    order = (np.arange(n) - shift) % n
+    shifted = theirs(TEXTS, n=n).toarray()[:, order]
+    np.testing.assert_allclose(matrix(TEXTS, n=n, shift=shift).toarray(), shifted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("how", [{"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (2, 3)}])
+def test_the_names_of_features_are_the_n_grams_that_are_hashed_to_them(how):
+    n = 1000
+    ends, text = encode.text_buffers(pa.array(TEXTS))
+    analyze = HashingVectorizer(**how).build_analyzer()
+    every = [gram for one in TEXTS for gram in analyze(one)]
+    hashed = HashingVectorizer(analyzer=lambda gram: [gram], n_features=n, norm=None).transform(every).indices
+    wanted = np.arange(n) % 3 == 0
+    for chosen in (None, wanted):
+        found, names = name_words(ends, text, None if chosen is None else chosen.view(np.uint8), **how, n_features=n)
+        names = [bytes(names[lo:hi]).decode() for lo, hi in pairwise(found)]
+        kept = np.ones(n, bool) if chosen is None else chosen
+        assert sorted(names) == sorted(gram for gram, j in zip(every, hashed, strict=True) if kept[j])
+    with pytest.raises(ValueError, match="wanted"):
+        name_words(ends, text, np.ones(3, np.uint8), n_features=n)
+
+
 @pytest.mark.parametrize("ends", [[0, 3, 2], [0, 9], [-1, 2], []])
 def test_offsets_that_leave_the_bytes_are_refused(ends):
     with pytest.raises(ValueError, match="offsets"):
@@ -142,10 +173,10 @@ def test_rows_are_weighed_and_made_of_length_one(dtype):
     out = np.empty(len(index), dtype)
     weigh(starts, index, counts, weights.astype(dtype), True, out)
     expected = TfidfTransformer().fit_transform(theirs(TEXTS, n=n, unit=False))
-    ours = canonical(sp.csr_matrix((out, index, starts), expected.shape))
+    ours = sp.csr_matrix((out, index, starts), expected.shape)
     np.testing.assert_array_equal(ours.indices, expected.indices)
     np.testing.assert_allclose(ours.data, expected.data, rtol=1e-13 if dtype is np.float64 else 1e-6)
-    assert out.dtype == dtype and ours.has_sorted_indices
+    assert out.dtype == dtype
 
 
 def test_rows_and_weights_must_agree():

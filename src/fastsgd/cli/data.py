@@ -55,6 +55,12 @@ READING = {
     "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
     "interactions": _reading(list[str], "Two columns or patterns whose products are features too; repeat it.", "A:B"),
     "polynomial": _reading(int, "2: squares and products of the columns of numbers.", "N", rare=True),
+    "text_features": _reading(
+        list[str], "A column of text, whose words are features; repeat it. By default found.", "COLUMN"
+    ),
+    "ngram_range": _reading(str, "How many words of texts are a feature: 1,2 is one or two.", "MIN,MAX"),
+    "analyzer": _reading(str, "Units of texts: word (default), char, or char_wb within words.", "NAME", rare=True),
+    "idf": _reading(bool, "Rare words of texts count more than frequent ones.", None),
     "fill_null": _reading(
         list[str], "For missing numbers: X, mean, median or most_frequent, or A:mean for one column; repeat it.", "X"
     ),
@@ -171,6 +177,10 @@ def parsed(reading):
         given["interactions"] = [_pair(text) for text in given["interactions"]]
     if "dates" in given:
         given["dates"] = _by_column(given["dates"], _parts)
+    if given.get("text_features") in (["auto"], ["none"]):
+        given["text_features"] = "auto" if given["text_features"] == ["auto"] else []
+    if "ngram_range" in given:
+        given["ngram_range"] = literal(given["ngram_range"])
     if "zero_based" in given:
         given["zero_based"] = literal(given["zero_based"])
     if "delimiter" in given:

@@ -4,14 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 def count_words(
-    ends: NDArray[Any],
-    text: NDArray[np.uint8],
-    analyzer: str = "word",
-    ngram_range: tuple[int, int] = (1, 1),
-    lowercase: bool = True,
-    n_features: int = ...,
-    alternate_sign: bool = True,
+    ends: NDArray[Any], text: NDArray[np.uint8], **how: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]: ...
+def name_words(
+    ends: NDArray[Any], text: NDArray[np.uint8], wanted: NDArray[np.uint8] | None = None, **how: Any
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]: ...
 def weigh(
     starts: NDArray[np.int64],
     index: NDArray[np.int32],

@@ -8,70 +8,36 @@ from cython cimport floating
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from fastsgd.sources._murmur cimport MURMUR_READS, murmur3, place_of, sign_of
 
-cdef extern from "Python.h" nogil:  # These look into constant tables.
-    int Py_UNICODE_ISALNUM(Py_UCS4 c) noexcept
-    int Py_UNICODE_ISSPACE(Py_UCS4 c) noexcept
-    Py_UCS4 Py_UNICODE_TOLOWER(Py_UCS4 c) noexcept
+cdef enum:
+    MIN_SLOTS = 1 << 10
+    MIN_RANGES = 1 << 4
+cdef int64_t MAX_GRAMS = 2**31  # of the texts of a call: fewer than 2^31 of one fit into a slot besides
 
 ctypedef fused offset:
     int32_t
     int64_t
 
-cdef enum:
-    WORD, CHAR, CHAR_WB  # the analyzers
-cdef enum:
-    # What is known of a character, beside its lower case in the bits below.
-    LOWER = 0x1FFFFF
-    IN_WORD = 1 << 21
-    BLANK = 1 << 22
-    RARE = 1 << 23  # Its lower case is two characters, or depends on those around it: left to `str.lower`.
-    BMP = 1 << 16  # What is known of so many characters is in a table.
-    MIN_SLOTS = 1 << 10
-    WORD_BYTES = 16  # Words are copied so many bytes at once, which may be more than they have.
-cdef int64_t UNKNOWN = -1  # in place of a number of units: the text is rare or no UTF-8, and Python must lower it first
+include "units.pxi"
 
-cdef int64_t MAX_GRAMS = 2**31  # of the texts of a call: fewer than 2^31 of one fit into a slot besides
-
-cdef uint32_t[BMP] KNOWN
-
-
-cdef uint32_t ask(uint32_t c) noexcept nogil:
-    cdef uint32_t known = Py_UNICODE_TOLOWER(c)
-    if c == 0x130 or c == 0x3A3:
-        known |= RARE
-    if c == c"_" or Py_UNICODE_ISALNUM(c):
-        known |= IN_WORD
-    if Py_UNICODE_ISSPACE(c):
-        known |= BLANK
-    return known
-
-
-cdef uint32_t _c
-for _c in range(BMP):
-    KNOWN[_c] = ask(_c)
-
-
-cdef struct Units:
-    # A text as it is hashed, where its units begin (words, or characters), and with CHAR_WB which units are the blanks
-    # between its words.
+cdef struct Names:
+    # N-grams of the features that are wanted, one behind another, and where each ends.
     uint8_t* text
-    uint8_t* low  # the text in lower case, if it is ASCII
-    int64_t* begins
-    int64_t* blanks
-    int64_t n_words
-    int64_t room  # for texts of so many bytes
-    bint lower
+    int64_t* ends
+    int64_t n
+    int64_t room  # bytes of `text`; -1 where there was no memory
+    int64_t n_room
+    const uint8_t* wanted  # NULL: all
 
 cdef struct Bag:
     # The distinct features of all rows up to now, and how often they occur, from 1 on: 0 is of no row.
     int32_t* index
-    int32_t* count
+    int32_t* number
     int64_t size
     int64_t room
     int64_t row  # where the row begins that is being filled
@@ -80,184 +46,40 @@ cdef struct Bag:
     uint32_t* slots
     int64_t n_slots
     int64_t mask
+    # To put a row in order: its features and numbers, and how many features are in each of some ranges.
+    int32_t* spare
+    int32_t* spare_number
+    int32_t* ranges
     uint32_t n_features
+    uint32_t shift
     bint signed
-
-
-# ------------------------------------------------------------ characters
-cdef inline int64_t decoded(const uint8_t** at, const uint8_t* end) noexcept nogil:
-    """The character of two to four bytes at `at`, which is moved behind it; -1 if that is no UTF-8."""
-    cdef const uint8_t* p = at[0]
-    cdef int64_t size = 2 if p[0] < 0xE0 else 3 if p[0] < 0xF0 else 4, i
-    cdef uint32_t c = p[0] & (0xFF >> (size + 1))
-    if p[0] < 0xC2 or p[0] > 0xF4 or end - p < size:
-        return -1
-    for i in range(1, size):
-        if p[i] & 0xC0 != 0x80:
-            return -1
-        c = c << 6 | (p[i] & 0x3F)
-    if (size == 3 and (c < 0x800 or 0xD800 <= c < 0xE000)) or (size == 4 and (c < 0x10000 or c > 0x10FFFF)):
-        return -1
-    at[0] = p + size
-    return c
-
-
-cdef inline int64_t encode(uint8_t* text, int64_t at, uint32_t c) noexcept nogil:
-    """Write c as UTF-8 at text[at], and return where it ends."""
-    if c < 0x80:
-        text[at] = <uint8_t> c
-        return at + 1
-    if c < 0x800:
-        text[at] = <uint8_t> (0xC0 | c >> 6)
-    else:
-        if c < 0x10000:
-            text[at] = <uint8_t> (0xE0 | c >> 12)
-        else:
-            text[at] = <uint8_t> (0xF0 | c >> 18)
-            at += 1
-            text[at] = <uint8_t> (0x80 | (c >> 12 & 0x3F))
-        at += 1
-        text[at] = <uint8_t> (0x80 | (c >> 6 & 0x3F))
-    text[at + 1] = <uint8_t> (0x80 | (c & 0x3F))
-    return at + 2
-
-
-cdef inline bint next_character(const uint8_t** at, const uint8_t* end, bint lower, uint32_t* known, uint32_t* c) noexcept nogil:
-    """Whether there is one to be read: what is known of the character at `at`, and as what it is written."""
-    cdef int64_t found = at[0][0]
-    if found < 0x80:
-        at[0] += 1
-        known[0] = KNOWN[found]
-    else:
-        found = decoded(at, end)
-        if found < 0:
-            return False
-        known[0] = KNOWN[found] if found < BMP else ask(<uint32_t> found)
-        if lower and known[0] & RARE:
-            return False
-    c[0] = known[0] & LOWER if lower else <uint32_t> found
-    return True
-
-
-# ------------------------------------------------------------ units
-cdef bint ascii_words(const uint8_t* p, int64_t size, Units* units, int64_t* n) noexcept nogil:
-    """Whether the text is ASCII: then its n words, as of `units_of_words`.
-
-    Where a word ends can't be foreseen, and no branch depends on it: this takes half the time.
-    """
-    cdef int64_t i, edges = 0, at = 0, begin, length
-    cdef uint8_t all_bits = 0
-    cdef uint32_t known, within = 0
-    cdef int64_t* edge = units.blanks
-    for i in range(size):
-        known = KNOWN[p[i]]
-        all_bits |= p[i]
-        units.low[i] = <uint8_t> known if units.lower else p[i]
-        edge[edges] = i
-        edges += within ^ (known & IN_WORD) != 0
-        within = known & IN_WORD
-    if all_bits & 0x80:
-        return False
-    edge[edges] = size
-    n[0] = 0
-    for i in range(0, edges, 2):
-        begin = edge[i]
-        length = edge[i + 1] - begin
-        units.begins[n[0]] = at
-        memcpy(units.text + at, units.low + begin, WORD_BYTES)
-        if length > WORD_BYTES:
-            memcpy(units.text + at, units.low + begin, length)
-        units.text[at + length] = c" "
-        at = at + length + 1 if length > 1 else at
-        n[0] += length > 1
-    units.begins[n[0]] = at
-    return True
-
-
-cdef int64_t units_of_words(const uint8_t* p, const uint8_t* end, Units* units) noexcept nogil:
-    """Runs of two or more word characters, a blank behind each."""
-    cdef int64_t n = 0, at = 0, begin = 0, size = 0
-    cdef uint32_t known, c
-    if ascii_words(p, end - p, units, &n):
-        return n
-    n = 0
-    while p < end:
-        if not next_character(&p, end, units.lower, &known, &c):
-            return UNKNOWN
-        if known & IN_WORD:
-            at = encode(units.text, at, c)
-            size += 1
-            if p < end:
-                continue
-        if size > 1:
-            units.begins[n] = begin
-            n += 1
-            units.text[at] = c" "
-            begin = at + 1
-        at = begin
-        size = 0
-    units.begins[n] = begin
-    return n
-
-
-cdef int64_t units_of_characters(const uint8_t* p, const uint8_t* end, Units* units) noexcept nogil:
-    """All characters, and one blank in place of several."""
-    cdef int64_t n = 0, at = 0, run = 0
-    cdef uint32_t known, c
-    while p < end:
-        if not next_character(&p, end, units.lower, &known, &c):
-            return UNKNOWN
-        if known & BLANK:
-            run += 1
-            if run > 1:
-                n -= run == 2
-                at = units.begins[n] if run == 2 else at
-                if run > 2:
-                    continue
-                c = c" "
-        else:
-            run = 0
-        units.begins[n] = at
-        n += 1
-        at = encode(units.text, at, c)
-    units.begins[n] = at
-    return n
-
-
-cdef int64_t units_within_words(const uint8_t* p, const uint8_t* end, Units* units) noexcept nogil:
-    """The characters of what is between blanks, one blank before the first and one behind each."""
-    cdef int64_t n = 0, at = 0
-    cdef bint between = True
-    cdef uint32_t known, c
-    units.n_words = 0
-    while p < end:
-        if not next_character(&p, end, units.lower, &known, &c):
-            return UNKNOWN
-        if known & BLANK:
-            between = True
-            continue
-        if between:
-            units.blanks[units.n_words] = n
-            units.n_words += 1
-            units.begins[n] = at
-            at = encode(units.text, at, c" ")
-            n += 1
-            between = False
-        units.begins[n] = at
-        at = encode(units.text, at, c)
-        n += 1
-    units.blanks[units.n_words] = n
-    units.begins[n] = at
-    units.begins[n + 1] = encode(units.text, at, c" ")
-    return n + 1
+    Names* names  # NULL: they are not kept
 
 
 # ------------------------------------------------------------ counts
+cdef void keep_name(Names* names, const uint8_t* key, int64_t size, int32_t index) noexcept nogil:
+    """Keep an n-gram of that feature, if it is wanted."""
+    cdef int64_t at = names.ends[names.n] if names.n else 0
+    if names.room < 0 or (names.wanted != NULL and not names.wanted[index]):
+        return
+    if at + size > names.room or names.n + 1 >= names.n_room:
+        names.room, names.n_room = 2 * (at + size) + 1024, 2 * names.n + 1024
+        if not grown(<void**> &names.text, names.room) or not grown(<void**> &names.ends, names.n_room * sizeof(int64_t)):
+            names.room = -1
+            return
+        names.ends[0] = 0
+    memcpy(names.text + at, key, size)
+    names.n += 1
+    names.ends[names.n] = at + size
+
+
 cdef inline void count(Bag* bag, const uint8_t* key, int64_t size) noexcept nogil:
-    cdef uint32_t h = murmur3(key, size)
-    cdef int32_t index = place_of(h, bag.n_features)
+    cdef uint32_t h = murmur3(key, size), place = <uint32_t> place_of(h, bag.n_features) + bag.shift
+    cdef int32_t index = <int32_t> (place - bag.n_features if place >= bag.n_features else place)
     cdef int64_t slot = index & bag.mask, at
     cdef bint new
+    if bag.names != NULL:
+        keep_name(bag.names, key, size, index)
     # Whether a word is new can't be foreseen, so that no branch depends on it; only that its slot is taken by another one.
     while True:
         at = bag.slots[slot]
@@ -269,7 +91,7 @@ cdef inline void count(Bag* bag, const uint8_t* key, int64_t size) noexcept nogi
             break
     bag.slots[slot] = <uint32_t> at
     bag.index[at] = index
-    bag.count[at] = (0 if new else bag.count[at]) + (sign_of(h) if bag.signed else 1)
+    bag.number[at] = (0 if new else bag.number[at]) + (sign_of(h) if bag.signed else 1)
     bag.size += new
 
 
@@ -281,52 +103,52 @@ cdef inline void count_grams(Bag* bag, Units* units, int64_t first, int64_t n, i
         count(bag, units.text + begins[i], begins[i + size] - begins[i] - gap)
 
 
-cdef void count_all(Bag* bag, Units* units, int64_t n, int analyzer, int64_t least, int64_t most) noexcept nogil:
+cdef void count_all(Bag* bag, Units* units, int64_t n) noexcept nogil:
     """Count all n-grams of a text of n units."""
     cdef int64_t size, word, first, m
-    if analyzer != CHAR_WB:
-        for size in range(least, min(most, n) + 1):
-            count_grams(bag, units, 0, n, size, analyzer == WORD)
+    if units.analyzer != CHAR_WB:
+        for size in range(units.least, min(units.most, n) + 1):
+            count_grams(bag, units, 0, n, size, units.analyzer == WORD)
         return
     for word in range(units.n_words):
         first = units.blanks[word]
         m = units.blanks[word + 1] - first + 1
-        for size in range(least, most + 1):
+        for size in range(units.least, units.most + 1):
             count_grams(bag, units, first, m, min(size, m), 0)
             if size >= m:  # The whole word is counted once.
                 break
 
 
-cdef int64_t most_grams(int64_t n, int64_t least, int64_t most) noexcept nogil:
-    """At least as many as a text of n units has n-grams, if it has one."""
-    return n * (min(most, max(n, least)) - least + 1) + 1
-
-
-# ------------------------------------------------------------ memory
-cdef bint grown(void** memory, int64_t size) noexcept nogil:
-    """Whether there is room for `size` bytes at `memory`."""
-    cdef void* found = realloc(memory[0], max(<int64_t> 1, size))
-    if found == NULL:
-        return False
-    memory[0] = found
-    return True
-
-
-cdef bint room_for_text(Units* units, int64_t size) noexcept nogil:
-    """Whether there is room for a text of `size` bytes: the lower case of two bytes may be three, and blanks are added."""
-    if size <= units.room and units.text != NULL:
-        return True
-    units.room = size + size // 4
-    return (
-        grown(<void**> &units.text, 2 * units.room + 4 + MURMUR_READS + WORD_BYTES)
-        and grown(<void**> &units.low, units.room + WORD_BYTES)
-        and grown(<void**> &units.begins, (2 * units.room + 4) * sizeof(int64_t))
-        and grown(<void**> &units.blanks, (units.room + 2) * sizeof(int64_t))
-    )
+cdef void put_in_order(Bag* bag) noexcept nogil:
+    """Let the features of the row rise. Hashes are spread evenly: a range of them has few, and it takes O(n)."""
+    cdef int64_t n = bag.size - bag.row, i, j, at, ranges = MIN_RANGES
+    cdef int32_t* index = bag.index + bag.row
+    cdef int32_t* number = bag.number + bag.row
+    cdef int32_t key
+    cdef int bits = 0
+    while ranges < n:
+        ranges *= 2
+    while (<int64_t> bag.n_features - 1) >> bits >= ranges:
+        bits += 1
+    memset(bag.ranges, 0, (ranges + 1) * sizeof(int32_t))
+    for i in range(n):
+        bag.ranges[(index[i] >> bits) + 1] += 1
+    for i in range(1, ranges):
+        bag.ranges[i] += bag.ranges[i - 1]
+    for i in range(n):
+        at = bag.ranges[index[i] >> bits]
+        bag.ranges[index[i] >> bits] += 1
+        bag.spare[at], bag.spare_number[at] = index[i], number[i]
+    for i in range(n):
+        key, j = bag.spare[i], i
+        while j > 0 and index[j - 1] > key:
+            index[j], number[j] = index[j - 1], number[j - 1]
+            j -= 1
+        index[j], number[j] = key, bag.spare_number[i]
 
 
 cdef bint room_for_grams(Bag* bag, int64_t grams) noexcept nogil:
-    """Whether there is room for so many more features; empties the table."""
+    """Whether there is room for so many more features."""
     cdef int64_t slots = MIN_SLOTS
     grams = min(grams, <int64_t> bag.n_features)
     while slots < 2 * grams:
@@ -336,61 +158,120 @@ cdef bint room_for_grams(Bag* bag, int64_t grams) noexcept nogil:
         free(bag.slots)
         bag.slots = <uint32_t*> calloc(slots, sizeof(uint32_t))
         bag.n_slots = slots if bag.slots != NULL else 0
-        if bag.slots == NULL:
+        if bag.slots == NULL or not (
+            grown(<void**> &bag.spare, slots * sizeof(int32_t))
+            and grown(<void**> &bag.spare_number, slots * sizeof(int32_t))
+            and grown(<void**> &bag.ranges, (slots + 1) * sizeof(int32_t))
+        ):
             return False
     if bag.size + grams > bag.room:
         bag.room = bag.size + grams + bag.room // 2
-        return grown(<void**> &bag.index, bag.room * 4) and grown(<void**> &bag.count, bag.room * 4)
+        return (
+            grown(<void**> &bag.index, bag.room * sizeof(int32_t))
+            and grown(<void**> &bag.number, bag.room * sizeof(int32_t))
+        )
     return True
 
 
-cdef int64_t units_of(const uint8_t* p, const uint8_t* end, Units* units, int analyzer) noexcept nogil:
-    if analyzer == WORD:
-        return units_of_words(p, end, units)
-    if analyzer == CHAR:
-        return units_of_characters(p, end, units)
-    return units_within_words(p, end, units)
+cdef class _Counts:
+    """The counts of some texts. The arguments are those of `count_words`."""
+
+    cdef Units units
+    cdef Bag bag
+    cdef Names names
+
+    def __cinit__(
+        self,
+        analyzer="word",
+        ngram_range=(1, 1),
+        bint lowercase=True,
+        int64_t n_features=1 << 20,
+        bint alternate_sign=True,
+        int64_t shift=0,
+    ):
+        least, most = ngram_range
+        if not 1 <= least <= most or not 0 < n_features < 2**31:
+            raise ValueError(f"ngram_range must be 1 <= min <= max, and n_features below 2**31, got {ngram_range}, {n_features}")
+        self.units.analyzer = ANALYZERS.index(analyzer)
+        self.units.least, self.units.most, self.units.lower = least, min(most, 2**31), lowercase
+        self.bag.n_features, self.bag.signed, self.bag.shift = n_features, alternate_sign, shift % n_features
+        self.bag.size = self.bag.row = 1
+
+    def __dealloc__(self):
+        free(self.units.text)
+        free(self.units.low)
+        free(self.units.begins)
+        free(self.units.blanks)
+        free(self.bag.index)
+        free(self.bag.number)
+        free(self.bag.slots)
+        free(self.bag.spare)
+        free(self.bag.spare_number)
+        free(self.bag.ranges)
+        free(self.names.text)
+        free(self.names.ends)
+
+    cdef bint add(self, const uint8_t* text, int64_t size) except -1 nogil:
+        """Count a text's n-grams. One that C does not lower is lowered by Python, as one that is no UTF-8 is decoded."""
+        cdef Bag* bag = &self.bag
+        cdef Units* units = &self.units
+        cdef int64_t n
+        cdef bint lower = units.lower
+        cdef const uint8_t* p
+        bag.row = bag.size
+        if not room_for_text(units, size):
+            raise MemoryError("no memory for a text")
+        n = units_of(text, text + size, units)
+        if n == UNKNOWN:
+            with gil:
+                decoded = (<const char*> text)[:size].decode("utf-8", "replace")
+                mended = (decoded.lower() if lower else decoded).encode()
+                if not room_for_text(units, len(mended)):
+                    raise MemoryError("no memory for a text")
+                p = mended
+                units.lower = False
+                n = units_of(p, p + len(mended), units)
+                units.lower = lower
+        if bag.size >= MAX_GRAMS:
+            raise ValueError("texts have too many n-grams at once; write smaller row groups or batches")
+        if not room_for_grams(bag, n * (min(units.most, max(n, units.least)) - units.least + 1) + 1):
+            raise MemoryError("no memory for the n-grams of a text")
+        count_all(bag, units, n)
+        if bag.names != NULL and bag.names.room < 0:
+            raise MemoryError("no memory for the names of n-grams")
+        put_in_order(bag)
+        return True
+
+    cdef add_all(self, const offset[::1] ends, const uint8_t[::1] text):
+        """Count the texts text[ends[i] : ends[i + 1]], and say where the features of each begin."""
+        cdef Py_ssize_t i, n = ends.shape[0] - 1
+        if n < 0 or ends[0] < 0 or ends[n] > text.shape[0]:
+            raise ValueError(f"offsets of texts must be within their {text.shape[0]} bytes")
+        for i in range(n):
+            if ends[i + 1] < ends[i]:
+                raise ValueError(f"offsets of texts must not decrease, they do after {i}")
+        start = np.zeros(n + 1, np.int64)
+        cdef int64_t[::1] starts = start
+        cdef const uint8_t* first = &text[0] if text.shape[0] else NULL
+        with nogil:
+            for i in range(n):
+                if ends[i + 1] > ends[i]:
+                    self.add(first + ends[i], ends[i + 1] - ends[i])
+                starts[i + 1] = self.bag.size - 1
+        return start
 
 
-cdef bint count_text(
-    const uint8_t* text, int64_t size, Bag* bag, Units* units, int analyzer, int64_t least, int64_t most
-) except -1 nogil:
-    """Count a text's n-grams. One that C does not lower is lowered by Python, as one that is no UTF-8 is decoded."""
-    cdef int64_t n
-    cdef bint lower = units.lower
-    cdef const uint8_t* p
-    bag.row = bag.size
-    if not room_for_text(units, size):
-        raise MemoryError("no memory for a text")
-    n = units_of(text, text + size, units, analyzer)
-    if n == UNKNOWN:
-        with gil:
-            decoded = (<const char*> text)[:size].decode("utf-8", "replace")
-            mended = (decoded.lower() if lower else decoded).encode()
-            if not room_for_text(units, len(mended)):
-                raise MemoryError("no memory for a text")
-            p = mended
-            units.lower = False
-            n = units_of(p, p + len(mended), units, analyzer)
-            units.lower = lower
-    if bag.size >= MAX_GRAMS:
-        raise ValueError("texts have too many n-grams at once; write smaller row groups or batches")
-    if not room_for_grams(bag, most_grams(n, least, most)):
-        raise MemoryError("no memory for the n-grams of a text")
-    count_all(bag, units, n, analyzer, least, most)
-    return True
+cdef copied(const void* values, int64_t n, dtype):
+    """An array of n values."""
+    found = np.empty(n, dtype)
+    cdef uint8_t[::1] room = found.view(np.uint8)
+    if n:
+        memcpy(&room[0], values, room.shape[0])
+    return found
 
 
 # ------------------------------------------------------------ what Python calls
-def count_words(
-    const offset[::1] ends,
-    const uint8_t[::1] text,
-    analyzer="word",
-    ngram_range=(1, 1),
-    bint lowercase=True,
-    uint32_t n_features=1 << 20,
-    bint alternate_sign=True,
-):
+def count_words(const offset[::1] ends, const uint8_t[::1] text, **how):
     """The n-grams of the texts text[ends[i] : ends[i + 1]], hashed and counted as by HashingVectorizer with norm=None.
 
     Parameters
@@ -399,65 +280,62 @@ def count_words(
         From Arrow.
     text : uint8 array
         UTF-8; what is none is read as U+FFFD.
-    analyzer : {"word", "char", "char_wb"}
-    ngram_range : (int, int)
+    analyzer : {"word", "char", "char_wb"}, default="word"
+    ngram_range : (int, int), default=(1, 1)
         Sizes of the shortest and the longest n-grams.
-    lowercase : bool
-    n_features : int
-    alternate_sign : bool
-        Whether half the features count downwards.
+    lowercase : bool, default=True
+    n_features : int, default=2**20
+    alternate_sign : bool, default=True
+        Whether half the words count downwards.
+    shift : int, default=0
+        Feature j is (j + shift) % n_features: several columns of texts may so share the features.
 
     Returns
     -------
     starts : int64 array
         Text i has index[starts[i] : starts[i + 1]].
     index : int32 array
-        No two of a text are equal; they are not in order.
-    count : int32 array
-        0 where n-grams of one feature cancel.
+        They rise within a text.
+    numbers : int32 array
+        How often; 0 where n-grams of one feature cancel.
 
     Raises
     ------
     ValueError
         `ends` decrease, or leave `text`.
     """
-    cdef Py_ssize_t i, n = ends.shape[0] - 1
-    cdef int how = ("word", "char", "char_wb").index(analyzer)
-    cdef int64_t least, most
-    least, most = ngram_range
-    if not 1 <= least <= most or not 0 < n_features < 2**31:
-        raise ValueError(f"ngram_range must be 1 <= min <= max, and n_features below 2**31, got {ngram_range}, {n_features}")
-    if n < 0 or ends[0] < 0 or ends[n] > text.shape[0]:
-        raise ValueError(f"offsets of texts must be within their {text.shape[0]} bytes")
-    for i in range(n):
-        if ends[i + 1] < ends[i]:
-            raise ValueError(f"offsets of texts must not decrease, they do after {i}")
-    start = np.zeros(n + 1, np.int64)
-    cdef int64_t[::1] starts = start
-    cdef const uint8_t* first = &text[0] if text.shape[0] else NULL
-    cdef Units units = Units(NULL, NULL, NULL, NULL, 0, 0, lowercase)
-    cdef Bag bag = Bag(NULL, NULL, 1, 0, 1, NULL, 0, 0, n_features, alternate_sign)
-    try:
-        with nogil:
-            for i in range(n):
-                if ends[i + 1] > ends[i]:
-                    count_text(first + ends[i], ends[i + 1] - ends[i], &bag, &units, how, least, most)
-                starts[i + 1] = bag.size - 1
-        return start, copied(bag.index, bag.size), copied(bag.count, bag.size)
-    finally:
-        for memory in (<size_t> units.text, <size_t> units.low, <size_t> units.begins, <size_t> units.blanks):
-            free(<void*> <size_t> memory)
-        for memory in (<size_t> bag.index, <size_t> bag.count, <size_t> bag.slots):
-            free(<void*> <size_t> memory)
+    cdef _Counts counts = _Counts(**how)
+    starts = counts.add_all(ends, text)
+    n = counts.bag.size - 1
+    if not n:
+        return starts, np.empty(0, np.int32), np.empty(0, np.int32)
+    return starts, copied(counts.bag.index + 1, n, np.int32), copied(counts.bag.number + 1, n, np.int32)
 
 
-cdef copied(const int32_t* values, int64_t size):
-    """values[1:size]"""
-    found = np.empty(size - 1, np.int32)
-    cdef int32_t[::1] room = found
-    if size > 1:
-        memcpy(&room[0], values + 1, (size - 1) * sizeof(int32_t))
-    return found
+def name_words(const offset[::1] ends, const uint8_t[::1] text, const uint8_t[::1] wanted=None, **how):
+    """The n-grams of texts, as often as they occur, as strings of Arrow; of `wanted` features alone, if these are given.
+
+    Parameters
+    ----------
+    ends, text, **how : as of `count_words`
+    wanted : (n_features,) uint8 array or None
+
+    Returns
+    -------
+    ends : int64 array
+        String i is text[ends[i] : ends[i + 1]].
+    text : uint8 array
+    """
+    cdef _Counts counts = _Counts(**how)
+    if wanted is not None and wanted.shape[0] != counts.bag.n_features:
+        raise ValueError("there must be a value of wanted for each feature")
+    counts.names.wanted = &wanted[0] if wanted is not None else NULL
+    counts.bag.names = &counts.names
+    counts.add_all(ends, text)
+    n = counts.names.n
+    if not n:
+        return np.zeros(1, np.int64), np.empty(0, np.uint8)
+    return copied(counts.names.ends, n + 1, np.int64), copied(counts.names.text, counts.names.ends[n], np.uint8)
 
 
 def weigh(

@@ -9,6 +9,7 @@ import pyarrow.ipc as ipc
 
 from fastsgd.sources.encode import named
 from fastsgd.sources.features.columns import Columns
+from fastsgd.sources.features.prose import SAMPLE_ROWS
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
 
@@ -35,10 +36,14 @@ class TableSource(TabularSource):
     def __init__(self, table, options):
         self.table, self.where = table, "the table"
         rows = table.num_rows
-        self.columns = Columns(table.schema, self.where, **options)
-        self.step = rows_at_once(table.schema, self.columns.needed)
+        self.columns = Columns(table.schema, self.where, self._first_rows, **options)
+        self.step = rows_at_once(self.columns, table)
         self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
         self._finish(self.where, options)
+
+    def _first_rows(self, names):
+        """The first rows of those columns."""
+        return self.table.select(names).slice(0, SAMPLE_ROWS)
 
     def again(self, options):
         return TableSource(self.table, options)
@@ -90,9 +95,9 @@ class StreamSource(TabularSource):
     def _scan(self, names):
         with named(self.where):
             reader = self._reader()
-            step, row = rows_at_once(reader.schema, self.columns.needed), 0
+            row = 0
             for batch in reader:
-                batch = batch.select(names)
+                step, batch = rows_at_once(self.columns, batch), batch.select(names)
                 for lo in range(0, len(batch), step):
                     yield from_row(self.where, row + lo), batch.slice(lo, step)
                 row += len(batch)
@@ -147,8 +152,8 @@ class FileSource(TabularSource):
                 schemas.append(_schema(file))
         with named(files[0].path):
             schema = typed(schemas)
-        self.columns = Columns(schema, files[0].path, **options)
-        step = rows_at_once(schema, self.columns.needed)
+        self.columns = Columns(schema, files[0].path, self._first_rows, **options)
+        step = rows_at_once(self.columns, self._first_rows(self.columns.options.text_features))
         self.places, self.sizes = [], []  # of each block: file, batch, rows of that, whether the values lie in the file
         for number, (file, schema) in enumerate(zip(files, schemas, strict=True)):
             if number:
@@ -162,6 +167,16 @@ class FileSource(TabularSource):
                     self.places.append((number, b, slice(lo, min(lo + size, n)), plain))
                     self.sizes.append(min(size, n - lo))
         self._finish(self.files[0].path, options)
+
+    def _first_rows(self, names):
+        """The first rows of those columns, of the first file with rows; none if there are none."""
+        for file in self.files if names else ():
+            with named(file.path):
+                reader = _opened(file, names)
+                for b in range(reader.num_record_batches):
+                    if len(batch := reader.get_batch(b)):
+                        return batch.select(names).slice(0, SAMPLE_ROWS)
+        return pa.table({name: [] for name in names})
 
     def again(self, options):
         return FileSource(self.files, options)

@@ -59,7 +59,7 @@ class Cells:
         found = cls(text)
         if not whole and not words:
             return found
-        batch = next((batch for _, batch in _read(text, text.sample, [*whole, *words]) if len(batch)), None)
+        batch = next(first_blocks(text, [*whole, *words]), None)
         for name in whole if batch is not None else ():
             cells = batch.column(name)
             if code := _code(cells):
@@ -132,6 +132,11 @@ class Cells:
                 f"{int(cell)}. If they are codes, set {how}column_types={{{name!r}: 'string'}}; if they are numbers, "
                 f"column_types={{{name!r}: 'int64'}} says so.",
             )
+
+
+def first_blocks(text, names):
+    """The blocks of the first file with rows, those columns as text."""
+    return (batch for _, batch in _read(text, text.sample, names) if len(batch))
 
 
 def _read(text, file, names):

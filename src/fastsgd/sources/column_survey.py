@@ -185,6 +185,8 @@ class Tally:
         """Take note of the cells of a batch."""
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
+        if pa.types.is_string_view(array.type):
+            array = array.cast(pa.large_string())  # Little is done with views of strings.
         self.rows += len(array)
         there = array.drop_null()
         if pa.types.is_floating(there.type):

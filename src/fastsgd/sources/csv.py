@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 
 from fastsgd.sources import encode
-from fastsgd.sources.cells import ABSENT, Cells
+from fastsgd.sources.cells import ABSENT, Cells, first_blocks
 from fastsgd.sources.csv_head import not_utf8
 from fastsgd.sources.csv_text import TEXT, Text
 from fastsgd.sources.features.columns import Columns
@@ -24,7 +24,7 @@ class CsvSource(TabularSource):
     def __init__(self, text, options):
         self.text, first = text, text.files[0].path
         schema, kinds, self._cells = text.schema({}), options.get("kinds"), Cells(text)
-        options = by_names(schema, first, options)
+        options = by_names(schema, first, options, self._first_rows)
         if kinds is None:
             self._cells = _cells(schema, text, options)
         if isinstance(kinds, dict):
@@ -37,10 +37,14 @@ class CsvSource(TabularSource):
                 raise ValueError(not_utf8(text.sample))
         self.types = schema
         with self._cells.explaining():
-            self.columns = Columns(schema, first, **options)
+            self.columns = Columns(schema, first, self._first_rows, **options)
         text.check_names(self.columns.needed, self.columns.labels)
         self._finish(first, options)
         self.reading |= text.reading
+
+    def _first_rows(self, names):
+        """The first rows of those columns."""
+        return next(first_blocks(self.text, names), None)
 
     def again(self, options):
         return CsvSource(self.text, options)
@@ -77,6 +81,7 @@ class CsvSource(TabularSource):
     def _with_nulls(self, piece):
         where, batch = piece
         words = [name for name, spelling in self.columns.spellings.items() if spelling == "text"]
+        words += self.columns.options.text_features
         return where, with_nulls(batch, words)
 
     def _scan(self, names):
@@ -135,7 +140,7 @@ def _trained(schema, text, options, kinds):
     """How columns are read whose kinds are known: categories as text, and as numbers what was a number."""
     labels = _labels(options)
     features = [field for field in schema if field.name not in labels]
-    as_text = *SPELLINGS, "date"
+    as_text = *SPELLINGS, "date", "words"
     words = {f.name: pa.string() for f in features if kinds.get(f.name) in as_text and f.name not in text.given}
     numbers = [f.name for f in features if f.name not in kinds and not pa.types.is_boolean(f.type)]
     return _wide(_retyped(schema, words), text, options, numbers)
@@ -160,13 +165,15 @@ def _cells(schema, text, options):
 
 def _untrained(schema, text, options, codes):
     """How columns are read by the types of the first piece; those that are to be categories as text, so that none is lost."""
-    labels, asked = _labels(options), _asked(options)
+    labels, asked, texts = _labels(options), _asked(options), options.get("text_features")
+    texts = texts if isinstance(texts, list | tuple) else ()
     numbers = [
         field.name
         for field in schema
         if encode.kind_of(field.type) in ("number", "null")
         and not pa.types.is_boolean(field.type)
         and field.name not in asked
+        and field.name not in texts
         and field.name not in labels
     ]
     known = options.get("kinds") is None
@@ -175,6 +182,8 @@ def _untrained(schema, text, options, codes):
         if field.name in asked and field.name not in text.given:
             spelling = "text" if field.name in codes else spelling_of(field.type) or "text"
             field = pa.field(field.name, pa.string(), metadata={SPELLING: spelling} if known else None)
+        elif field.name in texts and field.name not in text.given:
+            field = field.with_type(pa.string())
         elif pa.types.is_timestamp(field.type) and field.type.unit == "s" and field.name not in text.given:
             field = field.with_type(pa.timestamp("us", field.type.tz))  # Later ones may have parts of seconds.
         fields.append(field)

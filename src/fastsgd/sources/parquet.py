@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from fastsgd.sources.encode import named
 from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.options import SPELLINGS
+from fastsgd.sources.features.prose import SAMPLE_ROWS
 from fastsgd.sources.files import files_of
 from fastsgd.sources.hive import constants, with_keys
 from fastsgd.sources.tables import TabularSource, typed
@@ -73,7 +74,7 @@ class ParquetSource(TabularSource):
         with named(files[0].path):
             schema = typed(schemas)
         schema, self.keys = with_keys(files, schema, _asked(options), words)
-        self.columns = Columns(schema, files[0].path, **options)
+        self.columns = Columns(schema, files[0].path, self._first_rows, **options)
         for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
             self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
         self._finish(files[0].path, options)
@@ -106,6 +107,16 @@ class ParquetSource(TabularSource):
     def scan_first(self, names, block, rows=None):
         with named(self.name(block)):
             yield from ((self.name(block), batch) for batch in self._batches(*self.places[block], names, rows))
+
+    def _first_rows(self, names):
+        """The first rows of the columns whose values may be texts, being long; None if there are none."""
+        names = [name for name in names if name not in self.keys[0]]
+        if not self.places or not names:
+            return None
+        number, group = self.places[0]
+        file = self.files[number]
+        with named(self.name(0)), pq.ParquetFile(file.path, metadata=self._metadata(file), pre_buffer=False) as parquet:
+            return next(parquet.iter_batches(SAMPLE_ROWS, row_groups=[group], columns=names, use_threads=False))
 
     def _batches(self, number, group, names, at_once=None):
         """Record batches of a row group; where there are keys, of what is stored and of these."""
@@ -143,6 +154,7 @@ class ParquetSource(TabularSource):
         time."""
         types = self.columns.schema
         found = [name for name in names if str(types.field(name).type) in ("string", "large_string")]
+        found = [name for name in found if self.columns.kinds.get(name) != "words"]
         lists = tuple(f"{name}." for name in names if self.columns.kinds.get(name) == "tokens")
         leaves = map(metadata.schema.column, range(metadata.num_columns if lists else 0))
         return found + [

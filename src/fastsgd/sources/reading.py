@@ -85,7 +85,7 @@ def merged(reading, given):
     found = {**reading, **given}
     kinds = reading.get("kinds")
     words = kinds is None or any(kind not in ("number", "vector", "pairs", "date") for kind in kinds.values())
-    hashed = words and reading.get("categorical") == "hash"
+    hashed = (words and reading.get("categorical") == "hash") or "words" in (kinds or {}).values()
     matters = {
         "categorical": words and given.get("categorical") != "error",
         "n_hashed": hashed,
@@ -118,7 +118,7 @@ def _by_name(reading, given):
         return given
     own = reading["columns"]
     kinds = {name: word_of(reading.get("kinds", {}).get(name, "number")) for name in own}
-    for name in ("columns", "categorical_features"):
+    for name in ("columns", "categorical_features", "text_features"):
         if isinstance(given.get(name), list | tuple):
             meant = [matching(name, one, own, kinds) if is_rule(one, own) else [one] for one in given[name]]
             given[name] = list(dict.fromkeys(column for columns in meant for column in columns))
@@ -160,6 +160,7 @@ AGREE = {  # Whether a value says what the reading says, in other words; given (
     "columns": lambda value, own, _: _as_set(value) == _as_set(own),
     "interactions": lambda value, own, _: _as_set(value) == _as_set(own),
     "categorical_features": lambda value, own, kinds: _as_set(value) <= _as_set(own) | _as_set(kinds),
+    "text_features": lambda value, own, _: value == "auto" or _as_set(value) == _as_set(own),
     "dates": lambda value, own, _: all(same_parts(parts, rule) for rule, parts in _of_each(value, own)),
     "time_zone": lambda value, own, _: all(zone == one for zone, one in _of_each(value, own)),
 }

@@ -221,9 +221,11 @@ def size_of_labels(labels):
     return sum(part.nbytes for part in found), len(found[0])
 
 
-def rows_at_once(schema, names, most=65536):
-    """Rows of those columns in BLOCK_BYTES."""
-    size = sum(row_bytes(schema.field(name).type) for name in names)
+def rows_at_once(columns, rows, most=65536):
+    """Rows of those that are needed in BLOCK_BYTES; `rows` are some, which say how long texts are."""
+    size = sum(row_bytes(columns.schema.field(name).type) for name in columns.needed)
+    for name in columns.options.text_features:
+        size += columns.columns[name].row_bytes(rows.column(name).nbytes / max(1, len(rows)))
     return int(min(max(BLOCK_BYTES // max(1, size), 1), most))
 
 

@@ -50,12 +50,25 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         first.
     kinds : dict of str to str, default=None
         What columns were in training, as `reading_` of an estimator says, where they were not numbers: "text", "numeral",
-        "boolean" or "time" (categories, and how they are spelled), "tokens", "vector", "pairs" or "date". Then a column that is
-        of another kind is read as that, or refused. None: as the types of the columns are.
+        "boolean" or "time" (categories, and how they are spelled), "tokens", "vector", "pairs", "date" or "words" (free text).
+        Then a column that is of another kind is read as that, or refused. None: as the types of the columns are.
     n_hashed : int, default=2**20
         Columns that all hashed tokens share.
     alternate_sign : bool, default=True
         False: hashed tokens have the value 1, never -1.
+    text_features : list of str or "auto", default="auto"
+        Columns of free text, by name or pattern. Their words are hashed as `HashingVectorizer` does: runs of two and more
+        letters, digits and underscores, in lower case, with `n_hashed` and `alternate_sign`; the values of a text have
+        length 1. With several such columns the features of all but the first are shifted, by a number that follows from the
+        name, so that a word of each column is a feature of its own. A null is a text without words. "auto" takes columns whose
+        first rows are different texts of four words and more, and warns of it; not of streams, nor after training.
+    ngram_range : (int, int), default=(1, 1)
+        Sizes of the n-grams of texts that are features: (1, 2) is words and pairs of words next to each other.
+    analyzer : {"word", "char", "char_wb"}, default="word"
+        Whether n-grams of texts are of words, of characters, or of characters within words with a blank at both ends.
+    idf : bool, default=False
+        Multiply the values of texts by the inverse document frequency, ``log((1 + n) / (1 + n_j)) + 1`` of n texts, n_j of
+        which have feature j, before they get length 1: rare words count more. It takes one pass over the data.
     interactions : list of (str, str), default=()
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
         category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value. Or of rules, as in
@@ -161,8 +174,8 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as
-        in `from_parquet`.
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
+        target_nulls, learnt, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------
@@ -224,8 +237,8 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator, target_nulls, learnt, n_features, dtype: as
-        in `from_parquet`.
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
+        target_nulls, learnt, n_features, dtype: as in `from_parquet`.
 
     Returns
     -------

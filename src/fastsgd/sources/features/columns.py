@@ -22,9 +22,11 @@ from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
 from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
 from fastsgd.sources.features.names import settled
 from fastsgd.sources.features.number import Number, NumberColumn, Polynomial, Product
-from fastsgd.sources.features.options import OWN, Options
+from fastsgd.sources.features.options import AUTO, OWN, Options
 from fastsgd.sources.features.pairs import Pairs, PairsColumn
 from fastsgd.sources.features.part import Column, Part
+from fastsgd.sources.features.prose import FirstRows
+from fastsgd.sources.features.text import Text, TextColumn
 from fastsgd.sources.features.vector import Vector, VectorColumn
 from fastsgd.sources.rules import offer
 
@@ -42,6 +44,7 @@ PARTS = {
     "category": Categories,
     "tokens": Categories,
     "bins": Bins,
+    "words": Text,
 }
 CROSSED = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
 
@@ -54,6 +57,8 @@ class Columns:
     schema : pyarrow.Schema
     where : str
         What has it, in errors.
+    first : callable or None
+        Gives the first rows of columns of the table, to see which are texts.
     **options
         Of `Options`.
 
@@ -73,10 +78,12 @@ class Columns:
         The names of the features up to the first that has none, likewise.
     """
 
-    def __init__(self, schema: pa.Schema, where: str, **options: Any) -> None:
+    def __init__(self, schema: pa.Schema, where: str, first: FirstRows | None = None, **options: Any) -> None:
+        given = Options(**options)
         with encode.named(where):
-            self.options = options = settled(schema, where, Options(**options))
+            self.options = options = settled(schema, where, given, first)
         self.features = list(options.columns)
+        self._texts_were_found = given.text_features == AUTO and not given.is_trained
         self.target, self.weight, self.segment = options.target, options.weight, options.segment
         self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
         self.where, self.schema, self._kinds_of = where, schema, Kinds(options, where)
@@ -99,6 +106,9 @@ class Columns:
             return BinsColumn(name, dtype, self.options)
         if kind == "category":
             return CategoryColumn(name, dtype, self.options, self._kinds_of.spelling(field))
+        if kind == "words":
+            found = self.where if self._texts_were_found else None
+            return TextColumn(name, dtype, self.options, self.options.text_features[0], found)
         if kind == "pairs":
             return PairsColumn(name, dtype, self.options, encode.width_of(field))
         return COLUMNS[kind](name, dtype, self.options)
@@ -232,6 +242,14 @@ class Columns:
         asked |= {"bins": self.options.bins} if self.options.bins else {}
         return asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
 
+    def _of_texts(self) -> dict[str, Any]:
+        """How texts are read, where there are some."""
+        options = self.options
+        if not options.text_features:
+            return {}
+        how = {"ngram_range": list(options.ngram_range), "analyzer": options.analyzer, "idf": options.idf}
+        return {"text_features": options.text_features} | how
+
     def describe(self) -> dict[str, Any]:
         """All that says which features and targets these are, in JSON values."""
         follows = "kinds", "first_names"  # from the types
@@ -261,6 +279,7 @@ class Columns:
             "interactions": [list(pair) for pair in options.interactions],
             **({} if options.polynomial is None else {"polynomial": options.polynomial}),
             "fill_null": options.fill_null,
+            **self._of_texts(),
             **self._learnt(),
             "n_features": max(widths, default=None),
             "dtype": self.dtype.name,

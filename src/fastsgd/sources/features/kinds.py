@@ -13,6 +13,7 @@ WORDS = {
     "boolean": "a category, true or false",
     "time": "a category that days or times name",
     "date": "a date or a time",
+    "words": "free text",
 }
 READ_AS_NUMBERS = (
     "numeral",
@@ -46,7 +47,7 @@ class Kinds:
         if is_feature and options.is_trained:
             self._check_trained(field, kind)
             was = options.kinds.get(name, "number")
-            return was if was in ("number", "date") else kind
+            return was if was in ("number", "date", "words") else kind
         if kind is None:
             raise ValueError(
                 f"{self.where}: column {name!r} is of type {dtype}, which is neither a number, a category, nor a list of "
@@ -58,6 +59,8 @@ class Kinds:
         """What becomes of a column of that type and name."""
         if name in self.options.dates and (pa.types.is_null(dtype) or spelling_of(dtype) in ("text", "time")):
             return "date"
+        if name in self.options.text_features and (pa.types.is_null(dtype) or is_text(dtype)):
+            return "words"
         return encode.kind_of(dtype, name in self.as_category)
 
     def _check_trained(self, field: pa.Field, kind: str | None) -> None:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.date_parts import SETS, available
-from fastsgd.sources.features.options import Options
+from fastsgd.sources.features.options import AUTO, Options
+from fastsgd.sources.features.prose import FirstRows, found_in
 from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer, pairs_of, word_of
 from fastsgd.sources.spelling import is_text
 
@@ -19,13 +20,18 @@ CROSSED = "number", "boolean", "category"  # Columns of these kinds have product
 INDEX = "__index_level_"  # So begins what pandas calls a column that was an index without a name.
 
 
-def settled(schema: pa.Schema, where: str, options: Options) -> Options:
-    """The options with the names of columns in place of rules: those that are features, and what is asked of each of them."""
+def settled(schema: pa.Schema, where: str, options: Options, first: FirstRows | None = None) -> Options:
+    """The options with the names of columns in place of rules: those that are features, and what is asked of each of them.
+
+    `first` gives the first rows of some columns, to see which are texts.
+    """
     there, labels, indices = Counter(schema.names), options.labels, _indices(schema)
     free = [name for name in there if name not in labels and name not in indices and not name.startswith(INDEX)]
     kinds = {field.name: _word_of(field, options) for field in schema}
     wanted = _meant("categorical_features", options.categorical_features, there, free, kinds)
     kinds |= dict.fromkeys(wanted, "category")
+    texts = _texts(schema, where, options, [name for name in free if name not in wanted], kinds, first)
+    kinds |= dict.fromkeys(texts, "text")
     found = free if options.columns is None else _meant("columns", options.columns, there, free, kinds)
     left_out = {name for rule in options.exclude for name in matching("exclude", rule, there, kinds)}
     found = [name for name in found if name not in left_out]
@@ -50,18 +56,58 @@ def settled(schema: pa.Schema, where: str, options: Options) -> Options:
         dates={name: parts for name, parts in dates.items() if parts != "drop"},
         time_zone=_zones(options, kinds),
         interactions=_interactions(schema, replace(options, bins=bins), found, kinds),
+        text_features=[name for name in found if name in texts],
         fill_null=_fills(options, found, kinds),
         bins=bins or None,
     )
 
 
-def by_names(schema: pa.Schema, where: str, given: dict[str, Any]) -> dict[str, Any]:
+def _texts(
+    schema: pa.Schema, where: str, options: Options, names: list[str], kinds: dict[str, str], first: FirstRows | None
+) -> list[str]:
+    """Which of those columns are texts."""
+    asked = options.text_features
+    if options.is_trained:
+        known = options.of_kinds(["words"])
+        asked = known if asked == AUTO else asked
+        if new := [name for name in _meant("text_features", asked, names, names, kinds) if name not in known]:
+            raise ValueError(f"text_features: {new[0]!r} was no text in training. Leave it out, or train anew.")
+        return known
+    found = _asked_texts(schema, where, options, names, kinds, first)
+    own = {"ngram_range": options.ngram_range, "analyzer": options.analyzer, "idf": options.idf}
+    if not found and (said := next((name for name in own if own[name] != getattr(Options, name)), None)):
+        raise ValueError(
+            f"{said}={own[said]!r} is of texts, and none of the columns of {where} is one, as far as is known: name it "
+            "(text_features=), or leave that out."
+        )
+    return found
+
+
+def _asked_texts(
+    schema: pa.Schema, where: str, options: Options, names: list[str], kinds: dict[str, str], first: FirstRows | None
+) -> list[str]:
+    """Which of those columns are texts as the user says, or else by their first rows."""
+    asked = options.text_features
+    if asked == AUTO:
+        said = {*(name for pair in options.interactions for name in pair), *(options.categories or ())}
+        said |= set(options.dates) if isinstance(options.dates, dict) else set()
+        return found_in(schema, [name for name in names if name not in said], first)
+    found = _meant("text_features", asked, names, names, kinds)
+    for name in found:
+        if name not in names:
+            raise ValueError(f"text_features: {name!r} is not among the features of {where}, {offer(name, names)}")
+        if not is_text(dtype := schema.field(name).type) and not pa.types.is_null(dtype):
+            raise ValueError(f"text_features: column {name!r} of {where} is of type {dtype}, not of text.")
+    return found
+
+
+def by_names(schema: pa.Schema, where: str, given: dict[str, Any], first: FirstRows | None = None) -> dict[str, Any]:
     """Keywords of `Options`, with the names of columns where there are rules that say which are features and categories."""
     said = [given.get(name) for name in ("columns", "categorical_features")]
     rules = [rule for names in said if isinstance(names, list | tuple) for rule in names if isinstance(rule, str)]
     if not given.get("exclude") and not any(is_rule(rule, schema.names) for rule in rules):
         return given
-    found = settled(schema, where, Options(**given))
+    found = settled(schema, where, Options(**given), first)
     return {**given, "columns": found.columns, "exclude": (), "categorical_features": found.categorical_features}
 
 

@@ -1,6 +1,7 @@
 """What users say of the columns of a table."""
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,7 +14,9 @@ from fastsgd.sources.spelling import KINDS
 
 ENCODINGS = "hash", "one-hot", "error"
 SPELLINGS = "text", *KINDS  # These are the kinds of categories.
-KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", *SPELLINGS
+KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", "words", *SPELLINGS
+ANALYZERS = "word", "char", "char_wb"  # of texts
+AUTO = "auto"
 TARGET_NULLS = "error", "drop"
 MAX_BINS = 100_000
 FILLS = "mean", "median", "most_frequent"
@@ -42,6 +45,10 @@ class Options:
     null_indicator: bool = False
     target_nulls: str = "error"
     bins: Mapping[str, int] | None = None
+    text_features: str | Sequence[str] = AUTO
+    ngram_range: tuple[int, int] = (1, 1)
+    analyzer: str = "word"
+    idf: bool = False
     learnt: Mapping[str, Mapping[str, Any]] | None = None
     dates: Any = "cyclic"
     time_zone: Any = None
@@ -73,6 +80,12 @@ class Options:
             raise ValueError(f"time_zone must be the name of a zone, such as 'Europe/Berlin', got {self.time_zone!r}.")
         if self.polynomial is not None and (isinstance(self.polynomial, bool) or self.polynomial != 2):
             raise ValueError(f"polynomial must be None or 2, for squares and products, got {self.polynomial!r}.")
+        if not isinstance(self.text_features, str) or self.text_features != AUTO:
+            self.text_features = names_in("text_features", self.text_features)
+        self.ngram_range = _checked_range(self.ngram_range)
+        if self.analyzer not in ANALYZERS:
+            raise ValueError(f"analyzer must be one of {', '.join(ANALYZERS)}, got {self.analyzer!r}.")
+        self.idf = checked_bool("idf", self.idf)
         self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
 
     @property
@@ -142,6 +155,19 @@ def _checked_bins(bins: Any) -> dict[str, int] | None:
     if bins is not None and not isinstance(bins, Mapping):
         raise ValueError(f"bins must be a dict of columns to numbers of bins, such as {{'age': 10}}, got {bins!r}.")
     return {name: checked_integer(f"bins of {name!r}", n, MAX_BINS) for name, n in (bins or {}).items()} or None
+
+
+def _checked_range(sizes: Any) -> tuple[int, int]:
+    """Sizes of the shortest and the longest n-grams."""
+    try:
+        least, most = map(operator.index, sizes)
+    except (TypeError, ValueError):
+        least, most = 0, 0
+    if not 1 <= least <= most:
+        raise ValueError(
+            f"ngram_range must be two whole numbers from 1 on, the second not below the first, got {sizes!r}."
+        )
+    return least, most
 
 
 def _checked_kinds(kinds: Any) -> Any:
