@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.impute import SimpleImputer
+from sklearn.metrics import log_loss
 from support.columnar import WAYS, made, whole
 
 import fastsgd
-from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor
 from fastsgd.cli import main
 from fastsgd.sources import from_arrow, from_csv, from_parquet, predict_batches
 
@@ -119,6 +121,22 @@ def test_products_and_rows_of_csr_have_the_fills():
     np.testing.assert_array_equal(sparse.read(0).X[:, :6].toarray(), X)
 
 
+@pytest.mark.parametrize(
+    "est", [SGDClassifier(loss="log_loss", learning_rate="auto", random_state=0), LinearClassifier()]
+)
+def test_held_out_loss_is_that_of_an_imputer_by_hand(est):
+    X = rng.standard_normal((3000, 5)) * [1, 10, 0.1, 1, 1] + [0, 50, 0, 3, 0]
+    y = (X @ [1, 0.1, 10, -1, 0.5] + rng.logistic(size=3000) > 2).astype(int)
+    X[rng.random(X.shape) < np.where(y == 1, 0.3, 0.1)[:, None] * [1, 1, 1, 0, 0]] = (
+        np.nan
+    )  # That one lacks says something.
+    table = pa.table({**{f"x{j}": pa.array(X[:, j], from_pandas=True) for j in range(5)}, "y": y})
+    imputer = SimpleImputer(add_indicator=True).fit(X[:2000])
+    by_hand = clone(est).fit(imputer.transform(X[:2000]), y[:2000]).predict_proba(imputer.transform(X[2000:]))
+    est.fit(from_arrow(table.slice(0, 2000), target="y", fill_null="mean", null_indicator=True))
+    assert log_loss(y[2000:], est.predict_proba(from_arrow(table.slice(2000)))) < 1.001 * log_loss(y[2000:], by_hand)
+
+
 # ---------------------------------------------------------------- prediction
 @pytest.mark.parametrize("way", ["parquet", "table", "csv"])
 def test_a_null_at_prediction_is_filled_as_in_training_though_there_was_none(way, tmp_path):
@@ -185,6 +203,18 @@ def test_an_error_about_nulls_names_all_columns_that_have_some_and_what_to_do(wa
         SGDRegressor().fit(made(way, TABLE, tmp_path, target="y"))
     with pytest.raises(ValueError, match=r"Set fill_null=\{'b': 0, 'a': 'mean'\} \(or .*null_indicator=True"):
         SGDRegressor().fit(made(way, TABLE, tmp_path, target="y", fill_null={"b": 0}))
+
+
+@pytest.mark.parametrize("est", [SGDRegressor(), LinearRegressor()])
+def test_an_error_about_nan_says_what_to_do_as_one_about_nulls_does(est):
+    table = pa.table({"a": [1.0, float("nan")], "y": [1.0, 2.0]})
+    with pytest.raises(
+        ValueError, match=r"X contains NaN \(at row 1 .* column 0 'a'\)\. Set fill_null='mean' \(or 'median'"
+    ):
+        est.fit(from_arrow(table, target="y"))
+    table = pa.table({"a": [1.0, float("inf")], "y": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"X contains infinity.*\. Remove such rows"):
+        est.fit(from_arrow(table, target="y", fill_null=0.0))
 
 
 @pytest.mark.parametrize(

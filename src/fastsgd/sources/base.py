@@ -112,6 +112,7 @@ class Source:
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
     n_counted = None
     once = reuses = segmented = False
+    no_nan = "Remove such rows, or impute them."  # what an error about NaN says
     decoding, divides = 6.0, 0
     sizes = mapped = block_rows = None
     reading, label_columns, labels_read = {}, {}, None

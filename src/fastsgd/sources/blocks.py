@@ -101,9 +101,8 @@ def sound(rows, source, n_features):
         what = "NaN" if np.isnan(X[row, column]) else "infinity"
         what += ", or a number too large for float32" * (what == "infinity" and X.dtype == np.float32)
         name = f" {source.feature_names[column]!r}" if source.feature_names is not None else ""
-        raise ValueError(
-            f"X contains {what} (at row {row} of the block, column {column}{name}). Remove such rows, or impute them."
-        )
+        remedy = source.no_nan if what == "NaN" else Source.no_nan
+        raise ValueError(f"X contains {what} (at row {row} of the block, column {column}{name}). {remedy}")
     for name, part in (("y", y), ("weight", weight)):
         if part is not None and (not isinstance(part, np.ndarray) or not part.ndim or len(part) != X.shape[0]):
             shape = getattr(part, "shape", type(part).__name__)

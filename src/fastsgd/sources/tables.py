@@ -6,6 +6,7 @@ import pyarrow as pa
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
 from fastsgd.sources.column_survey import SURVEY_ROWS, survey
+from fastsgd.sources.features.missing import FILLING
 from fastsgd.sources.features.options import OPTIONS, OWN
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
@@ -21,6 +22,7 @@ class TabularSource(Source):
     order, gives `scan`, and ends its constructor, of what is read and the options, with `_finish`."""
 
     read_as = None  # the reading to which it was brought
+    no_nan = f"Set fill_null='mean' {FILLING}"
     _surveyed = None
 
     def again(self, options):
@@ -125,6 +127,21 @@ class TabularSource(Source):
     def name(self, block):
         return self._places.get(block, "")
 
+    def _all_batches(self, names):
+        """The (where, batch) of all rows, read by as many threads as pay."""
+        if self.sizes is None:
+            yield from self.scan(names)
+            return
+
+        def size(found):
+            return sum(batch.nbytes for _, batch in found), sum(len(batch) for _, batch in found)
+
+        def of(block):
+            return list(self.scan(names, block))
+
+        for found in in_order(of, range(len(self.sizes)), Readers.of(self), size):
+            yield from found
+
     def _finish(self, where, options):
         self.options = options
         self._places = {}  # of the blocks of a source without `sizes`
@@ -136,7 +153,7 @@ class TabularSource(Source):
                     f"{self.columns.in_place_of_learning()}."
                 )
             names = dict.fromkeys([*self.columns.learnable, *self.columns.must_have])
-            self.columns.learn(self.scan(list(names)))
+            self.columns.learn(self._all_batches(list(names)))
         self.columns.assign_places(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))

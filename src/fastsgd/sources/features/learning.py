@@ -17,18 +17,16 @@ class Mean:
     def __init__(self) -> None:
         self._sum, self._lost, self._n = np.float64(0.0), np.float64(0.0), np.int64(0)
 
-    def see(self, values: NDArray[np.float64]) -> None:
-        finite = np.isfinite(values)
-        if not finite.all():
-            values = np.where(finite, values, 0.0)
-        with np.errstate(over="ignore"):
-            more = values.sum(axis=0) * TINY
+    def see(self, values: NDArray[Any]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            more, n = values.sum(axis=0, dtype=np.float64) * TINY, np.int64(len(values))
         if not np.isfinite(more).all():
-            more = (values * TINY).sum(axis=0)
+            finite = np.isfinite(values)
+            more, n = (np.where(finite, values, 0.0) * TINY).sum(axis=0), finite.sum(axis=0)
         total = self._sum + more
         larger = np.abs(self._sum) >= np.abs(more)
         self._lost = self._lost + np.where(larger, (self._sum - total) + more, (more - total) + self._sum)
-        self._sum, self._n = total, self._n + finite.sum(axis=0)
+        self._sum, self._n = total, self._n + n
 
     @property
     def value(self) -> NDArray[np.float64]:
@@ -46,10 +44,11 @@ class Sample:
         self._parts: list[NDArray[Any]] = []
 
     def see(self, values: NDArray[Any]) -> None:
+        values = values if values.dtype.kind == "f" else values.astype(np.float64)
         values = values[np.isfinite(values)]
         if room := max(0, self.most - self._seen):
             self._parts.append(values[:room])
-        later = np.arange(self._seen, self._seen + len(values))[room:]
+        later = np.arange(self._seen + min(room, len(values)), self._seen + len(values))
         self._seen += len(values)
         if len(later):  # Number i, from 0, takes the place of one that is kept, with a chance of most in i + 1.
             places = (self._random.random(len(later)) * (later + 1)).astype(np.int64)

@@ -12,6 +12,10 @@ from fastsgd.sources.features.learning import Mean, Sample
 from fastsgd.sources.features.options import Options
 from fastsgd.sources.features.part import Batch, Column, Part
 
+FILLING = (
+    "(or 'median', 'most_frequent', a number, or one of these for each column), with null_indicator=True where it may matter "
+    "that they are missing; or leave those rows out."
+)
 MAX_NAMED = 5  # An error names this many other columns that have nulls.
 
 
@@ -33,10 +37,7 @@ class Missing(ValueError):
             text += f"; so are some of {', '.join(others[:MAX_NAMED])}{more}"
         said = column.options.fill_null
         own = repr({**said, column.name: "mean"} if isinstance(said, dict) else "mean")
-        return ValueError(
-            f"{text}. Set fill_null={own} (or 'median', 'most_frequent', a number, or one of these for each column), with "
-            "null_indicator=True where it may matter that they are missing; or leave those rows out."
-        )
+        return ValueError(f"{text}. Set fill_null={own} {FILLING}")
 
 
 class FilledColumn(Column):
@@ -84,19 +85,18 @@ class FilledColumn(Column):
 
     # ------------------------------------------------------------ the pass before training
     def see(self, array: pa.Array) -> None:
+        nulls, plain = array.null_count > 0, pa.types.is_primitive(array.type)
+        array = array.drop_null() if plain and nulls and self.width is None else array
         values = self.cells(array, f"column {self.name!r}", np.nan)
-        if self._asks and not self.indicated and values.dtype.kind == "f":
-            self.indicated = bool(np.isnan(values).any())
+        if self._asks and not self.indicated:
+            self.indicated = nulls or (values.dtype.kind == "f" and bool(np.isnan(values).any()))
         if self.word is None or self.fill is not None:
             return
-        values = values.astype(np.float64)
         if self._statistics is None:
             self._statistics = [Sample(self.name, self.most) for _ in range(self.n_samples)] or [Mean()]
-        if self.n_samples and values.ndim == 2:
-            for sample, column in zip(self._statistics, values.T, strict=True):
-                sample.see(column)
-        else:
-            self._statistics[0].see(values)
+        columns = values.T if self.n_samples and values.ndim == 2 else [values]
+        for statistic, column in zip(self._statistics, columns, strict=True):
+            statistic.see(column)
 
     def settle(self) -> None:
         super().settle()
