@@ -234,6 +234,27 @@ def test_several_sources_and_such_without_random_access_are_partitions(tmp_path)
     np.testing.assert_allclose(rows_of(spread)[0], np.concatenate([X, X]), rtol=1e-6)
 
 
+def test_sources_are_read_with_what_the_first_has_learnt_and_rows_without_a_target_are_left_out(tmp_path):
+    found, lacks = [], RNG.random((2, N)) < 0.3
+    for number, half in enumerate(lacks):
+        table = pd.DataFrame(X, columns=NAMES).assign(y=np.where(np.arange(N) % 5, X[:, 1], np.nan))
+        table["x0"] = np.where(half, np.nan, X[:, 0] + number)
+        table.to_parquet(tmp_path / f"{number}.parquet", row_group_size=7)
+        found.append(
+            sources.from_parquet(
+                tmp_path / f"{number}.parquet", target="y", target_nulls="drop", fill_null="mean", null_indicator=True
+            )
+        )
+    with pytest.warns(UserWarning, match="18 rows of .* without a target were left out"):
+        rows, spread = learnt((partitioned(found), None, None), SGDRegressor())
+    kept = np.arange(N) % 5 > 0
+    mean = X[kept & ~lacks[0], 0].mean()
+    first = [np.where(half, mean, X[:, 0] + number)[kept] for number, half in enumerate(lacks)]
+    found = np.concatenate(spread.run(lambda table: table.X[:, 0]))
+    np.testing.assert_allclose(found, np.concatenate(first), rtol=1e-5, atol=1e-6)
+    assert rows.shape == (2 * kept.sum(), D + 1)
+
+
 def test_regression_targets_of_several_columns():
     y = np.stack([X[:, 0], X[:, 1]], axis=1)
     est = SGDRegressor()

@@ -76,8 +76,8 @@ def partitioned(sources: Source | Sequence[Source], n: int | None = None) -> Par
     Parameters
     ----------
     sources : Source, or list of Source
-        Of the same features. One whose blocks can't be read in any order is one partition. Workers must find the files where
-        the sources say.
+        Of the same features; what the first has learnt of its columns, such as means that stand for nulls, is used for all.
+        One whose blocks can't be read in any order is one partition. Workers must find the files where the sources say.
     n : int or None, default=None
         Partitions, at most as many as there are blocks; of several sources, of each. None: of about 128 MB at most, and at least
         eight, whatever the cluster: so the model does not depend on it.
@@ -272,19 +272,28 @@ def _of_sources(given, y, weight, names, width):
     first, delayed, named = given.sources[0], [], []
     if any(source.once for source in given.sources):
         raise ValueError(f"the source given as {names[0]} can be read once, and not on other machines.")
-    for source in given.sources:
+    sources = [_as_learnt(source, first) for source in given.sources]
+    for source in sources:
+        source.warn_late()
         if source.n_features is None:
             source.survey()
         if source.feature_names != first.feature_names or source.sparse != first.sparse or source.dtype != first.dtype:
             raise ValueError("the sources have other features, another dtype or layout than the first.")
-    widths = [source.n_features for source in given.sources if source.n_features]
+    widths = [source.n_features for source in sources if source.n_features]
     wide = max(widths + [width] * bool(width and first.sparse), default=None)
-    for source in given.sources:
+    for source in sources:
         held = dask.delayed(_quiet(source), pure=False, traverse=False)
         for lo, hi in _ranges(source, given.n):
             delayed.append(dask.delayed(_read, pure=False)(len(delayed), held, lo, hi, wide))
             named.append(_range_name(source, lo, hi))
     return Pieces(delayed, named, wide, first.feature_names, first.reading, first.dtype, first.label_columns)
+
+
+def _as_learnt(source, first):
+    """A source, read with what the first one has learnt of its columns, such as the means that stand for nulls."""
+    known = first.reading.get("learnt")
+    same = known is None or source.reading.get("learnt") == known
+    return source if same else source.like({**source.reading, "learnt": known})
 
 
 def _quiet(source):
