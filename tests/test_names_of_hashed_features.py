@@ -137,3 +137,26 @@ def test_data_that_can_be_read_once_are_refused_before_they_are_read():
     with pytest.raises(ValueError, match=r"data can be read once, and is read twice"):
         est.coefficients(data=once)
     assert not once.used
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"idf": True}, {"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (3, 3)}], ids=str
+)
+def test_the_words_of_texts_name_their_features(how):
+    rng = np.random.default_rng(0)
+    good = rng.random(300) < 0.5
+    body = [f"the {'finest' if yes else 'worst'} of {rng.integers(1000)} days" for yes in good]
+    source = from_arrow(
+        pa.table({"body": body, "n": rng.random(300), "y": good}), target="y", text_features=["body"], **how
+    )
+    est = fastsgd.SGDClassifier(**AUTO).fit(source)
+    table = est.coefficients(top=6, data=source)
+    assert all(name.startswith(("body=", "n")) for name in table["feature"])
+    coef = dict(zip(table["feature"], table["coef"], strict=True))
+    best, worst = ("body=ine", "body=rst") if how.get("analyzer") else ("body=finest", "body=worst")
+    named = {name: value for name, value in coef.items() if best in name or worst in name}
+    assert named and all((value > 0) == (best in name) for name, value in named.items())
+    for (rows, names), text in zip(one_by_one(source), body[:3], strict=False):
+        words = {name.removeprefix("body=").strip() for name in signed(names)}
+        assert words and all(word in text for word in words)
+        assert {feature for feature in names} == set(rows.X.indices[1:].tolist())
