@@ -63,7 +63,8 @@ def _survey_of_cells(data, reading, rows):
     kind = given.pop("format", None) or format_of(data)
     try:
         schema, batches = first_batches(data if len(data) > 1 else data[0], kind, given, rows)
-        return survey(schema, batches)
+        found = survey(schema, batches)
+        return found.of_all() if len(data) == 1 and (rows is None or found.n_rows < rows) else found
     except (ValueError, OSError):
         return None
 

@@ -27,7 +27,8 @@ class ColumnFound:
     ----------
     name : str
     kind : str
-        "number", "category", "boolean", "date", "text", "list", "constant", "id" (all distinct) or "empty".
+        "number", "category", "boolean", "date", "text", "list", "constant", "id" (all distinct), "empty", or "bytes", which is text
+        that is not UTF-8.
     type : str
         Arrow's.
     role : str
@@ -64,6 +65,8 @@ class ColumnSurvey(Sequence[ColumnFound]):
         Rows that were looked at.
     whole : bool
         Whether these are all.
+    n_features : int or None
+        How many features the columns become; None where that is not known.
 
     Examples
     --------
@@ -74,12 +77,12 @@ class ColumnSurvey(Sequence[ColumnFound]):
     >>> [(column.name, column.kind, column.role) for column in survey]
     [('late', 'number', 'target'), ('miles', 'number', 'feature'), ('from', 'category', 'feature')]
     >>> print(survey["from"].becomes)
-    hashed into 1,048,576 features
+    hashed
     """
 
-    def __init__(self, columns: Iterable[ColumnFound], n_rows: int, whole: bool) -> None:
+    def __init__(self, columns: Iterable[ColumnFound], n_rows: int, whole: bool, n_features: int | None = None) -> None:
         self._columns = {column.name: column for column in columns}
-        self.n_rows, self.whole = n_rows, whole
+        self.n_rows, self.whole, self.n_features = n_rows, whole, n_features
 
     def __getitem__(self, key: Any) -> Any:
         return self._columns[key] if isinstance(key, str) else list(self._columns.values())[key]
@@ -89,12 +92,13 @@ class ColumnSurvey(Sequence[ColumnFound]):
 
     def of_all(self) -> "ColumnSurvey":
         """The same, of rows that are all."""
-        return ColumnSurvey(self, self.n_rows, True)
+        return ColumnSurvey(self, self.n_rows, True, self.n_features)
 
     @property
     def title(self) -> str:
         """What was looked at, in words."""
-        return f"{len(self)} columns, {'' if self.whole else 'a sample of '}{self.n_rows:,} rows"
+        rows = f"{'' if self.whole else 'a sample of '}{self.n_rows:,} rows"
+        return f"{rows}, {len(self)} columns" + ("" if self.n_features is None else f", {self.n_features:,} features")
 
     def cells(self) -> list[tuple[str, ...]]:
         """The lines of the table, as HEAD names their cells."""
@@ -218,6 +222,8 @@ class Tally:
             return "text"
         if self.n_distinct == 1 and self.rows > 1:
             return "constant"
+        if pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype):
+            return "bytes"
         if not self.countable or encode.kind_of(dtype) in ("vector", "pairs", "tokens"):
             return "list"
         if self.all_distinct and self._names_rows():
@@ -264,7 +270,7 @@ def survey(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: Any = 
             if name in batch.schema.names:
                 tally.see(batch.column(name))
     found = (_found(tally, columns) for tally in tallies.values())
-    return ColumnSurvey(found, n_rows, False)
+    return ColumnSurvey(found, n_rows, False, None if columns is None else columns.n_features)
 
 
 def _found(tally: Tally, columns: Any) -> ColumnFound:

@@ -164,7 +164,7 @@ class Part:
     def becomes(self) -> str:
         """What it is, in words for users."""
         if self.hashed:
-            return f"hashed into {self.columns[0].options.n_hashed:,} features"
+            return "hashed"
         names = self.names()
         if names is None or len(names) > MAX_NAMED:
             return f"{self.width:,} features"
