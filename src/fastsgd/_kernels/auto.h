@@ -11,11 +11,13 @@
 
 enum { FASTSGD_A = 1, FASTSGD_SQUARES = 2, FASTSGD_VISITS = 3, FASTSGD_CLIP = 100 };
 
-/* Of one row and head: its weight and number, the mean curvature, and of P the factors, see auto_csr.pxi. */
+/* Of one row and head: its weight and number, the mean curvature, and of P the factors, see auto_csr.pxi; and the indices of the
+ * row that comes next, whose records are fetched meanwhile: those of many features lie in memory that no cache holds. */
 typedef struct {
     double c, t, curve, kappa, prior, l1, l2;
     int first;
-    const void *x;
+    const void *x, *next;
+    ptrdiff_t n_next;
 } Visit;
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -94,13 +96,14 @@ typedef struct {
         const V l4 = N##_all(all);                                                                                          \
         V z0 = N##_zero(), norm = z0;                                                                                       \
         T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8], other[4][5];                                                         \
+        const I *next = g->n_next ? (const I *)g->next : ix;                                                                \
         for (; i < nnz; i += 4) {                                                                                           \
             const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
             int others = 0;                                                                                                 \
             V x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                      \
             V before = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]);   \
             V squares = N##_times(before, row, x2);                                                                         \
-            for (int r = 0; r < 4; r++) FASTSGD_SOON(W + (ptrdiff_t)ix[i + 16 + r < nnz ? i + 16 + r : i] * stride);        \
+            for (int r = 0; r < 4; r++) FASTSGD_SOON(W + (ptrdiff_t)next[i + r < g->n_next ? i + r : 0] * stride);          \
             if (!N##_all_within(N##_mul(x2, visits), N##_mul(before, N##_all(16)), squares, low, high)) {                   \
                 if (!rare) break;                                                                                           \
                 for (int r = 0; r < 4 && i + r < nnz; r++) {                                                                \
@@ -130,6 +133,7 @@ typedef struct {
             for (int r = 0; others && r < 4; r++)                                                                           \
                 if (w[r] == other[r]) put_back_##NAME(other[r], W + (ptrdiff_t)ix[i + r] * stride, g, s + r, copy + i + r); \
         }                                                                                                                   \
+        for (ptrdiff_t k = i; i >= nnz && k < g->n_next; k++) FASTSGD_SOON(W + (ptrdiff_t)next[k] * stride);                \
         ((Visit *)g)->x = x;                                                                                                \
         *z += N##_sum(z0), *size += N##_sum(norm);                                                                          \
         return i;                                                                                                           \

@@ -20,6 +20,8 @@ cdef extern from "auto.h":
     ctypedef struct Visit:
         double c, t, curve, kappa, prior, l1, l2
         int first
+        const void* next
+        Py_ssize_t n_next
     double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
                           float* S, double* z) noexcept nogil
     void candidates_f4_i32(const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
@@ -114,6 +116,9 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
         if s == 0:
             continue
         lo = row(L, r, &nnz)
+        g.n_next = 0
+        if i + 1 < O.n:
+            g.next = L.indices + row(L, row_number(&O, i + 1), &g.n_next)
         C.at.t += 1
         C.at.weight += s
         C.at.values += nnz
