@@ -49,71 +49,77 @@ def quiet(est):
 # ---------------------------------------------------------------- a word among numbers
 @EVERY
 @pytest.mark.parametrize("cell, row", [("oops", 5), ("1.234.5", 250), ("12 km", 0)])
-def test_a_word_that_makes_text_of_a_column_of_numbers_is_said_with_its_row(write, est, cell, row):
+def test_a_word_that_makes_text_of_a_column_of_numbers_is_refused_with_its_row_and_advice_that_works(
+    write, est, cell, row
+):
     write(**{f"a{row}": cell})
     quiet(est)
     said = (
-        f"column 'a' is one of numbers but for a few cells: row {row + 2}, counting the header, has '{cell}'. So it is"
+        rf"d\.csv: column 'a' is nearly one of numbers, and has '{cell}' \(row {row + 2}\), counting the header\. Set "
     )
-    with pytest.warns(UserWarning, match=said) as caught:
+    with pytest.raises(ValueError, match=said + rf"na_values=\['{cell}'\], fill_null='mean'\."):
         est.fit(read())
-    assert est.reading_["kinds"] == {"a": "text"} and caught[0].filename == __file__
-    assert "set fill_null=0.0; if it should be text, column_types={'a': 'string'} says so" in str(caught[0].message)
-    est.fit(read(column_types={"a": "string"}))  # without a warning, which would be an error
+    assert est.fit(read(na_values=[cell], fill_null="mean")).reading_["kinds"] == {}
+    assert est.fit(read(categorical_features=["a"])).reading_["kinds"] == {"a": "text"}
+    assert est.fit(read(column_types={"a": "string"})).reading_["kinds"] == {"a": "text"}
     write(**{f"a{row}": ""})
-    est.fit(read(fill_null=0.0))
-    assert est.reading_["kinds"] == {}
+    assert est.fit(read(fill_null=0.0)).reading_["kinds"] == {}
     write()
     est.fit(read())
 
 
-def test_it_is_said_by_partial_fit_and_where_labels_become_text(write):
+def test_it_is_refused_by_partial_fit_and_where_labels_become_text(write):
     write(a7="?")
-    with pytest.warns(UserWarning, match="row 9, counting the header, has '\\?'"):
-        est = SGDClassifier().partial_fit(read(), classes=[0, 1])
-    est.partial_fit(read())  # once
+    with pytest.raises(ValueError, match=r"has '\?' \(row 9\), counting the header"):
+        SGDClassifier().partial_fit(read(), classes=[0, 1])
     write(y7="?")
-    with pytest.warns(UserWarning, match=r"column 'y' .* has '\?'\. So it is read as text\. .* mend that cell; if"):
-        assert SGDClassifier(max_iter=1, tol=None).fit(read()).classes_.tolist() == ["0", "1", "?"]
+    said = r"column 'y' .* has '\?' .*Set na_values=\['\?'\], target_nulls='drop'\. .* column_types={'y': 'string'}"
+    est = SGDClassifier(max_iter=1, tol=None)
+    with pytest.raises(ValueError, match=said):
+        est.fit(read())
+    assert est.fit(read(column_types={"y": "string"})).classes_.tolist() == ["0", "1", "?"]
+    with pytest.warns(UserWarning, match="1 rows .* without a target were left out"):
+        assert est.fit(read(na_values=["?"], target_nulls="drop")).classes_.tolist() == [0, 1]
     with open("d.csv") as file:
         bare = file.read().partition("\n")[2]
     with open("d.csv", "w") as file:
         file.write(bare)
-    with pytest.warns(UserWarning, match="column 'y' .* row 8 has '\\?'"):
-        SGDClassifier(max_iter=1, tol=None).fit(read(column_names=["a", "b", "zip", "y"]))
+    with pytest.raises(ValueError, match=r"column 'y' .* has '\?' \(row 8\)\. Set"):
+        est.fit(read(column_names=["a", "b", "zip", "y"]))
 
 
 def test_where_text_is_refused_the_cell_that_makes_it_text_is_named(write):
     write(a7="?", b8="none of it")
-    said = r"column 'a' is of type string.* column 'a' is one of numbers but for a few cells: row 9, .* has '\?'\. Mend that cell"
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=r"column 'a' is nearly one of numbers, and has '\?' \(row 9\)"):
         read(columns=["a", "zip"], categorical="error")
-    with pytest.raises(
-        ValueError, match=r"weight='b' is of type string.*row 10, counting the header, has 'none of it'"
-    ):
+    with pytest.raises(ValueError, match=r"column 'b' is nearly one of numbers, and has 'none of it' \(row 10\)"):
         read(columns=["zip"], weight="b")
 
 
 @pytest.mark.parametrize(
     "odd, columns",
     [
-        ({f"a{i}": "word" for i in range(80)}, ["a"]),  # more than a tenth of the first block
+        ({f"a{i}": "word" if i % 9 else "0.5" for i in range(N)}, ["a"]),  # most are words
         ({"a3": "NA", "a4": "", "a5": "nan", "a6": "NULL"}, ["a", "b"]),  # for nothing
+        ({"a3": " NA", "a4": "  ", "a5": "nan ", "a6": " 1.5"}, ["a", "b"]),  # with blanks
         ({"zip3": "word"}, ["a", "b"]),  # it is not used
     ],
 )
-def test_what_is_no_stray_word_is_not_said(write, odd, columns):
+def test_what_is_no_stray_word_is_not_refused(write, odd, columns):
     write(**odd)
     source = read(columns=columns, fill_null=0.0)
-    SGDClassifier(max_iter=1, tol=None, random_state=0).fit(source)
+    est = SGDClassifier(max_iter=1, tol=None, random_state=0).fit(source)
+    assert est.reading_["kinds"] == ({"a": "text"} if "word" in odd.get("a3", "") else {})
 
 
 def test_a_word_in_a_later_block_is_an_error_whose_advice_works(write):
     write(a1900="oops")
     est = quiet(SGDClassifier())
     where = r"column 'a' is read as number, and has in row 1902, counting the header, the invalid value 'oops'\. Mend that row"
-    with pytest.raises(ValueError, match=where + ".*column_types={'a': 'string'}"):
+    said = r".* or set na_values=\['oops'\], fill_null='mean'; .*column_types={'a': 'string'}"
+    with pytest.raises(ValueError, match=where + said):
         est.fit(read())
+    assert est.fit(read(na_values=["oops"], fill_null="mean")).reading_["kinds"] == {}
     assert est.fit(read(column_types={"a": "string"})).reading_["kinds"] == {"a": "text"}
     write(b1900="2.5", y1900="0.5")
     with pytest.raises(ValueError, match=r"row 1902.* invalid value '0.5'.*set column_types={'y': 'float64'}"):
@@ -173,14 +179,14 @@ def test_leading_zeros_that_come_after_the_first_block_are_said(write, est, memo
 
 def test_numbers_that_become_shorter_are_no_codes_and_cost_few_looks(write, monkeypatch):
     write(**{f"zip{i}": str(9999 - i) for i in range(1000, N)})
-    from fastsgd.sources import cells
+    from fastsgd.sources import codes
 
-    opened, original = [], cells._read
-    monkeypatch.setattr(cells, "_read", lambda *args: opened.append(args) or original(*args))
+    opened, original = [], codes._read
+    monkeypatch.setattr(codes, "_read", lambda *args: opened.append(args) or original(*args))
     SGDClassifier(max_iter=5, tol=None, learning_rate="constant", eta0=1e-12).fit(
         read(columns=["b", "zip"], block_bytes=2000)
     )
-    assert len(opened) == 1 + cells.MAX_LOOKS  # the first is for the first block
+    assert len(opened) == codes.MAX_LOOKS
 
 
 # ---------------------------------------------------------------- the command
@@ -191,11 +197,15 @@ def test_the_command_says_so_and_its_flags_settle_it(write, capsys):
 
     train = ["train", "d.csv", "--target", "y", "--model", "m", "-q", "--block-bytes", str(BLOCK)]
     write(a5="oops")
-    words = said(*train, "--columns", "a")
-    assert "row 7, counting the header, has 'oops'" in words and "--column-types a:string says so" in words
-    assert said(*train, "--columns", "a", "--column-types", "a:string") == ""
-    assert "row 7, counting the header, has 'oops'" in said("convert", "d.csv", "--output", "d.parquet")
+    assert main([*train, "--columns", "a"]) == 1
+    words = " ".join(capsys.readouterr().err.split())
+    assert "has 'oops' (row 7), counting the header. Set --na-values oops --fill-null mean." in words
+    assert said(*train, "--columns", "a", "--na-values", "oops", "--fill-null", "mean") == ""
+    assert said(*train, "--columns", "a", "--categorical-features", "a") == ""
+    assert main(["convert", "d.csv", "--output", "d.parquet"]) == 1
+    assert "has 'oops' (row 7), counting the header. Set --na-values oops." in " ".join(capsys.readouterr().err.split())
     assert "oops" not in said("convert", "d.csv", "--output", "d.parquet", "--column-types", "a:string")
+    assert "oops" not in said("convert", "d.csv", "--output", "d.parquet", "--na-values", "oops")
     write(a5="")
     assert said(*train, "--columns", "a", "--fill-null", "0.0") == ""
     write(zip1900="01234")

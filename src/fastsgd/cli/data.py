@@ -81,6 +81,12 @@ READING = {
     ),
     "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once.", "N", rare=True),
     "encoding": _reading(str, "Of CSV files, such as cp1252; UTF-8 by default.", "NAME"),
+    "na_values": _reading(list[str], "A word that stands for nothing, such as - or unknown; repeat it.", "WORD"),
+    "thousands": _reading(list[str], "The mark in 1,234 of text that is numbers; A:, for one column.", "CHAR"),
+    "decimal": _reading(list[str], "The mark in 0,5 of text that is numbers; A:, for one column.", "CHAR"),
+    "percent": _reading(bool, "Read text such as 12.5% as 0.125.", None),
+    "currency": _reading(bool, "Read text such as $12.50 or 12 EUR as numbers.", None),
+    "date_format": _reading(list[str], "Of text that is dates, such as %d/%m/%Y; A:%d/%m/%Y for one column.", "FORMAT"),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them.", "N", rare=True),
     "zero_based": _reading(
         str, "Whether indices of svmlight files begin at 0: auto (default), true or false.", "VALUE", rare=True
@@ -93,7 +99,8 @@ READING = {
 OF_MODEL = less_often(READING, ("target", "weight", "format", "max_memory"))
 OF_CSV = "delimiter", "column_names", "column_types", "block_bytes", "encoding"
 OF_PAIRS = {"column_types": "name:type, such as zip:string", "bins": "name:number, such as age:10"}
-TO_CONVERT = "format", *OF_CSV, "n_features", "zero_based", "on_error", "dtype"
+OF_TEXT = "na_values", "thousands", "decimal", "percent", "currency", "date_format"
+TO_CONVERT = "format", *OF_CSV, *OF_TEXT, "n_features", "zero_based", "on_error", "dtype"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
 
@@ -185,6 +192,9 @@ def parsed(reading):
         given["zero_based"] = literal(given["zero_based"])
     if "delimiter" in given:
         given["delimiter"] = {"\\t": "\t", "tab": "\t"}.get(given["delimiter"], given["delimiter"])
+    for name in ("thousands", "decimal", "date_format"):
+        if name in given:
+            given[name] = _formats(name, given[name])
     for option, form in OF_PAIRS.items():
         if option in given:
             pairs = [pair.rpartition(":") for pair in given[option]]
@@ -223,6 +233,17 @@ def _pair(text):
 
 def _parts(text):
     return text.split(",") if "," in text else text
+
+
+def _formats(name, texts):
+    """What flags of formats say of all columns, or by column: of "," or of "price:,".
+
+    >>> _formats("thousands", [","]), _formats("date_format", ["at:%H:%M %d/%m/%Y", "%Y%m%d"])
+    (',', {'at': '%H:%M %d/%m/%Y', '*': '%Y%m%d'})
+    """
+    pattern = r"(?:([^%]*):)?([^%]*%.*)" if name == "date_format" else r"(?:(.+):)?(.)"
+    pairs = [found.groups() if (found := re.fullmatch(pattern, text)) else (None, text) for text in texts]
+    return pairs[0][1] if len(pairs) == 1 and pairs[0][0] is None else {column or "*": said for column, said in pairs}
 
 
 def format_of(paths):

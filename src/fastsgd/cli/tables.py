@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from fastsgd.cli.data import OF_CSV, Format, format_of, open_source, parsed
+from fastsgd.cli.data import OF_CSV, OF_TEXT, Format, format_of, open_source, parsed
 from fastsgd.persist import disk
 
 GROUP_ROWS = 65536  # of a row group or record batch: what is read as one block
@@ -63,33 +63,28 @@ def _regrouped(batches):
 
 
 def _csv(paths, reading):
-    import pyarrow as pa
 
-    from fastsgd.sources.cells import Cells
-    from fastsgd.sources.csv import with_nulls
-    from fastsgd.sources.csv_text import Text
-    from fastsgd.sources.spelling import is_text
+    from fastsgd.sources.csv_columns import CsvColumns
+    from fastsgd.sources.csv_text import TEXT, Text
+    from fastsgd.sources.formats import Formats
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
-    if more := sorted(set(given) - set(OF_CSV)):
+    if more := sorted(set(given) - {*OF_CSV, *OF_TEXT}):
         raise ValueError(f"csv files have no --{more[0].replace('_', '-')}: leave it out.")
-    text = Text(paths, **given)
-    schema = text.schema({})
-    types = {field.name: field.type for field in schema}
-    free = {name: kind for name, kind in types.items() if name not in text.given}
-    whole = [name for name, kind in free.items() if pa.types.is_integer(kind)]
-    cells = Cells.of(text, whole, [name for name, kind in free.items() if is_text(kind)])
-    cells.tell(labels=types)
+    written = {name: value for name, value in given.items() if name not in TEXT}
+    text = Text(paths, **{name: value for name, value in given.items() if name in TEXT}).written(Formats.of(written))
+    table = CsvColumns(text, {**written, "dtype": None, "fill_null": 0.0})
+    if table.error is not None:
+        raise table.error
+    names = table.schema.names
+    table.codes.tell(labels=names)
 
     def batches():
-        for file in text.files:
-            with text.opened(file, types, schema.names) as reader:
-                for number, batch in enumerate(reader):
-                    cells.see(file, number, batch)
-                    yield with_nulls(batch, schema.names)
-        cells.tell_late(labels=types)
+        for piece in table.scan(names):
+            yield table.read(*piece, names).cast(table.schema)
+        table.codes.tell_late(labels=names)
 
-    return schema, batches()
+    return table.schema, batches()
 
 
 def _svmlight(paths, reading):

@@ -54,7 +54,7 @@ def in_flags(text):
     pattern = re.compile(
         rf"""The '(?P<theirs>{names})' parameter of \w+(?= must )"""  # as scikit-learn has it
         rf"""|(?P<quoted>(?<![\w=])'[^']*'(?!\w)|(?<![\w=])"[^"]*")"""
-        rf"""|(?<![\w/.-])(?P<given>{names})=(?P<value>{VALUE})?"""
+        rf"""|(?<![\w/.-])(?P<given>{names})=(?P<value>{VALUE})?(?P<and>,(?= (?:{names})=))?"""
         rf"""|(?:^|(?<=[.:] ))(?P<first>{names})(?=: | must )"""
         rf"""|(?<![\w/.=-])(?P<bare>{own})(?![\w/=]|\.\w)"""
     )

@@ -225,17 +225,23 @@ def _without_titles(records):
 def _delimiter(text, at, whole, number, path):
     """The one that splits the first records into the same number of fields, more than one; or what the ending says."""
     usual = "\t" if ".tsv" in path else ","
-    best = (0, 0, usual)
+    found = {}
     for mark in MARKS:
         records, _ = _records(text, mark, at)
-        widths = [len(record) for record, *_ in _without_titles(records if whole else records[:-1] or records)]
-        if not widths or max(widths) < 2:
-            continue
-        width = number or widths[0]
-        ok = [w == width or w == Counter(widths[1:]).most_common(1)[0][0] == width + 1 for w in widths[1:]] or [True]
-        share = sum(ok) / len(ok)
-        if width > 1 and share >= REGULAR_SHARE:
-            best = max(best, (share, width, mark), key=lambda one: (*one[:2], one[2] == usual))
+        found[mark] = records if whole else records[:-1] or records
+    for without_titles in (list, _without_titles):
+        best = (0, 0, usual)
+        for mark, records in found.items():
+            widths = [len(record) for record, *_ in without_titles(records)]
+            width = number or (widths[0] if widths else 0)
+            if width < 2:
+                continue
+            most = Counter(widths[1:]).most_common(1)[0][0] if widths[1:] else width
+            ok = [w == width or w == most == width + 1 for w in widths[1:]] or [True]
+            if (share := sum(ok) / len(ok)) >= REGULAR_SHARE:
+                best = max(best, (share, width, mark), key=lambda one: (*one[:2], one[2] == usual))
+        if best[0]:
+            break
     return best[2]
 
 

@@ -1,5 +1,6 @@
 """The text of CSV files as record batches. It imports pyarrow, and so is imported in functions alone."""
 
+import copy
 import json
 import re
 from contextlib import contextmanager
@@ -8,11 +9,12 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from fastsgd.sources.base import checked_integer
-from fastsgd.sources.cells import is_number
 from fastsgd.sources.csv_head import checked_encoding, decoded, head_of, not_utf8
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
+from fastsgd.sources.formats import Formats
 from fastsgd.sources.rules import offer
+from fastsgd.sources.text_columns import OddCell
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
@@ -36,6 +38,7 @@ class Text:
     sample : File
         The first with rows, whose types all are read as.
     given : dict of str to Arrow type
+    formats : Formats
     reading : dict
         What was given, for `Source.reading`.
     """
@@ -49,6 +52,7 @@ class Text:
         self.sample, self._heads = self.files[0], {}
         self.delimiter, self.names, self.encoding = delimiter, column_names, checked_encoding(encoding)
         self.block_bytes = checked_integer("block_bytes", block_bytes)
+        self.formats = Formats()
         self.given = {name: _type(name, dtype) for name, dtype in (column_types or {}).items()}
         types = {name: str(dtype) for name, dtype in self.given.items()} or None
         said = {"delimiter": delimiter, "column_names": column_names and list(column_names), "column_types": types}
@@ -79,31 +83,42 @@ class Text:
                 pc.ReadOptions(use_threads=False, block_size=self.block_bytes, column_names=head.names),
                 # Else a block ends at any newline; this is as fast with a single thread.
                 pc.ParseOptions(delimiter=head.delimiter, newlines_in_values=True, invalid_row_handler=_unless_comment),
-                pc.ConvertOptions(column_types=types, include_columns=list(columns)),
+                pc.ConvertOptions(column_types=types, include_columns=list(columns), **self.formats.inferred),
             ) as reader:
                 yield reader
 
-    def schema(self, types):
-        """That of the first file with rows, by its first bytes and these types."""
-        first, schema = self.files[0], None
-        for file in self.files:
-            with self.opened(file, types | self.given) as reader:
+    def written(self, formats):
+        """The same text, whose numbers are written so."""
+        new = copy.copy(self)
+        new.formats = formats
+        return new
+
+    def first_rows(self, types=None, columns=()):
+        """(schema, batch) of the first file with rows, by its first bytes and these types; no batch where there are no rows."""
+        schema = batch = None
+        for file in self.files if types is None else [self.sample]:
+            with self.opened(file, self.given | (types or {}), columns) as reader:
+                batch = next((batch for batch in reader if len(batch)), None)
                 schema = schema or reader.schema
-                if any(len(batch) for batch in reader):
+                if batch is not None:
                     schema, self.sample = reader.schema, file
                     break
-        head = self.head(self.sample)
-        names = schema.names
+        return schema, batch
+
+    def schema(self):
+        """(schema, batch) of the first rows, where nothing is asked of the columns."""
+        schema, batch = self.first_rows()
+        first, names = self.files[0], schema.names
         if len(names) == 1 and (other := next((mark for mark in ";\t|," if mark in names[0]), None)):
             raise ValueError(f"{first.path} has a single column, {names[0]!r}: is it delimiter={other!r}?")
         if unknown := [name for name in self.given if name not in names]:
             raise ValueError(
                 f"column_types: there is no column {unknown[0]!r} in {first.path}; it has {offer(unknown[0], names)}"
             )
-        if not head.left_out:
-            return schema
-        # As pandas says of its index: such columns are no features, unless they are named.
-        return schema.with_metadata({"pandas": json.dumps({"index_columns": head.left_out})})
+        if left_out := self.head(self.sample).left_out:
+            # As pandas says of its index: such columns are no features, unless they are named.
+            schema = schema.with_metadata({"pandas": json.dumps({"index_columns": left_out})})
+        return schema, batch
 
     def check_names(self, needed, labels):
         """That each file has those columns, and one alone of each of `labels`."""
@@ -120,16 +135,6 @@ class Text:
                     "its header."
                 )
 
-    def advice(self, name, cell):
-        """In words, what to do about a cell that is of another type than the first block of its column."""
-        if is_number(cell):
-            first = f"The types of columns follow from the first block_bytes={self.block_bytes}"
-            return f"{first}: set column_types={{{name!r}: 'float64'}}."
-        other = f"; or, if the column is one of text, set column_types={{{name!r}: 'string'}}" * (
-            name not in self.given
-        )
-        return f"Mend that row, or leave it out{other}."
-
     @contextmanager
     def _named(self, file, advice=None):
         """As `encode.named`, with what to do about it; of a cell advice(name of the column, cell) says it."""
@@ -141,7 +146,8 @@ class Text:
                 if cell[4] is None:
                     raise ValueError(not_utf8(file)) from error
                 name, said = self._cell(file, *cell.groups())
-                raise ValueError(f"{said} {(advice or self.advice)(name, cell[4])}") from error
+                advice = advice(name, cell[4]) if advice else "Mend that row, or leave it out."
+                raise OddCell(name, cell[4], f"{said} {advice}") from error
             if isinstance(error.__cause__, UnicodeError) and self.encoding is not None:
                 raise ValueError(f"{file.path} is not of encoding={self.encoding!r}: {error.__cause__}.") from error
             words = next((words for sign, words in ADVICE.items() if sign in str(error)), "")

@@ -7,12 +7,11 @@ from fastsgd.sources.telling import tell
 # What models were trained with whose reading does not say it, be they older than that or not.
 UNSAID = {"null_indicator": False, "polynomial": None, "bins": None}
 NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
-OF_FILES = (
-    "delimiter",
-    "column_names",
-    "column_types",
-    "encoding",
-)  # Other data than those of the training may have others.
+# How values are written in text; `Formats` checks it.
+FORMATS = "na_values", "thousands", "decimal", "percent", "currency", "date_format"
+MARKS = {"thousands", "decimal"}
+# Other data than those of the training may be written in other ways.
+OF_FILES = "delimiter", "column_names", "column_types", "encoding", *FORMATS
 
 
 def as_in_fit(estimator, source):
@@ -83,6 +82,8 @@ def merged(reading, given):
     reading = {**UNSAID, **reading} if "columns" in reading else reading
     given = _by_name(reading, given)
     found = {**reading, **given}
+    if MARKS & set(given):  # Both are of the same file.
+        found = {name: value for name, value in found.items() if name in given or name not in MARKS}
     kinds = reading.get("kinds")
     words = kinds is None or any(kind not in ("number", "vector", "pairs", "date") for kind in kinds.values())
     hashed = (words and reading.get("categorical") == "hash") or "words" in (kinds or {}).values()
@@ -92,7 +93,7 @@ def merged(reading, given):
         "alternate_sign": hashed,
     }
     for name, own in reading.items():
-        if name not in given or name == "dtype":
+        if name not in given or name in ("dtype", *OF_FILES):
             continue
         value = given[name]
         if name in AGREE and AGREE[name](value, own, kinds or ()):
@@ -106,7 +107,7 @@ def merged(reading, given):
             pass  # in training there was nothing to fill
         elif not matters.get(name, True):
             found[name] = own
-        elif name not in OF_FILES and not _same(value, own):
+        elif not _same(value, own):
             raise contradiction(name, value, own)
     return found
 

@@ -53,6 +53,12 @@ class Options:
     dates: Any = "cyclic"
     time_zone: Any = None
     n_features: int | None = None
+    na_values: Any = None  # This and the five after it are checked by `Formats`.
+    thousands: Any = None
+    decimal: Any = None
+    percent: bool | None = None
+    currency: bool | None = None
+    date_format: Any = None
     dtype: Any = np.float32
 
     def __post_init__(self) -> None:
