@@ -317,7 +317,8 @@ def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
         return ""
     if kind == "id":
         return f"all distinct, like an id, which says nothing of other rows: exclude=[{name!r}] leaves it out"
-    if kind in ("constant", "empty"):
+    told = columns is not None and columns.options.null_indicator  # Then it says where there is something.
+    if kind == "empty" or (kind == "constant" and not (tally.nulls and told)):
         return f"it says nothing: exclude=[{name!r}] leaves it out"
     refused = tally.nulls and columns is not None and columns.refuses_nulls(name)
     return "nulls are an error: fill_null='mean' fills them" if refused else ""

@@ -135,6 +135,9 @@ class Indicator(Part):
         super().__init__(*columns)
         self.title = f"{self.title} is null"
 
+    def becomes(self) -> str:
+        return "a feature says where it is null"
+
     def numbers(self, batch: Batch) -> list[np.ndarray]:
         (column,) = self.columns
         return [column.absent(batch.array(column)).astype(np.float32)]
