@@ -416,3 +416,82 @@ def test_where_auto_has_learnt_nothing_it_says_so(here, capsys):
             assert set(json.loads(capsys.readouterr().out)["auto_rule"]) == {rule}
     assert main(["train", "X.npy", "--target", "y.npy", "--task", "regression", "--eta0", "0.01"]) == 0
     assert "what auto has learnt" not in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- held-out rows of the data
+
+
+@pytest.mark.parametrize("memory", [[], ["--max-memory", "60KB"]])
+@pytest.mark.parametrize("data", ["train.parquet", "all.csv", "all.svm"])
+def test_a_fraction_of_the_data_is_held_out_and_scored(here, data, memory, capsys):
+    how = ["--valid-fraction", "0.2", "--max-iter", "3", "--model", "m", "--json", *memory]
+    assert main(["train", data, *(TRAIN[2:] if data != "all.svm" else []), *how]) == 0
+    found = json.loads(capsys.readouterr().out)
+    scores = [one["validation_score"] for one in found["history"]]
+    assert len(scores) == 3 and min(scores) > 0.6 and fastsgd.load("m").early_stopping is False
+
+
+def test_the_rows_held_out_are_a_share_and_follow_from_the_seed(here, capsys):
+    from fastsgd.sources.shares import shares
+
+    source = sources.from_parquet("train.parquet", target="late", columns=["a", "b", "word"])
+    train, held = shares(source, 0.25, 3)
+    assert train.n_rows + held.n_rows == 2000 and abs(held.n_rows - 500) <= train.n_blocks
+    command = [*TRAIN, "--valid-fraction", "0.25", "--random-state", "3", "--model", "m", "--json"]
+    assert main(command) == 0
+    scores = [one["validation_score"] for one in json.loads(capsys.readouterr().out)["history"]]
+    est = fastsgd.load("m")
+    assert est.score(held) == pytest.approx(scores[-1])
+    assert np.array_equal(est.coef_, SGDClassifier(**est.get_params()).fit(train, X_val=held).coef_)
+
+
+@pytest.mark.parametrize("held", [[], ["--valid", "test.parquet"], ["--valid-fraction", "0.3"]])
+def test_early_stopping_ends_when_held_out_rows_are_scored_no_better(here, held, capsys):
+    assert main([*TRAIN, "--early-stopping", *held, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["stop_reason"] == "validation" and 5 < found["epochs"] < 100
+    assert main([*TRAIN, "--early-stopping", *held, "--max-iter", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--valid-fraction", "0.1", "--valid", "test.parquet"], "give one of them"),
+        (["--valid-fraction", "1.5"], "--valid-fraction must be between 0 and 1, got 1.5"),
+        (["--early-stopping", "--segments", "word"], "leave --valid-fraction and --early-stopping out"),
+    ],
+)
+def test_held_out_rows_that_can_not_be_are_refused(here, flags, said, capsys):
+    assert main([*TRAIN, *flags]) == 2
+    assert said in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- progress without a terminal
+
+
+@pytest.mark.filterwarnings("ignore:with max_memory")
+@pytest.mark.parametrize("quiet", [False, True])
+def test_without_a_terminal_progress_is_a_line_every_ten_seconds(here, quiet, capsys, set_sizes):
+    from fastsgd.cli.show import Bar
+
+    set_sizes(call_rows=250)
+    now = iter(range(0, 1000, 3))  # each look at the clock is three seconds after the one before
+    source = sources.from_parquet("train.parquet", target="late", columns=["a", "b"]).buffered("60KB")
+    bar = Bar(2, source, quiet, clock=lambda: next(now))
+    est = SGDClassifier("log_loss", learning_rate="constant", max_iter=2, tol=None, random_state=0, callbacks=[bar])
+    with bar:
+        est.fit(source)
+    lines = capsys.readouterr().err.splitlines()
+    calls = (next(now) - 3) // 3  # of the callback
+    assert len(lines) == (0 if quiet else calls // 4) and calls > 8
+    for line in lines:
+        assert re.fullmatch(
+            r"epoch [12] of 2: [\d,]+ of 4,000 rows \(\d+%\), [\d,]+ rows/s, loss \S+(, \w+ \S+)*", line
+        )
+
+
+def test_short_trainings_and_json_have_no_lines_of_progress(here, capsys):
+    for flags in ([], ["--json"], ["--quiet"]):
+        assert main([*TRAIN, *flags]) == 0
+        assert "rows/s" not in capsys.readouterr().err

@@ -286,9 +286,10 @@ def test_weighted_validation_by_a_scorer_and_arrays_as_validation_set():
         np.testing.assert_allclose(found.history_["validation_score"], expected.history_["validation_score"], rtol=1e-9)
 
 
-def test_early_stopping_has_nothing_to_split_off():
-    with pytest.raises(ValueError, match=r"early_stopping=True.*X_val"):
-        SGDClassifier(early_stopping=True).fit(Blocks(X, LABELS))
+@pytest.mark.filterwarnings("ignore:with max_memory")
+def test_early_stopping_holds_rows_of_the_source_out():
+    est = SGDClassifier(early_stopping=True, random_state=0).fit(Blocks(X, LABELS))
+    assert est.stop_reason_ == "validation" and np.isfinite(est.history_["validation_score"]).all()
 
 
 # ---------------------------------------------------------------- sorted data

@@ -124,13 +124,22 @@ def _of_words(params):
     return params
 
 
-def estimator(params, task):
-    """The estimator of what `parameter_flags` gives, and of the task: None follows from the loss; and what to say of it."""
+def estimator(params, task, more=None):
+    """(estimator, what to say of it) of what `parameter_flags` gives.
+
+    Parameters
+    ----------
+    params : dict
+    task : str or None
+        None follows from the loss.
+    more : dict or None
+        Parameters in place of DEFAULTS.
+    """
     from fastsgd import SGDClassifier, SGDRegressor, losses
     from fastsgd.estimators.regressor import LOSSES as REGRESSION
 
     params = _of_words({name: value[0] if isinstance(value, tuple) else value for name, value in params.items()})
-    defaults = DEFAULTS | ({"loss": "squared_error"} if task == "regression" else {})
+    defaults = DEFAULTS | (more or {}) | ({"loss": "squared_error"} if task == "regression" else {})
     if (coupled := losses.MULTICLASS.get(params.get("multi_class"))) is not None:
         defaults["loss"] = coupled.binary
     loss = (defaults | params)["loss"]

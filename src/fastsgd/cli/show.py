@@ -15,11 +15,14 @@ OUT = Console(highlight=False, soft_wrap=True)
 # What kinds of columns are called, as `inspect` calls them; by their names in `reading_`.
 KINDS = dict.fromkeys(("text", "numeral", "time"), "category") | dict.fromkeys(("tokens", "vector", "pairs"), "list")
 KINDS |= {"number": "number", "words": "text", "date": "date"}
+LINE_SECONDS = 10.0
 LISTED = 20  # columns of the data that `info` names; all of them are in its JSON
 
 
 class Bar:
     """A callback that shows rows a second, the time left, and the loss of the rows of this epoch, before their steps.
+
+    Without a terminal it is a line every LINE_SECONDS.
 
     Parameters
     ----------
@@ -27,10 +30,16 @@ class Bar:
         Epochs at most.
     source : Source
         Of the rows of an epoch; as long as their number is not known, nor is the time left.
+    quiet : bool
+        Whether nothing is shown.
+    clock : callable, default=time.perf_counter
+        Seconds.
     """
 
-    def __init__(self, max_iter, source, quiet):
-        self.max_iter, self.source, self.first, self.started = max_iter, source, None, time.perf_counter()
+    def __init__(self, max_iter, source, quiet, clock=time.perf_counter):
+        self.max_iter, self.source, self.first, self.clock = max_iter, source, None, clock
+        self.started = self.last_line = clock()
+        self.lines = not quiet and not ERR.is_terminal
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]} of " + str(max_iter)),
             BarColumn(),
@@ -60,8 +69,14 @@ class Bar:
         n_rows = self.source.n_rows  # which `fit` may have found out
         done = at.epoch * (n_rows or 0) + at.rows
         self.first = done if self.first is None else self.first  # where it was resumed
-        speed = (done - self.first) / max(time.perf_counter() - self.started, 1e-9)
+        now = self.clock()
+        speed = (done - self.first) / max(now - self.started, 1e-9)
         total = None if n_rows is None else n_rows * self.max_iter
+        if self.lines and now - self.last_line >= LINE_SECONDS:
+            self.last_line = now
+            share = "" if not total else f" of {total:,} rows ({100 * done / total:.0f}%)"
+            so_far = f"epoch {at.epoch + 1} of {self.max_iter}: {done:,}{share or ' rows'}"
+            ERR.print(f"{so_far}, {speed:,.0f} rows/s, {words}", markup=False)
         self.bar.update(
             self.task, completed=done, total=total, epoch=at.epoch + 1, speed=f"{speed:,.0f} rows/s", words=words
         )

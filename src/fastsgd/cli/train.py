@@ -21,6 +21,16 @@ ROWS = {  # flags that say more of the rows
         HELD_OUT,
         metavar="FILE",
     ),
+    "valid_fraction": flag(
+        float, "Hold this share of the rows out, such as 0.1, and score it as --valid.", HELD_OUT, metavar="X"
+    ),
+    "early_stopping": flag(
+        bool,
+        "Stop when held-out rows (a tenth, unless --valid or --valid-fraction says which) are scored no better: --tol 1e-3, "
+        "--max-iter 100 by default.",
+        HELD_OUT,
+        "--early-stopping",
+    ),
     "valid_target": flag(str, "Of .npy files: the file of y of --valid.", HELD_OUT, metavar="FILE", rare=True),
     "segments": flag(
         str,
@@ -39,6 +49,9 @@ KEPT = {  # flags that say what is kept
     "every_seconds": flag(float, "Time between checkpoints; 60 by default.", OUTPUT, metavar="X", rare=True),
     "resume": flag(bool, "Go on from --checkpoint, if it is there.", OUTPUT, "--resume"),
 }
+# Of --early-stopping. A score of 1 in 1,000 rows more or less is chance; an epoch of "auto" is most of what there is to learn.
+EARLY = {"max_iter": 100, "tol": 1e-3}
+DEFAULT_FRACTION = 0.1
 Task = StrEnum("Task", ["classification", "regression"])
 
 
@@ -74,8 +87,10 @@ def train(
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.outputs import check_places
     from fastsgd.cli.show import ERR, Bar
+    from fastsgd.sources.shares import shares
 
-    est, said = estimator(params, task)
+    fraction = _fraction(rows)
+    est, said = estimator(params, task, EARLY if rows.get("early_stopping") else {})
     est = est if dask is None else of_cluster(est)
     est._check_params()
     resume, keep = kept.get("resume", False), {"training_state": not kept.get("no_training_state", False)}
@@ -91,9 +106,12 @@ def train(
     valid, valid_target = rows.get("valid", []), rows.get("valid_target")
     check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
     source, how = open_filled(data, reading, quiet or as_json), {}
+    rows_of_fit = source
     if valid:
         how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
-    bar = Bar(est.max_iter, source, quiet or as_json)
+    elif fraction is not None:
+        rows_of_fit, how["X_val"] = shares(source, fraction, est.random_state)
+    bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
     est.set_params(callbacks=[bar, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)])
     if resume:
         how["resume_from"] = checkpoint
@@ -101,7 +119,7 @@ def train(
         how["segments"] = rows["segments"]
     try:
         with nullcontext() if dask is None else connected(est, dask), bar:
-            est.fit(source, **how)
+            est.fit(rows_of_fit, **how)
     except KeyboardInterrupt:
         _interrupted(est, model, checkpoint, keep)
         raise
@@ -124,6 +142,24 @@ def train(
     _report(est, source, model, quiet, as_json, **keep)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
+
+
+def _fraction(rows):
+    """How much of the data is held out; None for nothing."""
+    fraction = rows.get("valid_fraction", DEFAULT_FRACTION if rows.get("early_stopping") else None)
+    if "valid" in rows:
+        if "valid_fraction" in rows:
+            raise NotUnderstood(
+                "--valid-fraction holds rows of the data out, and --valid names others: give one of them."
+            )
+        return None
+    if fraction is not None and not 0 < fraction < 1:
+        raise NotUnderstood(f"--valid-fraction must be between 0 and 1, got {fraction:g}.")
+    if fraction is not None and "segments" in rows:
+        raise NotUnderstood(
+            "--segments are judged by their objectives: leave --valid-fraction and --early-stopping out."
+        )
+    return fraction
 
 
 def _note_made(est, source):

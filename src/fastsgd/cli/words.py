@@ -8,6 +8,8 @@ from fastsgd.cli.data import READING
 from fastsgd.cli.options import parameters
 
 OTHERS = {
+    "early_stopping": "--early-stopping",
+    "validation_fraction": "--valid-fraction",
     "X_val": "--valid",
     "y_val": "--valid-target",
     "resume_from": "--resume",
@@ -28,7 +30,7 @@ IN_PYTHON = {
     r"It is a loss of SGD(Classifier|Regressor)\.": lambda found: f"It is a loss for --task {TASK_OF[found[1]]}.",
     r"a name of sklearn\S+ or a callable \(estimator, X, y\)": "the name of a scorer of scikit-learn",
     r"give a function that has the parameter sample_weight, .*": "name another.",
-    r"needs early_stopping=True, or X_val and y_val in fit": "needs X_val",
+    r"needs early_stopping=True, or X_val and y_val in fit": "needs --valid or --valid-fraction",
     r" \(sklearn\.[\w.]+\)": "",
     r"Give X_val and y_val\.": "Give X_val.",
     r"^paths: ": "",
@@ -48,7 +50,7 @@ def in_flags(text):
     "Take it as a category (--categorical-features 'signup date')."
     """
     kinds = parameters() | {name: bool if hint.__origin__ == bool | None else str for name, hint in READING.items()}
-    kinds |= dict.fromkeys(OTHERS, str)
+    kinds |= dict.fromkeys(OTHERS, str) | {"early_stopping": bool}
     names = "|".join(sorted(kinds, key=len, reverse=True))
     own = "|".join(name for name in kinds if "_" in name or name in NO_WORDS)
     pattern = re.compile(

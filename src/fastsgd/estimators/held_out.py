@@ -1,9 +1,10 @@
 """The validation set: given by the user, or split off."""
 
+import copy
+
 import numpy as np
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-
-from fastsgd.sources.base import Source
+from sklearn.utils import check_random_state
 
 
 def check(X_val, y_val, sample_weight_val):
@@ -15,19 +16,30 @@ def check(X_val, y_val, sample_weight_val):
         raise ValueError("sample_weight_val must not be all zero: there is nothing to score.")
 
 
+def shares(source, y, fraction, random_state):
+    """(training rows, their Surveyed, validation set) of a source that is not in memory.
+
+    Of each block this share is held out; classes need not be in the same proportion in both parts, as `split` has them.
+    """
+    from fastsgd.sources.shares import shares as parts_of  # Few fits need it.
+
+    seed = int(check_random_state(random_state).randint(2**31))
+    train, held = parts_of(source, fraction, seed)
+    train.survey()
+    y = copy.copy(y)
+    y.n_rows = train.n_rows
+    y.shape = (train.n_rows, *y.shape[1:])
+    return train, y, (held, None, None)
+
+
 def split(X, fraction, random_state, labels=None, weight=None):
     """Row numbers of (training, validation) of X, each sorted; stratified where there are labels.
 
     Raises
     ------
     ValueError
-        A part is empty, or all weights of the validation part are zero; X is a source.
+        A part is empty, or all weights of the validation part are zero.
     """
-    if isinstance(X, Source):
-        raise ValueError(
-            "early_stopping=True splits rows off that are in memory, and the source is larger than its buffer: give the "
-            "validation rows as X_val, a source or arrays, or raise max_memory (`buffered`)."
-        )
     n = X.shape[0]
     splitter = (ShuffleSplit if labels is None else StratifiedShuffleSplit)(
         1, test_size=fraction, random_state=random_state

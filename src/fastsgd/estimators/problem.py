@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastsgd.estimators import held_out
+from fastsgd.sources.base import Source
 
 
 class HeldOut(NamedTuple):
@@ -90,7 +91,9 @@ class Drafts:
 
             X, segments = by_segment.given(est, X, segments)
         X, y, s = est._check_data(X, y, sample_weight, reset=True)
-        targets = est._learn(y)
+        targets, split_off = est._learn(y), getattr(self, "early_stopping", False) and validation[0] is None
+        if split_off and isinstance(X, Source):
+            X, y, validation = held_out.shares(X, y, self.validation_fraction, random_state)
         table = est._rows_of(X, y, s, targets)
         if segments is not None:
             segments.put_into(table)
@@ -100,7 +103,6 @@ class Drafts:
         if held is not None:
             targets.scored_by(self.validation_scoring)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        split_off = held is not None and validation[0] is None
         return Problem(est, table, targets.heads, held, split_off, X, y, metadata, segments)
 
     def _held_out(self, est, X, y, s, targets, table, validation, random_state):

@@ -138,8 +138,9 @@ def survey(est, source, once):
         if not source.n_features or (source.n_rows is None and not once):
             source.survey()
         return Surveyed(source.n_rows, _columns(est, source) if targets.needs_y and not targets.needs_classes else ())
-    seen, shape, number = Labels(), (), 0
+    seen, shape, number, sizes = Labels(), (), 0, []
     for number, (y, weight) in enumerate(source.targets(), 1):
+        sizes.append(0 if y is None else len(y))
         if y is not None and not len(y):
             continue
         with naming(source, number - 1):
@@ -149,7 +150,7 @@ def survey(est, source, once):
         raise ValueError("the source has no rows.")
     if not seen.weighed:
         raise ValueError("sample_weight must not be all zero: there is nothing to train on.")
-    source.n_rows, source.n_counted = seen.n_rows, number
+    source.n_rows, source.n_counted, source.counted = seen.n_rows, number, sizes
     if not source.n_features:
         source.survey()
     found = Surveyed(seen.n_rows, shape)

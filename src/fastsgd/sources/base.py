@@ -69,6 +69,8 @@ class Source:
         Whether rows can be read once only.
     n_blocks : int or None
         How many blocks can be read in any order; None where rows only come one after another.
+    counted : list of int, or None
+        Rows of each block, where a pass over y has told.
     n_counted : int or None
         How many blocks there are, of a source without n_blocks whose y, or X, has been read to its end.
     segmented : bool
@@ -110,7 +112,7 @@ class Source:
     sparse = False
     dtype = np.dtype(np.float32)
     n_rows = n_features = n_values = n_blocks = feature_names = target_shape = None
-    n_counted = None
+    n_counted = counted = None
     once = reuses = segmented = False
     no_nan = "Remove such rows, or impute them."  # what an error about NaN says
     decoding, divides = 6.0, 0

@@ -118,7 +118,9 @@ def _visits(table: Any, dtype: Any, shuffle: Any, seed: int, epoch: int) -> NDAr
         rows = rows if part.s is None else rows[part.s[rows] != 0]
         numbers = rows if part.number is None else part.number[rows]
         found.append(numbers if starts is None else starts[numbers >> 32] + (numbers & 0xFFFFFFFF))
-    return np.concatenate(found).astype(np.int64, copy=False)
+    numbers = np.concatenate(found).astype(np.int64, copy=False)
+    places = getattr(table.source, "places", None) if by_block else None
+    return numbers if places is None else places()[numbers]
 
 
 def _starts(stream: Stream) -> NDArray[np.int64]:
