@@ -126,6 +126,13 @@ def test_the_comparison_of_readers():
     assert "compression: none" in run(*COMPARE, "readers", "--small", "--memory")
 
 
+def test_the_comparison_of_click_logs():
+    first, _, head, _, *body = run(*COMPARE, "clicks", "--small").splitlines()
+    rows = [line for line in body if "|" in line]
+    assert first.startswith("4,000 rows, 8 files") and {line.count("|") for line in rows} == {head.count("|")}
+    assert len(rows) >= 4 and all(float(line.split("|")[2]) > 0 for line in rows)
+
+
 def test_the_comparison_with_other_solvers(tmp_path):
     """One problem and one peer: the page, the picture, and results that are gone on with."""
     pytest.importorskip("matplotlib")
