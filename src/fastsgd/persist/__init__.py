@@ -56,7 +56,7 @@ def save(est: Any, path: str | PathLike[str], *, training_state: bool = True) ->
         `history_`, and takes a third of the room or less. What `load` returns predicts, scores, exports and explains bit for
         bit as this estimator, and `fit` begins anew, or with warm_start=True from the coefficients. It can't go on
         (`partial_fit`) and has no `optimizer_state_`, `record_`, `path_`, `restarts_`, nor standard errors of models beside it;
-        a search has no `coefs_paths_`. To ask for these is an error that says so. Checkpoints hold all.
+        a search has no `coefs_paths_`. To ask for these is an error that says so. See docs/model-files.md.
 
     Raises
     ------

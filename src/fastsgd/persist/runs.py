@@ -11,6 +11,7 @@ from fastsgd.gathered import Gathered
 from fastsgd.persist.rules import Array, History, Maybe, Record, Value
 from fastsgd.persist.tables import STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
+from fastsgd.sources._check import same_bytes
 from fastsgd.sources.arrays import START
 
 
@@ -145,7 +146,9 @@ def _numbers_of(beside):
 
 def _same(a, b):
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        if a.dtype != b.dtype or a.shape != b.shape:
+            return False
+        return same_bytes(np.ascontiguousarray(a), np.ascontiguousarray(b))
     if isinstance(a, Auto) and isinstance(b, Auto):
         return all(_same(x, getattr(b, name)) for name, x in vars(a).items())
     if isinstance(a, Beside) and isinstance(b, Beside):
