@@ -304,6 +304,8 @@ def test_pickles_clones_and_files_know_no_client(tmp_path):
     back = pickle.loads(pickle.dumps(est))
     assert back.client is None and bits(back) == bits(est)
     est.save(tmp_path / "model.safetensors")
+    est.save(tmp_path / "alone", training_state=False)
+    assert (fastsgd.load(tmp_path / "alone").coef_ == est.coef_).all()
     read = fastsgd.load(tmp_path / "model.safetensors")
     assert type(read) is SGDClassifier is type(est.to_local())
     for one in (read, est.to_local(), back):
