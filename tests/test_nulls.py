@@ -166,6 +166,15 @@ def test_what_was_learnt_is_in_the_model_file_and_is_what_predictions_and_later_
 
 
 @pytest.mark.parametrize(
+    "learnt",
+    [5, {"a": 5}, {"a": {"fill": "x"}}, {"a": {"fill": np.inf}}, {"a": {"fill": [1.0]}}, {"a": {"edges": [2.0, 1.0]}}],
+)
+def test_what_no_pass_learns_is_refused(learnt):
+    with pytest.raises(ValueError, match="learnt"):
+        from_arrow(TABLE, target="y", fill_null="mean", learnt=learnt)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"fill_null": "median"}, "fill_null='median', in training it was 'mean'"),

@@ -56,6 +56,8 @@ class FilledColumn(Column):
         said = self.asked()
         self.word = said if isinstance(said, str) else None
         self.fill = self.known.get("fill") if self.word else said
+        if self.word and self.fill is not None and isinstance(self.fill, list) != (self.width is not None):
+            raise ValueError(f"learnt: {self.fill!r} can't stand for nulls of column {name!r}, of type {dtype}.")
         self.indicated = options.null_indicator and bool(self.known.get("nulls"))
         self._asks = options.null_indicator and options.learnt is None
         self.learns = self._asks or (self.word is not None and self.fill is None)

@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,7 @@ class Options:
             raise ValueError(f"target_nulls must be 'error' or 'drop', got {self.target_nulls!r}.")
         self.null_indicator = checked_bool("null_indicator", self.null_indicator)
         self.bins = _checked_bins(self.bins)
-        if not isinstance(self.learnt, dict | None):
-            raise ValueError(f"learnt must be a dict by column, as reading_ has it, got {self.learnt!r}.")
+        _check_learnt(self.learnt)
         if not isinstance(self.weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {self.weight!r}.")
         self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
@@ -148,8 +148,7 @@ def _checked_fill(fill: Any) -> Any:
         return {name: _checked_fill(value) for name, value in fill.items()}
     if isinstance(fill, np.integer | np.floating):
         fill = fill.item()
-    number = isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill)
-    if fill is None or number or (isinstance(fill, str) and fill in FILLS):
+    if fill is None or _are_numbers([fill]) or (isinstance(fill, str) and fill in FILLS):
         return fill
     words = ", ".join(map(repr, FILLS))
     raise ValueError(
@@ -174,6 +173,21 @@ def _checked_range(sizes: Any) -> tuple[int, int]:
             f"ngram_range must be two whole numbers from 1 on, the second not below the first, got {sizes!r}."
         )
     return least, most
+
+
+def _check_learnt(learnt: Any) -> None:
+    """ValueError where what the parts of `features` take for granted is not so; a file may say anything."""
+    found = isinstance(learnt, dict | None) and all(isinstance(known, dict) for known in (learnt or {}).values())
+    for known in (learnt or {}).values() if found else ():
+        fill, edges = known.get("fill", 0.0), known.get("edges", [])
+        found &= _are_numbers(fill if isinstance(fill, list) else [fill])
+        found &= isinstance(edges, list) and _are_numbers(edges) and all(a < b for a, b in pairwise(edges))
+    if not found:
+        raise ValueError(f"learnt must be a dict by column, as reading_ has it, got {learnt!r:.200}.")
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in values)
 
 
 def _checked_kinds(kinds: Any) -> Any:
