@@ -144,6 +144,19 @@ def test_each_column_has_parts_of_its_own():
     assert from_arrow(TABLE, target="y", dates="drop").feature_names == ["miles"]
 
 
+def test_a_survey_says_what_becomes_of_dates():
+    survey = from_arrow(TABLE, target="y", dates={"day": ["year", "month_cycle"], "when": "days"}).columns_
+    assert survey["day"].kind == "date" and survey["day"].becomes == "3 features: year, sine and cosine of month"
+    assert survey["when"].becomes == "1 feature: days"
+
+
+def test_dates_that_are_written_once_each_are_dates_where_it_is_said():
+    table = TABLE.set_column(2, "day", TABLE["day"].dictionary_encode())  # as a categorical of pandas: a category
+    assert from_arrow(table, target="y").columns.kinds["day"] == "category"
+    X = whole(from_arrow(table, target="y", dates={"day": "parts"}, columns=["day"]))[0]
+    np.testing.assert_array_equal(X[:, 0], FRAME["day"].dt.year)
+
+
 def test_dates_may_be_categories_still():
     source = from_arrow(TABLE, target="y", columns=["day"], categorical_features=["day"], categorical="one-hot")
     assert source.feature_names == [f"day={day}" for day in sorted(set(TABLE["day"].cast("string").to_pylist()))]

@@ -182,6 +182,22 @@ def test_rules_that_contradict_the_training_are_refused(options, error):
     est.predict(from_arrow(TABLE, exclude=["day", "user_*"], columns=["I*", "C*"]))
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"columns": ["kind:boolean", "kind:number"]},
+        {"exclude": ["kind:boolean"], "fill_null": {"kind:number": "mean"}},
+        {"exclude": ["kind:number"], "interactions": [("kind:boolean", "C*")], "null_indicator": True},
+    ],
+)
+def test_what_trains_a_model_reads_data_for_it(rules):
+    rules = {"target": "y", **rules}
+    est = SGDClassifier(learning_rate="auto").fit(from_arrow(TABLE, **rules), X_val=from_arrow(TABLE, **rules))
+    expected = est.decision_function(from_arrow(TABLE))
+    np.testing.assert_array_equal(est.decision_function(from_arrow(TABLE, **rules)), expected)
+    est.partial_fit(from_arrow(TABLE, **rules))
+
+
 # ---------------------------------------------------------------- CSV and the command
 def test_rules_in_csv_are_of_what_the_columns_are(tmp_path):
     path = tmp_path / "t.csv"
@@ -213,6 +229,9 @@ def test_the_command_takes_rules(tmp_path, capsys):
     assert main(["predict", data, "--model", model, "--output", str(tmp_path / "p.csv")]) == 0
     assert main([*train, "--exclude", "kind:category", "--exclude", "day"]) == 0
     assert list(fastsgd.load(model).feature_names_in_) == ["age", "I1", "I2", "yes", "user_id"]
+    booleans = ["--columns", "kind:boolean", "--columns", "kind:date"]
+    assert main([*train, *booleans, "--valid", data]) == 0
+    assert main(["evaluate", data, "--model", model, *booleans]) == 0
     capsys.readouterr()
     assert main([*train, "--exclude", "user"]) == 1
     assert "--exclude: there is no column 'user'" in " ".join(capsys.readouterr().err.split())

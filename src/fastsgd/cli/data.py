@@ -104,7 +104,7 @@ TO_CONVERT = "format", *OF_CSV, *OF_TEXT, "n_features", "zero_based", "on_error"
 NPY = {"target": "y_path", "weight": "weight_path"}
 
 
-def open_source(paths, reading, labelled=True, like=None):
+def open_source(paths, reading, labelled=True, like=None, booleans=()):
     """The source of these paths.
 
     Parameters
@@ -116,6 +116,8 @@ def open_source(paths, reading, labelled=True, like=None):
         Whether it must have targets.
     like : dict or None
         `Source.reading` of what it must have the features of.
+    booleans : sequence of str
+        Its columns of true and false.
     """
     from fastsgd import sources
     from fastsgd.sources.reading import merged
@@ -134,7 +136,7 @@ def open_source(paths, reading, labelled=True, like=None):
         raise ValueError("--target must name the column (of .npy files, the file) that is to be predicted.")
     for name in sorted(given.keys() - accepted):
         raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
-    given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given)
+    given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given, booleans)
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source if max_memory is None else source.buffered(max_memory=max_memory)
 
@@ -160,7 +162,7 @@ def fitted(model, data, reading, labelled=False):
         and own["weight"] in open_source(data, reading, like=like).columns.schema.names
     ):
         reading = reading | {"weight": own["weight"]}
-    return est, open_source(data, reading, labelled, like=like)
+    return est, open_source(data, reading, labelled, like, getattr(est, "_made", {}).get("booleans", ()))
 
 
 def _is_table(data, reading):

@@ -108,7 +108,8 @@ def train(
     source, how = open_filled(data, reading, quiet or as_json), {}
     rows_of_fit = source
     if valid:
-        how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading)
+        known = source.columns.booleans if hasattr(source, "columns") else ()
+        how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading, booleans=known)
     elif fraction is not None:
         rows_of_fit, how["X_val"] = shares(source, fraction, est.random_state)
     bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
@@ -165,10 +166,8 @@ def _fraction(rows):
 def _note_made(est, source):
     """Have the model say of how many rows it was made, and when."""
     when = datetime.now(UTC).isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
-    types = source.columns.types if hasattr(source, "columns") else {}
-    booleans = [
-        name for name in est.reading_.get("columns", ()) if types.get(name) == "bool"
-    ]  # They are read as numbers.
+    there = source.columns.booleans if hasattr(source, "columns") else ()  # They are read as numbers.
+    booleans = [name for name in est.reading_.get("columns", ()) if name in there]
     est._made = {"rows": source.n_rows, "when": when, "booleans": booleans}
 
 

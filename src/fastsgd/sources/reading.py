@@ -64,7 +64,7 @@ def first_names(reading):
     return names
 
 
-def merged(reading, given):
+def merged(reading, given, booleans=()):
     """The arguments given, and for all others what the reading says.
 
     Parameters
@@ -73,6 +73,8 @@ def merged(reading, given):
         As `Source.reading` of a table.
     given : dict
         Arguments of `from_parquet` and the like, as far as they were given.
+    booleans : sequence of str
+        Columns of true and false, as far as they are known: a reading has them as numbers, and rules by kind have not.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def merged(reading, given):
         One that was given contradicts the reading.
     """
     reading = {**UNSAID, **reading} if "columns" in reading else reading
-    given = _by_name(reading, given)
+    given = _by_name(reading, given, booleans)
     found = {**reading, **given}
     if MARKS & set(given):  # Both are of the same file.
         found = {name: value for name, value in found.items() if name in given or name not in MARKS}
@@ -112,13 +114,14 @@ def merged(reading, given):
     return found
 
 
-def _by_name(reading, given):
+def _by_name(reading, given, booleans):
     """The arguments given, with the columns of the reading in place of patterns and kinds; those left out were none of them."""
     given = dict(given)
     if "columns" not in reading:
         return given
     own = reading["columns"]
     kinds = {name: word_of(reading.get("kinds", {}).get(name, "number")) for name in own}
+    kinds |= {name: "boolean" for name in booleans if kinds.get(name) == "number"}
     for name in ("columns", "categorical_features", "text_features"):
         if isinstance(given.get(name), list | tuple):
             meant = [matching(name, one, own, kinds) if is_rule(one, own) else [one] for one in given[name]]

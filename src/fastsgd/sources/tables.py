@@ -42,7 +42,7 @@ class TabularSource(Source):
             return self
         if self.read_as == reading or (all(self.reading.get(k) == reading.get(k) for k in OPTIONS)):
             return self
-        options = merged(reading, self.options)
+        options = merged(reading, self.options, self.columns.booleans)
         options = {name: value for name, value in options.items() if name in (*OPTIONS, "segment")}
         options.setdefault("kinds", OWN)
         try:

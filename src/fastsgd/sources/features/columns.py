@@ -137,6 +137,11 @@ class Columns:
         except Missing as error:
             raise error.told(batch, self.columns.values()) from None
 
+    @property
+    def booleans(self) -> list[str]:
+        """The columns of true and false."""
+        return [field.name for field in self.schema if pa.types.is_boolean(field.type)]
+
     def check(self, schema: pa.Schema, where: str) -> None:
         """That another file's schema is like the first one's, as far as it is read."""
         with encode.named(where):

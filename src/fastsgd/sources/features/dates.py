@@ -106,6 +106,14 @@ class DateParts(Part):
     def names(self) -> list[str]:
         return self.columns[0].titles
 
+    def becomes(self) -> str:
+        parts = self.columns[0].parts
+        words = [part.replace("_", " ") for part in parts if part not in PERIODS]
+        cycles = [part.removesuffix("_cycle").replace("_", " ") for part in parts if part in PERIODS]
+        if cycles:
+            words.append(f"sine and cosine of {', '.join(cycles)}")
+        return f"{self.width} feature{'s' * (self.width > 1)}: {', '.join(words)}"
+
     def numbers(self, batch: Batch) -> np.ndarray:
         return batch.read(self.columns[0])
 

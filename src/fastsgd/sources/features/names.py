@@ -13,7 +13,7 @@ from fastsgd.sources.features.date_parts import SETS, available
 from fastsgd.sources.features.options import AUTO, Options
 from fastsgd.sources.features.prose import FirstRows, found_in
 from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer, pairs_of, word_of
-from fastsgd.sources.spelling import is_text
+from fastsgd.sources.spelling import spelling_of
 
 NEVER_FILLED = "category", "text"  # Columns of these kinds have no numbers that something else could stand for.
 CROSSED = "number", "boolean", "category"  # Columns of these kinds have products.
@@ -144,7 +144,7 @@ def _dates(schema: pa.Schema, where: str, options: Options, names: list[str], ki
     given = options.dates if isinstance(options.dates, dict) else {}
     for name in [name for name in given if name in kinds]:
         dtype = schema.field(name).type
-        if is_text(dtype) or pa.types.is_null(dtype):
+        if spelling_of(dtype) in ("text", "time") or pa.types.is_null(dtype):
             kinds[name] = "date"  # As that it is to be read.
         elif kinds[name] != "date":
             raise ValueError(f"dates: column {name!r} of {where} is of type {dtype}, not one of dates.")
