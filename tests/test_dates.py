@@ -157,6 +157,13 @@ def test_dates_that_are_written_once_each_are_dates_where_it_is_said():
     np.testing.assert_array_equal(X[:, 0], FRAME["day"].dt.year)
 
 
+def test_text_that_is_said_to_be_dates_is_none():
+    when = [f"2024-{1 + i % 12:02}-{1 + i // 12:02}T10:00:00.{i:06}" for i in range(300)]
+    table = pa.table({"when": when, "y": [0, 1] * 150})
+    source = from_arrow(table, target="y", dates={"when": ["month", "day"]})
+    assert source.feature_names == ["when.month", "when.day"] and not source.sparse
+
+
 def test_dates_may_be_categories_still():
     source = from_arrow(TABLE, target="y", columns=["day"], categorical_features=["day"], categorical="one-hot")
     assert source.feature_names == [f"day={day}" for day in sorted(set(TABLE["day"].cast("string").to_pylist()))]

@@ -13,7 +13,7 @@ from fastsgd.sources.features.date_parts import SETS, available
 from fastsgd.sources.features.options import AUTO, Options
 from fastsgd.sources.features.prose import FirstRows, found_in
 from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer, pairs_of, word_of
-from fastsgd.sources.spelling import spelling_of
+from fastsgd.sources.spelling import is_text, spelling_of
 
 NEVER_FILLED = "category", "text"  # Columns of these kinds have no numbers that something else could stand for.
 CROSSED = "number", "boolean", "category"  # Columns of these kinds have products.
@@ -30,7 +30,8 @@ def settled(schema: pa.Schema, where: str, options: Options, first: FirstRows | 
     kinds = {field.name: _word_of(field, options) for field in schema}
     wanted = _meant("categorical_features", options.categorical_features, there, free, kinds)
     kinds |= dict.fromkeys(wanted, "category")
-    texts = _texts(schema, where, options, [name for name in free if name not in wanted], kinds, first)
+    said = {*wanted, *(options.dates if isinstance(options.dates, dict) else ())}
+    texts = _texts(schema, where, options, [name for name in free if name not in said], kinds, first)
     kinds |= dict.fromkeys(texts, "text")
     found = free if options.columns is None else _meant("columns", options.columns, there, free, kinds)
     left_out = {name for rule in options.exclude for name in matching("exclude", rule, there, kinds)}
