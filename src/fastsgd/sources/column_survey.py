@@ -27,8 +27,8 @@ class ColumnFound:
     ----------
     name : str
     kind : str
-        "number", "category", "boolean", "date", "text", "list", "constant", "id" (all distinct), "empty", or "bytes", which is text
-        that is not UTF-8.
+        "number", "category", "boolean", "date", "text", "list", "constant", "id" (all distinct), "empty", or "bytes", which is
+        text that is not UTF-8.
     type : str
         Arrow's.
     role : str
