@@ -27,6 +27,7 @@ from fastsgd import SGDClassifier, SGDRegressor, sources
 from fastsgd.sources import Rows, readers
 from fastsgd.sources.blocks import blocks
 from fastsgd.sources.readers import Readers, in_order
+from fastsgd.sources.reuse import BLOCKS, Reuse
 
 NUMBERS = [1, 2, 4, "auto"]
 N = 6000
@@ -247,6 +248,43 @@ def test_no_more_blocks_are_under_way_than_there_are_readers():
         with lock:
             begun.discard(piece)
     assert len(most) == 200 and max(most) <= 4  # and the one that is being given out
+
+
+# ---------------------------------------------------------------- memory
+def test_memory_is_reused_when_no_view_of_it_is_left_and_not_before():
+    memory = Reuse()
+    with memory.kept():
+        first = memory.empty((1000, 300), np.float32)
+        place, view = first.ctypes.data, first[7:, 3].reshape(-1)
+        view[:] = 5
+        del first
+        other = memory.empty(290_000, np.int32)
+        assert other.ctypes.data != place and (view == 5).all() and not memory.free
+        del view
+        again = memory.empty((145_000,), np.float64)
+        assert again.ctypes.data == place and again.flags.aligned and again.flags.writeable
+        del again, other
+        assert len(memory.free) == 2
+        assert memory.empty(10, np.int8).base is None  # The C library keeps little memory by itself.
+        with memory.kept():
+            pass
+        assert len(memory.free) == 2
+        large = memory.empty(10**6, np.float64)
+        assert len(memory.free) == 1 and large.shape == (10**6,)  # It was too small, and is let go of.
+    assert not memory.free
+    large[:] = 1
+    del large
+    assert not memory.free and not memory.given
+
+
+def test_rows_that_are_kept_do_not_change_when_others_are_read(tmp_path):
+    n = 40_000
+    words = {f"w{j}": np.random.default_rng(j).integers(0, 1000, 4 * n).astype(str) for j in range(8)}
+    pq.write_table(pa.table(words), tmp_path / "rows.parquet", row_group_size=n)
+    source = sources.from_parquet(tmp_path).buffered(readers=2)
+    kept = [rows.X for rows in source.blocks()]
+    assert all((X != source.read(block).X).nnz == 0 for block, X in enumerate(kept))
+    assert not BLOCKS.walks and not BLOCKS.free
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -207,7 +207,7 @@ cdef Py_ssize_t most_in_a_tile(const Piece* pieces, Py_ssize_t k, Py_ssize_t n) 
     return most
 
 
-def csr_rows(const floating[:, ::1] dense, list pieces):
+def csr_rows(const floating[:, ::1] dense, list pieces, empty=np.empty):
     """Rows of CSR from dense columns, which come first, and pieces of tokens. Zeros are not stored.
 
     Parameters
@@ -217,6 +217,8 @@ def csr_rows(const floating[:, ::1] dense, list pieces):
         Row i has the tokens starts[i] to starts[i + 1], or token i where `starts` is None. Token e has features[e] and
         values[e]; where there are `codes`, features[codes[e]] and values[codes[e]]. Where there are `factors`, its value is
         multiplied by factors[e]. Features and codes below 0 are none. int64, int32, the dtype of `dense`, int32, that dtype.
+    empty : callable
+        What gives the memory for the result: empty(n, dtype).
 
     Returns
     -------
@@ -245,7 +247,7 @@ def csr_rows(const floating[:, ::1] dense, list pieces):
         raise ValueError(f"{n} rows of up to {count} values are too many at once; write smaller row groups or batches")
     most = most_in_a_tile(found, k, n) + FASTSGD_LANES
     # With room for all; and one more, as what is not kept is written, too.
-    out_data, out_indices, out_indptr = np.empty(count + 1, dtype), np.empty(count + 1, np.int32), np.zeros(n + 1, np.int32)
+    out_data, out_indices, out_indptr = empty(count + 1, dtype), empty(count + 1, INT32), np.zeros(n + 1, np.int32)
     cdef floating[::1] data = out_data, values = np.empty(most, dtype)
     cdef int32_t[::1] indices = out_indices, indptr = out_indptr, keys = np.zeros(most, np.int32)
     with nogil:

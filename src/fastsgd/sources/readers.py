@@ -13,6 +13,8 @@ from typing import Any
 
 from joblib import cpu_count
 
+from fastsgd.sources.reuse import BLOCKS
+
 MIN_BLOCK_SECONDS = 4e-3  # A block that is made faster than this is not worth handing to another thread.
 # One more reader is tried where whoever uses the rows waits for them more than WAITING_SHARE of the time, and it stays if a byte
 # takes at most KEPT_SHARE of the time that it took before. A reader is given back where they wait less than IDLE_SHARE.
@@ -191,16 +193,17 @@ def in_order(
     """
     walk, left = _Walk(make, here or make, iter(pieces), readers, apart), perf_counter()
     try:
-        while True:
-            away = perf_counter() - left
-            found = walk.next()
-            if found is None:
-                return
-            made, n, making, getting = found
-            readers.record_block(n, *size(made), making, getting, away)
-            found, left = None, perf_counter()
-            yield made
-            made = None  # It is not held while the next is made.
+        with BLOCKS.kept():
+            while True:
+                away = perf_counter() - left
+                found = walk.next()
+                if found is None:
+                    return
+                made, n, making, getting = found
+                readers.record_block(n, *size(made), making, getting, away)
+                found, left = None, perf_counter()
+                yield made
+                made = None  # It is not held while the next is made.
     finally:
         walk.close()
 

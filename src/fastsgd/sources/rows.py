@@ -10,6 +10,7 @@ from fastsgd.sources.base import LabelledRows, Rows
 from fastsgd.sources.features.part import Batch
 from fastsgd.sources.files import from_row
 from fastsgd.sources.readers import Readers, in_order
+from fastsgd.sources.reuse import BLOCKS
 
 FILL_BYTES = 1 << 22  # Columns are converted to their type for this many bytes of row-major values at once.
 
@@ -105,7 +106,7 @@ def labelled(columns, where, batch):
     return y, weight
 
 
-def _dense(columns, batch, out=None):
+def _dense(columns, batch, out=None, empty=np.empty):
     """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
     n, numbers, places, vectors = len(batch), [], [], []
     for part in columns.parts:
@@ -119,7 +120,7 @@ def _dense(columns, batch, out=None):
             return values
         else:
             vectors.append((slice(part.at, part.at + part.width), values))
-    out = np.empty((n, columns.n_dense), columns.dtype) if out is None else out
+    out = empty((n, columns.n_dense), columns.dtype) if out is None else out
     step = max(64, FILL_BYTES // max(1, columns.n_dense * columns.dtype.itemsize))
     for lo in range(0, n, step):
         rows = slice(lo, lo + step)
@@ -130,10 +131,10 @@ def _dense(columns, batch, out=None):
 
 
 def _csr(columns, batch):
-    dense = _dense(columns, batch)
+    dense = _dense(columns, batch, empty=BLOCKS.empty)
     pieces = [part.tokens(batch) for part in columns.parts if not part.dense]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
-    X.data, X.indices, X.indptr, canonical = csr_rows(usable(dense, columns.dtype), pieces)
+    X.data, X.indices, X.indptr, canonical = csr_rows(usable(dense, columns.dtype), pieces, BLOCKS.empty)
     if canonical:
         X.has_canonical_format = True
     else:
