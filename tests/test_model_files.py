@@ -19,6 +19,7 @@ import fastsgd
 from fastsgd import (
     LinearRegressor,
     SGDClassifier,
+    SGDRegressor,
 )
 from fastsgd.persist import files
 
@@ -64,6 +65,35 @@ def test_labels_beyond_the_limit_of_json(labels, tmp_path):
     again = fastsgd.load(tmp_path / "model")
     assert again.classes_.dtype == est.classes_.dtype and again.classes_.tolist() == labels.tolist()
     assert again.class_weight == est.class_weight and same(again._class_weight, est._class_weight)
+
+
+def test_long_lists_of_several_kinds_of_values(tmp_path):
+    """Categories with a null among them, edges of bins, columns of which some have no value; and limits of integers."""
+    values = [None, "", "größe", True, False, 0, -(2**63) + 1, 2**63 - 1, 0.1, -0.0, float("inf"), -float("inf")]
+    nested = [[], ["x"], [1, "y", None], [[2.5], []]]
+    est = fitted(SGDClassifier())
+    est.reading_ = {
+        "categories": {"a": [None, *(f"user {i}" for i in range(MANY))], "b": values * 1000},
+        "bins": {f"column {i}": [0.0, 0.5, float(i)] for i in range(MANY)},
+        "nested": nested * 1000,
+        "short": values,
+    }
+    est.save(tmp_path / "model")
+    again = fastsgd.load(tmp_path / "model")
+    assert repr(again.reading_) == repr(est.reading_)
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "how", [{"n_init": 120, "init": "normal"}, {"learning_rate": "auto", "n_bootstrap": 60}], ids=str
+)
+def test_many_models_beside_a_model_or_before_it_can_be_read_again(how, tmp_path):
+    est = fitted(SGDRegressor(**how), y=TARGET)
+    est.save(tmp_path / "model")
+    again = fastsgd.load(tmp_path / "model")
+    assert same(again._state, est._state)
+    assert [one.best for one in getattr(again, "restarts_", [])] == [one.best for one in getattr(est, "restarts_", [])]
 
 
 def test_a_file_without_long_lists_is_one_that_older_versions_read(tmp_path):
