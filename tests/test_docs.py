@@ -162,3 +162,47 @@ def test_flags_that_a_migration_names_are_there():
     ours = [row.split("|")[2] for row in page.splitlines() if row.startswith("| `")]
     named = {flag for cell in ours for flag in re.findall(r"--[a-z0-9-]+", cell)}
     assert len(named) > 15 and not named - there
+
+
+def typed(line, capsys):
+    """What a line of the shell prints: cat, head, and the command."""
+    from fastsgd.cli import main
+
+    said = ""
+    for part in line.split(" | "):
+        words = shlex.split(part)
+        if words[0] == "fastsgd":
+            assert main(words[1:]) == 0
+            said = capsys.readouterr().out
+        elif words[0] == "head":
+            text = Path(words[2]).read_text("utf-8") if words[2:] else said
+            said = "".join(text.splitlines(keepends=True)[: -int(words[1])])
+        else:
+            assert words[0] == "cat"
+            said = Path(words[1]).read_text("utf-8")
+    return said
+
+
+def about(text):
+    """Words and numbers, these about as exact as other processors have them."""
+    words = re.split(r"[\s,│┃]+", text.strip())
+    return [round(float(one), 2) if re.fullmatch(r"-?\d+\.\d+", one) else one for one in words]
+
+
+def test_the_sessions_of_the_command(tmp_path, monkeypatch, capsys):
+    """What the page shows is what is printed; numbers but for their last digits."""
+    pytest.importorskip("pyarrow"), pytest.importorskip("typer"), pytest.importorskip("pandas")
+    import io
+    import sys
+
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/command.md").read_text("utf-8")
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("new-people.csv").read_bytes())))
+    sessions = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    for session in sessions:
+        for line, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.M):
+            said = typed(line, capsys)
+            assert about(said)[:3] == about(shown)[:3] and len(about(said)) == len(about(shown)), line
+            assert sum(a != b for a, b in zip(about(said), about(shown), strict=True)) <= len(about(shown)) // 50, line
+    assert len(sessions) == 4

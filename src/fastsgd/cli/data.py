@@ -33,7 +33,7 @@ COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 Data = Annotated[
     list[str],
     typer.Argument(
-        help="Files, folders or patterns, of one format; - is stdin, which is first written to a temporary file.",
+        help="Files, folders or patterns; - is stdin, by way of a temporary file.",
         metavar="DATA",
         show_default=False,
     ),
@@ -46,47 +46,41 @@ def _reading(kind, text, metavar="VALUE", rare=False):
 
 # Every flag has the name that the function of fastsgd.sources has for it.
 READING = {
-    "target": _reading(str, "The column to be predicted; of .npy files, the file of y.", "COLUMN"),
-    "weight": _reading(str, "The column of the weights of rows; of .npy files, their file.", "COLUMN"),
-    "columns": _reading(list[str], "A feature, a pattern (C*) or a kind (kind:number); repeat it.", "COLUMN"),
-    "exclude": _reading(list[str], "A column or pattern that is no feature; repeat it.", "COLUMN"),
-    "categorical": _reading(str, "What becomes of columns of words: hash (default), one-hot or error.", "NAME"),
-    "categorical_features": _reading(list[str], "A column whose numbers are categories; repeat it.", "COLUMN"),
+    "target": _reading(str, "The column to be predicted (.npy: the file of y).", "COLUMN"),
+    "weight": _reading(str, "The column of the weights of rows (.npy: a file).", "COLUMN"),
+    "columns": _reading(list[str], "A feature, pattern (C*) or kind (kind:number).", "COLUMN"),
+    "exclude": _reading(list[str], "A column or pattern that is no feature.", "COLUMN"),
+    "categorical": _reading(str, "Of words: hash (default), one-hot or error.", "NAME"),
+    "categorical_features": _reading(list[str], "A column whose numbers are categories.", "COLUMN"),
     "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
-    "interactions": _reading(list[str], "Two columns or patterns whose products are features too; repeat it.", "A:B"),
+    "interactions": _reading(list[str], "Two columns, whose products are features too.", "A:B"),
     "polynomial": _reading(int, "2: squares and products of the columns of numbers.", "N", rare=True),
-    "text_features": _reading(
-        list[str], "A column of text, whose words are features; repeat it. By default found.", "COLUMN"
-    ),
-    "ngram_range": _reading(str, "How many words of texts are a feature: 1,2 is one or two.", "MIN,MAX"),
+    "text_features": _reading(list[str], "Text, whose words are features; found by default.", "COLUMN"),
+    "ngram_range": _reading(str, "How many words of texts are a feature: 1,2 is one or two.", "MIN,MAX", rare=True),
     "analyzer": _reading(str, "Units of texts: word (default), char, or char_wb within words.", "NAME", rare=True),
-    "idf": _reading(bool, "Rare words of texts count more than frequent ones.", None),
-    "fill_null": _reading(
-        list[str], "For missing numbers: X, mean, median or most_frequent, or A:mean for one column; repeat it.", "X"
-    ),
-    "null_indicator": _reading(bool, "Have features that say which numbers and categories were missing.", None),
-    "target_nulls": _reading(str, "Rows without a target: error (default), or drop, which leaves them out.", "NAME"),
-    "dates": _reading(list[str], "cyclic (default), parts, days or drop; of a column, WHEN:days; repeat it.", "NAME"),
+    "idf": _reading(bool, "Rare words of texts count more than frequent ones.", None, rare=True),
+    "fill_null": _reading(list[str], "For missing numbers: X, mean, median, most_frequent; A:mean of one column.", "X"),
+    "null_indicator": _reading(bool, "Features that say what was missing.", None),
+    "target_nulls": _reading(str, "Rows without a target: error (default) or drop.", "NAME"),
+    "dates": _reading(list[str], "cyclic (default), parts, days or drop; A:days of one.", "NAME"),
     "time_zone": _reading(str, "Where times that have a zone are read off, such as Europe/Berlin.", "ZONE", rare=True),
-    "bins": _reading(
-        list[str], "A column of numbers and how many bins it is cut into, such as age:10; repeat it.", "A:N"
-    ),
-    "format": _reading(Format, "parquet, arrow, csv, svmlight or npy; by default as the ending says.", "NAME"),
+    "bins": _reading(list[str], "Cut a column of numbers into bins, such as age:10.", "A:N"),
+    "format": _reading(Format, "parquet, arrow, csv, svmlight, npy; as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(
-        list[str], "A column of CSV files without a header; repeat it, for all of them in order.", "NAME", rare=True
+        list[str], "A column of CSV files without a header, for all of them in order.", "NAME", rare=True
     ),
     "column_types": _reading(
-        list[str], "A column of CSV files and its Arrow type, such as zip:string; repeat it.", "A:TYPE", rare=True
+        list[str], "A column of CSV files and its Arrow type, such as zip:string.", "A:TYPE", rare=True
     ),
     "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once.", "N", rare=True),
     "encoding": _reading(str, "Of CSV files, such as cp1252; UTF-8 by default.", "NAME"),
-    "na_values": _reading(list[str], "A word that stands for nothing, such as - or unknown; repeat it.", "WORD"),
-    "thousands": _reading(list[str], "The mark in 1,234 of text that is numbers; A:, for one column.", "CHAR"),
-    "decimal": _reading(list[str], "The mark in 0,5 of text that is numbers; A:, for one column.", "CHAR"),
+    "na_values": _reading(list[str], "A word for nothing, such as - or unknown.", "WORD"),
+    "thousands": _reading(list[str], "The mark in 1,234 of text; A:, of one column.", "CHAR"),
+    "decimal": _reading(list[str], "The mark in 0,5 of text; A:, of one column.", "CHAR"),
     "percent": _reading(bool, "Read text such as 12.5% as 0.125.", None),
-    "currency": _reading(bool, "Read text such as $12.50 or 12 EUR as numbers.", None),
-    "date_format": _reading(list[str], "Of text that is dates, such as %d/%m/%Y; A:%d/%m/%Y for one column.", "FORMAT"),
+    "currency": _reading(bool, "Read text such as $12.50 or 12 EUR as numbers.", None, rare=True),
+    "date_format": _reading(list[str], "Of dates that are text, such as %d/%m/%Y.", "FORMAT"),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them.", "N", rare=True),
     "zero_based": _reading(
         str, "Whether indices of svmlight files begin at 0: auto (default), true or false.", "VALUE", rare=True

@@ -30,7 +30,7 @@ PARAMETERS = {
         MODEL,
         "NAME",
         "For classes log_loss (default), hinge, squared_hinge, modified_huber, perceptron, sigmoid; for numbers "
-        "squared_error, huber, epsilon_insensitive, squared_epsilon_insensitive, quantile (the median), poisson, gamma, "
+        "squared_error, huber, epsilon_insensitive, squared_epsilon_insensitive, quantile, poisson, gamma, "
         "tukey, cauchy, welsch.",
     ),
     "penalty": Flag(MODEL, "NAME", "l2 (default), l1, elasticnet or none."),
@@ -44,7 +44,7 @@ PARAMETERS = {
         "NAME",
         "Of three classes and more: ovr (default), multinomial, crammer_singer.",
     ),
-    "standardize": Flag(MODEL, None, "Scale columns in training; coefficients stay in the data's units."),
+    "standardize": Flag(MODEL, None, "Scale columns; coefficients stay in units of the data."),
     "init": Flag(
         MODEL,
         "VALUE",
@@ -59,12 +59,12 @@ PARAMETERS = {
         "exponential, step, cosine, one_cycle, pa1, pa2. A note says what stands in place of auto where another flag does "
         "not go with it.",
     ),
-    "eta0": Flag(TRAINING, "X", "First step size, but for auto and optimal; 0.01 by default."),
+    "eta0": Flag(TRAINING, "X", "First step size of other schedules; 0.01 by default."),
     "power_t": Flag(
         TRAINING, "X", "Exponent of invscaling; by default 0.5 for classes and 0.25 for numbers.", rare=True
     ),
     "optimizer": Flag(TRAINING, "NAME", "sgd (default), momentum, nesterov, adagrad, rmsprop, adam, adamw or ftrl."),
-    "batch_size": Flag(TRAINING, "N", "Rows of a step; 1 by default, full is gradient descent."),
+    "batch_size": Flag(TRAINING, "N", "Rows of a step, or full; 1 by default."),
     "average": Flag(
         TRAINING,
         "VALUE",
@@ -72,7 +72,7 @@ PARAMETERS = {
         rare=True,
     ),
     "shuffle": Flag(TRAINING, None, "A new order of the rows in each epoch; the default.", rare=True),
-    "random_state": Flag(TRAINING, "N", "Seed of the order of the rows and of --valid-fraction; 0 by default."),
+    "random_state": Flag(TRAINING, "N", "Seed of the order of rows; 0 by default."),
     "n_jobs": Flag(TRAINING, "N", "Threads; 1 by default, -1 for all cores."),
     "parallel": Flag(
         TRAINING,
@@ -120,7 +120,7 @@ PARAMETERS = {
     "validation_scoring": Flag(
         HELD_OUT,
         "NAME",
-        "What scores held-out rows: loss or a scorer of scikit-learn such as roc_auc; by default accuracy, or R2.",
+        "What scores held-out rows: loss or a scorer of scikit-learn such as roc_auc; accuracy or R2 by default.",
     ),
     "stopping": Flag(
         HELD_OUT,

@@ -15,7 +15,7 @@ MORE = "--help-all"
 
 def columns():
     """The width of the help."""
-    return min(shutil.get_terminal_size().columns, MAX_COLUMNS)
+    return min(shutil.get_terminal_size((MAX_COLUMNS, 0)).columns, MAX_COLUMNS)
 
 
 class Command(TyperCommand):
@@ -53,7 +53,7 @@ class Command(TyperCommand):
             rare += len(more)
             parts.append("\n".join(lines))
         if rare:
-            parts.append(f"All flags with what they mean: {ctx.command_path} {MORE}")
+            parts.append(f"A flag with ... can be repeated. What all flags mean: {ctx.command_path} {MORE}")
         return "\n\n".join(part for part in parts if part)
 
 
@@ -89,7 +89,9 @@ def _names(option):
     names = list(option.opts)
     if option.secondary_opts:
         names[-1] = names[-1].replace("--", "--[no-]", 1)
-    return ", ".join(sorted(names, key=len)) + ("" if option.is_flag else f" {_metavar(option)}")
+    return ", ".join(sorted(names, key=len)) + (
+        "" if option.is_flag else f" {_metavar(option)}" + "..." * bool(option.multiple)
+    )
 
 
 def _metavar(option):

@@ -15,9 +15,7 @@ Output = flag(
     OUTPUT,
     metavar="FILE",
 )
-Ids = flag(
-    list[str], "A column of the data to stand before the predictions; repeat it.", OUTPUT, "--id", metavar="COLUMN"
-)
+Ids = flag(list[str], "A column of the data to stand before the predictions.", OUTPUT, "--id", metavar="COLUMN")
 
 
 @with_flags("reading", OF_MODEL)

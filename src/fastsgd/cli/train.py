@@ -17,24 +17,21 @@ DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that 
 ROWS = {  # flags that say more of the rows
     "valid": flag(
         list[str],
-        "Files of held-out rows, scored after each epoch: the best weights are kept.",
+        "Files of held-out rows: the best epoch is kept.",
         HELD_OUT,
         metavar="FILE",
     ),
-    "valid_fraction": flag(
-        float, "Hold this share of the rows out, such as 0.1, and score it as --valid.", HELD_OUT, metavar="X"
-    ),
+    "valid_fraction": flag(float, "Hold this share of the rows out, such as 0.1.", HELD_OUT, metavar="X"),
     "early_stopping": flag(
         bool,
-        "Stop when held-out rows (a tenth, unless --valid or --valid-fraction says which) are scored no better: --tol 1e-3, "
-        "--max-iter 100 by default.",
+        "Stop when held-out rows (a tenth by default) are scored no better: --max-iter 100, --tol 1e-3.",
         HELD_OUT,
         "--early-stopping",
     ),
     "valid_target": flag(str, "Of .npy files: the file of y of --valid.", HELD_OUT, metavar="FILE", rare=True),
     "segments": flag(
         str,
-        "A column, then no feature, that says of which segment each row is: a model for each.",
+        "A column whose values have a model each.",
         MODEL,
         metavar="COLUMN",
     ),
@@ -80,10 +77,7 @@ def train(
     reading,
     params,
 ):
-    """Train a model on files, in bounded memory: by default a logistic regression, in one pass, with nothing to tune.
-
-    A training that diverges is an error, and its model is written to another file, with .diverged behind the name.
-    """
+    """Train a model on files, in bounded memory: by default a logistic regression, in one pass, with nothing to tune."""
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.outputs import check_places
     from fastsgd.cli.show import ERR, Bar
@@ -131,7 +125,7 @@ def train(
             raise
         raise ValueError(f"{error} To predict a number: --task regression.") from None
     est.set_params(callbacks=None)
-    _note_made(est, source)
+    _note_made(est, source, rows_of_fit.n_rows)
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged
     if model is not None:
@@ -140,7 +134,7 @@ def train(
         except OSError:
             _interrupted(est, None, checkpoint, keep)
             raise
-    _report(est, source, model, quiet, as_json, **keep)
+    _report(est, rows_of_fit.n_rows, model, quiet, as_json, **keep)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
 
@@ -163,12 +157,12 @@ def _fraction(rows):
     return fraction
 
 
-def _note_made(est, source):
+def _note_made(est, source, rows):
     """Have the model say of how many rows it was made, and when."""
     when = datetime.now(UTC).isoformat(" ", "minutes").removesuffix("+00:00") + " UTC"
     there = source.columns.booleans if hasattr(source, "columns") else ()  # They are read as numbers.
     booleans = [name for name in est.reading_.get("columns", ()) if name in there]
-    est._made = {"rows": source.n_rows, "when": when, "booleans": booleans}
+    est._made = {"rows": rows, "when": when, "booleans": booleans}
 
 
 def _check_kept(est, model, training_state):
@@ -221,7 +215,7 @@ def _interrupted(est, model, checkpoint, keep):
         ERR.print(f"{model} holds the model of this moment.", markup=False)
 
 
-def _report(est, source, model, quiet, as_json, training_state):
+def _report(est, rows, model, quiet, as_json, training_state):
     from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_bytes, in_short, number, table
 
     found = {
@@ -229,7 +223,7 @@ def _report(est, source, model, quiet, as_json, training_state):
         "model_bytes": os.path.getsize(model) if model else None,
         "training_state": training_state if model else None,
         "estimator": type(est).__name__,
-        "rows": source.n_rows,
+        "rows": rows,
         "features": est.n_features_in_,
         "epochs": est.n_iter_,
         "learning_rate": str(est.learning_rate),
@@ -243,9 +237,9 @@ def _report(est, source, model, quiet, as_json, training_state):
     elif not quiet:
         columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
         columns = columns or ["epoch"]
-        rows = [[number(row[name]) for name in columns] for row in found["history"]]
+        lines = [[number(row[name]) for name in columns] for row in found["history"]]
         size = f"{found['rows']:,} rows, " if found["rows"] else ""
-        table(f"{found['estimator']}: {size}{found['features']:,} features", columns, rows)
+        table(f"{found['estimator']}: {size}{found['features']:,} features", columns, lines)
         kept = "the model is not kept: no --model was given"
         if model:
             alone = "" if training_state else ", for prediction alone"

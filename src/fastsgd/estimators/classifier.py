@@ -77,7 +77,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         Exponent of "invscaling".
     early_stopping : bool, default=False
         Split off validation_fraction of the rows (copied, unlike the others), stop by the score on them, return the best
-        weights. With `stopping` it is that which stops; the best weights are returned if "validation" is among it.
+        weights. With `stopping` it is that which stops; the best weights are returned if "validation" is among it. Of a
+        source that is not held in memory it is that share of each block.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None, default=None
