@@ -276,6 +276,7 @@ def _ready(name, options):
         raise ImportError(f'{name} needs the package pyarrow: pip install "fastsgd[parquet]".') from None
     from fastsgd.sources.features.options import OPTIONS
 
+    options.pop("first_names", None)  # `reading_` of an estimator has them beside the keywords.
     for option in options:
         if option not in OPTIONS:
             raise TypeError(f"{name}() got an unexpected keyword argument {option!r}; it takes {', '.join(OPTIONS)}.")
