@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fastsgd import LinearRegressor, SGDClassifier, load
 from fastsgd.cli import main
 from fastsgd.cli.words import in_flags
-from fastsgd.sources import from_csv
+from fastsgd.sources import from_arrow, from_csv, from_parquet
 
 pa = pytest.importorskip("pyarrow")
 from fastsgd.sources.numerals import Numerals  # noqa: E402
@@ -362,3 +362,71 @@ def test_what_is_read_as_a_number_plainly_is_what_float_takes(text):
         assert found == number or (np.isnan(found) and np.isnan(number))
     else:  # float also takes 1_000 and nan
         assert number is None or "_" in text or np.isnan(number)
+
+
+# ---------------------------------------------------------------- text of Parquet and Arrow
+def stored(way, path="d", **columns):
+    """A source of text columns of that format, made by a function that takes keywords."""
+    import pyarrow.feather as feather
+    import pyarrow.parquet as pq
+
+    n = max(map(len, columns.values()))
+    table = pa.table({"y": [i % 2 for i in range(n)], "x": [float(i) for i in range(n)], **columns})
+    if way == "dictionary":
+        table = table.set_column(2, "a", table["a"].dictionary_encode())
+    if way == "parquet":
+        pq.write_table(table, path + ".parquet", row_group_size=40)
+        return lambda **how: from_parquet(path + ".parquet", **how)
+    if way == "arrow":
+        feather.write_feather(table, path + ".arrow")
+        return lambda **how: from_arrow(path + ".arrow", **how)
+    return lambda **how: from_arrow(table, **how)
+
+
+@pytest.mark.parametrize("source", ["parquet", "arrow", "table", "dictionary"])
+@pytest.mark.parametrize("way", WAYS)
+def test_text_of_typed_tables_is_refused_with_keywords_that_read_it(way, source):
+    spell, how = WAYS[way]
+    make = stored(source, a=[spell(value) for value in VALUES])
+    est = LinearRegressor(tol=1e-6)
+    with pytest.raises(ValueError, match="column 'a' is one of numbers that are written as") as caught:
+        est.fit(make(target="x"))
+    found = keywords(caught.value)
+    assert found == how
+    rows = list(make(target="y", dtype=np.float64, **how).blocks())
+    assert np.concatenate([part.X for part in rows])[:, 1].tolist() == VALUES
+    est.fit(make(target="x", **how))
+    new = stored(source, "new", a=[spell(2.5), spell(-1234.5)])
+    plain = stored(source, "plain", a=[2.5, -1234.5])
+    if source != "dictionary":
+        np.testing.assert_allclose(est.predict(new()), est.predict(plain()), rtol=1e-6)
+    odd = stored(source, "odd", a=[spell(2.5), "oops"])
+    with pytest.raises(
+        ValueError, match=r"column 'a' .*row 1 of .*'oops'\. In training it was a number: mend that row"
+    ):
+        est.predict(odd())
+    assert make(target="y", categorical_features=["a"]).columns.kinds["a"] == "category"
+
+
+@pytest.mark.parametrize("source", ["parquet", "table"])
+def test_words_for_nothing_among_stored_numbers_are_named_but_codes_are_codes(source):
+    make = stored(source, a=["-" if i % 9 == 0 else str(i) for i in range(N)], b=["007", "1"] * (N // 2))
+    with pytest.raises(ValueError, match=r"column 'a' is nearly one of numbers, and has '-' \(row 0\)\. Set") as caught:
+        LinearRegressor().fit(make(target="x"))
+    found = keywords(caught.value)
+    assert found == {"na_values": ["-"], "fill_null": "mean"}
+    assert make(target="x", categorical="one-hot", **found).feature_names == ["y", "a", "b=007", "b=1"]
+    make = stored(source, a=[str(i) for i in range(N)], b=["other" if i % 9 == 0 else str(i) for i in range(N)])
+    kinds = LinearRegressor(tol=0.1).fit(make(target="x")).reading_["kinds"]
+    assert kinds == {"a": "text", "b": "text"}
+
+
+@pytest.mark.parametrize("source", ["parquet", "table"])
+def test_stored_dates_in_words_are_read(source):
+    make = stored(source, a=["31/12/2020", "01/02/2021"] * 30)
+    assert make(target="x", dates=["year", "month"]).feature_names == ["y", "a.year", "a.month"]
+    make = stored(source, a=["03/04/2020", "01/02/2021"] * 30)
+    with pytest.raises(ValueError, match="day or month may come first"):
+        LinearRegressor().fit(make(target="x"))
+    how = {"date_format": {"a": "%m/%d/%Y"}, "dates": ["month"]}
+    assert next(make(target="x", **how).blocks()).X[:2, 1].tolist() == [3, 1]

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from fastsgd.sources.encode import named
-from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.prose import SAMPLE_ROWS
 from fastsgd.sources.files import files_of, from_row
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
@@ -36,7 +35,7 @@ class TableSource(TabularSource):
     def __init__(self, table, options):
         self.table, self.where = table, "the table"
         rows = table.num_rows
-        self.columns = Columns(table.schema, self.where, self._first_rows, **options)
+        self._columns(table.schema, self.where, options, self._first_rows)
         self.step = rows_at_once(self.columns, table)
         self.sizes = [min(self.step, rows - lo) for lo in range(0, rows, self.step)]
         self._finish(self.where, options)
@@ -55,7 +54,8 @@ class TableSource(TabularSource):
         part = self.table.select(names)
         part = part if block is None else part.slice(block * self.step, self.step)
         for batch in part.to_batches(max_chunksize=self.step):
-            yield self.where if block is None else self.name(block), batch
+            where = self.where if block is None else self.name(block)
+            yield where, self.texts.read_typed(batch, where)
 
     def describe(self):
         sums = 0
@@ -75,7 +75,7 @@ class StreamSource(TabularSource):
         self.stream, self.where = stream, "the stream"
         self.used = [] if used is None else used  # one for all sources of the stream
         self.once = isinstance(stream, pa.RecordBatchReader)
-        self.columns = Columns(self._reader().schema, self.where, **options)
+        self._columns(self._reader().schema, self.where, options)
         self._finish(self.where, options)
 
     def again(self, options):
@@ -99,7 +99,8 @@ class StreamSource(TabularSource):
             for batch in reader:
                 step, batch = rows_at_once(self.columns, batch), batch.select(names)
                 for lo in range(0, len(batch), step):
-                    yield from_row(self.where, row + lo), batch.slice(lo, step)
+                    where = from_row(self.where, row + lo)
+                    yield where, self.texts.read_typed(batch.slice(lo, step), where)
                 row += len(batch)
 
     def describe(self):
@@ -152,12 +153,12 @@ class FileSource(TabularSource):
                 schemas.append(_schema(file))
         with named(files[0].path):
             schema = typed(schemas)
-        self.columns = Columns(schema, files[0].path, self._first_rows, **options)
+        self._columns(schema, files[0].path, options, self._first_rows)
         step = rows_at_once(self.columns, self._first_rows(self.columns.options.text_features))
         self.places, self.sizes = [], []  # of each block: file, batch, rows of that, whether the values lie in the file
         for number, (file, schema) in enumerate(zip(files, schemas, strict=True)):
             if number:
-                self.columns.check(schema, file.path)
+                self.columns.check(self.texts.retyped(schema), file.path)
             with named(file.path):
                 rows = _batch_rows(file, schema)
                 plain = bool(rows) and _lies_in_file(_opened(file, self.columns.needed).get_batch(0))
@@ -194,7 +195,7 @@ class FileSource(TabularSource):
                 whole = _view(file, tuple(names), batch) if plain else _opened(file, names).get_batch(batch)
                 part = whole[rows]
                 part.validate(full=True)
-            yield self.name(b), part
+            yield self.name(b), self.texts.read_typed(part, self.name(b))
 
     def describe(self):
         return {"format": "arrow", "files": [file.describe() for file in self.files], **self.columns.describe()}

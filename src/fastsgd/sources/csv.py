@@ -20,10 +20,11 @@ class CsvSource(TabularSource):
         with self.table.explaining():
             self.columns = Columns(self.table.schema, first, self.table.first_rows, **options)
         self.text.check_names(self.columns.needed, self.columns.labels)
+        self.odd, self.texts = self.table.error, self.table.texts
         if self.columns.learnable:
             self.check_sense()
         self._finish(first, options)
-        self.reading |= self.text.reading | self.table.reading()
+        self.reading |= self.text.reading
 
     def again(self, options):
         return CsvSource(self.text, options)
@@ -37,11 +38,10 @@ class CsvSource(TabularSource):
 
     def check_sense(self):
         """Raise ValueError where columns are read as words that are meant as numbers or dates."""
-        if self.table.error is not None:
-            raise self.table.error
+        if self.odd is not None:
+            raise self.odd
 
     def warn(self):
-        self.check_sense()
         super().warn()
         self.table.codes.tell(self.table.labels, self.table.asked)
 

@@ -12,7 +12,7 @@ from fastsgd.sources.csv_head import not_utf8
 from fastsgd.sources.date_text import formats_of
 from fastsgd.sources.features.names import by_names
 from fastsgd.sources.features.options import SPELLINGS
-from fastsgd.sources.formats import NumberText
+from fastsgd.sources.formats import NumberText, strings
 from fastsgd.sources.rules import is_rule
 from fastsgd.sources.settling import Settling
 from fastsgd.sources.spelling import SPELLING, is_text, spelling_of
@@ -88,7 +88,7 @@ class CsvColumns:
                 continue
             if name in self.labels or name == self.weight:
                 if is_text(field.type) and batch is not None:
-                    self.texts.look(name, _plain(batch.column(name)), self._value(name))
+                    self.texts.look(name, strings(batch.column(name)), self._value(name))
             elif kind in (*SPELLINGS, "words"):
                 types[name] = pa.string()
             elif kind == "date":  # which is read from text in ISO 8601
@@ -96,7 +96,7 @@ class CsvColumns:
                 if self.text.formats.date(name) is not None:
                     self.texts.dates(name)
                 elif is_text(field.type) and batch is not None:
-                    self.texts.look(name, _plain(batch.column(name)), self._value(name))
+                    self.texts.look(name, strings(batch.column(name)), self._value(name))
             elif kind is None and (is_text(field.type) or self.texts.formats.speaks_of(name)):
                 types[name] = pa.string()
                 self.texts.numbers(name, self._value(name))
@@ -158,7 +158,7 @@ class CsvColumns:
             if field.name in named:
                 self._look_at_numbers(field.name, written.column(field.name))
             elif is_text(field.type):
-                self.texts.look(field.name, _plain(batch.column(field.name)), self._value(field.name))
+                self.texts.look(field.name, strings(batch.column(field.name)), self._value(field.name))
         self.texts.odd = [one for one in self.texts.odd if one.name not in whole or one.what == "dates"]
         return [name for name in whole if name not in self.texts.read_as], written
 
@@ -210,10 +210,6 @@ class CsvColumns:
         new = copy.copy(self)
         new.kinds = {}
         return new
-
-    def reading(self):
-        """What a model keeps of how they are written."""
-        return self.texts.reading()
 
     def scan(self, names):
         """(file, first row, batch as pyarrow reads it) of all rows. Numbers some of which are written in other ways are read
@@ -296,10 +292,6 @@ def _is_number(cell):
     except ValueError:
         return False
     return "_" not in cell
-
-
-def _plain(array):
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _of_times(fields):

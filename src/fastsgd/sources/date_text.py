@@ -153,7 +153,7 @@ class DateFormat:
 
     def read(self, cells: pa.Array) -> pa.Array:
         """The dates that strings say; null where they say none."""
-        found = pc.extract_regex(pc.utf8_trim_whitespace(cells), self.pattern)
+        found = pc.extract_regex(pc.utf8_trim_whitespace(cells.cast(pa.string())), self.pattern)
         there = found.is_valid().to_numpy(zero_copy_only=False)
 
         def number(name: str, default: int) -> np.ndarray:

@@ -144,9 +144,8 @@ class CellText:
         """(what strings say, the place of the first that says nothing and is not absent, and itself; None if there is none)."""
         if pa.types.is_dictionary(cells.type):
             words, odd = self.read(cells.dictionary)
-            return (words.take(cells.indices), None) if odd is None else self.read(cells.dictionary_decode())
-        if pa.types.is_string_view(cells.type):
-            cells = cells.cast(pa.string())
+            return (words.take(cells.indices), None) if odd is None else self.read(strings(cells))
+        cells = strings(cells)
         found = self.parse(cells)
         if found.null_count > cells.null_count:
             odd_cells = pc.and_(pc.is_valid(cells), pc.is_null(found))
@@ -196,6 +195,13 @@ class BooleanText(CellText):
         return pc.equal(codes, 1)
 
 
+def strings(array: pa.Array) -> pa.Array:
+    """Text as an array of strings."""
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary.cast(pa.string()).take(array.indices)
+    return array.cast(pa.string())
+
+
 def is_absent(cells: pa.Array, words: Sequence[str]) -> pa.Array:
     """Which strings are one of these words, but for blanks around."""
     return pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(words, cells.type))
@@ -205,11 +211,10 @@ def with_nulls(array: pa.Array, words: Sequence[str]) -> pa.Array:
     """Text with nulls for these words."""
     if not is_text(array.type):
         return array
-    text = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    absent = pc.is_in(text, pa.array(words, text.type))
+    absent = pc.is_in(strings(array), pa.array(words, pa.string()))
     if not absent.true_count:
         return array
-    if text is array:
+    if not pa.types.is_dictionary(array.type):
         return pc.if_else(absent, pa.scalar(None, array.type), array)
     codes = pc.if_else(absent, pa.scalar(None, array.indices.type), array.indices)
     return pa.DictionaryArray.from_arrays(codes, array.dictionary)

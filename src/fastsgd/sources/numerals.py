@@ -52,7 +52,7 @@ class Numerals:
 
     def read(self, cells: pa.Array, dtype: pa.DataType | None = None) -> pa.Array:
         """The numbers that strings say, as `float` of their digits; null where they say none."""
-        cells = pc.utf8_trim_whitespace(cells)
+        cells = pc.utf8_trim_whitespace(cells.cast(pa.string()))
         cells = pc.if_else(pc.match_substring_regex(cells, self._pattern), cells, pa.scalar(None, cells.type))
         if self == PLAIN and not pc.any(pc.match_substring(cells, MINUS)).as_py():
             return cells.cast(dtype or pa.float64())

@@ -59,6 +59,8 @@ class Odd:
         Formats of dates; two where it is open what comes first.
     is_words : bool
         Whether it looks more like categories.
+    tells : bool
+        Whether it is told by marks, or by words that can only be for nothing, and not by numbers alone.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Odd:
     others: list[Numerals] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
     is_words: bool = False
+    tells: bool = True
 
 
 def look(name: str, cells: pa.Array, formats: Formats, dtype: pa.DataType) -> CellText | Odd | None:
@@ -159,7 +162,8 @@ class Words:
         marked = formats.numerals(self.name).read(self.values).is_null()
         nothing = self._nothing(odd)
         is_words = self._are_many(odd) or sum(any(map(str.isdigit, word)) for word in names) >= 3
-        return Odd(self.name, "numbers", self.first(marked), nothing, numerals, others, is_words=is_words)
+        tells = not numerals.plain or not names
+        return Odd(self.name, "numbers", self.first(marked), nothing, numerals, others, is_words=is_words, tells=tells)
 
     def _nothing(self, odd: pa.Array) -> list[str]:
         words = list(

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fastsgd.sources.encode import named
-from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.options import SPELLINGS
 from fastsgd.sources.features.prose import SAMPLE_ROWS
 from fastsgd.sources.files import files_of
@@ -74,9 +73,10 @@ class ParquetSource(TabularSource):
         with named(files[0].path):
             schema = typed(schemas)
         schema, self.keys = with_keys(files, schema, _asked(options), words)
-        self.columns = Columns(schema, files[0].path, self._first_rows, **options)
+        self._columns(schema, files[0].path, options, self._first_rows)
         for file, own, keys in zip(files[1:], schemas[1:], self.keys[1:], strict=True):
-            self.columns.check(pa.schema([*own, *map(schema.field, keys)]) if keys else own, file.path)
+            own = pa.schema([*own, *map(schema.field, keys)]) if keys else own
+            self.columns.check(self.texts.retyped(own), file.path)
         self._finish(files[0].path, options)
         if self.sizes and self._whole(int(np.argmax(self.sizes))):
             self.decoding = WHOLE_SIZES
@@ -106,7 +106,8 @@ class ParquetSource(TabularSource):
 
     def scan_first(self, names, block, rows=None):
         with named(self.name(block)):
-            yield from ((self.name(block), batch) for batch in self._batches(*self.places[block], names, rows))
+            for batch in self._batches(*self.places[block], names, rows):
+                yield self.name(block), self.texts.read_typed(batch, self.name(block))
 
     def _first_rows(self, names):
         """The first rows of the columns whose values may be texts, being long; None if there are none."""

@@ -6,12 +6,14 @@ import pyarrow as pa
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
 from fastsgd.sources.column_survey import SURVEY_ROWS, survey
+from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.missing import FILLING
 from fastsgd.sources.features.options import OPTIONS, OWN
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
 from fastsgd.sources.rows import joined, labelled, placed, rows_of
 from fastsgd.sources.telling import tell
+from fastsgd.sources.typed_texts import TypedTexts
 
 MAX_SAMPLE_BLOCKS = 8  # A sample of rows is of this many blocks.
 BLOCK_BYTES = 1 << 22  # Rows of this size are read at once where the format leaves the choice.
@@ -21,9 +23,16 @@ class TabularSource(Source):
     """A source of record batches. A new one sets `columns`, `sizes` (rows of each block) if blocks can be read in any
     order, gives `scan`, and ends its constructor, of what is read and the options, with `_finish`."""
 
+    odd = None  # the error about columns of words that are meant as numbers
     read_as = None  # the reading to which it was brought
     no_nan = f"Set fill_null='mean' {FILLING}"
     _surveyed = None
+
+    def _columns(self, schema, where, options, first_rows=lambda names: None):
+        """Set `columns` and `texts`: those of this schema, and how text is read that says numbers or dates."""
+        self.texts = TypedTexts(schema, options, first_rows)
+        self.columns = Columns(self.texts.retyped(schema), where, first_rows, **options)
+        self.odd = self.texts.settle(self.columns, where, first_rows)
 
     def again(self, options):
         """A source of the same data with other options."""
@@ -160,6 +169,7 @@ class TabularSource(Source):
         if self.columns.targets:
             self.target_shape = () if isinstance(self.columns.target, str) else (len(self.columns.targets),)
         self.reading, self.segmented = self.columns.reading(), self.columns.segment is not None
+        self.reading |= self.texts.reading()
         called = {"target": self.columns.target, "weight": self.columns.weight}
         self.label_columns = {
             name: one if isinstance(one, str) else list(one) for name, one in called.items() if one is not None
@@ -171,6 +181,8 @@ class TabularSource(Source):
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
     def warn(self):
+        if self.odd is not None:
+            raise self.odd
         for column in self.columns.columns.values():
             if column.remark:
                 tell(column.remark)

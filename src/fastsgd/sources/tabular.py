@@ -118,6 +118,22 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
     n_features : int, default=None
         How many features a column of lists of (index, value) has. None takes it from the column's metadata "n_features",
         or else from one pass over the data.
+    na_values : list of str, or dict of columns to such lists, default=None
+        More words that stand for nothing, such as "-" or "unknown", in text that says numbers or dates and in words.
+    thousands : {",", ".", " ", "'", "_"}, or dict of columns to one, default=None
+        The mark between thousands, as in 1,234, of text that is read as numbers.
+    decimal : {".", ","}, or dict of columns to one, default=None
+        The decimal mark of such text. None is ".", or "," where points are between thousands.
+    percent : bool, default=False
+        Such text may end in %: "12.5%" is 0.125.
+    currency : bool, default=False
+        Marks of currencies are left off such text: "$12.50", "3 EUR"; and "(12.50)" is -12.5.
+    date_format : str, or dict of columns to such, default=None
+        The format of `strptime` of text that is read as dates. None finds it, where it follows from the cells.
+
+        A column of text that is one of numbers but for such marks and words, or of dates of which it is open what is the day
+        and what the month, is an error of `fit`, which names cells and the keywords that settle it. In Parquet and Arrow text
+        that is all numbers without marks is text, and so are dates in ISO 8601. A model keeps the formats, for other data.
     dtype : dtype, default=np.float32
         float32 or float64.
 
@@ -175,7 +191,8 @@ def from_arrow(data: Any, **options: Any) -> Source:
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
         text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
-        target_nulls, learnt, n_features, dtype: as in `from_parquet`.
+        target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format, dtype: as in
+        `from_parquet`.
 
     Returns
     -------
@@ -228,9 +245,8 @@ def from_csv(
         Names of the columns of files without a header.
     column_types : dict of str to Arrow type or its name, default=None
         For example `{"zip": "string"}`. The types of other columns come from the first `block_bytes` of the first file with
-        rows, where numbers are features of `dtype`. What does not fit them later is an error, which names the cell. A
-        warning names columns of whole numbers with leading zeros, which may be codes, and columns of numbers that a few
-        words there make text.
+        rows, where numbers are features of `dtype`. What does not fit them later is an error, which names the cell and what
+        settles it. A warning names columns of whole numbers with leading zeros, which may be codes.
     block_bytes : int, default=4194304
         Text that is read at once. A row must fit in.
     encoding : str, default=None
@@ -238,7 +254,8 @@ def from_csv(
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
         text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
-        target_nulls, learnt, n_features, dtype: as in `from_parquet`.
+        target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format, dtype: as in
+        `from_parquet`.
 
     Returns
     -------
