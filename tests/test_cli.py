@@ -495,3 +495,18 @@ def test_short_trainings_and_json_have_no_lines_of_progress(here, capsys):
     for flags in ([], ["--json"], ["--quiet"]):
         assert main([*TRAIN, *flags]) == 0
         assert "rows/s" not in capsys.readouterr().err
+
+
+def test_rows_too_few_to_hold_some_out_are_said_by_the_flag(here, capsys):
+    pd.DataFrame({"a": range(5), "y": list("ababa")}).to_csv("five.csv", index=False)
+    assert main(["train", "five.csv", "--target", "y", "--valid-fraction", "0.01", "-q"]) == 1
+    assert "error: --valid-fraction 0.01 of so few rows is none" in capsys.readouterr().err
+    frame = pd.DataFrame({"a": range(100), "y": ["a", "b"] * 50})
+    frame.loc[50, "y"] = "rare"
+    frame.to_csv("rare.csv", index=False)
+    codes = {}
+    for seed in range(12):
+        command = ["train", "rare.csv", "--target", "y", "--valid-fraction", "0.4", "-q", "--learning-rate", "constant"]
+        codes.setdefault(main([*command, "--random-state", str(seed)]), seed)
+    assert "a label is in held-out rows alone: ['rare']" in capsys.readouterr().err
+    assert codes.keys() == {0, 1}  # so that the advice, another seed, works

@@ -121,9 +121,7 @@ def train(
     except (ValueError, OSError) as error:
         if getattr(est, "stop_reason_", None) == "error":  # on the way: it is fitted to the rows before
             _interrupted(est, model and model + UNFINISHED, None, keep)
-        if "Unknown label type" not in str(error):  # scikit-learn's words
-            raise
-        raise ValueError(f"{error} To predict a number: --task regression.") from None
+        raise _with_advice(error, fraction) from None
     est.set_params(callbacks=None)
     _note_made(est, source, rows_of_fit.n_rows)
     diverged = est.stop_reason_ == "diverged"
@@ -137,6 +135,23 @@ def train(
     _report(est, rows_of_fit.n_rows, model, quiet, as_json, **keep)
     if diverged:
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
+
+
+def _with_advice(error, fraction):
+    """An error of a training, in words of which the flags are."""
+    said = str(error)
+    if "Unknown label type" in said:  # scikit-learn's words
+        return ValueError(f"{error} To predict a number: --task regression.")
+    if fraction is not None and "labels that are not in classes" in said:
+        return ValueError(
+            f"a label is in held-out rows alone: {said.rpartition(': ')[2]} Have more rows of it, or none; or hold others out by "
+            "another --random-state or --valid-fraction."
+        )
+    if fraction is not None and "the source has no rows" in said:
+        return ValueError(
+            f"--valid-fraction {fraction:g} of so few rows is none, or all: give more, or others as --valid."
+        )
+    return error
 
 
 def _fraction(rows):
