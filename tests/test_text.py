@@ -46,6 +46,7 @@ Y = np.array(["storm" in (text or "") for text in BODY]).astype(int)
 TABLE = pa.table({"y": Y, "body": BODY, "x": rng.standard_normal(N)})
 FILLED = [text or "" for text in BODY]
 NAMED = {"target": "y", "text_features": ["body"], "n_hashed": BITS}
+CONSTANT = "--learning-rate", "constant", "--eta0", "0.1"
 READ_ANEW = [way for way in WAYS if way != "reader"]
 
 
@@ -308,3 +309,24 @@ def test_texts_are_as_good_as_those_of_tfidf_vectorizer():
     peer = SGDClassifier("log_loss", random_state=0).fit(tfidf.fit_transform(texts[:1000]), labels[:1000])
     ours = est.score(from_arrow(table[1000:], target="y"))
     assert ours > peer.score(tfidf.transform(texts[1000:]), labels[1000:]) - 0.03
+
+
+def test_the_command_takes_what_suits_texts_and_says_so(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("typer")
+    from fastsgd.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    TABLE.to_pandas().to_csv("t.csv", index=False)
+    train = ["train", "t.csv", "--target", "y", "--text-features", "body", "--model", "m", "-q"]
+    assert main([*train, "--columns", "body"]) == 0
+    assert "texts are trained with --alpha 1e-05 --max-iter 10 --learning-rate optimal" in capsys.readouterr().err
+    est = fastsgd.load("m")
+    assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-5, 10, "optimal", True)
+    assert main([*train, "--columns", "body", "--max-iter", "2", "--alpha", "0.001", "--no-idf", *CONSTANT]) == 0
+    est = fastsgd.load("m")
+    assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-3, 2, "constant", False)
+    assert main(train) == 0  # numbers beside the texts need "auto"
+    assert fastsgd.load("m").learning_rate == "auto"
+    capsys.readouterr()
+    assert main(["train", "t.csv", "--target", "y", "--columns", "x", "--model", "m", "-q"]) == 0
+    assert "texts" not in capsys.readouterr().err and "text_features" not in fastsgd.load("m").reading_

@@ -58,7 +58,9 @@ READING = {
     "text_features": _reading(list[str], "Text, whose words are features; found by default.", "COLUMN"),
     "ngram_range": _reading(str, "How many words of texts are a feature: 1,2 is one or two.", "MIN,MAX", rare=True),
     "analyzer": _reading(str, "Units of texts: word (default), char, or char_wb within words.", "NAME", rare=True),
-    "idf": _reading(bool, "Rare words of texts count more than frequent ones.", None, rare=True),
+    "idf": _reading(
+        bool, "Rare words of texts count more; so by default, where rows can be read twice.", None, rare=True
+    ),
     "fill_null": _reading(list[str], "For missing numbers: X, mean, median, most_frequent; A:mean of one column.", "X"),
     "null_indicator": _reading(bool, "Features that say what was missing.", None),
     "target_nulls": _reading(str, "Rows without a target: error (default) or drop.", "NAME"),
@@ -130,6 +132,8 @@ def open_source(paths, reading, labelled=True, like=None, booleans=()):
         raise ValueError("--target must name the column (of .npy files, the file) that is to be predicted.")
     for name in sorted(given.keys() - accepted):
         raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
+    if "idf" in accepted and like is None:
+        given.setdefault("idf", "auto")
     given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given, booleans)
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source if max_memory is None else source.buffered(max_memory=max_memory)

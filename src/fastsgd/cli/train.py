@@ -81,6 +81,7 @@ def train(
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.outputs import check_places
     from fastsgd.cli.show import ERR, Bar
+    from fastsgd.cli.texts import suit
     from fastsgd.sources.shares import shares
 
     fraction = _fraction(rows)
@@ -100,6 +101,8 @@ def train(
     valid, valid_target = rows.get("valid", []), rows.get("valid_target")
     check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
     source, how = open_filled(data, reading, quiet or as_json), {}
+    if (said := suit(est, source, params, bool(rows.get("early_stopping")))) is not None:
+        ERR.print(f"note: {said}", markup=False)
     rows_of_fit = source
     if valid:
         known = source.columns.booleans if hasattr(source, "columns") else ()

@@ -11,6 +11,7 @@ from fastsgd.sources.date_text import DateFormat, formats_of
 from fastsgd.sources.formats import BooleanText, CellText, DateText, Formats, NumberText, is_absent
 from fastsgd.sources.numerals import Numerals
 
+LONG = 100  # Cells of more bytes on average are neither numbers nor dates.
 SHOWN_CELLS = 5  # An error shows this many odd cells of a column.
 MAX_NA_VALUES = 10  # More words than these that are no numbers are not taken for names of nothing.
 NUMBER_SHARE = 0.5  # A column is nearly one of numbers if this share of its cells are;
@@ -97,6 +98,8 @@ def look(name: str, cells: pa.Array, formats: Formats, dtype: pa.DataType) -> Ce
         share = words.share(given.read(words.values))
         if share == 1 or formats.speaks_of(name) or share >= NUMBER_SHARE:
             return DateText(absent, given) if share == 1 else words.odd_dates([given], given.read(words.values))
+    if pc.mean(pc.binary_length(words.values)).as_py() > LONG:
+        return None
     if words.share(BooleanText(absent).parse(words.values)) == 1:
         return BooleanText(absent)
     numerals = formats.numerals(name)

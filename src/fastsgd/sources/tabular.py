@@ -66,9 +66,10 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         Sizes of the n-grams of texts that are features: (1, 2) is words and pairs of words next to each other.
     analyzer : {"word", "char", "char_wb"}, default="word"
         Whether n-grams of texts are of words, of characters, or of characters within words with a blank at both ends.
-    idf : bool, default=False
+    idf : bool or "auto", default=False
         Multiply the values of texts by the inverse document frequency, ``log((1 + n) / (1 + n_j)) + 1`` of n texts, n_j of
-        which have feature j, before they get length 1: rare words count more. It takes one pass over the data.
+        which have feature j, before they get length 1: rare words count more. It takes one pass over the data. "auto"
+        is True where there are texts, and that pass can be made: not of streams.
     interactions : list of (str, str), default=()
         Pairs of columns whose products are features. Of two columns of numbers, the product; of categories, the pair as a
         category, token "a:b=va:vb"; of both, the category's token "a:b=v" with the number as its value. Or of rules, as in

@@ -57,7 +57,8 @@ def settled(schema: pa.Schema, where: str, options: Options, first: FirstRows | 
         dates={name: parts for name, parts in dates.items() if parts != "drop"},
         time_zone=_zones(options, kinds),
         interactions=_interactions(schema, replace(options, bins=bins), found, kinds),
-        text_features=[name for name in found if name in texts],
+        text_features=(texts := [name for name in found if name in texts]),
+        idf=bool(texts and first is not None) if options.idf == AUTO else options.idf,
         fill_null=_fills(options, found, kinds),
         bins=bins or None,
     )
@@ -75,7 +76,7 @@ def _texts(
             raise ValueError(f"text_features: {new[0]!r} was no text in training. Leave it out, or train anew.")
         return known
     found = _asked_texts(schema, where, options, names, kinds, first)
-    own = {"ngram_range": options.ngram_range, "analyzer": options.analyzer, "idf": options.idf}
+    own = {"ngram_range": options.ngram_range, "analyzer": options.analyzer, "idf": options.idf is True}
     if not found and (said := next((name for name in own if own[name] != getattr(Options, name)), None)):
         raise ValueError(
             f"{said}={own[said]!r} is of texts, and none of the columns of {where} is one, as far as is known: name it "

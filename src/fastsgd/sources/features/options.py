@@ -49,7 +49,7 @@ class Options:
     text_features: str | Sequence[str] = AUTO
     ngram_range: tuple[int, int] = (1, 1)
     analyzer: str = "word"
-    idf: bool = False
+    idf: bool | str = False
     learnt: Mapping[str, Mapping[str, Any]] | None = None
     dates: Any = "cyclic"
     time_zone: Any = None
@@ -91,7 +91,8 @@ class Options:
         self.ngram_range = _checked_range(self.ngram_range)
         if self.analyzer not in ANALYZERS:
             raise ValueError(f"analyzer must be one of {', '.join(ANALYZERS)}, got {self.analyzer!r}.")
-        self.idf = checked_bool("idf", self.idf)
+        if self.idf != AUTO:
+            self.idf = checked_bool("idf", self.idf)
         self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
 
     @property

@@ -13,7 +13,7 @@ SAMPLE_ROWS = 1000  # So many of the first rows say whether a column is one of t
 MIN_TEXTS = 20  # Fewer say nothing.
 MIN_DISTINCT = 0.9  # Of texts at least this share are different,
 MIN_WORDS = 4  # and they have so many words on average.
-SAMPLE_LENGTH = 1000  # Of a text so many characters are looked at.
+SAMPLE_TEXTS, SAMPLE_LENGTH = 200, 300  # Of so many texts so many characters are looked at.
 # Alphabets without blanks between words: those of Thai, Lao, Burmese and Khmer, and of Chinese and Japanese.
 DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 WORDLIKE = re.compile(r"[^\W\d_]{2}")
@@ -32,7 +32,7 @@ def _is_prose(array: Any) -> bool:
     array = array.cast(pa.large_string()).drop_null()  # Little is done with views of strings.
     if len(array) < MIN_TEXTS or pc.count_distinct(array).as_py() < MIN_DISTINCT * len(array):
         return False
-    texts = pc.utf8_slice_codeunits(array, 0, SAMPLE_LENGTH).to_pylist()
+    texts = pc.utf8_slice_codeunits(array, 0, SAMPLE_LENGTH).to_pylist()[:: -(-len(array) // SAMPLE_TEXTS)]
     return sum(map(_n_words, texts)) >= MIN_WORDS * len(texts)
 
 
