@@ -153,3 +153,10 @@ def test_dates_are_no_targets_or_weights_and_it_is_said_of_which_column(here, ca
 def test_names_of_files_and_cells_stay_as_they_are():
     for text in ("'sample_weight' is a cell", "'/data/StandardScaler/X_val=1.csv' is a path"):
         assert in_flags(text) == text
+
+
+def test_advice_to_stop_early_is_a_flag():
+    assert in_flags("Stop earlier: early_stopping=True keeps the best epoch.") == (
+        "Stop earlier: --early-stopping keeps the best epoch."
+    )
+    assert in_flags("Please change validation_fraction.") == "Please change --valid-fraction."
