@@ -271,3 +271,23 @@ def test_training_takes_files_of_any_encoding():
     write(text("|").encode("utf-16"))
     est = SGDClassifier(max_iter=2, tol=None, random_state=0)
     assert est.fit(from_csv("d.csv", target="y", n_hashed=64)).n_features_in_ == 65
+
+
+def test_one_message_says_the_encoding_and_how_numbers_are_written():
+    lines = [f"{i % 2};{i},5 \u20ac;Gr\u00f6\u00dfe;{i}%" for i in range(30)]
+    write("\n".join(["y;Preis;W\u00f6rter;Anteil", *lines]).encode("cp1252"))
+    with pytest.raises(ValueError, match=r"not UTF-8, in row 1.*column 'Preis' is one of numbers") as caught:
+        from_csv("d.csv", target="y")
+    flags = re.search(r"Set (.*?)\. ", str(caught.value))[1]
+    assert flags == "encoding='cp1252', percent=True, currency=True, decimal=','"
+    source = from_csv("d.csv", target="y", categorical="one-hot", **eval(f"dict({flags})"))
+    assert source.feature_names == ["Preis", "Anteil", "W\u00f6rter=Gr\u00f6\u00dfe"]
+
+
+def test_inspect_shows_the_columns_and_says_what_training_refuses(capsys):
+    write("y,price\n" + "".join(f'{i % 2},"{i},000"\n' for i in range(1, 30)))
+    assert main(["inspect", "d.csv", "--target", "y"]) == 1
+    shown = capsys.readouterr()
+    assert "price" in shown.out and "--thousands ," in " ".join(shown.err.split())
+    assert main(["train", "d.csv", "--target", "y", "--model", "m"]) == 1
+    assert "columns" not in capsys.readouterr().out

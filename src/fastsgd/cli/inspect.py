@@ -50,7 +50,7 @@ def _survey(data, reading, rows):
         return found, error
     if not isinstance(source, TabularSource):
         raise ValueError("inspect shows the columns of tables: Parquet, Arrow and CSV files.")
-    return source.survey_columns(rows), None
+    return source.survey_columns(rows), source.odd
 
 
 def _survey_of_cells(data, reading, rows):
@@ -81,6 +81,7 @@ def open_filled(data, reading, quiet):
     source = open_source(data, reading)
     if source.once or not hasattr(source, "survey_columns"):
         return source
+    source.check_sense()
     found = source.survey_columns(TRAIN_ROWS)
     filled = [
         f"{c.name} ({c.nulls:.3g} of the rows)"

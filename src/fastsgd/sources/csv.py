@@ -3,11 +3,32 @@
 import copy
 
 from fastsgd.sources.csv_columns import CsvColumns
+from fastsgd.sources.csv_head import NotUtf8
 from fastsgd.sources.csv_text import TEXT, Text
 from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.files import from_row
 from fastsgd.sources.formats import Formats
 from fastsgd.sources.tables import TabularSource
+
+
+def source_of(paths, given, options):
+    """The source of what `from_csv` was given: keywords of Text, and of a table."""
+    try:
+        return CsvSource(Text(paths, **given), options)
+    except NotUtf8 as error:
+        raise _with_columns(error, paths, given, options) from None
+
+
+def _with_columns(error, paths, given, options):
+    """An error about text that is not UTF-8; with what else is to be set once it is read, where that can be told."""
+    try:
+        odd = CsvSource(Text(paths, **given | {"encoding": error.guess}), options).odd
+    except ValueError as other:
+        odd = other
+    if odd is None or f"{error.path}: " not in str(odd) or " Set " not in str(odd):
+        return error
+    said = str(odd).replace(f"{error.path}: ", f"{error.where}; ", 1)
+    return ValueError(said.replace(" Set ", f" Set encoding={error.guess!r}, ", 1))
 
 
 class CsvSource(TabularSource):
@@ -35,11 +56,6 @@ class CsvSource(TabularSource):
             new = copy.copy(self)
             new.table = self.table.as_trained()
         return new
-
-    def check_sense(self):
-        """Raise ValueError where columns are read as words that are meant as numbers or dates."""
-        if self.odd is not None:
-            raise self.odd
 
     def warn(self):
         super().warn()

@@ -57,7 +57,7 @@ class CsvColumns:
         used = self.options.get("columns")
         used = schema.names if not isinstance(used, list | tuple) else [*used, *self.labels]
         if any(pa.types.is_binary(field.type) for field in schema if field.name in used):
-            raise ValueError(not_utf8(self.text.sample))
+            raise not_utf8(self.text.sample)
 
     # ------------------------------------------------------------ which types they have
     def _value(self, name):

@@ -248,8 +248,8 @@ def _delimiter(text, at, whole, number, path):
 def _name(head, file, header, rows):
     """Give the columns their names, as the header says."""
     names = [name.strip() for name in header]
-    if bad := next((name for name in names if not name.isprintable() and re.search("[\ud800-\udfff]", name)), None):
-        raise ValueError(not_utf8(file, bad))
+    if any(re.search("[\ud800-\udfff]", name) for name in names):
+        raise not_utf8(file)
     if rows and (surplus := Counter(map(len, rows)).most_common(1)[0][0]) == len(names) + 1:
         # A delimiter at the end of each row, or a first column of row names, as R writes them.
         names = [*names, ""] if all(not row[-1].strip() for row in rows if len(row) == surplus) else ["", *names]
@@ -276,8 +276,26 @@ def _counts(cells):
     return len(cells) > 1 and any(cells == [str(i) for i in range(first, first + len(cells))] for first in (0, 1))
 
 
-def not_utf8(file, what=None):
-    """In words, where a file has text that is not UTF-8, and which encoding it may have."""
+class NotUtf8(ValueError):
+    """A file has text that is not UTF-8.
+
+    Attributes
+    ----------
+    path, guess : str
+        The file, and an encoding that it may have.
+    where : str
+        In words, where it is not UTF-8.
+    """
+
+    def __init__(self, path, guess, where):
+        self.path, self.guess, self.where = path, guess, f"{path} has text that is not UTF-8{where}"
+        super().__init__(
+            f"{self.where}: set encoding={guess!r}, which Western files have, or the one in which it was written."
+        )
+
+
+def not_utf8(file):
+    """The error that says where a file has text that is not UTF-8."""
     line, byte, high = 1, None, b""
     with decoded(file) as stream:
         rest, size = b"", 0
@@ -297,8 +315,5 @@ def not_utf8(file, what=None):
             except UnicodeDecodeError as error:
                 byte = rest[error.start]
     guess = "latin-1" if NOT_CP1252.search(high) else "cp1252"
-    where = f" in row {line}, counting the header, the byte 0x{byte:02x}" if byte is not None else ""
-    return (
-        f"{file.path} has text that is not UTF-8,{where}: set encoding={guess!r}, which Western files have, or the one in "
-        "which it was written."
-    )
+    where = f", in row {line}, counting the header, the byte 0x{byte:02x}" if byte is not None else ""
+    return NotUtf8(file.path, guess, where)

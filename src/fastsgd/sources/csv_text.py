@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from fastsgd.sources.base import checked_integer
-from fastsgd.sources.csv_head import checked_encoding, decoded, head_of, not_utf8
+from fastsgd.sources.csv_head import NotUtf8, checked_encoding, decoded, head_of, not_utf8
 from fastsgd.sources.encode import named
 from fastsgd.sources.files import files_of
 from fastsgd.sources.formats import Formats
@@ -141,10 +141,12 @@ class Text:
         try:
             with named(file.path):
                 yield
+        except NotUtf8:
+            raise
         except ValueError as error:
             if cell := CELL.search(str(error)):
                 if cell[4] is None:
-                    raise ValueError(not_utf8(file)) from error
+                    raise not_utf8(file) from error
                 name, said = self._cell(file, *cell.groups())
                 advice = advice(name, cell[4]) if advice else "Mend that row, or leave it out."
                 raise OddCell(name, cell[4], f"{said} {advice}") from error

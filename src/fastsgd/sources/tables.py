@@ -180,9 +180,13 @@ class TabularSource(Source):
                 self.sizes = self._sizes_kept()
             self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
 
-    def warn(self):
+    def check_sense(self):
+        """Raise ValueError where columns are read as words that are meant as numbers or dates."""
         if self.odd is not None:
             raise self.odd
+
+    def warn(self):
+        self.check_sense()
         for column in self.columns.columns.values():
             if column.remark:
                 tell(column.remark)

@@ -280,10 +280,10 @@ def from_csv(
     ([[2.5, 3.0], [4.0, 5.0]], [1, 0])
     """
     _ready("from_csv", options)
-    from fastsgd.sources.csv import CsvSource
-    from fastsgd.sources.csv_text import Text
+    from fastsgd.sources.csv import source_of
 
-    return CsvSource(Text(paths, delimiter, column_names, column_types, block_bytes, encoding), options)
+    given = {"delimiter": delimiter, "column_names": column_names, "column_types": column_types, "encoding": encoding}
+    return source_of(paths, {**given, "block_bytes": block_bytes}, options)
 
 
 def _ready(name, options):
