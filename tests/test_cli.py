@@ -295,6 +295,15 @@ def test_a_validation_set_and_a_checkpoint_of_what_no_buffer_holds(here):
     assert np.array_equal(fastsgd.load("m").coef_, coef)
 
 
+def test_the_model_does_not_depend_on_how_many_threads_read(here, capsys):
+    for name, readers in (("m", "auto"), ("n", "3")):
+        assert main([*TRAIN, "--max-memory", "20KB", "--readers", readers, "--model", name]) == 0
+    assert np.array_equal(fastsgd.load("m").coef_, fastsgd.load("n").coef_)
+    assert main(["predict", "test.parquet", "--model", "m", "--readers", "2", "--output", "p.csv"]) == 0
+    assert main([*TRAIN, "--readers", "0"]) == 1
+    assert "--readers must be an integer >= 1 or 'auto', got 0." in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.filterwarnings("ignore:with max_memory")
 def test_progress_knows_the_rows_that_were_counted(here):
     from fastsgd.cli.show import Bar

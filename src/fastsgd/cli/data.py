@@ -90,6 +90,7 @@ READING = {
     "on_error": _reading(str, "Of malformed lines of svmlight files: raise (default) or skip.", "NAME", rare=True),
     "dtype": _reading(str, "float32 (default) or float64, of the values of features.", "NAME", rare=True),
     "max_memory": _reading(str, "For rows in memory at once; 256MB by default.", "SIZE"),
+    "readers": _reading(str, "Threads that read: as many as pay (auto, by default), or N.", "N", rare=True),
 }
 # How data are read is in the model: whoever predicts with it says less.
 OF_MODEL = less_often(READING, ("target", "weight", "format", "max_memory"))
@@ -119,7 +120,8 @@ def open_source(paths, reading, labelled=True, like=None, booleans=()):
     from fastsgd.sources.reading import merged
 
     given = parsed(reading)
-    kind, max_memory = Format(given.pop("format", None) or format_of(paths)), given.pop("max_memory", None)
+    kind = Format(given.pop("format", None) or format_of(paths))
+    bounds = {name: given.pop(name) for name in ("max_memory", "readers") if name in given}
     make = getattr(sources, f"from_{kind}")
     accepted = set(inspect.signature(make).parameters)
     if "options" in accepted:
@@ -136,7 +138,7 @@ def open_source(paths, reading, labelled=True, like=None, booleans=()):
         given.setdefault("idf", "auto")
     given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given, booleans)
     source = make(paths if len(paths) > 1 else paths[0], **given)
-    return source if max_memory is None else source.buffered(max_memory=max_memory)
+    return source.buffered(**bounds) if bounds else source
 
 
 def fitted(model, data, reading, labelled=False):
@@ -188,8 +190,9 @@ def parsed(reading):
         given["text_features"] = "auto" if given["text_features"] == ["auto"] else []
     if "ngram_range" in given:
         given["ngram_range"] = literal(given["ngram_range"])
-    if "zero_based" in given:
-        given["zero_based"] = literal(given["zero_based"])
+    for name in ("zero_based", "readers"):
+        if name in given:
+            given[name] = literal(given[name])
     if "delimiter" in given:
         given["delimiter"] = {"\\t": "\t", "tab": "\t"}.get(given["delimiter"], given["delimiter"])
     for name in ("thousands", "decimal", "date_format"):
