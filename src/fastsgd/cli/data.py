@@ -63,6 +63,7 @@ READING = {
     ),
     "fill_null": _reading(list[str], "For missing numbers: X, mean, median, most_frequent; A:mean of one column.", "X"),
     "null_indicator": _reading(bool, "Features that say what was missing.", None),
+    "center": _reading(bool, "Beside words, take its mean off each number; train does.", None, rare=True),
     "target_nulls": _reading(str, "Rows without a target: error (default) or drop.", "NAME"),
     "dates": _reading(list[str], "cyclic (default), parts, days or drop; A:days of one.", "NAME"),
     "time_zone": _reading(str, "Where times that have a zone are read off, such as Europe/Berlin.", "ZONE", rare=True),
@@ -152,7 +153,7 @@ def fitted(model, data, reading, labelled=False):
     import fastsgd
 
     est = fastsgd.load(model)
-    own = getattr(est, "_label_columns", {}) if labelled and _is_table(data, reading) else {}
+    own = getattr(est, "_label_columns", {}) if labelled and is_table(data, reading) else {}
     if "target" not in reading and "target" in own:
         reading = reading | {"target": own["target"]}
     like = getattr(est, "reading_", None)
@@ -165,7 +166,7 @@ def fitted(model, data, reading, labelled=False):
     return est, open_source(data, reading, labelled, like, getattr(est, "_made", {}).get("booleans", ()))
 
 
-def _is_table(data, reading):
+def is_table(data, reading):
     return (reading.get("format") or format_of(data)) in (Format.parquet, Format.arrow, Format.csv)
 
 

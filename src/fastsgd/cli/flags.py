@@ -51,7 +51,9 @@ PARAMETERS = {
         "First weights: zeros (default), normal (of standard deviation 1 / sqrt(features)), or a standard deviation.",
         rare=True,
     ),
-    "max_iter": Flag(TRAINING, "N", "Epochs: passes over the rows; 1 by default."),
+    "max_iter": Flag(
+        TRAINING, "N", "Epochs: passes over the rows; by default as many as make a million rows, 10 at most."
+    ),
     "learning_rate": Flag(
         TRAINING,
         "NAME",

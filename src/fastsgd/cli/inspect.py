@@ -1,6 +1,6 @@
 """`fastsgd inspect`, and how `train` looks at the columns before it reads them."""
 
-from fastsgd.cli.data import READING, Data, open_source
+from fastsgd.cli.data import READING, Data, is_table, open_source
 from fastsgd.cli.flags import OUTPUT
 from fastsgd.cli.options import Json, flag, with_flags
 
@@ -73,11 +73,12 @@ def open_filled(data, reading, quiet):
     """The source of `train`, and what is said of its columns: a line, and one for each that should be thought of.
 
     Where numbers or dates have nulls in the first rows, and nobody says what stands for them, it is their means, with features
-    that say where one was missing.
+    that say where one was missing. Beside words and texts, the means are taken off numbers.
     """
     from fastsgd.cli.show import OUT
     from fastsgd.cli.words import in_flags
 
+    reading = {"center": True} | reading if is_table(data, reading) else reading
     source = open_source(data, reading)
     if source.once or not hasattr(source, "survey_columns"):
         return source

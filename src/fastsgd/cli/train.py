@@ -77,9 +77,10 @@ def train(
     reading,
     params,
 ):
-    """Train a model on files, in bounded memory: by default a logistic regression, in one pass, with nothing to tune."""
+    """Train a model on files, in bounded memory: by default a logistic regression, with nothing to tune."""
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.outputs import check_places
+    from fastsgd.cli.passes import Passes
     from fastsgd.cli.show import ERR, Bar
     from fastsgd.cli.texts import suit
     from fastsgd.sources.shares import shares
@@ -109,8 +110,11 @@ def train(
         how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading, booleans=known)
     elif fraction is not None:
         rows_of_fit, how["X_val"] = shares(source, fraction, est.random_state)
+    passes = Passes(est, rows_of_fit, params, is_open=dask is None and not rows.get("early_stopping"))
     bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
-    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)])
+    est.set_params(
+        callbacks=[bar, *passes.callbacks, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)]
+    )
     if resume:
         how["resume_from"] = checkpoint
     if "segments" in rows:
@@ -126,6 +130,7 @@ def train(
             _interrupted(est, model and model + UNFINISHED, None, keep)
         raise _with_advice(error, fraction) from None
     est.set_params(callbacks=None)
+    passes.settle()
     _note_made(est, source, rows_of_fit.n_rows)
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged

@@ -5,7 +5,7 @@ from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching
 from fastsgd.sources.telling import tell
 
 # What models were trained with whose reading does not say it, be they older than that or not.
-UNSAID = {"null_indicator": False, "polynomial": None, "bins": None}
+UNSAID = {"null_indicator": False, "polynomial": None, "bins": None, "center": False}
 NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
 # How values are written in text; `Formats` checks it.
 FORMATS = "na_values", "thousands", "decimal", "percent", "currency", "date_format"
@@ -165,6 +165,7 @@ AGREE = {  # Whether a value says what the reading says, in other words; given (
     "interactions": lambda value, own, _: _as_set(value) == _as_set(own),
     "categorical_features": lambda value, own, kinds: _as_set(value) <= _as_set(own) | _as_set(kinds),
     "text_features": lambda value, own, _: value == "auto" or _as_set(value) == _as_set(own),
+    "center": lambda value, own, _: value is True and bool(own),
     "dates": lambda value, own, _: all(same_parts(parts, rule) for rule, parts in _of_each(value, own)),
     "time_zone": lambda value, own, _: all(zone == one for zone, one in _of_each(value, own)),
 }

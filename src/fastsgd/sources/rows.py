@@ -44,10 +44,10 @@ def _rows_of_numbers(columns, batches, n, out):
         with encode.named(where), columns.explaining(batch), np.errstate(over="ignore", invalid="ignore"):
             labels.append(_labels_of_rows(columns, where, batch))
             if X is None and (n is None or m == n):
-                made.append(_dense(columns, Batch(where, batch)))
+                made.append(dense_of(columns, Batch(where, batch)))
             else:
                 X = np.empty((n, columns.n_dense), columns.dtype) if X is None else X
-                _dense(columns, Batch(where, batch), X[done : done + m])
+                dense_of(columns, Batch(where, batch), X[done : done + m])
         done += m
     if X is None and made:
         X = made[0] if len(made) == 1 else np.concatenate(made)
@@ -106,7 +106,7 @@ def labelled(columns, where, batch):
     return y, weight
 
 
-def _dense(columns, batch, out=None, empty=np.empty):
+def dense_of(columns, batch, out=None, empty=np.empty):
     """The features of numbers, (n, n_dense); into `out` if it is given, else without a copy where that is possible."""
     n, numbers, places, vectors = len(batch), [], [], []
     for part in columns.parts:
@@ -131,7 +131,9 @@ def _dense(columns, batch, out=None, empty=np.empty):
 
 
 def _csr(columns, batch):
-    dense = _dense(columns, batch, empty=BLOCKS.empty)
+    dense = dense_of(columns, batch, empty=BLOCKS.empty)
+    if columns.centers is not None:
+        dense = dense - np.array(columns.centers, columns.dtype)
     pieces = [part.tokens(batch) for part in columns.parts if not part.dense]
     X = sp.csr_matrix((len(batch), columns.n_features), dtype=columns.dtype)
     X.data, X.indices, X.indptr, canonical = csr_rows(usable(dense, columns.dtype), pieces, BLOCKS.empty)

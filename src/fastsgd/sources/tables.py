@@ -6,12 +6,14 @@ import pyarrow as pa
 from fastsgd.sources import encode
 from fastsgd.sources.base import Source
 from fastsgd.sources.column_survey import SURVEY_ROWS, survey
+from fastsgd.sources.features.centers import CENTER_ROWS, centers_of
 from fastsgd.sources.features.columns import Columns
-from fastsgd.sources.features.missing import FILLING
+from fastsgd.sources.features.missing import FILLING, Missing
 from fastsgd.sources.features.options import OPTIONS, OWN
+from fastsgd.sources.features.part import Batch
 from fastsgd.sources.readers import Readers, in_order
 from fastsgd.sources.reading import merged
-from fastsgd.sources.rows import joined, labelled, placed, rows_of
+from fastsgd.sources.rows import dense_of, joined, labelled, placed, rows_of
 from fastsgd.sources.telling import tell
 from fastsgd.sources.typed_texts import TypedTexts
 
@@ -103,9 +105,9 @@ class TabularSource(Source):
 
         return Encoder(self.columns)
 
-    def _sample(self, rows):
-        """Record batches of so many rows, or of all, with all columns."""
-        names = self.columns.schema.names
+    def _sample(self, rows, names=None):
+        """Record batches of so many rows, or of all, with these columns, or all."""
+        names = self.columns.schema.names if names is None else names
         blocks = [None]
         if self.n_blocks is not None:
             taken = self.n_blocks if rows is None else min(self.n_blocks, MAX_SAMPLE_BLOCKS)
@@ -164,6 +166,12 @@ class TabularSource(Source):
             names = dict.fromkeys([*self.columns.learnable, *self.columns.must_have])
             self.columns.learn(self._all_batches(list(names)))
         self.columns.assign_places(where)
+        if self.sizes is not None:
+            if self.columns.must_have:
+                self.sizes = self._sizes_kept()
+            self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
+        if self.columns.options.center is True and self.columns.sparse and self.columns.n_dense:
+            self.columns.centers = self._centers(where)
         for name in ("sparse", "dtype", "n_features", "feature_names"):
             setattr(self, name, getattr(self.columns, name))
         if self.columns.targets:
@@ -175,10 +183,20 @@ class TabularSource(Source):
             name: one if isinstance(one, str) else list(one) for name, one in called.items() if one is not None
         }
         self.categories = self.columns.categories
-        if self.sizes is not None:
-            if self.columns.must_have:
-                self.sizes = self._sizes_kept()
-            self.n_blocks, self.n_rows = len(self.sizes), int(sum(self.sizes))
+
+    def _centers(self, where):
+        """What is to be taken off each number, from a sample of the rows."""
+        if self.once:
+            raise ValueError(
+                f"{where} can be read once only, so that its means are not known before: leave out center."
+            )
+        numbers = [name for part in self.columns.parts if part.dense for name in (c.name for c in part.columns)]
+        names = list(dict.fromkeys([*numbers, *self.columns.must_have]))
+        batches = (self.columns.kept(batch) for batch in self._sample(CENTER_ROWS, names))
+        try:
+            return centers_of((dense_of(self.columns, Batch(where, batch)) for batch in batches), self.columns.n_dense)
+        except Missing:  # These rows can't be trained on, which is said then, of all columns.
+            return None
 
     def check_sense(self):
         """Raise ValueError where columns are read as words that are meant as numbers or dates."""

@@ -111,6 +111,11 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         category, with a feature of its own for each bin, such as "age=(20.5, 31]", and "age is null". The edges are quantiles
         of what `fill_null` has for a median, and of edges that are the same, or that have no number between them, one is
         left. Where such a column is in `interactions` it counts as a category.
+    center : bool, default=False
+        In rows of CSR, take a round number near its mean off each number of which most values are not 0: then columns that lie
+        far from 0, such as years, are learnt from as well as others, by any rule of SGD. It changes the intercept of a model,
+        and no coefficient. The means are of 10,000 rows; `reading_` of an estimator keeps them as a list. Dense rows stay as
+        they are: learning_rate="auto" and standardize=True take the means off those. The command does so by default.
     target_nulls : {"error", "drop"}, default="error"
         "drop": leave out the rows whose target, or one of whose targets, is null or NaN, and say once how many they are, which
         `n_left_out` of the source has. They are left out wherever the source is used, in predictions too.
@@ -191,9 +196,9 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
-        target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format, dtype: as in
-        `from_parquet`.
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, center,
+        null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
+        dtype: as in `from_parquet`.
 
     Returns
     -------
@@ -254,9 +259,9 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, null_indicator,
-        target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format, dtype: as in
-        `from_parquet`.
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, center,
+        null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
+        dtype: as in `from_parquet`.
 
     Returns
     -------

@@ -72,6 +72,8 @@ class Columns:
         Rows where one of these is null are left out.
     columns : dict of str to Column
         Those that are features.
+    centers : list of float or None
+        What is taken off each number of a row of CSR; None: nothing.
     parts : list of Part
         In the order of their features; set by `assign_places`.
     first_names : list of str
@@ -98,6 +100,7 @@ class Columns:
         if unknown := [name for name in options.categories or () if name not in known]:
             raise ValueError(f"categories are given for {unknown}, which is no column of categories in {where}.")
         self.parts: list[Part] = []
+        self.centers: list[float] | None = options.center if isinstance(options.center, list) else None
 
     def _column(self, field: pa.Field) -> Column:
         """A column that is a feature."""
@@ -289,6 +292,7 @@ class Columns:
             "interactions": [list(pair) for pair in options.interactions],
             **({} if options.polynomial is None else {"polynomial": options.polynomial}),
             "fill_null": options.fill_null,
+            **({} if self.centers is None else {"center": self.centers}),
             **self._of_texts(),
             **self._learnt(),
             "n_features": max(widths, default=None),

@@ -52,6 +52,7 @@ class Encoder:
     def __init__(self, columns: Columns) -> None:
         self.names, self.n_features, self._columns = list(columns.features), columns.n_features, columns
         one = [part for part in columns.parts if len(part.columns) == 1 and not isinstance(part, DateParts)]
+        self._centers = columns.centers if columns.sparse else None
         self._of_one = [(part, part.columns[0].name) for part in one]
         self._of_several = [part for part in columns.parts if part not in one]
 
@@ -123,6 +124,11 @@ class Encoder:
             raise ValueError(
                 f"the row has no column {error}; the model has {', '.join(map(repr, self.names))}."
             ) from None
+        if self._centers is not None:
+            n_dense, centers = len(self._centers), self._centers
+            values = [
+                value - centers[at] if at < n_dense else value for at, value in zip(features, values, strict=True)
+            ]
         return features, values
 
     def _as_dict(self, row: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Options:
     learnt: Mapping[str, Mapping[str, Any]] | None = None
     dates: Any = "cyclic"
     time_zone: Any = None
+    center: bool | Sequence[float] = False
     n_features: int | None = None
     na_values: Any = None  # This and the five after it are checked by `Formats`.
     thousands: Any = None
@@ -71,6 +72,7 @@ class Options:
         self.null_indicator = checked_bool("null_indicator", self.null_indicator)
         self.bins = _checked_bins(self.bins)
         _check_learnt(self.learnt)
+        self.center = _checked_center(self.center)
         if not isinstance(self.weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {self.weight!r}.")
         self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
@@ -189,6 +191,17 @@ def _check_learnt(learnt: Any) -> None:
 
 def _are_numbers(values: list[Any]) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in values)
+
+
+def _checked_center(center: Any) -> bool | list[float]:
+    """True or False, or what is taken off each number, as a model knows it."""
+    if isinstance(center, bool | np.bool_):
+        return bool(center)
+    if not isinstance(center, list | tuple) or not _are_numbers(list(center)):
+        raise ValueError(
+            f"center must be True or False, or a list of finite numbers as reading_ has it, got {center!r}."
+        )
+    return [float(one) for one in center]
 
 
 def _checked_kinds(kinds: Any) -> Any:

@@ -1,0 +1,37 @@
+"""How many passes `train` makes over the rows where nobody says it: one of many rows, several of few."""
+
+from fastsgd.cli.options import STEPS
+
+ENOUGH_ROWS, MAX_PASSES = 1_000_000, 10  # So many rows are learnt from, but in no more passes.
+
+
+class Passes:
+    """The passes of a training, of which the number of rows may not be known before the first pass.
+
+    Parameters
+    ----------
+    est : estimator
+        Whose `max_iter` is set to the most there can be.
+    source : Source
+    params : dict
+        The parameters that flags gave; with steps of their own, or where they say `max_iter`, it stays as it is.
+    is_open : bool
+        False: it stays as it is, too.
+    """
+
+    def __init__(self, est, source, params, is_open=True):
+        self.est, self.callbacks = est, []
+        if is_open and not {*STEPS, "learning_rate", "max_iter"} & set(params):
+            n_rows = source.n_rows
+            est.max_iter = MAX_PASSES if n_rows is None else max(1, min(MAX_PASSES, -(-ENOUGH_ROWS // max(1, n_rows))))
+            self.callbacks = [self] if n_rows is None else []
+
+    def __call__(self, at):
+        """At the end of a pass: whether it was the last."""
+        return at.estimator.t_ > ENOUGH_ROWS
+
+    def settle(self):
+        """After the training: the model is that of so many passes, as --max-iter would have made."""
+        if self.callbacks and self.est.stop_reason_ == "callback":
+            self.est.set_params(max_iter=self.est.n_iter_)
+            self.est.stop_reason_ = "max_iter"
