@@ -2,7 +2,8 @@
 
 from fastsgd.cli.options import STEPS
 
-ENOUGH_ROWS, MAX_PASSES = 1_000_000, 10  # So many rows are learnt from, but in no more passes.
+ENOUGH_ROWS, ENOUGH_TEXTS = 1_000_000, 200_000  # So many rows, or rows with texts, are learnt from,
+MAX_PASSES = 10  # but in no more passes than this.
 
 
 class Passes:
@@ -21,14 +22,15 @@ class Passes:
 
     def __init__(self, est, source, params, is_open=True):
         self.est, self.callbacks = est, []
+        self.enough = ENOUGH_TEXTS if source.reading.get("text_features") else ENOUGH_ROWS
         if is_open and not {*STEPS, "learning_rate", "max_iter"} & set(params):
             n_rows = source.n_rows
-            est.max_iter = MAX_PASSES if n_rows is None else max(1, min(MAX_PASSES, -(-ENOUGH_ROWS // max(1, n_rows))))
+            est.max_iter = MAX_PASSES if n_rows is None else max(1, min(MAX_PASSES, -(-self.enough // max(1, n_rows))))
             self.callbacks = [self] if n_rows is None else []
 
     def __call__(self, at):
         """At the end of a pass: whether it was the last."""
-        return at.estimator.t_ > ENOUGH_ROWS
+        return at.estimator.t_ > self.enough
 
     def settle(self):
         """After the training: the model is that of so many passes, as --max-iter would have made."""

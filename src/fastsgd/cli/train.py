@@ -102,7 +102,7 @@ def train(
     valid, valid_target = rows.get("valid", []), rows.get("valid_target")
     check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
     source, how = open_filled(data, reading, quiet or as_json), {}
-    if (said := suit(est, source, params, bool(rows.get("early_stopping")))) is not None:
+    if (said := suit(est, source, params)) is not None:
         ERR.print(f"note: {said}", markup=False)
     rows_of_fit = source
     if valid:

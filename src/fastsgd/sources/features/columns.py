@@ -250,11 +250,6 @@ class Columns:
         asked |= {"bins": self.options.bins} if self.options.bins else {}
         return asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
 
-    @property
-    def n_texts(self) -> int | None:
-        """How many rows were seen to learn how rare words are; None if none were."""
-        return next((column.learnt()["texts"] for column in self.columns.values() if "texts" in column.learnt()), None)
-
     def _of_texts(self) -> dict[str, Any]:
         """How texts are read, where there are some."""
         options = self.options
