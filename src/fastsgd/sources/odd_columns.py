@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from fastsgd.sources.date_text import DateFormat, formats_of
 from fastsgd.sources.formats import BooleanText, CellText, DateText, Formats, NumberText, is_absent
-from fastsgd.sources.numerals import Numerals
+from fastsgd.sources.numerals import CURRENCY, Numerals
 
 LONG = 100  # Cells of more bytes on average are neither numbers nor dates.
 SHOWN_CELLS = 5  # An error shows this many odd cells of a column.
@@ -19,6 +19,12 @@ NUMBER_SHARE = 0.5  # A column is nearly one of numbers if this share of its cel
 FEW_SHARE, MANY_NUMBERS, FEW_WORDS = 0.1, 10, 5
 # But up to so many different numbers, with half as many words or more beside them, are names like these: S, M, L, 36, 38.
 FEW_NUMBERS = 20
+# Of columns of words this many values are looked at, and not all in each way of writing numbers.
+TRIED_VALUES = 200
+MARKED = r"[^\pL\pN]*"  # signs, blanks, brackets
+LIKE_A_NUMBER = (
+    rf"^{MARKED}(?:{CURRENCY})?{MARKED}[0-9][^\pL]*(?:[eE][+-]?[0-9]+)?{MARKED}(?:{CURRENCY})?{MARKED}$|^\W*(?i:inf)"
+)
 CODE_SHARE = 0.05  # If this share of the numbers has zeros in front, the column is one of codes.
 CODE = r"^[+-]?0[0-9]+"
 NOTHING = re.compile(  # Words that say that there is nothing, whatever the column.
@@ -152,6 +158,9 @@ class Words:
 
     def odd_numbers(self, formats: Formats) -> Odd | None:
         """What to say of a column that is one of numbers but for how they are written, or for a few words; None of another."""
+        some = self.values.slice(0, TRIED_VALUES)
+        if (pc.sum(pc.match_substring_regex(some, LIKE_A_NUMBER)).as_py() or 0) < FEW_SHARE * len(some):
+            return None
         numerals, others = self._numerals(formats)
         found = numerals.read(self.values)
         odd = found.is_null()
