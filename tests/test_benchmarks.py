@@ -52,7 +52,8 @@ def run(*command):
 
 
 @pytest.mark.parametrize(
-    "module", ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources", "grids", "segments"]
+    "module",
+    ["kernels", "estimators", "imports", "optimizers", "linear", "auto", "sources", "grids", "segments", "texts"],
 )
 def test_each_benchmark_runs(module):
     run("-c", RUN, module)
@@ -71,6 +72,7 @@ def test_the_list_above_is_complete():
         "sources",
         "grids",
         "segments",
+        "texts",
     }
 
 
@@ -124,6 +126,12 @@ def test_the_comparison_of_readers():
     ours = [line.split("|") for line in body if "read: fastsgd |" in line]
     assert len(ours) == 2 and all(float(cells[-3]) > 0 for cells in ours)
     assert "compression: none" in run(*COMPARE, "readers", "--small", "--memory")
+
+
+def test_the_comparison_of_texts():
+    rows = [line.split("|") for line in run(*COMPARE, "texts", "--small", "--repeats", "1").splitlines() if "|" in line]
+    assert len(rows) == 2 + 5 + 2 + 2 and {len(cells) for cells in rows} == {6}
+    assert all(float(cells[4]) > 0 for cells in rows[2:7]) and all(float(cells[3]) > 0 for cells in rows[-2:])
 
 
 def test_the_comparison_of_click_logs():

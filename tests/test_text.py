@@ -322,11 +322,15 @@ def test_the_command_takes_what_suits_texts_and_says_so(tmp_path, monkeypatch, c
     assert "texts are trained with --alpha 1e-05 --learning-rate optimal" in capsys.readouterr().err
     est = fastsgd.load("m")
     assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-5, 10, "optimal", True)
+    assert est.n_features_in_ == 2**18
+    again = from_csv("t.csv", idf="auto", n_hashed="auto", text_features=["body"])  # says nothing else than the model
+    assert est.predict(again).shape == (N,)
     assert main([*train, "--columns", "body", "--max-iter", "2", "--alpha", "0.001", "--no-idf", *CONSTANT]) == 0
     est = fastsgd.load("m")
     assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-3, 2, "constant", False)
     assert main(train) == 0  # numbers beside the texts need "auto"
-    assert fastsgd.load("m").learning_rate == "auto"
+    est = fastsgd.load("m")
+    assert (est.learning_rate, est.n_features_in_) == ("auto", 1 + 2**20)
     capsys.readouterr()
     assert main(["train", "t.csv", "--target", "y", "--columns", "x", "--model", "m", "-q"]) == 0
     assert "texts" not in capsys.readouterr().err and "text_features" not in fastsgd.load("m").reading_

@@ -19,6 +19,7 @@ PARTS = {
     "clusters": "time on a Dask cluster, beside dask-ml",
     "formats": "time of a pass over files of each format, beside the array in memory",
     "readers": "time to read svmlight files, beside scikit-learn's and others' readers",
+    "texts": "rate of hashing words, and 20 topics learnt from a CSV file, beside scikit-learn",
     "clicks": "time of a pass over click logs, training and predicting, beside Vowpal Wabbit",
     "grid_search": "time of a cross-validated choice of alpha, beside GridSearchCV",
 }

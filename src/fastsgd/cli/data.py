@@ -52,7 +52,9 @@ READING = {
     "exclude": _reading(list[str], "A column or pattern that is no feature.", "COLUMN"),
     "categorical": _reading(str, "Of words: hash (default), one-hot or error.", "NAME"),
     "categorical_features": _reading(list[str], "A column whose numbers are categories.", "COLUMN"),
-    "n_hashed": _reading(int, "Features that hashed categories share; 1048576 by default.", "N", rare=True),
+    "n_hashed": _reading(
+        int, "Features of hashed categories; 1048576, or 262144 of words of texts alone.", "N", rare=True
+    ),
     "interactions": _reading(list[str], "Two columns, whose products are features too.", "A:B"),
     "polynomial": _reading(int, "2: squares and products of the columns of numbers.", "N", rare=True),
     "text_features": _reading(list[str], "Text, whose words are features; found by default.", "COLUMN"),
@@ -136,7 +138,7 @@ def open_source(paths, reading, labelled=True, like=None, booleans=()):
     for name in sorted(given.keys() - accepted):
         raise ValueError(f"{kind} files have no --{name.replace('_', '-')}: leave it out.")
     if "idf" in accepted and like is None:
-        given.setdefault("idf", "auto")
+        given = {"idf": "auto", "n_hashed": "auto"} | given
     given = merged({name: value for name, value in (like or {}).items() if name in accepted}, given, booleans)
     source = make(paths if len(paths) > 1 else paths[0], **given)
     return source.buffered(**bounds) if bounds else source

@@ -164,6 +164,8 @@ AGREE = {  # Whether a value says what the reading says, in other words; given (
     "columns": lambda value, own, _: _as_set(value) == _as_set(own),
     "interactions": lambda value, own, _: _as_set(value) == _as_set(own),
     "categorical_features": lambda value, own, kinds: _as_set(value) <= _as_set(own) | _as_set(kinds),
+    "n_hashed": lambda value, own, _: value in ("auto", own),
+    "idf": lambda value, own, _: value == "auto" or value is own,
     "text_features": lambda value, own, _: value == "auto" or _as_set(value) == _as_set(own),
     "center": lambda value, own, _: value is True and bool(own),
     "dates": lambda value, own, _: all(same_parts(parts, rule) for rule, parts in _of_each(value, own)),

@@ -52,8 +52,8 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         What columns were in training, as `reading_` of an estimator says, where they were not numbers: "text", "numeral",
         "boolean" or "time" (categories, and how they are spelled), "tokens", "vector", "pairs", "date" or "words" (free text).
         Then a column that is of another kind is read as that, or refused. None: as the types of the columns are.
-    n_hashed : int, default=2**20
-        Columns that all hashed tokens share.
+    n_hashed : int or "auto", default=2**20
+        Columns that all hashed tokens share. "auto": 2**18 where these are single words of texts alone, else 2**20.
     alternate_sign : bool, default=True
         False: hashed tokens have the value 1, never -1.
     text_features : list of str or "auto", default="auto"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.date_parts import SETS, available
-from fastsgd.sources.features.options import AUTO, Options
+from fastsgd.sources.features.options import AUTO, N_HASHED, N_WORDS, Options
 from fastsgd.sources.features.prose import FirstRows, found_in
 from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer, pairs_of, word_of
 from fastsgd.sources.spelling import is_text, spelling_of
@@ -58,6 +58,7 @@ def settled(schema: pa.Schema, where: str, options: Options, first: FirstRows | 
         time_zone=_zones(options, kinds),
         interactions=_interactions(schema, replace(options, bins=bins), found, kinds),
         text_features=(texts := [name for name in found if name in texts]),
+        n_hashed=_n_hashed(options, found, texts),
         idf=bool(texts and first is not None) if options.idf == AUTO else options.idf,
         fill_null=_fills(options, found, kinds),
         bins=bins or None,
@@ -101,6 +102,14 @@ def _asked_texts(
         if not is_text(dtype := schema.field(name).type) and not pa.types.is_null(dtype):
             raise ValueError(f"text_features: column {name!r} of {where} is of type {dtype}, not of text.")
     return found
+
+
+def _n_hashed(options: Options, names: list[str], texts: list[str]) -> int:
+    """How many features hashed tokens have: fewer where they are but words, which are fewer than categories or n-grams."""
+    if options.n_hashed != AUTO:
+        return options.n_hashed
+    words = options.analyzer == "word" and options.ngram_range == (1, 1)
+    return N_WORDS if words and texts == names else N_HASHED
 
 
 def by_names(schema: pa.Schema, where: str, given: dict[str, Any], first: FirstRows | None = None) -> dict[str, Any]:

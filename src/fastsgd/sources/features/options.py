@@ -18,6 +18,7 @@ SPELLINGS = "text", *KINDS  # These are the kinds of categories.
 KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", "words", *SPELLINGS
 ANALYZERS = "word", "char", "char_wb"  # of texts
 AUTO = "auto"
+N_HASHED, N_WORDS = 2**20, 2**18  # Features of hashed tokens; of the words of texts alone, with n_hashed="auto".
 TARGET_NULLS = "error", "drop"
 MAX_BINS = 100_000
 FILLS = "mean", "median", "most_frequent"
@@ -38,7 +39,7 @@ class Options:
     categorical_features: Sequence[str] = ()
     categories: Mapping[str, Sequence[Any]] | None = None
     kinds: Mapping[str, str] | str | None = None
-    n_hashed: int = 2**20
+    n_hashed: Any = N_HASHED
     alternate_sign: bool = True
     interactions: Sequence[Sequence[str]] = ()
     polynomial: int | None = None
@@ -75,7 +76,8 @@ class Options:
         self.center = _checked_center(self.center)
         if not isinstance(self.weight, str | None):
             raise ValueError(f"weight must be the name of a column, got {self.weight!r}.")
-        self.dtype, self.n_hashed = checked_floats(self.dtype), checked_integer("n_hashed", self.n_hashed)
+        self.dtype = checked_floats(self.dtype)
+        self.n_hashed = AUTO if self.n_hashed == AUTO else checked_integer("n_hashed", self.n_hashed)
         self.n_features = checked_integer("n_features", self.n_features, optional=True)
         self.alternate_sign = bool(self.alternate_sign)
         self.columns = None if self.columns is None else names_in("columns", self.columns)
