@@ -231,6 +231,7 @@ def test_flags_speak_of_all_columns_or_of_one():
         ["01234", "12345", "K1A 0B1"],
         ["12345678", "0a1b2c3d", "ffee0011", "c0ffee00"],
         ["yes", "no"],
+        ["0x1A", "0xFF", "0x00"],
     ],
 )
 def test_names_with_digits_are_categories(cells):

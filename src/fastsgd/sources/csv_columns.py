@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as compute
 
 from fastsgd.sources import encode
 from fastsgd.sources.codes import Codes
@@ -48,6 +49,7 @@ class CsvColumns:
         self.widens = self.options.get("dtype", "f4") is not None
         inferred, batch = text.schema()
         self.texts, self.codes, self.error = TextColumns(text.formats, options), Codes(text), None
+        self.words = []  # columns of what pyarrow would take for numbers
         self._check_utf8(inferred)
         raw = (self._trained if isinstance(self.kinds, dict) else self._untrained)(inferred, batch)
         self.types = {field.name: field.type for field in raw}
@@ -125,7 +127,7 @@ class CsvColumns:
             elif name in self.asked and name not in self.text.given:
                 spelling = "text" if name in self.codes.codes else spelling_of(dtype) or "text"
                 field = pa.field(name, pa.string(), metadata={SPELLING: spelling} if is_new else None)
-            elif name in texts:
+            elif name in (*texts, *self.words):
                 types[name] = pa.string()
             elif self.widens and self._is_number(field) and name not in self.labels:
                 types[name] = self._value(name)
@@ -155,12 +157,14 @@ class CsvColumns:
         for field in free:
             if field.name in self.asked or field.name == self.options.get("segment"):
                 continue
-            if field.name in named:
+            if field.name in whole and _any_hex(written.column(field.name)):
+                self.words.append(field.name)
+            elif field.name in named:
                 self._look_at_numbers(field.name, written.column(field.name))
             elif is_text(field.type):
                 self.texts.look(field.name, strings(batch.column(field.name)), self._value(field.name))
         self.texts.odd = [one for one in self.texts.odd if one.name not in whole or one.what == "dates"]
-        return [name for name in whole if name not in self.texts.read_as], written
+        return [name for name in whole if name not in (*self.texts.read_as, *self.words)], written
 
     def _look_at_numbers(self, name, cells):
         """As `look`, of a column of numbers that may be dates, or written otherwise than pyarrow reads them."""
@@ -292,6 +296,11 @@ def _is_number(cell):
     except ValueError:
         return False
     return "_" not in cell
+
+
+def _any_hex(cells):
+    """Whether a cell is a number to the base 16, which is a name."""
+    return compute.any(compute.match_substring_regex(cells, "^[ +-]*0[xX]")).as_py()
 
 
 def _of_times(fields):
