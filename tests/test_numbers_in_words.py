@@ -431,3 +431,16 @@ def test_stored_dates_in_words_are_read(source):
         LinearRegressor().fit(make(target="x"))
     how = {"date_format": {"a": "%m/%d/%Y"}, "dates": ["month"]}
     assert next(make(target="x", **how).blocks()).X[:2, 1].tolist() == [3, 1]
+
+
+def test_a_stream_is_looked_at_where_it_can_be_read_again():
+    table = pa.table({"y": [0, 1] * 30, "a": [f"{1000 + i:,}" for i in range(60)]})
+
+    class Stream:  # as a query is
+        def __arrow_c_stream__(self, requested=None):
+            return table.__arrow_c_stream__(requested)
+
+    assert next(from_arrow(Stream(), target="y", thousands=",").blocks()).X[:2].tolist() == [[1000], [1001]]
+    with pytest.raises(ValueError, match="thousands: the record batch reader can be read once"):
+        from_arrow(table.to_reader(), target="y", thousands=",")
+    assert from_arrow(table.to_reader(), target="y").columns.kinds["a"] == "category"

@@ -10,6 +10,7 @@ import pyarrow.ipc as ipc
 from fastsgd.sources.encode import named
 from fastsgd.sources.features.prose import SAMPLE_ROWS
 from fastsgd.sources.files import files_of, from_row
+from fastsgd.sources.reading import FORMATS
 from fastsgd.sources.tables import TabularSource, row_bytes, rows_at_once, typed
 
 ENDINGS = ".arrow", ".feather", ".ipc"
@@ -75,8 +76,19 @@ class StreamSource(TabularSource):
         self.stream, self.where = stream, "the stream"
         self.used = [] if used is None else used  # one for all sources of the stream
         self.once = isinstance(stream, pa.RecordBatchReader)
-        self._columns(self._reader().schema, self.where, options)
+        written = [name for name in FORMATS if options.get(name) and options.get("kinds") is None]
+        if written and self.once:
+            raise ValueError(
+                f"{written[0]}: the record batch reader can be read once, and so its text can't be looked at before: cast those "
+                "columns, or give a table or files."
+            )
+        self._columns(self._reader().schema, self.where, options, *([self._first_rows] if written else []))
         self._finish(self.where, options)
+
+    def _first_rows(self, names):
+        """The first rows of those columns; None where there are none."""
+        with named(self.where):
+            return next((batch.select(names).slice(0, SAMPLE_ROWS) for batch in self._reader() if len(batch)), None)
 
     def again(self, options):
         return StreamSource(self.stream, options, self.used)
