@@ -186,6 +186,11 @@ def test_what_is_said_otherwise_is_no_text(said):
     assert source.reading["kinds"] == {"body": "text"} and "text_features" not in source.reading
 
 
+def test_rare_words_can_not_be_learnt_of_rows_that_come_once(tmp_path):
+    with pytest.raises(ValueError, match=r"body.* must be known before: .*idf=False"):
+        made("reader", TABLE, tmp_path, **NAMED, idf=True)
+
+
 def test_no_warning_of_what_is_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -239,6 +244,24 @@ def test_a_column_of_texts_must_stay_one():
     with pytest.raises(ValueError, match="text_features: 'body' was no text in training"):
         words.predict(from_arrow(TABLE, target="y", text_features=["body"]))
     assert words.predict(from_arrow(TABLE, target="y")).shape == (N,)  # which reads it as a category again
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"texts": 3},
+        {"texts": 3, "features": [1, 2], "texts_with": [1]},
+        {"texts": 3, "features": [BITS], "texts_with": [1]},
+        {"texts": 3, "features": [-1], "texts_with": [1]},
+        {"texts": 3, "features": [1], "texts_with": [4]},
+        {"texts": 3.5, "features": [1.0], "texts_with": ["1"]},
+        {"texts": True, "features": "1", "texts_with": {}},
+    ],
+)
+def test_what_a_file_says_was_learnt_of_texts_is_checked(known):
+    reading = from_arrow(TABLE, **NAMED, idf=True).reading
+    with pytest.raises(ValueError, match="learnt: what it says of 'body'"):
+        from_arrow(TABLE).like(reading | {"learnt": {"body": known}})
 
 
 def test_a_source_of_texts_pickles():

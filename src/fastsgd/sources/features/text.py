@@ -26,7 +26,7 @@ class TextColumn(Column):
         Where it was seen that this is text; None: the user says so.
     """
 
-    kind = "words"
+    kind, instead = "words", "set idf=False"
 
     def __init__(
         self, name: str, dtype: pa.DataType, options: Options, first: str | None = None, found: str | None = None
@@ -40,11 +40,24 @@ class TextColumn(Column):
             "alternate_sign": options.alternate_sign,
             "shift": 0 if first in (name, None) else int(self._hashed(pa.array([name]), options.n_hashed)[0][0]),
         }
-        known = (options.learnt or {}).get(name)
-        self.learns = options.idf and known is None
+        self.learns = options.idf and not self.known
         self._n_texts, self._totals = 0, np.zeros(options.n_hashed if self.learns else 0, np.int64)
-        self._known: dict[str, Any] = known or {}
         self._weights: np.ndarray | None = None
+        self._check_known()
+
+    def _check_known(self) -> None:
+        """ValueError where what a file says of texts can't have been learnt of them."""
+        if not self.known:
+            return
+        n, index, counts = (self.known.get(key) for key in ("texts", "features", "texts_with"))
+        numbers = [n, *index, *counts] if isinstance(index, list) and isinstance(counts, list) else [None]
+        if (
+            not all(type(one) is int and 0 <= one < 2**53 for one in numbers)
+            or len(index) != len(counts)
+            or max(index, default=0) >= self.options.n_hashed
+            or max(counts, default=0) > n
+        ):
+            raise ValueError(f"learnt: what it says of {self.name!r} is not how often words are in texts.")
 
     def read(self, array: pa.Array, where: str) -> pa.Array:
         """An array of strings without nulls."""
@@ -68,20 +81,20 @@ class TextColumn(Column):
     def settle(self) -> None:
         super().settle()
         seen = np.flatnonzero(self._totals)
-        self._known = {"texts": self._n_texts, "features": seen.tolist(), "texts_with": self._totals[seen].tolist()}
+        self.known = {"texts": self._n_texts, "features": seen.tolist(), "texts_with": self._totals[seen].tolist()}
         self._totals = np.zeros(0, np.int64)
 
     def learnt(self) -> dict[str, Any]:
-        return self._known
+        return self.known
 
     @property
     def weights(self) -> np.ndarray:
         """By which the features of words are multiplied, as by TfidfTransformer; of no length where they are not."""
         if self._weights is None:
-            totals = np.zeros(self.options.n_hashed if self._known else 0)
-            if self._known:
-                totals[np.asarray(self._known["features"], np.int64)] = self._known["texts_with"]
-                totals = np.log((1 + self._known["texts"]) / (1 + totals)) + 1
+            totals = np.zeros(self.options.n_hashed if self.known else 0)
+            if self.known:
+                totals[np.asarray(self.known["features"], np.int64)] = self.known["texts_with"]
+                totals = np.log((1 + self.known["texts"]) / (1 + totals)) + 1
             self._weights = totals.astype(self.options.dtype)
         return self._weights
 
