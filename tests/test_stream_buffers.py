@@ -73,7 +73,9 @@ def test_much_memory_does_not_make_buffers_of_more_blocks_than_shuffle_rows_well
     assert len(list(stream_of(source)._buffers(None, 0))) == 1
 
 
-def test_rows_that_do_not_fit_into_memory_by_far_are_not_read_until_it_is_full():
+def test_rows_that_do_not_fit_into_memory_by_far_are_not_read_until_it_is_full(monkeypatch):
+    """And those that do are read to the end, however many blocks they are."""
+    monkeypatch.setattr(space, "ENOUGH_BYTES", 20_000)
     for layout in ("dense", "csr"):
         source = Blocks(LAYOUTS[layout]).buffered(SMALL)
         assert in_memory(source) is None and len(source.read_blocks) < 3

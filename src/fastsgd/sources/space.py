@@ -30,9 +30,10 @@ class Space:
         Of each block its number, its rows, where they end among the values of CSR, y, weight and segment.
     """
 
-    def __init__(self, source):
+    def __init__(self, source, whole=False):
+        """With `whole` it is for all rows of the source, however many blocks they are."""
         self.reuses = source.reuses
-        self.enough = np.inf if source.n_blocks is None else ENOUGH_BLOCKS
+        self.enough = np.inf if whole or source.n_blocks is None else ENOUGH_BLOCKS
         self.most, self.most_rows = BUFFER_SHARE * source.max_memory, source.buffer_rows or np.inf
         self.dtype = source.dtype
         self.values = self.columns = None

@@ -22,7 +22,7 @@ MIN_BUFFER_BLOCKS = 10  # A buffer should hold more blocks, or rows are shuffled
 # The last buffers of a pass share its last blocks evenly: none is more than a quarter smaller than those before.
 LAST_BUFFERS = 4
 # Rows are not read into memory any further where as many bytes a row as of those before would take so many times the buffer.
-FAR_BEYOND = 2
+FAR_BEYOND = 1.1
 
 
 class Buffer(NamedTuple):
@@ -328,7 +328,7 @@ def in_memory(source, n_features=None, check=lambda rows: rows):
             return None
     if source.mapped is not None:
         return in_place(source, n_features, check)
-    space = Space(source)
+    space = Space(source, whole=True)
     with closing(blocks(source, n_features or source.n_features, check)) as read:
         for rows in read:
             if rows.X.shape[0]:
