@@ -1,4 +1,4 @@
-"""A table as a colleague sends it, messy on purpose: `python examples/messy_flats.py flats.csv` writes it.
+"""A table as a colleague sends it, messy on purpose: `python examples/messy_flats.py flats.csv 5000 0` writes 5,000 rows.
 
 Adverts of flats, as a spreadsheet program saves them in Germany: cp1252, with semicolons between cells, commas in
 numbers, points between thousands, euros and per cent behind them, dates with points, three ways to say that nothing is known,
@@ -57,4 +57,4 @@ def write(path, n=5000, seed=0):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1] if len(sys.argv) > 1 else "flats.csv")
+    write(sys.argv[1], *map(int, sys.argv[2:]))

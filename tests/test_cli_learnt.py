@@ -212,8 +212,9 @@ def test_what_info_can_not_show_is_said_with_the_flag(flags, words, here, capsys
 
 
 def test_info_says_how_columns_were_read(here, capsys):
+    hours = pd.to_timedelta(FRAME.index, "h")
     odd = FRAME.assign(
-        when=pd.Timestamp("2024-02-29 10:00"), b=FRAME["b"].where(FRAME.index % 7 > 0), flag=FRAME["a"] > 0
+        when=pd.Timestamp("2024-02-29 10:00") + hours, b=FRAME["b"].where(FRAME.index % 7 > 0), flag=FRAME["a"] > 0
     )
     odd.to_parquet("odd.parquet")
     columns = ["--columns", "flag", "--columns", "when", "--columns", "b", "--columns", "word", "--n-hashed", "64"]
@@ -221,7 +222,7 @@ def test_info_says_how_columns_were_read(here, capsys):
     assert main(["train", "odd.parquet", "--target", "late", *columns, *how, "--model", "m", "-q"]) == 0
     known = found(capsys, "info", "m")
     assert known["columns"] == {"flag": "boolean", "when": "date", "b": "number", "word": "category"}
-    assert known["reading"] == {"n_hashed": 64, "interactions": [["b", "word"]], "fill_null": 0.5}
+    assert known["reading"] == {"n_hashed": 64, "interactions": [["b", "word"]], "fill_null": 0.5, "center": True}
     assert "n_hashed 64" in said(capsys, "info", "m")
     names = {
         row["feature"]

@@ -1,9 +1,12 @@
 """The pages lead somewhere: each local link, image and named file of README, CHANGELOG, CONTRIBUTING and docs/ exists."""
 
 import doctest
+import io
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,18 +168,21 @@ def test_flags_that_a_migration_names_are_there():
 
 
 def typed(line, capsys):
-    """What a line of the shell prints: cat, head, and the command."""
+    """What a line of the shell prints: cat, head, tail, Python, and the command."""
     from fastsgd.cli import main
 
     said = ""
     for part in line.split(" | "):
         words = shlex.split(part)
         if words[0] == "fastsgd":
-            assert main(words[1:]) == 0
-            said = capsys.readouterr().out
-        elif words[0] == "head":
-            text = Path(words[2]).read_text("utf-8") if words[2:] else said
-            said = "".join(text.splitlines(keepends=True)[: -int(words[1])])
+            code, printed = main(words[1:]), capsys.readouterr()
+            said = printed.out + (printed.err if code else "")
+            assert code == ("\nerror: " in said)
+        elif words[0] in ("head", "tail"):
+            lines = (Path(words[2]).read_text("utf-8") if words[2:] else said).splitlines(keepends=True)
+            said = "".join(lines[: -int(words[1])] if words[0] == "head" else lines[int(words[1]) :])
+        elif words[0] == "python":
+            subprocess.run([sys.executable, ROOT / words[1], *words[2:]], check=True)
         else:
             assert words[0] == "cat"
             said = Path(words[1]).read_text("utf-8")
@@ -189,20 +195,22 @@ def about(text):
     return [round(float(one), 2) if re.fullmatch(r"-?\d+\.\d+", one) else one for one in words]
 
 
-def test_the_sessions_of_the_command(tmp_path, monkeypatch, capsys):
-    """What the page shows is what is printed; numbers but for their last digits."""
+@pytest.mark.parametrize("page, n_sessions", [("command.md", 4), ("tables.md", 7)])
+def test_the_sessions_of_the_command(page, n_sessions, tmp_path, monkeypatch, capsys):
+    """What a page shows is what is printed; numbers but for their last digits. What it does in Python after that works."""
     pytest.importorskip("pyarrow"), pytest.importorskip("typer"), pytest.importorskip("pandas")
-    import io
-    import sys
-
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs/command.md").read_text("utf-8")
-    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("new-people.csv").read_bytes())))
-    sessions = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, {})
+    if Path("new-people.csv").exists():
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("new-people.csv").read_bytes())))
+    sessions = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     for session in sessions:
         for line, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.M):
             said = typed(line, capsys)
             assert about(said)[:3] == about(shown)[:3] and len(about(said)) == len(about(shown)), line
             assert sum(a != b for a, b in zip(about(said), about(shown), strict=True)) <= len(about(shown)) // 50, line
-    assert len(sessions) == 4
+    assert len(sessions) == n_sessions
+    for block in re.findall(r"```py\n(.*?)```", text, re.DOTALL):
+        exec(block, {})

@@ -64,11 +64,12 @@ def _table(est, number, row, margin, place):
         words.append(f"with probability {row['probability'][str(row['prediction'])]:.4g}")
     if "target" in row:
         words.append(f"in the data it is {digits(row['target'])}")
-    lines = [
-        [short(one["feature"]), *(f"{one[name]:.4g}" for name in ("value", "coef", "share"))]
-        for one in margin["shares"]
-    ]
+    columns = ["value", "center", "coef", "share"]
+    if not any(one["center"] for one in margin["shares"]):
+        columns.remove("center")
+    lines = [[short(one["feature"]), *(f"{one[name]:.4g}" for name in columns)] for one in margin["shares"]]
+    none = [""] * (len(columns) - 1)
     if margin["others"]["features"]:
-        lines.append([f"({margin['others']['features']} others)", "", "", f"{margin['others']['share']:.4g}"])
-    lines += [["(intercept)", "", "", f"{margin['intercept']:.4g}"], ["= margin", "", "", f"{margin['margin']:.4g}"]]
-    table(", ".join(words), ["feature", "value", "coef", "share"], lines, left=(0,))
+        lines.append([f"({margin['others']['features']} others)", *none, f"{margin['others']['share']:.4g}"])
+    lines += [["(intercept)", *none, f"{margin['intercept']:.4g}"], ["= margin", *none, f"{margin['margin']:.4g}"]]
+    table(", ".join(words), ["feature", *columns], lines, left=(0,))

@@ -118,7 +118,7 @@ def _reading(est):
         usual = list(field.default) if isinstance(field.default, tuple) else field.default  # as JSON has it
         value = reading.get(field.name, usual)
         if field.name not in OF_COLUMNS and not isinstance(value, dict) and value not in (usual, None, []):
-            found[field.name] = value
+            found[field.name] = True if field.name == "center" else value
     return found
 
 

@@ -28,7 +28,7 @@ def of_row(est: Any, rows: Any, names: Names, top: int | None) -> dict[str, Any]
     dict
         "prediction"; "probability" by class, where there are any; "target", where it is known; and in "margins" for the class
         that is predicted, or for each target: its label, the margin, the shares, what the others add, and the intercept.
-        The last three add up to the margin.
+        The last three add up to the margin. A share is coef times what the value is beyond "center".
     """
     found: dict[str, Any] = {"prediction": shown(est.predict(rows))[0]}
     if hasattr(est, "predict_proba"):
@@ -43,6 +43,12 @@ def of_row(est: Any, rows: Any, names: Names, top: int | None) -> dict[str, Any]
     return found
 
 
+def center_of(est: Any, feature: int) -> float:
+    """What is taken off the values of a feature: see `center` of `from_parquet`."""
+    centers = getattr(est, "reading_", {}).get("center") or []
+    return centers[feature] if feature < len(centers) else 0.0
+
+
 def _of_head(est, rows, names, top, label, shares):
     """The shares of one class or target."""
     if sp.issparse(shares):
@@ -55,8 +61,10 @@ def _of_head(est, rows, names, top, label, shares):
     listed = []
     for place, name in zip(largest.tolist(), names_of(est, index[largest]), strict=True):
         name, sign = names.called(int(index[place]), name)
-        value, share = sign * float(values[place]), float(products[place])
-        listed.append({"feature": name, "value": value, "coef": share / value, "share": share})
+        value, share, center = sign * float(values[place]), float(products[place]), center_of(est, int(index[place]))
+        listed.append(
+            {"feature": name, "value": value + center, "center": center, "coef": share / value, "share": share}
+        )
     others = np.delete(products, largest)
     return {
         "label": label,
