@@ -156,7 +156,7 @@ def test_two_damaged_files_are_an_error(tmp_path):
     path.unlink()
     with pytest.raises(ValueError, match=r"run is not there\. .*run.previous is not a checkpoint"):
         resumed(path)
-    path.write_bytes(hostile.join(hostile.split(newest)[0] | {"version": [3, 0]}, hostile.split(newest)[1]))
+    path.write_bytes(hostile.join(hostile.split(newest)[0] | {"version": [4, 0]}, hostile.split(newest)[1]))
     with pytest.raises(ValueError, match="upgrade fastsgd"):
         resumed(path)
 
