@@ -97,6 +97,12 @@ cdef inline bint next_character(const uint8_t** at, const uint8_t* end, bint low
     if found < 0x80:
         at[0] += 1
         known[0] = KNOWN[found]
+    elif 0xC2 <= found < 0xE0 and end - at[0] >= 2 and at[0][1] & 0xC0 == 0x80:  # as most letters of Cyrillic, Greek, Arabic
+        found = (found & 0x1F) << 6 | (at[0][1] & 0x3F)
+        at[0] += 2
+        known[0] = KNOWN[found]
+        if lower and known[0] & RARE:
+            return False
     else:
         found = decoded(at, end)
         if found < 0:
