@@ -1,7 +1,7 @@
 """Linear and logistic models by stochastic gradient descent, on data of any size, at compiled speed."""
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastsgd._version import __version__ as __version__
 
@@ -47,7 +47,7 @@ MODULE_OF = {"Checkpoint": "persist", "diagnose": "diagnosis", "load": "persist"
 MODULES = "diagnosis", "estimators", "inspection", "losses", "optimizers", "persist", "schedules", "sources", "stopping"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """A name of the package, which is loaded when it is asked for: so the command can say its version and help at once."""
     if name in MODULES:
         return importlib.import_module(f"fastsgd.{name}")
@@ -58,5 +58,5 @@ def __getattr__(name):
     return found
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *MODULES})

@@ -28,9 +28,9 @@ class BinsColumn(CategoryColumn):
 
     kind, instead = "bins", "leave out bins"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        Column.__init__(self, name, dtype, options)
-        self.n_bins, self.hashed, self.has_null = options.bins[name], False, True
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        Column.__init__(self, field, options)
+        self.n_bins, self.hashed, self.has_null = options.bins[self.name], False, True
         self.n_samples, self._sample = 1, None
         self.learns, self.edges = True, None
         if "edges" in self.known:

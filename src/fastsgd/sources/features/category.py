@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 
 from fastsgd.sources import encode
 from fastsgd.sources._tokens import hash_token, hash_tokens
-from fastsgd.sources.features.options import Options
+from fastsgd.sources.features.options import SPELLINGS, Options
 from fastsgd.sources.features.part import Batch, Column, Named, Part, Tokens
-from fastsgd.sources.spelling import spelled
+from fastsgd.sources.spelling import SPELLING, is_text, spelled, spelling_of
 
 
 class Words(NamedTuple):
@@ -36,8 +36,8 @@ class CategoryColumn(Column):
 
     Attributes
     ----------
-    spelling : str
-        What kind of value names them.
+    spelling : str or None
+        What kind of value names them; None of lists.
     categories : pyarrow array or None
         All there are, of a column whose categories have features of their own.
     hashed : bool
@@ -49,16 +49,24 @@ class CategoryColumn(Column):
     kind = "category"
     instead = "give categories or n_features, or set categorical='hash'"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options, spelling: str | None = "text") -> None:
-        super().__init__(name, dtype, options)
-        self.spelling, self.categories = spelling, None
-        given = (options.categories or {}).get(name)
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        super().__init__(field, options)
+        self.spelling, self.categories = self.spelling_in(field, options), None
+        given = (options.categories or {}).get(self.name)
         if given is not None:
-            self.categories = spelled(pa.array(map(str, given), pa.string()), spelling or "text")
+            self.categories = spelled(pa.array(map(str, given), pa.string()), self.spelling or "text")
         self.hashed = not options.one_hot
         self.has_null = options.null_indicator and (self.hashed or bool(self.known.get("nulls")))
         self._asks = options.null_indicator and options.one_hot and options.learnt is None
         self.learns, self._seen = self._asks or (options.one_hot and given is None), None
+
+    @staticmethod
+    def spelling_in(field: pa.Field, options: Options) -> str | None:
+        """As what the categories of a column are spelled: as in training, or else as the table says."""
+        if options.is_trained:
+            return options.kinds.get(field.name, "text")
+        asked = (field.metadata or {}).get(SPELLING, b"").decode("ascii", "replace")
+        return asked if asked in SPELLINGS and is_text(field.type) else spelling_of(field.type) or "text"
 
     def inner(self, array: pa.Array) -> tuple[np.ndarray | None, pa.Array]:
         """(starts of lists, an array of single categories)."""
@@ -99,10 +107,15 @@ class TokensColumn(CategoryColumn):
 
     kind = "tokens"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        super().__init__(name, dtype, options, None)
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        super().__init__(field, options)
         self.has_null = self._asks = False  # A list that is null is one without categories.
         self.learns = options.one_hot and self.categories is None
+
+    @staticmethod
+    def spelling_in(field: pa.Field, options: Options) -> None:
+        """Lists have text, or whole numbers, as they are."""
+        return None
 
     def inner(self, array: pa.Array) -> tuple[np.ndarray, pa.Array]:
         return encode.lists(array)

@@ -26,27 +26,21 @@ from fastsgd.sources.features.options import AUTO, OWN, Options
 from fastsgd.sources.features.pairs import Pairs, PairsColumn
 from fastsgd.sources.features.part import Column, Part
 from fastsgd.sources.features.prose import FirstRows
-from fastsgd.sources.features.text import Text, TextColumn
+from fastsgd.sources.features.text import Text, TextColumn, found_text
 from fastsgd.sources.features.vector import Vector, VectorColumn
 from fastsgd.sources.rules import offer
 
-COLUMNS = {
-    "number": NumberColumn,
-    "vector": VectorColumn,
-    "tokens": TokensColumn,
-    "date": DateColumn,
-}  # Others are told more than their type.
-PARTS = {
-    "number": Number,
-    "vector": Vector,
-    "date": DateParts,
-    "pairs": Pairs,
-    "category": Categories,
-    "tokens": Categories,
-    "bins": Bins,
-    "words": Text,
+REGISTRY: dict[str, tuple[type[Column], type[Part]]] = {  # How the cells of each kind are read, and what they become.
+    "number": (NumberColumn, Number),
+    "bins": (BinsColumn, Bins),
+    "vector": (VectorColumn, Vector),
+    "date": (DateColumn, DateParts),
+    "pairs": (PairsColumn, Pairs),
+    "category": (CategoryColumn, Categories),
+    "tokens": (TokensColumn, Categories),
+    "words": (TextColumn, Text),
 }
-CROSSED = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
+PRODUCTS = {0: Product, 1: Scaled, 2: Crossed}  # What two columns become, by how many of them are of categories.
 
 
 class Columns:
@@ -85,7 +79,6 @@ class Columns:
         with encode.named(where):
             self.options = options = settled(schema, where, given, first)
         self.features = list(options.columns)
-        self._texts_were_found = given.text_features == AUTO and not given.is_trained
         self.target, self.weight, self.segment = options.target, options.weight, options.segment
         self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
         self.where, self.schema, self._kinds_of = where, schema, Kinds(options, where)
@@ -95,6 +88,9 @@ class Columns:
         self.kinds = {name: self._kinds_of.of(schema.field(name), name in self.features) for name in self.needed}
         self._check_kinds(where)
         self.columns = {name: self._column(schema.field(name)) for name in self.features}
+        if given.text_features == AUTO and not given.is_trained:
+            for name in options.text_features:
+                self.columns[name].remark = found_text(name, where)
         self.spellings = {name: c.spelling for name, c in self.columns.items() if c.spelling is not None}
         known = [name for name, kind in self.kinds.items() if kind in ("category", "tokens") and name in self.columns]
         if unknown := [name for name in options.categories or () if name not in known]:
@@ -104,17 +100,9 @@ class Columns:
 
     def _column(self, field: pa.Field) -> Column:
         """A column that is a feature."""
-        name, dtype, kind = field.name, field.type, self.kinds[field.name]
-        if kind == "number" and name in (self.options.bins or {}):
-            return BinsColumn(name, dtype, self.options)
-        if kind == "category":
-            return CategoryColumn(name, dtype, self.options, self._kinds_of.spelling(field))
-        if kind == "words":
-            found = self.where if self._texts_were_found else None
-            return TextColumn(name, dtype, self.options, self.options.text_features[0], found)
-        if kind == "pairs":
-            return PairsColumn(name, dtype, self.options, encode.width_of(field))
-        return COLUMNS[kind](name, dtype, self.options)
+        kind = self.kinds[field.name]
+        kind = "bins" if kind == "number" and field.name in (self.options.bins or {}) else kind
+        return REGISTRY[kind][0](field, self.options)
 
     def _check_kinds(self, where: str) -> None:
         for name in self.features:
@@ -207,14 +195,14 @@ class Columns:
 
     def assign_places(self, where: str) -> None:
         """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
-        parts = [PARTS[column.kind](column) for column in self.columns.values()]
+        parts = [REGISTRY[column.kind][1](column) for column in self.columns.values()]
         parts += [Indicator(column) for column in self.columns.values() if column.indicated]
         if self.options.polynomial is not None:
             numbers = [column for column in self.columns.values() if isinstance(column, NumberColumn)]
             parts.append(Polynomial(numbers, self.options.interactions))
         for pair in self.options.interactions:
             n_words = sum(isinstance(self.columns[name], CategoryColumn) for name in pair)
-            parts.append(CROSSED[n_words](*(self.columns[name] for name in pair)))
+            parts.append(PRODUCTS[n_words](*(self.columns[name] for name in pair)))
         parts.sort(key=lambda part: (part.order, part.hashed))
         at = 0
         for part in parts:

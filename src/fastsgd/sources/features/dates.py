@@ -56,14 +56,14 @@ class DateColumn(FilledColumn):
 
     kind = "date"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        self.parts, zone = options.dates[name], options.time_zone
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        name, self.parts, zone = field.name, options.dates[field.name], options.time_zone
         for given in zone.values() if isinstance(zone, dict) else [zone]:
             as_in_zone(pa.array([0], pa.timestamp("s", "UTC")), given)  # an error if there is no such zone
-        self.zone = (zone.get(name) if isinstance(zone, dict) else zone) or getattr(dtype, "tz", None)
+        self.zone = (zone.get(name) if isinstance(zone, dict) else zone) or getattr(field.type, "tz", None)
         self.titles = [f"{name}.{word}" for part in self.parts for word in titles(part)]
         self.width = len(self.titles)
-        super().__init__(name, dtype, options)
+        super().__init__(field, options)
         self.instead = "set dates='drop'"
 
     def asked(self) -> str | None:

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from fastsgd.sources import encode
 from fastsgd.sources.features.options import SPELLINGS, Options
-from fastsgd.sources.spelling import SPELLING, can_be, is_text, spelling_of
+from fastsgd.sources.spelling import can_be, is_text, spelling_of
 
 WORDS = {
     "number": "a number",
@@ -78,13 +78,6 @@ class Kinds:
                 f"{self.where}: column {field.name!r} is of type {field.type}, in training it was {words}. Cast it to that, as "
                 "it was then."
             )
-
-    def spelling(self, field: pa.Field) -> str:
-        """As what a column of categories is spelled."""
-        if self.options.is_trained:
-            return self.options.kinds.get(field.name, "text")
-        asked = (field.metadata or {}).get(SPELLING, b"").decode("ascii", "replace")
-        return asked if asked in SPELLINGS and is_text(field.type) else spelling_of(field.type) or "text"
 
     def is_like(self, dtype: pa.DataType, kind: str, spelling: str | None, is_feature: bool, name: str) -> bool:
         """Whether a column of another file can be read as the first file's, of that kind and spelling."""

@@ -51,13 +51,15 @@ class FilledColumn(Column):
 
     width: int | None = None
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        super().__init__(name, dtype, options)
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        super().__init__(field, options)
         said = self.asked()
         self.word = said if isinstance(said, str) else None
         self.fill = self.known.get("fill") if self.word else said
         if self.word and self.fill is not None and isinstance(self.fill, list) != (self.width is not None):
-            raise ValueError(f"learnt: {self.fill!r} can't stand for nulls of column {name!r}, of type {dtype}.")
+            raise ValueError(
+                f"learnt: {self.fill!r} can't stand for nulls of column {self.name!r}, of type {self.type}."
+            )
         self.indicated = options.null_indicator and bool(self.known.get("nulls"))
         self._asks = options.null_indicator and options.learnt is None
         self.learns = self._asks or (self.word is not None and self.fill is None)

@@ -10,14 +10,19 @@ from fastsgd.sources.features.part import Batch, Column, Part, Tokens
 
 
 class PairsColumn(Column):
-    """A list of (index, value), or a map of one to the other, in each cell."""
+    """A list of (index, value), or a map of one to the other, in each cell.
+
+    Attributes
+    ----------
+    n_features : int or None
+        As the user, or the schema, says it; None before it is learnt.
+    """
 
     kind, instead = "pairs", "give categories or n_features, or set categorical='hash'"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options, given: int | None = None) -> None:
-        """`given` is how many features the schema says that it has."""
-        super().__init__(name, dtype, options)
-        self.n_features = options.n_features if options.n_features is not None else given
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        super().__init__(field, options)
+        self.n_features = encode.width_of(field) if options.n_features is None else options.n_features
         self.learns, self._largest = self.n_features is None, 0
 
     def see(self, array: pa.Array) -> None:

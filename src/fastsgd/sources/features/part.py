@@ -15,6 +15,13 @@ MAX_NAMED = 8  # A part of at most this many features names them, where it is de
 class Column:
     """A column of the table: how its cells are read, and what must be known of all of them before.
 
+    Parameters
+    ----------
+    field : pyarrow.Field
+        Its name and type, and what is said of it beside.
+    options : Options
+        Of the table, with the names of columns in place of rules.
+
     Attributes
     ----------
     kind : str
@@ -38,9 +45,9 @@ class Column:
     indicated = False
     remark: str | None = None
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        self.name, self.type, self.options = name, dtype, options
-        self.known = (options.learnt or {}).get(name, {})  # what a pass before has learnt
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        self.name, self.type, self.options = field.name, field.type, options
+        self.known = (options.learnt or {}).get(self.name, {})  # what a pass before has learnt
         self.learns = False
 
     def typed(self, array: pa.Array) -> pa.Array:

@@ -18,27 +18,24 @@ WORD_BYTES, FEATURE_BYTES = 6, 8  # about, of a word and a blank, and of the pla
 class TextColumn(Column):
     """A text in each cell, of no words where it is null.
 
-    Parameters
+    Attributes
     ----------
-    first : str or None
-        The first column of text. The words of others go to other features, as the same word may mean another thing there.
-    found : str or None
-        Where it was seen that this is text; None: the user says so.
+    how : dict
+        Keywords of `count_words`. The words of all but the first column of text are shifted to other features, as the same
+        word may mean another thing there.
     """
 
     kind, instead = "words", "set idf=False"
 
-    def __init__(
-        self, name: str, dtype: pa.DataType, options: Options, first: str | None = None, found: str | None = None
-    ) -> None:
-        super().__init__(name, dtype, options)
-        self.remark = None if found is None else _remark(name, found)
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        super().__init__(field, options)
+        name, is_first = field.name, field.name == options.text_features[0]
         self.how = {
             "analyzer": options.analyzer,
             "ngram_range": options.ngram_range,
             "n_features": options.n_hashed,
             "alternate_sign": options.alternate_sign,
-            "shift": 0 if first in (name, None) else int(self._hashed(pa.array([name]), options.n_hashed)[0][0]),
+            "shift": 0 if is_first else int(self._hashed(pa.array([name]), options.n_hashed)[0][0]),
         }
         self.learns = options.idf and not self.known
         self._n_texts, self._totals = 0, np.zeros(options.n_hashed if self.learns else 0, np.int64)
@@ -150,7 +147,8 @@ class Text(Part):
         return Named([f"{self.title}={word}" for word in words], index + self.at, sign)
 
 
-def _remark(name: str, where: str) -> str:
+def found_text(name: str, where: str) -> str:
+    """The remark about a column that was seen to be text, and where that was."""
     return (
         f"{where}: column {name!r} has other words in each row, and is read as text, by its words: "
         f"text_features=[{name!r}] says so. categorical_features=[{name!r}] makes each text a category."

@@ -16,9 +16,9 @@ class VectorColumn(FilledColumn):
 
     kind = "vector"
 
-    def __init__(self, name: str, dtype: pa.DataType, options: Options) -> None:
-        self.width = dtype.list_size
-        super().__init__(name, dtype, options)
+    def __init__(self, field: pa.Field, options: Options) -> None:
+        self.width = field.type.list_size
+        super().__init__(field, options)
 
     def cells(self, array: pa.Array, where: str, fill: Any) -> np.ndarray:
         """An array (n, k), without a copy where that is possible."""
