@@ -26,6 +26,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from fastsgd.sources import parquet  # noqa: E402
 from fastsgd.sources.features import category  # noqa: E402
+from fastsgd.sources.features.columns import REGISTRY  # noqa: E402
+from fastsgd.sources.features.options import KNOWN_KINDS, SPELLINGS  # noqa: E402
 
 
 # ---------------------------------------------------------------- files
@@ -348,3 +350,9 @@ def test_footers_are_read_once_and_kept_within_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "FOOTERS", few)
     assert sum(len(rows.y) for rows in from_parquet(tmp_path / "*", target="y").blocks()) == 200
     assert few.size <= parquet.FOOTER_BYTES and 1 < len(few.kept) < 6
+
+
+def test_models_know_every_kind_of_column():
+    """Bins are of numbers, and categories are known by their spelling."""
+    assert {*REGISTRY} - {"bins", "category"} | {*SPELLINGS} == {*KNOWN_KINDS}
+    assert all(column.kind == kind for kind, (column, _) in REGISTRY.items())
