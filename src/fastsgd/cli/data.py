@@ -50,26 +50,34 @@ READING = {
     "weight": _reading(str, "The column of the weights of rows (.npy: a file).", "COLUMN"),
     "columns": _reading(list[str], "A feature, pattern (C*) or kind (kind:number).", "COLUMN"),
     "exclude": _reading(list[str], "A column or pattern that is no feature.", "COLUMN"),
-    "categorical": _reading(str, "Of words: hash (default), one-hot or error.", "NAME"),
+    "categorical": _reading(str, "How words become features: hash (default), one-hot or error.", "NAME"),
     "categorical_features": _reading(list[str], "A column whose numbers are categories.", "COLUMN"),
     "n_hashed": _reading(
         int, "Features of hashed categories; 1048576, or 262144 of words of texts alone.", "N", rare=True
     ),
     "interactions": _reading(list[str], "Two columns, whose products are features too.", "A:B"),
     "polynomial": _reading(int, "2: squares and products of the columns of numbers.", "N", rare=True),
-    "text_features": _reading(list[str], "Text, whose words are features; found by default.", "COLUMN"),
+    "text_features": _reading(list[str], "A column of text, whose words are features; found by default.", "COLUMN"),
     "ngram_range": _reading(str, "How many words of texts are a feature: 1,2 is one or two.", "MIN,MAX", rare=True),
     "analyzer": _reading(str, "Units of texts: word (default), char, or char_wb within words.", "NAME", rare=True),
     "idf": _reading(
         bool, "Rare words of texts count more; so by default, where rows can be read twice.", None, rare=True
     ),
-    "fill_null": _reading(list[str], "For missing numbers: X, mean, median, most_frequent; A:mean of one column.", "X"),
-    "null_indicator": _reading(bool, "Features that say what was missing.", None),
-    "center": _reading(bool, "Beside words, take its mean off each number; train does.", None, rare=True),
+    "fill_null": _reading(
+        list[str], "In place of missing numbers: X, mean, median, most_frequent; A:mean for column A.", "X"
+    ),
+    "null_indicator": _reading(bool, "Features that say which values were missing.", None),
+    "center": _reading(
+        bool, "Beside words, take the means off columns of numbers; train does by default.", None, rare=True
+    ),
     "target_nulls": _reading(str, "Rows without a target: error (default) or drop.", "NAME"),
-    "dates": _reading(list[str], "cyclic (default), parts, days or drop; A:days of one.", "NAME"),
-    "time_zone": _reading(str, "Where times that have a zone are read off, such as Europe/Berlin.", "ZONE", rare=True),
-    "bins": _reading(list[str], "Cut a column of numbers into bins, such as age:10.", "A:N"),
+    "dates": _reading(
+        list[str], "What dates become: cyclic (default), parts, days or drop; A:days for column A.", "NAME"
+    ),
+    "time_zone": _reading(
+        str, "The zone to whose clocks times are brought that have a zone, such as Europe/Berlin.", "ZONE", rare=True
+    ),
+    "bins": _reading(list[str], "A column of numbers to be cut into bins, such as age:10.", "A:N"),
     "format": _reading(Format, "parquet, arrow, csv, svmlight, npy; as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(
@@ -80,12 +88,12 @@ READING = {
     ),
     "block_bytes": _reading(int, "Of CSV and svmlight files: text that is read at once.", "N", rare=True),
     "encoding": _reading(str, "Of CSV files, such as cp1252; UTF-8 by default.", "NAME"),
-    "na_values": _reading(list[str], "A word for nothing, such as - or unknown.", "WORD"),
-    "thousands": _reading(list[str], "The mark in 1,234 of text; A:, of one column.", "CHAR"),
-    "decimal": _reading(list[str], "The mark in 0,5 of text; A:, of one column.", "CHAR"),
+    "na_values": _reading(list[str], "A word for a missing value, such as - or unknown.", "WORD"),
+    "thousands": _reading(list[str], "The mark between thousands, as in 1,234; A:, for column A alone.", "CHAR"),
+    "decimal": _reading(list[str], "The decimal mark, as in 0,5; A:, for column A alone.", "CHAR"),
     "percent": _reading(bool, "Read text such as 12.5% as 0.125.", None),
     "currency": _reading(bool, "Read text such as $12.50 or 12 EUR as numbers.", None, rare=True),
-    "date_format": _reading(list[str], "Of dates that are text, such as %d/%m/%Y.", "FORMAT"),
+    "date_format": _reading(list[str], "How dates are written, such as %d/%m/%Y.", "FORMAT"),
     "n_features": _reading(int, "Of svmlight files; by default found in a pass over them.", "N", rare=True),
     "zero_based": _reading(
         str, "Whether indices of svmlight files begin at 0: auto (default), true or false.", "VALUE", rare=True

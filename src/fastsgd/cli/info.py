@@ -11,7 +11,7 @@ from fastsgd.cli.flags import OUTPUT
 from fastsgd.cli.options import Json, flag, with_flags
 
 OF_COLUMNS = "columns", "kinds", "dtype", "n_features"  # They are said otherwise, or follow from the data.
-NAMELESS = re.compile(r"x\d+")  # how a feature without a name is called
+NAMELESS = re.compile(r"x\d+")  # So is a feature called that has no name.
 # What is said of the state of the training, of which those that are solved have none.
 STATES = {True: "in the file", False: "not in the file: it predicts, and can't be trained further", None: None}
 TOP = 20  # Features that are shown with --names and no --top.

@@ -23,7 +23,7 @@ WORDS_OF_FLAGS = {
 DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": None, "random_state": 0}
 # What learning_rate="auto" does not take, but for the estimators' own value of most.
 NOT_AUTO = "average", "batch_size", "gradient_noise", "init", "intercept_decay", "n_init", "multi_class"
-STEPS = "optimizer", "eta0", "power_t"  # with which the user says what steps are to be made
+STEPS = "optimizer", "eta0", "power_t"  # By these the user says what steps are to be made.
 # What stands in place of "auto" for classes that are trained together. One pass of it was about as good as one of "auto" for
 # each class against the rest: log-loss .19 on digits, .09 on wine, .45 on columns of 1e-3 to 1e3, 1.3 on sparse rows, where that
 # has .35, .08, .98 and .81. With another eta0 or optimizer or on raw columns it was worse on most, and "optimal" diverged.

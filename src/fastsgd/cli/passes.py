@@ -2,8 +2,11 @@
 
 from fastsgd.cli.options import STEPS
 
-ENOUGH_ROWS, ENOUGH_TEXTS = 1_000_000, 200_000  # So many rows, or rows with texts, are learnt from,
-MAX_PASSES = 10  # but in no more passes than this.
+ENOUGH_ROWS, ENOUGH_TEXTS = (
+    1_000_000,
+    200_000,
+)  # Passes are made until so many rows, or rows with texts, were learnt from.
+MAX_PASSES = 10  # No more passes than this are made of however few rows.
 
 
 class Passes:

@@ -65,14 +65,14 @@ def _regrouped(batches):
 def _csv(paths, reading):
 
     from fastsgd.sources.csv_columns import CsvColumns
-    from fastsgd.sources.csv_text import TEXT, Text
+    from fastsgd.sources.csv_text import TEXT, CsvText
     from fastsgd.sources.formats import Formats
 
     given = {name: value for name, value in parsed(reading).items() if name != "format"}
     if more := sorted(set(given) - {*OF_CSV, *OF_TEXT}):
         raise ValueError(f"csv files have no --{more[0].replace('_', '-')}: leave it out.")
     written = {name: value for name, value in given.items() if name not in TEXT}
-    text = Text(paths, **{name: value for name, value in given.items() if name in TEXT}).written(Formats.of(written))
+    text = CsvText(paths, **{name: value for name, value in given.items() if name in TEXT}).written(Formats.of(written))
     table = CsvColumns(text, {**written, "dtype": None, "fill_null": 0.0})
     if table.error is not None:
         raise table.error

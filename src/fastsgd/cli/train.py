@@ -13,7 +13,7 @@ from fastsgd.cli.flags import HELD_OUT, MODEL, OUTPUT, TRAINING
 from fastsgd.cli.inspect import open_filled
 from fastsgd.cli.options import Json, estimator, flag, parameter_flags, with_flags
 
-DIVERGED, UNFINISHED = ".diverged", ".error"  # behind the name of a model that an old one is not to be replaced by
+DIVERGED, UNFINISHED = ".diverged", ".error"  # Put behind the name of a model that is not to replace an old one.
 ROWS = {  # flags that say more of the rows
     "valid": flag(
         list[str],

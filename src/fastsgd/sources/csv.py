@@ -4,7 +4,7 @@ import copy
 
 from fastsgd.sources.csv_columns import CsvColumns
 from fastsgd.sources.csv_head import NotUtf8
-from fastsgd.sources.csv_text import TEXT, Text
+from fastsgd.sources.csv_text import TEXT, CsvText
 from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.files import from_row
 from fastsgd.sources.formats import Formats
@@ -14,7 +14,7 @@ from fastsgd.sources.tables import TabularSource
 def source_of(paths, given, options):
     """The source of what `from_csv` was given: keywords of Text, and of a table."""
     try:
-        return CsvSource(Text(paths, **given), options)
+        return CsvSource(CsvText(paths, **given), options)
     except NotUtf8 as error:
         raise _with_columns(error, paths, given, options) from None
 
@@ -22,7 +22,7 @@ def source_of(paths, given, options):
 def _with_columns(error, paths, given, options):
     """An error about text that is not UTF-8; with what else is to be set once it is read, where that can be told."""
     try:
-        odd = CsvSource(Text(paths, **given | {"encoding": error.guess}), options).odd
+        odd = CsvSource(CsvText(paths, **given | {"encoding": error.guess}), options).odd
     except ValueError as other:
         odd = other
     if odd is None or f"{error.path}: " not in str(odd) or " Set " not in str(odd):
@@ -98,7 +98,7 @@ class CsvSource(TabularSource):
 
 def raw_batches(paths, given):
     """(schema, batches) of the first file with rows, as it is read where nothing is asked of its columns."""
-    text = Text(paths, **{name: given[name] for name in TEXT if name in given})
+    text = CsvText(paths, **{name: given[name] for name in TEXT if name in given})
     schema, _ = text.schema()
 
     def batches():

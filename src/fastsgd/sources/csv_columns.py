@@ -30,7 +30,7 @@ class CsvColumns:
 
     Parameters
     ----------
-    text : Text
+    text : CsvText
     options : dict
         Keywords of a table; none takes all columns as features. With dtype=None columns of numbers keep their types.
 
@@ -105,7 +105,7 @@ class CsvColumns:
             elif kind is None and not pa.types.is_boolean(field.type):
                 types[name] = self._value(name)
         self.texts.odd = [one for one in self.texts.odd if one.what == "dates" and len(one.dates) > 1]
-        self._settle(schema)
+        self._look_for_error(schema)
         if self.error is not None:
             raise self.error
         return self._raw(schema, types)
@@ -132,7 +132,7 @@ class CsvColumns:
             elif self.widens and self._is_number(field) and name not in self.labels:
                 types[name] = self._value(name)
             fields.append(field)
-        self._settle(schema)
+        self._look_for_error(schema)
         return self._raw(pa.schema(fields, schema.metadata), {**types, **_of_times(fields)})
 
     def _is_number(self, field):
@@ -173,8 +173,8 @@ class CsvColumns:
         if isinstance(found, NumberText) and found.numerals.plain and not self.text.formats.speaks_of(name):
             del self.texts.read_as[name]
 
-    def _settle(self, schema):
-        """Say of what is odd which keywords settle it."""
+    def _look_for_error(self, schema):
+        """Set `error`: what is odd, and the keywords that settle it; None where nothing is."""
         sample, labels = self.text.sample, {*self.labels, self.weight}
         numbers = [f.name for f in schema if self._is_number(f) and f.name not in self.text.given]
         read = [name for name, cells in self.texts.read_as.items() if isinstance(cells, NumberText)]

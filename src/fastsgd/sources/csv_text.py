@@ -18,7 +18,7 @@ from fastsgd.sources.text_columns import OddCell
 
 CSV = ".csv", ".csv.gz", ".csv.bz2", ".csv.zst"
 TSV = ".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst"
-TEXT = "delimiter", "column_names", "column_types", "block_bytes", "encoding"  # keywords of Text
+TEXT = "delimiter", "column_names", "column_types", "block_bytes", "encoding"  # The keywords of CsvText.
 ADVICE = {  # The keys are in what pyarrow says.
     "straddl": ". A row must fit in block_bytes={0}: raise it, or look for a quote that is never closed.",
     "columns, got": ". Is {1} that of the file? If so, mend that row, or leave it out.",
@@ -29,7 +29,7 @@ CELL = re.compile(
 )
 
 
-class Text:
+class CsvText:
     """CSV files, and how they are read.
 
     Attributes

@@ -14,14 +14,14 @@ from fastsgd.sources.numerals import CURRENCY, Numerals
 LONG = 100  # Cells of more bytes on average are neither numbers nor dates.
 SHOWN_CELLS = 5  # An error shows this many odd cells of a column.
 MAX_NA_VALUES = 10  # More words than these that are no numbers are not taken for names of nothing.
-NUMBER_SHARE = 0.5  # A column is nearly one of numbers if this share of its cells are;
-# or a smaller one, of at least so many different numbers, with at most so many different words.
+NUMBER_SHARE = 0.5  # A column is nearly one of numbers if at least this share of its cells are numbers.
+# So is one with FEW_SHARE of numbers or more, if MANY_NUMBERS of them or more differ, and at most FEW_WORDS different words.
 FEW_SHARE, MANY_NUMBERS, FEW_WORDS = 0.1, 10, 5
-# But up to so many different numbers, with half as many words or more beside them, are names like these: S, M, L, 36, 38.
+# But S, M, L, 36 and 38 are names: a column of at most so many different numbers, and of half as many words or more, is of words.
 FEW_NUMBERS = 20
-# Of columns of words this many values are looked at, and not all in each way of writing numbers.
+# To see that a column is one of words, only this many of its values are tried in each way of writing numbers.
 TRIED_VALUES = 200
-MARKED = r"[^\pL\pN]*"  # signs, blanks, brackets
+MARKED = r"[^\pL\pN]*"  # Signs, blanks and brackets may stand before and behind a number.
 LIKE_A_NUMBER = (
     rf"^{MARKED}(?:{CURRENCY})?{MARKED}[0-9][^\pL]*(?:[eE][+-]?[0-9]+)?{MARKED}(?:{CURRENCY})?{MARKED}$|^\W*(?i:inf)"
 )
@@ -32,7 +32,7 @@ NOTHING = re.compile(  # Words that say that there is nothing, whatever the colu
     r"null|nan|undefined|no data|no answer|tba|tbd|refused|blank|empty|error|#\S+",
     re.IGNORECASE,
 )
-WAYS = [  # in which numbers are written, tried in this order; the first of those that read most cells is taken
+WAYS = [  # Numbers are written in these ways (thousands, decimal); the first of those that read most cells is taken.
     (None, "."),
     (",", "."),
     (None, ","),
@@ -96,7 +96,7 @@ def look(name: str, cells: pa.Array, formats: Formats, dtype: pa.DataType) -> Ce
     counts = pc.value_counts(cells.drop_null())
     values, counts = counts.field("values"), counts.field("counts")
     there = pc.invert(is_absent(values, absent))
-    words = Words(name, cells, absent, values.filter(there), counts.filter(there))
+    words = CellCounts(name, cells, absent, values.filter(there), counts.filter(there))
     if not words.n:
         return None
     given = formats.date(name)
@@ -123,7 +123,7 @@ def look(name: str, cells: pa.Array, formats: Formats, dtype: pa.DataType) -> Ce
     return words.odd_numbers(formats)
 
 
-class Words:
+class CellCounts:
     """The different cells of a column that are there, and how often.
 
     Attributes

@@ -34,7 +34,7 @@ class TabularSource(Source):
         """Set `columns` and `texts`: those of this schema, and how text is read that says numbers or dates."""
         self.texts = TypedTexts(schema, options, first_rows)
         self.columns = Columns(self.texts.retyped(schema), where, first_rows, **options)
-        self.odd = self.texts.settle(self.columns, where, first_rows)
+        self.odd = self.texts.error_of_features(self.columns, where, first_rows)
 
     def again(self, options):
         """A source of the same data with other options."""

@@ -77,7 +77,7 @@ class TypedTexts(TextColumns):
         words = self.formats.words_absent(None)[1:]
         return bool(words) and bool(pa.compute.any(pa.compute.is_in(cells, pa.array(words, cells.type))).as_py())
 
-    def settle(self, columns: Any, where: str, first_rows: Callable[[list[str]], Any]) -> ValueError | None:
+    def error_of_features(self, columns: Any, where: str, first_rows: Callable[[list[str]], Any]) -> ValueError | None:
         """What is to be said of features that are odd, where marks tell, or words that can only be for nothing."""
         self.odd = [
             one for one in self.odd if columns.kinds.get(one.name) == "category" and one.name in columns.features

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fastsgd.sources import encode
-from fastsgd.sources.features.category import Categories, CategoryColumn, Words
+from fastsgd.sources.features.category import Categories, CategoryColumn, CodedWords
 from fastsgd.sources.features.learning import Sample
 from fastsgd.sources.features.number import NUMBERS
 from fastsgd.sources.features.options import Options
@@ -44,17 +44,17 @@ class BinsColumn(CategoryColumn):
         """As features have them, so that a number is in the same bin in whichever format it comes; NaN for nulls."""
         return encode.numbers(array, where, np.nan).astype(self.options.dtype)
 
-    def read(self, array: pa.Array, where: str) -> Words:
+    def read(self, array: pa.Array, where: str) -> CodedWords:
         values = self._numbers(array, where)
         codes = np.searchsorted(np.asarray(self.edges), values).astype(np.int32)
         codes[np.isnan(values)] = len(self.categories)
-        return Words(pa.concat_arrays([self.categories, pa.nulls(1, pa.string())]), codes)
+        return CodedWords(pa.concat_arrays([self.categories, pa.nulls(1, pa.string())]), codes)
 
     def see(self, array: pa.Array) -> None:
         self._sample = Sample(self.name, self.most) if self._sample is None else self._sample
         self._sample.see(self._numbers(array, f"column {self.name!r}"))
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         values = np.zeros(0) if self._sample is None else self._sample.values
         if not len(values):
             self.remark = f"column {self.name!r} has no number to be cut into bins. Leave it out (columns=)."

@@ -14,7 +14,7 @@ from fastsgd.sources.features.part import Batch, Column, Named, Part, Tokens
 from fastsgd.sources.spelling import SPELLING, is_text, spelled, spelling_of
 
 
-class Words(NamedTuple):
+class CodedWords(NamedTuple):
     """The categories of the cells of a batch, each of which is there once or more often.
 
     Attributes
@@ -72,13 +72,13 @@ class CategoryColumn(Column):
         """(starts of lists, an array of single categories)."""
         return None, array
 
-    def read(self, array: pa.Array, where: str) -> Words:
+    def read(self, array: pa.Array, where: str) -> CodedWords:
         starts, inner = self.inner(array)
         strings, codes = encode.words(inner, self.spelling)
         if self.has_null and codes is not None and (codes < 0).any():
             codes = np.where(codes < 0, np.array(len(strings), codes.dtype), codes)
             strings = pa.concat_arrays([strings, pa.nulls(1, strings.type)])
-        return Words(strings, codes, starts)
+        return CodedWords(strings, codes, starts)
 
     def see(self, array: pa.Array) -> None:
         strings, codes, _ = self.read(array, self.name)
@@ -92,8 +92,8 @@ class CategoryColumn(Column):
         self._seen = pc.unique(strings if self._seen is None else pa.concat_arrays([self._seen, strings]))
         self._seen.validate(full=True)
 
-    def settle(self) -> None:
-        super().settle()
+    def finish(self) -> None:
+        super().finish()
         if self.categories is None:
             found = pa.array([], pa.string()) if self._seen is None else self._seen
             self.categories, self._seen = found.take(pc.array_sort_indices(found)), None
@@ -133,7 +133,7 @@ class Categories(Part):
         self.words, self.hashed = words[0], any(column.hashed for column in words)
         self.null = f"{self.title} is null" if len(columns) == 1 and self.words.has_null else None
         self._prefix = f"{self.title}=".encode()
-        self._feature_of: dict[str, int] | None = None  # of `of_cell`: that of each category that is known
+        self._feature_of: dict[str, int] | None = None  # What `of_cell` looks up: the feature of each known category.
 
     @property
     def width(self) -> int:
@@ -260,7 +260,7 @@ class Crossed(Categories):
         return found if codes is None else np.append(found, np.int32(-1))[codes]
 
 
-def _row_words(words: Words) -> pa.Array:
+def _row_words(words: CodedWords) -> pa.Array:
     """One string for each row."""
     strings, codes, _ = words
     return strings if codes is None else strings.take(pa.array(codes.astype(np.int64), mask=codes < 0))

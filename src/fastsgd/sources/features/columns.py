@@ -20,7 +20,7 @@ from fastsgd.sources.features.dates import DateColumn, DateParts
 from fastsgd.sources.features.kinds import Kinds
 from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
 from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
-from fastsgd.sources.features.names import settled
+from fastsgd.sources.features.names import resolved
 from fastsgd.sources.features.number import Number, NumberColumn, Polynomial, Product
 from fastsgd.sources.features.options import AUTO, OWN, Options
 from fastsgd.sources.features.pairs import Pairs, PairsColumn
@@ -77,7 +77,7 @@ class Columns:
     def __init__(self, schema: pa.Schema, where: str, first: FirstRows | None = None, **options: Any) -> None:
         given = Options(**options)
         with encode.named(where):
-            self.options = options = settled(schema, where, given, first)
+            self.options = options = resolved(schema, where, given, first)
         self.features = list(options.columns)
         self.target, self.weight, self.segment = options.target, options.weight, options.segment
         self.targets, self.labels, self.dtype = options.targets, options.labels, options.dtype
@@ -191,7 +191,7 @@ class Columns:
                 for column in found:
                     column.see(column.typed(batch.column(column.name)))
         for column in found:
-            column.settle()
+            column.finish()
 
     def assign_places(self, where: str) -> None:
         """Give each feature its place: sets `parts`, `n_dense`, `n_features`, `feature_names`, `first_names`, `sparse`."""
@@ -248,7 +248,7 @@ class Columns:
 
     def describe(self) -> dict[str, Any]:
         """All that says which features and targets these are, in JSON values."""
-        follows = "kinds", "first_names"  # from the types
+        follows = "kinds", "first_names"  # These follow from the types of columns, which are said.
         said = {name: value for name, value in self.reading().items() if name not in follows}
         return said | {
             "columns": {name: self.types[name] for name in self.features},

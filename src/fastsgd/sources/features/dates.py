@@ -35,8 +35,8 @@ OF_MOMENT: dict[str, Callable[[Any], int]] = {  # The same of one date or time o
     "minute": lambda moment: getattr(moment, "minute", 0),
 }
 LAST_YEAR = 2037
-ISO_LENGTHS = 10, 19  # of 2024-02-29, and with 10:00:00
-LARGEST = 366  # of what is counted round: the table of a cycle has a place for each.
+ISO_LENGTHS = 10, 19  # characters of 2024-02-29, and of 2024-02-29 10:00:00
+LARGEST = 366  # No unit of a cycle is counted further: its table has a place for each number up to this.
 CYCLES = {
     part: (np.sin(2 * np.pi * np.arange(LARGEST + 1) / period), np.cos(2 * np.pi * np.arange(LARGEST + 1) / period))
     for part, period in PERIODS.items()

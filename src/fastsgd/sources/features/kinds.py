@@ -15,11 +15,8 @@ WORDS = {
     "date": "a date or a time",
     "words": "free text",
 }
-READ_AS_NUMBERS = (
-    "numeral",
-    "boolean",
-    "text",
-)  # Values so spelled can be read as the numbers that a column was in training.
+# Categories so spelled can be read as the numbers that a column was in training.
+READ_AS_NUMBERS = "numeral", "boolean", "text"
 
 
 class Kinds:

@@ -102,8 +102,8 @@ class FilledColumn(Column):
         for statistic, column in zip(self._statistics, columns, strict=True):
             statistic.see(column)
 
-    def settle(self) -> None:
-        super().settle()
+    def finish(self) -> None:
+        super().finish()
         if self.word is None or self.fill is not None:
             return
         found = [self._value(statistic) for statistic in self._statistics or ()]

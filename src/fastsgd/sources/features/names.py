@@ -16,11 +16,11 @@ from fastsgd.sources.rules import MAX_PAIRS, by_column, is_rule, matching, offer
 from fastsgd.sources.spelling import is_text, spelling_of
 
 NEVER_FILLED = "category", "text"  # Columns of these kinds have no numbers that something else could stand for.
-CROSSED = "number", "boolean", "category"  # Columns of these kinds have products.
+WITH_PRODUCTS = "number", "boolean", "category"  # Columns of these kinds have products.
 INDEX = "__index_level_"  # So begins what pandas calls a column that was an index without a name.
 
 
-def settled(schema: pa.Schema, where: str, options: Options, first: FirstRows | None = None) -> Options:
+def resolved(schema: pa.Schema, where: str, options: Options, first: FirstRows | None = None) -> Options:
     """The options with the names of columns in place of rules: those that are features, and what is asked of each of them.
 
     `first` gives the first rows of some columns, to see which are texts.
@@ -118,7 +118,7 @@ def by_names(schema: pa.Schema, where: str, given: dict[str, Any], first: FirstR
     rules = [rule for names in said if isinstance(names, list | tuple) for rule in names if isinstance(rule, str)]
     if not given.get("exclude") and not any(is_rule(rule, schema.names) for rule in rules):
         return given
-    found = settled(schema, where, Options(**given), first)
+    found = resolved(schema, where, Options(**given), first)
     return {**given, "columns": found.columns, "exclude": (), "categorical_features": found.categorical_features}
 
 
@@ -208,7 +208,7 @@ def _interactions(
             raise ValueError(
                 f"interactions must be pairs of columns that are features, got {pair!r}; these are {offer(lost or '', found)}"
             )
-    crossed = [name for name in found if kinds[name] in CROSSED]
+    crossed = [name for name in found if kinds[name] in WITH_PRODUCTS]
     crossed = [name for name in crossed if encode.kind_of(schema.field(name).type) not in ("vector", "pairs", "tokens")]
     n = sum(kinds[name] in ("number", "boolean") and name not in (options.bins or {}) for name in crossed)
     if options.polynomial is not None and not 0 < n * (n + 1) // 2 <= MAX_PAIRS:

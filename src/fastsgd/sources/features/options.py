@@ -16,7 +16,7 @@ from fastsgd.sources.spelling import KINDS
 ENCODINGS = "hash", "one-hot", "error"
 SPELLINGS = "text", *KINDS  # These are the kinds of categories.
 KNOWN_KINDS = "number", "vector", "pairs", "tokens", "date", "words", *SPELLINGS
-ANALYZERS = "word", "char", "char_wb"  # of texts
+ANALYZERS = "word", "char", "char_wb"  # Units of texts of which n-grams consist.
 AUTO = "auto"
 N_HASHED, N_WORDS = 2**20, 2**18  # Features of hashed tokens; of the words of texts alone, with n_hashed="auto".
 TARGET_NULLS = "error", "drop"
@@ -80,9 +80,9 @@ class Options:
         self.n_hashed = AUTO if self.n_hashed == AUTO else checked_integer("n_hashed", self.n_hashed)
         self.n_features = checked_integer("n_features", self.n_features, optional=True)
         self.alternate_sign = bool(self.alternate_sign)
-        self.columns = None if self.columns is None else names_in("columns", self.columns)
-        self.exclude = names_in("exclude", self.exclude)
-        self.categorical_features = sorted(set(names_in("categorical_features", self.categorical_features)))
+        self.columns = None if self.columns is None else column_names("columns", self.columns)
+        self.exclude = column_names("exclude", self.exclude)
+        self.categorical_features = sorted(set(column_names("categorical_features", self.categorical_features)))
         self.kinds = _checked_kinds(self.kinds)
         self.dates = date_parts.checked(self.dates)
         zones = self.time_zone.values() if isinstance(self.time_zone, dict) else [self.time_zone]
@@ -91,13 +91,13 @@ class Options:
         if self.polynomial is not None and (isinstance(self.polynomial, bool) or self.polynomial != 2):
             raise ValueError(f"polynomial must be None or 2, for squares and products, got {self.polynomial!r}.")
         if not isinstance(self.text_features, str) or self.text_features != AUTO:
-            self.text_features = names_in("text_features", self.text_features)
+            self.text_features = column_names("text_features", self.text_features)
         self.ngram_range = _checked_range(self.ngram_range)
         if self.analyzer not in ANALYZERS:
             raise ValueError(f"analyzer must be one of {', '.join(ANALYZERS)}, got {self.analyzer!r}.")
         if self.idf != AUTO:
             self.idf = checked_bool("idf", self.idf)
-        self.interactions = [tuple(names_in("interactions", pair)) for pair in self.interactions]
+        self.interactions = [tuple(column_names("interactions", pair)) for pair in self.interactions]
 
     @property
     def one_hot(self) -> bool:
@@ -108,7 +108,7 @@ class Options:
         """The columns of targets."""
         if self.target is None:
             return []
-        return [self.target] if isinstance(self.target, str) else names_in("target", self.target)
+        return [self.target] if isinstance(self.target, str) else column_names("target", self.target)
 
     @property
     def labels(self) -> list[str]:
@@ -133,7 +133,7 @@ class Options:
 OPTIONS = [field.name for field in fields(Options) if field.name != "segment"]
 
 
-def names_in(argument: str, names: Any) -> list[str]:
+def column_names(argument: str, names: Any) -> list[str]:
     """A list of column names that a user gave."""
     if isinstance(names, str) or not np.iterable(names) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{argument} must be a list of column names, got {names!r}.")

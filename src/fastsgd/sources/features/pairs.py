@@ -28,8 +28,8 @@ class PairsColumn(Column):
     def see(self, array: pa.Array) -> None:
         self._largest = max(self._largest, pc.max(encode.lists(array)[1].field(0)).as_py() or 0)
 
-    def settle(self) -> None:
-        super().settle()
+    def finish(self) -> None:
+        super().finish()
         self.n_features = 1 + self._largest
 
     def read(self, array: pa.Array, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

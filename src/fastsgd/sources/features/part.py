@@ -47,7 +47,7 @@ class Column:
 
     def __init__(self, field: pa.Field, options: Options) -> None:
         self.name, self.type, self.options = field.name, field.type, options
-        self.known = (options.learnt or {}).get(self.name, {})  # what a pass before has learnt
+        self.known = (options.learnt or {}).get(self.name, {})  # What the pass before training has learnt.
         self.learns = False
 
     def typed(self, array: pa.Array) -> pa.Array:
@@ -61,7 +61,7 @@ class Column:
     def see(self, array: pa.Array) -> None:
         """Take note of the cells of a batch, in the pass before the first training."""
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """That pass is over: `learns` is False from here on."""
         self.learns = False
 
@@ -156,7 +156,7 @@ class Part:
 
     def __init__(self, *columns: Column) -> None:
         self.columns = columns
-        self.pairs: list[Sequence[Column]] = [columns] if len(columns) > 1 else []  # of which it has the products
+        self.pairs: list[Sequence[Column]] = [columns] if len(columns) > 1 else []  # Those whose products it has.
         self.title = ":".join(column.name for column in columns)
         self.at = 0
 

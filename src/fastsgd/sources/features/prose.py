@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from fastsgd.sources.spelling import is_text
 
 SAMPLE_ROWS = 1000  # So many of the first rows say whether a column is one of text.
-MIN_TEXTS = 20  # Fewer say nothing.
-MIN_DISTINCT = 0.9  # Of texts at least this share are different,
-MIN_WORDS = 4  # and they have so many words on average.
-SAMPLE_TEXTS, SAMPLE_LENGTH = 200, 300  # Of so many texts so many characters are looked at.
+MIN_TEXTS = 20  # A column with fewer cells that are there is never taken for text.
+MIN_DISTINCT = 0.9  # At least this share of the cells of a column of text are different.
+MIN_WORDS = 4  # A text has at least so many words on average.
+SAMPLE_TEXTS, SAMPLE_LENGTH = 200, 300  # Words are counted in so many cells, in the first so many characters of each.
 # Alphabets without blanks between words: those of Thai, Lao, Burmese and Khmer, and of Chinese and Japanese.
 DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 WORDLIKE = re.compile(r"[^\W\d_]{2}")

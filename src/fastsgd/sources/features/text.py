@@ -12,7 +12,10 @@ from fastsgd.sources._words import count_texts, count_words, name_words, weigh
 from fastsgd.sources.features.options import Options
 from fastsgd.sources.features.part import Batch, Column, Named, Part, Tokens
 
-WORD_BYTES, FEATURE_BYTES = 6, 8  # about, of a word and a blank, and of the place and value of a feature
+WORD_BYTES, FEATURE_BYTES = (
+    6,
+    8,
+)  # A word with a blank takes about 6 bytes, a feature 4 for its place and 4 for its value.
 
 
 class TextColumn(Column):
@@ -75,8 +78,8 @@ class TextColumn(Column):
         count_texts(index, self._totals)
         self._n_texts += len(array)
 
-    def settle(self) -> None:
-        super().settle()
+    def finish(self) -> None:
+        super().finish()
         seen = np.flatnonzero(self._totals)
         self.known = {"texts": self._n_texts, "features": seen.tolist(), "texts_with": self._totals[seen].tolist()}
         self._totals = np.zeros(0, np.int64)
