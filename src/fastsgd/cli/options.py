@@ -10,8 +10,6 @@ import typer
 
 from fastsgd.cli.flags import OUTPUT, PARAMETERS
 
-# Not in PARAMETERS: what only means something in Python, or has a flag of another kind.
-OTHERWISE = {"callbacks", "warm_start", "verbose", "early_stopping", "validation_fraction"}
 WORDS = {"none": None, "true": True, "false": False}
 # The words that a parameter may also be whose flag takes no value: each is a flag of its own, --shuffle-replace.
 WORDS_OF_FLAGS = {
@@ -19,7 +17,7 @@ WORDS_OF_FLAGS = {
         "replace": "The row of each step is drawn anew, so that an epoch has a row several times or not at all."
     }
 }
-# For one pass over data of any size. The estimators' own are for many passes over data in memory.
+# For data of any size; `Passes` makes more of few rows. The estimators' own are for many passes over data in memory.
 DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": None, "random_state": 0}
 # What learning_rate="auto" does not take, but for the estimators' own value of most.
 NOT_AUTO = "average", "batch_size", "gradient_noise", "init", "intercept_decay", "n_init", "multi_class"

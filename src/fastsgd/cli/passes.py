@@ -35,7 +35,7 @@ class Passes:
         """At the end of a pass: whether it was the last."""
         return at.estimator.t_ > self.enough
 
-    def settle(self):
+    def finish(self):
         """After the training: the model is that of so many passes, as --max-iter would have made."""
         if self.callbacks and self.est.stop_reason_ == "callback":
             self.est.set_params(max_iter=self.est.n_iter_)

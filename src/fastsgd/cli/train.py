@@ -79,11 +79,9 @@ def train(
 ):
     """Train a model on files, in bounded memory: by default a logistic regression, with nothing to tune."""
     from fastsgd.cli.cluster import connected, of_cluster
-    from fastsgd.cli.outputs import check_places
     from fastsgd.cli.passes import Passes
-    from fastsgd.cli.show import ERR, Bar
+    from fastsgd.cli.show import Bar
     from fastsgd.cli.texts import suit
-    from fastsgd.sources.shares import shares
 
     fraction = _fraction(rows)
     est, said = estimator(params, task, EARLY if rows.get("early_stopping") else {})
@@ -91,25 +89,11 @@ def train(
     est._check_params()
     resume, keep = kept.get("resume", False), {"training_state": not kept.get("no_training_state", False)}
     _check_kept(est, model, **keep)
-    if said is not None:
-        ERR.print(f"note: {said}", markup=False)
-    written = {"--model": model, "--checkpoint": checkpoint}
-    written |= {
-        "what diverges of --model": model and model + DIVERGED,
-        "what an error leaves of --model": model and model + UNFINISHED,
-        "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
-    }
-    valid, valid_target = rows.get("valid", []), rows.get("valid_target")
-    check_places(written, files_read(data, reading) | {"--valid": valid, "--valid-target": npy(valid_target)})
-    source, how = open_filled(data, reading, quiet or as_json), {}
-    if (said := suit(est, source, params)) is not None:
-        ERR.print(f"note: {said}", markup=False)
-    rows_of_fit = source
-    if valid:
-        known = source.columns.booleans if hasattr(source, "columns") else ()
-        how["X_val"] = open_source(valid, _of_valid(reading, valid_target), like=source.reading, booleans=known)
-    elif fraction is not None:
-        rows_of_fit, how["X_val"] = shares(source, fraction, est.random_state)
+    _note(said)
+    _check_files(model, checkpoint, data, reading, rows)
+    source = open_filled(data, reading, quiet or as_json)
+    _note(suit(est, source, params))
+    rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
     passes = Passes(est, rows_of_fit, params, is_open=dask is None and not rows.get("early_stopping"))
     bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
     est.set_params(
@@ -126,11 +110,11 @@ def train(
         _interrupted(est, model, checkpoint, keep)
         raise
     except (ValueError, OSError) as error:
-        if getattr(est, "stop_reason_", None) == "error":  # on the way: it is fitted to the rows before
+        if getattr(est, "stop_reason_", None) == "error":  # The estimator is fitted to the rows before the error.
             _interrupted(est, model and model + UNFINISHED, None, keep)
         raise _with_advice(error, fraction) from None
     est.set_params(callbacks=None)
-    passes.settle()
+    passes.finish()
     _note_made(est, source, rows_of_fit.n_rows)
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged
@@ -145,8 +129,44 @@ def train(
         raise ValueError("the training diverged: a warning above says how far, and what helps.")
 
 
+def _note(said):
+    """Say on stderr what was set for the user; None is nothing."""
+    from fastsgd.cli.show import ERR
+
+    if said is not None:
+        ERR.print(f"note: {said}", markup=False)
+
+
+def _check_files(model, checkpoint, data, reading, rows):
+    """That no file is written over one that is read."""
+    from fastsgd.cli.outputs import check_places
+
+    written = {"--model": model, "--checkpoint": checkpoint}
+    written |= {
+        "what diverges of --model": model and model + DIVERGED,
+        "what an error leaves of --model": model and model + UNFINISHED,
+        "the one before of --checkpoint": checkpoint and os.path.realpath(checkpoint) + ".previous",
+    }
+    held_out = {"--valid": rows.get("valid", []), "--valid-target": npy(rows.get("valid_target"))}
+    check_places(written, files_read(data, reading) | held_out)
+
+
+def _held_out(est, source, reading, rows, fraction):
+    """(the rows to be trained on, keywords of `fit` with the rows that are held out, if there are any)."""
+    from fastsgd.sources.shares import shares
+
+    if "valid" in rows:
+        known = source.columns.booleans if hasattr(source, "columns") else ()
+        reading = _of_valid(reading, rows.get("valid_target"))
+        return source, {"X_val": open_source(rows["valid"], reading, like=source.reading, booleans=known)}
+    if fraction is None:
+        return source, {}
+    rows_of_fit, held_out = shares(source, fraction, est.random_state)
+    return rows_of_fit, {"X_val": held_out}
+
+
 def _with_advice(error, fraction):
-    """An error of a training, in words of which the flags are."""
+    """An error of a training, with the flags that help."""
     said = str(error)
     if "Unknown label type" in said:  # scikit-learn's words
         return ValueError(f"{error} To predict a number: --task regression.")
