@@ -57,9 +57,9 @@ def test_a_word_that_makes_text_of_a_column_of_numbers_is_refused_with_its_row_a
     said = (
         rf"d\.csv: column 'a' is nearly one of numbers, and has '{cell}' \(row {row + 2}\), counting the header\. Set "
     )
-    with pytest.raises(ValueError, match=said + rf"na_values=\['{cell}'\], fill_null='mean'\."):
+    with pytest.raises(ValueError, match=said + rf"na_values=\['{cell}'\], fill_null='mean', null_indicator=True\."):
         est.fit(read())
-    assert est.fit(read(na_values=[cell], fill_null="mean")).reading_["kinds"] == {}
+    assert est.fit(read(na_values=[cell], fill_null="mean", null_indicator=True)).reading_["kinds"] == {}
     assert est.fit(read(categorical_features=["a"])).reading_["kinds"] == {"a": "text"}
     assert est.fit(read(column_types={"a": "string"})).reading_["kinds"] == {"a": "text"}
     write(**{f"a{row}": ""})
@@ -199,8 +199,8 @@ def test_the_command_says_so_and_its_flags_settle_it(write, capsys):
     write(a5="oops")
     assert main([*train, "--columns", "a"]) == 1
     words = " ".join(capsys.readouterr().err.split())
-    assert "has 'oops' (row 7), counting the header. Set --na-values oops --fill-null mean." in words
-    assert said(*train, "--columns", "a", "--na-values", "oops", "--fill-null", "mean") == ""
+    assert "has 'oops' (row 7), counting the header. Set --na-values oops --fill-null mean --null-indicator." in words
+    assert said(*train, "--columns", "a", "--na-values", "oops", "--fill-null", "mean", "--null-indicator") == ""
     assert said(*train, "--columns", "a", "--categorical-features", "a") == ""
     assert main(["convert", "d.csv", "--output", "d.parquet"]) == 1
     assert "has 'oops' (row 7), counting the header. Set --na-values oops." in " ".join(capsys.readouterr().err.split())

@@ -270,3 +270,22 @@ def test_what_can_not_be_kept_is_said_before_the_training(here, capsys):
     assert main([*TRAIN, "--no-training-state", "--model", "m", "--n-bootstrap", "3"]) == 2
     assert "--no-training-state leaves out the models that --n-bootstrap trains" in capsys.readouterr().err
     assert not os.path.exists("m")
+
+
+@pytest.mark.parametrize("ending, mark", [("txt", "|"), ("txt", ";"), ("TAB", "\t"), ("psv", "|"), ("dat", ",")])
+def test_a_table_is_read_whatever_ending_its_text_has(tmp_path, monkeypatch, ending, mark):
+    monkeypatch.chdir(tmp_path)
+    FRAME.to_csv("all.csv", index=False)
+    FRAME.to_csv(f"all.{ending}", index=False, sep=mark)
+    train = ["--target", "late", "--model", "m", "-q"]
+    assert main(["train", "all.csv", *train]) == 0
+    wanted = fastsgd.load("m")
+    assert main(["train", f"all.{ending}", *train]) == 0
+    assert fastsgd.load("m").coef_.tolist() == wanted.coef_.tolist()
+
+
+def test_svmlight_text_is_read_as_such_where_its_ending_says_no_more_than_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("# a comment\n1 1:0.5 3:2\n0 2:1 3:-1\n" * 20)
+    assert main(["train", "a.txt", "--model", "m", "-q"]) == 0
+    assert fastsgd.load("m").coef_.shape == (1, 3)

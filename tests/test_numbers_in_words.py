@@ -149,10 +149,11 @@ def test_one_error_names_all_columns_and_one_set_of_keywords_reads_them():
         assert re.search(cell, str(error))
     assert "'size'" not in str(error) and len(re.findall(r"\(row", str(error))) == 11
     found = keywords(error)
-    words = {"na_values": ["-", "unknown"], "fill_null": "mean"}
+    words = {"na_values": ["-", "unknown"], "fill_null": "mean", "null_indicator": True}
     assert found == {"percent": True, "currency": True, "thousands": ",", **words}
     source = from_csv("d.csv", target="y", categorical="one-hot", **found)
-    assert source.feature_names == ["x", "price", "share", "age", "size=38", "size=L", "size=M", "size=S"]
+    numbers = ["x", "price", "share", "age", "share is null", "age is null"]
+    assert source.feature_names == [*numbers, "size=38", "size=L", "size=M", "size=S"]
 
 
 def test_columns_that_contradict_each_other_are_told_one_by_one():
@@ -262,10 +263,10 @@ def test_of_names_most_of_which_are_numbers_the_advice_takes_them_for_categories
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.8])
 def test_a_word_for_nothing_is_named_however_often_it_is_there(odd, share):
     write(a=[odd if (i * 7) % 100 < share * 100 else i for i in range(200)])
-    how = {"fill_null": "mean"}
+    how = {"fill_null": "mean", "null_indicator": True}
     if odd != "N/A ":  # which stands for nothing anyway
         how = keywords(refused())
-        assert how == {"na_values": [odd], "fill_null": "mean"}
+        assert how == {"na_values": [odd], "fill_null": "mean", "null_indicator": True}
     X = column(**how)
     assert X[-1] == 199 or share * 100 > (199 * 7) % 100
     assert np.isfinite(X).all() and len(set(X)) > 30
@@ -415,8 +416,8 @@ def test_words_for_nothing_among_stored_numbers_are_named_but_codes_are_codes(so
     with pytest.raises(ValueError, match=r"column 'a' is nearly one of numbers, and has '-' \(row 0\)\. Set") as caught:
         LinearRegressor().fit(make(target="x"))
     found = keywords(caught.value)
-    assert found == {"na_values": ["-"], "fill_null": "mean"}
-    assert make(target="x", categorical="one-hot", **found).feature_names == ["y", "a", "b=007", "b=1"]
+    assert found == {"na_values": ["-"], "fill_null": "mean", "null_indicator": True}
+    assert make(target="x", categorical="one-hot", **found).feature_names == ["y", "a", "a is null", "b=007", "b=1"]
     make = stored(source, a=[str(i) for i in range(N)], b=["other" if i % 9 == 0 else str(i) for i in range(N)])
     kinds = LinearRegressor(tol=0.1).fit(make(target="x")).reading_["kinds"]
     assert kinds == {"a": "text", "b": "text"}
@@ -444,3 +445,36 @@ def test_a_stream_is_looked_at_where_it_can_be_read_again():
     with pytest.raises(ValueError, match="thousands: the record batch reader can be read once"):
         from_arrow(table.to_reader(), target="y", thousands=",")
     assert from_arrow(table.to_reader(), target="y").columns.kinds["a"] == "category"
+
+
+@pytest.mark.parametrize("source", ["parquet", "arrow", "table"])
+@pytest.mark.parametrize("missing", [None, "N/A"])
+def test_stored_text_of_fractions_is_told_with_keywords_that_read_it(source, missing):
+    values = [i / 8 for i in range(N - 1)] + [0.5]
+    texts = [missing if missing and i == 5 else str(value) for i, value in enumerate(values)]
+    make, fill = stored(source, a=texts), {"fill_null": "mean"} if missing else {}
+    with pytest.warns(
+        UserWarning, match=r"column 'a' is text, and has numbers with fractions.*decimal={'a': '\.'} reads"
+    ):
+        LinearRegressor(tol=0.1).fit(make(target="x"))
+    est = LinearRegressor(tol=0.1).fit(make(target="x", decimal={"a": "."}, **fill))
+    assert est.reading_["kinds"] == {}
+    assert np.isfinite(est.predict(stored(source, "new", a=["2.5", "3.25"])())).all()
+    as_names = LinearRegressor(tol=0.1).fit(make(target="x", categorical_features=["a"]))
+    assert as_names.reading_["kinds"] == {"a": "text"}
+    few = stored(source, a=[("36.5", "37.5", "38")[i % 3] for i in range(N)])
+    assert LinearRegressor(tol=0.1).fit(few(target="x")).reading_["kinds"] == {"a": "text"}
+
+
+def test_the_flags_advised_for_a_word_train_the_model_that_empty_cells_do(capsys):
+    train = ["train", "d.csv", "--target", "y", "--model", "m", "--quiet"]
+    cells = [i % 7 for i in range(200)]
+    write(a=["" if i % 5 == 0 else value for i, value in enumerate(cells)])
+    assert main(train) == 0
+    wanted = load("m")
+    write(a=["unknown" if i % 5 == 0 else value for i, value in enumerate(cells)])
+    assert main(train) == 1
+    flags = re.search(r" Set (.*?)\. ", " ".join(capsys.readouterr().err.split()))
+    assert main([*train, *shlex.split(flags[1])]) == 0
+    assert load("m").coef_.tolist() == wanted.coef_.tolist()
+    assert "a is null" in load("m").feature_names_in_

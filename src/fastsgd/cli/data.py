@@ -28,6 +28,8 @@ ENDINGS = {
     Format.svmlight: (".svm", ".svmlight", ".libsvm"),
     Format.npy: (".npy",),
 }
+OF_ANY_TEXT = (".txt", ".tab", ".psv", ".dat")  # Tables, but for lines such as those of svmlight.
+LIKE_SVMLIGHT = re.compile(rb"\s*[-+.\deE,]+[ \t]+(?:qid:\d+[ \t]+)?\d+:[-+.\deE]+(?:\s|$)")
 COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 
 Data = Annotated[
@@ -276,5 +278,9 @@ def format_of(paths):
     for name, known in ENDINGS.items():
         if endings and endings[-1] in known:
             return name
+    if path.suffix.lower() in OF_ANY_TEXT and Path(paths[0]).is_file():
+        with open(path, "rb") as file:
+            lines = (line for line in file.read(1 << 16).splitlines() if line.strip() and not line.startswith(b"#"))
+            return Format.svmlight if LIKE_SVMLIGHT.match(next(lines, b"")) else Format.csv
     every = ", ".join(ending for known in ENDINGS.values() for ending in known)
     raise ValueError(f"the format of {path} does not follow from its ending (known: {every}): give --format.")

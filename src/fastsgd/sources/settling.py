@@ -63,7 +63,7 @@ class Settling:
         if nothing := {one.name: one.nothing for one in others if one.nothing}:
             found["na_values"] = self._na_values(nothing)
             if self.fills and self.features & set(nothing):
-                found["fill_null"] = "mean"
+                found |= {"fill_null": "mean", "null_indicator": True}  # That something is missing may say a lot.
             if self.drops and self.targets & set(nothing):
                 found["target_nulls"] = "drop"
         if features := [one.name for one in words if one.name in self.features]:

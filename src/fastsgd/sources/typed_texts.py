@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from fastsgd.sources.formats import DateText, Formats, NumberText, strings, with_nulls
+from fastsgd.sources.odd_columns import FEW_NUMBERS
 from fastsgd.sources.rules import fits
 from fastsgd.sources.settling import Settling
 from fastsgd.sources.spelling import is_text
@@ -30,6 +31,7 @@ class TypedTexts(TextColumns):
         super().__init__(Formats.of(options), options)
         self.given, self.kinds = bool(self.formats.reading()), options.get("kinds")
         self.value = pa.from_numpy_dtype(options.get("dtype", "f4"))
+        self.fractions: list[str] = []
         words = [field.name for field in schema if is_text(field.type) and schema.names.count(field.name) == 1]
         if isinstance(self.kinds, dict):
             for name in words if self.given else ():
@@ -69,6 +71,8 @@ class TypedTexts(TextColumns):
         if isinstance(found, NumberText):
             marks = found.numerals.marks(cells.filter(pa.compute.is_valid(found.parse(cells))))
             plain = marks.plain and not self.formats.speaks_of(name) and not self._has_na(cells)
+            if plain and _are_fractions(cells):
+                self.fractions.append(name)
         if found is not None and plain:
             del self.read_as[name]
 
@@ -84,6 +88,12 @@ class TypedTexts(TextColumns):
         ]
         self.odd = [one for one in self.odd if one.tells and not one.is_words]
         numbers = [name for name, kind in columns.kinds.items() if kind == "number"]
+        for name in self.fractions:
+            if columns.kinds.get(name) == "category" and name in columns.features:
+                columns.columns[name].remark = (
+                    f"{where}: column {name!r} is text, and has numbers with fractions, each of which is a category. "
+                    f"decimal={{{name!r}: '.'}} reads it as numbers, categorical_features=[{name!r}] says that they are names."
+                )
 
         def settling(odd: list[Any]) -> Settling:
             fills, features = self.options.get("fill_null") is None, set(columns.features)
@@ -116,3 +126,9 @@ class TypedTexts(TextColumns):
             f"{said} Mend that row, or leave it out; or set na_values={nothing!r}; or, if the column is one of words, "
             f"categorical_features=[{name!r}]."
         )
+
+
+def _are_fractions(cells: pa.Array) -> bool:
+    """Whether there are more different numbers with fractions than there are names such as 36.5."""
+    fractions = cells.filter(pa.compute.match_substring(cells, "."))
+    return len(pa.compute.unique(fractions.drop_null())) > FEW_NUMBERS
