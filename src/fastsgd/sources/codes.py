@@ -23,7 +23,7 @@ class Codes:
 
     Attributes
     ----------
-    text : Text
+    text : CsvText
     codes : dict of str to str
         Of columns of whole numbers, a cell with leading zeros, which are lost.
     floors : dict of str to int or None

@@ -251,9 +251,14 @@ class CsvColumns:
         return True
 
     def read(self, file, row, batch, words):
-        """A batch with numbers and dates in place of their text."""
+        """A batch with numbers and dates in place of their text; in the columns `words` NA is a word."""
+        formats = self.text.formats
+
+        def absent(name):
+            return formats.words_absent(name) if name in words else formats.absent(name)
+
         try:
-            return self.texts.read(batch, words, lambda at: self.text.row(file, row + at))
+            return self.texts.read(batch, absent, lambda at: self.text.row(file, row + at))
         except OddCell as odd:
             raise ValueError(f"{file.path}: {odd} {self.advice(odd.column, odd.cell)}") from None
 

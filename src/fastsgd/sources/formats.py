@@ -209,7 +209,7 @@ def is_absent(cells: pa.Array, words: Sequence[str]) -> pa.Array:
 
 def with_nulls(array: pa.Array, words: Sequence[str]) -> pa.Array:
     """Text with nulls for these words."""
-    if not is_text(array.type):
+    if not words or not is_text(array.type):
         return array
     absent = pc.is_in(strings(array), pa.array(words, pa.string()))
     if not absent.true_count:

@@ -77,14 +77,16 @@ class TextColumns:
         fields = [f.with_type(types[f.name]) if f.name in types and is_text(f.type) else f for f in schema]
         return pa.schema(fields, schema.metadata)
 
-    def read(self, batch: pa.RecordBatch, words: Sequence[str], row: Callable[[int], str]) -> pa.RecordBatch:
+    def read(
+        self, batch: pa.RecordBatch, absent: Callable[[str], Sequence[str]], row: Callable[[int], str]
+    ) -> pa.RecordBatch:
         """A batch with numbers and dates in place of their text, and nulls for what stands for nothing.
 
         Parameters
         ----------
         batch : RecordBatch
-        words : list of str
-            The columns of words, in which NA is one.
+        absent : function of a str
+            The words that stand for nothing in a column of that name which stays text.
         row : function of an int
             In words, where that row of the batch is.
         """
@@ -97,7 +99,6 @@ class TextColumns:
                     if odd is not None:
                         raise OddCell(name, odd[1], self.in_words(name, odd[1], row(odd[0])))
                 else:
-                    absent = self.formats.words_absent if name in words else self.formats.absent
                     array = with_nulls(array, absent(name))
             arrays.append(array)
             fields.append(field.with_type(array.type))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fastsgd.sources.formats import DateText, Formats, NumberText, strings, with_nulls
+from fastsgd.sources.formats import DateText, Formats, NumberText, strings
 from fastsgd.sources.odd_columns import FEW_NUMBERS
 from fastsgd.sources.rules import fits
 from fastsgd.sources.settling import Settling
@@ -105,25 +105,20 @@ class TypedTexts(TextColumns):
         """A batch with numbers and dates in place of their text."""
         if not self.read_as and not self.formats.na_values:
             return batch
-        arrays, fields = [], []
-        for field, array in zip(batch.schema, batch.columns, strict=True):
-            if field.name in self.read_as and is_text(field.type):
-                array, odd = self.read_as[field.name].read(array)
-                if odd is not None:
-                    raise OddCell(field.name, odd[1], self._of_odd(field.name, odd[1], f"row {odd[0]} of {where}"))
-            elif is_text(field.type) and (words := self.formats.words_absent(field.name)[1:]):
-                array = with_nulls(array, words)
-            arrays.append(array)
-            fields.append(field.with_type(array.type))
-        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+        try:
+            return self.read(
+                batch, lambda name: self.formats.words_absent(name)[1:], lambda row: f"row {row} of {where}"
+            )
+        except OddCell as odd:
+            raise OddCell(odd.column, odd.cell, f"{odd} {self._advice_on(odd.column, odd.cell)}") from None
 
-    def _of_odd(self, name: str, cell: str, where: str) -> str:
-        said = self.in_words(name, cell, where)
+    def _advice_on(self, name: str, cell: str) -> str:
+        """In words, what to do about a cell that is of another type than its column."""
         if isinstance(self.kinds, dict):
-            return f"{said} In training it was a {self.read_as[name].what}: mend that row, or leave it out."
+            return f"In training it was a {self.read_as[name].what}: mend that row, or leave it out."
         nothing = [*self.formats.words_absent(name)[1:], cell.strip()]
         return (
-            f"{said} Mend that row, or leave it out; or set na_values={nothing!r}; or, if the column is one of words, "
+            f"Mend that row, or leave it out; or set na_values={nothing!r}; or, if the column is one of words, "
             f"categorical_features=[{name!r}]."
         )
 
