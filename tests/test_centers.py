@@ -127,3 +127,12 @@ def test_passes_end_when_enough_rows_are_learnt_from(enough, made, tmp_path, mon
     assert run(["train", str(tmp_path / "t.csv"), "--target", "y", "--model", str(tmp_path / "m"), "-q"]) == 0
     model = load(tmp_path / "m")
     assert (model.n_iter_, model.max_iter, model.stop_reason_) == (made, made, "max_iter")
+
+
+@pytest.mark.parametrize("columns", [["year", "rare"], ["city"]])
+def test_what_was_said_in_training_can_be_said_again_where_there_was_nothing_to_center(columns):
+    data = table(2000.0)
+    clf = SGDClassifier("log_loss", learning_rate="auto", max_iter=1, tol=None, random_state=0)
+    clf.fit(from_arrow(data.select([*columns, "y"]), target="y", center=True))
+    expected = clf.decision_function(from_arrow(data.select(columns)))
+    np.testing.assert_array_equal(clf.decision_function(from_arrow(data, center=True)), expected)

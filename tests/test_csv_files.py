@@ -221,6 +221,15 @@ def test_names_that_are_there_twice_are_told_apart_as_pandas_does():
         read()
 
 
+def test_rows_that_end_as_on_old_macs_are_said_to_and_the_advice_works():
+    text = "y,x\n" + "".join(f"{i % 2},{i}\n" for i in range(20))
+    Path("d.csv").write_bytes(text.replace("\n", "\r").encode())
+    with pytest.raises(ValueError, match=r"d.csv ends its rows as old Macs did"):
+        from_csv("d.csv", target="y")
+    Path("d.csv").write_bytes(Path("d.csv").read_bytes().replace(b"\r", b"\n"))
+    assert next(iter(from_csv("d.csv", target="y").blocks())).X.shape == (20, 1)
+
+
 @pytest.mark.parametrize("content", ["\n\n", "   \n", "# nothing\n", "\ufeff"])
 def test_a_file_without_a_header_is_empty(content):
     write(content)

@@ -217,3 +217,11 @@ def test_nulls_are_filled_as_in_training():
     rows = [{"x": None, "count": 3, "city": None}, {"x": 1.0, "count": float("nan"), "city": "Bonn"}]
     expected = clf.decision_function(from_arrow(pa.Table.from_pylist(rows)))
     np.testing.assert_allclose([predictor.decision_function(row) for row in rows], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"bins": {"x": 2}}, {"interactions": [("x", "count")]}])
+@pytest.mark.parametrize("cell", [10**400, datetime.date(2024, 1, 1), datetime.time(1), np.datetime64("2024-01-01")])
+def test_a_cell_that_is_no_number_is_refused_by_the_name_of_its_column(options, cell):
+    encoder = from_arrow(TABLE, target="y", columns=["x", "count"], **options).encoder()
+    with pytest.raises(ValueError, match="column 'x'"):
+        encoder({"x": cell, "count": 1})

@@ -188,6 +188,10 @@ def _read(file, text, whole, delimiter, column_names):
     if column_names is not None:
         begins, lines_before = records[0][1:] if records else (at, 0)
         head = Head("", delimiter, list(column_names), skipped=before + lines_before)
+    elif not records and "\r" in text.strip() and "\n" not in text:
+        raise ValueError(
+            f"{file.path} ends its rows as old Macs did, by \\r alone: save it with other line endings (tr '\\r' '\\n')."
+        )
     elif not records:
         raise ValueError(f"{file.path} is empty, without even a header: remove it.")
     else:

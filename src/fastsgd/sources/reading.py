@@ -7,6 +7,7 @@ from fastsgd.sources.telling import tell
 # What models were trained with whose reading does not say it, be they older than that or not.
 UNSAID = {"null_indicator": False, "polynomial": None, "bins": None, "center": False}
 NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
+DENSE = "number", "vector", "date"  # Columns of these kinds alone are no CSR.
 # How values are written in text; `Formats` checks it.
 FORMATS = "na_values", "thousands", "decimal", "percent", "currency", "date_format"
 MARKS = {"thousands", "decimal"}
@@ -93,6 +94,7 @@ def merged(reading, given, booleans=()):
         "categorical": words and given.get("categorical") != "error",
         "n_hashed": hashed,
         "alternate_sign": hashed,
+        "center": _has_centers(reading),
     }
     for name, own in reading.items():
         if name not in given or name in ("dtype", *OF_FILES):
@@ -112,6 +114,13 @@ def merged(reading, given, booleans=()):
         elif not _same(value, own):
             raise contradiction(name, value, own)
     return found
+
+
+def _has_centers(reading):
+    """Whether center=True took anything off: there were features of numbers, and beside them others."""
+    kinds, bins = reading.get("kinds") or {}, reading.get("bins") or {}
+    columns = reading.get("columns") or ()
+    return len({kinds.get(name, "number") in DENSE and name not in bins for name in columns}) == 2
 
 
 def _by_name(reading, given, booleans):

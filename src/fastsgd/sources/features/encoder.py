@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fastsgd.sources import encode
 from fastsgd.sources.features.category import CategoryColumn
 from fastsgd.sources.features.columns import Columns
 from fastsgd.sources.features.dates import DateParts
@@ -124,6 +125,8 @@ class Encoder:
             raise ValueError(
                 f"the row has no column {error}; the model has {', '.join(map(repr, self.names))}."
             ) from None
+        except OverflowError:  # A column of several parts is one of a part of its own, too.
+            raise ValueError(f"column {name!r} is a number too large for float64.") from None
         if self._centers is not None:
             n_dense, centers = len(self._centers), self._centers
             values = [
@@ -192,6 +195,8 @@ def _array(cell: Any, column: Column) -> pa.Array:
         raise ValueError(
             f"column {column.name!r} is {cell!r}, of type {array.type}; in training it was {column.spelling}."
         )
+    if not column.spelling and column.kind != "date" and encode.kind_of(array.type) == "date":
+        raise ValueError(f"column {column.name!r} is {cell!r}, of type {array.type}; in training it was no date.")
     return array
 
 
