@@ -5,6 +5,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, load
@@ -225,3 +226,15 @@ def test_a_cell_that_is_no_number_is_refused_by_the_name_of_its_column(options, 
     encoder = from_arrow(TABLE, target="y", columns=["x", "count"], **options).encoder()
     with pytest.raises(ValueError, match="column 'x'"):
         encoder({"x": cell, "count": 1})
+
+
+@pytest.mark.parametrize("missing", [None, pd.NaT, pd.NA, np.datetime64("NaT", "us"), np.float32("nan"), float("nan")])
+def test_what_pandas_has_for_nothing_is_nothing_in_a_row(missing):
+    days = [None, *(datetime.datetime(2024, 1, 1) + datetime.timedelta(days=i) for i in range(39))]
+    cells = {"x": [None, *map(float, range(39))], "day": days, "city": [None, *["Bonn", "Ulm", "Jena"] * 13]}
+    table = pa.table({"y": [0, 1] * 20, **cells})
+    rows = from_arrow(table, target="y", fill_null="mean", null_indicator=True, categorical="one-hot")
+    predict = LinearClassifier(tol=0.1).fit(rows).predictor()
+    for name in cells:
+        row = {"x": 2.0, "day": days[3], "city": "Ulm"}
+        assert predict.decision_function(row | {name: missing}) == predict.decision_function(row | {name: None})

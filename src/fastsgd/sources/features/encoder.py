@@ -185,12 +185,15 @@ class OneRow(Batch):
 
 def _array(cell: Any, column: Column) -> pa.Array:
     """An array of a cell, of its own type where it has one that the column can be read from."""
-    if cell is None or (isinstance(cell, float) and cell != cell):
+    if cell is None or (isinstance(cell, float | np.floating) and cell != cell):
         return pa.array([None], column.type)
     try:
-        array = pa.array([cell], column.type if isinstance(cell, list | tuple | dict) else None)
+        nested = isinstance(cell, list | tuple | dict)
+        array = pa.array([cell], column.type) if nested else pa.array([cell], from_pandas=True)  # NaT and NA are nulls
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"column {column.name!r} can't be {cell!r}: {error}") from None
+    if not nested and array.null_count:
+        return pa.array([None], column.type)
     if isinstance(column, CategoryColumn) and column.spelling and not can_be(column.spelling, array.type):
         raise ValueError(
             f"column {column.name!r} is {cell!r}, of type {array.type}; in training it was {column.spelling}."
