@@ -143,3 +143,13 @@ def test_train_fills_nulls_it_sees_and_says_so(tmp_path, capsys):
     assert run(["predict", str(tmp_path / "t.csv"), "--model", str(tmp_path / "m")]) == 0
     assert run([*flags, "--fill-null", "none"]) == 1
     assert "age" in capsys.readouterr().err
+
+
+def test_text_is_text_also_where_training_refuses_another_column(tmp_path, capsys):
+    notes = [f"the flat number {i} is near the river and has {i % 7} rooms" for i in range(N)]
+    table = pa.table({"y": TABLE["y"], "price": [f"{1000 + i:,}" for i in range(N)], "note": notes})
+    pc.write_csv(table, tmp_path / "t.csv")
+    assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    kinds = {column["name"]: (column["kind"], column["note"]) for column in found["columns"]}
+    assert kinds["note"] == ("text", "") and "--thousands" in found["error"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fastsgd.sources import encode
+from fastsgd.sources.features.prose import SAMPLE_ROWS, is_prose
 from fastsgd.sources.spelling import is_text, spelling_of
 
 SURVEY_ROWS = 100_000  # So many rows are looked at where nobody says how many.
@@ -226,6 +227,8 @@ class Tally:
             return "bytes"
         if not self.countable or encode.kind_of(dtype) in ("vector", "pairs", "tokens"):
             return "list"
+        if read_as is None and is_text(dtype) and is_prose(self.seen.slice(0, SAMPLE_ROWS)):
+            return "text"
         if self.all_distinct and self._names_rows():
             return "id"
         if read_as in ("category", "date"):

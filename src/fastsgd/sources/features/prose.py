@@ -25,10 +25,11 @@ def found_in(schema: pa.Schema, names: Iterable[str], first: FirstRows | None) -
     names = [name for name in names if schema.names.count(name) == 1 and is_text(schema.field(name).type)]
     names = [name for name in names if not pa.types.is_dictionary(schema.field(name).type)]
     rows = first(names) if first is not None and names else None
-    return [name for name in names if rows is not None and _is_prose(rows.column(name).slice(0, SAMPLE_ROWS))]
+    return [name for name in names if rows is not None and is_prose(rows.column(name).slice(0, SAMPLE_ROWS))]
 
 
-def _is_prose(array: Any) -> bool:
+def is_prose(array: Any) -> bool:
+    """Whether the cells of an array of strings are texts: nearly all different, and of many words."""
     array = array.cast(pa.large_string()).drop_null()  # Little is done with views of strings.
     if len(array) < MIN_TEXTS or pc.count_distinct(array).as_py() < MIN_DISTINCT * len(array):
         return False
