@@ -520,3 +520,14 @@ def test_rows_too_few_to_hold_some_out_are_said_by_the_flag(here, capsys):
         codes.setdefault(main([*command, "--random-state", str(seed)]), seed)
     assert "a label is in held-out rows alone: ['rare']" in capsys.readouterr().err
     assert codes.keys() == {0, 1}  # so that the advice, another seed, works
+
+
+def test_of_several_classes_it_is_said_how_they_are_learnt_together(here, capsys):
+    FRAME.assign(size=np.arange(N) % 3).to_csv("sizes.csv", index=False)
+    train = ["train", "sizes.csv", "--target", "size", "--columns", "a", "--columns", "b", "--max-iter", "1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # There is nothing to learn.
+        assert main(train) == 0
+        assert "each of 3 classes was learnt against the rest; --multi-class multinomial" in capsys.readouterr().out
+        assert main([*train, "--multi-class", "multinomial"]) == 0
+        assert "against the rest" not in capsys.readouterr().out

@@ -290,3 +290,9 @@ def _report(est, rows, model, quiet, as_json, training_state):
         OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
+        if found["auto_rule"] and len(getattr(est, "classes_", ())) > 2 and hasattr(est, "predict_proba"):
+            OUT.print(
+                f"note: each of {len(est.classes_)} classes was learnt against the rest; --multi-class multinomial learns them "
+                "together, from which probabilities of them all are better in most cases",
+                markup=False,
+            )
