@@ -4,6 +4,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+INT32: np.dtype[np.int32]
+INT64: np.dtype[np.int64]
+SPARE: float
+
 def hash_tokens(
     prefix: bytes, ends: NDArray[Any], text: NDArray[np.uint8], n_features: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int8]]: ...

@@ -3,6 +3,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ANALYZERS: tuple[str, ...]
+
 def count_words(
     ends: NDArray[Any], text: NDArray[np.uint8], **how: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]: ...
