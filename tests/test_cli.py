@@ -441,13 +441,33 @@ def test_a_fraction_of_the_data_is_held_out_and_scored(here, data, memory, capsy
     assert len(scores) == 3 and min(scores) > 0.6 and fastsgd.load("m").early_stopping is False
 
 
+def test_passes_are_judged_where_no_flag_says_how_many(here, capsys):
+    assert main([*TRAIN, "--model", "m"]) == 0
+    est = fastsgd.load("m")
+    best = int(est.history_["validation_score"].argmax()) + 1
+    assert (
+        est.max_iter == "auto" and f"it is the model after epoch {best}; the model is in m" in capsys.readouterr().out
+    )
+    assert main([*TRAIN, "--model", "same", "--max-iter", str(best), "-q"]) == 0
+    assert np.array_equal(fastsgd.load("same").coef_, est.coef_)
+    for flags, passes in (
+        (["--tol", "1e-3"], 10),
+        (["--segments", "word", "--columns", "a"], 10),
+        (["--learning-rate", "constant"], 1),
+        (["--max-iter", "auto", "--learning-rate", "constant"], "auto"),
+    ):
+        assert main([*TRAIN, *flags, "--model", "n", "-q"]) == 0 and fastsgd.load("n").max_iter == passes
+    assert main([*TRAIN, "--max-iter", "auto", "--learning-rate", "cosine"]) == 1
+    assert "laid out over the passes" in capsys.readouterr().err
+
+
 def test_the_rows_held_out_are_a_share_and_follow_from_the_seed(here, capsys):
     from fastsgd.sources.shares import shares
 
     source = sources.from_parquet("train.parquet", target="late", columns=["a", "b", "word"])
     train, held = shares(source, 0.25, 3)
     assert train.n_rows + held.n_rows == 2000 and abs(held.n_rows - 500) <= train.n_blocks
-    command = [*TRAIN, "--valid-fraction", "0.25", "--random-state", "3", "--model", "m", "--json"]
+    command = [*TRAIN, "--valid-fraction", "0.25", "--random-state", "3", "--model", "m", "--json", "--max-iter", "10"]
     assert main(command) == 0
     scores = [one["validation_score"] for one in json.loads(capsys.readouterr().out)["history"]]
     est = fastsgd.load("m")

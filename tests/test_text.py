@@ -344,7 +344,7 @@ def test_the_command_takes_what_suits_texts_and_says_so(tmp_path, monkeypatch, c
     assert main([*train, "--columns", "body"]) == 0
     assert "texts are trained with --alpha 1e-05 --learning-rate optimal" in capsys.readouterr().err
     est = fastsgd.load("m")
-    assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-5, 10, "optimal", True)
+    assert (est.alpha, est.max_iter, est.learning_rate, est.reading_["idf"]) == (1e-5, "auto", "optimal", True)
     assert est.n_features_in_ == 2**18
     again = from_csv("t.csv", idf="auto", n_hashed="auto", text_features=["body"])  # says nothing else than the model
     assert est.predict(again).shape == (N,)

@@ -56,6 +56,8 @@ class Run:
         That of the pass under way, which may have the state in parts: it is put together when it is asked for.
     recorder : record.Recorder or None
         What records the training.
+    judge : judge.Judge or None
+        What says by rows that were not learnt from whether further passes are of use.
     """
 
     state: State
@@ -74,6 +76,7 @@ class Run:
     whole: bool = True
     parts: Serial | None = None
     recorder: Any = None
+    judge: Any = None
 
     def __post_init__(self) -> None:
         if self.sums is None:

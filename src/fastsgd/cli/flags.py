@@ -52,7 +52,10 @@ PARAMETERS = {
         rare=True,
     ),
     "max_iter": Flag(
-        TRAINING, "N", "Epochs: passes over the rows; by default as many as make a million rows, 10 at most."
+        TRAINING,
+        "N",
+        "Epochs: passes over the rows. auto (default): until the loss of rows that were not learnt from falls no more, 10 at "
+        "most, and 1 of a million rows or more. It is 1 where steps are chosen by other flags.",
     ),
     "learning_rate": Flag(
         TRAINING,

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from fastsgd.decide import most_passes
+
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 WORKED_OUT = "objective", "validation_score"
 OUT = Console(highlight=False, soft_wrap=True)
@@ -26,7 +28,7 @@ class Bar:
 
     Parameters
     ----------
-    max_iter : int
+    max_iter : int or "auto"
         Epochs at most.
     source : Source
         Of the rows of an epoch; as long as their number is not known, nor is the time left.
@@ -41,7 +43,7 @@ class Bar:
         self.started = self.last_line = clock()
         self.lines = not quiet and not ERR.is_terminal
         self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]} of " + str(max_iter)),
+            TextColumn("epoch {task.fields[epoch]} of {task.fields[most]}"),
             BarColumn(),
             TextColumn("{task.fields[speed]}"),
             TextColumn("left"),
@@ -51,7 +53,11 @@ class Bar:
             disable=quiet or not ERR.is_terminal,
             transient=True,
         )
-        self.task = self.bar.add_task("", total=None, epoch=1, speed="", words="")
+        self.task = self.bar.add_task("", total=None, epoch=1, most=self.most(), speed="", words="")
+
+    def most(self):
+        """Epochs at most, as far as it is known."""
+        return most_passes(self.source.n_rows) if self.max_iter == "auto" else self.max_iter
 
     def __enter__(self):
         self.bar.start()
@@ -71,14 +77,20 @@ class Bar:
         self.first = done if self.first is None else self.first  # where it was resumed
         now = self.clock()
         speed = (done - self.first) / max(now - self.started, 1e-9)
-        total = None if n_rows is None else n_rows * self.max_iter
+        total = None if n_rows is None else n_rows * self.most()
         if self.lines and now - self.last_line >= LINE_SECONDS:
             self.last_line = now
             share = "" if not total else f" of {total:,} rows ({100 * done / total:.0f}%)"
-            so_far = f"epoch {at.epoch + 1} of {self.max_iter}: {done:,}{share or ' rows'}"
+            so_far = f"epoch {at.epoch + 1} of {self.most()}: {done:,}{share or ' rows'}"
             ERR.print(f"{so_far}, {speed:,.0f} rows/s, {words}", markup=False)
         self.bar.update(
-            self.task, completed=done, total=total, epoch=at.epoch + 1, speed=f"{speed:,.0f} rows/s", words=words
+            self.task,
+            completed=done,
+            total=total,
+            epoch=at.epoch + 1,
+            most=self.most(),
+            speed=f"{speed:,.0f} rows/s",
+            words=words,
         )
 
 

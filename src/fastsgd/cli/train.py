@@ -79,7 +79,7 @@ def train(
 ):
     """Train a model on files, in bounded memory: by default a logistic regression, with nothing to tune."""
     from fastsgd.cli.cluster import connected, of_cluster
-    from fastsgd.cli.passes import Passes
+    from fastsgd.cli.passes import set_passes
     from fastsgd.cli.show import Bar
     from fastsgd.cli.texts import suit
 
@@ -94,11 +94,9 @@ def train(
     source = open_filled(data, reading, quiet or as_json)
     _note(suit(est, source, params))
     rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
-    passes = Passes(est, rows_of_fit, params, is_open=dask is None and not rows.get("early_stopping"))
+    set_passes(est, rows_of_fit, params, rows, dask is not None)
     bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
-    est.set_params(
-        callbacks=[bar, *passes.callbacks, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)]
-    )
+    est.set_params(callbacks=[bar, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)])
     if resume:
         how["resume_from"] = checkpoint
     if "segments" in rows:
@@ -114,7 +112,6 @@ def train(
             _interrupted(est, model and model + UNFINISHED, None, keep)
         raise _with_advice(error, fraction) from None
     est.set_params(callbacks=None)
-    passes.finish()
     _note_made(est, source, rows_of_fit.n_rows)
     diverged = est.stop_reason_ == "diverged"
     model = model and model + DIVERGED * diverged
@@ -258,6 +255,21 @@ def _interrupted(est, model, checkpoint, keep):
         ERR.print(f"{model} holds the model of this moment.", markup=False)
 
 
+def _why(est):
+    """What ended the training, in words where the name alone says little."""
+    from fastsgd.decide import MAX_PASSES
+
+    if est.max_iter != "auto" or len(est.history_) < 2:
+        return est.stop_reason_
+    best = est.history_["epoch"][est.history_["validation_score"].argmax()]
+    why = {
+        "judged": "two epochs in a row took nothing off the loss of rows that were not learnt from",
+        "max_iter": f"{MAX_PASSES} epochs at most",
+    }
+    more = f" ({why[est.stop_reason_]})" if est.stop_reason_ in why else ""
+    return f"{est.stop_reason_}{more}; it is the model after epoch {best}"
+
+
 def _report(est, rows, model, quiet, as_json, training_state):
     from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_bytes, in_short, number, table
 
@@ -287,7 +299,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
         if model:
             alone = "" if training_state else ", for prediction alone"
             kept = f"the model is in {model} ({in_bytes(found['model_bytes'])}{alone})"
-        OUT.print(f"stopped by: {est.stop_reason_}; {kept}", markup=False)
+        OUT.print(f"stopped by: {_why(est)}; {kept}", markup=False)
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
         if found["auto_rule"] and len(getattr(est, "classes_", ())) > 2 and hasattr(est, "predict_proba"):

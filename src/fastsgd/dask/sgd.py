@@ -37,6 +37,11 @@ class InPasses:
         for name, (right, words) in ONLY.items():
             if getattr(self, name, right[0]) not in right:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not for a cluster: {words}")
+        if self.max_iter == "auto":
+            raise ValueError(
+                "max_iter='auto' is not for a cluster: models that leave rows out are trained on one machine alone. Give a "
+                "number, such as max_iter=1 for many rows."
+            )
         if self.batch_size == "full" and not getattr(self.optimizer, "line_search", False):
             raise ValueError(
                 "batch_size='full' is not for a cluster, where a batch is of rows of one partition: give a number, or "

@@ -76,7 +76,7 @@ def _with_steps(mended: Case, scaled: Finding) -> Finding:
     est = mended.of_steps
     run = Run(State.zeros(len(mended.W), len(mended.b), np.float64, 0))
     run.zero = mended.start
-    eta0 = told.advice(est, run, est._plan(mended.table, est.max_iter, False), mended.table, True)
+    eta0 = told.advice(est, run, est._plan(mended.table, est._passes, False), mended.table, True)
     if eta0 is None:
         return scaled
     rate = "" if mended.plan.schedule.has_eta0 else "learning_rate='invscaling' and "

@@ -233,7 +233,7 @@ class _Trials:
             state.W[:], state.b[:] = case.W, case.b
         run, est = Run(state), case.of_steps
         run.zero = case.start
-        plan = est._plan(case.table, est.max_iter, False)
+        plan = est._plan(case.table, est._passes, False)
         return told.advice(est, run, plan, case.table, longer)
 
     def _steps(self, eta0):

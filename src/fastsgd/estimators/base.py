@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
 from fastsgd import engine, objective, optimizers
+from fastsgd.decide import most_passes
 from fastsgd.estimators import for_prediction, in_place, streams
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
@@ -80,13 +81,23 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
     def _train(self, problem, state, keeper, asked=None):
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
-        plan = est._plan(table, max(1, self.max_iter), False)
-        run, lanes = engine.Run(state, est._rules(held_out, problem.split_off)), est._lanes(plan, table, state)
+        plan = est._plan(table, max(1, self._passes), False)
+        judge, passes, lanes = None, self.max_iter, est._lanes(plan, table, state)
+        if self.max_iter == "auto":
+            from fastsgd.estimators import judging  # Few fits need it.
+
+            judge = judging.judge_of(est, problem, plan, state)
+            passes, rules = most_passes(table.n_rows), judging.rules_of(judge)
+            lanes = judging.lanes_of(est, lanes, judge, table)
+        else:
+            rules = est._rules(held_out, problem.split_off)
+        run = engine.Run(state, rules, judge=judge)
         for some in (table, held_out and held_out.table):
             est._share(some, state)
         if keeper is not None:
             run = keeper.begin(est._as_kept(lanes.n), run, plan, table, held_out)
-        score = None if held_out is None else est._score(held_out, plan)
+        score = None if held_out is None or judge is not None else est._score(held_out, plan)
+        score = score if judge is None else judge.score(plan)
         beside = None if problem.segments is None else problem.segments.beside(est, table, state, plan, run.rules)
         rows = table if beside is None else beside.rows
         if self.standardize:
@@ -96,9 +107,9 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         run.from_here(plan)
         run.recorder = None if asked is None else est._recorder(asked, table, plan)
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
-        given, passes = (problem.X, problem.y, problem.metadata), self.max_iter * self.n_init
-        theirs = announced(self, passes, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
-        how = {"passes": self.max_iter, "shuffle": self.shuffle, "score": score, "lanes": lanes}
+        given, at_most = (problem.X, problem.y, problem.metadata), passes * self.n_init
+        theirs = announced(self, at_most, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
+        how = {"passes": passes, "shuffle": self.shuffle, "score": score, "lanes": lanes}
         how["max_seconds"] = self.max_seconds
         try:
             with keeper or nullcontext():
@@ -107,7 +118,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            est._fit_to(moment, **noted(epochs, reason, run.recorder, passes), **of_segments)
+            est._fit_to(moment, **noted(epochs, reason, run.recorder, at_most), **of_segments)
         except engine.Diverged as error:
             est._diverged(error, table, run, plan)
         except BaseException:  # of a source, a scorer or a callback
@@ -260,7 +271,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         names = "loss", "objective", "validation_score", "eta", "gradient_norm", "change", "step_length"
         values = [f"{name} {getattr(last, name):.6g}" for name in names]
         known = ", ".join(value for value in values if not value.endswith("nan"))
-        print(f"epoch {last.epoch}/{self.max_iter}: {known}, {last.seconds:.2f} s")
+        print(f"epoch {last.epoch}/{self._passes}: {known}, {last.seconds:.2f} s")
 
     def _diverged(self, error, table, run, plan):
         """Keep the last good model, say which columns are to blame, raise."""

@@ -46,6 +46,7 @@ def given(est, X, segments):
 def _check(est):
     """Refuse parameters with which segments can't be trained."""
     wrong = {
+        "max_iter='auto', which judges the model of all rows: give it a number": est.max_iter == "auto",
         "max_iter=0: their models come of passes over the rows": not est.max_iter,
         f"n_init={est.n_init}: set n_init=1": est.n_init > 1,
         "early_stopping=True, which stops by a validation set: the objective is what segments are judged by": est.early_stopping,

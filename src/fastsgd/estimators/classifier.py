@@ -47,12 +47,13 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
-    max_iter : int, default=1000
-        Epochs at most; 0 gives the model of the start.
+    max_iter : int or "auto", default=1000
+        Epochs at most; 0 gives the model of the start. "auto": until the loss of rows that were not learnt from no longer falls,
+        10 at most, and the model of the best one; see Notes.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
-        the last epoch are returned, or of the best score on X_val.
+        the last epoch are returned, or of the best score on X_val. Unused by max_iter="auto".
     shuffle : bool or "replace", default=True
         A new order of the rows in each epoch. "replace": each step's row is drawn anew, every row as likely as another, so
         that of n draws, which are an epoch, a row gets none or several. `sources.visiting_order` gives the order.
@@ -91,7 +92,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         gradient steps that are averaged; the penalty counts as it stands at the end (as in scikit-learn).
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; the name of a
-        scikit-learn scorer; or a callable (estimator, X, y). With weights it must take sample_weight too.
+        scikit-learn scorer; or a callable (estimator, X, y). With weights it must take sample_weight too. With
+        max_iter="auto" None is "loss".
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
@@ -159,8 +161,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         epoch), validation_score, eta, gradient_norm, change (of the parameters in the epoch, relative to their norm) and
         step_length (that change itself), seconds; NaN where nothing asked for it. Of several classes one against the rest, means.
     stop_reason_ : str
-        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
-        "error" (of a source or callback, raised after some rows) or "diverged".
+        "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
+        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".
     record_ : structured array
         After fit(record=...) or partial_fit(record=...), and read-only: a row for the start and for each time that was
         recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
@@ -227,6 +229,17 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     From the second pass of one `fit` on there are no such rows: the model is all of the average, L2 is paid in full, and
     training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
 
+    With `max_iter="auto"` up to 40,000 rows are dealt out to four parts, and four more models, each of which leaves one part
+    out, follow the passes; of more rows one model leaves out 20,000, or a tenth. After each pass they are judged by the loss
+    of the rows that they have left out, weighted and without the penalty: minus its mean is `validation_score` in `history_`.
+    Training ends when two passes in a row have not lowered it by more than the standard error of the difference, or after
+    ten. The model is that after the pass of the best score, which may be the first: as it learns from all rows, it is bit for
+    bit that of max_iter with that number and tol=None. Rows given as X_val, or split off by early_stopping=True, judge in
+    place of such models. A pass costs that of the models more, which are shared out among the threads of `n_jobs`, and no
+    model file has them. From a million rows on it is one pass. Models start where the fit starts: coefficients that were
+    learnt from these rows before (coef_init, warm_start) have the passes end early. It does not go with schedules that are
+    laid out over the passes, `stopping`, `n_init`, segments, nor with a cluster; `partial_fit` makes one pass, as ever.
+
     With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
     all other rows (class_weight="balanced" is of all rows), ends by its own objective, and is trained in the same passes, on one
     of `n_jobs` threads. One without weight, or that diverged in its first epoch, is the model of all rows. See
@@ -265,7 +278,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         alpha: float = 0.0001,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
-        max_iter: int = 1000,
+        max_iter: int | str = 1000,
         tol: float | None = 1e-3,
         shuffle: Shuffle = True,
         verbose: int = 0,

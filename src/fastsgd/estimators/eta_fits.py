@@ -59,6 +59,10 @@ def _check_steps(est):
         )
     if getattr(optimizer, "line_search", False):
         raise ValueError(f"optimizer={optimizer!r} searches for its step sizes: there is none to choose.")
+    if est.max_iter == "auto":
+        raise ValueError(
+            "max_iter='auto' would make other passes of each eta0: set max_iter=5, or another number of passes."
+        )
     if est.max_iter == 0:
         raise ValueError("max_iter=0 takes no step, whatever its size: set max_iter=5, or another number of passes.")
     if est.n_init != 1:

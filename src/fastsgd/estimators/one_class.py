@@ -1,7 +1,7 @@
 """SGDOneClassSVM."""
 
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -80,6 +80,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     _parameter_constraints: dict = {
         **BaseSGD._parameter_constraints,
         "nu": [Interval(Real, 0.0, 1.0, closed="right")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
     }
 
     def __init__(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastsgd import losses, optimizers, parallel, penalties, schedules, stopping, threads
+from fastsgd import decide, losses, optimizers, parallel, penalties, schedules, stopping, threads
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
@@ -27,7 +27,7 @@ class Parameters:
 
     _parameter_constraints: dict = {
         "fit_intercept": ["boolean"],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "shuffle": ["boolean", StrOptions({"replace"})],
         "verbose": ["verbose"],
@@ -101,6 +101,10 @@ class Parameters:
         threads.n_threads(self.n_jobs)
         if self.stopping is not None:
             stopping.get(self.stopping)
+        if self.max_iter == "auto":
+            from fastsgd.estimators import judging  # Few fits need it.
+
+            judging.check(self)
         self._checked = self._given(), {}  # and the plans made of them: see _partial_plan
 
     def _given(self):
@@ -163,6 +167,11 @@ class Parameters:
                     "parallel='deterministic' takes it."
                 )
 
+    @property
+    def _passes(self):
+        """How many passes are made at most."""
+        return decide.MAX_PASSES if self.max_iter == "auto" else self.max_iter
+
     def _rules(self, held_out, split_off=False):
         """The stopping rules of this fit; whether the validation rows were split off those given to it."""
         if self.stopping is None:
@@ -223,7 +232,7 @@ class Parameters:
     def _plan_of_objective(self, table):
         # Schedules that count in passes need both numbers; no objective depends on them.
         of_rows = SimpleNamespace(sparse=table.sparse, n_rows=table.n_rows or 1)
-        return self._plan(of_rows, max(self.max_iter, 1), False)
+        return self._plan(of_rows, max(self._passes, 1), False)
 
     def _plan(self, table, passes, partial):
         optimizer = optimizers.get(self.optimizer)

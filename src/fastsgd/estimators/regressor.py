@@ -46,12 +46,13 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
-    max_iter : int, default=1000
-        Epochs at most; 0 gives the model of the start.
+    max_iter : int or "auto", default=1000
+        Epochs at most; 0 gives the model of the start. "auto": until the loss of rows that were not learnt from no longer falls,
+        10 at most, and the model of the best one; see the notes of `SGDClassifier`.
     tol : float or None, default=1e-3
         Training stops when the objective (with a validation set: the score) has not improved by tol for
         n_iter_no_change epochs in a row, and the weights of the best epoch are returned. None: never, and the weights of
-        the last epoch are returned, or of the best score on X_val.
+        the last epoch are returned, or of the best score on X_val. Unused by max_iter="auto".
     shuffle : bool or "replace", default=True
         A new order of the rows in each epoch. "replace": each step's row is drawn anew, every row as likely as another, so
         that of n draws, which are an epoch, a row gets none or several. `sources.visiting_order` gives the order.
@@ -84,7 +85,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     validation_scoring : None, "loss", str or callable, default=None
         What scores the validation set: None the estimator's `score`; "loss" minus the mean loss; the name of a
         scikit-learn scorer; or a callable (estimator, X, y). With weights it is given sample_weight, and one that takes none
-        is a ValueError.
+        is a ValueError. With max_iter="auto" None is "loss".
     max_seconds : float or None, default=None
         Time budget of `fit`, of all its starts together.
     callbacks : callable, Checkpoint, or list of these, default=None
@@ -149,8 +150,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     history_ : structured array
         One record an epoch: see `SGDClassifier`.
     stop_reason_ : str
-        "objective", "gradient", "parameters", "validation", "max_iter", "max_seconds", "callback", "interrupted",
-        "error" (of a source or callback, raised after some rows) or "diverged".
+        "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
+        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".
     record_ : structured array
         After fit(record=...) or partial_fit(record=...), and read-only: a row for the start and for each time that was
         recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
@@ -211,7 +212,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         alpha: float = 0.0001,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
-        max_iter: int = 1000,
+        max_iter: int | str = 1000,
         tol: float | None = 1e-3,
         shuffle: Shuffle = True,
         verbose: int = 0,

@@ -171,7 +171,7 @@ def _columns(est, source):
 
 def stream(est, source, surveyed, targets):
     """The Stream of an estimator over a source."""
-    numbered = bool(est.n_bootstrap or est.n_splits)
+    numbered = bool(est.n_bootstrap or est.n_splits or est.max_iter == "auto")
     return Stream(source, est.n_features_in_, targets, surveyed.n_rows, tells=True, numbered=numbered)
 
 

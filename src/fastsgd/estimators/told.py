@@ -34,7 +34,7 @@ def warn(est, run, plan, table, epochs, ruled):
             "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         )
     longest = _clamped(est, plan, float(epochs.view()["eta"].max())) if len(epochs) else None
-    unsure = _unsure(est, plan, table, MORE_PASSES)
+    unsure = _unsure(est, plan, table, "" if est.max_iter == "auto" else MORE_PASSES)
     for words in (found, longest, unsure):
         if words:
             tell(words, ConvergenceWarning)
@@ -140,7 +140,7 @@ def _replan(est, plan, eta0, table):
     est = copy.copy(est)
     est.eta0 = eta0
     est.learning_rate = est.learning_rate if plan.schedule.has_eta0 else "invscaling"
-    return est._plan(table, est.max_iter, False)
+    return est._plan(table, est._passes, False)
 
 
 def advice(est, run, plan, table, longer):

@@ -278,8 +278,8 @@ def _of_estimator(est: Any, argument: str, n_samples: int | None) -> tuple[Curve
     if history is None:
         if n_samples is None:
             raise ValueError(f"{argument} is not fitted: give n_samples, the rows of a pass, or call fit first.")
-        per_pass = _steps_of_a_pass(n_samples, batch, est.max_iter)
-        total = float(per_pass * est.max_iter)
+        per_pass = _steps_of_a_pass(n_samples, batch, est._passes)
+        total = float(per_pass * est._passes)
     else:
         total = max(1.0, est.t_ - 1.0)
         per_pass = max(1, round(total / max(1, len(history))))
@@ -289,7 +289,7 @@ def _of_estimator(est: Any, argument: str, n_samples: int | None) -> tuple[Curve
         power_t=est.power_t,
         loss=est._loss(),
         pass_rows=per_pass if np.isinf(batch) else int(per_pass * batch),
-        passes=est.max_iter,
+        passes=est._passes,
         batch_size=batch,
     )
     steps = _places(total)

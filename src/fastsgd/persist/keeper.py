@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastsgd import _version
+from fastsgd.judge import Judged
 from fastsgd.persist import disk, files
 from fastsgd.persist.data import describe
 from fastsgd.persist.fits import differences, in_words
@@ -151,7 +152,7 @@ class Keeper:
         if self.saved is not None:
             run = self._resumed(fit, run, plan, table)
         for rule in run.rules:
-            if type(rule) not in STOPPING.values():
+            if type(rule) not in (*STOPPING.values(), Judged):
                 raise ValueError(f"stopping by {rule!r}, which is code, can't be kept in a checkpoint.")
         if self.writers:
             run.state.optimizer, before = plan.optimizer, run.state.optimizer  # It will have this one.
@@ -174,6 +175,9 @@ class Keeper:
         for rule, (best, waited) in zip(fresh.rules, run.rules, strict=True):
             rule.best, rule.waited = best, waited
         run.rules = fresh.rules
+        if fresh.judge is not None:
+            fresh.judge.go_on_from(run.judge)
+            run.judge = fresh.judge
         fresh.state.restore(run.state)
         run.state = fresh.state
         return run

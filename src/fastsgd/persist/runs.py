@@ -8,8 +8,9 @@ from fastsgd import engine, history
 from fastsgd.auto import Auto
 from fastsgd.beside import Beside
 from fastsgd.gathered import Gathered
-from fastsgd.persist.rules import Array, History, Maybe, Record, Value
-from fastsgd.persist.tables import STATE
+from fastsgd.judge import Judge
+from fastsgd.persist.rules import Array, History, Maybe, Record, Several, Value
+from fastsgd.persist.tables import LONE_STATE, STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
 from fastsgd.sources._check import same_bytes
 from fastsgd.sources.arrays import START
@@ -88,6 +89,17 @@ class Step:
         return out
 
 
+JUDGE = Record(
+    Judge,
+    {
+        "states": Several(LONE_STATE),
+        "gathered": Several(Step()),
+        "before": Array("float64", ("groups", 2, "judged"), optional=True),
+        "epoch": Value(int, -1, 2**62),
+        "diverged": Value(bool),
+    },
+)
+
 RUN = Record(
     engine.Run,
     {
@@ -104,6 +116,7 @@ RUN = Record(
         "done": Value(int, 0, 2**62),
         "sums": Array("float64", (2, "K")),
         "gathered": Maybe(Step()),
+        "judge": Maybe(JUDGE),
     },
 )
 
@@ -128,6 +141,7 @@ def check(run, plan, table, fresh):
         "a last good state": run.good is not None,
         "the models beside it": _numbers_of(state.beside) == _numbers_of(new.beside)
         and (run.good is None or _numbers_of(run.good.beside) == _numbers_of(new.beside)),
+        "the models that leave rows out": _fits_judge(run, plan, fresh.judge, begun, gathers),
     }
     for what, there in needs.items():
         if not there:
@@ -138,6 +152,21 @@ def check(run, plan, table, fresh):
         for name, value in vars(prepared).items():
             if not _same(value, getattr(state, name)):
                 raise ValueError(f"its state does not have the {name} that these parameters need")
+
+
+def _fits_judge(run, plan, new, begun, gathers):
+    """Whether what judges the passes is as that of a fit that begins, or is there after its first rows."""
+    if run.judge is None or new is None:
+        return run.judge is new
+    states, gathered, of_fit = run.judge.states, run.judge.gathered, 0 if new.folds is None else new.folds.left_out
+    shapes = {(other.W.shape, other.W.dtype, other.b.shape) for other in (run.state, *states)}
+    rows = [one.count[0] for one in gathered]
+    return (
+        len(states) in ({of_fit} if begun else {0, of_fit})
+        and len(shapes) == 1
+        and len(gathered) in ({len(states)} if gathers else {0, len(states)})
+        and all(n <= run.done and (n < plan.batch_size or math.isinf(plan.batch_size)) for n in rows)
+    )
 
 
 def _numbers_of(beside):

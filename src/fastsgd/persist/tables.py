@@ -91,12 +91,13 @@ FIELDS = {
     "auto": Maybe(AUTO),
     "at": Scalars(SCALARS, _first),
 }
+LONE_STATE = Record(State, FIELDS, _sound_state)
 BESIDE = Record(
     Beside,
     {
-        "longer": Record(State, FIELDS, _sound_state),
-        "resampled": Several(Record(State, FIELDS, _sound_state)),
-        "parts": Several(Record(State, FIELDS, _sound_state)),
+        "longer": LONE_STATE,
+        "resampled": Several(LONE_STATE),
+        "parts": Several(LONE_STATE),
         "rows": Value(int, 0, 2**62),
         "seen": Value(int, 0, 2**62),
         "most": Value(int, 0, 2**62),

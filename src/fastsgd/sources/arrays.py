@@ -311,7 +311,7 @@ class Table:
 
 def stacked(tables):
     """The rows of several Tables in memory, of the same heads, as one."""
-    some = [table for table in tables if table.X.shape[0]]
+    some = [table for table in tables if table.X.shape[0]] or tables[:1]
     X = [table.X for table in some]
     X = sp.csr_matrix(sp.vstack(X, format="csr")) if some[0].sparse else np.concatenate(X)
     columns = {name: [getattr(table, name) for table in some] for name in ROW_COLUMNS}

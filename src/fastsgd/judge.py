@@ -1,0 +1,260 @@
+"""How many passes: after each the loss of rows that were not learnt from is taken, and passes end when it no longer falls.
+
+The rows are those of a validation set, or else rows that models beside the training leave out, one model each part of the
+rows. These models follow the passes of the training, which itself learns from all rows and is the same as without them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd.gathered import Gathered
+from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.packs import Call, View, Without
+from fastsgd.plan import Plan
+from fastsgd.run import Moment
+from fastsgd.sources import _order
+from fastsgd.sources.arrays import Order, Table, stacked
+from fastsgd.state import State
+from fastsgd.stopping import Stopping
+from fastsgd.sums import LossSums, total
+from fastsgd.threads import ONE_THREAD, Threads
+
+PATIENCE = 2  # Passes in a row that take nothing off the loss: after the second pass it may rise, and then fall.
+# Up to so many rows each row is left out by one of FOLDS models; of more, about LEFT_OUT_ROWS are, but at most
+# LEFT_OUT_SHARE of the rows, by one model.
+ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
+LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
+GROUPS = 32  # Losses are added up in so many groups of rows, whose spread says how sure a difference is.
+
+
+class Folds(NamedTuple):
+    """Rows are dealt out to `n` parts by their numbers, and each of the first `left_out` parts is left out by a model."""
+
+    n: int
+    left_out: int
+
+
+def folds_of(n_rows: float) -> Folds:
+    """The Folds of so many rows."""
+    if n_rows <= ALL_LEFT_OUT_ROWS:
+        return Folds(FOLDS, FOLDS)
+    return Folds(max(round(1 / LEFT_OUT_SHARE), round(n_rows / LEFT_OUT_ROWS)), 1)
+
+
+@dataclass(eq=False)
+class Judge:
+    """What is known of the loss of rows that were not learnt from.
+
+    Attributes
+    ----------
+    folds : Folds or None
+        None where the rows are those of a validation set.
+    states : list of State
+        The models that leave rows out, from the first pass on.
+    gathered : list of Gathered
+        Of the step of each that is under way, where a step is not of one row.
+    before : (groups, 2, K) float64, or None
+        At the end of the pass before, the losses and weights of each group of rows.
+    epoch : int
+        The number of the pass that was last begun.
+    diverged : bool
+        Whether one of the models has diverged, so that nothing more is known.
+    now : as before
+        At the end of this pass. It is no part of a checkpoint, as it follows from the rest.
+    falls : bool
+        Whether this pass took more off the mean loss than what may be chance.
+    """
+
+    folds: Folds | None = None
+    states: list[State] = field(default_factory=list)
+    gathered: list[Gathered] = field(default_factory=list)
+    before: NDArray[Any] | None = None
+    epoch: int = -1
+    diverged: bool = False
+    now: NDArray[Any] | None = None
+    falls: bool = True
+    sums: Callable[[Moment], NDArray[Any]] | None = None
+
+    def go_on_from(self, other: "Judge") -> None:
+        """Know what another one does, which a checkpoint holds."""
+        for name in ("states", "gathered", "before", "epoch", "diverged"):
+            setattr(self, name, getattr(other, name))
+
+    def by_left_out(self, table: Any, plan: Plan, state: State) -> None:
+        """Judge by the rows of this table that the models leave out; `state` is that of the training."""
+        assert self.folds is not None
+        rows: list[Table] = []
+
+        def sums(_: Moment) -> NDArray[Any]:
+            if self.diverged or not self.states:
+                return np.zeros((1, 2, len(state.b))) if not self.diverged else np.full((1, 2, len(state.b)), np.nan)
+            if not rows:
+                rows.extend(_left_out(table, self.folds, state))
+            models = [other.model(plan) for other in self.states]
+            return np.concatenate(
+                [loss_groups(part, plan, *model, GROUPS // len(rows)) for part, model in zip(rows, models, strict=True)]
+            )
+
+        self.sums = sums
+
+    def by_rows(self, table: Any, plan: Plan) -> None:
+        """Judge the model itself by the rows of another table."""
+        self.sums = lambda moment: loss_groups(table, plan, *moment.model, GROUPS)
+
+    def by_score(self, score: Callable[[Moment], float]) -> None:
+        """Judge the model itself by a score, of which nothing is known but the number."""
+        self.sums = lambda moment: np.array([[[-score(moment)], [1.0]]])
+
+    def score(self, plan: Plan) -> Callable[[Moment], float]:
+        """What `engine.train` asks for at the end of a pass: minus the mean loss, mean over the heads or their sum."""
+
+        def of(moment: Moment) -> float:
+            assert self.sums is not None
+            self.now = self.sums(moment)
+            self.falls = self.before is None or falls(self.before, self.now)
+            return -float(_mean(self.now).sum()) / (1 if plan.loss.coupled else self.now.shape[2])
+
+        return of
+
+    def begin(self, state: State, plan: Plan, sparse: bool, gathered: Gathered | None) -> None:
+        """Have the models ready for the pass that this state is ready for."""
+        if self.folds is not None and not self.states:
+            self.states = [state.copy() for _ in range(self.folds.left_out)]
+            for other in self.states:
+                other.beside = None
+        if state.epoch != self.epoch:
+            self.epoch = state.epoch
+            self.gathered = [] if gathered is None else [gathered.copy() for _ in self.states]
+            self.before = self.before if self.now is None else self.now
+        for other in self.states:
+            other.prepare(plan, sparse)
+            other.epoch = state.epoch
+            if other.auto is not None and state.auto is not None:
+                other.auto.again = state.auto.again
+
+
+class Judged(Stopping):
+    """Passes end when PATIENCE in a row have taken nothing off the judge's loss; the model is that after the best pass."""
+
+    name, needs, keeps = "judged", "validation_score", True
+    params = ()
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__(0.0, PATIENCE)
+        self.judge = judge
+
+    def holds(self, value: float) -> bool:
+        """Whether this pass took nothing off."""
+        self.improved, self.best = -value < self.best, min(self.best, -value)
+        return not self.judge.falls
+
+
+class WithJudge(Serial):
+    """A way to do rounds: that of the training, and then, each by one of the threads, the models that leave rows out.
+
+    Parameters
+    ----------
+    way : Serial or other way to do a round
+    judge : Judge
+    sparse : bool
+        Whether the rows are CSR.
+    threads : Threads
+    """
+
+    def __init__(self, way: Serial, judge: Judge, sparse: bool, threads: Threads) -> None:
+        self.given, self.way, self.judge, self.sparse, self.threads = way, way, judge, sparse, threads
+        self.n, self.stepwise = way.n, way.stepwise
+        self.views: list[View] = []
+        self.scratch: list[NDArray[Any]] = []
+
+    def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> "WithJudge":
+        """Have all ready."""
+        self.judge.begin(state, plan, self.sparse, gathered)
+        self.views = [Without(number) for number in range(len(self.judge.states))]
+        self.way = self.given.opened(state, plan, sums, gathered)
+        return self
+
+    def put_back(self) -> None:
+        """As that of the training's own way."""
+        self.way.put_back()
+
+    def round(
+        self,
+        state: State,
+        plan: Plan,
+        part: Table,
+        order: Order,
+        sums: NDArray[Any],
+        gathered: Gathered | None,
+        last: bool,
+    ) -> None:
+        """A kernel call's rows."""
+        self.way.round(state, plan, part, order, sums, gathered, last)
+        judge = self.judge
+        if judge.folds is None or judge.diverged:
+            return
+        call = Call(part, order, self.views, self.scratch, 0, judge.folds.n, state.seed)
+
+        def train(number: int) -> None:
+            other, own = judge.states[number], judge.gathered[number] if judge.gathered else None
+            with call.seen(self.views[number], state.seed) as (rows, some):
+                if some.n or last:
+                    local(other, plan, rows, some, np.zeros((2, len(other.b))), own, last)
+
+        try:
+            self.threads.map(train, range(len(judge.states)))
+        except Diverged:
+            judge.diverged = True
+
+
+def falls(before: NDArray[Any], now: NDArray[Any]) -> bool:
+    """Whether the mean loss is lower now by more than the standard error of the difference, the rows being the same."""
+    if before.shape != now.shape:
+        return False
+    groups = len(now)
+    weights = now[:, 1].sum(axis=0)
+    weights = np.where(weights > 0, weights, 1.0)
+    each = ((now[:, 0] - before[:, 0]) / weights).sum(axis=1)
+    share = (now[:, 1] / weights).mean(axis=1)
+    off = each - each.sum() * share
+    error = np.sqrt(groups / (groups - 1) * (off @ off)) if groups > 1 else 0.0
+    return bool(-each.sum() > error)
+
+
+def loss_groups(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int) -> NDArray[Any]:
+    """The `values` of LossSums of n groups of the rows of a table, (n, 2, K)."""
+    return np.asarray(total(table.each(_groups_of, plan, W, b, n)))
+
+
+def _groups_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int) -> NDArray[Any]:
+    rows = np.arange(table.X.shape[0]) if table.rows is None else table.rows
+    parts = [replace(table, rows=np.ascontiguousarray(rows[i::n]), threads=ONE_THREAD) for i in range(n)]
+    return np.array(
+        [np.zeros((2, len(b))) if not part.n_rows else LossSums.of(part, plan, W, b).values for part in parts]
+    )
+
+
+def _left_out(table: Any, folds: Folds, state: State) -> list[Table]:
+    """The rows of each part that is left out, of a stream in memory of their own."""
+    found: list[list[Table]] = [[] for _ in range(folds.left_out)]
+    for part in table.tables():
+        rows = np.arange(part.X.shape[0]) if part.rows is None else part.rows
+        numbers = rows if part.number is None else part.number[rows]
+        codes = _order.fold_numbers(np.ascontiguousarray(numbers, np.int64), folds.n, state.seed)
+        for number, parts in enumerate(found):
+            some = np.ascontiguousarray(rows[codes == number])
+            if part is table:
+                parts.append(replace(part, rows=some))
+            else:
+                parts.append(replace(replace(part, scaling=None).read(some, state.W.dtype), scaling=part.scaling))
+    return [stacked(parts) if len(parts) > 1 else parts[0] for parts in found]
+
+
+def _mean(sums: NDArray[Any]) -> NDArray[Any]:
+    """The mean loss of each head, of the groups together."""
+    losses, weights = sums.sum(axis=0)
+    return losses / np.where(weights > 0, weights, 1.0)
