@@ -167,3 +167,17 @@ def test_keywords_of_a_trace_override_single_defaults(model, stopped_early):
     assert [line.get_color() for line in each] == ["red", "blue"]
     score = TraceDisplay.from_estimator(stopped_early, validation_kw={"lw": 4}).validation_lines_[0]
     assert score.get_linewidth() == 4
+
+
+def test_rows_of_a_stream_are_drawn_by_their_loss_before_they_were_learnt_from(two):
+    X, y = two
+    clf = SGDClassifier("log_loss", random_state=0)
+    for i in range(0, 100, 10):
+        clf.partial_fit(X[i : i + 10], y[i : i + 10], classes=[False, True])
+    for display in (TraceDisplay.from_estimator(clf, x="rows"), TraceDisplay.from_history(clf.progressive_, x="rows")):
+        (line,) = display.lines_
+        assert np.array_equal(line.get_xdata(), clf.progressive_["rows"])
+        assert np.array_equal(line.get_ydata(), clf.progressive_["loss"])
+        assert display.ax_.get_xlabel() == "rows"
+    with pytest.raises(ValueError, match="by rows"):
+        TraceDisplay.from_estimator(LinearClassifier(alpha=0.01).fit(X, y), x="rows")

@@ -39,18 +39,27 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial
     state, K = run.state, len(run.state.b)
     if table.empty:
         run.start, run.done = None, table.n_rows
+        if not run.epochs:
+            run.note(table.n_rows, plan)
         yield
         return
     if run.start == START:
         begin_pass(run, plan, table, again=bool(run.epochs))
+    first = not run.epochs
     way = lanes.opened(state, plan, run.sums, run.gathered)
     run.parts = way = way if run.recorder is None else run.recorder.opened(run, way)
     for part, order, then in table.chunks(state.W.dtype, K, shuffle, state.seed, state.epoch - 1, run.start):
         run.whole = False
         if run.judged and run.zero == np.inf:
             run.zero = zero_objective(part, order, plan, state)
-        way.round(state, plan, part, order, run.sums, run.gathered, then is None)
-        run.start, run.done, run.whole = then, run.done + order.n, True
+        seen = run.done + order.n
+        for some in way.stretches(plan, part, order, K, seen, table.n_rows) if first else (order,):
+            done = run.done + some.n
+            way.round(state, plan, part, some, run.sums, run.gathered, then is None and done == seen)
+            run.done = done
+            if first:
+                run.note(some.n, plan)
+        run.start, run.whole = then, True
         yield
     way.put_back()
     run.parts = None
@@ -83,6 +92,8 @@ def line_search(run: Run, plan: Plan, table: Table, _shuffle: Shuffle, _lanes: S
         loss, eta, state.W[...], state.b[...] = found
         state.at["eta_factor"], state.at["t"] = eta / plan.eta(t), t + 1
         run.sums = np.array([loss, np.ones(len(state.b))])
+        if not run.epochs:
+            run.note(int(min(table.n_rows, 2**62)), plan)
     run.start, run.done, run.whole = None, int(min(table.n_rows, 2**62)), True  # The number of rows may be inf.
     if run.recorder is not None:
         run.recorder.stepped(run)

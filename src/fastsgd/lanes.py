@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.plan import Plan
+from fastsgd.progressive import MAX_STRETCHES
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
+
+# Of the first pass losses are summed by stretches of rows. A kernel call is cut where each part has so much work, in products
+# x * w, of a nanosecond or more: one more call takes some 7 microseconds.
+STRETCH_WORK = 1e6
+ROW_WORK, CSR_WORK, AUTO_WORK = 16.0, 3.0, 4.0  # A row beside its products; a product on CSR; and both of "auto".
 
 
 class Diverged(ArithmeticError):
@@ -96,6 +102,19 @@ class Serial:
     ) -> None:
         """A kernel call's rows, as `local`."""
         local(state, plan, part, order, sums, gathered, last)
+
+    def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
+        """The rows of a kernel call in parts, in whole buffers, whose rounds one after another have the bits of the one round.
+
+        Of a pass of n_rows, or inf, that has then `seen` so many, and of K heads. They are no more than are kept.
+        """
+        if type(self) is not Serial or order.n < 2 * order.buffer_rows or not (plan.plain or plan.auto):
+            return [order]
+        row_work = ROW_WORK + part.row_values * K * (CSR_WORK if part.sparse else 1.0)
+        work = order.n * row_work * (AUTO_WORK if plan.auto else 1.0)
+        most = order.n * MAX_STRETCHES / (n_rows if seen < n_rows < float("inf") else seen)
+        n = int(min(work / STRETCH_WORK, order.n // order.buffer_rows, most))
+        return order.split(n) if n > 1 else [order]
 
     def put_back(self) -> None:
         """Make the state of which `opened` was told what it is after the rounds so far."""

@@ -165,6 +165,10 @@ class RecordedLane(Serial):
         """As that of the way."""
         self.way.put_back()
 
+    def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
+        """As those of the way."""
+        return self.way.stretches(plan, part, order, K, seen, n_rows)
+
     def round(
         self,
         state: State,

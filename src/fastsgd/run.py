@@ -13,6 +13,7 @@ from fastsgd.gathered import Gathered
 from fastsgd.history import History
 from fastsgd.lanes import Serial
 from fastsgd.plan import Plan
+from fastsgd.progressive import Progressive
 from fastsgd.sources.arrays import START
 from fastsgd.state import State
 from fastsgd.stopping import Stopping
@@ -50,6 +51,10 @@ class Run:
         Of the rows done, the sums of the losses before each step and of the weights.
     gathered : Gathered or None
         The sums of the step that is under way, where a step is not of one row.
+    progressive : Progressive
+        How the losses of the rows went in the first pass, and in calls before.
+    noted : (float, float)
+        What `sums` were, added up over the heads, when `progressive` last took note of them.
     whole : bool
         False while the state changes, when a training could not go on from it.
     parts : Serial or other way to do a round, or None
@@ -73,6 +78,8 @@ class Run:
     done: int = 0
     sums: NDArray[Any] = None  # type: ignore[assignment]  # of __post_init__
     gathered: Gathered | None = None
+    progressive: Progressive = field(default_factory=Progressive)
+    noted: tuple[float, float] = (0.0, 0.0)
     whole: bool = True
     parts: Serial | None = None
     recorder: Any = None
@@ -81,6 +88,21 @@ class Run:
     def __post_init__(self) -> None:
         if self.sums is None:
             self.sums = np.zeros((2, len(self.state.b)))
+        else:
+            self.noted = self._sums_of_heads()
+
+    def _sums_of_heads(self) -> tuple[float, float]:
+        """`sums`, added up over the heads."""
+        losses, weights = self.sums.tolist()
+        return (losses[0], weights[0]) if len(losses) == 1 else (sum(losses), sum(weights))
+
+    def note(self, rows: int, plan: Plan) -> None:
+        """Keep the losses of the rows that were done since the last time, by `progressive`."""
+        before, self.noted = self.noted, self._sums_of_heads()
+        losses, weight, heads = self.noted[0] - before[0], self.noted[1] - before[1], len(self.state.b)
+        if heads > 1:
+            losses, weight = losses if plan.loss.coupled else losses / heads, weight / heads
+        self.progressive = self.progressive.plus(rows, losses, weight)
 
     def put_back(self) -> None:
         """Make the state what it is after the rounds so far, where these have it in parts."""
@@ -137,7 +159,7 @@ class Run:
         if better:
             self.good.restore(self.state)  # type: ignore[union-attr]  # `train` has set it
         self.before, self.start, self.done, self.gathered = None, START, 0, None
-        self.sums = np.zeros(self.sums.shape)
+        self.sums, self.noted = np.zeros(self.sums.shape), (0.0, 0.0)
         self.whole = True
 
 

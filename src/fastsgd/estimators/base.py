@@ -27,6 +27,7 @@ from fastsgd.estimators.progress import (
 from fastsgd.estimators.recording import Recordings
 from fastsgd.estimators.restarting import Restarting
 from fastsgd.history import HISTORY, History
+from fastsgd.progressive import Progressive
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
@@ -118,7 +119,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
-            est._fit_to(moment, **noted(epochs, reason, run.recorder, at_most), **of_segments)
+            est._fit_to(moment, **noted(run, epochs, reason, at_most), **of_segments)
         except engine.Diverged as error:
             est._diverged(error, table, run, plan)
         except BaseException:  # of a source, a scorer or a callback
@@ -204,7 +205,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
 
     def _train_copy(self, table, plan, start, state, also=(), asked=None):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
-        run = engine.Run(state, good=start)
+        run = engine.Run(state, good=start, progressive=vars(self).get("_progressive") or Progressive())
         if state.beside is not None:
             state.beside.go_on()
         try:
@@ -218,6 +219,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
             also = dict(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)  # `noted` copies
+            also["_progressive"] = run.progressive
             if run.recorder is not None:
                 run.recorder.fill(also["history_"])
                 also["_record"] = run.recorder.so_far(state)
@@ -234,7 +236,8 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
 
     def _train_in_place(self, table, plan, state, ready, also):
         """Train the state where it is; until the attributes are asked for they follow from it, whatever interrupts this."""
-        published, undo, run = self._published, in_place.Undo(state, table), engine.Run(state, gathered=ready.gathered)
+        published, undo = self._published, in_place.Undo(state, table)
+        run = engine.Run(state, gathered=ready.gathered, progressive=vars(self).get("_progressive") or Progressive())
         published.remember(self)
         published.take_out(self)
         published.model, published.plan, published.ready = None, plan, ready._replace(gathered=None)
@@ -243,7 +246,8 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             epochs, reason = engine.train_once(run, plan, table, self.shuffle)
             if not undo.finite():
                 raise engine.Diverged(state.epoch)
-            vars(self).update(also, history_=epochs.rows[: len(epochs)], n_iter_=1, stop_reason_=reason)
+            told = {"history_": epochs.rows[: len(epochs)], "n_iter_": 1, "stop_reason_": reason}
+            vars(self).update(also, _progressive=run.progressive, **told)
             published.ready = ready if reason == "max_iter" else published.ready
         except engine.Diverged as error:
             undo.back()
@@ -278,7 +282,8 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         from fastsgd.estimators import told
 
         epoch, epochs, state = error.args[0], error.args[1] if len(error.args) > 1 else History(), run.state
-        found = noted(epochs, "diverged", run.recorder)
+        found = noted(run, epochs, "diverged")
+        found["_progressive"] = vars(self).get("_progressive", run.progressive)  # Calls that diverge are not in it.
         try:
             self._fit_to(engine.Moment(state, plan), **found)
         except engine.Diverged:
@@ -298,7 +303,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run.epochs, "error", run.recorder))
+            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run, run.epochs, "error"))
 
     def _hooks(self, theirs):
         """The user's callables, and scikit-learn's callbacks, as hook(moment, epochs) -> stop."""
@@ -367,10 +372,11 @@ def _takes_weights(scorer):
     return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
 
 
-def noted(epochs, reason, recorder=None, passes=1):
+def noted(run, epochs, reason, passes=1):
     """What a training leaves beside the model; `passes`: how many it was to make at most."""
     found = {"history_": epochs.copy(), "n_iter_": max(min(1, passes), len(epochs)), "stop_reason_": reason}
-    if recorder is not None:
-        recorder.fill(found["history_"])
-        found["_record"] = recorder.record
+    found["_progressive"] = run.progressive
+    if run.recorder is not None:
+        run.recorder.fill(found["history_"])
+        found["_record"] = run.recorder.record
     return found

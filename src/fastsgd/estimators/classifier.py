@@ -160,6 +160,12 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
         epoch), validation_score, eta, gradient_norm, change (of the parameters in the epoch, relative to their norm) and
         step_length (that change itself), seconds; NaN where nothing asked for it. Of several classes one against the rest, means.
+    progressive_ : structured array
+        How the loss went by rows, each row's before it was learnt from: of the first pass of `fit`, to which calls of
+        `partial_fit` add theirs. A record for each stretch of rows: rows (up to its end), weight (of the rows of the stretch),
+        and loss, their mean by weight. Of several classes one against the rest, means over the classes. At most 256
+        stretches, neighbours being merged as rows come; a stretch is not shorter than what is learnt in one go: a call, a
+        piece of about a millisecond's work, or a buffer for each of several threads.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
         "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".

@@ -30,6 +30,15 @@ class Fitted(Drafts):
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
 
     @property
+    def progressive_(self) -> NDArray[Any]:
+        """How the loss went by rows: see Attributes."""
+        found = vars(self).get("_progressive")
+        if found is None:
+            raise missing(self, "progressive_")
+        array: NDArray[Any] = found.array()
+        return array
+
+    @property
     def optimizer_state_(self) -> dict[str, NDArray[Any]]:
         """The slots of the optimizer, and the step size of each weight."""
         from fastsgd.estimators import optimizer_state  # Few users look at it.
@@ -63,6 +72,7 @@ class Fitted(Drafts):
             "history_",
             "n_iter_",
             "stop_reason_",
+            "_progressive",
             "_record",
             "restarts_",
             MARK,

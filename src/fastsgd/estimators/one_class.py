@@ -62,7 +62,9 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         ``decision_function = score_samples - offset_``.
-    n_iter_, t_, history_, stop_reason_, record_, path_, optimizer_state_, mean_, scale_, n_features_in_, feature_names_in_
+    n_iter_, t_, history_, progressive_, stop_reason_, record_, path_, optimizer_state_, mean_, scale_
+        As in `SGDClassifier`.
+    n_features_in_, feature_names_in_
         As in `SGDClassifier`.
 
     Examples

@@ -149,6 +149,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         Steps taken, plus one.
     history_ : structured array
         One record an epoch: see `SGDClassifier`.
+    progressive_ : structured array
+        How the loss went by rows, each row's before it was learnt from: see `SGDClassifier`. Of several targets, means.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
         "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".

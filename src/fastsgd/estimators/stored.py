@@ -7,6 +7,7 @@ from fastsgd.persist.recorded import Recorded
 from fastsgd.persist.restarted import Restarts
 from fastsgd.persist.rules import Array, Coef, History, Keywords, Names, Value, pop
 from fastsgd.persist.segments import Absent, Column, SegmentLabels, Words
+from fastsgd.persist.stretches import Stretches
 from fastsgd.persist.tables import STATE, Stored
 from fastsgd.persist.values import brief
 
@@ -97,8 +98,9 @@ SEARCH = {
     "_coefs_paths": Array("float", (*TRIED, "K", "d")),
     "_intercepts_paths": Array("float64", (*TRIED, "K")),
 }
+TOLD = {"_progressive": Stretches(), "_record": Recorded(), "restarts_": Restarts()}
 # What only training needs, and what is kept in its place where it is left out.
-TRAINING = frozenset({"_state", "_record", "restarts_"})
+TRAINING = frozenset({"_state", "_progressive", "_record", "restarts_"})
 INSTEAD = {
     "t_": Value(float, 1.0),
     "auto_rule_": Absent(Words("K", 64)),
@@ -118,7 +120,7 @@ def stored(cls):
         table |= (
             {name: Absent(rule) for name, rule in SEGMENTS.items()}
             | column
-            | {"_record": Absent(Recorded()), "restarts_": Absent(Restarts())}
+            | {name: Absent(rule) for name, rule in TOLD.items()}
         )
         how = {"put": _put_published, "take": _take_published, "training": TRAINING, "instead": INSTEAD}
         return Stored(table, "_state", cls._sizes, **how)

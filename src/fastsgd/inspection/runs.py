@@ -1,4 +1,4 @@
-"""What a training has kept of itself, as points to draw: `record_` and `history_`, of estimators of every kind."""
+"""What a training has kept of itself, as points to draw: `record_`, `history_` and `progressive_`, of every estimator."""
 
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -12,7 +12,7 @@ from fastsgd.inspection import style
 from fastsgd.inspection.models import model_of
 from fastsgd.restarts import trace
 
-X_COLUMNS = {"epochs": "epoch", "steps": "steps", "seconds": "seconds"}
+X_COLUMNS = {"epochs": "epoch", "steps": "steps", "seconds": "seconds", "rows": "rows"}
 Y_LABELS = {
     "objective": "objective",
     "loss": "mean loss before each step",
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     argument : str
         How a user knows it, for errors.
     tables : dict of str to structured array
-        `record_` before `history_`, as far as they are there.
+        `record_` before `history_` before `progressive_`, as far as they are there.
     classes : array or None
     """
 
@@ -113,10 +113,13 @@ def _run(given: Any, argument: str) -> Run:
     if isinstance(given, OptimizeResult) and "objective" in given:
         tables = {"record_": trace(given.objective, given.gradient_norm)}  # Of `minimize`, whose steps are the rows.
     elif isinstance(given, np.ndarray):
-        tables = {"record_" if "steps" in (given.dtype.names or ()) else "history_": given}
+        columns = given.dtype.names or ()
+        tables = {"record_" if "steps" in columns else "progressive_" if "rows" in columns else "history_": given}
     else:
         tables = {
-            name: getattr(model, name) for name in ("record_", "history_") if getattr(model, name, None) is not None
+            name: getattr(model, name)
+            for name in ("record_", "history_", "progressive_")
+            if getattr(model, name, None) is not None
         }
     tables = {
         name: table for name, table in tables.items() if getattr(table, "dtype", None) is not None and table.dtype.names

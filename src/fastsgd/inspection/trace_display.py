@@ -94,8 +94,9 @@ class TraceDisplay:
             "objective", "gradient_norm" or "step_length", of `record_` where it has them, else of `history_`; "loss",
             "validation_score", "eta" or "change" of `history_`; "gap" of that of `LinearClassifier` and `LinearRegressor`.
             None is "objective", or "loss" where a fit with a validation set has not worked out the objective.
-        x : {"epochs", "steps", "seconds"}, default="epochs"
-            "steps" are updates of the weights, and are in `record_` alone: fit with ``record="objective"``.
+        x : {"epochs", "steps", "seconds", "rows"}, default="epochs"
+            "steps" are updates of the weights, and are in `record_` alone: fit with ``record="objective"``. "rows" are those of
+            `progressive_`: the loss of the rows of each stretch of a stream, before they were learnt from.
         minus : float, "best" or dict of str to float, default=0.0
             What is taken off y, such as the least objective there is; a dict has it for each run. "best" is the least that any of
             the runs has seen.
@@ -134,7 +135,7 @@ class TraceDisplay:
         name: str | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw a `history_`, a `record_`, or what `fastsgd.minimize` gives; all else is as in `from_estimator`.
+        """Draw a `history_`, a `record_`, a `progressive_`, or what `fastsgd.minimize` gives; all else is as in `from_estimator`.
 
         Parameters
         ----------

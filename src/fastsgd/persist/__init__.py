@@ -55,8 +55,8 @@ def save(est: Any, path: str | PathLike[str], *, training_state: bool = True) ->
         False: for prediction alone. The file has the coefficients, labels, names, how a table is read, the parameters and
         `history_`, and takes a third of the room or less. What `load` returns predicts, scores, exports and explains bit for
         bit as this estimator, and `fit` begins anew, or with warm_start=True from the coefficients. It can't go on
-        (`partial_fit`) and has no `optimizer_state_`, `record_`, `path_`, `restarts_`, nor standard errors of models beside it;
-        a search has no `coefs_paths_`. To ask for these is an error that says so. See docs/model-files.md.
+        (`partial_fit`) and has no `optimizer_state_`, `progressive_`, `record_`, `path_`, `restarts_`, nor standard errors of
+        models beside it; a search has no `coefs_paths_`. To ask for these is an error that says so. See docs/model-files.md.
 
     Raises
     ------

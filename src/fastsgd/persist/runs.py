@@ -10,6 +10,7 @@ from fastsgd.beside import Beside
 from fastsgd.gathered import Gathered
 from fastsgd.judge import Judge
 from fastsgd.persist.rules import Array, History, Maybe, Record, Several, Value
+from fastsgd.persist.stretches import Stretches
 from fastsgd.persist.tables import LONE_STATE, STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
 from fastsgd.sources._check import same_bytes
@@ -117,6 +118,7 @@ RUN = Record(
         "sums": Array("float64", (2, "K")),
         "gathered": Maybe(Step()),
         "judge": Maybe(JUDGE),
+        "progressive": Stretches(),
     },
 )
 
