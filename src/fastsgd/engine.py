@@ -53,7 +53,7 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial
         if run.judged and run.zero == np.inf:
             run.zero = zero_objective(part, order, plan, state)
         seen = run.done + order.n
-        for some in way.stretches(plan, part, order, K, seen, table.n_rows) if first else (order,):
+        for some in way.stretches(plan, part, order, K, seen, table.n_rows) if first and order.n > 1 else (order,):
             done = run.done + some.n
             way.round(state, plan, part, some, run.sums, run.gathered, then is None and done == seen)
             run.done = done
@@ -271,6 +271,9 @@ def _walk(
 
 def progressive(run: Run, plan: Plan) -> float:
     """The mean loss of the rows of the pass so far, each before its own step; mean over the heads or their sum."""
+    if run.sums.shape[1] == 1:  # The same number sooner, for which a call of a single row waits.
+        (loss,), (weight,) = run.sums.tolist()
+        return float(loss / weight) if weight > 0 else 0.0
     return mean_loss(LossSums(run.sums), plan, run.state.b)
 
 

@@ -79,7 +79,10 @@ class Progressive:
 def _merged(stretches: list[Any]) -> Progressive:
     """With neighbours merged into stretches of about the same number of rows, about half as many."""
     unit = -(-2 * sum(rows for rows, _, _ in stretches) // MAX_STRETCHES)
-    new = Progressive(unit=unit)
-    for one in stretches:
-        new = new.plus(*one)
-    return new
+    found, (rows, losses, weight) = [], NOTHING
+    for n, more, s in stretches:
+        rows, losses, weight = rows + n, losses + more, weight + s
+        if rows >= unit:
+            found.append((rows, losses, weight))
+            rows, losses, weight = NOTHING
+    return Progressive(found, len(found), unit, (rows, losses, weight))

@@ -98,8 +98,9 @@ class Run:
 
     def note(self, rows: int, plan: Plan) -> None:
         """Keep the losses of the rows that were done since the last time, by `progressive`."""
-        before, self.noted = self.noted, self._sums_of_heads()
-        losses, weight, heads = self.noted[0] - before[0], self.noted[1] - before[1], len(self.state.b)
+        before, heads = self.noted, self.sums.shape[1]
+        self.noted = now = self._sums_of_heads()
+        losses, weight = now[0] - before[0], now[1] - before[1]
         if heads > 1:
             losses, weight = losses if plan.loss.coupled else losses / heads, weight / heads
         self.progressive = self.progressive.plus(rows, losses, weight)
