@@ -59,6 +59,7 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial
             run.done = done
             if first:
                 run.note(some.n, plan)
+        way.beside(state, plan, part, order, then is None)
         run.start, run.whole = then, True
         yield
     way.put_back()

@@ -192,8 +192,15 @@ class WithJudge(Serial):
         gathered: Gathered | None,
         last: bool,
     ) -> None:
-        """A kernel call's rows."""
+        """As that of the training's own way."""
         self.way.round(state, plan, part, order, sums, gathered, last)
+
+    def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
+        """As those of the training's own way."""
+        return self.way.stretches(plan, part, order, K, seen, n_rows)
+
+    def beside(self, state: State, plan: Plan, part: Table, order: Order, last: bool) -> None:
+        """Have the models that leave rows out learn from a kernel call's rows."""
         judge = self.judge
         if judge.folds is None or judge.diverged:
             return

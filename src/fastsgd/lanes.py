@@ -116,6 +116,9 @@ class Serial:
         n = int(min(work / STRETCH_WORK, order.n // order.buffer_rows, most))
         return order.split(n) if n > 1 else [order]
 
+    def beside(self, state: State, plan: Plan, part: Table, order: Order, last: bool) -> None:
+        """What there is to do of a kernel call's rows after the rounds of its stretches."""
+
     def put_back(self) -> None:
         """Make the state of which `opened` was told what it is after the rounds so far."""
 

@@ -169,6 +169,10 @@ class RecordedLane(Serial):
         """As those of the way."""
         return self.way.stretches(plan, part, order, K, seen, n_rows)
 
+    def beside(self, state: State, plan: Plan, part: Table, order: Order, last: bool) -> None:
+        """As that of the way."""
+        self.way.beside(state, plan, part, order, last)
+
     def round(
         self,
         state: State,
