@@ -157,7 +157,7 @@ def test_of_more_rows_one_model_leaves_out_a_few(monkeypatch):
     plain = SGDRegressor(**AUTO | {"max_iter": 2, "tol": None}).fit(X, Y, sample_weight=1.0 * ~out)
     score = -np.mean((plain.predict(X[out]) - Y[out]) ** 2) / 2
     assert est.history_["validation_score"][-1] == pytest.approx(score) and 0.05 < out.mean() < 0.15
-    assert judge.folds_of(100_000) == (10, 1) and judge.folds_of(900_000) == (45, 1)
+    assert judge.folds_of(100_000, True) == (10, 1) and judge.folds_of(900_000, False) == (45, 1)
 
 
 def test_from_a_million_rows_on_it_is_one_pass(monkeypatch):
@@ -191,6 +191,23 @@ def test_a_source_is_read_as_often_as_passes_are_made_and_once_more(layout, in_o
     before = source()
     SGDRegressor(**AUTO | how | {"max_iter": est.n_iter_, "tol": None}).fit(before)
     assert passes == pytest.approx(len(before.read_blocks) / before.count + 1, abs=0.6)
+
+
+@pytest.mark.filterwarnings("ignore:with max_memory")
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_rows_left_out_of_a_source_are_held_in_a_tenth_of_its_memory(layout, monkeypatch):
+    found, whole = [], judge._left_out
+    monkeypatch.setattr(judge, "_left_out", lambda *args: found.append(whole(*args)) or found[-1])
+    source = Blocks(LAYOUTS[layout](X), Y, WEIGHT)
+    source.max_memory = 20_000
+    est = SGDRegressor(**AUTO, callbacks=lambda at: at.epoch == 2).fit(source)
+    ((rows,),) = found
+    assert rows.n_rows > 1 and judge._bytes(rows) <= 2000
+    places = np.flatnonzero(
+        (X[:, None] == np.asarray(rows.X.todense() if rows.sparse else rows.X)).all(axis=2).any(axis=1)
+    )
+    numbers = (places // 37 << 32) + places % 37
+    assert (fold_numbers(numbers, 10, est._state.seed) == 0).all() and len(places) >= rows.n_rows
 
 
 def test_a_source_in_memory_is_as_its_arrays():

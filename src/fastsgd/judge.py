@@ -24,10 +24,13 @@ from fastsgd.sums import LossSums, total
 from fastsgd.threads import ONE_THREAD, Threads
 
 PATIENCE = 2  # Passes in a row that take nothing off the loss: after the second pass it may rise, and then fall.
-# Up to so many rows each row is left out by one of FOLDS models; of more, about LEFT_OUT_ROWS are, but at most
+# Up to so many rows in memory each row is left out by one of FOLDS models; of more, about LEFT_OUT_ROWS are, but at most
 # LEFT_OUT_SHARE of the rows, by one model.
 ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
 LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
+HELD_SHARE = (
+    0.1  # Of the memory of a source: rows that were left out of it are held in so much, or fewer are looked at.
+)
 GROUPS = 32  # Losses are added up in so many groups of rows, whose spread says how sure a difference is.
 
 
@@ -38,9 +41,9 @@ class Folds(NamedTuple):
     left_out: int
 
 
-def folds_of(n_rows: float) -> Folds:
+def folds_of(n_rows: float, in_memory: bool) -> Folds:
     """The Folds of so many rows."""
-    if n_rows <= ALL_LEFT_OUT_ROWS:
+    if in_memory and n_rows <= ALL_LEFT_OUT_ROWS:
         return Folds(FOLDS, FOLDS)
     return Folds(max(round(1 / LEFT_OUT_SHARE), round(n_rows / LEFT_OUT_ROWS)), 1)
 
@@ -86,18 +89,19 @@ class Judge:
 
     def by_left_out(self, table: Any, plan: Plan, state: State) -> None:
         """Judge by the rows of this table that the models leave out; `state` is that of the training."""
-        assert self.folds is not None
+        folds, shape = self.folds, (1, 2, len(state.b))
+        assert folds is not None
         rows: list[Table] = []
 
         def sums(_: Moment) -> NDArray[Any]:
-            if self.diverged or not self.states:
-                return np.zeros((1, 2, len(state.b))) if not self.diverged else np.full((1, 2, len(state.b)), np.nan)
+            if self.diverged:
+                return np.full(shape, np.nan)
+            if not self.states:  # No row has any weight.
+                return np.zeros(shape)
             if not rows:
-                rows.extend(_left_out(table, self.folds, state))
-            models = [other.model(plan) for other in self.states]
-            return np.concatenate(
-                [loss_groups(part, plan, *model, GROUPS // len(rows)) for part, model in zip(rows, models, strict=True)]
-            )
+                rows.extend(_left_out(table, folds, state))
+            models, n = [other.model(plan) for other in self.states], GROUPS // len(self.states)
+            return np.concatenate([loss_groups(one, plan, *model, n) for one, model in zip(rows, models, strict=True)])
 
         self.sums = sums
 
@@ -238,7 +242,7 @@ def loss_groups(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int
 
 
 def _groups_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int) -> NDArray[Any]:
-    rows = np.arange(table.X.shape[0]) if table.rows is None else table.rows
+    rows = _rows(table)
     parts = [replace(table, rows=np.ascontiguousarray(rows[i::n]), threads=ONE_THREAD) for i in range(n)]
     return np.array(
         [np.zeros((2, len(b))) if not part.n_rows else LossSums.of(part, plan, W, b).values for part in parts]
@@ -246,22 +250,43 @@ def _groups_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: in
 
 
 def _left_out(table: Any, folds: Folds, state: State) -> list[Table]:
-    """The rows of each part that is left out, of a stream in memory of their own."""
-    found: list[list[Table]] = [[] for _ in range(folds.left_out)]
+    """The rows of each part that is left out: of a table where they lie, of a stream in memory of their own."""
+    if isinstance(table, Table):
+        rows = _rows(table)
+        codes = _codes(table, rows, folds.n, state)
+        return [replace(table, rows=np.ascontiguousarray(rows[codes == i])) for i in range(folds.left_out)]
+    found: list[Table] = []
+    n, most = folds.n, HELD_SHARE * table.source.max_memory
     for part in table.tables():
-        rows = np.arange(part.X.shape[0]) if part.rows is None else part.rows
-        numbers = rows if part.number is None else part.number[rows]
-        codes = _order.fold_numbers(np.ascontiguousarray(numbers, np.int64), folds.n, state.seed)
-        for number, parts in enumerate(found):
-            some = np.ascontiguousarray(rows[codes == number])
-            if part is table:
-                parts.append(replace(part, rows=some))
-            else:
-                parts.append(replace(replace(part, scaling=None).read(some, state.W.dtype), scaling=part.scaling))
-    return [stacked(parts) if len(parts) > 1 else parts[0] for parts in found]
+        rows = _rows(part)
+        some = np.ascontiguousarray(rows[_codes(part, rows, n, state) == 0])
+        found.append(replace(part, scaling=None).read(some, state.W.dtype))
+        while sum(map(_bytes, found)) > most and any(one.n_rows > 1 for one in found):
+            n *= 2  # Part 0 of twice as many is a half of it.
+            found = [
+                one.read(np.flatnonzero(_codes(one, np.arange(one.n_rows), n, state) == 0), state.W.dtype)
+                for one in found
+            ]
+    return [replace(stacked(found), scaling=table.scaling)]
+
+
+def _rows(table: Any) -> NDArray[Any]:
+    """The rows that are used of a table."""
+    return np.arange(table.X.shape[0]) if table.rows is None else np.asarray(table.rows)
+
+
+def _codes(table: Table, rows: NDArray[Any], n: int, state: State) -> NDArray[Any]:
+    """Of each of these rows, which of n parts it is in."""
+    numbers = rows if table.number is None else table.number[rows]
+    return np.asarray(_order.fold_numbers(np.ascontiguousarray(numbers, np.int64), n, state.seed))
+
+
+def _bytes(table: Table) -> int:
+    X: Any = table.X
+    return int(sum(part.nbytes for part in (X.data, X.indices, X.indptr)) if table.sparse else X.nbytes)
 
 
 def _mean(sums: NDArray[Any]) -> NDArray[Any]:
     """The mean loss of each head, of the groups together."""
     losses, weights = sums.sum(axis=0)
-    return losses / np.where(weights > 0, weights, 1.0)
+    return np.asarray(losses / np.where(weights > 0, weights, 1.0))

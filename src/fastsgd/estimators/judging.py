@@ -3,6 +3,7 @@
 from fastsgd import optimizers
 from fastsgd.decide import most_passes
 from fastsgd.judge import Judge, Judged, WithJudge, folds_of
+from fastsgd.sources.arrays import Table
 from fastsgd.threads import Threads, n_threads
 
 
@@ -30,7 +31,7 @@ def judge_of(est, problem, plan, state):
     if held_out is None:
         if most_passes(problem.table.n_rows) == 1:
             return None
-        judge = Judge(folds_of(problem.table.n_rows))
+        judge = Judge(folds_of(problem.table.n_rows, isinstance(problem.table, Table)))
         judge.by_left_out(problem.table, plan, state)
         return judge
     judge = Judge()
