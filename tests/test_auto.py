@@ -324,6 +324,8 @@ def test_with_standardize():
 
 def expected_to_fail(estimator):
     why = "a row of weight 2 is a longer step, not two steps"
+    if isinstance(estimator, SGDRegressor):
+        return {}  # Newton's method ends at the optimum, to the last digit.
     return {f"check_sample_weight_equivalence_on_{kind}_data": why for kind in ("dense", "sparse")}
 
 

@@ -25,6 +25,7 @@ LAYERS = {
         "schedules",
     ),
     "auto_merge": ("auto",),
+    "auto_put": ("auto", "state"),
     "state": (
         "_kernels",
         "auto",
@@ -241,6 +242,7 @@ LAYERS = {
     ),
     "estimators": (
         "_kernels",
+        "auto_put",
         "beside",
         "blas",
         "curvature",
@@ -387,7 +389,16 @@ def test_importing_fastsgd_loads_nothing_heavy():
 def test_what_few_use_is_loaded_on_use():
     """Solvers, files, advice, and what only several threads need."""
     later = "solvers", "verdict", "estimators.told", "persist.models", "persist.keeper", "persist.rules", "persist.onnx"
-    later += "diagnosis.judging", "split", "hogwild", "auto_merge", "several", "estimators.eta_fits"
+    later += (
+        "diagnosis.judging",
+        "split",
+        "hogwild",
+        "auto_merge",
+        "auto_put",
+        "estimators.beyond",
+        "several",
+        "estimators.eta_fits",
+    )
     later += "inspection.trace_display", "inspection.surface_display"
     code = f"import sys, fastsgd; print([m for m in {later} if 'fastsgd.' + m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)

@@ -13,6 +13,7 @@ sys.path.insert(0, str(FOLDER))  # where `benchmarks` is
 
 PARTS = {
     "solvers": "time to an objective, beside every solver of the same problems that is installed",
+    "beyond": "learning_rate='auto' to the optimum, in products X @ w, beside SGD alone and the solver",
     "sgd": "time of five epochs, and of fits with defaults, beside scikit-learn's SGD",
     "plain": "time of an epoch of each optimizer, beside plain SGD",
     "threads": "time to a certificate on several threads, beside scikit-learn's solvers",

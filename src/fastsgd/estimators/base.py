@@ -31,6 +31,8 @@ from fastsgd.progressive import Progressive
 from fastsgd.sources.base import Source
 from fastsgd.state import State
 
+SOLVED_FROM = 10  # With learning_rate="auto" and fewer passes, all are SGD's: the solver may need more to be better.
+
 
 class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
     """Training, with what is told of it meanwhile and afterwards."""
@@ -111,11 +113,19 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         given, at_most = (problem.X, problem.y, problem.metadata), passes * self.n_init
         theirs = announced(self, at_most, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
         how = {"passes": passes, "shuffle": self.shuffle, "score": score, "lanes": lanes}
-        how["max_seconds"] = self.max_seconds
+        how["max_seconds"], solver = self.max_seconds, None
+        if plan.auto and judge is None and passes >= SOLVED_FROM:
+            from fastsgd.estimators import beyond
+
+            if beyond.follows(est, problem, plan, run):
+                solver, how["passes"] = beyond.finish, beyond.SGD_PASSES
         try:
             with keeper or nullcontext():
                 how |= est._listeners(theirs, plan, keeper)
                 run, moment, epochs, reason = est._best_of(self.n_init, run, plan, rows, **how)
+                if solver is not None and reason == "max_iter":
+                    struck = (lambda: False) if keeper is None else (lambda: keeper.struck)
+                    moment, epochs, reason = solver(est, table, plan, run, moment, epochs, how["each"], struck)
             of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"

@@ -168,7 +168,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         piece of about a millisecond's work, or a buffer for each of several threads.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
-        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".
+        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged". Where the solver had the last
+        passes (learning_rate="auto", see Notes) also "certified", "estimated" or "precision", as in `LinearClassifier`.
     record_ : structured array
         After fit(record=...) or partial_fit(record=...), and read-only: a row for the start and for each time that was
         recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
@@ -190,7 +191,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
-        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns.
+        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. Of the passes of SGD.
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
@@ -246,9 +247,19 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     learnt from these rows before (coef_init, warm_start) have the passes end early. It does not go with schedules that are
     laid out over the passes, `stopping`, `n_init`, segments, nor with a cluster; `partial_fit` makes one pass, as ever.
 
-    With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
-    all other rows (class_weight="balanced" is of all rows), ends by its own objective, and is trained in the same passes, on one
-    of `n_jobs` threads. One without weight, or that diverged in its first epoch, is the model of all rows. See
+    Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
+    on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be
+    it in the buffer of a source that holds them all; `LinearClassifier` takes the loss and the penalty; and the fit is to end by
+    the objective alone: tol is a number, there is no validation set, and `stopping` names no other rule. It ends when the
+    objective is proven to be within tol of the least one, or has not fallen by tol in n_iter_no_change passes; of an objective
+    below 1, tol is a share. `history_` has a record of each pass (of several classes, one pass for each), without loss and eta,
+    and `partial_fit` goes on from the solution. A checkpoint is of SGD's passes: the solver's are made again. All passes
+    are SGD's with tol=None, max_iter="auto", segments, n_bootstrap or n_splits.
+
+    With `segments`, `coef_` is of all rows, and the same as without (with "auto", as of passes of SGD alone). The model of a
+    segment is that of a fit with weight 0 for all other rows (class_weight="balanced" is of all rows), ends by its own
+    objective, and is trained in the same passes, on one of `n_jobs` threads. One without weight, or that diverged in its first
+    epoch, is the model of all rows. See
     docs/many-models.md.
 
     References

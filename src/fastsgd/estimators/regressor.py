@@ -153,7 +153,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         How the loss went by rows, each row's before it was learnt from: see `SGDClassifier`. Of several targets, means.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
-        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged".
+        "interrupted", "error" (of a source or callback, raised after some rows) or "diverged"; with learning_rate="auto" also
+        "certified", "estimated" or "precision", by the solver of `LinearRegressor`: see `SGDClassifier`.
     record_ : structured array
         After fit(record=...) or partial_fit(record=...), and read-only: a row for the start and for each time that was
         recorded, with steps (from the first one of the model on), epoch (passes over the rows, with their fractions), seconds
@@ -171,7 +172,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         What the optimizer keeps beside each weight, and its step size: see `SGDClassifier`.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; the same
-        followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns.
+        followed by ", times 0.75", 0.5 or 0.25; or "constant", of which `fit` warns. Of the passes of SGD.
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)

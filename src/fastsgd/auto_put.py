@@ -1,0 +1,29 @@
+"""A model that was found elsewhere as the one from which learning_rate="auto" goes on."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsgd.auto import B_AVG, HEAD, RECORD, B
+from fastsgd.state import State
+
+
+def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
+    """Weights (n_features, K) and intercepts (K,) in units of X take the place of the model's, after the first pass.
+
+    Each is its own average, and owes no penalty. What is known of columns and curvatures stays, so that the rows to come move
+    them as far as they would have moved the model.
+    """
+    auto, K = state.auto, len(b)
+    auto.again = True
+    if auto.sparse:
+        for place in (0, 1):  # the weight, and its average
+            auto.records[:, place::RECORD] = W
+        auto.heads[:, B] = auto.heads[:, B_AVG] = b
+        return
+    mean, _, r = auto.columns
+    state.W[:, :K] = W * np.divide(1.0, r, out=np.zeros(len(r)), where=r > 0)[:, None]
+    state.A[:, :K] = state.W[:, :K]
+    state.b[:] = state.b_avg[:] = b + mean @ W
+    auto.heads[:, HEAD["owed"]], auto.at["last"] = 0.0, auto.at["t"]
