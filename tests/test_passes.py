@@ -271,15 +271,16 @@ class Interrupt:
 
 
 @pytest.mark.parametrize("calls", [1, 4, 9, 14])
+@pytest.mark.parametrize("layout", ["dense", "csr"])
 @pytest.mark.parametrize("name", ["squared", "classes", "resampled", "batches", "scaled", "l1"])
-def test_a_checkpoint_goes_on_with_the_models_that_leave_rows_out(name, calls, tmp_path, set_sizes):
+def test_a_checkpoint_goes_on_with_the_models_that_leave_rows_out(name, layout, calls, tmp_path, set_sizes):
     set_sizes(call_rows=200, block_rows=4, buffer_blocks=2, buffer_bytes=1, read_bytes=1)
-    make, params, y = SETTINGS[name]
+    (make, params, y), rows = SETTINGS[name], LAYOUTS[layout](X)
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        make(**AUTO | params, callbacks=[Checkpoint(path), Interrupt(calls)]).fit(X, y)
-    whole = make(**AUTO | params).fit(X, y)
-    gone_on = make(**AUTO | params).fit(X, y, resume_from=path)
+        make(**AUTO | params, callbacks=[Checkpoint(path), Interrupt(calls)]).fit(rows, y)
+    whole = make(**AUTO | params).fit(rows, y)
+    gone_on = make(**AUTO | params).fit(rows, y, resume_from=path)
     assert np.array_equal(whole.coef_, gone_on.coef_) and outcome(whole)[1] == outcome(gone_on)[1]
 
 

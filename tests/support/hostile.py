@@ -147,6 +147,8 @@ def runs():
         (reg(optimizer="momentum", batch_size="full", stopping="parameters"), X.astype("f4"), TARGET),
         (reg("huber", penalty="l1", stopping=["gradient", "objective"], standardize=True), SPARSE, TARGET),
         (fastsgd.SGDOneClassSVM(optimizer="ftrl", batch_size=3), X, None),
+        (reg(learning_rate="auto", max_iter="auto", random_state=0), X, TARGET),
+        (reg(optimizer="adam", batch_size=5, max_iter="auto", random_state=0), SPARSE, TARGET),
         (reg(learning_rate="auto", n_bootstrap=2, n_splits=2), X, TARGET),
         (reg(penalty="l1", average=True, tol=1e-3), WIDE, TARGET),
     ]
@@ -159,7 +161,7 @@ def small_calls():
 
 def begun(est, path, **how):
     """One of `runs` with few epochs."""
-    est = clone(est).set_params(max_iter=4, **how)
+    est = clone(est).set_params(max_iter=est.max_iter if est.max_iter == "auto" else 4, **how)
     return est.set_params(random_state=0) if est.random_state is None else est
 
 

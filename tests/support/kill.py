@@ -27,6 +27,7 @@ FITS = {
     "sgd": {"penalty": "elasticnet", "average": True},
     "adam": {"optimizer": "adam", "batch_size": 7, "learning_rate": "constant", "eta0": 1e-3},
     "auto": {"learning_rate": "auto"},
+    "judged": {"learning_rate": "auto", "max_iter": "auto"},
     "early stopping": {"early_stopping": True, "n_iter_no_change": 40},
 }
 LAYOUTS = "dense", "csr"

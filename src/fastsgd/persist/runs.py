@@ -1,6 +1,7 @@
 """What a training under way consists of: one line for each field of `engine.Run`, and what goes together in it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,13 +74,17 @@ class Step:
     def put(self, name, value, parts):
         rows, met = value.count.tolist()
         self.rows.put(f"{name}.rows", rows, parts)
-        for field, rule in self.table.items():
+        for field, rule in self.rules(name):
             array = getattr(value, field)
             rule.put(f"{name}.{field}", array[:met] if field == "met" else array, parts)
 
+    def rules(self, name):
+        """The table; steps of several models need not have met the same number of features."""
+        return (self.table | {"met": replace(self.table["met"], shape=(f"{name}.met",))}).items()
+
     def take(self, name, parts):
         rows = self.rows.take(f"{name}.rows", parts)
-        found = {field: rule.take(f"{name}.{field}", parts) for field, rule in self.table.items()}
+        found = {field: rule.take(f"{name}.{field}", parts) for field, rule in self.rules(name)}
         met, d = found.pop("met"), len(found["G"])
         if len(met) > d or (len(met) and not (met.min() >= 0 and met.max() < d and len(np.unique(met)) == len(met))):
             raise ValueError(f"{name}.met must be of the {d} features, each once")
