@@ -226,13 +226,20 @@ def test_few_rows_one_row_and_rows_without_weight():
 
 
 # ---------------------------------------------------------------- validation rows
-@pytest.mark.parametrize("scoring", [None, "loss"])
-def test_validation_rows_are_the_judge_where_they_are_given(scoring):
+@pytest.mark.parametrize(
+    "how", [{}, {"validation_scoring": "loss"}, {"standardize": True, "learning_rate": "invscaling"}]
+)
+def test_validation_rows_are_the_judge_where_they_are_given(how):
     given = {"X_val": X[900:], "y_val": LABELS[900:], "sample_weight_val": WEIGHT[900:]}
-    est = SGDClassifier("log_loss", **AUTO, validation_scoring=scoring).fit(X[:900], LABELS[:900], **given)
+    est = SGDClassifier("log_loss", **AUTO | how).fit(X[:900], LABELS[:900], **given)
     score = -log_loss(LABELS[900:], est.predict_proba(X[900:]), sample_weight=WEIGHT[900:])
     assert est.history_["validation_score"].max() == pytest.approx(score, rel=1e-9)
-    plain = SGDClassifier("log_loss", **AUTO | {"max_iter": kept(est), "tol": None})
+    source = Blocks(X[900:], LABELS[900:], WEIGHT[900:])
+    source.max_memory = 20_000
+    streamed = SGDClassifier("log_loss", **AUTO | how).fit(X[:900], LABELS[:900], X_val=source)
+    assert np.array_equal(streamed.coef_, est.coef_)
+    np.testing.assert_allclose(streamed.history_["validation_score"], est.history_["validation_score"], rtol=1e-9)
+    plain = SGDClassifier("log_loss", **AUTO | how | {"max_iter": kept(est), "tol": None})
     assert_same(est, plain.fit(X[:900], LABELS[:900]))
 
 

@@ -91,23 +91,33 @@ class Judge:
         """Judge by the rows of this table that the models leave out; `state` is that of the training."""
         folds, shape = self.folds, (1, 2, len(state.b))
         assert folds is not None
-        rows: list[Table] = []
+        groups: list[list[Table]] = []
 
         def sums(_: Moment) -> NDArray[Any]:
             if self.diverged:
                 return np.full(shape, np.nan)
             if not self.states:  # No row has any weight.
                 return np.zeros(shape)
-            if not rows:
-                rows.extend(_left_out(table, folds, state))
-            models, n = [other.model(plan) for other in self.states], GROUPS // len(self.states)
-            return np.concatenate([loss_groups(one, plan, *model, n) for one, model in zip(rows, models, strict=True)])
+            if not groups:
+                groups.extend(groups_of(part, GROUPS // len(self.states)) for part in _left_out(table, folds, state))
+            models = [other.model(plan) for other in self.states]
+            return np.concatenate([losses_of(some, plan, *model) for some, model in zip(groups, models, strict=True)])
 
         self.sums = sums
 
     def by_rows(self, table: Any, plan: Plan) -> None:
         """Judge the model itself by the rows of another table."""
-        self.sums = lambda moment: loss_groups(table, plan, *moment.model, GROUPS)
+        groups: list[Table] = []
+
+        def sums(moment: Moment) -> NDArray[Any]:
+            if not isinstance(table, Table):
+                each = table.each(lambda part: losses_of(groups_of(part, GROUPS), plan, *moment.model))
+                return np.asarray(total(each))
+            if not groups:  # Only now is it known how rows are scaled.
+                groups.extend(groups_of(table, GROUPS))
+            return losses_of(groups, plan, *moment.model)
+
+        self.sums = sums
 
     def by_score(self, score: Callable[[Moment], float]) -> None:
         """Judge the model itself by a score, of which nothing is known but the number."""
@@ -236,17 +246,16 @@ def falls(before: NDArray[Any], now: NDArray[Any]) -> bool:
     return bool(-each.sum() > error)
 
 
-def loss_groups(table: Any, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int) -> NDArray[Any]:
-    """The `values` of LossSums of n groups of the rows of a table, (n, 2, K)."""
-    return np.asarray(total(table.each(_groups_of, plan, W, b, n)))
+def losses_of(groups: list[Table], plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """The `values` of LossSums of groups of rows, (groups, 2, K)."""
+    nothing = np.zeros((2, len(b)))
+    return np.array([LossSums.of(one, plan, W, b).values if one.n_rows else nothing for one in groups])
 
 
-def _groups_of(table: Table, plan: Plan, W: NDArray[Any], b: NDArray[Any], n: int) -> NDArray[Any]:
+def groups_of(table: Table, n: int) -> list[Table]:
+    """The rows of a table in n groups."""
     rows = _rows(table)
-    parts = [replace(table, rows=np.ascontiguousarray(rows[i::n]), threads=ONE_THREAD) for i in range(n)]
-    return np.array(
-        [np.zeros((2, len(b))) if not part.n_rows else LossSums.of(part, plan, W, b).values for part in parts]
-    )
+    return [replace(table, rows=np.ascontiguousarray(rows[i::n]), threads=ONE_THREAD) for i in range(n)]
 
 
 def _left_out(table: Any, folds: Folds, state: State) -> list[Table]:
