@@ -380,3 +380,25 @@ def test_the_dual_starts_where_it_stopped():
     again = Report(0, 1e-5, 500)
     dual(p, first.best.u, first.best.b, again, first.dual())
     assert first.reason == again.reason == "certified" and 4 * len(again.passes) <= len(first.passes)
+
+
+@pytest.mark.parametrize("how", [{}, {"multi_class": "multinomial"}, {"loss": "hinge"}, {"penalty": "l1"}], ids=str)
+def test_columns_without_values_change_no_bit_of_the_others(how):
+    rng = np.random.default_rng(0)
+    narrow = sp.random(300, 20, 0.2, format="csr", rng=rng)
+    y = rng.integers(3, size=300)
+    places = np.sort(rng.choice(5000, 20, replace=False))
+    wide = sp.csr_matrix((narrow.data, places[narrow.indices], narrow.indptr), shape=(300, 5000))
+    seen = []
+    one = LinearClassifier(random_state=0, alpha=0.01, **how).fit(narrow, y)
+    given = {"callbacks": lambda progress: seen.append(progress.estimator.coef_.shape), "warm_start": True}
+    est = LinearClassifier(random_state=0, alpha=0.01, **how, **given).fit(wide, y)
+    assert set(seen) == {(3, 5000)} and not np.delete(est.coef_, places, axis=1).any()
+    assert (est.coef_[:, places] == one.coef_).all() and est.dual_gap_ == one.dual_gap_
+    assert est.fit(wide, y).n_iter_ <= one.n_iter_
+
+
+def test_an_error_names_the_column_among_many_without_values():
+    wide = sp.csr_matrix((np.full(9, 1e200), (np.arange(9), np.full(9, 777))), shape=(9, 1000))
+    with pytest.raises(ValueError, match="column 777"):
+        LinearClassifier().fit(wide, np.arange(9) % 2)

@@ -114,14 +114,15 @@ class Continued(Heads):
             table = table.read(np.arange(table.n_rows), run.state.W.dtype)
         table, start = replace(table, X=readable(table.X)), (W[:, :K].astype(np.float64), b.astype(np.float64), {})
         super().__init__(table, K, Task(plan.loss, plan.l1, plan.l2, *numbers, **how), start=start)
+        self.first = start[:2]
 
     # ------------------------------------------------------------ one head
     def problem(self, h):
         """As that of Heads, with what is known where it begins: the objective, and the dual point of the slopes."""
-        problem, (W, b, duals) = super().problem(h), self.start
-        lost, slopes = problem.both(problem.margins(*problem.inward(W[:, h], b[h] - self.offsets[h])))
-        self.before[h] = float(problem.mean(lost)) + penalties.value(W[:, h], self.task.l1, self.task.l2)
-        duals[h] = -slopes
+        problem, w = super().problem(h), self.V[:, h].copy()
+        lost, slopes = problem.both(problem.margins(*problem.inward(w, self.b[h] - self.offsets[h])))
+        self.before[h] = float(problem.mean(lost)) + penalties.value(w, self.task.l1, self.task.l2)
+        self.start[2][h] = -slopes
         return problem
 
     def _report(self, h, least=0.0, bound=-np.inf):
@@ -184,7 +185,7 @@ class Continued(Heads):
 
     def moment(self, state):
         """That of the better of the two models of each head, SGD's and the solver's; `state` becomes its state."""
-        (W, b), heads = (x.copy() for x in self.start[:2]), self._reports.items()
+        (W, b), heads = (x.copy() for x in self.first), self._reports.items()
         better = [h for h, report in heads if report.best is not None and report.best.objective < self.before[h]]
         if better:
             W[:, better], b[better] = self.W[:, better], self.b[better]

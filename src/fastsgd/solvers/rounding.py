@@ -17,8 +17,8 @@ CHECKED_SHARE, MARGIN_ROUNDING = 1e-2, 1e-14
 MIN_TARGET = 1e-150  # The square of a smaller number has lost digits.
 
 
-def check_sizes(problem):
-    """ValueError where numbers are too large or too small to go on."""
+def check_sizes(problem, columns=slice(None)):
+    """ValueError where numbers are too large or too small to go on; `columns`: which ones of X those of the problem are."""
     ends = np.array([problem.y.min(), problem.y.max()])
     with np.errstate(over="ignore", invalid="ignore"):  # The scale may overflow, too.
         usual = problem.loss.value(0.0, ends) * problem.n
@@ -28,7 +28,8 @@ def check_sizes(problem):
     if problem.loss.residual and 0 < abs(ends).max() < MIN_TARGET:
         raise ValueError(f"y is too small: its squares underflow. Multiply y by {1 / abs(ends).max():.0e}.")
     if len(large):
-        raise ValueError(f"X is too large in column {large[0]}: squares overflow. Divide that column by its size.")
+        column = large[0] if isinstance(columns, slice) else columns[large[0]]
+        raise ValueError(f"X is too large in column {column}: squares overflow. Divide that column by its size.")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # What overflows says nothing.

@@ -68,7 +68,7 @@ class Rounds(Heads):
     def __init__(self, run, shape, dtype, K, task, each=None, start=None):
         self.run_tasks, self.shape, self.K, self.task, self.each, self.start = run, shape, K, task, each, start
         self.table, self.duals, self.offsets = Table(np.zeros((0, shape[1]), dtype)), None, np.zeros(K)
-        self.W, self.b = (np.zeros((shape[1], K)), np.zeros(K)) if start is None else (start[0].copy(), start[1].copy())
+        self.V, self.b = (np.zeros((shape[1], K)), np.zeros(K)) if start is None else (start[0].copy(), start[1].copy())
         self.problems, self.stopped, self._reports, self._frame, self.rounds = {}, None, {}, None, 0
         self.threads = ONE_THREAD
 
@@ -141,7 +141,7 @@ class Rounds(Heads):
         if self.start is None:
             start, b = self._pilot(problem, h), constant(problem)
         else:
-            start, b = problem.inward(self.W[:, h], self.b[h] - self.offsets[h]), None
+            start, b = problem.inward(self.V[:, h], self.b[h] - self.offsets[h]), None
         free = found.free[h] / found.by_head[h]
         return Descent(
             problem, h, found.by_head[h], self.offsets[h], free, report, self.way, self.kept, start, b, task.seed
@@ -198,7 +198,7 @@ class Rounds(Heads):
         for report in self.reports:
             h, problem = report.head, self.problems[report.head]
             self.keep(report)
-            w, b = self.W[:, h], self.b[h]
+            w, b = self.V[:, h], self.b[h]
             self.check_finite(w, b)
             if moved_by_rounding(problem, report.best, w, b) > CHECKED_SHARE * self.task.tol * abs(
                 report.best.objective

@@ -76,7 +76,7 @@ class Progress:
 
 
 def softmax(heads, report):
-    """Minimise from heads.W, heads.b until `report` says stop.
+    """Minimise from heads.V, heads.b until `report` says stop.
 
     References
     ----------
@@ -89,7 +89,7 @@ def softmax(heads, report):
     newton = F.together(heads.task.loss)
     if newton is not None:
         most = max(MIN_LBFGS_PASSES, HESSIAN_SHARE * newton.hessian_seconds() / newton.pass_seconds())
-    progress, start = Progress(F, heads.task, report, most), F.join(*F.frame.inward(heads.W, heads.b))
+    progress, start = Progress(F, heads.task, report, most), F.join(*F.frame.inward(heads.V, heads.b))
     never = {"maxcor": LBFGS_HISTORY, "maxiter": 10**6, "maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
     try:
         found = minimize(F, start, jac=True, method="L-BFGS-B", callback=progress, options=never)
@@ -107,7 +107,7 @@ def softmax(heads, report):
 
 
 def ascend(F, heads, report):
-    """Dual coordinate ascent, a row at a time, from heads.W, heads.b; True when `report` said stop.
+    """Dual coordinate ascent, a row at a time, from heads.V, heads.b; True when `report` said stop.
 
     L2 makes the coefficients' part strongly convex; the intercepts have a centre, as in `dual`.
 
@@ -118,8 +118,8 @@ def ascend(F, heads, report):
     frame, K, l2 = F.frame, F.K, heads.task.l2
     n, d = frame.X.shape
     W, b, P, pulled = np.zeros((d, F.wide)), np.zeros(F.wide), F.targets(), np.zeros(K)
-    if heads.W.any():  # It starts from the slopes there.
-        P = special.softmax(frame.X @ heads.W + heads.b, axis=1)
+    if heads.V.any():  # It starts from the slopes there.
+        P = special.softmax(frame.X @ heads.V + heads.b, axis=1)
         _, _, G, sums, _ = F.evaluate(W, b, P)
         W[:, :K], b[:K], pulled = G / -(l2 * n), heads.b, F.y - sums / n
     elif F.intercept:
