@@ -118,15 +118,19 @@ def test_the_score_is_the_loss_of_models_that_have_not_learnt_from_the_rows(name
     np.testing.assert_allclose(est.history_["validation_score"], expected, rtol=1e-9)
 
 
-def test_the_first_pass_may_be_the_best():
+def rare_levels():
+    """Rows of which a second pass learns the noise by heart, and their targets."""
     rng = np.random.default_rng(0)
     level = rng.integers(0, 300, 1500)
-    rare = sp.csr_matrix((np.ones(1500), (np.arange(1500), level)), shape=(1500, 300))
-    y = 0.5 * rng.standard_normal(300)[level] + rng.standard_normal(1500)
+    rows = sp.csr_matrix((np.ones(1500), (np.arange(1500), level)), shape=(1500, 300))
+    return rows, 0.5 * rng.standard_normal(300)[level] + rng.standard_normal(1500)
+
+
+def test_the_first_pass_may_be_the_best():
     how = AUTO | {"alpha": 1e-6}
-    est = SGDRegressor(**how).fit(rare, y)
+    est = SGDRegressor(**how).fit(*rare_levels())
     assert kept(est) == 1 and est.n_iter_ == 3 and est.stop_reason_ == "judged"
-    assert_same(est, SGDRegressor(**how | {"max_iter": 1, "tol": None}).fit(rare, y))
+    assert_same(est, SGDRegressor(**how | {"max_iter": 1, "tol": None}).fit(*rare_levels()))
 
 
 def test_few_rows_that_are_hard_to_learn_get_ten_passes():
@@ -362,6 +366,15 @@ def test_others_say_that_they_need_a_number():
             est.fit(X, LABELS)
 
 
-def test_diagnose_and_schedules_take_such_a_model():
-    est = SGDRegressor(**AUTO | {"learning_rate": "invscaling"})
-    assert inspection.ScheduleDisplay is not None and fastsgd.diagnose(est.fit(X, Y), X, Y).findings
+def test_a_diagnosis_says_that_further_passes_are_of_no_use():
+    est = SGDRegressor(**AUTO | {"alpha": 1e-6}).fit(*rare_levels())
+    assert "still_falling" not in [one.name for one in fastsgd.diagnose(est, *rare_levels()).findings]
+    found = fastsgd.diagnose(est)
+    assert found.verdict == "converged" and found.findings[0].numbers["best_epoch"] == kept(est) == 1
+    assert fastsgd.diagnose(SGDRegressor(**AUTO | {"learning_rate": "invscaling"}).fit(X, Y), X, Y).findings
+
+
+def test_the_steps_of_such_a_fit_are_drawn():
+    est = SGDRegressor(max_iter="auto", learning_rate="invscaling")
+    display = inspection.ScheduleDisplay.from_estimator(est, n_samples=100)
+    assert display is not None

@@ -25,6 +25,8 @@ def judge(est: Any) -> tuple[Finding, ...]:
         return (Finding("diverging", f"the fit ended as 'diverged': its {what} rose, or overflowed.", _lower(est), {}),)
     if "dual_gap_" in vars(est):
         return (_by_gap(est, reason),)
+    if reason == "judged" and hasattr(est, "auto_rule_"):
+        return (judged(history),)
     if len(values) < 2:
         return (
             Finding(
@@ -35,6 +37,16 @@ def judge(est: Any) -> tuple[Finding, ...]:
             ),
         )
     return tuple(found for found in (validation, _course(est, values, what, len(history))) if found)
+
+
+def judged(history: Any, **numbers: float) -> Finding:
+    """The finding on a fit that ended since further passes were of no use on rows that were not learnt from."""
+    score = history["validation_score"]
+    best = int(np.nanargmax(score)) + 1
+    words = (
+        f"of {len(history)} passes the model is that after pass {best}, whose loss on rows not learnt from is least."
+    )
+    return Finding("converged", words, "", numbers | {"best_epoch": best, "best": float(score[best - 1])})
 
 
 def _rows(est):

@@ -10,6 +10,7 @@ from fastsgd import verdict
 from fastsgd.diagnosis import steepness
 from fastsgd.diagnosis.case import Case
 from fastsgd.diagnosis.finding import Finding
+from fastsgd.diagnosis.past import judged
 from fastsgd.run import Run
 from fastsgd.state import State
 
@@ -80,6 +81,8 @@ def judge(case: Case, far: Distance) -> Finding:
         )
     if not case.sgd:
         return _solver(case, said, numbers)
+    if case.plan.auto and case.est.stop_reason_ == "judged":
+        return judged(case.est.history_, **numbers)
     if case.plan.auto or case.plan.line_search:
         return _more(case, said, numbers, None)
     return _Trials(case, far, said, numbers).finding()
