@@ -28,9 +28,10 @@ PATIENCE = 2  # Passes in a row that take nothing off the loss: after the second
 # LEFT_OUT_SHARE of the rows, by one model.
 ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
 LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
-HELD_SHARE = (
-    0.1  # Of the memory of a source: rows that were left out of it are held in so much, or fewer are looked at.
-)
+# The models take so much memory together, or less, but for the first: there are fewer of them where weights are many. One takes
+# about STATE_ARRAYS times the memory of its weights: averages, slots, and on CSR what "auto" keeps of each.
+MODELS_BYTES, STATE_ARRAYS = 1 << 29, 5
+HELD_SHARE = 0.1  # Rows that were left out of a source are held in this share of its memory, or fewer are looked at.
 GROUPS = 32  # Losses are added up in so many groups of rows, whose spread says how sure a difference is.
 
 
@@ -41,10 +42,10 @@ class Folds(NamedTuple):
     left_out: int
 
 
-def folds_of(n_rows: float, in_memory: bool) -> Folds:
-    """The Folds of so many rows."""
+def folds_of(n_rows: float, in_memory: bool, weights_bytes: int) -> Folds:
+    """The Folds of so many rows, for a model whose weights take so many bytes."""
     if in_memory and n_rows <= ALL_LEFT_OUT_ROWS:
-        return Folds(FOLDS, FOLDS)
+        return Folds(FOLDS, max(1, min(FOLDS, MODELS_BYTES // max(1, STATE_ARRAYS * weights_bytes))))
     return Folds(max(round(1 / LEFT_OUT_SHARE), round(n_rows / LEFT_OUT_ROWS)), 1)
 
 

@@ -263,7 +263,7 @@ def _why(est):
         return est.stop_reason_
     best = est.history_["epoch"][est.history_["validation_score"].argmax()]
     why = {
-        "judged": "two epochs in a row took nothing off the loss of rows that were not learnt from",
+        "judged": "in two epochs the loss of rows that were not learnt from fell no more than by chance",
         "max_iter": f"{MAX_PASSES} epochs at most",
     }
     more = f" ({why[est.stop_reason_]})" if est.stop_reason_ in why else ""

@@ -218,15 +218,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     p ** -0.5), or whose mean is many times their std, make rows long: lower eta0.
 
     With `learning_rate="auto"` there is no step size to choose and X need not be scaled; it is made for one pass
-    (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more. The steps are implicit: the slope is taken where
-    the step leads to, so that none is too long. On dense data they are made in coordinates centred and scaled by the mean
-    and variance of the columns so far; on CSR each weight has its own precision. The weights are averaged. Without a
-    penalty, multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or 1e-150
-    and less are left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0
-    where the weight is 0 that was averaged last; on dense data few are exactly 0. It needs optimizer="sgd" and
-    batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the first 16 of its column,
-    as 100 times their root mean square at most; on dense data a row whose values are many thousand times those of all
-    others, in most columns, sets their scale, and the other rows are hardly seen: remove such rows.
+    (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more; `max_iter="auto"` makes as many as pay. The
+    steps are implicit: the slope is taken where the step leads to, so that none is too long. On dense data they are made in
+    coordinates centred and scaled by the mean and variance of the columns so far; on CSR each weight has its own precision.
+    The weights are averaged. Without a penalty, multiplying a column by a number changes no prediction, but on dense data
+    columns of 1e154 and more or 1e-150 and less are left out, with a warning; the penalty is, as ever, on `coef_`. With an
+    L1 penalty a coefficient on CSR is 0 where the weight is 0 that was averaged last; on dense data few are exactly 0. It
+    needs optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after
+    the first 16 of its column, as 100 times their root mean square at most; on dense data a row whose values are many
+    thousand times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such
+    rows.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was of use on rows not yet learnt
     from: the average, or 3/4, 1/2 or 1/4 of it, the rest being the best constant, or only that. So noise is not learnt by
@@ -237,15 +238,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
 
     With `max_iter="auto"` up to 40,000 rows are dealt out to four parts, and four more models, each of which leaves one part
-    out, follow the passes; of more rows one model leaves out 20,000, or a tenth. After each pass they are judged by the loss
-    of the rows that they have left out, weighted and without the penalty: minus its mean is `validation_score` in `history_`.
-    Training ends when two passes in a row have not lowered it by more than the standard error of the difference, or after
-    ten. The model is that after the pass of the best score, which may be the first: as it learns from all rows, it is bit for
-    bit that of max_iter with that number and tol=None. Rows given as X_val, or split off by early_stopping=True, judge in
-    place of such models. A pass costs that of the models more, which are shared out among the threads of `n_jobs`, and no
-    model file has them. From a million rows on it is one pass. Models start where the fit starts: coefficients that were
-    learnt from these rows before (coef_init, warm_start) have the passes end early. It does not go with schedules that are
-    laid out over the passes, `stopping`, `n_init`, segments, nor with a cluster; `partial_fit` makes one pass, as ever.
+    out, follow the passes; of more rows one model leaves out 20,000, or a tenth, and of many weights there are fewer models
+    (512 MB). After each pass they are judged by the loss of the rows that they have left out, weighted and without the
+    penalty: minus its mean is `validation_score` in `history_`. Training ends when two passes in a row have not lowered it by
+    more than the standard error of the difference, or after ten. The model is that after the pass of the best score, which
+    may be the first: as it learns from all rows, it is bit for bit that of max_iter with that number and tol=None. Rows given
+    as X_val, or split off by early_stopping=True, judge in place of such models. A pass costs that of the models more, which
+    are shared out among the threads of `n_jobs`, and no model file has them. From a million rows on it is one pass. Models
+    start where the fit starts: coefficients that were learnt from these rows before (coef_init, warm_start) have the passes
+    end early. It does not go with schedules that are laid out over the passes, `stopping`, `n_init`, segments, nor with a
+    cluster; `partial_fit` makes one pass, as ever.
 
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be

@@ -31,7 +31,7 @@ def judge_of(est, problem, plan, state):
     if held_out is None:
         if most_passes(problem.table.n_rows) == 1:
             return None
-        judge = Judge(folds_of(problem.table.n_rows, isinstance(problem.table, Table)))
+        judge = Judge(folds_of(problem.table.n_rows, isinstance(problem.table, Table), state.W.nbytes))
         judge.by_left_out(problem.table, plan, state)
         return judge
     judge = Judge()
