@@ -22,7 +22,7 @@ from fastsgd.threads import Threads
 # Of the first pass losses are summed by stretches of rows. A kernel call is cut where each part has so much work, in products
 # x * w, of a nanosecond or more: one more call takes some 7 microseconds.
 STRETCH_WORK = 1e6
-ROW_WORK, CSR_WORK, AUTO_WORK = 16.0, 3.0, 4.0  # A row beside its products; a product on CSR; and both of "auto".
+ROW_WORK, CSR_WORK, AUTO_WORK = 16.0, 2.0, 8.0  # A row beside its products; a product on CSR; and both of "auto".
 
 
 class Diverged(ArithmeticError):

@@ -69,11 +69,13 @@ def _survey_of_cells(data, reading, rows):
         return None
 
 
-def open_filled(data, reading, quiet):
+def open_filled(data, reading, quiet, of_order=True):
     """The source of `train`, and what is said of its columns: a line, and one for each that should be thought of.
 
     Where numbers or dates have nulls in the first rows, and nobody says what stands for them, it is their means, with features
     that say where one was missing. Beside words and texts, the means are taken off numbers.
+
+    of_order : whether to say that the rows are in the order of time
     """
     from fastsgd.cli.show import OUT
     from fastsgd.cli.words import in_flags
@@ -101,6 +103,6 @@ def open_filled(data, reading, quiet):
         more = f" and {len(filled) - MAX_NAMED} others" * (len(filled) > MAX_NAMED)
         said = f"nulls of {', '.join(filled[:MAX_NAMED])}{more} are filled with the mean, and features say where"
         OUT.print(f"note: {said}: --fill-null says otherwise, and --fill-null none refuses them", markup=False)
-    for note in found.notes():
+    for note in found.notes(of_order):
         OUT.print(f"note: {in_flags(note)}", markup=False)
     return source

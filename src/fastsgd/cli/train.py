@@ -91,7 +91,7 @@ def train(
     _check_kept(est, model, **keep)
     _note(said)
     _check_files(model, checkpoint, data, reading, rows)
-    source = open_filled(data, reading, quiet or as_json)
+    source = open_filled(data, reading, quiet or as_json, of_order="shuffle" not in params)
     _note(suit(est, source, params))
     rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
     set_passes(est, rows_of_fit, params, rows, dask is not None)
@@ -270,6 +270,35 @@ def _why(est):
     return f"{est.stop_reason_}{more}; it is the model after epoch {best}"
 
 
+def _progressive(est):
+    """How the loss of rows went before they were learnt from: of the first and the last tenth, and the largest rise."""
+    from fastsgd.drift import first_and_last, rise
+
+    ends = first_and_last(est.progressive_)
+    if ends is None:
+        return None
+    found = None if est.shuffle else rise(est.progressive_)
+    return {"first_tenth": ends[0], "last_tenth": ends[1], "rise": None if found is None else found._asdict()}
+
+
+def _say_progressive(est, found):
+    """The same in words."""
+    from fastsgd.cli.show import OUT, number
+    from fastsgd.cli.words import in_flags
+    from fastsgd.drift import Rise, forgetting, said
+
+    if found is None:
+        return
+    first, last = number(found["first_tenth"]), number(found["last_tenth"])
+    OUT.print(
+        f"loss of rows before they were learnt from: {first} in the first tenth of the first epoch, {last} in its last",
+        markup=False,
+    )
+    if found["rise"] is not None:
+        words = f"{said(Rise(**found['rise']), est)} {forgetting(est)}"
+        OUT.print(f"note: {in_flags(words)}", markup=False)
+
+
 def _report(est, rows, model, quiet, as_json, training_state):
     from fastsgd.cli.show import OUT, as_text, auto_rule, history, in_bytes, in_short, number, table
 
@@ -286,6 +315,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"].max(initial=0.0)),
         "history": history(est.history_),
+        "progressive": _progressive(est),
     }
     if as_json:
         print(as_text(found))
@@ -300,6 +330,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
             alone = "" if training_state else ", for prediction alone"
             kept = f"the model is in {model} ({in_bytes(found['model_bytes'])}{alone})"
         OUT.print(f"stopped by: {_why(est)}; {kept}", markup=False)
+        _say_progressive(est, found["progressive"])
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
         if found["auto_rule"] and len(getattr(est, "classes_", ())) > 2 and hasattr(est, "predict_proba"):

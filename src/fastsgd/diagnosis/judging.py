@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from fastsgd.diagnosis import past, scales, training
+from fastsgd.diagnosis import along, past, scales, training
 from fastsgd.diagnosis.case import Case
 from fastsgd.diagnosis.columns import Columns
 from fastsgd.diagnosis.finding import Diagnosis, Finding
@@ -30,7 +30,8 @@ def judged(est: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any)
             "Not seen, as X and y were not given: how far the objective is from the least one, columns, classes, and other rows. "
             "diagnose(est, X, y) looks at all of these."
         )
-        return Diagnosis(past.judge(one), unseen, about + ".")
+        changing = along.by_history(one)
+        return Diagnosis(past.judge(one) + ((changing,) if changing else ()), unseen, about + ".")
     case = Case(one, X, y, sample_weight)
     rows = f"{case.n_rows}" if case.whole else f"{case.table.n_rows} of {case.n_rows}"
     other = None if X_val is None else Case(one, X_val, y_val)
@@ -88,7 +89,13 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     first += [under, over]
     if rare is not None and not bad and rare[0].numbers["recall"] < MOST:
         first += [rare[0]]
-    first += [*to_blame, scaled, columns.constants(), columns.duplicates()]
+    first += [
+        *to_blame,
+        along.changing(case) or along.by_history(case.est),
+        scaled,
+        columns.constants(),
+        columns.duplicates(),
+    ]
     if rare is not None:
         first += [rare[0]]
     found: list[Finding] = []

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from fastsgd.sources import encode
 from fastsgd.sources.features.prose import SAMPLE_ROWS, is_prose
 from fastsgd.sources.spelling import is_text, spelling_of
+from fastsgd.sources.time_order import Moments, in_time_order
 
 SURVEY_ROWS = 100_000  # So many rows are looked at where nobody says how many.
 MAX_DISTINCT = 1_000_000  # Different values of a column are counted up to this many.
@@ -44,6 +45,9 @@ class ColumnFound:
         What training makes of it, in words.
     note : str
         What to think of, in words; empty where there is nothing.
+    order : str
+        Of dates and times, and of numbers with such a name: "rises" where rows are in their order, or nearly, "falls" where the
+        latest come first; else empty.
     """
 
     name: str
@@ -55,6 +59,7 @@ class ColumnFound:
     example: str
     becomes: str
     note: str = ""
+    order: str = ""
 
 
 class ColumnSurvey(Sequence[ColumnFound]):
@@ -115,9 +120,10 @@ class ColumnSurvey(Sequence[ColumnFound]):
             for c in self
         ]
 
-    def notes(self) -> list[str]:
-        """What to think of, a line for each column that has a note."""
-        return [f"{c.name}: {c.note}" for c in self if c.note]
+    def notes(self, of_order: bool = True) -> list[str]:
+        """What to think of: a line for each column that has a note, and one if rows are in the order of time."""
+        said = in_time_order({c.name: c.order for c in self if c.role != "target"}) if of_order else ""
+        return [f"{c.name}: {c.note}" for c in self if c.note] + [said] * (said != "")
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """A dict of JSON values for each column."""
@@ -185,6 +191,7 @@ class Tally:
         self.low = self.high = None
         counted = spelling_of(field.type) is not None or encode.kind_of(field.type) in ("number", "date")
         self.countable = counted or pa.types.is_null(field.type)
+        self.moments = Moments(field)
 
     def see(self, array: pa.Array) -> None:
         """Take note of the cells of a batch."""
@@ -197,6 +204,7 @@ class Tally:
         if pa.types.is_floating(there.type):
             there = there.filter(pc.invert(pc.is_nan(there)))
         self.nulls += len(array) - len(there)
+        self.moments.see(there)
         if len(there) and not self.example:
             first = there[0].as_py()
             self.example = _shortened(f"{first:.6g}" if isinstance(first, float) else str(first))
@@ -284,8 +292,9 @@ def _found(tally: Tally, columns: Any) -> ColumnFound:
     becomes = "" if columns is None or role != "feature" else _becomes(name, columns)
     if nulls and becomes and (fill := getattr(columns.columns[name], "fill", None)) is not None:
         becomes += f"; nulls are {fill:.4g}" if isinstance(fill, float | int) else "; nulls are filled"
+    note = _note(tally, kind, role, columns)
     return ColumnFound(
-        name, kind, dtype, role, nulls, tally.n_distinct, tally.example, becomes, _note(tally, kind, role, columns)
+        name, kind, dtype, role, nulls, tally.n_distinct, tally.example, becomes, note, tally.moments.order()
     )
 
 
