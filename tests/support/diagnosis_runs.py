@@ -283,6 +283,13 @@ def duplicate_columns(m: Maker) -> Run:
     return Run("converged", fitted(good(m, X), m.given(X), y), m.given(X), y, "the same twice", {}, "duplicate_columns")
 
 
+def changing(m: Maker) -> Run:
+    X = m.rows(int(m.rng.integers(3000, 6000)), int(m.rng.integers(4, 12)))
+    y, half = m.targets(X), len(X) // 2
+    y[half:] = m.targets(X)[half:]
+    return Run("converged", fitted(good(m, X), m.given(X), y), m.given(X), y, "other targets later", {}, "changing")
+
+
 def leaking_columns(m: Maker) -> Run:
     X = m.rows(int(m.rng.integers(300, 1000)), int(m.rng.integers(4, 12)))
     y = m.targets(X, noise=1.0)
@@ -302,7 +309,7 @@ def rare_classes(m: Maker) -> Run:
 
 KINDS = (
     *(converged, converged, too_short, too_early, too_long, too_long, noise_ball, flat, underfitting, overfitting),
-    *(badly_scaled, constant_columns, duplicate_columns, leaking_columns, rare_classes),
+    *(badly_scaled, constant_columns, duplicate_columns, leaking_columns, rare_classes, changing),
 )
 
 

@@ -20,7 +20,7 @@ MAX_FEATURES = 1_000_000  # The models of wider rows would take too much memory.
 SHUFFLES = (
     999  # The blocks are shuffled so often: where rows have a random order, one case in 1000 is above all of these.
 )
-NEAR, FAR = 2, 10  # Blocks that lie so close to each other, and so far.
+NEAR, FAR = 2, BLOCKS // 2  # Blocks that lie so close to each other, and so far.
 LEAST_GAIN = 0.002  # Of the loss: what a model from nearby must be better by than one from far away.
 
 
