@@ -373,6 +373,19 @@ def test_segments_whose_last_steps_are_too_long_are_said_and_the_advice_works(ho
         assert not any("last steps of" in w for w in told(better, X, y > 0, segments=shop))
 
 
+@pytest.mark.parametrize("given", [{"max_iter": 2, "tol": None}, {"tol": 0.5}], ids=str)
+def test_auto_that_stopped_early_is_sent_on_to_the_end(given):
+    rng = np.random.default_rng(0)
+    X = sp.random(500, 2000, 0.01, format="csr", rng=rng)
+    y = (X @ rng.standard_normal(2000) > 0).astype(int)
+    est = fitted(SGDClassifier("log_loss", learning_rate="auto", alpha=1e-5, random_state=0, **given), X, y)
+    finding = diagnose(est, X, y)["still_falling"]
+    advised = {name: value for name, value in finding.numbers.items() if name in ("max_iter", "tol")}
+    assert all(f"{name}={value:g}" in finding.advice.replace("1e-3", "0.001") for name, value in advised.items())
+    better = fitted(est.set_params(**advised), X, y)
+    assert better.objective(X, y) < 1.01 * finding.numbers["least"] < 0.95 * finding.numbers["objective"]
+
+
 # ---------------------------------------------------------------- estimators
 def test_every_estimator_is_taken_with_rows_and_without():
     X, y = rows(300)

@@ -19,7 +19,7 @@ class Finding:
     advice : str
         What to do next; empty where there is nothing to do.
     numbers : dict
-        The numbers of the words, and what the advice sets: "eta0", "alpha" or "max_iter", the others as the rule names them.
+        The numbers of the words, and what the advice sets: "eta0", "alpha", "max_iter", "tol"; the others as the rule has them.
 
     References
     ----------

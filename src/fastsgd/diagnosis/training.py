@@ -11,6 +11,7 @@ from fastsgd.diagnosis import steepness
 from fastsgd.diagnosis.case import Case
 from fastsgd.diagnosis.finding import Finding
 from fastsgd.diagnosis.past import judged
+from fastsgd.estimators.base import SOLVED_FROM
 from fastsgd.run import Run
 from fastsgd.state import State
 
@@ -83,7 +84,9 @@ def judge(case: Case, far: Distance) -> Finding:
         return _solver(case, said, numbers)
     if case.plan.auto and case.est.stop_reason_ == "judged":
         return judged(case.est.history_, **numbers)
-    if case.plan.auto or case.plan.line_search:
+    if case.plan.auto:
+        return _more_of_auto(case, said, numbers)
+    if case.plan.line_search:
         return _more(case, said, numbers, None)
     return _Trials(case, far, said, numbers).finding()
 
@@ -95,6 +98,25 @@ def _solver(case, said, numbers):
         f"Raise max_iter above {case.est.max_iter}, or standardise the columns of X.",
         numbers | {"max_iter": 10 * case.est.max_iter},
     )
+
+
+def _more_of_auto(case, said, numbers):
+    """Of learning_rate="auto", stopped too early; what gets to the end are passes of the solver, where it takes the loss."""
+    est, loss = case.est, case.plan.loss
+    found = _more(case, said, numbers, None)
+    solved = est._task in loss.solved and not loss.coupled and (loss.solved_with_l1 or not case.plan.l1)
+    if not solved or est.max_iter == "auto":
+        return found
+    if est.tol is None or est.max_iter < SOLVED_FROM:
+        new = {"max_iter": 1000, "tol": 1e-3}
+        advice = "Set max_iter=1000 and tol=1e-3: of rows in memory the last passes are then those of a solver, which ends there."
+    elif est.stop_reason_ == "max_iter":
+        return found
+    else:
+        new = {"tol": est.tol / 100}
+        advice = f"Set tol={est.tol / 100:g} (it is {est.tol:g})."
+    kept = {name: value for name, value in found.numbers.items() if name != "max_iter"}
+    return Finding(found.name, found.words, advice, kept | new)
 
 
 def _more(case, said, numbers, pace):
