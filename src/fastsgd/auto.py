@@ -72,6 +72,8 @@ class Auto:
         _kernels/auto.h.
     again : bool
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
+    together : bool
+        Whether the classes are learnt together, see auto_softmax.py.
     """
 
     sparse: bool
@@ -80,6 +82,7 @@ class Auto:
     at: np.ndarray
     records: np.ndarray | None = None
     again: bool = False
+    together: bool = False
 
     @classmethod
     def zeros(cls, W, K, sparse, curvature):
@@ -98,7 +101,7 @@ class Auto:
         new = {
             name: x.copy() if isinstance(x, np.ndarray) and name != "records" else x for name, x in vars(self).items()
         }
-        return Auto(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
+        return type(self)(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
 
     @property
     def visits(self):
@@ -114,10 +117,15 @@ class Auto:
         return np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
 
     @property
+    def rule_names(self):
+        """What the candidates are called."""
+        return RULES
+
+    @property
     def rules(self):
         """What each head's model is: (K,) of str."""
-        best = zip(*self.best(), strict=True)
-        return np.array(["constant" if s == 0 else RULES[r] if s == 1 else f"{RULES[r]}, times {s:g}" for r, s in best])
+        names, best = self.rule_names, zip(*self.best(), strict=True)
+        return np.array(["constant" if s == 0 else names[r] if s == 1 else f"{names[r]}, times {s:g}" for r, s in best])
 
     @property
     def unsquared(self):

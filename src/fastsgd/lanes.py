@@ -63,7 +63,7 @@ def local(
     if plan.separate:
         fault = kernels.many(*given)
     elif state.auto is not None:
-        fault = kernels.auto(*given)
+        fault = (kernels.auto_softmax if state.auto.together else kernels.auto)(*given)
         state.at["t"] = state.auto.at["t"] + 1
     elif plan.plain:
         fault = kernels.sweep(*given)

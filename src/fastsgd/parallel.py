@@ -56,7 +56,7 @@ def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) ->
         and _gathers(plan, table.sparse)
     ):
         return Gradients(n)
-    merges = plan.plain and not (plan.separate or (plan.auto and table.sparse))
+    merges = plan.plain and not (plan.separate or (plan.auto and (table.sparse or plan.loss.coupled)))
     return Merged(n, rounds=_rounds, longer=_longer) if merges else SERIAL
 
 

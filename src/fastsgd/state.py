@@ -7,6 +7,7 @@ import numpy as np
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import Auto, aligned
+from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
 MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
@@ -43,7 +44,7 @@ class State:
     auto, beside : Auto, Beside or None
         With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg; models beside this.
     m, v : like W, or None
-        Slots of the optimizer; `mb` and `vb`, (K,) float64, are those of the intercepts.
+        Slots of the optimizer; `mb` and `vb`, (K,) float64, are those of the intercepts. See also auto_softmax.py.
     seed, epoch : int
         The order of the rows is a pure function of these; epoch counts the passes begun.
     """
@@ -157,7 +158,7 @@ class State:
         """Have the arrays that this plan needs; materialise the weights when the penalty or the layout is another one."""
         if getattr(self.optimizer, "line_search", False) and not plan.line_search:
             self.at["eta_factor"] = 1  # It was the step size that the search had found.
-        if (np.any(plan.average) or (plan.auto and not sparse)) and self.A is None:
+        if (np.any(plan.average) or (plan.auto and (plan.loss.coupled or not sparse))) and self.A is None:
             self.A = np.zeros_like(self.W)
         if plan.separate:
             self._prepare_models(plan, sparse)
@@ -196,19 +197,23 @@ class State:
                 raise ValueError(
                     "learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew."
                 )
-            self.auto = Auto.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
+            kind = SoftmaxAuto if plan.loss.coupled else Auto
+            self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
+            if plan.loss.coupled and not sparse:
+                self.m, self.v, self.mb, self.vb = (np.zeros_like(x) for x in (self.W, self.W, self.b, self.b))
         elif self.auto.sparse != sparse:
             was, now = ("CSR", "dense") if self.auto.sparse else ("dense", "CSR")
             raise ValueError(
                 f"X is {now}, and the rows before were {was}: learning_rate='auto' needs them all in one layout."
             )
-        if sparse:
+        if self.auto.records is not None:
             self.auto.records = aligned(self.auto.records)
 
     def _leave_auto(self, plan):
         """Another schedule goes on from the model."""
         self.W, self.b = self.model(plan)
-        self.auto, self.A = None, np.zeros_like(self.W) if plan.average else None
+        self.auto = self.m = self.v = self.mb = self.vb = None
+        self.A = np.zeros_like(self.W) if plan.average else None
 
     def _new_slots(self, plan):
         self.at["since"] = self.at["t"] - 1
@@ -356,6 +361,8 @@ class State:
         W : (n_features, S) of the state's dtype
         b : (K,) float64
         """
+        if self.auto is not None and self.auto.together:
+            return self.auto.model_of(self, plan)
         if self.auto is not None:
             return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
         if plan.separate:

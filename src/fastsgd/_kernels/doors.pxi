@@ -219,7 +219,7 @@ cdef int total_rows(const Layout* L, const floating* values, order, target, cons
 
 # ---------------------------------------------------------------- the doors
 cdef enum:
-    SWEEP, BATCHES, TOTAL, TOTAL_MODELS, MANY, AUTO, SWEEP_EACH, TOTAL_EACH, MARGINS_EACH
+    SWEEP, BATCHES, TOTAL, TOTAL_MODELS, MANY, AUTO, AUTO_SOFTMAX, SWEEP_EACH, TOTAL_EACH, MARGINS_EACH
 
 
 cdef object behind(int door, const Layout* L, const floating* values, tuple args):
@@ -247,6 +247,8 @@ cdef object behind(int door, const Layout* L, const floating* values, tuple args
     order, target, state, plan, sums = args
     if door == MANY:
         return many_rows[Layout, floating](L, values, order, target, state, plan, sums)
+    if door == AUTO_SOFTMAX:
+        return softmax_rows[Layout, floating](L, values, order, target, state, plan, sums)
     return auto_rows[Layout, floating](L, values, order, target, state, plan, sums)
 
 

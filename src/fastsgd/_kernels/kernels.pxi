@@ -26,3 +26,5 @@ include "many_doors.pxi"  # the same, for several models
 include "each.pxi"      # models that have rows of their own
 include "auto.pxi"      # learning_rate="auto" on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python
+include "auto_softmax.pxi"  # of classes learnt together
+include "auto_softmax_csr.pxi"  # and on CSR; and from Python

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastsgd import estimators, objective
+from fastsgd import estimators, objective, schedules
 from fastsgd.dask.lazy import CLUSTER_PARAMETERS, ClassifierOnCluster, RegressorOnCluster, of_cluster, scores
 from fastsgd.dask.passes import Passes
 from fastsgd.dask.spread import Loaded, load
@@ -41,6 +41,11 @@ class InPasses:
             raise ValueError(
                 "max_iter='auto' is not for a cluster: models that leave rows out are trained on one machine alone. Give a "
                 "number, such as max_iter=1 for many rows."
+            )
+        if self.multi_class == "multinomial" and schedules.get(self.learning_rate).auto:
+            raise ValueError(
+                "learning_rate='auto' with multi_class='multinomial' is not for a cluster: take multi_class='ovr', or "
+                "optimizer='adagrad' with learning_rate='constant' and eta0=0.1."
             )
         if self.batch_size == "full" and not getattr(self.optimizer, "line_search", False):
             raise ValueError(

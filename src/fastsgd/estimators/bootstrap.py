@@ -161,6 +161,11 @@ class ResampledIntervals(OfHeads):
                 "resampled models says what the step sizes are, and not how sure the model is (Carter and Kuchibhotla 2025). Set "
                 f"learning_rate='auto', or take Linear{self._task.title()}, whose coef_table needs no resampling."
             )
+        if self.multi_class == "multinomial":
+            raise ValueError(
+                f"{asked} needs multi_class='ovr', got 'multinomial': how sure each class's coefficients are is known of one class "
+                "against the rest alone."
+            )
         if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
             raise ValueError(
                 f"{asked} is not for penalty={self.penalty!r}, which chooses among the columns, and intervals that do not "

@@ -126,6 +126,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         With more than two classes: one against the rest; or all together, "multinomial" (softmax, with loss="log_loss";
         a y of shape (n_samples, n_classes) then holds probabilities of the classes 0.0, 1.0, ...) or "crammer_singer" (the
         sum of the hinges against the other classes, with loss="hinge"). With two classes these are log_loss and hinge.
+        learning_rate="auto" takes the first two; of "multinomial" after one pass probabilities are better on most data.
     standardize : bool, default=False
         Train on (x - mean) / std of each column, without a copy of X. `coef_` and `intercept_` are in the units of X;
         the penalty is on the standardised coefficients. See Notes.
@@ -191,7 +192,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
-        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. Of the passes of SGD.
+        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. Of the passes of SGD. With
+        multi_class="multinomial" it is the same for all classes; on dense rows also "average of long steps".
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
@@ -262,6 +264,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     segment is that of a fit with weight 0 for all other rows (class_weight="balanced" is of all rows), ends by its own
     objective, and is trained in the same passes, on one of `n_jobs` threads. One without weight, or that diverged in its first
     epoch, is the model of all rows. See
+
+    With multi_class="multinomial", "auto" takes one implicit step for all classes of a row, and one decision: the share of the
+    average that is the model, the rest being the frequencies of the classes. How long steps are follows from what the columns
+    have said of the classes so far; on dense data there are two models, of long and of short steps, the better of which on rows
+    not yet learnt from is the model. On CSR columns that half the rows have, or more, are centred on the way. It takes one
+    thread; n_bootstrap, n_splits and clusters are for one class against the rest.
+
+    With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
+    all other rows (class_weight="balanced" is of all rows), ends by its own objective, and is trained in the same passes, on one
+    of `n_jobs` threads. One without weight, or that diverged in its first epoch, is the model of all rows. See
     docs/many-models.md.
 
     References

@@ -121,8 +121,10 @@ class Parameters:
             raise ValueError(
                 f"{type(self).__name__} can't take learning_rate='auto': its objective has a slope in the offset."
             )
-        if self.multi_class != "ovr":
-            raise ValueError(f"learning_rate='auto' needs multi_class='ovr', got {self.multi_class!r}.")
+        if self.multi_class == "crammer_singer":
+            raise ValueError(
+                f"learning_rate='auto' needs multi_class='ovr' or 'multinomial', got {self.multi_class!r}."
+            )
         wrong = {
             f"optimizer='sgd', got {self.optimizer!r}": not optimizer.plain or getattr(optimizer, "line_search", False),
             f"batch_size=1, got {self.batch_size!r}": self.batch_size != 1,

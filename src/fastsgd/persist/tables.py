@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
+from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.older import pay_l1
@@ -36,9 +37,22 @@ def _sound_state(state):
 def _fits_auto(state):
     """Whether what learning_rate="auto" keeps is there: the columns and the average of dense rows, the records of CSR."""
     auto, (d, K) = state.auto, (len(state.W), len(state.b))
+    if auto.together:
+        slots = (state.A, state.m, state.v, state.mb)[: 1 if auto.sparse else 4]
+        links = auto.columns[:, 3] if auto.sparse and auto.columns.shape == (d, 4) else np.zeros(0)
+        sound = (links == np.floor(links)).all() and (links >= -1).all() and (links <= d).all() and _ends(auto, links)
+        return auto.columns.shape == ((d, 4) if auto.sparse else (3, d)) and all(x is not None for x in slots) and sound
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
-    return (auto.columns.shape[1], found) == (columns, records) and (auto.sparse or state.A is not None)
+    return (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
+
+
+def _ends(auto, links):
+    """Whether the list of the features that are centred, each naming the next, comes to an end."""
+    at, left = auto.at["last"][0] if auto.sparse else 0, len(links)
+    while at > 0 and left >= 0 and at == int(at) <= len(links):
+        at, left = links[int(at) - 1], left - 1
+    return at in (-1, 0) and left >= 0
 
 
 def _alike(state):
@@ -57,15 +71,24 @@ def _first():
     return State.zeros(1, 1, "f8", 0).at
 
 
-AUTO = Record(
+class OfKind(Record):
+    """An Auto, or what it is of classes learnt together."""
+
+    def take(self, name, parts):
+        found = super().take(name, parts)
+        return SoftmaxAuto(**vars(found)) if found.together else found
+
+
+AUTO = OfKind(
     Auto,
     {
         "sparse": Value(bool),
-        "columns": Array("float64", (3, "columns")),
+        "columns": Array("float64", ("statistics", "columns")),
         "heads": Array("float64", ("K", HEAD_WIDTH)),
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
         "again": Value(bool),
+        "together": Value(bool),
     },
 )
 

@@ -1,0 +1,239 @@
+# learning_rate="auto" of classes that are learnt together (softmax). The K margins of a row take one implicit step,
+#
+#     q = softmax(z + s (y - q)),  a = y - q,  s the same for all classes
+#
+# and what else is as in auto.pxi and auto_csr.pxi, but that scales, curvature, judgement and shares are those of the model, and
+# not of a class. The numbers of the model are in its first head.
+#
+# How long steps are follows from what is learnt. `reach` is the variance of margins that is to be expected: 4 times the gain
+# over the best constant, by what is left of the loss, both as judged by rows before they are learnt from. Where the columns say
+# little of the classes, long steps learn noise; where they say nearly all, margins are to become large.
+#
+# Dense: two models learn at the same time, of steps of min(reach, 1) and of 5 max(reach, 1.5), and the judgement says which it
+# is to be: what is best differs more than `reach` can tell, where columns are nearly multiples of each other.
+from fastsgd.losses cimport quick_exp
+
+cdef enum:
+    REACH_ROWS = 1000       # after this many `reach` is halfway between FIRST_REACH and what was judged
+cdef double FIRST_REACH = 1.5, MIN_REACH = 0.25, MAX_REACH = 8.0, REACH_PER_ODDS = 4.0
+cdef double C0 = 1.0 / 3.0  # of `falling`, at a reach of 1
+cdef double SOLVED = 1e-4   # a probability changes by less: the step is found
+cdef int MOST_ROUNDS = 30   # of Newton's method for a step
+
+# Margins of the models and of the candidates, and what else there is of a row: K numbers each, in one piece of memory.
+cdef struct Joint:
+    Py_ssize_t K
+    double* z[2]
+    double* candidate[2]
+    double* y
+    double* flat
+    double* value
+    double* slope
+    double* mix
+    double* a
+    double* q
+    double* l
+    double* v
+
+# A model of two on dense rows.
+cdef struct Run:
+    void* W
+    void* A
+    double* b
+    double* b_avg
+    double g                # step size of the row
+    double loss             # of the row
+
+
+cdef void lay_joint(Joint* J, Py_ssize_t K, double* room) noexcept nogil:
+    """Of a room of 13 K numbers."""
+    J.K, J.z[0], J.z[1], J.candidate[0], J.candidate[1] = K, room, room + K, room + 2 * K, room + 3 * K
+    J.y, J.flat, J.value, J.slope = room + 4 * K, room + 5 * K, room + 6 * K, room + 7 * K
+    J.mix, J.a, J.q, J.l, J.v = room + 8 * K, room + 9 * K, room + 10 * K, room + 11 * K, room + 12 * K
+
+
+cdef inline double loss_together(const Params* P, Joint* J, const double* z) noexcept nogil:
+    """The loss of margins; J.slope are the slopes."""
+    cdef double total = 0
+    cdef Py_ssize_t k
+    P.many(J.K, z, J.y, J.value, J.slope, P.loss_par)
+    for k in range(J.K):
+        total += J.value[k]
+    return total
+
+
+cdef void implicit_together(Joint* J, const double* z, double loss, double s) noexcept nogil:
+    """a = y - q, q = softmax(z + s a), from the loss and slopes at z: Newton's method in log q."""
+    cdef Py_ssize_t K = J.K, k
+    cdef double* q = J.q
+    cdef double* l = J.l
+    cdef double* v = J.v
+    cdef double up, down, by, change, worst, total = loss
+    cdef int rounds
+    for k in range(K):
+        total += J.y[k] * z[k]  # the logarithm of the sum of exp(z), as the targets add up to 1
+    for k in range(K):
+        q[k], l[k], v[k] = J.slope[k] + J.y[k], z[k] - total, z[k] + s * J.y[k]
+    for rounds in range(MOST_ROUNDS):
+        up, down, worst = -1.0, 0.0, 0.0
+        for k in range(K):
+            by = q[k] / (1.0 + s * q[k])
+            up += q[k] + by * (v[k] - l[k] - s * q[k])
+            down += by
+        up /= down
+        for k in range(K):
+            change = min((v[k] - l[k] - s * q[k] - up) / (1.0 + s * q[k]), 1.0)
+            worst = max(worst, q[k] * fabs(change))
+            l[k] += change
+        for k in range(K):
+            q[k] = quick_exp(max(-708.0, min(l[k], 708.0)))
+        if worst < SOLVED:
+            break
+    total = 0
+    for k in range(K):
+        total += q[k]
+    for k in range(K):
+        J.a[k] = J.y[k] - q[k] / total
+
+
+cdef void find_frequencies(const Pace* C, Joint* J, double t) noexcept nogil:
+    """The best constant of the rows before row t: each class has 1 / K of a row beside its own."""
+    cdef double total = 0
+    cdef Py_ssize_t k
+    for k in range(J.K):
+        total += C.heads[k].flat[0]
+    for k in range(J.K):
+        J.flat[k] = log((C.heads[k].flat[0] + total / (t - 1.0) / J.K) / (total + total / (t - 1.0))) if C.intercept and t > 1 else 0.0
+
+
+cdef inline int best_of(const Head* H) noexcept nogil:
+    """The candidate and share of least loss: its place in H.lost."""
+    cdef int i, best = 0
+    for i in range(1, 2 * SHARES):
+        if H.lost[i] < H.lost[best]:
+            best = i
+    return best
+
+
+cdef void judge_together(const Params* P, const Pace* C, Joint* J, double s, double t) noexcept nogil:
+    """As `judge`, of the candidates' margins of all classes; and what `reach` is after that. H.total is the constant's loss."""
+    cdef Head* H = C.heads
+    cdef double flat, more, gain, odds, share = t / (t + REACH_ROWS)
+    cdef int i
+    cdef Py_ssize_t k
+    if s == 0:
+        return
+    flat = loss_together(P, J, J.flat)
+    H.total += s * flat
+    for i in range(2 * SHARES):
+        if SHARE[i % SHARES] == 0:
+            continue
+        for k in range(J.K):
+            J.mix[k] = J.flat[k] + SHARE[i % SHARES] * (J.candidate[i // SHARES][k] - J.flat[k])
+        more = loss_together(P, J, J.mix)
+        more = s * (more - flat) if isfinite(more) else INFINITY
+        H.lost[i] += more
+        H.spread[i] = length(H.spread[i], fabs(more))
+    gain = -H.lost[best_of(H)]
+    odds = gain / (H.total - gain) if H.total > gain else MAX_REACH
+    H.far = FIRST_REACH * pow(max(MIN_REACH, min(REACH_PER_ODDS * odds, MAX_REACH)) / FIRST_REACH, share)
+
+
+cdef void settle_run(Py_ssize_t d, Py_ssize_t S, Run* R, double owed, const Pace* C, const Params* P, floating* W, floating* A) noexcept nogil:
+    """As `settle_auto`, of one model."""
+    cdef const double* r = C.columns + 2 * d
+    cdef double past = C.at.last / C.at.t
+    cdef floating now = <floating> (1.0 - past * past * past)
+    cdef Py_ssize_t j, k
+    if P.l1 > 0 or P.l2 > 0:
+        for j in range(d):
+            for k in range(S):
+                W[j * S + k] = <floating> paid(W[j * S + k], owed, r[j], P.l1, P.l2)
+    for j in range(d * S):
+        A[j] += (W[j] - A[j]) * now
+
+
+cdef inline void step_run(const Params* P, const Pace* C, Joint* J, Run* R, const double* z, double c, double size, double part,
+                          floating* step) noexcept nogil:
+    """The step of a model at its margins, as factors of the row, and that of its intercepts."""
+    cdef double t = C.at.t, past = 1.0 - 1.0 / t, moved
+    cdef Py_ssize_t k
+    R.loss = loss_together(P, J, z)
+    implicit_together(J, z, R.loss, c * R.g * size)
+    for k in range(J.K):
+        step[k] = <floating> (c * R.g * J.a[k])
+        if C.intercept:
+            moved = (z[k] - R.b[k]) * part / (1.0 - part) if part < 1.0 else 0.0
+            R.b[k] += c * R.g * J.a[k] + moved
+            R.b_avg[k] += moved
+        R.b_avg[k] += (R.b[k] - R.b_avg[k]) * (1.0 - past * past * past)
+
+
+cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
+                            const Pace* C, Joint* J, Run* R, floating* xh) noexcept nogil:
+    """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
+    cdef Py_ssize_t K = M.K, S = M.S, d = L.d, i, r, k
+    cdef floating* z = xh + d
+    cdef const floating* x
+    cdef Head* H = C.heads
+    cdef double s, t, norm, c, size, times, part
+    cdef int best = best_of(H) // SHARES, e, first = 0 if C.first else best, last = 2 if C.first else best + 1
+    for i in range(O.n):
+        fetch_next(L, values, T, &O, i)
+        fetch_soon(L, values, T, &O, i)
+        r = row_number(&O, i)
+        s = weight(T, r, 0, 1.0)
+        if s == 0:
+            continue
+        x = values + r * d
+        C.at.t += 1
+        C.at.weight += s
+        t = C.at.t
+        c, part = s * t / C.at.weight, s / C.at.weight if C.intercept else 0.0
+        norm = standardised(x, d, C, s, part, xh)
+        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / t:
+            scales(d, C, ridge_of(C, K, P.l2))
+            norm = standardised_again(x, d, C, xh)
+        C.at.rho += 1.0 + norm
+        size = norm + C.intercept
+        for k in range(K):
+            J.y[k] = target(T, r, k)
+        for e in range(first, last):
+            dots(L, xh, 0, d, <floating*> R[e].W, S, z)
+            for k in range(K):
+                J.z[e][k] = z[k] + R[e].b[k]
+                if not isfinite(J.z[e][k]):
+                    return 1
+        R[best].loss = loss_together(P, J, J.z[best])
+        for k in range(K):
+            M.loss_sum[k] += s * J.value[k]
+            M.weight_sum[k] += s
+        if C.first:
+            times = judged(H, R[best].loss, t)
+            if times > 0:
+                for e in range(2):
+                    dots(L, xh, 0, d, <floating*> R[e].A, S, z)
+                    for k in range(K):
+                        J.candidate[e][k] = z[k] + R[e].b_avg[k]
+                find_frequencies(C, J, t)
+                judge_together(P, C, J, times * s * t * t, t)
+            H.usual += (R[best].loss - H.usual) * s / C.at.weight
+            for k in range(K):
+                H[k].flat[0] += s * J.y[k]
+        R[0].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * min(H.far, 1.0)) / H.h
+        R[1].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * 5.0 * max(H.far, 1.5)) / H.h
+        for e in range(first, last):
+            H[e].owed += R[e].g
+            for k in range(K, S):
+                z[k] = 0
+            step_run(P, C, J, R + e, J.z[e], c, size, part, z)
+            adds(L, xh, 0, d, <floating*> R[e].W, S, z, M.live, S)
+        best = best_of(H) // SHARES
+        if t >= C.at.due:
+            for e in range(first, last):
+                settle_run(d, S, R + e, H[e].owed, C, P, <floating*> R[e].W, <floating*> R[e].A)
+                H[e].owed = 0
+            C.at.last = t
+            scales(d, C, ridge_of(C, K, P.l2))
+            C.at.due = t + max(1, min(<int64_t> RENEWAL, <int64_t> t // 32))
+    return 0
