@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import dump_svmlight_file
+from sklearn.metrics import log_loss
 from support.cli import (
     FRAME,
     TRAIN,
@@ -329,12 +330,26 @@ def three(here):
     return ["train", "X.npy", "--target", "y.npy", "--model", "m", "--json"]
 
 
-@pytest.mark.parametrize("together", ["multinomial", "crammer_singer"])
-def test_classes_trained_together_learn_without_a_step_size_to_tune_and_it_is_said_how(three, together, capsys):
-    assert main([*three, "--multi-class", together]) == 0
+def test_several_classes_are_learnt_together_where_the_user_does_not_say_how(three, capsys):
+    X, y = np.load("X.npy"), np.load("y.npy")
+    losses = {}
+    for flags in ((), ("--multi-class", "multinomial"), ("--multi-class", "ovr"), ("--n-bootstrap", "5")):
+        assert main([*three, *flags]) == 0
+        assert "note" not in capsys.readouterr().err
+        est = fastsgd.load("m")
+        assert est.learning_rate == "auto"
+        losses[est.multi_class] = log_loss(y, est.predict_proba(X))
+        assert (est.multi_class == "ovr") == (flags[1:] not in ((), ("multinomial",)))
+    assert losses["multinomial"] < losses["ovr"]
+
+
+@pytest.mark.parametrize("together, flags", [("crammer_singer", []), ("multinomial", ["--average", "true"])])
+def test_classes_trained_together_without_auto_have_steps_that_need_no_tuning(three, together, flags, capsys):
+    assert main([*three, "--multi-class", together, *flags]) == 0
     said = capsys.readouterr()
     assert (
-        "note: --learning-rate auto does not go with --multi-class; in its place: --learning-rate constant" in said.err
+        f"note: --learning-rate auto does not go with {[*flags, '--multi-class'][0]}; in its place: "
+        "--learning-rate constant" in said.err
     )
     assert "--optimizer adagrad, --eta0 0.1, --standardize" in said.err
     assert json.loads(said.out)["learning_rate"] == "constant"
@@ -354,8 +369,8 @@ def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
         assert json.loads(said.out)["learning_rate"] == "auto" and "note" not in said.err
     assert main([*three, "--optimizer", "adam"]) == 0
     assert "--learning-rate auto does not go with --optimizer; in its place: --learning-rate" in capsys.readouterr().err
-    assert main([*three, "--multi-class", "multinomial", "--learning-rate", "auto"]) == 1
-    assert "error: --learning-rate auto needs --multi-class ovr" in capsys.readouterr().err
+    assert main([*three, "--multi-class", "crammer_singer", "--learning-rate", "auto"]) == 1
+    assert "error: --learning-rate auto needs --multi-class ovr or multinomial" in capsys.readouterr().err
 
 
 def test_a_word_of_a_flag_without_a_value_is_a_flag_of_its_own(three, capsys):
@@ -540,14 +555,3 @@ def test_rows_too_few_to_hold_some_out_are_said_by_the_flag(here, capsys):
         codes.setdefault(main([*command, "--random-state", str(seed)]), seed)
     assert "a label is in held-out rows alone: ['rare']" in capsys.readouterr().err
     assert codes.keys() == {0, 1}  # so that the advice, another seed, works
-
-
-def test_of_several_classes_it_is_said_how_they_are_learnt_together(here, capsys):
-    FRAME.assign(size=np.arange(N) % 3).to_csv("sizes.csv", index=False)
-    train = ["train", "sizes.csv", "--target", "size", "--columns", "a", "--columns", "b", "--max-iter", "1"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # There is nothing to learn.
-        assert main(train) == 0
-        assert "each of 3 classes was learnt against the rest; --multi-class multinomial" in capsys.readouterr().out
-        assert main([*train, "--multi-class", "multinomial"]) == 0
-        assert "against the rest" not in capsys.readouterr().out

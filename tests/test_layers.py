@@ -25,11 +25,13 @@ LAYERS = {
         "schedules",
     ),
     "auto_merge": ("auto",),
+    "auto_softmax": ("auto",),
     "auto_put": ("auto", "state"),
     "state": (
         "_kernels",
         "auto",
         "auto_merge",
+        "auto_softmax",
     ),
     "penalties": ("_kernels",),
     "optimizers": (
@@ -212,6 +214,7 @@ LAYERS = {
     "persist": (
         "_version",
         "auto",
+        "auto_softmax",
         "beside",
         "engine",
         "gathered",
@@ -331,6 +334,7 @@ LAYERS = {
         "objective",
         "penalties",
         "persist",
+        "schedules",
         "solvers",
         "sources",
         "state",

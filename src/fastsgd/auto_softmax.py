@@ -45,7 +45,7 @@ class SoftmaxAuto(Auto):
 
     @property
     def scales(self):
-        """Of each feature the standard deviation, on CSR the root mean square over the rows, less the mean where it is centred."""
+        """Of each feature the standard deviation; on CSR the root mean square over the rows, less the mean if it is centred."""
         if not self.sparse:
             return super().scales
         unit, seen = self.columns[:, UNIT], self.columns[:, SEEN]

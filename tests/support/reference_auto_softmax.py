@@ -2,8 +2,7 @@
 
 import numpy as np
 from reference import soft
-from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax, wrightomega
+from scipy.special import log_softmax, softmax
 
 from .reference_auto import auto_rows, falling
 
@@ -12,16 +11,19 @@ KAPPA, CLIP = 0.05, 100
 
 
 def joint_step(z, s, y):
-    """a = y - q, q = softmax(z + s a): log q + s q = z + s y - L, of which L is found so that the sum of q is 1."""
-    if s == 0:
-        return y - softmax(z)
-    v = z + s * y
+    """a = y - q, q = softmax(z + s a): Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1.
 
-    def q(L):
-        return wrightomega(v - L + np.log(s)).real / s
-
-    top = v.max()
-    return y - q(brentq(lambda L: q(L).sum() - 1, top - s - 50, top + np.log(len(z)) + 50, xtol=1e-14, rtol=1e-14))
+    Until no q changes by more than 0.02: what is left is about the square.
+    """
+    v, log_q = z + s * y, log_softmax(z)
+    for _ in range(30):
+        q = np.exp(log_q)
+        L = (q.sum() - 1 + q / (1 + s * q) @ (v - log_q - s * q)) / (q / (1 + s * q)).sum()
+        change = np.minimum((v - log_q - s * q - L) / (1 + s * q), 1)
+        log_q = log_q + change
+        if (q * abs(change)).max() < 0.02:
+            break
+    return y - softmax(log_q)
 
 
 class Judgement:
@@ -44,8 +46,9 @@ class Judgement:
 
     def judge(self, candidates, value, y, w, t):
         """Before the step of row t: margins (2, K) of the candidates, the loss of the model as it is."""
-        drawn = (t * 0x9E3779B97F4A7C15 % 2**64) >> 62 == 0
-        times = 1 if t <= 1024 or value > 4 * self.usual else 4 * drawn
+        drawn = 8 if t > 16384 else 4
+        drawn = drawn if t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 / drawn else 0
+        times = 1 if t <= 1024 or value > 4 * self.usual else drawn
         if times:
             flat, w = self.flat(t), times * w * t**2
             base = -log_softmax(flat) @ y

@@ -105,7 +105,7 @@ cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_
 
 
 cdef inline double counted(Feature* F, double x, double one, double* less, double* counts) noexcept nogil:
-    """Count a value in units of the root mean square, which is returned; as what it counts, and by what weights shrink: see auto.h."""
+    """Count a value, which is returned in units of the root mean square; as what it counts, and by what weights shrink."""
     cdef double size = fabs(x) * F.unit, grown
     F.seen += one
     less[0], counts[0] = 1.0, x
@@ -224,7 +224,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
     cdef Feature* F = <Feature*> C.columns
     cdef Head* H = C.heads
     cdef Csr own = L[0]
-    cdef double s, t, c, size, b_size, curve, new, loss, times, past
+    cdef double s, t, c, a, q, size, b_size, curve, new, loss, times, past
     if Csr is Csr32:
         ids = <int32_t*> R.ids
     else:
@@ -259,15 +259,16 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
             J.y[k], J.z[0][k] = target(T, r, k), z[k] + M.b[k]
             if not isfinite(J.z[0][k]):
                 return 1
-        loss = loss_together(P, J, J.z[0])
+        loss = loss_together(P, J, J.z[0], J.slope[0])
         new = 0
         for k in range(K):
             M.loss_sum[k] += s * J.value[k]
             M.weight_sum[k] += s
-            new += max(J.slope[k] * J.slope[k], (J.slope[k] + J.y[k]) * (1.0 - J.slope[k] - J.y[k]))
-        implicit_together(J, J.z[0], loss, c * (size + b_size))
+            a, q = J.slope[0][k], J.slope[0][k] + J.y[k]
+            new += max(a * a, q * (1.0 - q))
+        implicit_together(J, J.z[0], J.slope[0], loss, c * (size + b_size))
         if C.first:
-            times = judged(H, loss, t)
+            times = judged_together(H, loss, t)
             if times > 0:
                 if P.l2 > 0:
                     shrink_rest(P, C, F, curve, ids, x, R)
@@ -350,7 +351,7 @@ cdef int softmax_rows(const Layout* L, const floating* values, order, target, st
     R[0].W, R[0].A, R[0].b, R[0].b_avg = M.W, M.A, M.b, M.b_avg
     if not sparse:
         R[1].W, R[1].A, R[1].b, R[1].b_avg = &m[0, 0] if d else NULL, &v[0, 0] if d else NULL, &mb[0], &vb[0]
-    work, joint, listed = np.empty(d * (not sparse) + M.S, state.W.dtype), np.zeros(13 * K), np.empty((7, longest + 1))
+    work, joint, listed = np.empty(d * (not sparse) + M.S, state.W.dtype), np.zeros(16 * K), np.empty((7, longest + 1))
     cdef floating[::1] ws = work
     cdef double[::1] js = joint
     cdef double[:, ::1] ls = listed

@@ -42,7 +42,7 @@ PARAMETERS = {
     "multi_class": Flag(
         MODEL,
         "NAME",
-        "Of three classes and more: ovr (default), multinomial, crammer_singer.",
+        "Of three classes and more: multinomial (default of log_loss with auto), ovr, crammer_singer.",
     ),
     "standardize": Flag(MODEL, None, "Scale columns; coefficients stay in units of the data."),
     "init": Flag(

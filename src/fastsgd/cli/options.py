@@ -22,9 +22,8 @@ DEFAULTS = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 1, "tol": N
 # What learning_rate="auto" does not take, but for the estimators' own value of most.
 NOT_AUTO = "average", "batch_size", "gradient_noise", "init", "intercept_decay", "n_init", "multi_class"
 STEPS = "optimizer", "eta0", "power_t"  # By these the user says what steps are to be made.
-# What stands in place of "auto" for classes that are trained together. One pass of it was about as good as one of "auto" for
-# each class against the rest: log-loss .19 on digits, .09 on wine, .45 on columns of 1e-3 to 1e3, 1.3 on sparse rows, where that
-# has .35, .08, .98 and .81. With another eta0 or optimizer or on raw columns it was worse on most, and "optimal" diverged.
+# What stands in place of "auto" for classes that are trained together, where it is not for them. With another eta0 or optimizer
+# or on raw columns one pass was worse on most, and "optimal" diverged.
 TOGETHER = {"optimizer": "adagrad", "learning_rate": "constant", "eta0": 0.1, "standardize": True}
 Model = Annotated[
     str,
@@ -122,7 +121,7 @@ def _of_words(params):
     return params
 
 
-def estimator(params, task, more=None):
+def estimator(params, task, more=None, cluster=False):
     """(estimator, what to say of it) of what `parameter_flags` gives.
 
     Parameters
@@ -132,6 +131,8 @@ def estimator(params, task, more=None):
         None follows from the loss.
     more : dict or None
         Parameters in place of DEFAULTS.
+    cluster : bool
+        Whether it is to be trained on a cluster, where "auto" is for one class against the rest.
     """
     from fastsgd import SGDClassifier, SGDRegressor, losses
     from fastsgd.estimators.regressor import LOSSES as REGRESSION
@@ -148,10 +149,15 @@ def estimator(params, task, more=None):
     for name in sorted(params.keys() - own.keys()):
         raise ValueError(f"{as_flag(name)} does not go with --task {task}: leave it out.")
     against = [name for name in STEPS if name in params] + [n for n in NOT_AUTO if n in params and params[n] != own[n]]
+    if params.get("multi_class") == "multinomial" and not cluster:
+        against.remove("multi_class")
+    alone = cluster or against or "multi_class" in params or params.get("n_bootstrap") or params.get("n_splits")
+    if task == "classification" and loss == "log_loss" and params.get("learning_rate", "auto") == "auto" and not alone:
+        defaults["multi_class"] = "multinomial"
     said = None
     if against and "learning_rate" not in params:
         del defaults["learning_rate"]
-        if "multi_class" in against and not set(STEPS) & set(params):
+        if params.get("multi_class", "ovr") != "ovr" and not set(STEPS) & set(params):
             defaults |= TOGETHER
         made = {name: (own | defaults | params)[name] for name in ("learning_rate", *STEPS[:2], "standardize")}
         flags = ", ".join(f"{as_flag(name)} {value}" for name, value in made.items() if value is not False)

@@ -84,7 +84,7 @@ def train(
     from fastsgd.cli.texts import suit
 
     fraction = _fraction(rows)
-    est, said = estimator(params, task, EARLY if rows.get("early_stopping") else {})
+    est, said = estimator(params, task, EARLY if rows.get("early_stopping") else {}, dask is not None)
     est = est if dask is None else of_cluster(est)
     est._check_params()
     resume, keep = kept.get("resume", False), {"training_state": not kept.get("no_training_state", False)}
@@ -333,9 +333,3 @@ def _report(est, rows, model, quiet, as_json, training_state):
         _say_progressive(est, found["progressive"])
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
-        if found["auto_rule"] and len(getattr(est, "classes_", ())) > 2 and hasattr(est, "predict_proba"):
-            OUT.print(
-                f"note: each of {len(est.classes_)} classes was learnt against the rest; --multi-class multinomial learns them "
-                "together, from which probabilities of them all are better in most cases",
-                markup=False,
-            )

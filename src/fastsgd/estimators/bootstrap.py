@@ -163,8 +163,8 @@ class ResampledIntervals(OfHeads):
             )
         if self.multi_class == "multinomial":
             raise ValueError(
-                f"{asked} needs multi_class='ovr', got 'multinomial': how sure each class's coefficients are is known of one class "
-                "against the rest alone."
+                f"{asked} needs multi_class='ovr', got 'multinomial': models beside this one are of one "
+                "class against the rest."
             )
         if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
             raise ValueError(

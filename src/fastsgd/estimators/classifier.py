@@ -260,20 +260,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     and `partial_fit` goes on from the solution. A checkpoint is of SGD's passes: the solver's are made again. All passes
     are SGD's with tol=None, max_iter="auto", segments, n_bootstrap or n_splits.
 
-    With `segments`, `coef_` is of all rows, and the same as without (with "auto", as of passes of SGD alone). The model of a
-    segment is that of a fit with weight 0 for all other rows (class_weight="balanced" is of all rows), ends by its own
-    objective, and is trained in the same passes, on one of `n_jobs` threads. One without weight, or that diverged in its first
-    epoch, is the model of all rows. See
-
     With multi_class="multinomial", "auto" takes one implicit step for all classes of a row, and one decision: the share of the
     average that is the model, the rest being the frequencies of the classes. How long steps are follows from what the columns
     have said of the classes so far; on dense data there are two models, of long and of short steps, the better of which on rows
     not yet learnt from is the model. On CSR columns that half the rows have, or more, are centred on the way. It takes one
     thread; n_bootstrap, n_splits and clusters are for one class against the rest.
 
-    With `segments`, `coef_` is of all rows, and the same as without. The model of a segment is that of a fit with weight 0 for
-    all other rows (class_weight="balanced" is of all rows), ends by its own objective, and is trained in the same passes, on one
-    of `n_jobs` threads. One without weight, or that diverged in its first epoch, is the model of all rows. See
+    With `segments`, `coef_` is of all rows, and the same as without (with "auto", as of passes of SGD alone). The model of a
+    segment is that of a fit with weight 0 for all other rows (class_weight="balanced" is of all rows), ends by its own
+    objective, and is trained in the same passes, on one of `n_jobs` threads. One without weight, or that diverged in its first
+    epoch, is the model of all rows. See
     docs/many-models.md.
 
     References
