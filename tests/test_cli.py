@@ -370,7 +370,7 @@ def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
     assert main([*three, "--optimizer", "adam"]) == 0
     assert "--learning-rate auto does not go with --optimizer; in its place: --learning-rate" in capsys.readouterr().err
     assert main([*three, "--multi-class", "crammer_singer", "--learning-rate", "auto"]) == 1
-    assert "error: --learning-rate auto needs --multi-class ovr or multinomial" in capsys.readouterr().err
+    assert "error: --learning-rate auto needs --multi-class ovr or --multi-class multinomial" in capsys.readouterr().err
 
 
 def test_a_word_of_a_flag_without_a_value_is_a_flag_of_its_own(three, capsys):

@@ -123,7 +123,7 @@ class Parameters:
             )
         if self.multi_class == "crammer_singer":
             raise ValueError(
-                f"learning_rate='auto' needs multi_class='ovr' or 'multinomial', got {self.multi_class!r}."
+                f"learning_rate='auto' needs multi_class='ovr' or multi_class='multinomial', got {self.multi_class!r}."
             )
         wrong = {
             f"optimizer='sgd', got {self.optimizer!r}": not optimizer.plain or getattr(optimizer, "line_search", False),
