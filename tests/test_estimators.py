@@ -42,6 +42,7 @@ CONFIGURED = [
     SGDClassifier(loss="log_loss", multi_class="multinomial", optimizer="adagrad", eta0=0.1, max_iter=5),
     SGDClassifier(multi_class="crammer_singer", optimizer="nesterov", init="normal", n_init=2, max_iter=5),
     SGDClassifier(stopping="gradient", max_iter=5),
+    SGDClassifier(max_iter="auto"),
     SGDRegressor(optimizer="ftrl", eta0=1.0, max_iter=5),
     SGDRegressor(optimizer=optimizers.SGD(line_search=True), batch_size="full", max_iter=5),
     SGDOneClassSVM(optimizer="momentum", batch_size=8, stopping=["parameters", "objective"], max_iter=5),
