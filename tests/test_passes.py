@@ -50,6 +50,7 @@ SETTINGS = {
         {"loss": "log_loss", "multi_class": "multinomial", "learning_rate": "invscaling"},
         CLASSES,
     ),
+    "together, auto": (SGDClassifier, {"loss": "log_loss", "multi_class": "multinomial"}, CLASSES),
     "scaled": (SGDClassifier, {"loss": "hinge", "learning_rate": "optimal", "standardize": True}, LABELS),
     "l1": (SGDRegressor, {"penalty": "l1", "alpha": 0.01, "learning_rate": "invscaling", "average": True}, Y),
     "batches": (SGDRegressor, {"optimizer": "adam", "batch_size": 7, "learning_rate": "constant"}, Y),
