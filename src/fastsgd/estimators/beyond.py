@@ -114,7 +114,7 @@ class Continued(Heads):
             table = table.read(np.arange(table.n_rows), run.state.W.dtype)
         table, start = replace(table, X=readable(table.X)), (W[:, :K].astype(np.float64), b.astype(np.float64), {})
         super().__init__(table, K, Task(plan.loss, plan.l1, plan.l2, *numbers, **how), start=start)
-        self.first = start[:2]
+        self.first, self.n = start[:2], 1 if plan.loss.coupled else K
 
     # ------------------------------------------------------------ one head
     def problem(self, h):
@@ -126,6 +126,8 @@ class Continued(Heads):
         return problem
 
     def _report(self, h, least=0.0, bound=-np.inf):
+        if self.plan.loss.coupled:
+            self.before[h] = self._objective_of_sgd
         tol = self.rule.tol / max(1.0, abs(self.before[h]))
         self._reports[h] = Report(h, tol, self.task.max_iter, self._each, least, bound)
         return self._reports[h]
@@ -156,13 +158,18 @@ class Continued(Heads):
 
     # ------------------------------------------------------------ all of them
     @property
+    def _objective_of_sgd(self):
+        """That of the model of SGD: the mean over the heads, or of softmax the one."""
+        return float(np.nanmin(self.epochs.view()["objective"][: self.done]))
+
+    @property
     def reason(self):
         of_heads = ["objective" if h in self.flat else report.reason for h, report in self._reports.items()]
         return max((reason for reason in (self.stopped, *of_heads) if reason), key=self.RANK.index)
 
     def tell(self, whole=False):
         """Add the rows of history that are known by now, or all, and tell the callbacks."""
-        known = [len(self._reports[h].passes) if h in self._reports else 0 for h in range(self.K)]
+        known = [len(self._reports[h].passes) if h in self._reports else 0 for h in range(self.n)]
         most, running = max(known), [n for h, n in enumerate(known) if not self._is_over(h)]
         for i in range(len(self.epochs) - self.done, most if whole else min([most, *running])):
             self.epochs = self.epochs.plus(self._row(i))
@@ -175,19 +182,21 @@ class Continued(Heads):
 
     def _row(self, i):
         """The row of history of pass i of all heads: what is not known is NaN."""
-        fall, seconds = 0.0, self.epochs[self.done - 1].seconds
+        total, seconds = 0.0, self.epochs[self.done - 1].seconds
         for h, report in self._reports.items():
             value, _, took = report.passes[: i + 1][-1] if report.passes else (np.inf, None, 0.0)
-            fall, seconds = fall + max(0.0, self.before[h] - value), seconds + took
+            total, seconds = total + min(self.before[h], value), seconds + took
+        if len(self._reports) < self.n:  # The others are still as SGD has left them.
+            total += self._objective_of_sgd * self.n - sum(self.before[h] for h in self._reports)
         row = dict.fromkeys(Epoch._fields, np.nan) | {"epoch": len(self.epochs) + 1}
-        objective = float(np.nanmin(self.epochs.view()["objective"][: self.done])) - fall / self.K
-        return Epoch(**row | {"objective": objective, "seconds": min(seconds, perf_counter() - self.started)})
+        return Epoch(**row | {"objective": total / self.n, "seconds": min(seconds, perf_counter() - self.started)})
 
     def moment(self, state):
         """That of the better of the two models of each head, SGD's and the solver's; `state` becomes its state."""
         (W, b), heads = (x.copy() for x in self.first), self._reports.items()
         better = [h for h, report in heads if report.best is not None and report.best.objective < self.before[h]]
         if better:
-            W[:, better], b[better] = self.W[:, better], self.b[better]
+            of = slice(None) if self.plan.loss.coupled else better
+            W[:, of], b[of] = self.W[:, of], self.b[of]
             auto_put.put(state, W, b)
         return Moment(state, self.plan)
