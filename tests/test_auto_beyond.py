@@ -75,6 +75,21 @@ def test_several_classes_are_each_within_tol(layout, n_jobs):
     assert (same.coef_ == est.coef_).all() and same.n_iter_ == est.n_iter_ == len(est.history_)
 
 
+@layouts
+def test_classes_that_are_learnt_together_are_within_tol_together(layout):
+    X, z = problem(layout, task="regression")
+    y = np.digitize(z, np.quantile(z, [0.2, 0.7]))
+    est = SGDClassifier("log_loss", multi_class="multinomial", **AUTO).fit(X, y)
+    best = LinearClassifier(multi_class="multinomial", tol=1e-6, max_iter=3000, random_state=0).fit(X, y)
+    assert est.n_iter_ == len(est.history_) > 3
+    assert est.history_["objective"][-1] <= best.history_["objective"].min() * (1 + 1e-3)
+    np.testing.assert_allclose(est.objective(X, y), est.history_["objective"][-1], rtol=1e-9)
+    solved = est.coef_.copy()
+    est.partial_fit(X[:1], y[:1])
+    size = np.sqrt(((X.toarray() if sp.issparse(X) else X - X.mean(axis=0)) ** 2).mean(axis=0))
+    assert 0 < (abs(est.coef_ - solved) * size).sum() < 0.05 * (abs(solved) * size).sum()
+
+
 def test_several_targets_and_weights_of_rows():
     X, y = problem(task="regression")
     Y = np.column_stack([y / y.std(), np.arange(len(y)) / len(y)])

@@ -26,7 +26,7 @@ LAYERS = {
     ),
     "auto_merge": ("auto",),
     "auto_softmax": ("auto",),
-    "auto_put": ("auto", "state"),
+    "auto_put": ("auto", "auto_softmax", "state"),
     "state": (
         "_kernels",
         "auto",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.auto import B_AVG, HEAD, RECORD, B
+from fastsgd.auto_softmax import MEAN
 from fastsgd.state import State
 
 
@@ -17,13 +18,18 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
     """
     auto, K = state.auto, len(b)
     auto.again = True
-    if auto.sparse:
+    if auto.records is not None:  # CSR, each class by itself
         for place in (0, 1):  # the weight, and its average
             auto.records[:, place::RECORD] = W
         auto.heads[:, B] = auto.heads[:, B_AVG] = b
         return
-    mean, _, r = auto.columns
-    state.W[:, :K] = W * np.divide(1.0, r, out=np.zeros(len(r)), where=r > 0)[:, None]
-    state.A[:, :K] = state.W[:, :K]
-    state.b[:] = state.b_avg[:] = b + mean @ W
-    auto.heads[:, HEAD["owed"]], auto.at["last"] = 0.0, auto.at["t"]
+    if auto.sparse:  # classes together, in units of X
+        mean, unit = auto.columns[:, MEAN], 1.0
+    else:
+        mean, _, r = auto.columns
+        unit = np.divide(1.0, r, out=np.zeros(len(r)), where=r > 0)[:, None]
+        auto.heads[:, HEAD["owed"]], auto.at["last"] = 0.0, auto.at["t"]
+    for weights, intercepts in (("W", "b"), ("A", "b_avg"), ("m", "mb"), ("v", "vb")):
+        if getattr(state, weights) is not None:  # m and v are those of a second model beside it, of classes together
+            getattr(state, weights)[:, :K] = W * unit
+            getattr(state, intercepts)[:] = b + mean @ W

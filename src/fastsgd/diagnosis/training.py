@@ -104,7 +104,7 @@ def _more_of_auto(case, said, numbers):
     """Of learning_rate="auto", stopped too early; what gets to the end are passes of the solver, where it takes the loss."""
     est, loss = case.est, case.plan.loss
     found = _more(case, said, numbers, None)
-    solved = est._task in loss.solved and not loss.coupled and (loss.solved_with_l1 or not case.plan.l1)
+    solved = est._task in loss.solved and (loss.solved_with_l1 or not case.plan.l1)
     if not solved or est.max_iter == "auto":
         return found
     if est.tol is None or est.max_iter < SOLVED_FROM:

@@ -33,7 +33,6 @@ def follows(est, problem, plan, run):
         and table.rows is None
         and not table.empty
         and est._task in plan.loss.solved
-        and not plan.loss.coupled
         and (plan.loss.solved_with_l1 or not plan.l1)
         and _has_squares(table, plan.loss)
     )
