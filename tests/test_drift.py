@@ -62,8 +62,18 @@ def test_rows_without_weight_are_no_part_of_it():
     for i in range(40):
         found = found.plus(100, 0.0, 0.0).plus(100, 100.0 * (1 + (i >= 20)), 100.0)
     assert drift.rise(found.array()).after == pytest.approx(2.0)
-    assert drift.first_and_last(found.array()) == pytest.approx((1.0, 2.0))
-    assert drift.rise(Progressive().array()) is None and drift.first_and_last(Progressive().array()) is None
+    assert drift.ends(found.array()) == pytest.approx((1.0, 800, 2.0, 800))
+    assert drift.rise(Progressive().array()) is None and drift.ends(Progressive().array()) is None
+
+
+@pytest.mark.parametrize("n", [4, 5, 9, 10, 11, 100, 255])
+def test_the_first_and_the_last_tenth_are_so_long_at_least(n):
+    found = of_losses(range(n))
+    first, first_rows, last, last_rows = drift.ends(found)
+    assert 10 * n <= first_rows < 10 * n + 200 and 10 * n <= last_rows < 10 * n + 200
+    assert first == pytest.approx((first_rows / 100 - 1) / 2) and last == pytest.approx(
+        n - 1 - (last_rows / 100 - 1) / 2
+    )
 
 
 def test_a_model_of_calls_in_the_order_of_time_says_that_it_falls_behind():
@@ -211,6 +221,10 @@ def test_train_says_how_the_loss_went_before_rows_were_learnt_from(log, printed)
     with sizes(call_rows=500, block_rows=10, buffer_blocks=5, buffer_bytes=1):
         words, mixed = printed("train", *how, "--no-shuffle"), printed("train", *how)
         found = json.loads(printed("train", *how, "--no-shuffle", "--json"))["progressive"]
-    assert "loss of rows before they were learnt from: " in words and "note: the mean loss of rows" in words
-    assert "loss of rows before they were learnt from: " in mixed and "note: the mean loss of rows" not in mixed
-    assert found["last_tenth"] > found["first_tenth"] and found["rise"]["after"] > found["rise"]["before"]
+    assert "loss before learning: " in words and "note: the mean loss of rows" in words
+    assert "loss before learning: " in mixed and "note: the mean loss of rows" not in mixed
+    assert (
+        found["last"] > found["first"]
+        and found["first_rows"] >= 4000 <= found["last_rows"]
+        and found["rise"]["after"] > found["rise"]["before"]
+    )

@@ -201,7 +201,8 @@ def test_cutting_a_kernel_call_changes_no_bit(monkeypatch, rate, layout, shuffle
     rows, found = LAYOUTS[layout](X), {}
     with sizes(block_rows=10, buffer_blocks=5, buffer_bytes=1):
         for work in (1.0, np.inf):
-            monkeypatch.setattr(lanes, "STRETCH_WORK", work)
+            for name in ("STRETCH_WORK", "SHUFFLED_WORK"):
+                monkeypatch.setattr(lanes, name, work)
             est = SGDClassifier(loss, max_iter=2, tol=None, random_state=0, shuffle=shuffle, learning_rate=rate, **how)
             found[work] = est.fit(rows, y)
     cut, whole = found.values()

@@ -10,6 +10,7 @@ QUARTERS, MIN_STRETCHES, ENOUGH_STRETCHES = 4, 16, 40
 # Each quarter of the stretches (of few stretches each half) is compared with each later one, by the test of Mann and Whitney.
 # As models only get better, rows in a random order pass all of these with this probability at least.
 ALARM = 0.001
+MIN_ENDS = 4  # With fewer stretches the first and the last are too long to be called so.
 LEAST_RISE = 0.01  # A rise of a smaller share of the loss is no matter.
 
 
@@ -53,14 +54,27 @@ def mean_loss(stretches: NDArray[Any]) -> float:
     return float(np.average(some["loss"], weights=some["weight"])) if len(some) else float("nan")
 
 
-def first_and_last(progressive: NDArray[Any]) -> tuple[float, float] | None:
-    """The mean losses of the first and the last tenth of the rows, about; None where there are too few stretches."""
+class Ends(NamedTuple):
+    """The mean losses of the first and the last tenth of the rows, or a little more, and how many rows these are."""
+
+    first: float
+    first_rows: int
+    last: float
+    last_rows: int
+
+
+def ends(progressive: NDArray[Any]) -> Ends | None:
+    """Those of a `progressive_`; None where they would have rows in common, or half of all."""
     rows = progressive["rows"]
-    if len(rows) < 10:
+    if len(rows) < MIN_ENDS:
         return None
-    first = max(1, int(np.searchsorted(rows, 0.1 * rows[-1], side="right")))
-    last = min(len(rows) - 1, int(np.searchsorted(rows, 0.9 * rows[-1])) + 1)
-    return mean_loss(progressive[:first]), mean_loss(progressive[last:])
+    first = int(np.searchsorted(rows, 0.1 * rows[-1])) + 1
+    last = max(first, int(np.searchsorted(rows, 0.9 * rows[-1], side="right")) - 1) + 1
+    before = int(rows[last - 1])
+    last_rows = int(rows[-1]) - before
+    if last >= len(rows):
+        return None
+    return Ends(mean_loss(progressive[:first]), int(rows[first - 1]), mean_loss(progressive[last:]), last_rows)
 
 
 def said(found: Rise, est: Any) -> str:

@@ -20,9 +20,10 @@ from fastsgd.state import State
 from fastsgd.threads import Threads
 
 # Of the first pass losses are summed by stretches of rows. A kernel call is cut where each part has so much work, in products
-# x * w, of a nanosecond or more: one more call takes some 7 microseconds.
-STRETCH_WORK = 1e6
-ROW_WORK, CSR_WORK, AUTO_WORK = 16.0, 2.0, 8.0  # A row beside its products; a product on CSR; and both of "auto".
+# x * w, of a nanosecond and more: one more call takes 7 microseconds. Where rows are shuffled it takes up to ten times as long,
+# as it begins with rows that were not fetched meanwhile.
+STRETCH_WORK, SHUFFLED_WORK = 2.5e5, 2e6
+ROW_WORK, CSR_WORK = 16.0, 2.0  # A row beside its products, and a product on CSR.
 
 
 class Diverged(ArithmeticError):
@@ -111,9 +112,9 @@ class Serial:
         if type(self) is not Serial or order.n < 2 * order.buffer_rows or not (plan.plain or plan.auto):
             return [order]
         row_work = ROW_WORK + part.row_values * K * (CSR_WORK if part.sparse else 1.0)
-        work = order.n * row_work * (AUTO_WORK if plan.auto else 1.0)
         most = order.n * MAX_STRETCHES / (n_rows if seen < n_rows < float("inf") else seen)
-        n = int(min(work / STRETCH_WORK, order.n // order.buffer_rows, most))
+        least = STRETCH_WORK if order.visit is None else SHUFFLED_WORK
+        n = int(min(order.n * row_work / least, order.n // order.buffer_rows, most))
         return order.split(n) if n > 1 else [order]
 
     def beside(self, state: State, plan: Plan, part: Table, order: Order, last: bool) -> None:

@@ -271,14 +271,14 @@ def _why(est):
 
 
 def _progressive(est):
-    """How the loss of rows went before they were learnt from: of the first and the last tenth, and the largest rise."""
-    from fastsgd.drift import first_and_last, rise
+    """How the loss of rows went before they were learnt from: of about the first and the last tenth, and the largest rise."""
+    from fastsgd.drift import ends, rise
 
-    ends = first_and_last(est.progressive_)
-    if ends is None:
+    found = ends(est.progressive_)
+    if found is None:
         return None
-    found = None if est.shuffle else rise(est.progressive_)
-    return {"first_tenth": ends[0], "last_tenth": ends[1], "rise": None if found is None else found._asdict()}
+    rises = None if est.shuffle else rise(est.progressive_)
+    return found._asdict() | {"rise": None if rises is None else rises._asdict()}
 
 
 def _say_progressive(est, found):
@@ -289,11 +289,8 @@ def _say_progressive(est, found):
 
     if found is None:
         return
-    first, last = number(found["first_tenth"]), number(found["last_tenth"])
-    OUT.print(
-        f"loss of rows before they were learnt from: {first} in the first tenth of the first epoch, {last} in its last",
-        markup=False,
-    )
+    first, last = (f"{number(found[end])} of the {end} {found[end + '_rows']:,} rows" for end in ("first", "last"))
+    OUT.print(f"loss before learning: {first} of the first epoch, {last}", markup=False)
     if found["rise"] is not None:
         words = f"{said(Rise(**found['rise']), est)} {forgetting(est)}"
         OUT.print(f"note: {in_flags(words)}", markup=False)

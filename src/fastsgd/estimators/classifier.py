@@ -166,7 +166,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         `partial_fit` add theirs. A record for each stretch of rows: rows (up to its end), weight (of the rows of the stretch),
         and loss, their mean by weight. Of several classes one against the rest, means over the classes. At most 256
         stretches, neighbours being merged as rows come; a stretch is not shorter than what is learnt in one go: a call, a
-        piece of about a millisecond's work, or a buffer for each of several threads.
+        piece of a few milliseconds' work, or a round of several threads.
     stop_reason_ : str
         "objective", "gradient", "parameters", "validation", "judged" (by max_iter="auto"), "max_iter", "max_seconds", "callback",
         "interrupted", "error" (of a source or callback, raised after some rows) or "diverged". Where the solver had the last
