@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 from .reference_auto import auto_rows, falling
 
 H = 0.5  # the bound of the curvature
-KAPPA, CLIP = 0.05, 100
+KAPPA, KAPPA_CENTRED, CLIP = 0.15, 0.015, 100
 
 
 def joint_step(z, s, y):
@@ -207,7 +207,8 @@ def softmax_csr(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1):
         x = features.count(j, x, one, W, A)
         j, x = j[x != 0], x[x != 0]
         unit, seen, reach = features.unit[j], features.seen[j], judgement.reach
-        P = (KAPPA * curve * seen + H * values / t / reach) / unit**2
+        kappa = np.where(features.centred[j], KAPPA_CENTRED, KAPPA)
+        P = (kappa * curve * seen + H * values / t / reach) / unit**2
         b_size = intercept / (KAPPA * bH + H / reach)
         z = x @ W[j] + b
         value = -log_softmax(z) * y

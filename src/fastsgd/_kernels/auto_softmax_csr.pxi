@@ -5,16 +5,17 @@
 # the curvature being the mean over the classes: that of each class was hardly better, and takes K numbers a feature. A row's is
 # the mean of q (1 - q), or of (q - y)^2 where that is more.
 #
-# A feature that is in most rows is centred: its values count less their mean, and where a row does not have it, as 0 less the
-# mean. So a year, or a count, says nothing any more that the intercept has to take back; without that one pass kept 0.2 to 0.7
-# of what the columns had to say. Which features these are is asked of the first row, whose features are dropped where a row
-# does not have them; and, as those must be in half the rows, after 64 rows, and whenever these have doubled. A feature's
-# statistics begin anew then, and the intercept moves so that the model stays where it is.
+# A feature that is in half of the rows, or more, is centred: its values count less their mean, and where a row does not have it, as
+# 0 less the mean. So a year, or a count, says nothing any more that the intercept has to take back; without that one pass kept
+# 0.2 to 0.7 of what the columns had to say. Its kappa is a tenth: such columns often are nearly multiples of each other, and what
+# is left then needs long steps. Which features these are is asked of the first row, whose features are dropped where a row does
+# not have them; and, of the half, after 64 rows, and whenever these have doubled. A feature's statistics begin anew then, and
+# the intercept moves so that the model stays where it is.
 cdef enum:
     CENTRED_AFTER = 64      # rows
     MOST_CENTRED = 1024     # features
     SOON = 2048             # weights of a row, at most, that are fetched before its turn: more would not stay
-cdef double KAPPA_TOGETHER = 0.05, CLIPPED = 100.0  # the latter in root mean squares
+cdef double KAPPA_TOGETHER = 0.15, KAPPA_CENTRED = 0.015, CLIPPED = 100.0  # the latter in root mean squares
 
 # Statistics of a feature, of the rows that have it, or since it is centred of all.
 cdef struct Feature:
@@ -137,7 +138,7 @@ cdef double count_together(const Params* P, const Pace* C, Moving* M, Feature* F
                            Row* R) noexcept nogil:
     """Count the values of a row, and work out what its step needs; the sum of x^2 / P."""
     cdef Py_ssize_t S = M.S, i, j, h, n = 0
-    cdef double t = C.at.t, prior = C.heads[0].h * (C.at.values / t) / C.heads[0].far, kappa = KAPPA_TOGETHER / P.schedule_par[0]
+    cdef double t = C.at.t, prior = C.heads[0].h * (C.at.values / t) / C.heads[0].far, kappa
     cdef double size = 0, xh, less, seen, inverse, counts
     cdef floating* w
     cdef floating* a
@@ -151,7 +152,7 @@ cdef double count_together(const Params* P, const Pace* C, Moving* M, Feature* F
                 a[h] = <floating> (a[h] * less)
         if xh == 0:
             continue
-        seen = F[j].seen
+        seen, kappa = F[j].seen, (KAPPA_TOGETHER if F[j].next == 0 else KAPPA_CENTRED) / P.schedule_par[0]
         inverse = 1.0 / (kappa * curve * seen + prior)
         size += xh * xh * inverse
         ids[n], x[n] = <index> j, <floating> counts
