@@ -80,6 +80,7 @@ READING = {
         str, "The zone to whose clocks times are brought that have a zone, such as Europe/Berlin.", "ZONE", rare=True
     ),
     "bins": _reading(list[str], "A column of numbers to be cut into bins, such as age:10.", "A:N"),
+    "log1p": _reading(list[str], "A column or pattern of numbers whose logarithm is the feature.", "COLUMN"),
     "format": _reading(Format, "parquet, arrow, csv, svmlight, npy; as the ending says.", "NAME"),
     "delimiter": _reading(str, "Of CSV files; by default found from their first rows.", "CHAR", rare=True),
     "column_names": _reading(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,7 @@ SURVEY_ROWS = 100_000  # So many rows are looked at where nobody says how many.
 MAX_DISTINCT = 1_000_000  # Different values of a column are counted up to this many.
 MIN_ID_ROWS = 20  # A column of fewer rows than this that are all distinct need not be one of ids.
 MAX_ID_SPREAD = 10  # Whole numbers that are all distinct are ids if they lie as close as one in this many.
+MIN_TAIL_ROWS, TAIL_SHARE, TAIL_VARIANCE = 200, 0.01, 0.4  # So much of the variance in so few rows is a heavy tail.
 MAX_EXAMPLE, MAX_NAMED = 30, 6  # Characters of an example, and features that are named.
 HEAD = "column", "kind", "nulls", "distinct", "example", "training makes of it"
 
@@ -190,6 +192,7 @@ class Tally:
         self.seen: pa.Array | None = None
         self.low = self.high = None
         counted = spelling_of(field.type) is not None or encode.kind_of(field.type) in ("number", "date")
+        self.numbers: list[np.ndarray] = []
         self.countable = counted or pa.types.is_null(field.type)
         self.moments = Moments(field)
 
@@ -208,9 +211,28 @@ class Tally:
         if len(there) and not self.example:
             first = there[0].as_py()
             self.example = _shortened(f"{first:.6g}" if isinstance(first, float) else str(first))
+        if self._measured and len(there) and sum(map(len, self.numbers)) < SURVEY_ROWS:
+            self.numbers.append(there.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         if self.countable and len(there) and (self.seen is None or len(self.seen) < MAX_DISTINCT):
             new = pc.unique(there)
             self.seen = new if self.seen is None else pc.unique(pa.concat_arrays([self.seen, new.cast(self.seen.type)]))
+
+    @property
+    def _measured(self) -> bool:
+        """Whether its values are kept to be measured."""
+        dtype = self.field.type
+        return pa.types.is_floating(dtype) or pa.types.is_integer(dtype)
+
+    @property
+    def heavy(self) -> float | None:
+        """The share of the variance that the largest numbers make, TAIL_SHARE of all; None if usual, or if some are below 0."""
+        values = np.sort(np.concatenate(self.numbers)) if self.numbers else np.zeros(0)
+        values = values[: np.searchsorted(values, np.inf)]
+        if len(values) < MIN_TAIL_ROWS or values[0] < 0 or values[-1] == 0 or len(np.unique(values)) < MIN_ID_ROWS:
+            return None
+        squares = (values / values[-1] - np.mean(values / values[-1])) ** 2
+        share = squares[-round(TAIL_SHARE * len(values)) :].sum() / squares.sum()
+        return share if share > TAIL_VARIANCE else None
 
     @property
     def n_distinct(self) -> int | None:
@@ -333,4 +355,11 @@ def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
     if kind == "empty" or (kind == "constant" and not (tally.nulls and told)):
         return f"it says nothing: exclude=[{name!r}] leaves it out"
     refused = tally.nulls and columns is not None and columns.refuses_nulls(name)
-    return "nulls are an error: fill_null='mean' fills them" if refused else ""
+    notes = ["nulls are an error: fill_null='mean' fills them"] if refused else []
+    as_number = columns is None or (name in columns.columns and columns.columns[name].kind == "number")
+    if kind == "number" and as_number and (share := tally.heavy) is not None:
+        notes.append(
+            f"{share:.0%} of its variance is in {TAIL_SHARE:.0%} of the rows: log1p=[{name!r}] takes the logarithm, of which "
+            "more is learnt where the effect is one of proportions"
+        )
+    return "; ".join(notes)

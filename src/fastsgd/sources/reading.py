@@ -5,7 +5,7 @@ from fastsgd.sources.rules import MAX_LISTED, by_column, fits, is_rule, matching
 from fastsgd.sources.telling import tell
 
 # What models were trained with whose reading does not say it, be they older than that or not.
-UNSAID = {"null_indicator": False, "polynomial": None, "bins": None, "center": False}
+UNSAID = {"null_indicator": False, "polynomial": None, "bins": None, "log1p": (), "center": False}
 NOT_CROSSED = "vector", "pairs", "tokens", "date", "words"  # Columns of these kinds have no products.
 DENSE = "number", "vector", "date"  # Columns of these kinds alone are no CSR.
 # How values are written in text; `Formats` checks it.
@@ -131,7 +131,7 @@ def _by_name(reading, given, booleans):
     own = reading["columns"]
     kinds = {name: word_of(reading.get("kinds", {}).get(name, "number")) for name in own}
     kinds |= {name: "boolean" for name in booleans if kinds.get(name) == "number"}
-    for name in ("columns", "categorical_features", "text_features"):
+    for name in ("columns", "categorical_features", "text_features", "log1p"):
         if isinstance(given.get(name), list | tuple):
             meant = [matching(name, one, own, kinds) if is_rule(one, own) else [one] for one in given[name]]
             given[name] = list(dict.fromkeys(column for columns in meant for column in columns))
@@ -173,6 +173,7 @@ AGREE = {  # Whether a value says what the reading says, in other words; given (
     "columns": lambda value, own, _: _as_set(value) == _as_set(own),
     "interactions": lambda value, own, _: _as_set(value) == _as_set(own),
     "categorical_features": lambda value, own, kinds: _as_set(value) <= _as_set(own) | _as_set(kinds),
+    "log1p": lambda value, own, _: _as_set(value) == _as_set(own),
     "n_hashed": lambda value, own, _: value in ("auto", own),
     "idf": lambda value, own, _: value == "auto" or value is own,
     "text_features": lambda value, own, _: value == "auto" or _as_set(value) == _as_set(own),

@@ -111,6 +111,10 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         category, with a feature of its own for each bin, such as "age=(20.5, 31]", and "age is null". The edges are quantiles
         of what `fill_null` has for a median, and of edges that are the same, or that have no number between them, one is
         left. Where such a column is in `interactions` it counts as a category.
+    log1p : list of str, default=()
+        Columns of numbers, or patterns, of which log(1 + x) is the feature, and -log(1 - x) where x is below 0: counts, prices
+        and sizes, a few of which are far larger than the others. It is called "log1p(x)". Words of `fill_null` are of the
+        logarithms.
     center : bool, default=False
         In rows of CSR, take a round number near its mean off each number of which most values are not 0: then columns that lie
         far from 0, such as years, are learnt from as well as others, by any rule of SGD. It changes the intercept of a model,
@@ -196,8 +200,8 @@ def from_arrow(data: Any, **options: Any) -> Source:
           holds all rows. A second is a ValueError.
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, center,
-        null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, log1p, dates, time_zone, fill_null,
+        center, null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
         dtype: as in `from_parquet`.
 
     Returns
@@ -259,8 +263,8 @@ def from_csv(
         A codec of Python, such as "cp1252". None: UTF-8, or what a byte order mark says (UTF-16, UTF-32).
     **options
         target, weight, columns, exclude, categorical, categorical_features, categories, kinds, n_hashed, alternate_sign,
-        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, dates, time_zone, fill_null, center,
-        null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
+        text_features, ngram_range, analyzer, idf, interactions, polynomial, bins, log1p, dates, time_zone, fill_null,
+        center, null_indicator, target_nulls, learnt, n_features, na_values, thousands, decimal, percent, currency, date_format,
         dtype: as in `from_parquet`.
 
     Returns

@@ -219,7 +219,7 @@ class Scaled(Categories):
         factor, found = cells[number.name], self.of_cell(cells[self.words.name])
         if found is None or not isinstance(factor, float | int) or factor - factor != 0:
             return None
-        return [(found[0], found[1] * float(factor))]
+        return [(found[0], found[1] * number.value(factor))]
 
 
 class Crossed(Categories):

@@ -19,6 +19,7 @@ from fastsgd.sources.features.category import Categories, CategoryColumn, Crosse
 from fastsgd.sources.features.dates import DateColumn, DateParts
 from fastsgd.sources.features.kinds import Kinds
 from fastsgd.sources.features.learning import MAX_ALL, MAX_VALUES
+from fastsgd.sources.features.log1p import Log1p, LogColumn
 from fastsgd.sources.features.missing import FilledColumn, Indicator, Missing
 from fastsgd.sources.features.names import resolved
 from fastsgd.sources.features.number import Number, NumberColumn, Polynomial, Product
@@ -33,6 +34,7 @@ from fastsgd.sources.rules import offer
 REGISTRY: dict[str, tuple[type[Column], type[Part]]] = {  # How the cells of each kind are read, and what they become.
     "number": (NumberColumn, Number),
     "bins": (BinsColumn, Bins),
+    "log1p": (LogColumn, Log1p),
     "vector": (VectorColumn, Vector),
     "date": (DateColumn, DateParts),
     "pairs": (PairsColumn, Pairs),
@@ -101,7 +103,9 @@ class Columns:
     def _column(self, field: pa.Field) -> Column:
         """A column that is a feature."""
         kind = self.kinds[field.name]
-        kind = "bins" if kind == "number" and field.name in (self.options.bins or {}) else kind
+        if kind == "number":
+            kind = "bins" if field.name in (self.options.bins or {}) else kind
+            kind = "log1p" if field.name in self.options.log1p else kind
         return REGISTRY[kind][0](field, self.options)
 
     def _check_kinds(self, where: str) -> None:
@@ -236,7 +240,8 @@ class Columns:
         found = {name: learnt for name, column in self.columns.items() if (learnt := column.learnt())}
         asked: dict[str, Any] = {"null_indicator": True} if self.options.null_indicator else {}
         asked |= {"bins": self.options.bins} if self.options.bins else {}
-        return asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
+        logs = {"log1p": self.options.log1p} if self.options.log1p else {}
+        return logs | asked | ({"learnt": found} if found or asked or self.options.learnt is not None else {})
 
     def _of_texts(self) -> dict[str, Any]:
         """How texts are read, where there are some."""

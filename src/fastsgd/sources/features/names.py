@@ -48,7 +48,10 @@ def resolved(schema: pa.Schema, where: str, options: Options, first: FirstRows |
     found = [name for name in found if dates.get(name) != "drop"]
     if not found:
         raise ValueError(f"{where} has no columns that are features.")
-    bins = by_column("bins", options.bins or {}, [name for name in found if kinds[name] == "number"], kinds)
+    numbers = [name for name in found if kinds[name] == "number"]
+    bins = by_column("bins", options.bins or {}, numbers, kinds)
+    logs = _meant("log1p", options.log1p, there, numbers, kinds)
+    _check_logs(logs, numbers, bins)
     return replace(
         options,
         columns=found,
@@ -62,7 +65,18 @@ def resolved(schema: pa.Schema, where: str, options: Options, first: FirstRows |
         idf=bool(texts and first is not None) if options.idf == AUTO else options.idf,
         fill_null=_fills(options, found, kinds),
         bins=bins or None,
+        log1p=logs,
     )
+
+
+def _check_logs(logs: list[str], numbers: list[str], bins: dict[str, int]) -> None:
+    """That columns of which the logarithm is taken are features of numbers, and no bins."""
+    if odd := [name for name in logs if name not in numbers]:
+        raise ValueError(f"log1p: {odd[0]!r} is no feature of numbers, {offer(odd[0], numbers)}")
+    if both := [name for name in logs if name in bins]:
+        raise ValueError(
+            f"log1p: {both[0]!r} is cut into bins, which are the same for its logarithm: leave out one of both."
+        )
 
 
 def _texts(

@@ -23,6 +23,10 @@ class NumberColumn(FilledColumn):
         """An array (n,), of the type that the file has."""
         return encode.numbers(array, where, fill)
 
+    def value(self, cell: float) -> float:
+        """What one cell becomes."""
+        return float(cell)
+
 
 class Number(Part):
     """The number itself."""
@@ -87,5 +91,5 @@ def _products(part: Part, cells: Mapping[str, Any]) -> list[tuple[int, float]] |
     own = {column.name: cells[column.name] for column in part.columns}
     if not all(isinstance(cell, NUMBERS) and cell - cell == 0 for cell in own.values()):
         return None
-    products = (float(own[a.name]) * float(own[b.name]) for a, b in part.pairs)
+    products = (a.value(own[a.name]) * b.value(own[b.name]) for a, b in part.pairs)
     return list(enumerate(products, part.at))

@@ -47,6 +47,7 @@ class Options:
     null_indicator: bool = False
     target_nulls: str = "error"
     bins: Mapping[str, int] | None = None
+    log1p: Sequence[str] = ()
     text_features: str | Sequence[str] = AUTO
     ngram_range: tuple[int, int] = (1, 1)
     analyzer: str = "word"
@@ -72,6 +73,7 @@ class Options:
             raise ValueError(f"target_nulls must be 'error' or 'drop', got {self.target_nulls!r}.")
         self.null_indicator = checked_bool("null_indicator", self.null_indicator)
         self.bins = _checked_bins(self.bins)
+        self.log1p = column_names("log1p", self.log1p)
         _check_learnt(self.learnt)
         self.center = _checked_center(self.center)
         if not isinstance(self.weight, str | None):
