@@ -11,14 +11,11 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from support import reference_auto
-from support.auto import AUTO, flat, problem, types
+from support.auto import AUTO, flat, problem, train, types
 from support.cases import covering
-from support.kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows, targets
+from support.kernels import DTYPES, LAYOUTS, agree, lay_out, rows, targets
 
-from fastsgd import LinearClassifier, SGDClassifier, SGDOneClassSVM, SGDRegressor, engine, losses, penalties, schedules
-from fastsgd.plan import Plan
-from fastsgd.sources.arrays import Table
-from fastsgd.state import State
+from fastsgd import LinearClassifier, SGDClassifier, SGDOneClassSVM, SGDRegressor, losses, penalties, schedules
 
 PENALTIES = [None, "l2", "l1", "elasticnet"]
 RNG = np.random.default_rng(0)
@@ -26,22 +23,6 @@ sides = pytest.mark.parametrize("layout", ["dense", "csr32"])
 
 
 # ---------------------------------------------------------------- the kernels
-def train(X, loss, *, l1, l2, intercept, passes=2, **table):
-    """W, b, t, sums of all passes, and the rule of each head."""
-    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
-    table = Table(X, **table)
-    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
-    state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))
-    for done in range(passes):
-        run = engine.Run(state, epochs=[None] * done)
-        for _ in engine.one_pass(run, plan, table, shuffle=False):
-            pass
-        total += run.sums
-    W, b = state.model(plan)
-    assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
-    return W[:, :heads], b, state.at["t"][0], total
-
-
 def expected(layout, X, Y, loss, passes=2, **given):
     run = reference_auto.auto_dense if layout == "dense" else reference_auto.auto_csr
     return run(X, Y, loss, passes=passes, **given)[:4]

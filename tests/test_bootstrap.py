@@ -205,6 +205,7 @@ def test_models_that_go_on_must_have_been_there():
 
 # ---------------------------------------------------------------- files
 @FEW_MODELS
+@pytest.mark.filterwarnings("ignore:The models of 1 of 3 classes")  # that which lies between the others
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_files_keep_the_models_and_partial_fit_goes_on(tmp_path, layout):
     make, params, y = SETTINGS["several classes"]

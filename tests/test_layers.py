@@ -24,7 +24,8 @@ LAYERS = {
         "losses",
         "schedules",
     ),
-    "auto_merge": ("auto",),
+    "auto_centred": ("auto",),
+    "auto_merge": ("auto", "auto_centred"),
     "auto_softmax": ("auto",),
     "auto_put": ("auto", "auto_softmax", "state"),
     "state": (

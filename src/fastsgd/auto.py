@@ -17,6 +17,7 @@ SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
 RECORD = 4  # A weight on CSR is kept in this many numbers, as in _kernels/auto_csr.pxi.
 GAMMA = 1.5  # The width of the prior, in units of the margin, as in _kernels/auto_csr.pxi.
+CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
 RULES = "average", "average, L2 in full"
 
 
@@ -70,6 +71,9 @@ class Auto:
     records : (n_features, K * 4) of the weights' dtype, or None
         CSR: each weight, its average, and of the rows that have it the sum of the squared values and the number, as in
         _kernels/auto.h.
+    centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None
+        CSR: of the columns that most rows have 1 and the number, the weight of the rows since it joined, their mean, and the
+        mean by which it is centred. Then zeros. See _kernels/auto_centred.pxi.
     again : bool
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     together : bool
@@ -81,6 +85,7 @@ class Auto:
     heads: np.ndarray
     at: np.ndarray
     records: np.ndarray | None = None
+    centred: np.ndarray | None = None
     again: bool = False
     together: bool = False
 
@@ -93,7 +98,7 @@ class Auto:
         at = np.zeros(1, AT)
         at["due"] = 1
         if sparse:
-            return cls(sparse, np.zeros((3, 0)), heads, at, np.zeros((d, K * RECORD), W.dtype))
+            return cls(sparse, np.zeros((3, 0)), heads, at, np.zeros((d, K * RECORD), W.dtype), np.zeros((4, CENTRED)))
         return cls(sparse, np.zeros((3, d)), heads, at)
 
     def copy(self):
@@ -109,10 +114,24 @@ class Auto:
         return squares_of(self.records[:, 2:RECORD])[1]
 
     @property
+    def centre(self):
+        """CSR: the columns that are centred, and by what: (n,) int and (n,) float64."""
+        if self.centred is None:
+            return np.zeros(0, np.intp), np.zeros(0)
+        n = np.count_nonzero(self.centred[0])
+        return self.centred[0, :n].astype(np.intp) - 1, self.centred[3, :n]
+
+    @property
     def scales(self):
-        """Of each feature the standard deviation, on CSR the root mean square; 0 where its squares overflow."""
+        """Of each feature the standard deviation; on CSR the root mean square, but of the columns that are centred.
+
+        It is 0 where its squares overflow.
+        """
         if self.sparse:
-            return np.sqrt(squares_of(self.records[:, 2:RECORD])[0] / max(1.0, self.at["t"][0]))
+            squares, visits = squares_of(self.records[:, 2:RECORD])
+            rows, columns = np.full(len(squares), max(1.0, self.at["t"][0])), self.centre[0]
+            rows[columns] = np.maximum(1.0, visits[columns])
+            return np.sqrt(squares / rows)
         variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
         return np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
 
@@ -190,7 +209,9 @@ class Auto:
                 out[:, :K] *= self.records[:, ::RECORD] != 0
             for k in np.flatnonzero(rest):
                 out[:, k] *= self._rest(k, l2)
-            return self._shared(out, self.heads[:, B_AVG], share)
+            W, b = self._shared(out, self.heads[:, B_AVG], share)
+            columns, by = self.centre
+            return W, b - by @ W[columns, :K].astype(float)
         mean, _, r = self.columns
         owed, r = self.heads[:, HEAD["owed"]], r[:, None]
         U = W[:, :K].astype(np.float64)

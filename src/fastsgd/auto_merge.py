@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MEAN_OF_Y, MIN_VARIANCE, RECORD, SPREAD, USUAL, B, squares_of
+from fastsgd.auto_centred import centre_alike
 
 ADDED = [HEAD[name] for name in ("total", "weight", "far", "curve")]
 RENEWAL = 16  # The variances are renewed after at most this many rows, as in _kernels/auto.pxi.
@@ -169,7 +170,9 @@ class Touched(NamedTuple):
 def compact(part, own):
     """Leave of a fork what it does not share with its beginning, in place: it can then be merged, and not trained."""
     records = part.auto.records
-    at = np.flatnonzero((records[:, 3::RECORD] != own.auto.records[:, 3::RECORD]).any(axis=1))
+    changed = (records[:, 3::RECORD] != own.auto.records[:, 3::RECORD]).any(axis=1)
+    changed[part.auto.centre[0]] = True  # These have begun anew, and may have got as far as before.
+    at = np.flatnonzero(changed)
     part.auto.records = Touched(at, records[at])
     part.W = part.W[:0]  # It is not used.
 
@@ -184,6 +187,7 @@ def whole(part, own):
 
 def _merge_csr(own, parts, before, heads, plan):
     auto, autos = own.auto, [part.auto for part in parts]
+    centre_alike(auto, heads, autos)
     touched = [a.records if isinstance(a.records, Touched) else Touched(slice(None), a.records) for a in autos]
     for k in range(len(own.b)):
         curvatures = [part.heads[k, HEAD["curve"]] / part.at["t"][0] for part in autos]

@@ -145,6 +145,8 @@ class Parts(Serial):
             self.state.soft = any(one.state.soft for one in self.parts)
             if self.state.auto is not None:
                 self.state.auto.at[:] = first.auto.at
+                if first.auto.centred is not None:
+                    self.state.auto.centred[:] = first.auto.centred
             if self.gathered is not None:
                 mine, theirs = self.gathered, self.parts[0].gathered
                 mine.count[:], mine.met[:], mine.is_met[:] = theirs.count, theirs.met, theirs.is_met
@@ -201,6 +203,8 @@ class _Part:
         own.at = (state.at[heads] if self.plan.separate else state.at).copy()
         if auto is not None:
             small = {"heads": state.auto.heads[heads].copy(), "at": state.auto.at.copy()}
+            if state.auto.centred is not None:
+                small["centred"] = state.auto.centred.copy()
             own.auto = replace(state.auto, records=auto.records, **small)
         self.sums, self.gathered = sums[:, heads].copy(), None
         if gathered is not None:

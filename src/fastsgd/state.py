@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
-from fastsgd.auto import Auto, aligned
+from fastsgd.auto import CENTRED, Auto, aligned
 from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
@@ -208,6 +208,9 @@ class State:
             )
         if self.auto.records is not None:
             self.auto.records = aligned(self.auto.records)
+            if self.auto.centred is None:
+                self.auto.centred = np.zeros((4, CENTRED))
+                self.auto.at["last"] = 1000  # No column joins a model that has learnt without.
 
     def _leave_auto(self, plan):
         """Another schedule goes on from the model."""

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from .kernels import lay_out
+from fastsgd import engine
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+from .kernels import bind, lay_out
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 flat = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")
@@ -17,3 +22,19 @@ def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
     z = X @ (rng.standard_normal(d) / X.std(axis=0)) + 0.5 * rng.standard_normal(n)
     y = z - z.mean() if task == "regression" else (z > z.mean()).astype(int)
     return lay_out(X, layout, dtype), y
+
+
+def train(X, loss, *, l1, l2, intercept, passes=2, **table):
+    """W, b, t, sums of all passes, and the rule of each head."""
+    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
+    table = Table(X, **table)
+    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
+    state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))
+    for done in range(passes):
+        run = engine.Run(state, epochs=[None] * done)
+        for _ in engine.one_pass(run, plan, table, shuffle=False):
+            pass
+        total += run.sums
+    W, b = state.model(plan)
+    assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
+    return W[:, :heads], b, state.at["t"][0], total

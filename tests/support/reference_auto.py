@@ -3,6 +3,8 @@
 import numpy as np
 from reference import soft
 
+from support.reference_centred import Centred
+
 
 class Curvature:
     """h of each head: the loss's bound, or, where it has a `span`, the mean of what is measured."""
@@ -172,6 +174,7 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     unit, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)  # unit: 1 / the root mean square of a feature's values
     curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, intercept)
     t, sums, rows = 0, np.zeros((2, K)), n if s is None else (s > 0).sum()
+    centred = Centred(d)
 
     def rest(j, k, h, mean_curve):
         """By what the penalty that was not paid yet shrinks the averages."""
@@ -183,9 +186,16 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         x, y = X[i, j], Y[i]
         if t == 1 and loss.residual and intercept:
             b, b_avg = b + y, b_avg + y
+        if intercept:
+            new, at = centred.joining(t, j, x, seen)
+            b, b_avg = b + at @ W[new], b_avg + at @ A[new]
+            W[new], A[new], unit[new], seen[new] = 0, 0, 0, 0
+            j, x, moved = centred.centre(t, j, x, si, seen + si * t / (weight + si) > 16, unit)
+            b, b_avg = b + moved @ W[centred.columns], b_avg + moved @ A[centred.columns]
+            j, x = j[(x != 0) | (unit[j] > 0)], x[(x != 0) | (unit[j] > 0)]
         weight, values = weight + si, values + len(j)
         one = si * t / weight
-        unit[j] = np.where(unit[j] == 0, 1 / abs(x), unit[j])
+        unit[j] = np.where(unit[j] == 0, 1 / np.where(x == 0, 1, abs(x)), unit[j])
         size = abs(x) * unit[j]
         # early on a value that is not like those before is taken as it is; later as one of at most CLIP root mean squares
         jump = (size > 4) & (seen[j] + one <= 16)
@@ -212,7 +222,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             sums[:, k] += wi[k] * value[k], wi[k]
             if loss.span != 1:
                 curve = curvature_of_head(curvature, z[k], y[k], wi[k], k)
-            P = (KAPPA / longer * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
+            kappa = centred.kappa(j, t, KAPPA / longer, h, mean_curve, 0.5 * longer)
+            P = (kappa * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
             b_size = intercept / (KAPPA / longer * bH[k] + h / GAMMA)
             size = x**2 @ (1 / P) + b_size
             a = c[k] * near(loss, z[k], c[k] * size, y[k])
@@ -231,7 +242,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         A[j, k] *= rest(j, k, curvature.h[k], bH[k] / t)
     if l1 > 0:
         A = A * (W != 0)
-    return share * A, share * b_avg + (1 - share) * judgement.flat, t + 1, sums, rule
+    W = share * A
+    return W, share * b_avg + (1 - share) * judgement.flat - centred.used @ W, t + 1, sums, rule
 
 
 def curvature_of_head(curvature, z, y, s, k):

@@ -32,11 +32,15 @@ cdef struct Head:
     double lost[10]         # of each share of each candidate: losses before the steps, less those of the constant
     double spread[10]       # the root of the sum of the squares of the same
 
+# See auto_centred.pxi.
+cdef struct Centred
+
 # What auto keeps beside weights and intercepts.
 cdef struct Pace:
     AutoScalars* at
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     Head* heads             # (K,)
+    Centred* centred        # CSR
     double* work
     bint intercept, first   # the latter: whether this is the first pass
 

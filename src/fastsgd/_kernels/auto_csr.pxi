@@ -17,6 +17,7 @@
 # auto.pxi. From the second pass on a visit pays for as many rows as it stands for, t / visits, and the average is the model:
 # then it converges to the optimum of the objective.
 cdef extern from "auto.h":
+    double FASTSGD_CLIP
     ctypedef struct Visit:
         double c, t, curve, kappa, prior, l1, l2
         int first
@@ -104,6 +105,9 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
     cdef double value[3]
     cdef double slope[3]
     cdef Visit g
+    cdef Csr anew = anew_layout(L, C)  # of rows in which columns are centred
+    cdef const Csr* rows
+    cdef const floating* x
     cdef double kappa = KAPPA / P.schedule_par[0]
     g.kappa, g.l1, g.l2, g.first = kappa, P.l1, P.l2, C.first
     for i in range(O.n):
@@ -121,8 +125,14 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             g.next = L.indices + row(L, row_number(&O, i + 1), &g.n_next)
         C.at.t += 1
         C.at.weight += s
-        C.at.values += nnz
         t = C.at.t
+        rows, x = L, values
+        if C.intercept and looks(C.at):
+            join_centred(L, values, lo, nnz, M, C)
+        if C.centred.n:
+            nnz = centre(L, values, lo, nnz, M, P, C, s)
+            rows, x, lo = &anew, <const floating*> C.centred.values, 0
+        C.at.values += nnz
         past = 1.0 - 1.0 / t
         for k in range(K):
             head, w = C.heads + k, <floating*> M.W + k * RECORD
@@ -133,7 +143,9 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
                 head.b[0] = head.b[1] = y
             z[0] = head.b[0]
-            size = margins(L, values, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
+            size = margins(rows, x, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
+            if C.centred.n:
+                size += centred_margins(&anew, C.centred, h, w, K * RECORD, &g, z)
             b_size = 1.0 / (kappa * head.curve + h / GAMMA) if C.intercept else 0.0
             size += b_size
             if not isfinite(z[0]):
@@ -153,7 +165,9 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             times = judged(head, value[0], t) if C.first else 0.0
             if times > 0:
                 averaged[0] = averaged[1] = head.b[1]
-                candidates(L, lo, nnz, w, K * RECORD, &g, averaged)
+                candidates(rows, lo, nnz, w, K * RECORD, &g, averaged)
+                if C.centred.n:
+                    centred_candidates(&anew, C.centred, w, K * RECORD, averaged)
                 if P.l2 == 0:
                     averaged[1] = averaged[0]
                 if C.intercept:
@@ -181,7 +195,9 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
                 learn(P, head, curve, step)
             if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
                 head.curve += c * max(curve, 0.04 * head.h)
-            move(L, lo, nnz, &g, w, K * RECORD, <const floating*> C.work, a)
+            move(rows, lo, nnz, &g, w, K * RECORD, <const floating*> C.work, a)
+            if C.centred.n:
+                centred_move(&anew, C.centred, w, K * RECORD, a)
             head.b[0] += a * b_size
             head.b[1] += (head.b[0] - head.b[1]) * (1.0 - past * past * past)
     return 0
@@ -224,6 +240,7 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     cdef Moving M
     cdef Order O
     cdef Pace C
+    cdef Centred centred
     cdef int fault
     read_order(&O, order)
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
@@ -234,16 +251,22 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
         for i in range(O.n):
             r = O.rows[i] if O.rows is not NULL else O.first + i
             longest = max(longest, L.indptr[r + 1] - L.indptr[r])
+    if sparse:
+        longest += open_centred(&centred, state.auto.centred, d)
     workspace(&M, state.W.shape[1], K, sums)
     M.W, M.A = &W[0, 0] if d else NULL, &A[0, 0] if not sparse and d else NULL
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
     cdef size_t room = (4 * longest + 16) * sizeof(floating) if sparse else (d + 2 * M.S) * sizeof(floating)
-    C.work = <double*> malloc(room + 1)
+    cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
+    C.work = <double*> malloc(room + anew + 8)
     if C.work is NULL:
         free(M.of)
         raise MemoryError(f"no memory for {K} heads and a row of {max(longest, d)} values")
+    centred.indices = <char*> C.work + (room + 7) // 8 * 8
+    centred.values = <int64_t*> centred.indices + longest
+    C.centred = &centred
     with nogil:
         fault = run_auto(L, values, O, buffer_rows, &T, M, &plan.par, &C)
     free(C.work)

@@ -26,5 +26,6 @@ include "many_doors.pxi"  # the same, for several models
 include "each.pxi"      # models that have rows of their own
 include "auto.pxi"      # learning_rate="auto" on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python
+include "auto_centred.pxi"  # of it, the columns that most rows have
 include "auto_softmax.pxi"  # of classes learnt together
 include "auto_softmax_csr.pxi"  # and on CSR; and from Python

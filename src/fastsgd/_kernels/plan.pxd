@@ -56,7 +56,7 @@ cdef packed struct AutoScalars:
     double weight       # sum of their weights
     double rho          # dense: sum of their squared lengths
     double values       # CSR: number of their values
-    double last, due    # dense: rows done when the penalty was last paid, and when it is next
+    double last, due    # dense: rows done when the penalty was last paid, and when it is next; CSR: see auto_centred.pxi
 
 # What one head is trained by: see fastsgd.plan.
 cdef packed struct HeadRecord:

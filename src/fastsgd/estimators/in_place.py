@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from fastsgd.gathered import CARRY_ROWS
 from fastsgd.sources._check import first_nonfinite
 from fastsgd.sources.arrays import Table
@@ -69,6 +71,8 @@ class Undo:
 
     def __init__(self, state, table):
         self.state, self.features, self.epoch = state, table.X.indices, state.epoch
+        if state.auto is not None:  # the columns that are centred count in each row
+            self.features = np.union1d(self.features, state.auto.centre[0])
         self.rows = {name: x[self.features] for name, x in self._weights()}
         self.rest = [(x, x.copy()) for x in self._others()]
 
@@ -80,7 +84,9 @@ class Undo:
 
     def _others(self):
         found = [x for name in OTHERS if (x := getattr(self.state, name)) is not None]
-        return found if self.state.auto is None else [*found, self.state.auto.heads, self.state.auto.at]
+        if (auto := self.state.auto) is None:
+            return found
+        return [*found, auto.heads, auto.at, *([] if auto.centred is None else [auto.centred])]
 
     def finite(self):
         """Whether all that was changed is finite; what was not changed was so before."""

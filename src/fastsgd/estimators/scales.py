@@ -12,14 +12,15 @@ def in_training(est):
     """(scale of each feature, what it is), as far as the state of the training has it; (None, "") where it does not.
 
     With standardize=True, and with learning_rate="auto" on dense rows, that is the standard deviation. On CSR, "auto" knows
-    the squares of the values and not their mean: there it is the root mean square, which is the same for rare features.
+    the mean only of features that most rows have: of others it is the root mean square, which is the same for rare ones.
     """
     if (scale := getattr(est, "scale_", None)) is not None:
         return scale, "standard deviation in training"
     auto = getattr(vars(est).get("_state"), "auto", None)
     if auto is None:
         return None, ""
-    return auto.scales, f"{'root mean square' if auto.sparse else 'standard deviation'} in training"
+    known = not auto.sparse or len(auto.centre[0])
+    return auto.scales, f"{'standard deviation' if known else 'root mean square'} in training"
 
 
 def in_rows(est, data):

@@ -101,6 +101,22 @@ class Array:
         return stored.read(partial(self.check, name))
 
 
+class Begun(Array):
+    """An array (m, n) of which as many columns are written as have something in the first row; the others are zeros."""
+
+    def fit(self, name, dtype, shape, sizes):
+        most = self.shape[1]
+        super().fit(name, dtype, (*shape[:1], most) if len(shape) == 2 and shape[1] <= most else shape, sizes)
+
+    def put(self, name, value, parts):
+        value = value[:, : np.count_nonzero(value[0])] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+        super().put(name, value, parts)
+
+    def take(self, name, parts):
+        found = super().take(name, parts)
+        return None if found is None else np.pad(found, ((0, 0), (0, self.shape[1] - found.shape[1])))
+
+
 class Coef(Array):
     """coef_, stored with the shape (K, d); of one dimension where the size `ndim` is 1, and maybe sparse (`sparsify`)."""
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsgd.auto import AT, HEAD_WIDTH, RECORD, Auto
+from fastsgd.auto import AT, CENTRED, HEAD_WIDTH, RECORD, Auto
 from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.older import pay_l1
-from fastsgd.persist.rules import Array, Maybe, Packed, Pair, Record, Scalars, Several, Value
+from fastsgd.persist.rules import Array, Begun, Maybe, Packed, Pair, Record, Scalars, Several, Value
 from fastsgd.state import SCALARS, State
 
 
@@ -44,7 +44,13 @@ def _fits_auto(state):
         return auto.columns.shape == ((d, 4) if auto.sparse else (3, d)) and all(x is not None for x in slots) and sound
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
-    return (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
+    fits = (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
+    if auto.centred is None or not fits:
+        return fits
+    centred, there = auto.centre[0], auto.centred[0] > 0
+    return (
+        auto.sparse and (centred < d).all() and len(np.unique(centred)) == len(centred) == there[: len(centred)].sum()
+    )
 
 
 def _ends(auto, links):
@@ -87,6 +93,7 @@ AUTO = OfKind(
         "heads": Array("float64", ("K", HEAD_WIDTH)),
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
+        "centred": Begun("float64", (4, CENTRED), optional=True),
         "again": Value(bool),
         "together": Value(bool),
     },
