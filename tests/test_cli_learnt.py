@@ -156,7 +156,9 @@ def test_info_shows_the_weightiest_coefficients_and_names_hashed_ones_by_files(h
     assert main([*TRAIN, "--model", "m", "-q"]) == 0
     assert "coefficients" not in found(capsys, "info", "m")
     shown = found(capsys, "info", "m", "--top", "2")["coefficients"]
-    assert [row["feature"] for row in shown["rows"]] == ["b", "a"] and "root mean square in training" in shown["about"]
+    assert [row["feature"] for row in shown["rows"]] == ["b", "a"] and "standard deviation in training" in shown[
+        "about"
+    ]
     named = found(capsys, "info", "m", "--names", "test.parquet")["coefficients"]
     assert {row["feature"] for row in named["rows"]} == {"a", "b", "word=x", "word=y", "word=z"}
     assert named["intercept"] == [float(fastsgd.load("m").intercept_[0])]

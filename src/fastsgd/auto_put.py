@@ -21,7 +21,8 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
     if auto.records is not None:  # CSR, each class by itself
         for place in (0, 1):  # the weight, and its average
             auto.records[:, place::RECORD] = W
-        auto.heads[:, B] = auto.heads[:, B_AVG] = b
+        columns, by = auto.centre
+        auto.heads[:, B] = auto.heads[:, B_AVG] = b + by @ W[columns]
         return
     if auto.sparse:  # classes together, in units of X
         mean, unit = auto.columns[:, MEAN], 1.0
