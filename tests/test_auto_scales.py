@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from support.auto import AUTO, flat, problem, types
 
-from fastsgd import SGDClassifier
+from fastsgd import SGDClassifier, SGDRegressor
 
 
 def clicks(column, n, held, seed=0):
@@ -81,6 +81,31 @@ def test_one_row_does_not_ruin_the_scale_of_a_column(dtype):
     for seed in (0, 1):
         est = SGDClassifier("log_loss", **AUTO | {"random_state": seed}).fit(X.astype(dtype), y[: len(y) - 5000])
         assert est.coef_[0, 300] > 0.5 and est.auto_rule_[0].startswith("average")
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "epsilon_insensitive"])
+@pytest.mark.parametrize("far", [1e3, -1e6])
+@pytest.mark.parametrize("layout", ["dense", "csr32"])
+def test_a_first_target_far_from_the_others_is_not_learnt_by_heart(layout, far, loss):
+    """The intercept begins at the median of three targets, and weights move from the third row on."""
+    X, y = problem(layout, n=3000, task="regression")
+    y = y / y.std()
+    for row in (0, 1):
+        odd = y.copy()
+        odd[row] += far
+        params = AUTO | {"loss": loss, "shuffle": False}
+        good, found = SGDRegressor(**params).fit(X, y), SGDRegressor(**params).fit(X, odd)
+        assert found.score(X[3:], y[3:]) > good.score(X[3:], y[3:]) - 0.02
+
+
+@types
+def test_a_first_value_of_1e6_does_not_spoil_a_column_that_most_rows_have(dtype):
+    X, y, held, truth = clicks(lambda rng, n: rng.standard_normal(n), 20_000, 5000)
+    z = np.concatenate([some[:, 300].toarray().ravel() for some in (X, held)])
+    y = ((z > 1) | (np.concatenate([y, truth]) > 0)).astype(int)
+    X.data[0] = 1e6
+    est = SGDClassifier("log_loss", **AUTO | {"shuffle": False}).fit(X.astype(dtype), y[: len(y) - 5000])
+    assert est.coef_[0, 300] > 0.5 and est.auto_rule_[0].startswith("average")
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error", "hinge"])

@@ -89,6 +89,16 @@ class Judgement:
         return best // 5, np.where(lost[heads, best] + spread[heads, best] < 0, self.SHARES[best % 5], 0)
 
 
+def begin(loss, judgement, b, b_avg, y, t):
+    """Of a loss of y - z, intercept and average before each of the first three rows: y, y, and the median of the three."""
+    if t < 3:
+        return y.astype(float), y.astype(float) if t == 1 else b_avg
+    b = np.median([8 * b_avg - 7 * b, b, y], axis=0)  # the average of the second row has 1/8 of the first y
+    if not loss.affine:
+        judgement.mean, judgement.flat = b.copy(), b.copy()
+    return b, b.copy()
+
+
 def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
     """The implicit step in standardised coordinates, averaged; `longer` is a factor of its length.
 
@@ -125,7 +135,8 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
             norm = (rest * r) @ (rest * r)
         xh = rest * r
         rho += 1 + norm
-        b = y.astype(float) if t == 1 and loss.residual and intercept else b
+        if t <= 3 and loss.residual and intercept:
+            b, b_avg = begin(loss, judgement, b, b_avg, y, t)
         z = xh @ U + b
         value = loss.value(z, y)
         sums += wi * value, wi
@@ -184,8 +195,8 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
         j = np.flatnonzero(X[i])
         x, y = X[i, j], Y[i]
-        if t == 1 and loss.residual and intercept:
-            b, b_avg = b + y, b_avg + y
+        if t <= 3 and loss.residual and intercept:
+            b, b_avg = begin(loss, judgement, b, b_avg, y, t)
         if intercept:
             new, at = centred.joining(t, j, x, seen)
             b, b_avg = b + at @ W[new], b_avg + at @ A[new]

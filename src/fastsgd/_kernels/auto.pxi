@@ -6,7 +6,8 @@
 #     u += c g a xh;  b += c g a                              then the penalty, a proximal step in the same metric
 #     A += (u - A) (1 - (1 - 1 / t)^3)                        the average, of weights t^2
 #
-# Before the first row b is 0, or y where the loss is one of y - z: then a shift of all y is one of b, and no more.
+# Before the first row b is 0; or where the loss is one of y - z, y in the first two rows, and then the median of the first three:
+# a shift of all y is one of b, and no more, and a first y far from the others does not make the model.
 #     b += u . (the way that the means have moved) / sqrt(v)   so that the model stays where it is
 #
 # The model is a share of A / sqrt(v), the rest being the best constant: 1, 3/4, 1/2, 1/4 or 0, whichever would have lost least
@@ -142,6 +143,20 @@ cdef inline void find_constant(const Params* P, Head* H, double t) noexcept nogi
         H.flat[1] += s * implicit_step(P.implicit, P.slope, H.flat[1], s, H.flat[0], P.loss_par)
 
 
+cdef inline void begin(const Params* P, Head* H, double* b, double* b_avg, double y, double t) noexcept nogil:
+    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three."""
+    cdef double first
+    if t < 3:
+        b[0] = y
+        if t == 1:
+            b_avg[0] = y
+        return
+    first = 8.0 * b_avg[0] - 7.0 * b[0]  # the average of the second row has 1/8 of it
+    b[0] = b_avg[0] = max(min(first, b[0]), min(max(first, b[0]), y))
+    if not P.affine:
+        H.flat[0] = H.flat[1] = b[0]
+
+
 cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
     """1 / sqrt(v) of each column; 0 for one that is constant so far, or whose squares are too small or too large for a number."""
     cdef double* Q = C.columns + d
@@ -247,9 +262,9 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             norm = standardised_again(x, d, C, xh)
         C.at.rho += 1.0 + norm
         size = norm + C.intercept
-        if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+        if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
             for k in range(K):
-                M.b[k] = target(T, r, k)
+                begin(P, C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), t)
         if Heads is One:
             M.of[0] = dot(L, xh, 0, d, W) + M.b[0]
         else:

@@ -140,8 +140,8 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             h = head.h
             g.c, g.t, g.curve = s * t / C.at.weight, t, head.curve / (t - 1.0) if t > 1 else h
             g.prior = h * (C.at.values / t) / GAMMA
-            if t == 1 and P.residual and C.intercept:  # y far from 0 is as good as y near it
-                head.b[0] = head.b[1] = y
+            if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+                begin(P, head, &head.b[0], &head.b[1], y, t)
             z[0] = head.b[0]
             size = margins(rows, x, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
             if C.centred.n:

@@ -119,7 +119,8 @@ def from_parquet(paths: Paths, **options: Any) -> Source:
         In rows of CSR, take a round number near its mean off each number of which most values are not 0: then columns that lie
         far from 0, such as years, are learnt from as well as others, by any rule of SGD. It changes the intercept of a model,
         and no coefficient. The means are of 10,000 rows; `reading_` of an estimator keeps them as a list. Dense rows stay as
-        they are: learning_rate="auto" and standardize=True take the means off those. The command does so by default.
+        they are: learning_rate="auto" and standardize=True take the means off those, and "auto" off columns of CSR that more
+        than half of the rows have. The command does so by default.
     target_nulls : {"error", "drop"}, default="error"
         "drop": leave out the rows whose target, or one of whose targets, is null or NaN, and say once how many they are, which
         `n_left_out` of the source has. They are left out wherever the source is used, in predictions too.
