@@ -9,16 +9,29 @@ from dataclasses import dataclass
 import numpy as np
 
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
-AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due")])
-HEAD = {name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "curve"))}
-# The others of its columns: the intercept and its average, the mean of y, the best constant, and so on.
-B, B_AVG, MEAN_OF_Y, FLAT, USUAL, LOST, SPREAD, HEAD_WIDTH = 6, 7, 8, 9, 10, slice(11, 21), slice(21, 31), 31
-SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
+AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown")])
+HEAD = {
+    name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"))
+}
+# The others of its columns: intercepts of the candidates, the mean of y, the best constant, and so on.
+B, MEAN_OF_Y, FLAT, USUAL, LEADER = slice(9, 13), 13, 14, 15, 16
+LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(17, 28), slice(28, 31), slice(31, 41), 41
+SHARES = np.array([0.75, 0.5, 0.25])
+SURE = 1.5  # A model must be better than the constant by so many spreads of the difference: the best of several is so by chance.
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
-RECORD = 4  # A weight on CSR is kept in this many numbers, as in _kernels/auto_csr.pxi.
-GAMMA = 1.5  # The width of the prior, in units of the margin, as in _kernels/auto_csr.pxi.
+# Numbers of a weight on CSR, see _kernels/auto.h: three weights, an average, sums over the rows of the feature, and the unit.
+RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
-RULES = "average", "average, L2 in full"
+CANDIDATES = {  # on CSR, and of dense rows
+    True: ("filter", "long steps", "short steps", "average of long steps"),
+    False: ("average", "average of long steps"),
+}
+
+
+def combinations(m):
+    """The candidates of each combination of m, in the order of `combined` in _kernels/auto.pxi."""
+    pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
+    return [(i,) for i in range(m)] + pairs + [tuple(range(m))] * (m > 2)
 
 
 def aligned(x):
@@ -40,19 +53,6 @@ def _at_line(room, shape):
     return room[start : start + math.prod(shape)].reshape(shape)
 
 
-def squares_of(records):
-    """Sums of squares and numbers of rows, (n, 2) as in _kernels/auto.h: both float64, of X as it is, up to 1e250."""
-    squares, visits = records.T.astype(np.float64)
-    if not len(squares) or squares.min() >= 0:  # as of most data
-        return np.minimum(squares, 1e250), visits
-    bits = 42 if records.dtype == np.float32 else 340
-    huge = (squares < 0) & (visits < 2.0**-bits)
-    visits = np.where(huge, np.ldexp(visits, 2 * bits), visits)
-    with np.errstate(over="ignore"):
-        raw = np.ldexp(abs(squares), np.where(huge, 4 * bits, np.where(squares < 0, -4 * bits, 0)))
-    return np.minimum(raw, 1e250), visits
-
-
 @dataclass
 class Auto:
     """The statistics of the columns and heads, and on CSR the weights.
@@ -63,17 +63,19 @@ class Auto:
         Whether the rows are CSR.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 31) float64
+    heads : (K, 41) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
-        the penalty was last paid, and when it is next due (dense).
-    records : (n_features, K * 4) of the weights' dtype, or None
-        CSR: each weight, its average, and of the rows that have it the sum of the squared values and the number, as in
-        _kernels/auto.h.
+        the penalty was last paid, and when it is next due (dense); and where older rows fade, what is left of them, and the
+        unit of the sums.
+    records : (n_features, K * 8) of the weights' dtype, or None
+        CSR: of each weight the numbers in _kernels/auto.h.
     centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None
         CSR: of the columns that most rows have 1 and the number, the weight of the rows since it joined, their mean, and the
         mean by which it is centred. Then zeros. See _kernels/auto_centred.pxi.
+    second : (2, n_features, S) of the weights' dtype, or None
+        Dense, in the first pass: weights of other steps, in standard units, and their average.
     again : bool
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     together : bool
@@ -86,6 +88,7 @@ class Auto:
     at: np.ndarray
     records: np.ndarray | None = None
     centred: np.ndarray | None = None
+    second: np.ndarray | None = None
     again: bool = False
     together: bool = False
 
@@ -96,10 +99,10 @@ class Auto:
         heads = np.zeros((K, HEAD_WIDTH))
         heads[:, HEAD["h"]] = curvature
         at = np.zeros(1, AT)
-        at["due"] = 1
+        at["due"] = at["grown"] = 1
         if sparse:
             return cls(sparse, np.zeros((3, 0)), heads, at, np.zeros((d, K * RECORD), W.dtype), np.zeros((4, CENTRED)))
-        return cls(sparse, np.zeros((3, d)), heads, at)
+        return cls(sparse, np.zeros((3, d)), heads, at, second=np.zeros((2, *W.shape), W.dtype))
 
     def copy(self):
         """An independent copy."""
@@ -111,7 +114,7 @@ class Auto:
     @property
     def visits(self):
         """CSR: in how many rows each feature was, a row counting in each pass: (n_features,)."""
-        return squares_of(self.records[:, 2:RECORD])[1]
+        return self.records[:, VISITS].astype(np.float64) / self.at["grown"][0]
 
     @property
     def centre(self):
@@ -128,23 +131,28 @@ class Auto:
         It is 0 where its squares overflow.
         """
         if self.sparse:
-            squares, visits = squares_of(self.records[:, 2:RECORD])
-            rows, columns = np.full(len(squares), max(1.0, self.at["t"][0])), self.centre[0]
-            rows[columns] = np.maximum(1.0, visits[columns])
-            return np.sqrt(squares / rows)
+            squares, unit = self.records[:, [SQUARES, UNIT]].astype(np.float64).T
+            rows, columns = np.full(len(unit), max(1.0, self.at["recent"][0])), self.centre[0]
+            rows[columns] = np.maximum(1.0, self.visits[columns])
+            return np.sqrt(squares / self.at["grown"][0] / rows) / np.where(unit > 0, unit, 1.0)
         variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
         return np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
 
     @property
-    def rule_names(self):
-        """What the candidates are called."""
-        return RULES
-
-    @property
     def rules(self):
         """What each head's model is: (K,) of str."""
-        names, best = self.rule_names, zip(*self.best(), strict=True)
-        return np.array(["constant" if s == 0 else names[r] if s == 1 else f"{names[r]}, times {s:g}" for r, s in best])
+        return np.array([self._named(number, share) for number, share in zip(*self.best(), strict=True)])
+
+    def _named(self, number, share):
+        names = CANDIDATES[self.sparse]
+        if share == 0:
+            return "constant"
+        if self.again:
+            return "average"
+        chosen = combinations(len(names))[number]
+        name = "mean of " * (len(chosen) > 1) + " and ".join(names[i] for i in chosen)
+        name = "mean of all" if len(chosen) > 2 else name
+        return name if share == 1 else f"{name}, times {share:g}"
 
     @property
     def unsquared(self):
@@ -166,33 +174,78 @@ class Auto:
         )
 
     def best(self):
-        """Candidate and share of each head, as judged by rows not yet learnt from: (K,) int, (K,) float64.
+        """Combination and share of each head, as judged by rows not yet learnt from: (K,) int, (K,) float64.
 
         Those of least loss; or the constant, where they were not better than it by more than the spread of the difference.
         """
         heads = np.arange(len(self.heads))
         if self.again:
             return 0 * heads, np.ones(len(heads))
-        lost = np.nan_to_num(self.heads[:, LOST], nan=np.inf)
+        combined = len(combinations(len(CANDIDATES[self.sparse])))
+        lost = np.nan_to_num(self.heads[:, LOST][:, :combined], nan=np.inf)
         best = lost.argmin(axis=1)
-        share = np.where(
-            lost[heads, best] + self.heads[heads, SPREAD.start + best] < 0, SHARES[best % len(SHARES)], 0.0
-        )
-        return best // len(SHARES), share
-
-    def _rest(self, k, l2):
-        """The factors by which the penalty that is not yet paid shrinks the weights of head k: see _kernels/auto_csr.pxi."""
-        t, head, l2 = self.at["t"][0], self.heads[k], min(l2, 1e290)  # Times the visits this stays finite.
-        squares, visits = squares_of(self.records[:, k * RECORD + 2 : (k + 1) * RECORD])
-        share = visits / t
-        prior = head[HEAD["h"]] * self.at["values"][0] / t**2 / GAMMA
-        P = squares * (head[HEAD["curve"]] / t * share + prior) + np.finfo(np.float64).tiny
-        return (P + l2 * share * visits) / (P + l2 * visits)
+        parts = np.column_stack([lost[heads, best], np.nan_to_num(self.heads[:, LOST_LESS], nan=np.inf)])
+        part = parts.argmin(axis=1)
+        sure = parts[heads, part] + SURE * self.heads[:, SPREAD][heads, (part - 1) % (len(SHARES) + 1)] < 0
+        return best, np.where(sure, np.append(1.0, SHARES)[part], 0.0)
 
     def _shared(self, W, b, share):
         """That share of a model, the rest being the best constant."""
         W[:, : len(b)] *= share.astype(W.dtype)
         return W, share * b + (1.0 - share) * self.heads[:, FLAT]
+
+    def _sparse_model(self, out, best):
+        """The combination of each head, in units of X, put into `out`; and its intercepts."""
+        b = np.zeros(len(self.heads))
+        for k, number in enumerate(best[0]):
+            chosen = (AVERAGED,) if self.again else combinations(len(CANDIDATES[True]))[number]
+            at = k * RECORD
+            for i in chosen:
+                weights = self.records[:, at + i]
+                if i == AVERAGED:  # The average of a weight that was once not 0 would never be 0.
+                    weights = weights * (self.records[:, at + (0 if self.again else 1)] != 0)
+                out[:, k] += weights / len(chosen)
+            out[:, k] *= self.records[:, at + UNIT]
+            b[k] = self.heads[k, B][list(chosen)].mean()
+        return out, b
+
+    def settled(self, W, A, rule, l1, l2):
+        """Dense: the weights of a rule, without what it owes of the penalty, and their average up to now: in standard units."""
+        t, owed, r = self.at["t"][0], self.heads[:, HEAD["owed"] + rule], self.columns[2][:, None]
+        U, A = W[:, : len(owed)].astype(np.float64), A[:, : len(owed)]
+        U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * l1) / (1.0 + owed * r**2 * l2)
+        return U, A + (U - A) * (1.0 - (self.at["last"][0] / t) ** 3)
+
+    def _dense_model(self, W, A, b_avg, l1, l2, best):
+        """The combination of each head, in units of X, its intercepts being those where the columns are at their means."""
+        candidates, intercepts = [self.settled(W, A, 0, l1, l2)[1]], [b_avg]
+        if not self.again:
+            candidates.append(self.settled(*self.second, 1, l1, l2)[1])
+            intercepts.append(self.heads[:, B][:, 2])
+        out, b = np.zeros_like(candidates[0]), np.zeros(len(b_avg))
+        for k, number in enumerate(best[0]):
+            chosen = combinations(len(candidates))[number]
+            out[:, k] = sum(candidates[i][:, k] for i in chosen) / len(chosen)
+            b[k] = sum(intercepts[i][k] for i in chosen) / len(chosen)
+        return out * self.columns[2][:, None], b
+
+    def go_on_from(self, W, b):
+        """CSR: weights (n_features, K) in units of X and intercepts become those of the first rule, and their own average."""
+        for k, at in enumerate(range(0, self.records.shape[1], RECORD)):
+            unit = self.records[:, at + UNIT]
+            self.records[:, at] = np.divide(W[:, k], unit, out=np.zeros_like(unit), where=unit > 0)
+            self.records[:, at + AVERAGED] = self.records[:, at]
+        self.heads[:, B.start] = self.heads[:, B.start + AVERAGED] = b
+
+    def begin_again(self):
+        """Before a second pass: CSR goes on from the model with the first rule alone, and its average."""
+        if self.again:
+            return
+        if self.sparse and self.at["t"][0] > 0:
+            best, share = self.best()
+            out = np.zeros((len(self.records), len(self.heads)), self.records.dtype)
+            self.go_on_from(*self._sparse_model(out, (best, share)))
+        self.again, self.second = True, None
 
     def model(self, W, A, b_avg, l1, l2, best=None):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.
@@ -202,21 +255,14 @@ class Auto:
         K, t, out = len(self.heads), self.at["t"][0], np.zeros_like(W)
         if t == 0:
             return out, np.zeros(K)
-        rest, share = self.best() if best is None else best
+        best = self.best() if best is None else best
+        share = best[1]
         if self.sparse:
-            out[:, :K] = self.records[:, 1::RECORD]
-            if l1 > 0:  # The average of a weight that was once not 0 would never be 0.
-                out[:, :K] *= self.records[:, ::RECORD] != 0
-            for k in np.flatnonzero(rest):
-                out[:, k] *= self._rest(k, l2)
-            W, b = self._shared(out, self.heads[:, B_AVG], share)
+            W, b = self._sparse_model(out, best)
+            W, b = self._shared(W, b, share)
             columns, by = self.centre
             return W, b - by @ W[columns, :K].astype(float)
-        mean, _, r = self.columns
-        owed, r = self.heads[:, HEAD["owed"]], r[:, None]
-        U = W[:, :K].astype(np.float64)
-        U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * l1) / (1.0 + owed * r**2 * l2)
-        coef = (A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / t) ** 3)) * r
-        out[:, :K] = coef
-        W, b = self._shared(out, b_avg, share)
-        return W, b - mean @ W[:, :K].astype(float)
+        W, b = self._dense_model(W, A, b_avg, l1, l2, best)
+        out[:, :K] = W
+        W, b = self._shared(out, b, share)
+        return W, b - self.columns[0] @ W[:, :K].astype(float)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastsgd.auto import B_AVG, CENTRED, RECORD, B
+from fastsgd.auto import AVERAGED, CENTRED, RECORD, UNIT, B
 
 
 def centre_alike(own, heads, parts):
@@ -57,8 +57,8 @@ def _moments(auto, columns):
 
 def _move(heads, records, by):
     """Have the intercepts be where the columns are that much more."""
-    heads[:, B] += by @ records[:, ::RECORD].astype(np.float64)
-    heads[:, B_AVG] += by @ records[:, 1::RECORD].astype(np.float64)
+    for place in range(AVERAGED + 1):
+        heads[:, B.start + place] += by @ (records[:, place::RECORD].astype(np.float64) * records[:, UNIT::RECORD])
 
 
 def _of(records, columns):

@@ -13,10 +13,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastsgd.auto import B_AVG, FLAT, HEAD, LOST, MEAN_OF_Y, MIN_VARIANCE, RECORD, SPREAD, USUAL, B, squares_of
+from fastsgd.auto import (
+    AVERAGED,
+    CANDIDATES,
+    FLAT,
+    HEAD,
+    LEADER,
+    LOST,
+    LOST_LESS,
+    MEAN_OF_Y,
+    MIN_VARIANCE,
+    RECORD,
+    SLOPES,
+    SPREAD,
+    SQUARES,
+    UNIT,
+    USUAL,
+    VISITS,
+    B,
+    combinations,
+)
 from fastsgd.auto_centred import centre_alike
 
-ADDED = [HEAD[name] for name in ("total", "weight", "far", "curve")]
+ADDED = [*(HEAD[name] for name in ("total", "weight", "far", "curve", "slopes")), *np.r_[LOST, LOST_LESS]]
 RENEWAL = 16  # The variances are renewed after at most this many rows, as in _kernels/auto.pxi.
 
 
@@ -31,7 +50,7 @@ def merge(own, parts, plan):
     if not own.auto.sparse:
         _settle(own, plan)
     before, heads = own.auto.at.copy(), own.auto.heads.copy()
-    for name in ("t", "weight", "rho", "values"):
+    for name in ("t", "weight", "rho", "values", "recent"):
         own.auto.at[name] += sum(part.auto.at[name] - before[name] for part in parts)
     _merge_heads(own.auto, heads, [part.auto for part in parts], before, plan)
     (_merge_csr if own.auto.sparse else _merge_dense)(own, parts, before, heads, plan)
@@ -59,7 +78,12 @@ def _new(now, before, share):
 def _merge_heads(auto, heads, parts, before, plan):
     new, weight = heads.copy(), HEAD["weight"]
     new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
-    new[:, LOST] += sum(part.heads[:, LOST] - heads[:, LOST] for part in parts)
+    combined = LOST.start + len(combinations(len(CANDIDATES[auto.sparse])))
+    new[:, LEADER] = new[:, LOST.start : combined].argmin(axis=1)
+    rows, square = [part.at["t"][0] - before["t"][0] for part in parts], HEAD["square"]  # the latter is a mean over rows
+    squares = heads[:, square] * before["t"][0]
+    squares = squares + sum(part.heads[:, square] * part.at["t"][0] - squares for part in parts)
+    new[:, square] = squares / (before["t"][0] + sum(rows))
     squares = heads[:, SPREAD] ** 2 + sum(part.heads[:, SPREAD] ** 2 - heads[:, SPREAD] ** 2 for part in parts)
     new[:, SPREAD] = np.sqrt(np.maximum(0.0, squares))
     if plan.loss.span > 0:
@@ -93,17 +117,25 @@ def _averaged(before, of_parts, share, starts, start):
 
 # ---------------------------------------------------------------- dense rows
 def _settle(state, plan):
-    """Pay the penalty that is owed, and bring the average up to date, as `settle_auto` in _kernels/auto.pxi."""
+    """Pay the penalty that is owed, and bring the averages up to date, as `settle_auto` in _kernels/auto.pxi."""
     auto, K = state.auto, len(state.b)
-    t, last = auto.at["t"][0], auto.at["last"][0]
-    if t == 0:
+    if auto.at["t"][0] == 0:
         return
-    owed, r = auto.heads[:, HEAD["owed"]], auto.columns[2][:, None]
-    U = state.W[:, :K].astype(np.float64)
-    U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * plan.l1) / (1.0 + owed * r**2 * plan.l2)
-    A = state.A[:, :K] + (U - state.A[:, :K]) * (1.0 - (last / t) ** 3)
-    state.W[:, :K], state.A[:, :K] = U, A
-    auto.heads[:, HEAD["owed"]], auto.at["last"] = 0, t
+    for rule, (W, A) in enumerate(_pairs(state)):
+        W[:, :K], A[:, :K] = auto.settled(W, A, rule, plan.l1, plan.l2)
+        auto.heads[:, HEAD["owed"] + rule] = 0
+    auto.at["last"] = auto.at["t"]
+
+
+def _pairs(state):
+    """Weights and averages of both rules, or in a second pass of the first."""
+    return [(state.W, state.A)] + ([] if state.auto.second is None else [tuple(state.auto.second)])
+
+
+def _intercepts(state):
+    """Their intercepts, and the averages of these, (K,) each, which can be written to."""
+    heads = state.auto.heads[:, B]
+    return [(state.b, state.b_avg)] + ([] if state.auto.second is None else [(heads[:, 1], heads[:, 2])])
 
 
 def _merge_dense(own, parts, before, heads, plan):
@@ -116,22 +148,24 @@ def _merge_dense(own, parts, before, heads, plan):
     ridge = plan.l2 * K / auto.heads[:, HEAD["h"]].sum() if plan.l2 > 0 else 0.0
     v = np.where(columns[1] > 0, columns[1] / auto.at["weight"][0] + ridge, 0.0)
     columns[2] = np.where(v > MIN_VARIANCE, 1.0 / np.sqrt(np.where(v > MIN_VARIANCE, v, 1.0)), 0.0)
-    starts = _starts(before, [part.auto for part in parts], auto)
-
-    def out(state, name):
-        """Weights in units of X."""
-        return getattr(state, name)[:, :K] * state.auto.columns[2][:, None]
-
-    def at_mean(state, name, b):
-        """The intercepts where the mean of all rows is."""
-        return getattr(state, b) + (columns[0] - state.auto.columns[0]) @ out(state, name)
-
     inward = np.where(columns[2] > 0, 1.0 / np.where(columns[2] > 0, columns[2], 1.0), 0.0)[:, None]
-    W = sum(w * out(part, "W") for w, part in zip(by, parts, strict=True))
-    A = _averaged(out(own, "A"), [out(part, "A") for part in parts], by, *starts)
-    b = sum(w * at_mean(part, "W", "b") for w, part in zip(share, parts, strict=True))
-    b_avg = _averaged(at_mean(own, "A", "b_avg"), [at_mean(part, "A", "b_avg") for part in parts], share, *starts)
-    own.W[:, :K], own.A[:, :K], own.b, own.b_avg = W * inward, A * inward, b, b_avg
+    starts, states = _starts(before, [part.auto for part in parts], auto), [own, *parts]
+
+    def of_states(rule, average):
+        """Weights in units of X, and intercepts where the mean of all rows is, of the start and of each part."""
+        W = [_pairs(state)[rule][average][:, :K] * state.auto.columns[2][:, None] for state in states]
+        means = [columns[0] - state.auto.columns[0] for state in states]
+        return W, [_intercepts(state)[rule][average] + m @ w for state, m, w in zip(states, means, W, strict=True)]
+
+    for rule in range(len(_pairs(own))):
+        (_, *W), (_, *b) = of_states(rule, 0)
+        (A0, *A), (b_avg0, *b_avg) = of_states(rule, 1)
+        weights, averages = _pairs(own)[rule]
+        intercepts, averaged = _intercepts(own)[rule]
+        averages[:, :K] = _averaged(A0, A, by, *starts) * inward
+        averaged[:] = _averaged(b_avg0, b_avg, share, *starts)
+        weights[:, :K] = sum(w * x for w, x in zip(by, W, strict=True)) * inward
+        intercepts[:] = sum(w * x for w, x in zip(share, b, strict=True))
     auto.columns, t = columns, auto.at["t"][0]
     auto.at["last"], auto.at["due"] = t, t + max(1, min(RENEWAL, int(t) // 32))
 
@@ -170,7 +204,7 @@ class Touched(NamedTuple):
 def compact(part, own):
     """Leave of a fork what it does not share with its beginning, in place: it can then be merged, and not trained."""
     records = part.auto.records
-    changed = (records[:, 3::RECORD] != own.auto.records[:, 3::RECORD]).any(axis=1)
+    changed = (records[:, VISITS::RECORD] != own.auto.records[:, VISITS::RECORD]).any(axis=1)
     changed[part.auto.centre[0]] = True  # These have begun anew, and may have got as far as before.
     at = np.flatnonzero(changed)
     part.auto.records = Touched(at, records[at])
@@ -196,44 +230,45 @@ def _merge_csr(own, parts, before, heads, plan):
         curve = HEAD["curve"]
         grown = [np.maximum(0.0, part.heads[:, curve] - heads[:, curve]) for part in autos]
         share, starts = _share(grown, _of_rows(heads, autos)), _starts(before, autos, auto)
-        auto.heads[:, B] = sum(w * part.heads[:, B] for w, part in zip(share, autos, strict=True))
-        auto.heads[:, B_AVG] = _averaged(heads[:, B_AVG], [part.heads[:, B_AVG] for part in autos], share, *starts)
+        own_b, *of_parts = [x[:, B] for x in (heads, *(part.heads for part in autos))]
+        auto.heads[:, B] = sum(w[:, None] * b for w, b in zip(share, of_parts, strict=True))
+        averages = [b[:, AVERAGED] for b in of_parts]
+        auto.heads[:, B.start + AVERAGED] = _averaged(own_b[:, AVERAGED], averages, share, *starts)
+
+
+def _in_units(records, unit):
+    """Records (n, 8) in float64, of values in other units; those of features that have none yet are 0."""
+    new, was = records.astype(np.float64), records[:, UNIT].astype(np.float64)
+    by = np.divide(unit, was, out=np.ones(len(was)), where=was > 0)[:, None]
+    new[:, : AVERAGED + 1] /= by
+    new[:, [SQUARES]] *= by**2
+    return new
 
 
 def _merge_records(own, touched, k, curvatures):
-    """Put together the records of head k in place, of which `own` (n_features, 4) are those of the start.
+    """Put together the records of head k in place, of which `own` (n_features, 8) are those of the start.
 
     curvatures : the mean curvature of the rows of each part
     """
-    total, added, rows, W, new = np.zeros((5, len(own)))
-    odd, most = [], np.zeros(len(own))
-    for (at, records), curvature in zip(touched, curvatures, strict=True):
-        one, first = records[:, k * RECORD : (k + 1) * RECORD], own[at]
-        (S, n), (S0, n0) = squares_of(one[:, 2:]), squares_of(first[:, 2:])
-        S, visits = np.maximum(0.0, S - S0), np.maximum(0.0, n - n0)
-        start = (n0 / np.where(n > 0, n, 1.0)) ** 3
-        now, before = one[:, 1].astype(np.float64), first[:, 1]
-        by = S * max(curvature, np.finfo(np.float64).tiny)
+    parts = [(at, records[:, k * RECORD : (k + 1) * RECORD]) for at, records in touched]
+    unit = own[:, UNIT].astype(np.float64)
+    for at, records in parts:
+        unit[at] = np.where(unit[at] > 0, unit[at], records[:, UNIT])
+    start, total, new = _in_units(own, unit), np.zeros(len(own)), np.zeros((len(own), RECORD))
+    for (at, records), curvature in zip(parts, curvatures, strict=True):
+        one, first = _in_units(records, unit[at]), start[at]
+        n0, added = first[:, VISITS], np.maximum(0.0, one[:, SQUARES : SLOPES + 1] - first[:, SQUARES : SLOPES + 1])
+        by = added[:, 0] * max(curvature, np.finfo(np.float64).tiny)
         total[at] += by
-        added[at] += S
-        rows[at] += visits
-        W[at] += by * (one[:, 0].astype(np.float64) - first[:, 0])
-        new[at] += by * np.where(visits > 0, (now - start * before) / np.where(start < 1, 1.0 - start, 1.0), 0.0)
-        odd.append((one[:, 2] < 0) | (first[:, 2] < 0))
-    some = np.flatnonzero((total > 0) & (rows > 0))
-    first, by = own[some], total[some]
-    S0, n0 = squares_of(first[:, 2:])
-    start = (n0 / (n0 + rows[some])) ** 3
-    own[some, 0] = first[:, 0] + W[some] / by
-    own[some, 1] = start * first[:, 1] + (1.0 - start) * new[some] / by
-    own[some, 2], own[some, 3] = S0 + added[some], n0 + rows[some]
-    # Of values whose squares are no numbers, a record is in other units: that of the part which has seen most rows of the
-    # feature stands for all.
-    for (at, records), strange in zip(touched, odd, strict=True):
-        if strange.any():
-            features = np.arange(len(own))[at][strange]
-            one = records[strange, k * RECORD : (k + 1) * RECORD]
-            visits = squares_of(one[:, 2:])[1]
-            better = visits > most[features]
-            own[features[better], 2:] = one[better, 2:]
-            most[features[better]] = visits[better]
+        new[at, SQUARES : SLOPES + 1] += added
+        rho = (n0 / np.where(one[:, VISITS] > 0, one[:, VISITS], 1.0)) ** 3
+        average = (one[:, AVERAGED] - rho * first[:, AVERAGED]) / np.where(rho < 1, 1.0 - rho, 1.0)
+        new[at, :AVERAGED] += by[:, None] * (one[:, :AVERAGED] - first[:, :AVERAGED])
+        new[at, AVERAGED] += by * np.where(added[:, 1] > 0, average, 0.0)
+    some = np.flatnonzero((total > 0) & (new[:, VISITS] > 0))
+    first, new, by = start[some], new[some], total[some, None]
+    rho = ((first[:, VISITS]) / (first[:, VISITS] + new[:, VISITS])) ** 3
+    own[some, :AVERAGED] = first[:, :AVERAGED] + new[:, :AVERAGED] / by
+    own[some, AVERAGED] = rho * first[:, AVERAGED] + (1.0 - rho) * new[:, AVERAGED] / by[:, 0]
+    own[some, SQUARES : SLOPES + 1] = first[:, SQUARES : SLOPES + 1] + new[:, SQUARES : SLOPES + 1]
+    own[some, UNIT] = unit[some]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsgd.auto import B_AVG, HEAD, RECORD, B
+from fastsgd.auto import HEAD
 from fastsgd.auto_softmax import MEAN
 from fastsgd.state import State
 
@@ -17,12 +17,10 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
     them as far as they would have moved the model.
     """
     auto, K = state.auto, len(b)
-    auto.again = True
+    auto.begin_again()
     if auto.records is not None:  # CSR, each class by itself
-        for place in (0, 1):  # the weight, and its average
-            auto.records[:, place::RECORD] = W
         columns, by = auto.centre
-        auto.heads[:, B] = auto.heads[:, B_AVG] = b + by @ W[columns]
+        auto.go_on_from(W, b + by @ W[columns])
         return
     if auto.sparse:  # classes together, in units of X
         mean, unit = auto.columns[:, MEAN], 1.0

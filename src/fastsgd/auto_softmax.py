@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsgd.auto import HEAD, LOST, MEAN_OF_Y, SHARES, SPREAD, Auto
+from fastsgd.auto import HEAD, LOST, MEAN_OF_Y, SPREAD, Auto
 
 FIRST_REACH = 1.5  # It is also in _kernels/auto_softmax.pxi, as what is judged is in the first head alone.
+SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])  # of a candidate, the rest being the best constant
 UNIT, SEEN, MEAN, NEXT = range(4)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
 
 
@@ -33,10 +34,13 @@ class SoftmaxAuto(Auto):
         new.heads[0, HEAD["far"]] = FIRST_REACH
         return cls(sparse, columns, new.heads, new.at)
 
-    @property
-    def rule_names(self):
-        """What the candidates are called."""
-        return ("average", "average, L2 in full") if self.sparse else ("average", "average of long steps")
+    def _named(self, number, share):
+        name = (("average", "average, L2 in full") if self.sparse else ("average", "average of long steps"))[number]
+        return "constant" if share == 0 else name if share == 1 else f"{name}, times {share:g}"
+
+    def begin_again(self):
+        """Before a second pass."""
+        self.again = True
 
     @property
     def visits(self):
@@ -60,7 +64,7 @@ class SoftmaxAuto(Auto):
     def best(self):
         """As `Auto.best`, the same for all classes; once rows come again the model is all of a candidate."""
         head, heads = self.heads[0], len(self.heads)
-        lost = np.nan_to_num(head[LOST], nan=np.inf)
+        lost = np.nan_to_num(head[LOST][: 2 * len(SHARES)], nan=np.inf)
         place = lost.argmin()
         candidate, share = place // len(SHARES), SHARES[place % len(SHARES)]
         if self.again:

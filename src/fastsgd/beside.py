@@ -145,7 +145,9 @@ class WithOthers(Serial):
         """Have the others ready for the pass that the model is ready for."""
         for other in state.beside.states:
             other.prepare(plan, state.auto.sparse)
-            other.epoch, other.auto.again = state.epoch, state.auto.again
+            other.epoch = state.epoch
+            if state.auto.again:
+                other.auto.begin_again()
         state.beside.begin(state.epoch)
         return self
 

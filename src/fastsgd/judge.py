@@ -148,8 +148,8 @@ class Judge:
         for other in self.states:
             other.prepare(plan, sparse)
             other.epoch = state.epoch
-            if other.auto is not None and state.auto is not None:
-                other.auto.again = state.auto.again
+            if other.auto is not None and state.auto is not None and state.auto.again:
+                other.auto.begin_again()
 
 
 class Judged(Stopping):

@@ -1,7 +1,7 @@
-/* Along one row of learning_rate="auto" on CSR, see auto_csr.pxi. A weight is a record of four numbers: w, its average A, and of
- * the rows that have it the sum of the squared values and the number, both weighted. Where values are so large or so small that
- * their squares are no numbers (2^BITS and more, or less than 2^-BITS), the sum is of values times a power of two, and negative;
- * the power is 2^(2 BITS), or 2^(-2 BITS) if the number of rows is kept times that. */
+/* Along one row of learning_rate="auto" on CSR, see auto_csr.pxi. A weight is a record of eight numbers: three weights, one of each
+ * rule; the average of one of them; and of the rows that have the feature the sum of the squared values, the number and the sum
+ * of the squared slopes, each times the weights of the rows. Values are in units of a power of two, the last of the eight, in which
+ * the first one was between 1 and 2: so their squares are numbers whatever they are, and weights are in these units too. */
 #ifndef FASTSGD_AUTO_H
 #define FASTSGD_AUTO_H
 #include <math.h>
@@ -9,14 +9,23 @@
 #include <string.h>
 #include "lanes.h"
 
-enum { FASTSGD_A = 1, FASTSGD_SQUARES = 2, FASTSGD_VISITS = 3, FASTSGD_CLIP = 100 };
+enum { FASTSGD_AVERAGE = 3, FASTSGD_SQUARES, FASTSGD_VISITS, FASTSGD_SLOPES, FASTSGD_UNIT, FASTSGD_RECORD };
+enum { FASTSGD_EARLY = 16, FASTSGD_FAR = 4, FASTSGD_CLIP = 100 }; /* visits; root mean squares */
+/* What is kept of four values between `gather` and `move`: the eight numbers of each, and these. */
+enum { FASTSGD_VALUE = FASTSGD_RECORD, FASTSGD_SHARE, FASTSGD_PER, FASTSGD_ROOM = FASTSGD_PER + 3 };
 
-/* Of one row and head: its weight and number, the mean curvature, and of P the factors, see auto_csr.pxi; and the indices of the
- * row that comes next, whose records are fetched meanwhile: those of many features lie in memory that no cache holds. */
+/* Of one row and head.
+ *   c, added     the row's weight over the mean weight; the same in units of the sums, which grow where older rows fade
+ *   faded        1 over these units
+ *   t            the rows so far, or where older ones fade, what is left of them
+ *   curve, prior of P of the filter, the factors of the sum of squares and of the mean square
+ *   start, per   of P of the other rules, see auto_csr.pxi
+ *   l1, l2       the penalty
+ *   next, n_next the indices of the row that comes next, whose records are fetched meanwhile: those of many features lie in
+ *                memory that no cache holds */
 typedef struct {
-    double c, t, curve, kappa, prior, l1, l2;
-    int first;
-    const void *x, *next;
+    double c, added, faded, t, curve, prior, start[2], per[2], l1, l2;
+    const void *next;
     ptrdiff_t n_next;
 } Visit;
 
@@ -26,185 +35,196 @@ typedef struct {
 #define FASTSGD_SOON(p) ((void)(p))
 #endif
 
-#define FASTSGD_AUTO(T, V, N, I, NAME, TINY, SQRT, BITS)                                                                    \
-    /* The records of four values, or of those that are left: then the others are `none`, and their values, in v, 0. */     \
-    static inline const T *four_##NAME(const T *x, const I *ix, ptrdiff_t left, T *W, ptrdiff_t stride, T *none, T **w, T *v) {\
-        if (left >= 4) {                                                                                                    \
-            for (int r = 0; r < 4; r++) w[r] = W + (ptrdiff_t)ix[r] * stride;                                               \
-            return x;                                                                                                       \
-        }                                                                                                                   \
-        for (int r = 0; r < 4; r++) {                                                                                       \
-            w[r] = r < left ? W + (ptrdiff_t)ix[r] * stride : none;                                                         \
-            v[r] = r < left ? x[r] : 0;                                                                                     \
-        }                                                                                                                   \
-        return v;                                                                                                           \
-    }                                                                                                                       \
-    /* Of a record in other units, the power of two by which its values are multiplied; 1 of others. */                     \
-    static inline T power_##NAME(const T *w) {                                                                              \
-        if (!(w[FASTSGD_SQUARES] < 0)) return 1;                                                                            \
-        return (T)ldexp(1, w[FASTSGD_VISITS] < (T)ldexp(1, -BITS) ? -2 * BITS : 2 * BITS);                                  \
-    }                                                                                                                       \
-    static inline T visits_##NAME(const T *w, T power) {                                                                    \
-        return power < 1 ? w[FASTSGD_VISITS] * (T)ldexp(1, 2 * BITS) : w[FASTSGD_VISITS];                                   \
-    }                                                                                                                       \
-    /* What is not as it was so far: x as it is to count, in the units of its record. Early on a value far larger than those\
-     * before it is taken as it is, and later as FASTSGD_CLIP root mean squares, so that no row can ruin a scale. The weight\
-     * shrinks: it stays what it is in units of the root mean square. Where squares would be too large or too small for a   \
-     * number, the record is copied to `other`, in units of a power of two, which is other[4]. */                           \
-    FASTSGD_APART static T unusual_##NAME(T x, T *w, T row, T *other) {                                                     \
-        const T most = (T)ldexp(1, BITS), far = (T)ldexp(1, BITS + BITS / 3);                                               \
-        T c = power_##NAME(w), n = visits_##NAME(w, c), S = c == 1 ? w[FASTSGD_SQUARES] : -w[FASTSGD_SQUARES];              \
-        T size = x < 0 ? -x : x, less = 1;                                                                                  \
-        other[4] = 1;                                                                                                       \
-        if (c == 1 && S == 0) c = size > most ? 1 / (most * most) : size > 0 && size < 1 / most ? most * most : 1;          \
-        else if (n + row <= 16) {                                                                                           \
-            for (; size * c > far && c * most > 1; S = S / most / most / most / most) c = c / most / most;                  \
-            const T fresh = size * c * (size * c) * n, both = (T)0.5 * (S + fresh);                                         \
-            if (fresh > 16 * S) less = SQRT(S / both), S = both;                                                            \
-        } else {                                                                                                            \
-            const T rms = SQRT(S / n), share = row / (n + row);                                                             \
-            size = size * c;                                                                                                \
-            if (size > 4 * rms) {                                                                                           \
-                if (size > FASTSGD_CLIP * rms) size = FASTSGD_CLIP * rms;                                                   \
-                less = 1 / SQRT(1 + (size / rms * (size / rms) - 1) * share);                                               \
-            }                                                                                                               \
-            size = size / c;                                                                                                \
-            if (rms > far && c * most > 1) c = c / most / most, S = S / most / most / most / most;                          \
-        }                                                                                                                   \
-        w[0] *= less, w[FASTSGD_A] *= less;                                                                                 \
-        if (c == 1) w[FASTSGD_SQUARES] = S, w[FASTSGD_VISITS] = n;                                                          \
-        other[0] = w[0] / c, other[1] = 0, other[2] = S, other[3] = n, other[4] = c;                                        \
-        return x < 0 ? -size * c : size * c;                                                                                \
-    }                                                                                                                       \
-    /* Put such a record back, by what the penalty shrinks it, and x: times 1 / P in its units, the step in those of X. */  \
-    FASTSGD_APART static void put_back_##NAME(const T *other, T *w, const Visit *g, T *S, T *x) {                           \
-        const double c = other[4], n = other[3], f = n / g->t, P = other[2] * (g->prior / g->t + g->kappa * g->curve * f);  \
-        const double owed = g->first ? g->c * g->l2 * f : g->l2;                                                            \
-        w[FASTSGD_SQUARES] = -other[2], w[FASTSGD_VISITS] = (T)(c < 1 ? ldexp(n, -2 * BITS) : n);                           \
-        S[4] = (T)(owed > 0 ? P / (P + owed * c * c) : 1), *x *= other[4];                                                  \
-    }                                                                                                                       \
-    /* Count values in the records; z += x w; norm += x^2 / P. Twelve numbers for four values in S: 1 / P, by what the penalty\
-     * of this visit shrinks w, and the visit's share of A. P is times visits / t, so that nothing overflows. Up to the four of\
-     * which one is unusual, or if it may be `rare` to the end, the values as they count then being in `copy` and g->x; returns\
-     * where that is. Apart, as calls in a loop cost it its registers. */                                                   \
-    static inline ptrdiff_t count_##NAME(const T *x, const I *ix, ptrdiff_t i, ptrdiff_t nnz, T *W, ptrdiff_t stride,       \
-                                         const Visit *g, T *S, T *copy, double *z, double *size, int rare) {                \
-        const T row = (T)g->c, c = (T)(1.0 / g->t), l = (T)g->l2, own = (T)(g->first ? g->c * g->l2 : 0.0);                 \
-        const T k = (T)(g->kappa * g->curve), p = (T)(g->prior / g->t), all = g->first ? 0 : l;                             \
-        const T low = (T)ldexp(1, -2 * BITS), high = (T)ldexp(1, 2 * BITS);                                                 \
-        const V rows = N##_all(row), per_t = N##_all(c), prior = N##_all(p), tiny = N##_all((T)TINY), three = N##_all(3);   \
-        const V l4 = N##_all(all);                                                                                          \
-        V z0 = N##_zero(), norm = z0;                                                                                       \
-        T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8], other[4][5];                                                         \
-        const I *next = g->n_next ? (const I *)g->next : ix;                                                                \
-        for (; i < nnz; i += 4) {                                                                                           \
-            const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
-            int others = 0;                                                                                                 \
-            V x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                      \
-            V before = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]);   \
-            V squares = N##_times(before, row, x2);                                                                         \
-            for (int r = 0; r < 4; r++) FASTSGD_SOON(W + (ptrdiff_t)next[i + r < g->n_next ? i + r : 0] * stride);          \
-            if (!N##_all_within(N##_mul(x2, visits), N##_mul(before, N##_all(16)), squares, low, high)) {                   \
-                if (!rare) break;                                                                                           \
-                for (int r = 0; r < 4 && i + r < nnz; r++) {                                                                \
-                    const T sum = w[r][FASTSGD_SQUARES], x1 = at[r] * at[r];                                                \
-                    if (x1 * w[r][FASTSGD_VISITS] < 16 * sum || (sum == 0 && x1 > low && x1 < high)) continue;              \
-                    for (int q = 0; q < 4; q++) v[q] = at[q];                                                               \
-                    if (x != copy) memcpy(copy, x, nnz * sizeof(T)), x = copy;                                              \
-                    at = v, copy[i + r] = v[r] = unusual_##NAME(v[r], w[r], row, other[r]);                                 \
-                    if (other[r][4] != 1) w[r] = other[r], others = 1;                                                      \
-                }                                                                                                           \
-                x4 = N##_load(at), x2 = N##_mul(x4, x4);                                                                    \
-                before = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]); \
-                squares = N##_times(before, row, x2);                                                                       \
-            }                                                                                                               \
-            visits = N##_add(visits, rows);                                                                                 \
-            const V f = N##_mul(visits, per_t), share = N##_div(rows, visits);                                              \
-            const V P = N##_add(N##_mul(squares, N##_times(prior, k, f)), tiny), per_P = N##_div(f, P);                     \
-            T *s = S + 3 * i;                                                                                               \
-            N##_store(s, per_P);                                                                                            \
-            N##_store(s + 4, N##_div(P, N##_add(P, N##_times(l4, own, f))));                                                \
-            N##_store(s + 8, N##_mul(share, N##_sub(three, N##_mul(share, N##_sub(three, share)))));                        \
-            norm = N##_add(norm, N##_mul(x2, per_P));                                                                       \
-            z0 = N##_add(z0, N##_mul(x4, N##_set(w[0][0], w[1][0], w[2][0], w[3][0])));                                     \
-            N##_store(out, squares);                                                                                        \
-            N##_store(out + 4, visits);                                                                                     \
-            for (int r = 0; r < 4; r++) w[r][FASTSGD_SQUARES] = out[r], w[r][FASTSGD_VISITS] = out[4 + r];                  \
-            for (int r = 0; others && r < 4; r++)                                                                           \
-                if (w[r] == other[r]) put_back_##NAME(other[r], W + (ptrdiff_t)ix[i + r] * stride, g, s + r, copy + i + r); \
-        }                                                                                                                   \
-        for (ptrdiff_t k = i; i >= nnz && k < g->n_next; k++) FASTSGD_SOON(W + (ptrdiff_t)next[k] * stride);                \
-        ((Visit *)g)->x = x;                                                                                                \
-        *z += N##_sum(z0), *size += N##_sum(norm);                                                                          \
-        return i;                                                                                                           \
-    }                                                                                                                       \
-    FASTSGD_APART static void rest_##NAME(const T *x, const I *ix, ptrdiff_t i, ptrdiff_t nnz, T *W, ptrdiff_t stride,      \
-                                          const Visit *g, T *S, double *z, double *size) {                                  \
-        count_##NAME(x, ix, i, nnz, W, stride, g, S, S + (nnz + 3) / 4 * 12, z, size, 1);                                   \
-    }                                                                                                                       \
-    /* Count the row; z += x w; returns sum x^2 / P. */                                                                     \
-    static double margins_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, T *S,      \
-                                 double *z) {                                                                               \
-        double size = 0;                                                                                                    \
-        const ptrdiff_t i = count_##NAME(x, ix, 0, nnz, W, stride, g, S, (T *)0, z, &size, 0);                              \
-        if (i < nnz) rest_##NAME(x, ix, i, nnz, W, stride, g, S, z, &size);                                                 \
-        return size;                                                                                                        \
-    }                                                                                                                       \
-    /* z += x A, and x A with the rest of the penalty on it, of a row that is counted. */                                   \
-    static void candidates_##NAME(const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, double *z) {          \
-        const T *x = (const T *)g->x;                                                                                       \
-        const T c = (T)(1.0 / g->t), l = (T)g->l2, p = (T)(g->prior / g->t), h = (T)g->curve;                               \
-        const V per_t = N##_set(c, c, c, c), prior = N##_set(p, p, p, p);                                                   \
-        const V tiny = N##_set((T)TINY, (T)TINY, (T)TINY, (T)TINY);                                                         \
-        V z0 = N##_zero(), z1 = z0;                                                                                         \
-        T none[4] = {0, 0, 1, 1}, *w[4], v[4];                                                                              \
-        for (ptrdiff_t i = 0; i < nnz; i += 4) {                                                                            \
-            const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
-            for (int r = 0; r < 4 && N##_any_below(N##_set(w[0][2], w[1][2], w[2][2], w[3][2]), 0); r++)                    \
-                if (w[r][FASTSGD_SQUARES] < 0) {                                                                            \
-                    const double c = power_##NAME(w[r]), n = visits_##NAME(w[r], (T)c), A = at[r] / c / c * w[r][FASTSGD_A];\
-                    const double P = -w[r][FASTSGD_SQUARES] * (g->prior / g->t + g->curve * n / g->t) / c / c;              \
-                    z[0] += A, z[1] += g->l2 > 0 ? A * (P + g->l2 * n / g->t * n) / (P + g->l2 * n) : A;                    \
-                    w[r] = none;                                                                                            \
-                }                                                                                                           \
-            const V a = N##_mul(N##_load(at), N##_set(w[0][1], w[1][1], w[2][1], w[3][1]));                                 \
-            const V squares = N##_set(w[0][2], w[1][2], w[2][2], w[3][2]);                                                  \
-            const V visits = N##_set(w[0][3], w[1][3], w[2][3], w[3][3]), f = N##_mul(visits, per_t);                       \
-            const V H = N##_add(N##_mul(squares, N##_times(prior, h, f)), tiny);                                            \
-            z0 = N##_add(z0, a);                                                                                            \
-            z1 = N##_add(z1, N##_div(N##_mul(a, N##_times(H, l, N##_mul(f, visits))), N##_times(H, l, visits)));            \
-        }                                                                                                                   \
-        z[0] += N##_sum(z0), z[1] += N##_sum(z1);                                                                           \
-    }                                                                                                                       \
-    /* w <- S(w + a x / P, l1 / P, times the rows that a visit stands for), shrunk; A <- A + share (w - A). */              \
-    static void move_##NAME(const Visit *g, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *S, double step) {  \
-        const T *x = (const T *)g->x;                                                                                       \
-        const double t = g->t, l1 = g->l1;                                                                                  \
-        T none[4] = {0, 0, 1, 1}, *w[4], v[4], out[8];                                                                      \
-        for (ptrdiff_t i = 0; i < nnz; i += 4, S += 12) {                                                                   \
-            const T *at = four_##NAME(x + i, ix + i, nnz - i, W, stride, none, w, v);                                       \
-            V u = N##_times(N##_set(w[0][0], w[1][0], w[2][0], w[3][0]), (T)step, N##_mul(N##_load(at), N##_load(S)));      \
-            V A = N##_set(w[0][1], w[1][1], w[2][1], w[3][1]);                                                              \
-            if (l1 > 0) {                                                                                                   \
-                N##_store(out, u);                                                                                          \
-                for (int r = 0; r < 4; r++) {                                                                               \
-                    const T c = power_##NAME(w[r]);                                                                         \
-                    const double rows = t / visits_##NAME(w[r], c), most = 0.1 * t + 1.0;                                   \
-                    const T off = (T)((rows < most ? rows : most) * l1) * S[r] * c * c;                                     \
-                    out[r] = out[r] > off ? out[r] - off : out[r] < -off ? out[r] + off : 0;                                \
-                }                                                                                                           \
-                u = N##_load(out);                                                                                          \
-            }                                                                                                               \
-            u = N##_mul(u, N##_load(S + 4));                                                                                \
-            A = N##_add(A, N##_mul(N##_load(S + 8), N##_sub(u, A)));                                                        \
-            N##_store(out, u);                                                                                              \
-            N##_store(out + 4, A);                                                                                          \
-            for (int r = 0; r < 4; r++) w[r][0] = out[r], w[r][FASTSGD_A] = out[4 + r];                                     \
-        }                                                                                                                   \
+/* The records of as many values as a vector has lanes, as the columns of a matrix whose rows are its vectors; and back. */
+#define FASTSGD_COLUMNS(T, V, N)                                                                                                    \
+    static inline void N##_columns(T **w, V *a) {                                                                                   \
+        for (int r = 0; r < 4; r++) a[r] = N##_load(w[r]), a[4 + r] = N##_load(w[r] + 4);                                           \
+        N##_turn(a), N##_turn(a + 4);                                                                                               \
+    }                                                                                                                               \
+    static inline void N##_back(V *a, T **w) {                                                                                      \
+        N##_turn(a), N##_turn(a + 4);                                                                                               \
+        for (int r = 0; r < 4; r++) N##_store(w[r], a[r]), N##_store(w[r] + 4, a[4 + r]);                                           \
     }
-FASTSGD_AUTO(float, f4, f4, int32_t, f4_i32, 1e-37, sqrtf, 42)
-FASTSGD_AUTO(float, f4, f4, int64_t, f4_i64, 1e-37, sqrtf, 42)
-FASTSGD_AUTO(double, d4, d4, int32_t, d4_i32, 1e-300, sqrt, 340)
-FASTSGD_AUTO(double, d4, d4, int64_t, d4_i64, 1e-300, sqrt, 340)
+#if defined(__AVX2__)
+static inline void d4_turn(d4 *a) {
+    const __m256d b = _mm256_unpacklo_pd((__m256d)a[0], (__m256d)a[1]), c = _mm256_unpackhi_pd((__m256d)a[0], (__m256d)a[1]);
+    const __m256d d = _mm256_unpacklo_pd((__m256d)a[2], (__m256d)a[3]), e = _mm256_unpackhi_pd((__m256d)a[2], (__m256d)a[3]);
+    a[0] = (d4)_mm256_permute2f128_pd(b, d, 0x20), a[1] = (d4)_mm256_permute2f128_pd(c, e, 0x20);
+    a[2] = (d4)_mm256_permute2f128_pd(b, d, 0x31), a[3] = (d4)_mm256_permute2f128_pd(c, e, 0x31);
+}
+static inline void f8_turn(f8 *a) {
+    __m256 b[8], c[8];
+    for (int r = 0; r < 8; r += 2)
+        b[r] = _mm256_unpacklo_ps((__m256)a[r], (__m256)a[r + 1]), b[r + 1] = _mm256_unpackhi_ps((__m256)a[r], (__m256)a[r + 1]);
+    for (int r = 0; r < 8; r += 4) {
+        c[r] = _mm256_shuffle_ps(b[r], b[r + 2], 0x44), c[r + 1] = _mm256_shuffle_ps(b[r], b[r + 2], 0xEE);
+        c[r + 2] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0x44), c[r + 3] = _mm256_shuffle_ps(b[r + 1], b[r + 3], 0xEE);
+    }
+    for (int r = 0; r < 4; r++)
+        a[r] = (f8)_mm256_permute2f128_ps(c[r], c[r + 4], 0x20), a[r + 4] = (f8)_mm256_permute2f128_ps(c[r], c[r + 4], 0x31);
+}
+static inline void f8_columns(float **w, f8 *a) {
+    for (int r = 0; r < 8; r++) a[r] = f8_load(w[r]);
+    f8_turn(a);
+}
+static inline void f8_back(f8 *a, float **w) {
+    f8_turn(a);
+    for (int r = 0; r < 8; r++) f8_store(w[r], a[r]);
+}
+static inline float f8_sum(f8 a) { return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])); }
+#else
+#define FASTSGD_TURN(V, N)                                                                                                          \
+    static inline void N##_turn(V *a) {                                                                                             \
+        const V b = a[0], c = a[1], d = a[2], e = a[3];                                                                             \
+        a[0] = N##_set(FASTSGD_LANE(b, 0), FASTSGD_LANE(c, 0), FASTSGD_LANE(d, 0), FASTSGD_LANE(e, 0));                             \
+        a[1] = N##_set(FASTSGD_LANE(b, 1), FASTSGD_LANE(c, 1), FASTSGD_LANE(d, 1), FASTSGD_LANE(e, 1));                             \
+        a[2] = N##_set(FASTSGD_LANE(b, 2), FASTSGD_LANE(c, 2), FASTSGD_LANE(d, 2), FASTSGD_LANE(e, 2));                             \
+        a[3] = N##_set(FASTSGD_LANE(b, 3), FASTSGD_LANE(c, 3), FASTSGD_LANE(d, 3), FASTSGD_LANE(e, 3));                             \
+    }
+FASTSGD_TURN(f4, f4)
+FASTSGD_TURN(d4, d4)
+FASTSGD_COLUMNS(float, f4, f4)
+#endif
+FASTSGD_COLUMNS(double, d4, d4)
+
+#define FASTSGD_AUTO(T, V, N, I, NAME, LANES, TINY, HUGE, SQRT, EXPONENT)                                                           \
+    /* The records of LANES values, or of those that are left: then the others are `none`. */                                       \
+    static inline void at_##NAME(const I *ix, ptrdiff_t left, T *W, ptrdiff_t stride, T *none, T **w) {                             \
+        for (int r = 0; r < LANES; r++) w[r] = r < left ? W + (ptrdiff_t)ix[r] * stride : none;                                     \
+    }                                                                                                                               \
+    /* What is not as it was so far. A first value sets the unit. Early on a value far larger than those before it is taken         \
+     * as it is, and later as FASTSGD_CLIP root mean squares, so that no row can ruin a scale; the weights shrink: they stay        \
+     * what they are in units of the root mean square. Returns the value as it is to count, in units of the record. */              \
+    static inline T unusual_##NAME(T x, T *w, const Visit *g) {                                                                     \
+        T size = x < 0 ? -x : x, less = 1, n = w[FASTSGD_VISITS] * (T)g->faded, S = w[FASTSGD_SQUARES] * (T)g->faded;               \
+        if (w[FASTSGD_UNIT] == 0) {                                                                                                 \
+            int e = -EXPONENT;                                                                                                      \
+            if (size > 0) e = -ilogb(size);                                                                                         \
+            w[FASTSGD_UNIT] = (T)ldexp(1, e > EXPONENT ? EXPONENT : e < -EXPONENT ? -EXPONENT : e);                                 \
+            if (size == 0) w[FASTSGD_UNIT] = 0;                                                                                     \
+            return x * w[FASTSGD_UNIT];                                                                                             \
+        }                                                                                                                           \
+        size *= w[FASTSGD_UNIT];                                                                                                    \
+        if (!(size * size * n > FASTSGD_FAR * FASTSGD_FAR * S)) return x * w[FASTSGD_UNIT];                                         \
+        if (n + (T)g->c <= FASTSGD_EARLY) {                                                                                         \
+            const T both = (T)0.5 * (S + size * size * n);                                                                          \
+            less = SQRT(S / both), w[FASTSGD_SQUARES] = both * (T)(g->added / g->c);                                                \
+        } else {                                                                                                                    \
+            const T rms = SQRT(S / n);                                                                                              \
+            if (size > FASTSGD_CLIP * rms) size = FASTSGD_CLIP * rms;                                                               \
+            less = 1 / SQRT(1 + (size / rms * (size / rms) - 1) * (T)g->c / (n + (T)g->c));                                         \
+        }                                                                                                                           \
+        for (int r = 0; r <= FASTSGD_AVERAGE; r++) w[r] *= less;                                                                    \
+        return x < 0 ? -size : size;                                                                                                \
+    }                                                                                                                               \
+    /* Apart, as calls in a loop cost it its registers. */                                                                          \
+    FASTSGD_APART static void unusual_ones_##NAME(T *x, ptrdiff_t n, T **w, const Visit *g) {                                       \
+        for (ptrdiff_t r = 0; r < n; r++) x[r] = unusual_##NAME(x[r], w[r], g);                                                     \
+    }                                                                                                                               \
+    /* What a visit pays of L2: in the first pass that of its row, later that of the rows for which it stands. */                   \
+    static inline V owed_##NAME(const Visit *g, V share, V u, int rules) {                                                          \
+        const V l2 = N##_all((T)(rules > 1 ? g->c * g->l2 : g->t / g->c * g->l2)), most = N##_all((T)(HUGE / 4));                   \
+        return N##_min(N##_mul(N##_mul(l2, u), rules > 1 ? u : N##_mul(u, share)), most);                                           \
+    }                                                                                                                               \
+    /* Bring the records together in `room`, with the row counted in them, and 1 / (P + owed) of each rule; z += x w, of each       \
+     * weight and the average; sizes += x^2 / (P + owed). */                                                                        \
+    static inline void gather_rules_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g,          \
+                                           T *room, double *z, double *sizes, int rules) {                                          \
+        const V row = N##_all((T)g->added), far = N##_all(FASTSGD_FAR * FASTSGD_FAR), one = N##_all(1), tiny = N##_all((T)TINY);    \
+        const V curve = N##_all((T)(g->curve * g->faded)), prior = N##_all((T)(g->prior / g->added)), faded = N##_all((T)g->faded); \
+        const V start[2] = {N##_all((T)g->start[0]), N##_all((T)g->start[1])};                                                      \
+        const V per_mean[2] = {N##_all((T)(g->per[0] / g->added)), N##_all((T)(g->per[1] / g->added))};                             \
+        const I *next = g->n_next ? (const I *)g->next : ix;                                                                        \
+        V sums[7] = {N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero()}, a[FASTSGD_RECORD];        \
+        T none[FASTSGD_RECORD] = {0, 0, 0, 0, 0, 0, 0, 1}, *w[LANES], v[LANES] = {0};                                               \
+        for (ptrdiff_t i = 0; i < nnz; i += LANES, room += LANES * FASTSGD_ROOM) {                                                  \
+            const ptrdiff_t left = nnz - i;                                                                                         \
+            V x4, x2, share, mean, owed = tiny, per;                                                                                \
+            at_##NAME(ix + i, left, W, stride, none, w), N##_columns(w, a);                                                         \
+            for (int r = 0; r < LANES; r++) FASTSGD_SOON(W + (ptrdiff_t)next[i + r < g->n_next ? i + r : 0] * stride);              \
+            if (left < LANES) for (int r = 0; r < LANES; r++) v[r] = r < left ? x[i + r] : 0;                                       \
+            x4 = N##_mul(left < LANES ? N##_load(v) : N##_load(x + i), a[FASTSGD_UNIT]);                                            \
+            if (!N##_all_within(N##_mul(N##_mul(x4, x4), a[FASTSGD_VISITS]), N##_mul(far, a[FASTSGD_SQUARES]),                      \
+                                a[FASTSGD_UNIT], 0, HUGE)) {                                                                        \
+                for (int r = 0; r < LANES && r < left; r++) v[r] = x[i + r];                                                        \
+                unusual_ones_##NAME(v, left < LANES ? left : LANES, w, g), N##_columns(w, a);                                       \
+                x4 = N##_load(v);                                                                                                   \
+            }                                                                                                                       \
+            x2 = N##_mul(x4, x4);                                                                                                   \
+            a[FASTSGD_VISITS] = N##_add(a[FASTSGD_VISITS], row);                                                                    \
+            a[FASTSGD_SQUARES] = N##_add(a[FASTSGD_SQUARES], N##_mul(row, x2));                                                     \
+            share = N##_div(row, a[FASTSGD_VISITS]), mean = N##_mul(a[FASTSGD_SQUARES], share);                                     \
+            if (g->l2 > 0) owed = N##_add(tiny, owed_##NAME(g, share, a[FASTSGD_UNIT], rules));                                     \
+            per = N##_div(one, N##_add(owed, N##_add(N##_mul(curve, a[FASTSGD_SQUARES]), N##_mul(prior, mean))));                   \
+            N##_store(room + LANES * FASTSGD_PER, per), sums[4] = N##_add(sums[4], N##_mul(x2, per));                               \
+            for (int r = 0; r < rules - 1; r++) {                                                                                   \
+                const V root = N##_root(N##_add(start[r], N##_mul(a[FASTSGD_SLOPES], faded)));                                      \
+                per = N##_div(one, N##_add(owed, N##_mul(N##_mul(per_mean[r], mean), root)));                                       \
+                N##_store(room + LANES * (FASTSGD_PER + 1 + r), per), sums[5 + r] = N##_add(sums[5 + r], N##_mul(x2, per));         \
+            }                                                                                                                       \
+            for (int r = 0; r < 4; r++) sums[r] = N##_add(sums[r], N##_mul(x4, a[r]));                                              \
+            for (int r = 0; r < FASTSGD_RECORD; r++) N##_store(room + LANES * r, a[r]);                                             \
+            N##_store(room + LANES * FASTSGD_VALUE, x4), N##_store(room + LANES * FASTSGD_SHARE, share);                            \
+        }                                                                                                                           \
+        for (ptrdiff_t k = (nnz + LANES - 1) / LANES * LANES; k < g->n_next; k++) FASTSGD_SOON(W + (ptrdiff_t)next[k] * stride);    \
+        for (int r = 0; r < 4; r++) z[r] += N##_sum(sums[r]);                                                                       \
+        for (int r = 0; r < rules; r++) sizes[r] += N##_sum(sums[4 + r]);                                                           \
+    }                                                                                                                               \
+    static void gather_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, T *room, double *z,   \
+                              double *sizes) {                                                                                      \
+        gather_rules_##NAME(x, ix, nnz, W, stride, g, room, z, sizes, 3);                                                           \
+    }                                                                                                                               \
+    static void gather_one_##NAME(const T *x, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const Visit *g, T *room,          \
+                                  double *z, double *sizes) {                                                                       \
+        gather_rules_##NAME(x, ix, nnz, W, stride, g, room, z, sizes, 1);                                                           \
+    }                                                                                                                               \
+    /* w <- S(w + (a x - owed w) / (P + owed), l1 / P): a step of each rule, and its penalty; the average; and the records          \
+     * back to where they are. */                                                                                                   \
+    static inline void go_##NAME(const Visit *g, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *room,                 \
+                                 const double *steps, double squared_slope, int rules) {                                            \
+        const T rows = (T)(g->l1 * g->t / g->c), most = (T)(g->l1 * (0.1 * g->t + 1)); /* of each visit, times L1 */                \
+        const V three = N##_all(3), zero = N##_zero(), slope = N##_all((T)(g->added * squared_slope));                              \
+        T none[FASTSGD_RECORD], *w[LANES];                                                                                          \
+        for (ptrdiff_t i = 0; i < nnz; i += LANES, room += LANES * FASTSGD_ROOM) {                                                  \
+            const V x = N##_load(room + LANES * FASTSGD_VALUE), share = N##_load(room + LANES * FASTSGD_SHARE);                     \
+            const V u = N##_load(room + LANES * FASTSGD_UNIT);                                                                      \
+            const V part = N##_mul(share, N##_sub(three, N##_mul(share, N##_sub(three, share))));                                   \
+            V a[FASTSGD_RECORD], owed = zero, off = zero;                                                                           \
+            at_##NAME(ix + i, nnz - i, W, stride, none, w);                                                                         \
+            for (int r = 0; r < FASTSGD_RECORD; r++) a[r] = N##_load(room + LANES * r);                                             \
+            if (g->l2 > 0) owed = owed_##NAME(g, share, u, rules);                                                                  \
+            if (g->l1 > 0) off = N##_mul(N##_min(N##_mul(N##_all(rows), share), N##_all(most)), u);                                 \
+            for (int r = 0; r < rules; r++) {                                                                                       \
+                const V per = N##_load(room + LANES * (FASTSGD_PER + r));                                                           \
+                V now = N##_mul(N##_all((T)steps[r]), x);                                                                           \
+                if (g->l2 > 0) now = N##_sub(now, N##_mul(owed, a[r]));                                                             \
+                a[r] = N##_add(a[r], N##_mul(now, per));                                                                            \
+                if (g->l1 > 0) {                                                                                                    \
+                    const V t = N##_mul(off, per);                                                                                  \
+                    a[r] = N##_sub(a[r], N##_max(N##_min(a[r], t), N##_sub(zero, t)));                                              \
+                }                                                                                                                   \
+            }                                                                                                                       \
+            a[FASTSGD_SLOPES] = N##_add(a[FASTSGD_SLOPES], slope);                                                                  \
+            a[FASTSGD_AVERAGE] = N##_add(a[FASTSGD_AVERAGE], N##_mul(part, N##_sub(a[rules > 1], a[FASTSGD_AVERAGE])));             \
+            N##_back(a, w);                                                                                                         \
+        }                                                                                                                           \
+    }                                                                                                                               \
+    static void move_##NAME(const Visit *g, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *room,                      \
+                            const double *steps, double squared_slope) {                                                            \
+        go_##NAME(g, ix, nnz, W, stride, room, steps, squared_slope, 3);                                                            \
+    }                                                                                                                               \
+    static void move_one_##NAME(const Visit *g, const I *ix, ptrdiff_t nnz, T *W, ptrdiff_t stride, const T *room,                  \
+                                const double *steps, double squared_slope) {                                                        \
+        go_##NAME(g, ix, nnz, W, stride, room, steps, squared_slope, 1);                                                            \
+    }
+#ifdef FASTSGD_F8
+FASTSGD_AUTO(float, f8, f8, int32_t, f4_i32, 8, 1e-37, 1e38, sqrtf, 120)
+FASTSGD_AUTO(float, f8, f8, int64_t, f4_i64, 8, 1e-37, 1e38, sqrtf, 120)
+#else
+FASTSGD_AUTO(float, f4, f4, int32_t, f4_i32, 4, 1e-37, 1e38, sqrtf, 120)
+FASTSGD_AUTO(float, f4, f4, int64_t, f4_i64, 4, 1e-37, 1e38, sqrtf, 120)
+#endif
+FASTSGD_AUTO(double, d4, d4, int32_t, d4_i32, 4, 1e-300, 1e300, sqrt, 1000)
+FASTSGD_AUTO(double, d4, d4, int64_t, d4_i64, 4, 1e-300, 1e300, sqrt, 1000)
 
 #endif

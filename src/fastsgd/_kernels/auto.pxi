@@ -10,28 +10,42 @@
 # a shift of all y is one of b, and no more, and a first y far from the others does not make the model.
 #     b += u . (the way that the means have moved) / sqrt(v)   so that the model stays where it is
 #
-# The model is a share of A / sqrt(v), the rest being the best constant: 1, 3/4, 1/2, 1/4 or 0, whichever would have lost least
-# on the rows before they were learnt from (later rows count more, by t^2), see `judge` and auto.py; from the second pass on it
-# is all of A. h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
+# Beside it, in the first pass, weights of their own with other steps, whose length is AdaGrad's of one sum for all columns:
+#
+#     u2 += c g2 a2 xh, g2 = ETA2 / (1 + sum c slope^2)^(3/4)    where the loss is one of y - z, slopes over their root mean square
+#
+# The model is what would have lost least on the rows before they were learnt from (later rows count more, by t^2): A, the
+# average of u2, or the mean of both; or a share of it, 3/4, 1/2 or 1/4, the rest being the best constant; or that
+# alone: see `judge` and auto.py. From the second pass on it is A.
+#
+# h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
-    SHARES = 5                # of the model, the rest being of the best constant
+    CANDIDATES = 4            # models that are judged, at most
+    COMBINED = 11             # these, the means of two of them, and that of all
+    LESS = 3                  # shares of the model that are judged too, the rest being of the best constant
     EARLY = 1024              # rows at the start that are all judged
+    DENSE_CANDIDATES = 2      # the averages of the two rules
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
-cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
+cdef double[LESS] PART = [0.75, 0.5, 0.25]
+cdef double ETA2 = 4.0  # of the second rule of dense rows
 
 # Numbers of one head.
 cdef struct Head:
     double h, total         # the curvature in use, and the sum of what was measured
     double weight, far      # sums of weights and of |z - y|
-    double owed             # dense: steps since the penalty was last paid
+    double[2] owed          # dense: steps of either rule since the penalty was last paid
     double curve            # CSR: sum of the curvatures
-    double b[2]             # CSR: intercept, and its average
-    double flat[2]          # the mean of y (affine losses) or the last constant; and the best constant
+    double square           # the mean squared slope
+    double slopes           # of the intercept: sum of the squared slopes
+    double[CANDIDATES] b    # intercepts of the candidates; of dense rows' first one in the state
+    double[2] flat          # the mean of y (affine losses) or the last constant; and the best constant
     double usual            # mean loss before a step
-    double lost[10]         # of each share of each candidate: losses before the steps, less those of the constant
-    double spread[10]       # the root of the sum of the squares of the same
+    double leader           # number of the combination which has lost least
+    double[COMBINED] lost   # of each combination: losses before the steps, less those of the constant
+    double[LESS] lost_less  # of the leader at its time, in part: PART
+    double[10] spread       # of the leader in full and in part: the root of the sum of the squares of the same
 
 # See auto_centred.pxi.
 cdef struct Centred
@@ -40,6 +54,7 @@ cdef struct Centred
 cdef struct Pace:
     AutoScalars* at
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
+    void* second            # dense: (2, d, S) the weights with other steps, and their average
     Head* heads             # (K,)
     Centred* centred        # CSR
     double* work
@@ -97,29 +112,70 @@ cdef inline double length(double a, double b) noexcept nogil:
     return most * sqrt(1.0 + (least / most) * (least / most)) if most > 0 else 0.0
 
 
-cdef void judge(const Params* P, Head* H, double z0, double z1, double y, double s) noexcept nogil:
-    """Add the losses of two candidates' margins to those before, for each share of them."""
-    cdef double z[2 * SHARES]
-    cdef double ys[2 * SHARES]
-    cdef double value[2 * SHARES]
-    cdef double slope[2 * SHARES]
-    cdef double flat = H.flat[1], more
+cdef inline int combinations(int m) noexcept nogil:
+    """How many combinations of m candidates there are."""
+    return m * (m + 1) // 2 + (m > 2)
+
+
+cdef inline double combined(const double* z, int m, int number) noexcept nogil:
+    """The margin of a combination of m candidates: one of them, the mean of two, or, as the last, of all."""
+    cdef int i, j
+    cdef double total = 0
+    if number < m:
+        return z[number]
+    number -= m
+    for i in range(m - 1):
+        if number < m - 1 - i:
+            return 0.5 * (z[i] + z[i + 1 + number])
+        number -= m - 1 - i
+    for j in range(m):
+        total += z[j]
+    return total / m
+
+
+cdef inline void evaluate(const Params* P, int n, const double* z, double y, double* value, double* slope) noexcept nogil:
+    """Loss and slope at n margins of one row, at most 16."""
+    cdef double[16] ys
     cdef int i
+    if P.many is not NULL:
+        for i in range(n):
+            ys[i] = y
+        P.many(n, z, ys, value, slope, P.loss_par)
+        return
+    for i in range(n):
+        value[i], slope[i] = P.value(z[i], y, P.loss_par), P.slope(z[i], y, P.loss_par)
+
+
+cdef void judge(const Params* P, Head* H, int m, const double* z, int n_known, const double* known, double leading, double lost,
+                double y, double s) noexcept nogil:
+    """Add the losses of m candidates' margins to those before, of their combinations too, and of the leader in part.
+
+    known : the losses of the first n_known candidates; `leading` is the margin of the leader, `lost` its loss
+    """
+    cdef double[16] at, value, slope
+    cdef double flat = H.flat[1], more
+    cdef int n = combinations(m), rest = n - n_known, i
     if s == 0:
         return
-    for i in range(SHARES):
-        z[i], z[SHARES + i] = flat + SHARE[i] * (z0 - flat), flat + SHARE[i] * (z1 - flat)
-    if P.many is not NULL:
-        for i in range(2 * SHARES):
-            ys[i] = y
-        P.many(2 * SHARES, z, ys, value, slope, P.loss_par)
-    else:
-        for i in range(2 * SHARES):
-            value[i] = P.value(z[i], y, P.loss_par)
-    for i in range(2 * SHARES):
-        more = s * (value[i] - value[SHARES - 1]) if isfinite(value[i]) else INFINITY
-        H.lost[i] += more
+    for i in range(rest):
+        at[i] = combined(z, m, n_known + i)
+    for i in range(LESS):
+        at[rest + i] = flat + PART[i] * (leading - flat)
+    at[rest + LESS] = flat
+    evaluate(P, rest + LESS + 1, at, y, value, slope)
+    flat = value[rest + LESS]
+    for i in range(n):
+        more = (known[i] if i < n_known else value[i - n_known]) - flat
+        H.lost[i] += s * more if isfinite(more) else INFINITY
+    for i in range(LESS + 1):
+        more = (value[rest + i] if i < LESS else lost) - flat
+        more = s * more if isfinite(more) else INFINITY
         H.spread[i] = length(H.spread[i], fabs(more))
+        if i < LESS:
+            H.lost_less[i] += more
+    for i in range(n):
+        if H.lost[i] < H.lost[<int> H.leader]:
+            H.leader = i
 
 
 cdef inline void learn_constant(const Params* P, Head* H, double y, double s, double c, double t) noexcept nogil:
@@ -208,16 +264,16 @@ cdef double ridge_of(const Pace* C, Py_ssize_t K, double l2) noexcept nogil:
     return l2 * K / h if l2 > 0 else 0.0
 
 
-cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* W, floating* A, const Pace* C,
+cdef void settle_rule(Heads* H, int rule, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* W, floating* A, const Pace* C,
                       const Params* P) noexcept nogil:
-    """Pay the penalty of the rows since the last time, and bring the average up to date."""
+    """Pay the penalty of the rows since the last time, and bring the average up to date, of one of the two rules."""
     cdef const double* r = C.columns + 2 * d
     cdef double past = C.at.last / C.at.t, u, owed
     cdef floating now = <floating> (1.0 - past * past * past)
     cdef Py_ssize_t j, k, i
     for k in range(K):
-        owed = C.heads[k].owed
-        C.heads[k].owed = 0
+        owed = C.heads[k].owed[rule]
+        C.heads[k].owed[rule] = 0
         if P.l1 > 0 or P.l2 > 0:
             for j in range(d):
                 i = j if Heads is One else j * S + k
@@ -225,7 +281,73 @@ cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floati
                 W[i] = <floating> u
     for i in range(d * S):
         A[i] += (W[i] - A[i]) * now
+
+
+cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* W, floating* A, const Pace* C,
+                      const Params* P) noexcept nogil:
+    """The same of both, as far as they are in use."""
+    settle_rule(H, 0, d, K, S, W, A, C, P)
+    if C.first:
+        settle_rule(H, 1, d, K, S, <floating*> C.second, <floating*> C.second + d * S, C, P)
     C.at.last = C.at.t
+
+
+cdef inline void products(Heads* H, const Dense* L, const floating* xh, Py_ssize_t d, const floating* W, Py_ssize_t S,
+                          floating* z) noexcept nogil:
+    """The margins of all heads, without the intercepts."""
+    if Heads is One:
+        z[0] = <floating> dot(L, xh, 0, d, W)
+    else:
+        dots(L, xh, 0, d, W, S, z)
+
+
+cdef inline void add_products(Heads* H, const Dense* L, const floating* xh, Py_ssize_t d, floating* W, Py_ssize_t S,
+                              const floating* step, const int32_t* live) noexcept nogil:
+    """W += step xh, of all heads."""
+    if Heads is One:
+        add(L, xh, 0, d, W, step[0])
+    else:
+        adds(L, xh, 0, d, W, S, step, live, S)
+
+
+cdef inline double second_length(const Params* P, Head* head, double slope, double c, double t) noexcept nogil:
+    """The length of the second rule's steps, this row's slope being counted."""
+    cdef double squared = slope * slope, unit = 1.0
+    head.square += (squared - head.square) / t
+    if P.residual:  # slopes are counted in units of their root mean square
+        squared, unit = squared / head.square if head.square > 0 else 0.0, head.h
+    head.slopes += c * squared
+    squared = sqrt(1.0 + head.slopes)
+    return P.schedule_par[0] * ETA2 / (unit * squared * sqrt(squared))
+
+
+cdef inline double step_dense(const Params* P, const Pace* C, Head* head, int rule, double g, double z, double y, double c,
+                              double size, double part, double* b, double* b_avg) noexcept nogil:
+    """An implicit step of length g, for which the intercept is moved; returns by what the row is added to the weights."""
+    cdef double a = implicit_step(P.implicit, P.slope, z, c * g * size, y, P.loss_par), moved, past = 1.0 - 1.0 / C.at.t
+    if rule == 0 and P.span == 1.0:
+        learn(P, head, measured(P, head, z + c * g * size * a, y), head.weight * c / C.at.t)
+    head.owed[rule] += g
+    if C.intercept:
+        moved = (z - b[0]) * part / (1.0 - part) if part < 1.0 else 0.0  # as the means have moved
+        b[0] += c * g * a + moved
+        b_avg[0] += moved
+    b_avg[0] += (b[0] - b_avg[0]) * (1.0 - past * past * past)
+    return c * g * a
+
+
+cdef inline void judge_dense(const Params* P, const Pace* C, Head* head, double averaged, double second, double y,
+                             double s) noexcept nogil:
+    """Judge the averages of the two rules, s being how much the row counts."""
+    cdef double[DENSE_CANDIDATES] z
+    cdef double leading
+    if s <= 0:
+        return
+    if C.intercept:
+        find_constant(P, head, C.at.t)
+    z[0], z[1] = averaged, second
+    leading = combined(z, DENSE_CANDIDATES, <int> head.leader)
+    judge(P, head, DENSE_CANDIDATES, z, 0, NULL, leading, P.value(leading, y, P.loss_par), y, s)
 
 
 cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
@@ -234,13 +356,17 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef Py_ssize_t K = 1 if Heads is One else M.K, S = 1 if Heads is One else M.S, d = L.d, i, r, k
     cdef floating* W = <floating*> M.W
     cdef floating* A = <floating*> M.A
-    cdef floating* z = xh + d
-    cdef floating* za = z + M.S
+    cdef floating* W2 = <floating*> C.second
+    cdef floating* A2 = W2 + d * S
+    cdef floating* z = xh + d  # S numbers for each of: the margins of W, of the second rule, and of the averages
+    cdef floating* z2 = z + M.S
+    cdef floating* za = z2 + M.S
+    cdef floating* za2 = za + M.S
     cdef double* y = M.of + K
     cdef double* value = M.of + 2 * K
     cdef const floating* x
     cdef Head* head
-    cdef double s, t, norm, c, g, gs, a, size, past, times, mean = 0, part, moved
+    cdef double s, t, norm, c, gs, size, past, part, slope2
     cdef bint any
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -265,22 +391,21 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
             for k in range(K):
                 begin(P, C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), t)
-        if Heads is One:
-            M.of[0] = dot(L, xh, 0, d, W) + M.b[0]
-        else:
-            dots(L, xh, 0, d, W, S, z)
-            for k in range(K):
-                M.of[k] = z[k] + M.b[k]
+                C.heads[k].b[1], C.heads[k].b[2] = M.b[k], M.b_avg[k]
+        products(H, L, xh, d, W, S, z)
+        if C.first:
+            products(H, L, xh, d, W2, S, z2)
+        for k in range(K):
+            M.of[k] = z[k] + M.b[k]
         if slopes(P, T, r, K, M.of):
             return 1
         if C.first:
             any = False
             for k in range(K):
                 any = any or judged(C.heads + k, value[k], t) > 0
-            if Heads is One and any:
-                mean = dot(L, xh, 0, d, A)
-            elif any:
-                dots(L, xh, 0, d, A, S, za)
+            if any:
+                products(H, L, xh, d, A, S, za)
+                products(H, L, xh, d, A2, S, za2)
         gs = falling(t, C.at.rho / t, 0.5 * P.schedule_par[0])
         past = 1.0 - 1.0 / t
         for k in range(K):
@@ -288,14 +413,12 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             s = weight(T, r, k, y[k])
             M.loss_sum[k] += s * value[k]
             M.weight_sum[k] += s
+            slope2 = 0
             if C.first:
-                times = judged(head, value[k], t)
-                if times > 0:
-                    if Heads is Many:
-                        mean = za[k]
-                    if C.intercept:
-                        find_constant(P, head, t)
-                    judge(P, head, mean + M.b_avg[k], mean + M.b_avg[k], y[k], times * s * t * t)
+                if not isfinite(z2[k]):
+                    return 1
+                slope2 = P.slope(z2[k] + head.b[1], y[k], P.loss_par)
+                judge_dense(P, C, head, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k], judged(head, value[k], t) * s * t * t)
             c = share_of(head, s, M.of[k], y[k], t)
             if C.first:
                 if C.intercept:
@@ -304,21 +427,13 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                     head.usual += (value[k] - head.usual) * s / head.weight
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)
-            g = gs / head.h
-            a = implicit_step(P.implicit, P.slope, M.of[k], c * g * size, y[k], P.loss_par)
-            if P.span == 1.0:
-                learn(P, head, measured(P, head, M.of[k] + c * g * size * a, y[k]), s)
-            head.owed += g
-            z[k] = <floating> (c * g * a)
-            if C.intercept:
-                moved = (M.of[k] - M.b[k]) * part / (1.0 - part) if part < 1.0 else 0.0
-                M.b[k] += c * g * a + moved
-                M.b_avg[k] += moved
-            M.b_avg[k] += (M.b[k] - M.b_avg[k]) * (1.0 - past * past * past)
-        if Heads is One:
-            add(L, xh, 0, d, W, z[0])
-        else:
-            adds(L, xh, 0, d, W, S, z, M.live, S)
+            z[k] = <floating> step_dense(P, C, head, 0, gs / head.h, M.of[k], y[k], c, size, part, &M.b[k], &M.b_avg[k])
+            if C.first:
+                z2[k] = <floating> step_dense(P, C, head, 1, second_length(P, head, slope2, c, t), z2[k] + head.b[1], y[k], c, size,
+                                              part, &head.b[1], &head.b[2])
+        add_products(H, L, xh, d, W, S, z, M.live)
+        if C.first:
+            add_products(H, L, xh, d, W2, S, z2, M.live)
         if t >= C.at.due:
             settle_auto(H, d, K, S, W, A, C, P)
             scales(d, C, ridge_of(C, K, P.l2))

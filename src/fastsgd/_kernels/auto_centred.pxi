@@ -8,8 +8,7 @@
 # of the rows before had. It begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. The state's
 # `last` is the number of rows in which columns could join, and `due` the row of the next renewal.
 # Such a row is written anew to a buffer: the other values as they are, then those of these columns. As these are correlated more
-# than rare ones, P is no more for them than it would be at the step size g of dense rows: kappa h_t t <= h / g.
-from libc.math cimport ldexp
+# than rare ones, the filter's P is no more for them than it would be at the step size g of dense rows: kappa h_t t <= h / g.
 from libc.string cimport memset
 
 cdef enum:
@@ -86,24 +85,25 @@ cdef inline bint looks(AutoScalars* at) noexcept nogil:
     return 1
 
 
-cdef inline int power_of(const floating* w) noexcept nogil:
-    """Of a record the power of two by which its values are multiplied, see auto.h."""
-    cdef int bits = 84 if floating is float else 680
-    return 0 if w[2] >= 0 else -bits if w[3] < ldexp(1.0, -bits // 2) else bits
-
-
-cdef inline double rows_of(const floating* w) noexcept nogil:
+cdef inline double rows_of(const floating* w, const AutoScalars* at) noexcept nogil:
     """How many rows have had the column of a record."""
-    return ldexp(w[3], max(0, -power_of(w)))
+    return w[FASTSGD_VISITS] / at.grown
 
 
-cdef inline double within(const floating* w, double x, double c) noexcept nogil:
+cdef inline double within(const floating* w, double x, double c, const AutoScalars* at) noexcept nogil:
     """x as it counts in a row of weight c: at most FASTSGD_CLIP root mean squares, but early on, as in auto.h."""
-    cdef double n = rows_of(w), most
-    if n + c <= 16:
+    cdef double n = rows_of(w, at), most
+    if n + c <= 16 or w[FASTSGD_UNIT] == 0:
         return x
-    most = ldexp(FASTSGD_CLIP * sqrt(fabs(<double> w[2]) / n), -power_of(w))
+    most = FASTSGD_CLIP * sqrt(w[FASTSGD_SQUARES] / w[FASTSGD_VISITS]) / w[FASTSGD_UNIT]
     return most if x > most else -most if x < -most else x
+
+
+cdef inline void move_intercepts(Head* head, const floating* w, double by) noexcept nogil:
+    """Have the intercepts be where a column is that much more."""
+    cdef int r
+    for r in range(CSR_CANDIDATES):
+        head.b[r] += w[r] * (by * w[FASTSGD_UNIT])
 
 
 cdef void join_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Moving M,
@@ -115,11 +115,10 @@ cdef void join_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     for i in range(nnz):
         j = <Py_ssize_t> L.indices[lo + i]
         w = <floating*> M.W + j * M.K * RECORD
-        if D.n == CENTRED or rows_of(w) <= 0.5 * C.at.t or D.key[slot_of(D, j)] == j:
+        if D.n == CENTRED or rows_of(w, C.at) <= 0.5 * C.at.t or D.key[slot_of(D, j)] == j:
             continue
         for k in range(M.K):  # the row's margin stays what it is
-            C.heads[k].b[0] += w[k * RECORD] * values[lo + i]
-            C.heads[k].b[1] += w[k * RECORD + 1] * values[lo + i]
+            move_intercepts(C.heads + k, w + k * RECORD, values[lo + i])
         memset(w, 0, M.K * RECORD * sizeof(floating))
         D.column[D.n], D.weight[D.n], D.mean[D.n], D.used[D.n] = j + 1, 0, 0, 0
         enlist(D, j)
@@ -136,8 +135,7 @@ cdef void renew_means(floating* W, Py_ssize_t K, const Pace* C) noexcept nogil:
         w = W + (<Py_ssize_t> D.column[p] - 1) * K * RECORD
         moved = D.mean[p] - D.used[p]
         for k in range(K):
-            C.heads[k].b[0] += w[k * RECORD] * moved
-            C.heads[k].b[1] += w[k * RECORD + 1] * moved
+            move_intercepts(C.heads + k, w + k * RECORD, moved)
         D.used[p] = D.mean[p]
     t -= LATER if t >= LATER else FIRST
     C.at.due = C.at.t + max(1, min(<int64_t> RENEWED, <int64_t> t // 32))
@@ -172,7 +170,7 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     D.others = n
     for p in range(D.n):
         w = <floating*> M.W + (<Py_ssize_t> D.column[p] - 1) * M.K * RECORD
-        D.value[p] = D.used[p] + within(w, D.value[p] - D.used[p], s * C.at.t / C.at.weight)
+        D.value[p] = D.used[p] + within(w, D.value[p] - D.used[p], s * C.at.t / C.at.weight, C.at)
         D.weight[p] += s
         D.mean[p] += (D.value[p] - D.mean[p]) * (s / D.weight[p])
     if C.at.t >= C.at.due:
@@ -180,29 +178,25 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     for p in range(D.n):
         j = <Py_ssize_t> D.column[p] - 1
         x = D.value[p] - D.used[p]
-        if x == 0 and (<floating*> M.W)[j * M.K * RECORD + 2] == 0:
+        if x == 0 and (<floating*> M.W)[j * M.K * RECORD + FASTSGD_SQUARES] == 0:
             continue  # a constant so far
         write_value(L, D, n, j, <floating> x)
         n += 1
     D.own, D.step = n - D.others, falling(C.at.t, 1.0 + D.n, 0.5 * P.schedule_par[0])
-    D.work = <floating*> C.work + 4 * D.others + 16
+    D.work = <floating*> C.work + (D.others + 8) * FASTSGD_ROOM
     C.at.values += D.own
     return D.others
 
 
-cdef double centred_margins(const Csr* anew, Centred* D, double h, floating* W, Py_ssize_t stride, const Visit* g,
-                            double* z) noexcept nogil:
-    """As `margins` of these columns, for a head of curvature h."""
+cdef void gather_centred(const Csr* anew, Centred* D, double h, floating* W, Py_ssize_t stride, const Visit* g, double* z,
+                         double* sizes, int rules) noexcept nogil:
+    """As `gather` of these columns, for a head of curvature h."""
     D.visit = g[0]
     D.visit.n_next = 0
-    if g.curve > 0:
-        D.visit.kappa = min(g.kappa, h / (D.step * g.t * g.curve))
-    return margins(anew, <const floating*> D.values, D.others, D.own, W, stride, &D.visit, <floating*> D.work, z)
+    D.visit.curve = min(g.curve, h / (D.step * g.t))
+    gather(anew, <const floating*> D.values, D.others, D.own, W, stride, &D.visit, <floating*> D.work, z, sizes, rules)
 
 
-cdef inline void centred_candidates(const Csr* anew, const Centred* D, floating* W, Py_ssize_t stride, double* z) noexcept nogil:
-    candidates(anew, D.others, D.own, W, stride, &D.visit, z)
-
-
-cdef inline void centred_move(const Csr* anew, const Centred* D, floating* W, Py_ssize_t stride, double step) noexcept nogil:
-    move(anew, D.others, D.own, &D.visit, W, stride, <const floating*> D.work, step)
+cdef inline void move_centred(const Csr* anew, const Centred* D, floating* W, Py_ssize_t stride, const double* steps,
+                              double squared_slope, int rules) noexcept nogil:
+    move(anew, D.others, D.own, &D.visit, W, stride, <const floating*> D.work, steps, squared_slope, rules)

@@ -1,121 +1,238 @@
-# learning_rate="auto" on CSR: a filter with a diagonal covariance.
+# learning_rate="auto" on CSR: three rules side by side, each with weights of its own. They differ in P, the precision of a weight:
 #
-#     P_j = kappa h_t sum c x_ij^2 + h q_j n / gamma   h_t = the mean curvature so far; q_j = the mean x_ij^2; n = values in a row
-#     a = -slope(z + s a), s = sum x_j^2 / P_j + 1 / P_b
-#     w_j += a x_j / P_j, then the penalty, a proximal step; A_j += (w_j - A_j) (1 - (1 - c / visits)^3)
+#     filter          P = h_t sum c x^2 + h q n / gamma           h_t = the mean curvature so far, q = the mean x^2, n = values in a row
+#     long, short     P = q sqrt(start + G) / eta                 G = the sum of c slope^2 over the rows of the feature
+#     of each         a = -slope(z + s a), s = sum x^2 / P + 1 / P_b;    w += a x / P, then the penalty, a proximal step
+#     of the long     A += (w - A) (1 - (1 - c / visits)^3)
 #
-# P would be the precision of a Bayesian model if the columns were orthogonal and kappa 1: kappa below 1 keeps the steps
-# longer, and 1 / gamma is the prior, in units that don't depend on the scale of a column: before j is known, a row moves its
-# margin by about gamma. A row's curvature is the slope's slope, or the slope squared where that is more (on average they
-# are equal at the optimum of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps.
+# The filter's P is the precision of a Bayesian model, if columns are orthogonal; 1 / gamma is the prior, in units that don't depend
+# on the scale of a column. Its steps fall as 1 / visits. Those of the others are AdaGrad's (Duchi, Hazan and Singer 2011), 1 over
+# the root of the sum of squared slopes, in the same units: they follow what changes, and common features don't hold back rare
+# ones. A row's curvature is the slope's slope, or the slope squared where that is more (on average they are equal at the optimum
+# of a likelihood): a model that is sure and wrong has no curvature, and would take ever longer steps. Where the loss is one of
+# y - z, slopes are counted in units of their root mean square, and P is times the curvature: then no scale of y matters.
 #
 # A value far from the others of its column counts for less, see auto.h: one row can't rule a column's scale, or the judgement.
 #
 # In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
-# There are two candidates: that average, and the same with the rest of the penalty, worked out for each weight by itself,
-# A_j (H_j + visits l2) / (H_j + t l2), H_j = P_j at kappa = 1. The model is a share of one of them, see `judge` in
-# auto.pxi. From the second pass on a visit pays for as many rows as it stands for, t / visits, and the average is the model:
-# then it converges to the optimum of the objective.
+# There are four candidates, the three weights and the average, and the means of two of them and of all, see `judge` in auto.pxi.
+# From the second pass on the filter goes on alone from that model (`Auto.begin_again`), with P times KAPPA of the curvature, which
+# makes its steps longer; a visit pays for as many rows as it stands for, t / visits; and the model is its average: so it converges
+# to the optimum of the objective.
+#
+# With a half-life older rows fade: all sums are kept in units that grow by 2^(1 / half-life) with each row.
 cdef extern from "auto.h":
     double FASTSGD_CLIP
     ctypedef struct Visit:
-        double c, t, curve, kappa, prior, l1, l2
-        int first
+        double c, added, faded, t, curve, prior
+        double start[2]
+        double per[2]
+        double l1, l2
         const void* next
         Py_ssize_t n_next
-    double margins_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
-                          float* S, double* z) noexcept nogil
-    void candidates_f4_i32(const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
-                           double* z) noexcept nogil
-    void move_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
-                     double step) noexcept nogil
-    double margins_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
-                          float* S, double* z) noexcept nogil
-    void candidates_f4_i64(const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
-                           double* z) noexcept nogil
-    void move_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* S,
-                     double step) noexcept nogil
-    double margins_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
-                          double* S, double* z) noexcept nogil
-    void candidates_d4_i32(const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
-                           double* z) noexcept nogil
-    void move_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
-                     double step) noexcept nogil
-    double margins_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
-                          double* S, double* z) noexcept nogil
-    void candidates_d4_i64(const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
-                           double* z) noexcept nogil
-    void move_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* S,
-                     double step) noexcept nogil
+    void gather_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
+                       double* z, double* sizes) noexcept nogil
+    void gather_one_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
+                           double* z, double* sizes) noexcept nogil
+    void move_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
+                     const double* steps, double squared_slope) noexcept nogil
+    void move_one_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
+                         const double* steps, double squared_slope) noexcept nogil
+    void gather_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
+                       double* z, double* sizes) noexcept nogil
+    void gather_one_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
+                           double* z, double* sizes) noexcept nogil
+    void move_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
+                     const double* steps, double squared_slope) noexcept nogil
+    void move_one_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
+                         const double* steps, double squared_slope) noexcept nogil
+    void gather_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
+                       double* z, double* sizes) noexcept nogil
+    void gather_one_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
+                           double* z, double* sizes) noexcept nogil
+    void move_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
+                     const double* steps, double squared_slope) noexcept nogil
+    void move_one_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
+                         const double* steps, double squared_slope) noexcept nogil
+    void gather_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
+                       double* z, double* sizes) noexcept nogil
+    void gather_one_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
+                           double* z, double* sizes) noexcept nogil
+    void move_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
+                     const double* steps, double squared_slope) noexcept nogil
+    void move_one_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
+                         const double* steps, double squared_slope) noexcept nogil
+    enum: FASTSGD_RECORD, FASTSGD_ROOM, FASTSGD_SQUARES, FASTSGD_VISITS, FASTSGD_SLOPES, FASTSGD_UNIT
 
 cdef enum:
-    RECORD = 4      # numbers of a weight, see auto.h
-cdef double KAPPA = 0.15, GAMMA = 1.5
+    RULES = 3                     # filter, long, short
+    RECORD = FASTSGD_RECORD       # numbers of a weight, see auto.h
+    CSR_CANDIDATES = RULES + 1, AVERAGED = RULES
+cdef double KAPPA = 0.15, GAMMA = 0.8
+# Of the long and the short steps: their length, and the squared slopes before the first visit.
+cdef double[2] ETA = [0.4, 0.2], START = [0.04, 1.0]
+cdef double MOST_GROWN = 2.0**40  # Then all sums are brought back to units of 1.
 
 
-cdef inline double margins(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride,
-                           const Visit* g, floating* S, double* z) noexcept nogil:
-    """Count the row; add up the margin; sum x^2 / P: see auto.h."""
+cdef inline void gather(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride,
+                        const Visit* g, floating* room, double* z, double* sizes, int rules) noexcept nogil:
+    """Bring the row's records together, counted; add up the margins, and x^2 / P of each rule: see auto.h."""
     if floating is float and Csr is Csr32:
-        return margins_f4_i32(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
+        if rules > 1:
+            gather_f4_i32(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
+        else:
+            gather_one_f4_i32(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
     elif floating is float:
-        return margins_f4_i64(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
+        if rules > 1:
+            gather_f4_i64(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
+        else:
+            gather_one_f4_i64(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
     elif Csr is Csr32:
-        return margins_d4_i32(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
+        if rules > 1:
+            gather_d4_i32(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
+        else:
+            gather_one_d4_i32(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
     else:
-        return margins_d4_i64(values + lo, L.indices + lo, nnz, W, stride, g, S, z)
-
-
-cdef inline void candidates(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride, const Visit* g,
-                            double* z) noexcept nogil:
-    """Add up the margins of the average, and of the average with the rest of the penalty."""
-    if floating is float and Csr is Csr32:
-        candidates_f4_i32(L.indices + lo, nnz, W, stride, g, z)
-    elif floating is float:
-        candidates_f4_i64(L.indices + lo, nnz, W, stride, g, z)
-    elif Csr is Csr32:
-        candidates_d4_i32(L.indices + lo, nnz, W, stride, g, z)
-    else:
-        candidates_d4_i64(L.indices + lo, nnz, W, stride, g, z)
+        if rules > 1:
+            gather_d4_i64(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
+        else:
+            gather_one_d4_i64(values + lo, L.indices + lo, nnz, W, stride, g, room, z, sizes)
 
 
 cdef inline void move(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, const Visit* g, floating* W, Py_ssize_t stride,
-                      const floating* S, double step) noexcept nogil:
-    """The step, the penalty, and the average."""
+                      const floating* room, const double* steps, double squared_slope, int rules) noexcept nogil:
+    """The steps, the penalty and the average; and the records back."""
     if floating is float and Csr is Csr32:
-        move_f4_i32(g, L.indices + lo, nnz, W, stride, S, step)
+        if rules > 1:
+            move_f4_i32(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
+        else:
+            move_one_f4_i32(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
     elif floating is float:
-        move_f4_i64(g, L.indices + lo, nnz, W, stride, S, step)
+        if rules > 1:
+            move_f4_i64(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
+        else:
+            move_one_f4_i64(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
     elif Csr is Csr32:
-        move_d4_i32(g, L.indices + lo, nnz, W, stride, S, step)
+        if rules > 1:
+            move_d4_i32(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
+        else:
+            move_one_d4_i32(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
     else:
-        move_d4_i64(g, L.indices + lo, nnz, W, stride, S, step)
+        if rules > 1:
+            move_d4_i64(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
+        else:
+            move_one_d4_i64(g, L.indices + lo, nnz, W, stride, room, steps, squared_slope)
+
+
+cdef void renew_units(floating* W, Py_ssize_t d, Py_ssize_t K, AutoScalars* at) noexcept nogil:
+    """Bring the sums of all records back to units of 1."""
+    cdef floating by = <floating> (1.0 / at.grown)
+    cdef Py_ssize_t i
+    for i in range(d * K):
+        W[i * RECORD + FASTSGD_SQUARES] *= by
+        W[i * RECORD + FASTSGD_VISITS] *= by
+        W[i * RECORD + FASTSGD_SLOPES] *= by
+    at.grown = 1.0
+
+
+cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, double y, double s, Moving M, Py_ssize_t k,
+                      const Params* P, const Pace* C, Visit* g) noexcept nogil:
+    """A step of head k on a row of weight s; 1 if a margin was not finite, else 0."""
+    cdef Head* head = C.heads + k
+    cdef floating* w = <floating*> M.W + k * RECORD
+    cdef floating* room = <floating*> C.work
+    cdef int rules = RULES if C.first else 1, r
+    cdef double t = C.at.t, longer = P.schedule_par[0], kappa = (1.0 if C.first else KAPPA) / longer, past = 1.0 - 1.0 / g.t
+    cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c
+    cdef double[CSR_CANDIDATES] z, at, value, slope
+    cdef double[RULES] size, step, per_b
+    g.curve = kappa * (head.curve / (g.t - 1.0) if g.t > 1 else head.h)
+    g.prior = head.h * (C.at.values / t) / GAMMA
+    usual = head.square if t > 1 else head.h
+    if P.residual:  # slopes are counted in units of their root mean square
+        unit, usual = head.h, 1.0
+    for r in range(1, rules):
+        g.per[r - 1], g.start[r - 1] = unit / (longer * ETA[r - 1]), START[r - 1] + usual
+    for r in range(rules):
+        per_b[r] = 0.0
+        if C.intercept:
+            per_b[r] = 1.0 / (g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h / GAMMA)
+        size[r] = per_b[r]
+    if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+        begin(P, head, &head.b[1], &head.b[AVERAGED], y, t)
+        head.b[0] = head.b[2] = head.b[1]
+    for r in range(CSR_CANDIDATES):
+        z[r] = head.b[r]
+    gather(L, values, lo, nnz, w, M.K * RECORD, g, room, z, size, rules)
+    if C.centred.n:
+        gather_centred(L, C.centred, head.h, w, M.K * RECORD, g, z, size, rules)
+    for r in range(rules):
+        mean += z[r] / rules
+    if not isfinite(mean):
+        return 1
+    for r in range(rules):
+        at[r] = z[r]
+    at[rules] = combined(z, CSR_CANDIDATES, <int> head.leader)
+    evaluate(P, rules + C.first, at, y, value, slope)
+    times = judged(head, value[rules], t) if C.first else 0.0
+    if times > 0:
+        if C.intercept:
+            find_constant(P, head, t)
+        judge(P, head, CSR_CANDIDATES, z, RULES, value, at[RULES], value[RULES], y, times * s * t * t)
+    M.loss_sum[k] += s * value[RULES if C.first else 0]
+    M.weight_sum[k] += s
+    c = share_of(head, s, mean, y, t)
+    if C.first:
+        if C.intercept:
+            learn_constant(P, head, y, s, c, t)
+        if head.weight > 0:
+            head.usual += (value[RULES] - head.usual) * s / head.weight
+    for r in range(rules):
+        squared += slope[r] / rules
+    if P.span > 1.0 or P.span == 0:
+        curve = (squared + y) * (1.0 - squared - y) if P.near is not NULL else measured(P, head, mean, y)
+        learn(P, head, curve, s)
+    squared *= squared
+    if P.span == 0:
+        curve = max(curve, min(head.h, squared))
+    head.square += (squared - head.square) / t
+    if P.residual:
+        squared = squared / head.square if head.square > 0 else 0.0
+    for r in range(rules):
+        if P.near is not NULL:
+            step[r] = c * P.near(z[r], slope[r], c * size[r], y)
+        else:
+            step[r] = c * implicit_step(P.implicit, P.slope, z[r], c * size[r], y, P.loss_par)
+    if P.span == 1.0:
+        curve = measured(P, head, mean + step[0] * size[0], y)
+        learn(P, head, curve, s)
+    if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
+        head.curve += c * max(curve, 0.04 * head.h)
+    head.slopes += c * squared
+    move(L, lo, nnz, g, w, M.K * RECORD, room, step, squared * c / g.c, rules)
+    if C.centred.n:
+        move_centred(L, C.centred, w, M.K * RECORD, step, squared * c / g.c, rules)
+    for r in range(rules):
+        head.b[r] += step[r] * per_b[r]
+    head.b[AVERAGED] += (head.b[1 if C.first else 0] - head.b[AVERAGED]) * (1.0 - past * past * past)
+    return 0
 
 
 cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
                        const Pace* C) noexcept nogil:
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
-    cdef Py_ssize_t K = M.K, i, r, k, e, lo, nnz
-    cdef floating* w
-    cdef Head* head
-    cdef double s, t, c, y, h, a, step, curve = 0, past, size, b_size, times
-    cdef double z[3]  # of w, and of w plus and minus 1
-    cdef double averaged[2]
-    cdef double ys[3]
-    cdef double value[3]
-    cdef double slope[3]
+    cdef Py_ssize_t i, r, k, lo, nnz
+    cdef double s, y, fade = P.schedule_par[1]
     cdef Visit g
     cdef Csr anew = anew_layout(L, C)  # of rows in which columns are centred
     cdef const Csr* rows
     cdef const floating* x
-    cdef double kappa = KAPPA / P.schedule_par[0]
-    g.kappa, g.l1, g.l2, g.first = kappa, P.l1, P.l2, C.first
+    g.l1, g.l2 = P.l1, P.l2
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
             fetch_near(L, values, T, O.rows[O.visit[i + 3]])
-        r = O.visit[i] if O.visit is not NULL else i
-        r = O.rows[r] if O.rows is not NULL else O.first + r
+        r = row_number(&O, i)
         s = T.s[r] if T.s is not NULL else 1.0
         if s == 0:
             continue
@@ -125,7 +242,6 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             g.next = L.indices + row(L, row_number(&O, i + 1), &g.n_next)
         C.at.t += 1
         C.at.weight += s
-        t = C.at.t
         rows, x = L, values
         if C.intercept and looks(C.at):
             join_centred(L, values, lo, nnz, M, C)
@@ -133,73 +249,20 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             nnz = centre(L, values, lo, nnz, M, P, C, s)
             rows, x, lo = &anew, <const floating*> C.centred.values, 0
         C.at.values += nnz
-        past = 1.0 - 1.0 / t
-        for k in range(K):
-            head, w = C.heads + k, <floating*> M.W + k * RECORD
+        C.at.recent = C.at.recent * fade + 1.0
+        if fade < 1.0:
+            C.at.grown /= fade
+            if C.at.grown > MOST_GROWN:
+                renew_units(<floating*> M.W, L.d, M.K, C.at)
+        g.c, g.t, g.faded = s * C.at.t / C.at.weight, C.at.recent, 1.0 / C.at.grown
+        g.added = g.c * C.at.grown
+        for k in range(M.K):
+            if fade < 1.0:
+                C.heads[k].curve *= fade
+                C.heads[k].slopes *= fade
             y = target(T, r, k)
-            h = head.h
-            g.c, g.t, g.curve = s * t / C.at.weight, t, head.curve / (t - 1.0) if t > 1 else h
-            g.prior = h * (C.at.values / t) / GAMMA
-            if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
-                begin(P, head, &head.b[0], &head.b[1], y, t)
-            z[0] = head.b[0]
-            size = margins(rows, x, lo, nnz, w, K * RECORD, &g, <floating*> C.work, z)
-            if C.centred.n:
-                size += centred_margins(&anew, C.centred, h, w, K * RECORD, &g, z)
-            b_size = 1.0 / (kappa * head.curve + h / GAMMA) if C.intercept else 0.0
-            size += b_size
-            if not isfinite(z[0]):
+            if auto_csr_row(rows, x, lo, nnz, y, weight(T, r, k, y), M, k, P, C, &g):
                 return 1
-            if P.many is not NULL and P.span == 0:  # all that is asked of the loss at once
-                z[1], z[2] = z[0] + 1.0, z[0] - 1.0
-                for e in range(3):
-                    ys[e] = y
-                P.many(3, z, ys, value, slope, P.loss_par)
-                curve = 0.5 * (slope[1] - slope[2])
-            else:
-                value[0] = P.value(z[0], y, P.loss_par)
-                if P.span == 0:
-                    slope[0] = P.slope(z[0], y, P.loss_par)
-                    curve = measured(P, head, z[0], y)
-            step = weight(T, r, k, y)
-            times = judged(head, value[0], t) if C.first else 0.0
-            if times > 0:
-                averaged[0] = averaged[1] = head.b[1]
-                candidates(rows, lo, nnz, w, K * RECORD, &g, averaged)
-                if C.centred.n:
-                    centred_candidates(&anew, C.centred, w, K * RECORD, averaged)
-                if P.l2 == 0:
-                    averaged[1] = averaged[0]
-                if C.intercept:
-                    find_constant(P, head, t)
-                judge(P, head, averaged[0], averaged[1], y, times * step * t * t)
-            M.loss_sum[k] += step * value[0]
-            M.weight_sum[k] += step
-            c = share_of(head, step, z[0], y, t)
-            if C.first:
-                if C.intercept:
-                    learn_constant(P, head, y, step, c, t)
-                if head.weight > 0:
-                    head.usual += (value[0] - head.usual) * step / head.weight
-            if P.span == 0:
-                curve = max(curve, min(h, slope[0] * slope[0]))
-            elif P.span > 1.0:
-                curve = measured(P, head, z[0], y)
-                learn(P, head, curve, step)
-            if P.near is not NULL:
-                a = c * P.near(z[0], slope[0], c * size, y)
-            else:
-                a = c * implicit_step(P.implicit, P.slope, z[0], c * size, y, P.loss_par)
-            if P.span == 1.0:
-                curve = measured(P, head, z[0] + a * size, y)
-                learn(P, head, curve, step)
-            if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
-                head.curve += c * max(curve, 0.04 * head.h)
-            move(rows, lo, nnz, &g, w, K * RECORD, <const floating*> C.work, a)
-            if C.centred.n:
-                centred_move(&anew, C.centred, w, K * RECORD, a)
-            head.b[0] += a * b_size
-            head.b[1] += (head.b[0] - head.b[1]) * (1.0 - past * past * past)
     return 0
 
 
@@ -235,6 +298,7 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     cdef floating[:, ::1] W = state.auto.records if sparse else state.W, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef double[:, ::1] columns = state.auto.columns, heads = state.auto.heads
+    cdef floating[:, :, ::1] second = state.auto.second
     cdef AutoScalars[::1] at = state.auto.at
     cdef Targets T = targets(target, K)
     cdef Moving M
@@ -245,7 +309,8 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     read_order(&O, order)
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
             or columns.shape[1] != (0 if sparse else d)
-            or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])):
+            or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])
+            or not (sparse or state.auto.again or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     if Layout is not Dense:
         for i in range(O.n):
@@ -257,8 +322,9 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     M.W, M.A = &W[0, 0] if d else NULL, &A[0, 0] if not sparse and d else NULL
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
+    C.second = &second[0, 0, 0] if not sparse and not state.auto.again and d else NULL
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
-    cdef size_t room = (4 * longest + 16) * sizeof(floating) if sparse else (d + 2 * M.S) * sizeof(floating)
+    cdef size_t room = (longest + 16) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
     cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
     C.work = <double*> malloc(room + anew + 8)
     if C.work is NULL:

@@ -14,8 +14,10 @@
 from fastsgd.losses cimport quick_exp
 
 cdef enum:
+    SHARES = 5              # of a candidate that are judged, the rest being of the best constant
     FEWER_JUDGE = 16384     # rows
     REACH_ROWS = 1000       # after this many `reach` is halfway between FIRST_REACH and what was judged
+cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
 cdef double FIRST_REACH = 1.5, MIN_REACH = 0.25, MAX_REACH = 8.0, REACH_PER_ODDS = 4.0
 cdef double C0 = 1.0 / 3.0  # of `falling`, at a reach of 1
 cdef double SOLVED = 0.02   # Where no probability changes by more the step is found: what is left is about the square.
@@ -235,7 +237,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
         R[0].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * min(H.far, 1.0)) / H.h
         R[1].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * 5.0 * max(H.far, 1.5)) / H.h
         for e in range(first, last):
-            H[e].owed += R[e].g
+            H[e].owed[0] += R[e].g
             for k in range(K, S):
                 z[k] = 0
             implicit_together(J, J.z[e], J.slope[e], R[e].loss, c * R[e].g * size)
@@ -244,8 +246,8 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
         best = best_of(H) // SHARES
         if t >= C.at.due:
             for e in range(first, last):
-                settle_run(d, S, H[e].owed, C, P, <floating*> R[e].W, <floating*> R[e].A)
-                H[e].owed = 0
+                settle_run(d, S, H[e].owed[0], C, P, <floating*> R[e].W, <floating*> R[e].A)
+                H[e].owed[0] = 0
             C.at.last = t
             scales(d, C, ridge_of(C, K, P.l2))
             C.at.due = t + max(1, min(<int64_t> RENEWAL, <int64_t> t // 32))

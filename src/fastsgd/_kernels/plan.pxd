@@ -57,6 +57,8 @@ cdef packed struct AutoScalars:
     double rho          # dense: sum of their squared lengths
     double values       # CSR: number of their values
     double last, due    # dense: rows done when the penalty was last paid, and when it is next; CSR: see auto_centred.pxi
+    double recent       # rows so far, of which older ones have faded
+    double grown        # CSR: the unit of the sums over rows, which grows where older ones fade
 
 # What one head is trained by: see fastsgd.plan.
 cdef packed struct HeadRecord:

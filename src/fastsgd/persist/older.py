@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from fastsgd.auto import AVERAGED, FLAT, HEAD, HEAD_WIDTH, MEAN_OF_Y, RECORD, SQUARES, UNIT, USUAL, VISITS, B
+
+OLDER_HEAD_WIDTH = 31  # numbers of a head of learning_rate="auto"
+
 
 def pay_l1(state, last=None, owing=False):
     """In 0.1.0 a weight of several heads on CSR paid its L1 when its feature was next met; W then holds what is still to pay.
@@ -36,3 +40,27 @@ def pay_l1(state, last=None, owing=False):
 def _shrunk(z, q, u, inv):
     """Tsuruoka, Tsujii and Ananiadou (2009), eq. 14-16."""
     return np.maximum(z - (u + q) * inv, 0.0) + np.minimum(z + (u - q) * inv, 0.0)
+
+
+def renew_auto(auto):
+    """In 0.1.0 learning_rate="auto" had one rule, which now is the one of later passes: so the model goes on as in these."""
+    if auto.heads.shape[1] == HEAD_WIDTH:
+        return
+    if auto.heads.shape[1] != OLDER_HEAD_WIDTH:
+        raise ValueError(f"heads must have {HEAD_WIDTH} or {OLDER_HEAD_WIDTH} columns, found {auto.heads.shape[1]}")
+    older, auto.heads = auto.heads, np.zeros((len(auto.heads), HEAD_WIDTH))
+    auto.heads[:, [HEAD[name] for name in ("h", "total", "weight", "far", "owed", "curve")]] = older[:, :6]
+    auto.heads[:, [B.start, B.start + AVERAGED, MEAN_OF_Y, FLAT, USUAL]] = older[:, 6:11]
+    auto.at["recent"], auto.at["grown"], auto.again = auto.at["t"], 1.0, True
+    if auto.records is not None:
+        four = auto.records.reshape(len(auto.records), -1, 4).astype(np.float64)
+        new = np.zeros((*four.shape[:2], RECORD))
+        bits = 42 if auto.records.dtype == np.float32 else 340
+        odd = four[..., 2] < 0  # The sum is of values times a power of two, the one or the other by the number of visits.
+        large = odd & (four[..., 3] < 2.0**-bits)
+        unit = np.where(large, 2.0 ** (-2 * bits), np.where(odd, 2.0 ** (2 * bits), 1.0))
+        new[..., [0, AVERAGED]] = four[..., :2] / unit[..., None]
+        new[..., SQUARES] = abs(four[..., 2])
+        new[..., VISITS] = np.where(large, np.ldexp(four[..., 3], 2 * bits), four[..., 3])
+        new[..., UNIT] = np.where(new[..., VISITS] > 0, unit, 0.0)
+        auto.records = new.reshape(len(new), -1).astype(auto.records.dtype)

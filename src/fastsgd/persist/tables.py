@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsgd.auto import AT, CENTRED, HEAD_WIDTH, RECORD, Auto
+from fastsgd.auto import AT, CENTRED, RECORD, Auto
 from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
-from fastsgd.persist.older import pay_l1
+from fastsgd.persist.older import pay_l1, renew_auto
 from fastsgd.persist.rules import Array, Begun, Maybe, Packed, Pair, Record, Scalars, Several, Value
 from fastsgd.state import SCALARS, State
 
@@ -82,6 +82,7 @@ class OfKind(Record):
 
     def take(self, name, parts):
         found = super().take(name, parts)
+        renew_auto(found)
         return SoftmaxAuto(**vars(found)) if found.together else found
 
 
@@ -90,9 +91,10 @@ AUTO = OfKind(
     {
         "sparse": Value(bool),
         "columns": Array("float64", ("statistics", "columns")),
-        "heads": Array("float64", ("K", HEAD_WIDTH)),
+        "heads": Array("float64", ("K", "numbers")),
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
+        "second": Array("W", (2, "d", "S"), optional=True),
         "centred": Begun("float64", (4, CENTRED), optional=True),
         "again": Value(bool),
         "together": Value(bool),
