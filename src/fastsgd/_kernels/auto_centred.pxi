@@ -99,7 +99,7 @@ cdef inline double within(const floating* w, double x, double c, const AutoScala
     return most if x > most else -most if x < -most else x
 
 
-cdef inline void move_intercepts(Head* head, const floating* w, double by) noexcept nogil:
+cdef inline void shift_intercepts(Head* head, const floating* w, double by) noexcept nogil:
     """Have the intercepts be where a column is that much more."""
     cdef int r
     for r in range(CSR_CANDIDATES):
@@ -118,7 +118,7 @@ cdef void join_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
         if D.n == CENTRED or rows_of(w, C.at) <= 0.5 * C.at.t or D.key[slot_of(D, j)] == j:
             continue
         for k in range(M.K):  # the row's margin stays what it is
-            move_intercepts(C.heads + k, w + k * RECORD, values[lo + i])
+            shift_intercepts(C.heads + k, w + k * RECORD, values[lo + i])
         memset(w, 0, M.K * RECORD * sizeof(floating))
         D.column[D.n], D.weight[D.n], D.mean[D.n], D.used[D.n] = j + 1, 0, 0, 0
         enlist(D, j)
@@ -135,7 +135,7 @@ cdef void renew_means(floating* W, Py_ssize_t K, const Pace* C) noexcept nogil:
         w = W + (<Py_ssize_t> D.column[p] - 1) * K * RECORD
         moved = D.mean[p] - D.used[p]
         for k in range(K):
-            move_intercepts(C.heads + k, w + k * RECORD, moved)
+            shift_intercepts(C.heads + k, w + k * RECORD, moved)
         D.used[p] = D.mean[p]
     t -= LATER if t >= LATER else FIRST
     C.at.due = C.at.t + max(1, min(<int64_t> RENEWED, <int64_t> t // 32))
