@@ -8,7 +8,8 @@
 # of the rows before had. It begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. The state's
 # `last` is the number of rows in which columns could join, and `due` the row of the next renewal.
 # Such a row is written anew to a buffer: the other values as they are, then those of these columns. As these are correlated more
-# than rare ones, the filter's P is no more for them than it would be at the step size g of dense rows: kappa h_t t <= h / g.
+# than rare ones, from the second pass on, when the model is an average, P is no more for them than it would be at the step size g of
+# dense rows: kappa h_t t <= h / g. In the first pass the long steps are for such columns, and the filter's last weights would be noise.
 from libc.string cimport memset
 
 cdef enum:
@@ -193,7 +194,8 @@ cdef void gather_centred(const Csr* anew, Centred* D, double h, floating* W, Py_
     """As `gather` of these columns, for a head of curvature h."""
     D.visit = g[0]
     D.visit.n_next = 0
-    D.visit.curve = min(g.curve, h / (D.step * g.t))
+    if rules == 1:
+        D.visit.curve = min(g.curve, h / (D.step * g.t))
     gather(anew, <const floating*> D.values, D.others, D.own, W, stride, &D.visit, <floating*> D.work, z, sizes, rules)
 
 
