@@ -42,7 +42,10 @@ cdef class PA2(Schedule):
 
 
 cdef class Auto(Schedule):
-    """No step size to choose: implicit steps in coordinates scaled by the data as they come, averaged. See _kernels/auto.pxi.
+    """No step size to choose: implicit steps in coordinates scaled by the data as they come. See _kernels/auto.pxi.
+
+    In the first pass several rules learn side by side, and the model is that of them, or the mean of some, which was best on
+    rows before they were learnt from; from the second pass on one rule goes on, and the model is its average.
 
     It does not depend on the scale of the columns (but for the penalty, which is on `coef_`), nor on that of y. For plain
     SGD, one row a step; `eta0`, `power_t` and `average` have no part in it.
@@ -51,7 +54,8 @@ cdef class Auto(Schedule):
     ----------
     Toulis and Airoldi (2017), Asymptotic and finite-sample properties of estimators based on stochastic gradients. Ross,
     Mineiro and Langford (2013), Normalized online learning. Polyak and Juditsky (1992), Acceleration of stochastic
-    approximation by averaging.
+    approximation by averaging. Duchi, Hazan and Singer (2011), Adaptive subgradient methods for online learning and
+    stochastic optimization.
 
     Examples
     --------

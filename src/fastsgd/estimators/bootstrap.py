@@ -47,7 +47,7 @@ class ResampledIntervals(OfHeads):
             As that of `LinearRegressor.coef_table`. `coef` is the estimate in the middle of the interval. That is `coef_` with
             loss="squared_error" and on CSR. Else, on dense rows, it is `coef_` less the bias that steps of some length have,
             which is known from a model of steps twice as long (`attrs` says how large it is). After a single pass it is
-            all of the average, of which `coef_` may be a share (`auto_rule_`).
+            all of the model of which `coef_` may be a share (`auto_rule_`).
 
         Raises
         ------

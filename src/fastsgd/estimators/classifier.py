@@ -191,9 +191,11 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         asked for. With standardize=True, of the weights of the standardised columns, ``coef_ * scale_``; with `average`, of those
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     auto_rule_ : ndarray of shape (n_heads,)
-        With learning_rate="auto": what `coef_` is, of each class or target: "average", or "average, L2 in full"; with
-        ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. Of the passes of SGD. With
-        multi_class="multinomial" it is the same for all classes; on dense rows also "average of long steps".
+        With learning_rate="auto": what `coef_` is, of each class or target. On CSR "filter", "long steps", "short steps" or
+        "average of long steps"; on dense rows "average" or "average of long steps"; or "mean of ... and ..." of two of them, or
+        "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From the second pass on
+        "average". Of the passes of SGD. With multi_class="multinomial" it is the same for all classes: "average", or "average
+        of long steps" on dense rows, "average, L2 in full" on CSR.
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
@@ -220,24 +222,28 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     p ** -0.5), or whose mean is many times their std, make rows long: lower eta0.
 
     With `learning_rate="auto"` there is no step size to choose and X need not be scaled; it is made for one pass
-    (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more; `max_iter="auto"` makes as many as pay. The
-    steps are implicit: the slope is taken where the step leads to, so that none is too long. On dense data they are made in
-    coordinates centred and scaled by the mean and variance of the columns so far; on CSR each weight has its own precision.
-    The weights are averaged. Without a penalty, multiplying a column by a number changes no prediction, but on dense data
-    columns of 1e154 and more or 1e-150 and less are left out, with a warning; the penalty is, as ever, on `coef_`. With an
-    L1 penalty a coefficient on CSR is 0 where the weight is 0 that was averaged last; on dense data few are exactly 0. It
-    needs optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after
-    the first 16 of its column, as 100 times their root mean square at most; on dense data a row whose values are many
-    thousand times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such
-    rows.
+    (`max_iter=1, tol=None`) and for `partial_fit`, and improves with more; `max_iter="auto"` makes as many as pay. The steps
+    are implicit: the slope is taken where the step leads to, so that none is too long. On dense data they are made in
+    coordinates centred and scaled by the mean and variance of the columns so far; on CSR in units of the root mean square of
+    each column, and columns that more than half of the rows have are centred. In the first pass several rules learn side by
+    side, each with weights of its own: on dense data two, whose weights are averaged; on CSR a filter, in which each weight
+    has its own precision, and AdaGrad with long and with short steps, one of them averaged too. Without a penalty,
+    multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or 1e-150 and less are
+    left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0 where the
+    weights are 0 from which it comes, of an average the one that was averaged last; on dense data few are exactly 0. It needs
+    optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the first
+    16 of its column, as 100 times their root mean square at most; on dense data a row whose values are many thousand times
+    those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such rows.
 
-    After one pass, and in `partial_fit`, which takes its rows as new, the model is what was of use on rows not yet learnt
-    from: the average, or 3/4, 1/2 or 1/4 of it, the rest being the best constant, or only that. So noise is not learnt by
-    heart, as far as such rows can tell: they can't where later rows are unlike them, as when rows are sorted by target. On CSR
-    alpha is then the most that L2 may be. A weight pays it for the rows that have its feature, so that rare features are
-    held back less than by the objective; the same rows say whether the rest of it is put on too ("L2 in full" in `auto_rule_`).
-    From the second pass of one `fit` on there are no such rows: the model is all of the average, L2 is paid in full, and
-    training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the start.
+    After one pass, and in `partial_fit`, which takes its rows as new, the model is what was best on rows not yet learnt from,
+    the later ones of which count more: one of the rules, the mean of two, or of all; or 3/4, 1/2 or 1/4 of that, the rest
+    being the best constant, or only that. `auto_rule_` says which. So noise is not learnt by heart, as far as such rows can
+    tell: they can't where later rows are unlike them, as when rows are sorted by target. On CSR alpha is then the most that
+    L2 may be. A weight pays it for the rows that have its feature, so that rare features are held back less than by the
+    objective. With multi_class="multinomial" the same rows say whether the rest of it is put on too. From the second pass of
+    one `fit` on there are no such rows: one rule goes on from that model, all of its average is the model, L2 is paid in
+    full, and training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the
+    start.
 
     With `max_iter="auto"` up to 40,000 rows are dealt out to four parts, and four more models, each of which leaves one part
     out, follow the passes; of more rows one model leaves out 20,000, or a tenth, and of many weights there are fewer models

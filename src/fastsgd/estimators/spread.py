@@ -138,7 +138,7 @@ class Spread:
 
     def _estimate_named(self):
         shares = self.est._state.auto.best()[1]
-        whole = "coef_" if (shares == 1).all() else "the average of which coef_ is a share (auto_rule_)"
+        whole = "coef_" if (shares == 1).all() else "the model of which coef_ is a share (auto_rule_)"
         if not self.corrected:
             return whole
         return f"{whole} less the bias of its steps, at most {abs(self.moved).max():.2g} standard errors"
