@@ -10,9 +10,8 @@ import numpy as np
 
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown")])
-HEAD = {
-    name: i for i, name in enumerate(("h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"))
-}
+NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"
+HEAD = {name: i for i, name in enumerate(NUMBERS)}
 # The others of its columns: intercepts of the candidates, the mean of y, the best constant, and so on.
 B, MEAN_OF_Y, FLAT, USUAL, LEADER = slice(9, 13), 13, 14, 15, 16
 LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(17, 28), slice(28, 31), slice(31, 41), 41

@@ -80,10 +80,10 @@ def _merge_heads(auto, heads, parts, before, plan):
     new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
     combined = LOST.start + len(combinations(len(CANDIDATES[auto.sparse])))
     new[:, LEADER] = new[:, LOST.start : combined].argmin(axis=1)
-    rows, square = [part.at["t"][0] - before["t"][0] for part in parts], HEAD["square"]  # the latter is a mean over rows
+    square = HEAD["square"]  # a mean over the rows
     squares = heads[:, square] * before["t"][0]
     squares = squares + sum(part.heads[:, square] * part.at["t"][0] - squares for part in parts)
-    new[:, square] = squares / (before["t"][0] + sum(rows))
+    new[:, square] = squares / auto.at["t"][0]
     squares = heads[:, SPREAD] ** 2 + sum(part.heads[:, SPREAD] ** 2 - heads[:, SPREAD] ** 2 for part in parts)
     new[:, SPREAD] = np.sqrt(np.maximum(0.0, squares))
     if plan.loss.span > 0:

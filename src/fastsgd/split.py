@@ -143,10 +143,11 @@ class Parts(Serial):
             if len(self.state.at) == 1:
                 self.state.at[:] = first.at
             self.state.soft = any(one.state.soft for one in self.parts)
-            if self.state.auto is not None:
-                self.state.auto.at[:] = first.auto.at
+            auto: Any = self.state.auto
+            if auto is not None:
+                auto.at[:] = first.auto.at
                 if first.auto.centred is not None:
-                    self.state.auto.centred[:] = first.auto.centred
+                    auto.centred[:] = first.auto.centred
             if self.gathered is not None:
                 mine, theirs = self.gathered, self.parts[0].gathered
                 mine.count[:], mine.met[:], mine.is_met[:] = theirs.count, theirs.met, theirs.is_met

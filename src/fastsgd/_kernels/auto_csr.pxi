@@ -1,6 +1,6 @@
 # learning_rate="auto" on CSR: three rules side by side, each with weights of its own. They differ in P, the precision of a weight:
 #
-#     filter          P = h_t sum c x^2 + h q n / gamma           h_t = the mean curvature so far, q = the mean x^2, n = values in a row
+#     filter          P = h_t sum c x^2 + h q n / gamma           h_t = mean curvature so far, q = the mean x^2, n = values in a row
 #     long, short     P = q sqrt(start + G) / eta                 G = the sum of c slope^2 over the rows of the feature
 #     of each         a = -slope(z + s a), s = sum x^2 / P + 1 / P_b;    w += a x / P, then the penalty, a proximal step
 #     of the long     A += (w - A) (1 - (1 - c / visits)^3)
@@ -32,32 +32,32 @@ cdef extern from "auto.h":
         Py_ssize_t n_next
     void gather_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
                        double* z, double* sizes) noexcept nogil
-    void gather_one_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
-                           double* z, double* sizes) noexcept nogil
+    void gather_one_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                           float* room, double* z, double* sizes) noexcept nogil
     void move_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
                      const double* steps, double squared_slope) noexcept nogil
     void move_one_f4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
                          const double* steps, double squared_slope) noexcept nogil
     void gather_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
                        double* z, double* sizes) noexcept nogil
-    void gather_one_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
-                           double* z, double* sizes) noexcept nogil
+    void gather_one_f4_i64(const float* x, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
+                           float* room, double* z, double* sizes) noexcept nogil
     void move_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
                      const double* steps, double squared_slope) noexcept nogil
     void move_one_f4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const float* room,
                          const double* steps, double squared_slope) noexcept nogil
-    void gather_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
-                       double* z, double* sizes) noexcept nogil
-    void gather_one_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
-                           double* z, double* sizes) noexcept nogil
+    void gather_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                       double* room, double* z, double* sizes) noexcept nogil
+    void gather_one_d4_i32(const double* x, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                           double* room, double* z, double* sizes) noexcept nogil
     void move_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
                      const double* steps, double squared_slope) noexcept nogil
     void move_one_d4_i32(const Visit* g, const int32_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
                          const double* steps, double squared_slope) noexcept nogil
-    void gather_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
-                       double* z, double* sizes) noexcept nogil
-    void gather_one_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g, double* room,
-                           double* z, double* sizes) noexcept nogil
+    void gather_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                       double* room, double* z, double* sizes) noexcept nogil
+    void gather_one_d4_i64(const double* x, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const Visit* g,
+                           double* room, double* z, double* sizes) noexcept nogil
     void move_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
                      const double* steps, double squared_slope) noexcept nogil
     void move_one_d4_i64(const Visit* g, const int64_t* ix, Py_ssize_t nnz, double* W, Py_ssize_t stride, const double* room,
@@ -135,8 +135,8 @@ cdef void renew_units(floating* W, Py_ssize_t d, Py_ssize_t K, AutoScalars* at) 
     at.grown = 1.0
 
 
-cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, double y, double s, Moving M, Py_ssize_t k,
-                      const Params* P, const Pace* C, Visit* g) noexcept nogil:
+cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, double y, double s, Moving M,
+                      Py_ssize_t k, const Params* P, const Pace* C, Visit* g) noexcept nogil:
     """A step of head k on a row of weight s; 1 if a margin was not finite, else 0."""
     cdef Head* head = C.heads + k
     cdef floating* w = <floating*> M.W + k * RECORD
@@ -310,7 +310,8 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
             or columns.shape[1] != (0 if sparse else d)
             or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])
-            or not (sparse or state.auto.again or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))):
+            or not (sparse or state.auto.again
+                    or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     if Layout is not Dense:
         for i in range(O.n):

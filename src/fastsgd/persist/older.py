@@ -56,7 +56,8 @@ def renew_auto(auto):
         four = auto.records.reshape(len(auto.records), -1, 4).astype(np.float64)
         new = np.zeros((*four.shape[:2], RECORD))
         bits = 42 if auto.records.dtype == np.float32 else 340
-        odd = four[..., 2] < 0  # The sum is of values times a power of two, the one or the other by the number of visits.
+        # The sum is of values times a power of two, the one or the other by the number of visits.
+        odd = four[..., 2] < 0
         large = odd & (four[..., 3] < 2.0**-bits)
         unit = np.where(large, 2.0 ** (-2 * bits), np.where(odd, 2.0 ** (2 * bits), 1.0))
         new[..., [0, AVERAGED]] = four[..., :2] / unit[..., None]
