@@ -58,6 +58,14 @@ def test_goes_on_bit_for_bit(name, standardize, penalty, data, tmp_path):
     assert same(est.coef_, again.coef_) and same(est.decision_function(data), again.decision_function(data))
 
 
+def test_a_model_of_auto_whose_losses_are_too_large_for_numbers_is_saved(tmp_path):
+    X, y = np.eye(40)[:, :3], np.geomspace(1, 1e160, 40)
+    est = SGDRegressor("gamma", learning_rate="auto", max_iter=1, tol=None, random_state=0).fit(X, y)
+    assert not np.isfinite(est._state.auto.heads).all()
+    est.save(tmp_path / "m")
+    np.testing.assert_array_equal(fastsgd.load(tmp_path / "m").predict(X), est.predict(X))
+
+
 @pytest.mark.parametrize("data", [X, SPARSE.astype("f4")], ids=["dense", "csr"])
 @pytest.mark.parametrize("y", [LABELS, LABELS > "k"], ids=["heads", "one"])
 def test_auto_goes_on_bit_for_bit(data, y, tmp_path):

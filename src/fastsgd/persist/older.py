@@ -2,7 +2,21 @@
 
 import numpy as np
 
-from fastsgd.auto import AVERAGED, FLAT, HEAD, HEAD_WIDTH, MEAN_OF_Y, RECORD, SQUARES, UNIT, USUAL, VISITS, B
+from fastsgd.auto import (
+    AVERAGED,
+    FLAT,
+    HEAD,
+    HEAD_WIDTH,
+    LOST,
+    MEAN_OF_Y,
+    RECORD,
+    SPREAD,
+    SQUARES,
+    UNIT,
+    USUAL,
+    VISITS,
+    B,
+)
 
 OLDER_HEAD_WIDTH = 31  # numbers of a head of learning_rate="auto"
 
@@ -43,7 +57,10 @@ def _shrunk(z, q, u, inv):
 
 
 def renew_auto(auto):
-    """In 0.1.0 learning_rate="auto" had one rule, which now is the one of later passes: so the model goes on as in these."""
+    """In 0.1.0 learning_rate="auto" had one rule, which now is the one of later passes: so the model goes on as in these.
+
+    Of classes that are learnt together the rules are what they were, and so is the judgement.
+    """
     if auto.heads.shape[1] == HEAD_WIDTH:
         return
     if auto.heads.shape[1] != OLDER_HEAD_WIDTH:
@@ -51,7 +68,11 @@ def renew_auto(auto):
     older, auto.heads = auto.heads, np.zeros((len(auto.heads), HEAD_WIDTH))
     auto.heads[:, [HEAD[name] for name in ("h", "total", "weight", "far", "owed", "curve")]] = older[:, :6]
     auto.heads[:, [B.start, B.start + AVERAGED, MEAN_OF_Y, FLAT, USUAL]] = older[:, 6:11]
-    auto.at["recent"], auto.at["grown"], auto.again = auto.at["t"], 1.0, True
+    auto.at["recent"], auto.at["grown"] = auto.at["t"], 1.0
+    if auto.together:
+        auto.heads[:, np.r_[LOST.start : LOST.start + 10, SPREAD]] = older[:, 11:]
+        return
+    auto.again = True
     if auto.records is not None:
         four = auto.records.reshape(len(auto.records), -1, 4).astype(np.float64)
         new = np.zeros((*four.shape[:2], RECORD))

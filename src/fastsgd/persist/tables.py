@@ -9,7 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastsgd.auto import AT, CENTRED, RECORD, Auto
+from fastsgd.auto import (
+    AT,
+    CANDIDATES,
+    CENTRED,
+    HEAD,
+    LEADER,
+    LOST,
+    LOST_LESS,
+    RECORD,
+    SPREAD,
+    USUAL,
+    Auto,
+    combinations,
+)
 from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
@@ -45,6 +58,8 @@ def _fits_auto(state):
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
     fits = (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
+    fits = fits and (auto.second is None) == (auto.sparse or auto.again)
+    fits = fits and np.isin(auto.heads[:, LEADER], np.arange(len(combinations(len(CANDIDATES[auto.sparse]))))).all()
     if auto.centred is None or not fits:
         return fits
     centred, there = auto.centre[0], auto.centred[0] > 0
@@ -77,12 +92,18 @@ def _first():
     return State.zeros(1, 1, "f8", 0).at
 
 
+# Losses and squared slopes of a head of "auto", of which some are too large for a number.
+MAY_OVERFLOW = np.r_[HEAD["square"], HEAD["slopes"], USUAL, LOST, LOST_LESS, SPREAD]
+
+
 class OfKind(Record):
     """An Auto, or what it is of classes learnt together."""
 
     def take(self, name, parts):
         found = super().take(name, parts)
         renew_auto(found)
+        if not np.isfinite(np.delete(found.heads, MAY_OVERFLOW, axis=1)).all():
+            raise ValueError(f"{name}.heads must hold finite numbers, but for losses and squared slopes")
         return SoftmaxAuto(**vars(found)) if found.together else found
 
 
@@ -91,7 +112,7 @@ AUTO = OfKind(
     {
         "sparse": Value(bool),
         "columns": Array("float64", ("statistics", "columns")),
-        "heads": Array("float64", ("K", "numbers")),
+        "heads": Array("float64", ("K", "numbers"), finite=False),  # see MAY_OVERFLOW
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
         "second": Array("W", (2, "d", "S"), optional=True),
