@@ -75,11 +75,12 @@ def _new(now, before, share):
     return (now - share * before) / (1.0 - share)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # Losses and their squares may be too large for numbers.
 def _merge_heads(auto, heads, parts, before, plan):
     new, weight = heads.copy(), HEAD["weight"]
     new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
     combined = LOST.start + len(combinations(len(CANDIDATES[auto.sparse])))
-    new[:, LEADER] = new[:, LOST.start : combined].argmin(axis=1)
+    new[:, LEADER] = np.nan_to_num(new[:, LOST.start : combined], nan=np.inf).argmin(axis=1)
     square = HEAD["square"]  # a mean over the rows
     squares = heads[:, square] * before["t"][0]
     squares = squares + sum(part.heads[:, square] * part.at["t"][0] - squares for part in parts)
