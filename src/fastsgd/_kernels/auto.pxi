@@ -26,6 +26,7 @@ cdef enum:
     COMBINED = 11             # these, the means of two of them, and that of all
     LESS = 3                  # shares of the model that are judged too, the rest being of the best constant
     EARLY = 1024              # rows at the start that are all judged
+    OFTEN = 16384             # and after which one in sixteen is, in place of one in four
     DENSE_CANDIDATES = 2      # the averages of the two rules
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
 cdef double[LESS] PART = [0.75, 0.5, 0.25]
@@ -100,10 +101,13 @@ cdef inline double paid(double u, double owed, double r, double l1, double l2) n
 
 
 cdef inline double judged(const Head* H, double value, double t) noexcept nogil:
-    """How often row t counts in the judgement: one in four, drawn by a hash, four times; early and unusual ones once."""
+    """How often row t counts in the judgement: one in four, later in sixteen, drawn by a hash; early and unusual ones once."""
+    cdef uint64_t drawn = <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15
     if t <= EARLY or value > 4.0 * H.usual:
         return 1.0
-    return 4.0 if <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 62 == 0 else 0.0
+    if t <= OFTEN:
+        return 4.0 if drawn >> 62 == 0 else 0.0
+    return 16.0 if drawn >> 60 == 0 else 0.0
 
 
 cdef inline double length(double a, double b) noexcept nogil:

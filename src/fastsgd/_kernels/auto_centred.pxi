@@ -184,7 +184,7 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
         write_value(L, D, n, j, <floating> x)
         n += 1
     D.own, D.step = n - D.others, falling(C.at.t, 1.0 + D.n, 0.5 * P.schedule_par[0])
-    D.work = <floating*> C.work + (D.others + 8) * FASTSGD_ROOM
+    D.work = <floating*> C.work + (D.others + 7) // 8 * 8 * FASTSGD_ROOM
     C.at.values += D.own
     return D.others
 

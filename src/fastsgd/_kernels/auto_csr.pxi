@@ -325,18 +325,19 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.second = &second[0, 0, 0] if not sparse and not state.auto.again and d else NULL
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
-    cdef size_t room = (longest + 16) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
+    cdef size_t room = (longest + 24) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
     cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
-    C.work = <double*> malloc(room + anew + 8)
-    if C.work is NULL:
+    cdef char* memory = <char*> malloc(room + anew + 72)
+    if memory is NULL:
         free(M.of)
         raise MemoryError(f"no memory for {K} heads and a row of {max(longest, d)} values")
+    C.work = <double*> (memory + (-<size_t> memory) % 64)  # at a cache line: no vector lies across two
     centred.indices = <char*> C.work + (room + 7) // 8 * 8
     centred.values = <int64_t*> centred.indices + longest
     C.centred = &centred
     with nogil:
         fault = run_auto(L, values, O, buffer_rows, &T, M, &plan.par, &C)
-    free(C.work)
+    free(memory)
     free(M.of)
     return fault
 
