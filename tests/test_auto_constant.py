@@ -123,8 +123,8 @@ def test_a_model_that_is_good_is_left_as_it_is(layout, dtype):
     X = normal(rng, 2000, 8).astype(dtype)
     y = X @ rng.standard_normal(8) + 0.1 * rng.standard_normal(2000)
     X = sp.csr_matrix(X) if layout == "csr" else X
-    assert fitted("squared_error", X, y).auto_rule_[0].startswith("average")
-    assert "times" not in fitted("squared_error", X, y).auto_rule_[0]
+    rule = fitted("squared_error", X, y).auto_rule_[0]
+    assert rule != "constant" and "times" not in rule
 
 
 def test_each_head_has_a_judgement_of_its_own():

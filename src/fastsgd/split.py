@@ -94,11 +94,11 @@ class Parts(Serial):
     ) -> None:
         self.threads, self.state, self.gathered, self.current = threads, state, gathered, True
         self.parts = threads.map(lambda cut: _Part.of(state, plan, sums, gathered, *cut), pairwise(cuts))
-        self.plan, self.large = plan, _large_arrays(state)
+        self.plan, self.large, self.once = plan, _large_arrays(state), _in_first_pass(state)
 
     def are_of(self, state: State, plan: Plan) -> bool:
         """Whether these are the parts of that state, to whose large arrays nobody but `put_back` has written since."""
-        same = self.current and self.state is state and self.plan is plan
+        same = self.current and self.state is state and self.plan is plan and self.once == _in_first_pass(state)
         return same and all(x is y for x, y in zip(self.large, _large_arrays(state), strict=True))
 
     def again(self, sums: NDArray[Any], gathered: Gathered | None) -> "Parts":
@@ -157,6 +157,11 @@ class Parts(Serial):
 def _large_arrays(state: State) -> list[Any]:
     """The arrays that cost much to copy."""
     return [*(getattr(state, name) for name in COLUMN_ARRAYS), None if state.auto is None else state.auto.records]
+
+
+def _in_first_pass(state: State) -> bool:
+    """Whether the state is of learning_rate="auto", which writes to its records before the second pass."""
+    return state.auto is not None and not state.auto.again
 
 
 def _columns(x: Any, heads: slice, width: int) -> Any:
