@@ -1,10 +1,8 @@
-"""learning_rate="auto" as a ratio to plain SGD with the same loss, and what the models beside a model cost."""
+"""One pass of learning_rate="auto" as a ratio to one of plain SGD with the same loss, and what the models beside a model cost."""
 
 from fastsgd import SGDClassifier
 
 from .common import interleaved, make
-
-EPOCHS = 2
 
 
 class Ratio:
@@ -16,7 +14,7 @@ class Ratio:
 
     def setup(self, data, dtype, loss):
         X, y = make(data, dtype)
-        usual = {"loss": loss, "max_iter": EPOCHS, "tol": None, "random_state": 0}
+        usual = {"loss": loss, "max_iter": 1, "tol": None, "random_state": 0}
         pair = SGDClassifier(learning_rate="auto", **usual), SGDClassifier(**usual)
         self.pair = [lambda est=est: est.fit(X, y) for est in pair]
 
@@ -37,7 +35,7 @@ class Beside:
 
     def setup(self, data, models):
         X, y = make(data, "float32")
-        usual = {"loss": "log_loss", "learning_rate": "auto", "max_iter": EPOCHS, "tol": None, "random_state": 0}
+        usual = {"loss": "log_loss", "learning_rate": "auto", "max_iter": 2, "tol": None, "random_state": 0}
         pair = SGDClassifier(**usual, **dict([models])), SGDClassifier(**usual)
         self.pair = [lambda est=est: est.fit(X, y) for est in pair]
 
