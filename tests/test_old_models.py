@@ -10,6 +10,7 @@ from sklearn.base import clone
 from support import hostile
 
 import fastsgd
+from fastsgd.auto import AVERAGED, FLAT, HEAD, LOST, MEAN_OF_Y, RECORD, SPREAD, SQUARES, UNIT, USUAL, VISITS, B
 from fastsgd.state import ZERO_WEIGHT_EXPONENT, State
 
 FOLDER = Path(__file__).parent / "models"
@@ -43,6 +44,36 @@ def test_elastic_net_on_csr_goes_on_as_it_was_kept_in_0_1_0(dtype):
     new = State(**vars(old))
     np.testing.assert_array_equal(new.W, state.W)
     np.testing.assert_array_equal(new.Q, state.Q)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
+@pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
+def test_auto_goes_on_as_it_was_kept_in_0_1_0(multi_class, layout, tmp_path):
+    """There a head was 31 numbers, and a weight on CSR four, in units of X: one rule, which is that of later passes."""
+    X = sp.random(300, 12, 0.3, random_state=0).toarray()
+    y = np.digitize(X.sum(axis=1) + 0.2 * np.random.default_rng(0).standard_normal(300), [1.5, 2.0])
+    how = dict(learning_rate="auto", max_iter=2, tol=None, random_state=0, multi_class=multi_class)
+    est = fastsgd.SGDClassifier("log_loss", **how).fit(layout(X), y)
+    est.save(tmp_path / "m")
+    head, arrays = hostile.split((tmp_path / "m").read_bytes())
+    heads = arrays["_state.auto.heads"]
+    of_candidates = [B.start, B.start + AVERAGED, MEAN_OF_Y, FLAT, USUAL]
+    numbers = [*(HEAD[name] for name in ("h", "total", "weight", "far", "owed", "curve")), *of_candidates]
+    arrays["_state.auto.heads"] = np.column_stack([heads[:, numbers], heads[:, LOST][:, :10], heads[:, SPREAD]])
+    for name in ("recent", "grown"):
+        del head["fitted"]["_state.auto.at"][name]
+    if (records := arrays.get("_state.auto.records")) is not None:
+        of_head = records.reshape(12, 3, RECORD)
+        unit = of_head[..., [UNIT]]
+        older = [of_head[..., [0, AVERAGED]] * unit, of_head[..., [SQUARES]] / unit**2, of_head[..., [VISITS]]]
+        arrays["_state.auto.records"] = np.concatenate(older, axis=2).reshape(12, 12)
+    (tmp_path / "older").write_bytes(hostile.join(head, arrays))
+    old = fastsgd.load(tmp_path / "older")
+    for one in (est, old):
+        one.partial_fit(layout(X), y)
+    assert old.auto_rule_.tolist() == est.auto_rule_.tolist() and old.auto_rule_[0].startswith("average")
+    np.testing.assert_allclose(old.coef_, est.coef_, rtol=1e-9)
+    np.testing.assert_allclose(old.intercept_, est.intercept_, rtol=1e-9)
 
 
 def write():
