@@ -16,6 +16,7 @@ from support import hostile
 
 import fastsgd
 from fastsgd import persist
+from fastsgd.auto import LEADER
 from fastsgd.persist import files, labels, untouched
 
 X, LABELS = hostile.X, hostile.LABELS
@@ -129,6 +130,20 @@ def test_changed_arrays(name, somewhere):
         if match is not None:
             given = {**arrays, name: wrong}
             refused(somewhere, hostile.join(head, {k: a for k, a in given.items() if a is not None}), match)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("data", [X, hostile.SPARSE], ids=["dense", "csr"])
+def test_an_index_of_auto_that_is_none(data, somewhere):
+    """The combination that leads, by which the kernels look up its loss; and dense rows without their second rule."""
+    fastsgd.SGDClassifier(learning_rate="auto", max_iter=1, tol=None).fit(data, LABELS).save(somewhere)
+    head, arrays = hostile.split(somewhere.read_bytes())
+    for leader in (-1, 0.5, 11, 1e18):
+        heads = arrays["_state.auto.heads"].copy()
+        heads[1, LEADER] = leader
+        refused(somewhere, hostile.join(head, arrays | {"_state.auto.heads": heads}), "as its layout asks")
+    if arrays.pop("_state.auto.second", None) is not None:
+        refused(somewhere, hostile.join(head, arrays), "as its layout asks")
 
 
 def test_json_that_is_deep_or_long(somewhere, monkeypatch):
