@@ -376,9 +376,13 @@ def declared(file, struct):
     fields = {}
     for line in body.splitlines():
         kind, names = line.split("#")[0].split(maxsplit=1)
+        kind, of_all = re.fullmatch(r"(\w+)(?:\[(\w+)\])?", kind).groups()
         for name in names.split(","):
-            name, count = re.fullmatch(r"\s*(\w+)(?:\[(\d+)\])?\s*", name).groups()
-            fields[name] = {"double": "f8", "int32_t": "i4"}[kind], int(count or 1)
+            name, count = re.fullmatch(r"\s*(\w+)(?:\[(\w+)\])?\s*", name).groups()
+            count = count or of_all or "1"
+            if not count.isdigit():  # an enum of that file
+                count = re.search(rf"\b{count} = (\d+)", text)[1]
+            fields[name] = {"double": "f8", "int32_t": "i4"}[kind], int(count)
     return fields
 
 
@@ -400,8 +404,10 @@ def test_the_heads_of_auto_are_read_where_the_kernel_writes_them():
     fields = declared("auto.pxi", "Head")
     ends = np.cumsum([count for _, count in fields.values()]).tolist()
     start = dict(zip(fields, [0, *ends[:-1]], strict=True))
+    start["owed_by_second"] = start["owed"] + 1
     assert {name: start[name] for name in auto.HEAD} == auto.HEAD and ends[-1] == auto.HEAD_WIDTH
-    assert (start["b"] + 1, start["flat"] + 1) == (auto.B_AVG, auto.FLAT)
-    for part, name in (auto.LOST, "lost"), (auto.SPREAD, "spread"):
+    assert (start["flat"], start["flat"] + 1) == (auto.MEAN_OF_Y, auto.FLAT)
+    assert (start["usual"], start["leader"]) == (auto.USUAL, auto.LEADER)
+    for part, name in (auto.B, "b"), (auto.LOST, "lost"), (auto.LOST_LESS, "lost_less"), (auto.SPREAD, "spread"):
         assert part == slice(start[name], start[name] + fields[name][1])
     assert all(kind == "f8" for kind, _ in fields.values())
