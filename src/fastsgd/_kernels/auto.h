@@ -10,7 +10,7 @@
 #include "lanes.h"
 
 enum { FASTSGD_AVERAGE = 3, FASTSGD_SQUARES, FASTSGD_VISITS, FASTSGD_SLOPES, FASTSGD_UNIT, FASTSGD_RECORD };
-enum { FASTSGD_EARLY = 16, FASTSGD_FAR = 4, FASTSGD_CLIP = 100 }; /* visits; root mean squares */
+enum { FASTSGD_EARLY = 16, FASTSGD_FAR = 4, FASTSGD_CLIP = 300 }; /* visits; root mean squares */
 /* What is kept of four values between `gather` and `move`: the eight numbers of each, and these. */
 enum { FASTSGD_VALUE = FASTSGD_RECORD, FASTSGD_SHARE, FASTSGD_PER, FASTSGD_ROOM = FASTSGD_PER + 3 };
 
