@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from support import reference_auto
-from support.auto import AUTO, train, types
+from support.auto import AUTO, flat, train, types
 from support.cases import covering
 from support.kernels import DTYPES, agree, lay_out, targets
 
@@ -176,6 +176,7 @@ def test_a_call_that_fails_leaves_a_wide_model_as_it_was():
     same(reg, before)
 
 
+@flat
 @pytest.mark.parametrize("n_jobs", [2, 3])
 def test_heads_on_threads_have_the_same_bits(n_jobs):
     X, z, _ = years(2500)

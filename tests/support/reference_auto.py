@@ -4,6 +4,7 @@ import numpy as np
 from reference import soft
 
 from support.reference_centred import Centred
+from support.reference_judge import Judgement
 
 
 class Curvature:
@@ -12,9 +13,13 @@ class Curvature:
     def __init__(self, loss, K):
         self.loss, self.h, self.total, self.weight, self.far = loss, np.full(K, loss.curvature), *np.zeros((3, K))
 
-    def measure(self, z, y, s):
+    def count(self, z, y, s):
+        """A row's weights and distances of margins from targets, but for what is rounding."""
+        far = abs(z - y)
+        self.weight, self.far = self.weight + s, self.far + s * far * (far > 1e-14 * abs(y))
+
+    def measured(self, z, y):
         """(slope(z + r) - slope(z - r)) / 2r; r is 1, or the mean distance of margins from their targets."""
-        self.weight, self.far = self.weight + s, self.far + s * abs(z - y)
         mean = self.far / np.where(self.weight > 0, self.weight, 1)
         r = mean if np.isinf(self.loss.span) else np.ones(len(z))
         safe = np.where(r > 0, r, 1)
@@ -44,53 +49,15 @@ def falling(t, R, c0):
     return c0 / R * (1 + 10 * R / t) / np.sqrt(1 + 0.1 * t / (10 * R + 1))
 
 
-class Judgement:
-    """Which share of which candidate of each head would have lost least before the steps, the rest being the best constant."""
-
-    SHARES = np.array([1, 0.75, 0.5, 0.25, 0])
-
-    def __init__(self, loss, K, intercept):
-        self.loss, self.intercept = loss, intercept
-        self.mean, self.flat, self.usual, self.weight = np.zeros((4, K))
-        self.lost, self.spread = np.zeros((2, K, 2, 5))
-
-    def judge(self, candidates, value, y, w, t, h):
-        """Before the step of row t: margins (2, K), the loss of each head as it is, its target, weight and curvature."""
-        drawn = (t * 0x9E3779B97F4A7C15 % 2**64) >> 62 == 0
-        for k in range(len(y)):
-            times = 1 if t <= 1024 or value[k] > 4 * self.usual[k] else 4 * drawn
-            if times and self.intercept and self.loss.affine and t > 1:
-                self.flat[k] += t / h[k] * self.loss.implicit(self.flat[k], t / h[k], self.mean[k])
-            if times and w[k]:
-                z = self.flat[k] + np.outer(candidates[:, k] - self.flat[k], self.SHARES)
-                values = self.loss.value(z, y[k])
-                more = times * w[k] * t**2 * (values - values[:, -1:])
-                self.lost[k] += more
-                self.spread[k] = np.hypot(self.spread[k], more)
-
-    def learn(self, value, y, w, c, t, h):
-        """After it: the usual loss, and the best constant."""
-        self.weight = self.weight + w
-        part = w / np.where(self.weight > 0, self.weight, 1)
-        self.usual = self.usual + (value - self.usual) * part
-        if self.intercept and self.loss.affine:
-            self.mean = self.mean + (y - self.mean) * part
-        elif self.intercept:
-            if t == 1 and self.loss.residual:
-                self.mean, self.flat = y.astype(float), y.astype(float)
-            g = 2 * c / (t * h)
-            self.mean = self.mean + g * self.loss.implicit(self.mean, g, y)
-            self.flat = self.flat + (self.mean - self.flat) * (1 - ((t - 1) / t) ** 3)
-
-    def best(self):
-        """Candidate and share of each head: those of least loss, or the constant where the gain is not beyond its spread."""
-        lost, spread, heads = self.lost.reshape(-1, 10), self.spread.reshape(-1, 10), np.arange(len(self.lost))
-        best = lost.argmin(axis=1)
-        return best // 5, np.where(lost[heads, best] + spread[heads, best] < 0, self.SHARES[best % 5], 0)
+def newer(part):
+    """By what an average moves to a weight, `part` being this row's of all rows: later ones count more, by t^2."""
+    return 1 - (1 - part) ** 3
 
 
 def begin(loss, judgement, b, b_avg, y, t):
     """Of a loss of y - z, intercept and average before each of the first three rows: y, y, and the median of the three."""
+    if t == 1:
+        judgement.mean, judgement.flat = y.astype(float), y.astype(float)
     if t < 3:
         return y.astype(float), y.astype(float) if t == 1 else b_avg
     b = np.median([8 * b_avg - 7 * b, b, y], axis=0)  # the average of the second row has 1/8 of the first y
@@ -99,16 +66,26 @@ def begin(loss, judgement, b, b_avg, y, t):
     return b, b.copy()
 
 
-def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
-    """The implicit step in standardised coordinates, averaged; `longer` is a factor of its length.
+def of_residuals(squared, mean, t):
+    """Squared slopes in units of their mean over t rows, this one included; and that mean."""
+    mean = mean + (squared - mean) / t
+    return np.where(mean > 0, squared / np.where(mean > 0, mean, 1), 0), mean
 
-    Returns W, b, the number of the next step, sums.
+
+ETA2 = 4.0  # of the second rule of dense rows
+
+
+def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
+    """Implicit steps of two rules in standardised coordinates, averaged; `longer` is a factor of their length.
+
+    Returns W, b, the number of the next step, sums. From the second pass on there is only the first rule.
     """
     d, K = X.shape[1], Y.shape[1]
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
-    U, A, b, b_avg, owed = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K), np.zeros(K)
+    U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
     curvature, rho, last, due, t, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
-    judgement = Judgement(loss, K, intercept)
+    square, slopes, rows = np.zeros(K), np.zeros(K), len(X) if s is None else (s > 0).sum()
+    judgement = Judgement(loss, K, 2, intercept)
 
     def scales():
         v = np.where(Q > 0, Q / weight + l2 / curvature.h.mean(), 0)
@@ -116,11 +93,12 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
 
     def settled(U, A):
         """What is owed of the penalty taken off, and the average up to now."""
-        U = soft(U, np.outer(r, owed) * l1) / (1 + np.outer(r**2, owed) * l2)
-        return U, A + (U - A) * (1 - (last / t) ** 3)
+        owing = r[:, None] * owed[:, None]
+        U = soft(U, owing * l1) / (1 + owing * r[:, None] * l2)
+        return U, A + (U - A) * newer(1 - last / t)
 
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
-        x, y = X[i], Y[i]
+        x, y, first = X[i], Y[i], t <= rows
         weight += si
         delta = x - m
         if intercept:
@@ -136,33 +114,43 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
         xh = rest * r
         rho += 1 + norm
         if t <= 3 and loss.residual and intercept:
-            b, b_avg = begin(loss, judgement, b, b_avg, y, t)
+            b[:], b_avg[:] = begin(loss, judgement, b[0], b_avg[0], y, t)
         z = xh @ U + b
-        value = loss.value(z, y)
+        value, slope = loss.value(z[0], y), loss.slope(z[1], y)
         sums += wi * value, wi
-        if passes == 1:
-            judgement.judge(np.tile(xh @ A + b_avg, (2, 1)), value, y, wi, t, curvature.h)
+        curvature.count(z[0], y, wi)
+        if first:
+            judgement.judge(xh @ A + b_avg, value, y, wi, t, curvature.h)
             judgement.learn(value, y, wi, c, t, curvature.h)
-        part = si / weight if intercept else 0.0
-        moved = (z - b) * part / (1 - part) if part < 1 else np.zeros(K)
         if np.isinf(loss.span):
-            curvature.learn(curvature.measure(z, y, wi), wi)
-        g = falling(t, rho / t, 0.5 * longer) / curvature.h
-        a = loss.implicit(z, c * g * (norm + intercept), y)
+            curvature.learn(curvature.measured(z[0], y), wi)
+        g, size = np.zeros((2, K)), norm + intercept
+        g[0] = falling(t, rho / t, 0.5 * longer) / curvature.h
         if loss.span == 1:
-            curvature.learn(curvature.measure(z + c * g * (norm + intercept) * a, y, wi), wi)
-        U, b, owed = U + np.outer(xh, c * g * a), b + intercept * c * g * a + moved, owed + g
-        b_avg = b_avg + moved  # the means have moved, and the model may not
-        b_avg = b_avg + (b - b_avg) * (1 - ((t - 1) / t) ** 3)
+            ahead = z[0] + c * g[0] * size * loss.implicit(z[0], c * g[0] * size, y)
+            curvature.learn(curvature.measured(ahead, y), wi)
+        if first:
+            relative, square = of_residuals(slope**2, square, t)
+            slopes = slopes + c * (relative if loss.residual else slope**2)
+            g[1] = longer * ETA2 / (curvature.h if loss.residual else 1) / (1 + slopes) ** 0.75
+        a = c * g * loss.implicit(z, c * g * size, y)
+        part = si / weight if intercept else 0.0
+        moved = (
+            (z - b) * part / (1 - part) if part < 1 else np.zeros((2, K))
+        )  # the means have moved, and the model may not
+        U, b, b_avg, owed = U + a[:, None] * xh[:, None], b + intercept * a + moved, b_avg + moved, owed + g
+        b_avg += (b - b_avg) * newer(1 / t)
         if t >= due:
             U, A = settled(U, A)
-            owed, last, due, r = np.zeros(K), t, t + max(1, min(16, t // 32)), scales()
-    share = judgement.best()[1] if passes == 1 else np.ones(K)
-    W = share * settled(U, A)[1] * r[:, None]
-    return W, share * b_avg + (1 - share) * judgement.flat - m @ W, t + 1, sums
+            owed, last, due, r = np.zeros((2, K)), t, t + max(1, min(16, t // 32)), scales()
+    A = settled(U, A)[1] * r[:, None]
+    W, b = judgement.model(A, b_avg) if passes == 1 else (A[0], b_avg[0])
+    return W, b - m @ W, t + 1, sums
 
 
-KAPPA, GAMMA, CLIP = 0.15, 1.5, 100
+KAPPA, GAMMA, CLIP, FAR, EARLY = 0.15, 0.8, 100, 4, 16
+ETA, START = (0.4, 0.2), (0.04, 1.0)  # of the long and the short steps
+FILTER, LONG, SHORT, AVERAGE = range(4)
 
 
 def near(loss, z, s, y):
@@ -174,100 +162,107 @@ def near(loss, z, s, y):
     return np.where(z * (z + s * (y - 0.5)) > 0, -slope / (1 + s * p * (1 - p)), (y - 0.5 - z / 4) / (1 + s / 4))
 
 
-def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
-    """The implicit step of a filter with a diagonal covariance, averaged; in the first pass L2 is paid per visit.
+def as_it_counts(x, S, n, one):
+    """A value that is not like those before, of the squares S of n rows: it, the squares, and by what the weights shrink."""
+    if not x**2 * n > FAR**2 * S:
+        return x, S, 1.0
+    if n + one <= EARLY:  # it is taken as it is, and those before as if they had been larger
+        both = (S + x**2 * n) / 2
+        return x, both, np.sqrt(S / both)
+    rms = np.sqrt(S / n)
+    size = min(abs(x), CLIP * rms)
+    return np.sign(x) * size, S, 1 / np.sqrt(1 + ((size / rms) ** 2 - 1) * one / (n + one))
 
-    The values of X that are not 0 are those present. Returns W, b, the number of the next step, sums, and the candidate of
-    each head: 1 only after one pass, if the judgement is so.
+
+def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
+    """Three rules with a precision P of each weight, and the average of one: see _kernels/auto_csr.pxi.
+
+    The values of X that are not 0 are those present. From the second pass on the filter goes on from the model of the first.
+    Returns W, b, the number of the next step, sums.
     """
     (n, d), K = X.shape, Y.shape[1]
-    W, A, b, b_avg = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K)
-    unit, seen, bH = np.zeros(d), np.zeros(d), np.zeros(K)  # unit: 1 / the root mean square of a feature's values
-    curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, intercept)
-    t, sums, rows = 0, np.zeros((2, K)), n if s is None else (s > 0).sum()
-    centred = Centred(d)
+    W, b = np.zeros((4, d, K)), np.zeros((4, K))
+    S, seen, G = np.zeros(d), np.zeros(d), np.zeros((d, K))  # of each feature's rows: squares, number, squared slopes
+    bH, bG, square = np.zeros((3, K))  # curvatures, squared slopes; the mean squared slope
+    curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, 4, intercept)
+    t, sums, rows, centred = 0, np.zeros((2, K)), n if s is None else (s > 0).sum(), Centred(d)
 
-    def rest(j, k, h, mean_curve):
-        """By what the penalty that was not paid yet shrinks the averages."""
-        H = mean_curve * seen[j] + h * (values / t) / GAMMA
-        return (H + seen[j] * l2 * unit[j] ** 2) / (H + t * l2 * unit[j] ** 2)
+    def of_average(W, moving):
+        """The average of a weight that is 0 is 0, with L1."""
+        return np.where(np.arange(4)[:, None, None] == AVERAGE, W * (W[moving] != 0), W) if l1 > 0 else W
 
     for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
-        j = np.flatnonzero(X[i])
-        x, y = X[i, j], Y[i]
-        if t <= 3 and loss.residual and intercept:
-            b, b_avg = begin(loss, judgement, b, b_avg, y, t)
+        first = t <= rows
+        rules, moving = (3, LONG) if first else (1, FILTER)
+        if t == rows + 1:
+            best = judgement.best()[0]
+            W[:], b[:] = judgement.combined(of_average(W, LONG), best), judgement.combined(b, best)
+        j, y, weight = np.flatnonzero(X[i]), Y[i], weight + si
+        x, one = X[i, j], si * t / weight
         if intercept:
             new, at = centred.joining(t, j, x, seen)
-            b, b_avg = b + at @ W[new], b_avg + at @ A[new]
-            W[new], A[new], unit[new], seen[new] = 0, 0, 0, 0
-            j, x, moved = centred.centre(t, j, x, si, seen + si * t / (weight + si) > 16, unit)
-            b, b_avg = b + moved @ W[centred.columns], b_avg + moved @ A[centred.columns]
-            j, x = j[(x != 0) | (unit[j] > 0)], x[(x != 0) | (unit[j] > 0)]
-        weight, values = weight + si, values + len(j)
-        one = si * t / weight
-        unit[j] = np.where(unit[j] == 0, 1 / np.where(x == 0, 1, abs(x)), unit[j])
-        size = abs(x) * unit[j]
-        # early on a value that is not like those before is taken as it is; later as one of at most CLIP root mean squares
-        jump = (size > 4) & (seen[j] + one <= 16)
-        less = np.where(jump, np.sqrt(2 / (1 + size**2)), 1)
-        unit[j] *= less
-        size = np.where(jump, abs(x) * unit[j], np.minimum(size, CLIP))
-        x = np.sign(x) * size / unit[j]
-        seen[j] += one
-        grown = 1 / np.sqrt(1 + (size**2 - 1) * one / seen[j])
-        unit[j] *= grown
-        less = (less * np.where((size > 4) & ~jump, grown, 1))[
-            :, None
-        ]  # the weight is as large in these units as it was
-        W[j], A[j] = W[j] * less, A[j] * less
-        z = x @ W[j] + b
-        value = loss.value(z, y)
-        if passes == 1:
-            rests = [rest(j, k, curvature.h[k], bH[k] / (t - 1) if t > 1 else curvature.h[k]) for k in range(K)]
-            candidates = np.array([x @ A[j], x @ (A[j] * np.array(rests).T.reshape(A[j].shape))]) + b_avg
-            judgement.judge(candidates, value, y, wi, t, curvature.h)
-            judgement.learn(value, y, wi, c, t, curvature.h)
-        for k in range(K):
-            h, mean_curve = curvature.h[k], bH[k] / (t - 1) if t > 1 else curvature.h[k]
-            sums[:, k] += wi[k] * value[k], wi[k]
-            if loss.span != 1:
-                curve = curvature_of_head(curvature, z[k], y[k], wi[k], k)
-            kappa = centred.kappa(j, t, KAPPA / longer, h, mean_curve, 0.5 * longer)
-            P = (kappa * mean_curve * seen[j] + h * (values / t) / GAMMA) / unit[j] ** 2
-            b_size = intercept / (KAPPA / longer * bH[k] + h / GAMMA)
-            size = x**2 @ (1 / P) + b_size
-            a = c[k] * near(loss, z[k], c[k] * size, y[k])
-            if loss.span == 1:
-                curve = curvature_of_head(curvature, z[k] + a * size, y[k], wi[k], k)
-            off = np.minimum(t / seen[j], 0.1 * t + 1) * l1 / P
-            owed = one if t <= rows else t / seen[j]
-            W[j, k] = soft(W[j, k] + a * x / P, off) / (1 + owed * l2 / P)
-            A[j, k] += (W[j, k] - A[j, k]) * (1 - (1 - one / seen[j]) ** 3)
-            bH[k] += c[k] * curve
-            b[k] += a * b_size
-            b_avg[k] += (b[k] - b_avg[k]) * (1 - ((t - 1) / t) ** 3)
-    rule, share = judgement.best() if passes == 1 else (np.zeros(K, int), np.ones(K))
-    j = np.flatnonzero(seen)
-    for k in np.flatnonzero(rule):
-        A[j, k] *= rest(j, k, curvature.h[k], bH[k] / t)
-    if l1 > 0:
-        A = A * (W != 0)
-    W = share * A
-    return W, share * b_avg + (1 - share) * judgement.flat - centred.used @ W, t + 1, sums, rule
+            b += at @ W[:, new]
+            W[:, new], G[new], S[new], seen[new] = 0, 0, 0, 0
+            late = (seen + one > EARLY) & (S > 0)
+            most = np.where(late, CLIP * np.sqrt(S / np.maximum(seen, 1e-300)), np.inf)
+            j, x, moved = centred.centre(t, j, x, si, most)
+            b += moved @ W[:, centred.columns]
+            j, x = j[(x != 0) | (S[j] > 0)], x[(x != 0) | (S[j] > 0)]
+        values += len(j)
+        if t <= 3 and loss.residual and intercept:
+            b[:AVERAGE], b[AVERAGE] = begin(loss, judgement, b[LONG], b[AVERAGE], y, t)
+        for k, col in enumerate(j):
+            x[k], S[col], less = as_it_counts(x[k], S[col], seen[col], one)
+            W[:, col] *= less
+        seen[j], S[j] = seen[j] + one, S[j] + one * x**2
+        x, mean, visits = x[:, None], (S[j] / seen[j])[:, None], seen[j][:, None]
 
+        # the precision of each weight, with the penalty of the row, and those of the intercepts
+        h, kappa = curvature.h, (1 if first else KAPPA) / longer
+        curve = kappa * (bH / (t - 1) if t > 1 else h)
+        P, P_b = np.zeros((rules, len(j), K)), np.zeros((rules, K))
+        P[FILTER] = (curve if first else centred.curve(j, t, curve, h, 0.5 * longer)) * S[j][:, None] + h * (
+            values / t
+        ) / GAMMA * mean
+        P_b[FILTER] = kappa * bH + h / GAMMA
+        unit, usual = (h, 1) if loss.residual else (1, square if t > 1 else h)
+        for rule, eta, start in ((LONG, ETA[0], START[0]), (SHORT, ETA[1], START[1]))[: rules - 1]:
+            P[rule] = mean * unit / (longer * eta) * np.sqrt(start + usual + G[j])
+            P_b[rule] = unit / (longer * eta) * np.sqrt(start + usual + bG)
+        owed = one * l2 if first else t / visits * l2
+        P = P + owed
 
-def curvature_of_head(curvature, z, y, s, k):
-    """What one head measures at its margin, or the slope squared up to h; not below a share of h."""
-    one = Curvature(curvature.loss, 1)
-    one.h, one.total, one.weight, one.far = (
-        getattr(curvature, name)[k : k + 1] for name in ("h", "total", "weight", "far")
-    )
-    c = one.measure(np.array([z]), np.array([y]), np.array([s]))
-    one.learn(c, np.array([s]))
-    for name in ("h", "total", "weight", "far"):
-        getattr(curvature, name)[k] = getattr(one, name)[0]
-    fisher = min(one.h[0], one.loss.slope(z, y) ** 2) if one.loss.span == 0 else 0.0
-    if np.isinf(one.loss.span) and one.total[0] == 0:
-        return 0.0  # of what is not known yet h says nothing
-    return max(c[0], fisher, 0.04 * one.h[0])
+        # margins, losses, and what is learnt from them of the loss
+        z = (x * W[:, j]).sum(axis=1) + b
+        leading = judgement.combined(z, judgement.leader) if first else z[FILTER]
+        value, middle, slope = loss.value(leading, y), z[:rules].mean(axis=0), loss.slope(z[:rules], y).mean(axis=0)
+        sums += wi * value, wi
+        curvature.count(middle, y, wi)
+        if first:
+            judgement.judge(z, value, y, wi, t, h)
+            judgement.learn(value, y, wi, c, t, h)
+        size = (x**2 / P).sum(axis=1) + intercept / P_b
+        if loss.span != 1:
+            curve = (slope + y) * (1 - slope - y) if loss.name == "log_loss" else curvature.measured(middle, y)
+            curvature.learn(curve, wi)
+        a = c * near(loss, z[:rules], c * size, y)
+        if loss.span == 1:
+            curve = curvature.measured(middle + a[FILTER] * size[FILTER], y)
+            curvature.learn(curve, wi)
+        if loss.span == 0:
+            curve = np.maximum(curve, np.minimum(curvature.h, slope**2))
+        known = np.isfinite(loss.span) | (curvature.total > 0)  # of what is not known yet h says nothing
+        bH = bH + np.where(known, c * np.maximum(curve, 0.04 * curvature.h), 0)
+        relative, square = of_residuals(slope**2, square, t)
+        squared = c * (relative if loss.residual else slope**2)
+        G[j], bG = G[j] + squared, bG + squared
+
+        # the steps
+        off = np.minimum(t / visits, 0.1 * t + 1) * l1 / P
+        W[:rules, j] = soft(W[:rules, j] + (a[:, None] * x - owed * W[:rules, j]) / P, off)
+        W[AVERAGE, j] += (W[moving, j] - W[AVERAGE, j]) * newer(one / visits)
+        b[:rules] += a * intercept / P_b
+        b[AVERAGE] += (b[moving] - b[AVERAGE]) * newer(1 / t)
+    W = of_average(W, moving)
+    W, b = judgement.model(W, b) if passes == 1 else (W[AVERAGE], b[AVERAGE])
+    return W, b - centred.used @ W, t + 1, sums

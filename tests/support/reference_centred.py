@@ -2,7 +2,7 @@
 
 import numpy as np
 
-WINDOWS, WINDOW, MOST, RENEWAL, CLIP = (64, 1024), 16, 256, 16, 100
+WINDOWS, WINDOW, MOST, RENEWAL = (64, 1024), 16, 256, 16
 
 
 class Centred:
@@ -22,17 +22,15 @@ class Centred:
             self.columns, self.due = np.r_[self.columns, j[new]], t
         return j[new], x[new]
 
-    def centre(self, t, j, x, s, late, unit):
+    def centre(self, t, j, x, s, most):
         """Row t with these columns centred, all of them, last; and by how much what they are centred by has moved.
 
-        unit : 1 / root mean square of each column, of which a value is at most CLIP but for those that are not `late`
+        most : how far a value of each column is taken to be from there, at most
         """
         full = np.zeros(len(self.mean))
         full[j] = x
         c, other = self.columns, ~np.isin(j, self.columns)
-        for k in c[late[c]]:
-            most = CLIP / unit[k] if unit[k] > 0 else 0.0
-            full[k] = self.used[k] + np.clip(full[k] - self.used[k], -most, most)
+        full[c] = self.used[c] + np.clip(full[c] - self.used[c], -most[c], most[c])
         self.weight[c] += s
         self.mean[c] += (full[c] - self.mean[c]) * (s / self.weight[c])
         moved = np.zeros(len(c))
@@ -42,10 +40,8 @@ class Centred:
             self.used[c], self.due = self.mean[c], t + max(1, min(RENEWAL, (t - since) // 32))
         return np.r_[j[other], c], np.r_[x[other], full[c] - self.used[c]], moved
 
-    def kappa(self, j, t, usual, h, curve, longer):
-        """Of each value of row t: these columns take no shorter steps than those of dense rows."""
-        out, R = np.full(len(j), usual), 1 + len(self.columns)
-        if curve > 0:
-            g = longer / R * (1 + 10 * R / t) / np.sqrt(1 + 0.1 * t / (10 * R + 1))
-            out[np.isin(j, self.columns)] = min(usual, h / (g * t * curve))
-        return out
+    def curve(self, j, t, usual, h, longer):
+        """Of the filter's P of each value, once rows come again: these columns take no shorter steps than dense ones."""
+        R = 1 + len(self.columns)
+        g = longer / R * (1 + 10 * R / t) / np.sqrt(1 + 0.1 * t / (10 * R + 1))
+        return np.where(np.isin(j, self.columns)[:, None], np.minimum(usual, h / (g * t)), usual)

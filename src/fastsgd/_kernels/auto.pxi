@@ -86,9 +86,10 @@ cdef inline void learn(const Params* P, Head* H, double curve, double s) noexcep
 
 
 cdef inline double share_of(Head* H, double s, double z, double y, double t) noexcept nogil:
-    """The row's weight in this head, over the head's mean weight."""
+    """The row's weight in this head, over the head's mean weight. What is but rounding is no distance: h would be 1 / its size."""
     H.weight += s
-    H.far += s * fabs(z - y)
+    if fabs(z - y) > 1e-14 * fabs(y):
+        H.far += s * fabs(z - y)
     return s * t / H.weight if s > 0 else 0.0
 
 
@@ -152,15 +153,13 @@ cdef inline void evaluate(const Params* P, int n, const double* z, double y, dou
 
 cdef void judge(const Params* P, Head* H, int m, const double* z, int n_known, const double* known, double leading, double lost,
                 double y, double s) noexcept nogil:
-    """Add the losses of m candidates' margins to those before, of their combinations too, and of the leader in part.
+    """Add the losses of m candidates' margins, times s > 0, to those before, of their combinations too, and of the leader in part.
 
     known : the losses of the first n_known candidates; `leading` is the margin of the leader, `lost` its loss
     """
     cdef double[16] at, value, slope
     cdef double flat = H.flat[1], more
     cdef int n = combinations(m), rest = n - n_known, i
-    if s == 0:
-        return
     for i in range(rest):
         at[i] = combined(z, m, n_known + i)
     for i in range(LESS):
@@ -189,8 +188,6 @@ cdef inline void learn_constant(const Params* P, Head* H, double y, double s, do
         if H.weight > 0:
             H.flat[0] += (y - H.flat[0]) * s / H.weight
     else:
-        if t == 1 and P.residual:
-            H.flat[0] = H.flat[1] = y
         g = 2.0 * c / (t * H.h)
         H.flat[0] += g * implicit_step(P.implicit, P.slope, H.flat[0], g, y, P.loss_par)
         H.flat[1] += (H.flat[0] - H.flat[1]) * (1.0 - past * past * past)
@@ -204,12 +201,15 @@ cdef inline void find_constant(const Params* P, Head* H, double t) noexcept nogi
 
 
 cdef inline void begin(const Params* P, Head* H, double* b, double* b_avg, double y, double t) noexcept nogil:
-    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three."""
+    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three.
+
+    The constant begins with the first y too: the gain of a row at which it was 0, and y far from 0, would hide all others.
+    """
     cdef double first
     if t < 3:
         b[0] = y
         if t == 1:
-            b_avg[0] = y
+            b_avg[0] = H.flat[0] = H.flat[1] = y
         return
     first = 8.0 * b_avg[0] - 7.0 * b[0]  # the average of the second row has 1/8 of it
     b[0] = b_avg[0] = max(min(first, b[0]), min(max(first, b[0]), y))

@@ -167,18 +167,19 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     if C.centred.n:
         gather_centred(L, C.centred, head.h, w, M.K * RECORD, g, z, size, rules)
     for r in range(rules):
-        mean += z[r] / rules
+        mean += z[r]
+    mean /= rules
     if not isfinite(mean):
         return 1
     for r in range(rules):
         at[r] = z[r]
     at[rules] = combined(z, CSR_CANDIDATES, <int> head.leader)
     evaluate(P, rules + C.first, at, y, value, slope)
-    times = judged(head, value[rules], t) if C.first else 0.0
+    times = judged(head, value[rules], t) * s if C.first else 0.0
     if times > 0:
         if C.intercept:
             find_constant(P, head, t)
-        judge(P, head, CSR_CANDIDATES, z, RULES, value, at[RULES], value[RULES], y, times * s * t * t)
+        judge(P, head, CSR_CANDIDATES, z, RULES, value, at[RULES], value[RULES], y, times * t * t)
     M.loss_sum[k] += s * value[RULES if C.first else 0]
     M.weight_sum[k] += s
     c = share_of(head, s, mean, y, t)
@@ -188,7 +189,8 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
         if head.weight > 0:
             head.usual += (value[RULES] - head.usual) * s / head.weight
     for r in range(rules):
-        squared += slope[r] / rules
+        squared += slope[r]
+    squared /= rules
     if P.span > 1.0 or P.span == 0:
         curve = (squared + y) * (1.0 - squared - y) if P.near is not NULL else measured(P, head, mean, y)
         learn(P, head, curve, s)
