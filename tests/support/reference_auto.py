@@ -148,7 +148,7 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
     return W, b - m @ W, t + 1, sums
 
 
-KAPPA, GAMMA, CLIP, FAR, EARLY = 0.15, 0.8, 100, 4, 16
+KAPPA, GAMMA, CLIP, FAR, EARLY = 0.15, 0.8, 300, 4, 16
 ETA, START = (0.4, 0.2), (0.04, 1.0)  # of the long and the short steps
 FILTER, LONG, SHORT, AVERAGE = range(4)
 
