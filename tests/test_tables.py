@@ -353,6 +353,6 @@ def test_footers_are_read_once_and_kept_within_bounds(tmp_path, monkeypatch):
 
 
 def test_models_know_every_kind_of_column():
-    """Bins are of numbers, and categories are known by their spelling."""
-    assert {*REGISTRY} - {"bins", "category"} | {*SPELLINGS} == {*KNOWN_KINDS}
+    """Bins and logarithms are of numbers, and categories are known by their spelling."""
+    assert {*REGISTRY} - {"bins", "category", "log1p"} | {*SPELLINGS} == {*KNOWN_KINDS}
     assert all(column.kind == kind for kind, (column, _) in REGISTRY.items())
