@@ -27,11 +27,6 @@ cdef inline double ratio(double x, double s, double low, double high) noexcept n
     return low if x <= low * s else x / s
 
 
-cdef double hinge_implicit(double z, double s, double y, const double* par) noexcept nogil:
-    cdef double m = par[0] - y * z
-    return y if m >= s else y * m / s if m > 0 else 0.0
-
-
 cdef double hinge_conjugate(double u, double y, const double* par) noexcept nogil:
     return par[0] * u * y if -1.0 <= u * y <= 0.0 else INFINITY
 
@@ -81,15 +76,6 @@ cdef double log_loss_implicit(double z, double s, double y, const double* par) n
             break
     # of two ways to the same number, the one in which the error of t counts less
     return sign * ((t - z) / s if s * steep > 1.0 else steep * step * (1.0 - 0.5 * step * (q - p)) - slope)
-
-
-cdef double log_loss_near(double z, double slope, double s, double y) noexcept nogil:
-    # One step of Newton's method for the root of F above, from z, or from 0 where z and the root are on different sides: where
-    # F is concave a tangent's root is on this side of F's own, so that no step is too long.
-    cdef double p = slope + y
-    if z * (z + s * (y - 0.5)) > 0:
-        return -slope / (1.0 + s * (p * (1.0 - p)))
-    return (y - 0.5 - 0.25 * z) / (1.0 + 0.25 * s)
 
 
 cdef double log_loss_conjugate(double u, double y, const double* par) noexcept nogil:

@@ -68,6 +68,11 @@ static inline double fastsgd_logistic_slope(double p, double y, double *one_plus
     return (a * e + b) / (1.0 + e);
 }
 
+/* Of one. */
+static inline double fastsgd_logistic_value(double p, double y) {
+    return 0.5 * (p + fabs(p)) - y * p + fastsgd_log1p(fastsgd_exp(fastsgd_between(-708.0, -fabs(p), 0.0)));
+}
+
 FASTSGD_CLONES
 static void fastsgd_logistic(ptrdiff_t n, const double *restrict p, const double *restrict y, double *restrict value,
                              double *restrict slope, const double *par) {

@@ -13,11 +13,10 @@ cdef enum:
 
 cdef extern from "logistic.h":
     double quick_exp "fastsgd_exp"(double x) noexcept nogil  # |x| <= 708
+    double logistic_value "fastsgd_logistic_value"(double p, double y) noexcept nogil
     double logistic_slope "fastsgd_logistic_slope"(double p, double y, double* one_plus_e) noexcept nogil
 
 # The a with a = -slope(z + s a, y), and sup over z of u z - value(z, y): see implicit.pxi.
-# near(z, slope, s, y): the same to first order, from the slope at z, without another look at the loss.
-ctypedef double (*near_fn)(double z, double slope, double s, double y) noexcept nogil
 ctypedef double (*implicit_fn)(double z, double s, double y, const double* par) noexcept nogil
 ctypedef double (*conjugate_fn)(double u, double y, const double* par) noexcept nogil
 
@@ -26,7 +25,6 @@ cdef class Loss:
     cdef loss_fn slope_fn
     cdef losses_fn many_fn      # may be NULL: then one by one
     cdef int inlined            # CALLED, HINGE (hinge_both) or LOGISTIC (logistic_slope)
-    cdef near_fn near_fn         # or NULL
     cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
     cdef conjugate_fn conjugate_fn  # may be NULL: unknown
     cdef double par[8]          # six parameters; Custom keeps two addresses behind them
@@ -39,6 +37,24 @@ cdef inline double hinge_both(double p, double y, double* value, const double* p
     cdef double gap = par[0] - p * y
     value[0] = gap if gap > 0 else 0.0
     return -y if gap >= 0 else 0.0
+
+
+cdef inline double hinge_implicit(double z, double s, double y, const double* par) noexcept nogil:
+    """The implicit step of the same, see implicit.pxi."""
+    cdef double m = par[0] - y * z
+    return y if m >= s else y * m / s if m > 0 else 0.0
+
+
+cdef inline double log_loss_near(double z, double slope, double s, double y) noexcept nogil:
+    """The implicit step of log_loss to first order, from the slope at z, without another look at the loss.
+
+    One step of Newton's method for the root of F in implicit.pxi, from z, or from 0 where z and the root are on different sides:
+    where F is concave a tangent's root is on this side of F's own, so that no step is too long.
+    """
+    cdef double p = slope + y
+    if z * (z + s * (y - 0.5)) > 0:
+        return -slope / (1.0 + s * (p * (1.0 - p)))
+    return (y - 0.5 - 0.25 * z) / (1.0 + 0.25 * s)
 
 
 cdef inline double implicit_step(implicit_fn own, loss_fn slope, double z, double s, double y, const double* par) noexcept nogil:

@@ -117,7 +117,6 @@ cdef class LogLoss(Loss):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
         self.many_fn, self.inlined = fastsgd_logistic, LOGISTIC
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
-        self.near_fn = log_loss_near
 
     @property
     def usual_curvature(self):

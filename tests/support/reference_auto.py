@@ -127,13 +127,13 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
         g, size = np.zeros((2, K)), norm + intercept
         g[0] = falling(t, rho / t, 0.5 * longer) / curvature.h
         if loss.span == 1:
-            ahead = z[0] + c * g[0] * size * loss.implicit(z[0], c * g[0] * size, y)
+            ahead = z[0] + c * g[0] * size * near(loss, z[0], c * g[0] * size, y)
             curvature.learn(curvature.measured(ahead, y), wi)
         if first:
             relative, square = of_residuals(slope**2, square, t)
             slopes = slopes + c * (relative if loss.residual else slope**2)
             g[1] = longer * ETA2 / (curvature.h if loss.residual else 1) / (1 + slopes) ** 0.75
-        a = c * g * loss.implicit(z, c * g * size, y)
+        a = c * g * near(loss, z, c * g * size, y)
         part = si / weight if intercept else 0.0
         moved = (
             (z - b) * part / (1 - part) if part < 1 else np.zeros((2, K))

@@ -67,6 +67,36 @@ cdef inline double falling(double t, double R, double c0) noexcept nogil:
     return c0 / R * (1.0 + 10.0 * R / t) / sqrt(1.0 + 0.1 * t / (10.0 * R + 1.0))
 
 
+cdef inline double slope_at(const Params* P, double z, double y) noexcept nogil:
+    """The slope of the loss."""
+    cdef double rest
+    if P.inlined == LOGISTIC:
+        return logistic_slope(z, y, &rest)
+    if P.inlined == HINGE:
+        return hinge_both(z, y, &rest, P.loss_par)
+    return P.slope(z, y, P.loss_par)
+
+
+cdef inline double value_at(const Params* P, double z, double y) noexcept nogil:
+    """The loss."""
+    cdef double value
+    if P.inlined == LOGISTIC:
+        return logistic_value(z, y)
+    if P.inlined == HINGE:
+        hinge_both(z, y, &value, P.loss_par)
+        return value
+    return P.value(z, y, P.loss_par)
+
+
+cdef inline double step_from(const Params* P, double z, double slope, double s, double y) noexcept nogil:
+    """The implicit step of size s, from the slope at z; of the logistic loss to first order: exact, it would cost as much as a row."""
+    if P.inlined == LOGISTIC:
+        return log_loss_near(z, slope, s, y)
+    if P.inlined == HINGE:
+        return hinge_implicit(z, s, y, P.loss_par)
+    return implicit_step(P.implicit, P.slope, z, s, y, P.loss_par)
+
+
 cdef inline double measured(const Params* P, const Head* H, double z, double y) noexcept nogil:
     """The slope of the slope at z, over the loss's span, or over 1 where it has none."""
     cdef double r = 1.0
@@ -74,7 +104,7 @@ cdef inline double measured(const Params* P, const Head* H, double z, double y) 
         r = H.far / H.weight if H.far > 0 else 0.0
     if r == 0:
         return 0.0
-    return (P.slope(z + r, y, P.loss_par) - P.slope(z - r, y, P.loss_par)) / (2.0 * r)
+    return (slope_at(P, z + r, y) - slope_at(P, z - r, y)) / (2.0 * r)
 
 
 cdef inline void learn(const Params* P, Head* H, double curve, double s) noexcept nogil:
@@ -85,12 +115,12 @@ cdef inline void learn(const Params* P, Head* H, double curve, double s) noexcep
             H.h = H.total / H.weight
 
 
-cdef inline double share_of(Head* H, double s, double z, double y, double t) noexcept nogil:
-    """The row's weight in this head, over the head's mean weight. What is but rounding is no distance: h would be 1 / its size."""
+cdef inline double share_of(Head* H, double s, double z, double y) noexcept nogil:
+    """The row's weight in this head, over that of all rows. What is but rounding is no distance: h would be 1 / its size."""
     H.weight += s
     if fabs(z - y) > 1e-14 * fabs(y):
         H.far += s * fabs(z - y)
-    return s * t / H.weight if s > 0 else 0.0
+    return s / H.weight if s > 0 else 0.0
 
 
 cdef inline double paid(double u, double owed, double r, double l1, double l2) noexcept nogil:
@@ -151,27 +181,26 @@ cdef inline void evaluate(const Params* P, int n, const double* z, double y, dou
         value[i], slope[i] = P.value(z[i], y, P.loss_par), P.slope(z[i], y, P.loss_par)
 
 
-cdef void judge(const Params* P, Head* H, int m, const double* z, int n_known, const double* known, double leading, double lost,
-                double y, double s) noexcept nogil:
+cdef void judge(const Params* P, Head* H, int m, const double* z, double leading, double lost, double y, double s) noexcept nogil:
     """Add the losses of m candidates' margins, times s > 0, to those before, of their combinations too, and of the leader in part.
 
-    known : the losses of the first n_known candidates; `leading` is the margin of the leader, `lost` its loss
+    `leading` is the margin of the leader, `lost` its loss.
     """
     cdef double[16] at, value, slope
     cdef double flat = H.flat[1], more
-    cdef int n = combinations(m), rest = n - n_known, i
-    for i in range(rest):
-        at[i] = combined(z, m, n_known + i)
-    for i in range(LESS):
-        at[rest + i] = flat + PART[i] * (leading - flat)
-    at[rest + LESS] = flat
-    evaluate(P, rest + LESS + 1, at, y, value, slope)
-    flat = value[rest + LESS]
+    cdef int n = combinations(m), i
     for i in range(n):
-        more = (known[i] if i < n_known else value[i - n_known]) - flat
+        at[i] = combined(z, m, i)
+    for i in range(LESS):
+        at[n + i] = flat + PART[i] * (leading - flat)
+    at[n + LESS] = flat
+    evaluate(P, n + LESS + 1, at, y, value, slope)
+    flat = value[n + LESS]
+    for i in range(n):
+        more = value[i] - flat
         H.lost[i] += s * more if isfinite(more) else INFINITY
     for i in range(LESS + 1):
-        more = (value[rest + i] if i < LESS else lost) - flat
+        more = (value[n + i] if i < LESS else lost) - flat
         more = s * more if isfinite(more) else INFINITY
         H.spread[i] = length(H.spread[i], fabs(more))
         if i < LESS:
@@ -181,14 +210,13 @@ cdef void judge(const Params* P, Head* H, int m, const double* z, int n_known, c
             H.leader = i
 
 
-cdef inline void learn_constant(const Params* P, Head* H, double y, double s, double c, double t) noexcept nogil:
-    """Count a row of weight s, which is c times the mean weight, in the mean of y; or learn the best constant from it."""
+cdef inline void learn_constant(const Params* P, Head* H, double y, double share, double t) noexcept nogil:
+    """Count a row that has this share of the weight of all rows in the mean of y; or learn the best constant from it."""
     cdef double g, past = 1.0 - 1.0 / t
     if P.affine:
-        if H.weight > 0:
-            H.flat[0] += (y - H.flat[0]) * s / H.weight
+        H.flat[0] += (y - H.flat[0]) * share
     else:
-        g = 2.0 * c / (t * H.h)
+        g = 2.0 * share / H.h
         H.flat[0] += g * implicit_step(P.implicit, P.slope, H.flat[0], g, y, P.loss_par)
         H.flat[1] += (H.flat[0] - H.flat[1]) * (1.0 - past * past * past)
 
@@ -325,10 +353,10 @@ cdef inline double second_length(const Params* P, Head* head, double slope, doub
     return P.schedule_par[0] * ETA2 / (unit * squared * sqrt(squared))
 
 
-cdef inline double step_dense(const Params* P, const Pace* C, Head* head, int rule, double g, double z, double y, double c,
-                              double size, double part, double* b, double* b_avg) noexcept nogil:
+cdef inline double step_dense(const Params* P, const Pace* C, Head* head, int rule, double g, double z, double slope, double y,
+                              double c, double size, double part, double* b, double* b_avg) noexcept nogil:
     """An implicit step of length g, for which the intercept is moved; returns by what the row is added to the weights."""
-    cdef double a = implicit_step(P.implicit, P.slope, z, c * g * size, y, P.loss_par), moved, past = 1.0 - 1.0 / C.at.t
+    cdef double a = step_from(P, z, slope, c * g * size, y), moved, past = 1.0 - 1.0 / C.at.t
     if rule == 0 and P.span == 1.0:
         learn(P, head, measured(P, head, z + c * g * size * a, y), head.weight * c / C.at.t)
     head.owed[rule] += g
@@ -351,7 +379,7 @@ cdef inline void judge_dense(const Params* P, const Pace* C, Head* head, double 
         find_constant(P, head, C.at.t)
     z[0], z[1] = averaged, second
     leading = combined(z, DENSE_CANDIDATES, <int> head.leader)
-    judge(P, head, DENSE_CANDIDATES, z, 0, NULL, leading, P.value(leading, y, P.loss_par), y, s)
+    judge(P, head, DENSE_CANDIDATES, z, leading, value_at(P, leading, y), y, s)
 
 
 cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
@@ -368,9 +396,10 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef floating* za2 = za + M.S
     cdef double* y = M.of + K
     cdef double* value = M.of + 2 * K
+    cdef double* slope = M.of + 3 * K
     cdef const floating* x
     cdef Head* head
-    cdef double s, t, norm, c, gs, size, past, part, slope2
+    cdef double s, t, norm, c, gs, size, part, slope2, share
     cdef bint any
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -411,7 +440,6 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 products(H, L, xh, d, A, S, za)
                 products(H, L, xh, d, A2, S, za2)
         gs = falling(t, C.at.rho / t, 0.5 * P.schedule_par[0])
-        past = 1.0 - 1.0 / t
         for k in range(K):
             head = C.heads + k
             s = weight(T, r, k, y[k])
@@ -421,20 +449,21 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             if C.first:
                 if not isfinite(z2[k]):
                     return 1
-                slope2 = P.slope(z2[k] + head.b[1], y[k], P.loss_par)
+                slope2 = slope_at(P, z2[k] + head.b[1], y[k])
                 judge_dense(P, C, head, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k], judged(head, value[k], t) * s * t * t)
-            c = share_of(head, s, M.of[k], y[k], t)
+            share = share_of(head, s, M.of[k], y[k])
+            c = share * t
             if C.first:
                 if C.intercept:
-                    learn_constant(P, head, y[k], s, c, t)
-                if head.weight > 0:
-                    head.usual += (value[k] - head.usual) * s / head.weight
+                    learn_constant(P, head, y[k], share, t)
+                head.usual += (value[k] - head.usual) * share
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)
-            z[k] = <floating> step_dense(P, C, head, 0, gs / head.h, M.of[k], y[k], c, size, part, &M.b[k], &M.b_avg[k])
+            z[k] = <floating> step_dense(P, C, head, 0, gs / head.h, M.of[k], slope[k], y[k], c, size, part, &M.b[k],
+                                          &M.b_avg[k])
             if C.first:
-                z2[k] = <floating> step_dense(P, C, head, 1, second_length(P, head, slope2, c, t), z2[k] + head.b[1], y[k], c, size,
-                                              part, &head.b[1], &head.b[2])
+                z2[k] = <floating> step_dense(P, C, head, 1, second_length(P, head, slope2, c, t), z2[k] + head.b[1], slope2,
+                                               y[k], c, size, part, &head.b[1], &head.b[2])
         add_products(H, L, xh, d, W, S, z, M.live)
         if C.first:
             add_products(H, L, xh, d, W2, S, z2, M.live)

@@ -68,9 +68,9 @@ cdef enum:
     RULES = 3                     # filter, long, short
     RECORD = FASTSGD_RECORD       # numbers of a weight, see auto.h
     CSR_CANDIDATES = RULES + 1, AVERAGED = RULES
-cdef double KAPPA = 0.15, GAMMA = 0.8
-# Of the long and the short steps: their length, and the squared slopes before the first visit.
-cdef double[2] ETA = [0.4, 0.2], START = [0.04, 1.0]
+cdef double KAPPA = 0.15, PER_GAMMA = 1.25
+# Of the long and the short steps: 1 / eta, and the squared slopes before the first visit.
+cdef double[2] PER_ETA = [2.5, 5.0], START = [0.04, 1.0]
 cdef double MOST_GROWN = 2.0**40  # Then all sums are brought back to units of 1.
 
 
@@ -142,21 +142,21 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     cdef floating* w = <floating*> M.W + k * RECORD
     cdef floating* room = <floating*> C.work
     cdef int rules = RULES if C.first else 1, r
-    cdef double t = C.at.t, longer = P.schedule_par[0], kappa = (1.0 if C.first else KAPPA) / longer, past = 1.0 - 1.0 / g.t
-    cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c
-    cdef double[CSR_CANDIDATES] z, at, value, slope
-    cdef double[RULES] size, step, per_b
+    cdef double t = C.at.t, longer = P.schedule_par[0], per_longer = 1.0 / longer, kappa = (1.0 if C.first else KAPPA) * per_longer
+    cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c, share, leading, lost, past = 1.0 - 1.0 / g.t
+    cdef double[CSR_CANDIDATES] z
+    cdef double[RULES] slope, size, step, per_b
     g.curve = kappa * (head.curve / (g.t - 1.0) if g.t > 1 else head.h)
-    g.prior = head.h * (C.at.values / t) / GAMMA
+    g.prior = head.h * (C.at.values / t) * PER_GAMMA
     usual = head.square if t > 1 else head.h
     if P.residual:  # slopes are counted in units of their root mean square
         unit, usual = head.h, 1.0
     for r in range(1, rules):
-        g.per[r - 1], g.start[r - 1] = unit / (longer * ETA[r - 1]), START[r - 1] + usual
+        g.per[r - 1], g.start[r - 1] = unit * PER_ETA[r - 1] * per_longer, START[r - 1] + usual
     for r in range(rules):
         per_b[r] = 0.0
         if C.intercept:
-            per_b[r] = 1.0 / (g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h / GAMMA)
+            per_b[r] = 1.0 / (g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h * PER_GAMMA)
         size[r] = per_b[r]
     if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
         begin(P, head, &head.b[1], &head.b[AVERAGED], y, t)
@@ -172,27 +172,26 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     if not isfinite(mean):
         return 1
     for r in range(rules):
-        at[r] = z[r]
-    at[rules] = combined(z, CSR_CANDIDATES, <int> head.leader)
-    evaluate(P, rules + C.first, at, y, value, slope)
-    times = judged(head, value[rules], t) * s if C.first else 0.0
+        slope[r] = slope_at(P, z[r], y)
+        squared += slope[r]
+    leading = combined(z, CSR_CANDIDATES, <int> head.leader) if C.first else z[0]
+    lost = value_at(P, leading, y)
+    times = judged(head, lost, t) * s if C.first else 0.0
     if times > 0:
         if C.intercept:
             find_constant(P, head, t)
-        judge(P, head, CSR_CANDIDATES, z, RULES, value, at[RULES], value[RULES], y, times * t * t)
-    M.loss_sum[k] += s * value[RULES if C.first else 0]
+        judge(P, head, CSR_CANDIDATES, z, leading, lost, y, times * t * t)
+    M.loss_sum[k] += s * lost
     M.weight_sum[k] += s
-    c = share_of(head, s, mean, y, t)
+    share = share_of(head, s, mean, y)
+    c = share * t
     if C.first:
         if C.intercept:
-            learn_constant(P, head, y, s, c, t)
-        if head.weight > 0:
-            head.usual += (value[RULES] - head.usual) * s / head.weight
-    for r in range(rules):
-        squared += slope[r]
+            learn_constant(P, head, y, share, t)
+        head.usual += (lost - head.usual) * share
     squared /= rules
     if P.span > 1.0 or P.span == 0:
-        curve = (squared + y) * (1.0 - squared - y) if P.near is not NULL else measured(P, head, mean, y)
+        curve = (squared + y) * (1.0 - squared - y) if P.inlined == LOGISTIC else measured(P, head, mean, y)
         learn(P, head, curve, s)
     squared *= squared
     if P.span == 0:
@@ -201,19 +200,18 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     if P.residual:
         squared = squared / head.square if head.square > 0 else 0.0
     for r in range(rules):
-        if P.near is not NULL:
-            step[r] = c * P.near(z[r], slope[r], c * size[r], y)
-        else:
-            step[r] = c * implicit_step(P.implicit, P.slope, z[r], c * size[r], y, P.loss_par)
+        step[r] = c * step_from(P, z[r], slope[r], c * size[r], y)
     if P.span == 1.0:
         curve = measured(P, head, mean + step[0] * size[0], y)
         learn(P, head, curve, s)
     if P.span <= 1.0 or head.total > 0:  # of what is not known yet, as on a first row without an error, h says nothing
         head.curve += c * max(curve, 0.04 * head.h)
-    head.slopes += c * squared
-    move(L, lo, nnz, g, w, M.K * RECORD, room, step, squared * c / g.c, rules)
+    squared *= c
+    head.slopes += squared
+    squared /= g.c
+    move(L, lo, nnz, g, w, M.K * RECORD, room, step, squared, rules)
     if C.centred.n:
-        move_centred(L, C.centred, w, M.K * RECORD, step, squared * c / g.c, rules)
+        move_centred(L, C.centred, w, M.K * RECORD, step, squared, rules)
     for r in range(rules):
         head.b[r] += step[r] * per_b[r]
     head.b[AVERAGED] += (head.b[1 if C.first else 0] - head.b[AVERAGED]) * (1.0 - past * past * past)

@@ -1,4 +1,4 @@
-from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn, near_fn
+from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn
 from fastsgd.schedules cimport schedule_fn, schedules_fn
 from libc.stdint cimport int32_t
 
@@ -36,7 +36,6 @@ cdef struct Params:
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
     implicit_fn implicit    # or NULL
-    near_fn near            # or NULL
     double curvature, span  # as Loss has them
     bint residual, affine   # as Loss has them
 

@@ -79,7 +79,7 @@ cdef class Compiled:
         self.par.l1, self.par.l2 = first.l1, first.l2
         self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
         self.par.noise, self.par.stride = plan.noise, 1
-        self.par.implicit, self.par.near = loss.implicit_fn, loss.near_fn
+        self.par.implicit = loss.implicit_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
         self.par.residual, self.par.affine = loss.residual, loss.affine
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
