@@ -362,6 +362,27 @@ def test_classes_trained_together_without_auto_have_steps_that_need_no_tuning(th
     assert "in its place: --learning-rate optimal, --optimizer sgd, --eta0 0.01" in capsys.readouterr().err
 
 
+def test_rows_that_fade_are_learnt_once_and_in_their_order(three, capsys):
+    for flags, rate in ([], "auto"), (["--average", "true", "--standardize"], "optimal"):
+        assert main([*three, "--half-life", "90", *flags]) == 0
+        est = fastsgd.load("m")
+        assert (est.half_life, est.shuffle, est.n_iter_, est.multi_class) == (90, False, 1, "ovr")
+        assert est.learning_rate == rate
+    assert main([*three, "--half-life", "none"]) == 0
+    est = fastsgd.load("m")
+    assert est.half_life is None and est.shuffle and est.multi_class == "multinomial"
+    capsys.readouterr()
+    for flags, words in {
+        ("--shuffle",): "and --shuffle draws that anew: set --no-shuffle",
+        ("--optimizer", "adam"): "--half-life 90 needs --learning-rate auto or --average true",
+        ("--max-iter", "auto"): "needs a number of passes as --max-iter",
+        ("--dask", "local:2"): "there is no order in which rows could fade",
+    }.items():
+        assert main([*three, "--half-life", "90", *flags]) == 1
+        assert words in " ".join(capsys.readouterr().err.split())
+    assert main([*three, "--half-life", "0"]) == 1 and "--half-life" in capsys.readouterr().err
+
+
 def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
     for flag in (["--multi-class", "ovr"], ["--average", "false"], ["--batch-size", "1"], []):
         assert main([*three, *flag]) == 0

@@ -367,6 +367,7 @@ REFUSED = {
     "n_jobs": (dict(n_jobs=2), "a task has one thread"),
     "n_bootstrap": (dict(n_bootstrap=20, learning_rate="auto"), "on one machine alone"),
     "n_splits": (dict(n_splits=10, learning_rate="auto"), "on one machine alone"),
+    "half_life": (dict(half_life=100, learning_rate="auto"), "no order in which rows could fade"),
     "parallel": (dict(parallel="hogwild", learning_rate="invscaling"), "the threads of one machine"),
     "batch_size": (dict(batch_size="full"), "line_search=True"),
     "validation_scoring": (dict(validation_scoring="roc_auc"), "must be None or 'loss'"),

@@ -65,9 +65,9 @@ class Auto:
     heads : (K, 41) float64
         See `Head` in _kernels/auto.pxi.
     at : (1,) record
-        Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), the rows when
-        the penalty was last paid, and when it is next due (dense); and where older rows fade, what is left of them, and the
-        unit of the sums.
+        Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
+        the penalty was last paid, and t when it is next due (dense); what is left of the rows where older ones fade, which is t
+        where none do (but of classes together), and the unit of the columns' sums.
     records : (n_features, K * 8) of the weights' dtype, or None
         CSR: of each weight the numbers in _kernels/auto.h.
     centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None
@@ -112,7 +112,7 @@ class Auto:
 
     @property
     def visits(self):
-        """CSR: in how many rows each feature was, a row counting in each pass: (n_features,)."""
+        """CSR: in how many rows each feature was, or what is left of these, a row counting in each pass: (n_features,)."""
         return self.records[:, VISITS].astype(np.float64) / self.at["grown"][0]
 
     @property
@@ -134,8 +134,13 @@ class Auto:
             rows, columns = np.full(len(unit), max(1.0, self.at["recent"][0])), self.centre[0]
             rows[columns] = np.maximum(1.0, self.visits[columns])
             return np.sqrt(squares / self.at["grown"][0] / rows) / np.where(unit > 0, unit, 1.0)
-        variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
+        variance = self._variance
         return np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
+
+    @property
+    def _variance(self):
+        """Dense: that of each column; inf where its squares overflow."""
+        return self.columns[1] / max(self.at["weight"][0] * self.at["grown"][0], MIN_VARIANCE)
 
     @property
     def rules(self):
@@ -156,7 +161,7 @@ class Auto:
     @property
     def unsquared(self):
         """Dense: the columns whose squares overflow, and those whose squares are 0 or nearly, which may be constant."""
-        variance = self.columns[1] / max(self.at["weight"][0], MIN_VARIANCE)
+        variance = self._variance
         return np.flatnonzero(~np.isfinite(variance)), np.flatnonzero(variance < MIN_VARIANCE)
 
     @property
@@ -210,10 +215,10 @@ class Auto:
 
     def settled(self, W, A, rule, l1, l2):
         """Dense: the weights of a rule, without what it owes of the penalty, and their average up to now: in standard units."""
-        t, owed, r = self.at["t"][0], self.heads[:, HEAD["owed"] + rule], self.columns[2][:, None]
+        owed, r, n = self.heads[:, HEAD["owed"] + rule], self.columns[2][:, None], self.at["recent"][0]
         U, A = W[:, : len(owed)].astype(np.float64), A[:, : len(owed)]
         U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * l1) / (1.0 + owed * r**2 * l2)
-        return U, A + (U - A) * (1.0 - (self.at["last"][0] / t) ** 3)
+        return U, A + (U - A) * (1.0 - (self.at["last"][0] / n) ** 3)
 
     def _dense_model(self, W, A, b_avg, l1, l2, best):
         """The combination of each head, in units of X, its intercepts being those where the columns are at their means."""

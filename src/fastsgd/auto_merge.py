@@ -5,6 +5,8 @@ weight is the mean of those of the parts, each by the curvature that its rows ha
 of the column, so that a part whose rows do not have a feature says nothing of it. That mean is of weights in units of X,
 since each part has come to units of its own; intercepts are compared where the mean of all rows is.
 
+None of them has rows that fade: where these do, they are learnt one after the other (parallel.py).
+
 The average of the weights counts step t by t^2, so that the start counts as (t0 / t)^3 at step t. What the steps of a part
 have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
 """
@@ -125,7 +127,7 @@ def _settle(state, plan):
     for rule, (W, A) in enumerate(_pairs(state)):
         W[:, :K], A[:, :K] = auto.settled(W, A, rule, plan.l1, plan.l2)
         auto.heads[:, HEAD["owed"] + rule] = 0
-    auto.at["last"] = auto.at["t"]
+    auto.at["last"] = auto.at["recent"]
 
 
 def _pairs(state):
@@ -168,7 +170,7 @@ def _merge_dense(own, parts, before, heads, plan):
         weights[:, :K] = sum(w * x for w, x in zip(by, W, strict=True)) * inward
         intercepts[:] = sum(w * x for w, x in zip(share, b, strict=True))
     auto.columns, t = columns, auto.at["t"][0]
-    auto.at["last"], auto.at["due"] = t, t + max(1, min(RENEWAL, int(t) // 32))
+    auto.at["last"], auto.at["due"] = auto.at["recent"], t + max(1, min(RENEWAL, int(t) // 32))
 
 
 def _merged_moments(auto, parts, before):

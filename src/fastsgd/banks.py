@@ -78,7 +78,7 @@ def bank_of(start: State, plan: Plan, sparse: bool) -> "Common | Packs":
     plan : that of each
     sparse : whether their rows are CSR
     """
-    alone = plan.auto or plan.schedule.tabled or not plan.plain
+    alone = plan.auto or plan.schedule.tabled or plan.half_life or not plan.plain
     return Packs(start, plan) if alone else Common(start, plan, sparse)
 
 

@@ -56,7 +56,8 @@ def lanes(n_jobs: int | None, how: str, plan: Plan, table: Any, state: State) ->
         and _gathers(plan, table.sparse)
     ):
         return Gradients(n)
-    merges = plan.plain and not (plan.separate or (plan.auto and (table.sparse or plan.loss.coupled)))
+    one_lane = plan.separate or plan.half_life or (plan.auto and (table.sparse or plan.loss.coupled))
+    merges = plan.plain and not one_lane  # Where rows fade it is in an order, and lanes take theirs at once.
     return Merged(n, rounds=_rounds, longer=_longer) if merges else SERIAL
 
 

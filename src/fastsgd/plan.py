@@ -30,9 +30,9 @@ class Plan:
         One record for all heads, which then have one clock; or one for each, with a clock of its own: l1 and l2, the penalty;
         intercept_decay, the factor of the intercept's step, 0 keeping it where it is; nu, the slope of the one-class SVM's
         objective in the intercept, beside the loss's; average, the first step whose weights count in the average, 0 for none;
-        schedule, its numbers; column, that of y, or the class; fold, whose rows are left out, EVERY_ROW for none; resample,
-        the number of the bootstrap sample whose rows it sees, NO_RESAMPLE for each row once; model, as heads of one model
-        stop together.
+        half_life, the rows after which a row counts half with "auto", or its step in the average, 0 where none fades; schedule,
+        its numbers; column, that of y, or the class; fold, whose rows are left out, EVERY_ROW for none; resample, the number
+        of the bootstrap sample whose rows it sees, NO_RESAMPLE for each row once; model, as heads of one model stop together.
     optimizer : Optimizer or None
         None is plain SGD.
     batch_size : int or inf
@@ -57,11 +57,12 @@ class Plan:
     intercept_decay: Any = field(init=False, repr=False)
     nu: Any = field(init=False, repr=False)
     average: Any = field(init=False, repr=False)
+    half_life: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.heads.flags.writeable = False
         object.__setattr__(self, "compiled", Compiled(self))
-        for name in ("l1", "l2", "intercept_decay", "nu", "average"):
+        for name in ("l1", "l2", "intercept_decay", "nu", "average", "half_life"):
             values = self.heads[name]
             object.__setattr__(self, name, values if self.separate else values.item())
         if self.separate:
@@ -141,13 +142,14 @@ class Plan:
         """Whether heads of it can have records of their own."""
         adagrad = self.optimizer is not None and self.optimizer.name == "adagrad" and not self.schedule.pa
         possible = self.plain or (adagrad and self.batch_size == 1 and not self.noise)
-        return possible and not (self.loss.coupled or self.auto or self.line_search or self.schedule.tabled)
+        fades = bool(np.any(self.half_life))
+        return possible and not (self.loss.coupled or self.auto or self.line_search or self.schedule.tabled or fades)
 
     def _check_separate(self) -> None:
         if not self.separable:
             raise ValueError(
                 "heads with records of their own take steps of plain SGD or AdaGrad along single rows, without "
-                "learning_rate='auto' or a function."
+                "learning_rate='auto' or a function, nor half_life."
             )
 
     def __eq__(self, other: object) -> bool:

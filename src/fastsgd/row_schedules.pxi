@@ -73,4 +73,4 @@ cdef class Auto(Schedule):
         self.fn = unknown
 
     def _set(self, eta0, alpha, power_t, loss, pass_rows, passes):
-        self.par[0] = self.par[1] = 1.0
+        self.par[0] = 1.0

@@ -38,7 +38,7 @@ class State:
         bool, says whether the mean is subtracted.
     at : (1,) or (K,) records
         The clock, of all heads or of each: step number t, scale, u (L1 a weight could have received), avg_a, avg_n, eta_factor,
-        since.
+        since, and grown, the unit of A, avg_a and avg_n, which grows where older steps fade.
     optimizer : Optimizer or None
         The one of the last pass.
     auto, beside : Auto, Beside or None
@@ -68,7 +68,7 @@ class State:
     centred: bool = False
     auto: Auto | None = None
     beside: object = None
-    at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0)], SCALARS))
+    at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0, 1)], SCALARS))
 
     def __post_init__(self):
         """In files of 0.1.0, what a weight of zero has received under L1 and L2 is in Q; see _kernels/penalty.pxi."""
@@ -160,6 +160,8 @@ class State:
             self.at["eta_factor"] = 1  # It was the step size that the search had found.
         if (np.any(plan.average) or (plan.auto and (plan.loss.coupled or not sparse))) and self.A is None:
             self.A = np.zeros_like(self.W)
+        if not np.any(plan.half_life) and (self.at["grown"] != 1).any():
+            self._renew_average()
         if plan.separate:
             self._prepare_models(plan, sparse)
         elif plan.auto:
@@ -167,6 +169,14 @@ class State:
         else:
             self._prepare_model(plan, sparse)
         self.optimizer = plan.optimizer
+
+    def _renew_average(self):
+        """The sums of the average in units of 1: no step of those to come makes others fade."""
+        grown = self.at["grown"].copy()
+        if self.A is not None:
+            self.A[:, : len(self.b)] /= grown.astype(self.A.dtype)
+        for name in ("avg_a", "avg_n", "grown"):
+            self.at[name] /= grown
 
     def _prepare_model(self, plan, sparse):
         if self.auto is not None:
@@ -371,7 +381,7 @@ class State:
         if plan.separate:
             return self._models(plan)
         W, number = self.W, self.W.dtype.type
-        _, scale, _, avg_a, avg_n, _, _ = self.at.item()
+        scale, avg_a, avg_n = self.at[["scale", "avg_a", "avg_n"]].item()
         if self.soft:
             W = W.copy()
             self._to_weights(plan, W, self.Q.copy())

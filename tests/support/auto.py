@@ -24,9 +24,9 @@ def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
     return lay_out(X, layout, dtype), y
 
 
-def train(X, loss, *, l1, l2, intercept, passes=2, **table):
+def train(X, loss, *, l1, l2, intercept, passes=2, half_life=None, **table):
     """W, b, t, sums of all passes, and the rule of each head."""
-    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
+    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept), half_life=half_life or 0)
     table = Table(X, **table)
     heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))

@@ -13,10 +13,11 @@ class Curvature:
     def __init__(self, loss, K):
         self.loss, self.h, self.total, self.weight, self.far = loss, np.full(K, loss.curvature), *np.zeros((3, K))
 
-    def count(self, z, y, s):
-        """A row's weights and distances of margins from targets, but for what is rounding."""
+    def count(self, z, y, s, fade):
+        """A row's weights and distances of margins from targets, but for what is rounding; those before fade."""
         far = abs(z - y)
-        self.weight, self.far = self.weight + s, self.far + s * far * (far > 1e-14 * abs(y))
+        self.weight, self.total = self.weight * fade + s, self.total * fade
+        self.far = self.far * fade + s * far * (far > 1e-14 * abs(y))
 
     def measured(self, z, y):
         """(slope(z + r) - slope(z - r)) / 2r; r is 1, or the mean distance of margins from their targets."""
@@ -33,15 +34,20 @@ class Curvature:
             self.h = np.where(self.total > 0, self.total / np.where(self.weight > 0, self.weight, 1), self.h)
 
 
-def auto_rows(Y, s, s_pos, s_neg, passes):
-    """(row, its weight, the weights of the heads, and the latter scaled to a running mean of 1) of each step."""
-    (n, K), t, total = Y.shape, 0, 0.0
-    s, s_pos, s_neg = (np.ones(m) if a is None else a for a, m in ((s, n), (s_pos, K), (s_neg, K)))
-    for i in list(range(n)) * passes:
+def auto_rows(Y, s, s_pos, s_neg, passes, half_life):
+    """Of each step: its number, by what the rows before fade, what is left of the rows, the row, its weight, the weights of the
+    heads, and the latter scaled to a running mean of 1.
+
+    The first three rows, which set the intercept, do not fade among themselves.
+    """
+    (rows, K), t, n, total = Y.shape, 0, 0.0, 0.0
+    s, s_pos, s_neg = (np.ones(m) if a is None else a for a, m in ((s, rows), (s_pos, K), (s_neg, K)))
+    for i in list(range(rows)) * passes:
         if s[i] > 0:
             t, weight = t + 1, s[i] * np.where(Y[i] > 0, s_pos, s_neg)
-            total = total + weight
-            yield t, i, s[i], weight, weight * t / np.where(total > 0, total, 1)
+            fade = 1.0 if half_life is None or t <= 3 else 2 ** (-1 / half_life)
+            n, total = n * fade + 1, total * fade + weight
+            yield t, fade, n, i, s[i], weight, weight * n / np.where(total > 0, total, 1)
 
 
 def falling(t, R, c0):
@@ -50,7 +56,10 @@ def falling(t, R, c0):
 
 
 def newer(part):
-    """By what an average moves to a weight, `part` being this row's of all rows: later ones count more, by t^2."""
+    """By what an average moves to a weight, `part` being this row's of all rows: later ones count more, by t^2.
+
+    Where rows fade by f, so that n of them are left, by n^2 f^3 for each row since.
+    """
     return 1 - (1 - part) ** 3
 
 
@@ -66,24 +75,27 @@ def begin(loss, judgement, b, b_avg, y, t):
     return b, b.copy()
 
 
-def of_residuals(squared, mean, t):
-    """Squared slopes in units of their mean over t rows, this one included; and that mean."""
-    mean = mean + (squared - mean) / t
+def of_residuals(squared, mean, n):
+    """Squared slopes in units of their mean over n rows, this one included; and that mean."""
+    mean = mean + (squared - mean) / n
     return np.where(mean > 0, squared / np.where(mean > 0, mean, 1), 0), mean
 
 
 ETA2 = 4.0  # of the second rule of dense rows
 
 
-def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
+def auto_dense(
+    X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0, half_life=None
+):
     """Implicit steps of two rules in standardised coordinates, averaged; `longer` is a factor of their length.
 
+    With a half-life all sums and means over the rows are of what is left of these, n in place of t.
     Returns W, b, the number of the next step, sums. From the second pass on there is only the first rule.
     """
     d, K = X.shape[1], Y.shape[1]
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
-    curvature, rho, last, due, t, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
+    curvature, rho, last, due, n, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
     square, slopes, rows = np.zeros(K), np.zeros(K), len(X) if s is None else (s > 0).sum()
     judgement = Judgement(loss, K, 2, intercept)
 
@@ -95,20 +107,20 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
         """What is owed of the penalty taken off, and the average up to now."""
         owing = r[:, None] * owed[:, None]
         U = soft(U, owing * l1) / (1 + owing * r[:, None] * l2)
-        return U, A + (U - A) * newer(1 - last / t)
+        return U, A + (U - A) * newer(1 - last / n)
 
-    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+    for t, fade, n, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes, half_life):
         x, y, first = X[i], Y[i], t <= rows
-        weight += si
+        weight, rho, last, slopes = weight * fade + si, rho * fade, last * fade, slopes * fade
         delta = x - m
         if intercept:
             m = m + delta * (si / weight)
         rest = x - m
-        Q = Q + si * delta * rest
+        Q = Q * fade + si * delta * rest
         if t <= 64:
             r = scales()
         norm = (rest * r) @ (rest * r)
-        if t > 64 and 1 + norm > 10 * rho / t:  # a row far longer than those before: it counts before it moves
+        if t > 64 and 1 + norm > 10 * rho / n:  # a row far longer than those before: it counts before it moves
             r = scales()
             norm = (rest * r) @ (rest * r)
         xh = rest * r
@@ -118,19 +130,19 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
         z = xh @ U + b
         value, slope = loss.value(z[0], y), loss.slope(z[1], y)
         sums += wi * value, wi
-        curvature.count(z[0], y, wi)
+        curvature.count(z[0], y, wi, fade)
         if first:
-            judgement.judge(xh @ A + b_avg, value, y, wi, t, curvature.h)
-            judgement.learn(value, y, wi, c, t, curvature.h)
+            judgement.judge(xh @ A + b_avg, value, y, wi, t, n, fade, curvature.h)
+            judgement.learn(value, y, wi, c, n, fade, curvature.h)
         if np.isinf(loss.span):
             curvature.learn(curvature.measured(z[0], y), wi)
         g, size = np.zeros((2, K)), norm + intercept
-        g[0] = falling(t, rho / t, 0.5 * longer) / curvature.h
+        g[0] = falling(n, rho / n, 0.5 * longer) / curvature.h
         if loss.span == 1:
             ahead = z[0] + c * g[0] * size * near(loss, z[0], c * g[0] * size, y)
             curvature.learn(curvature.measured(ahead, y), wi)
         if first:
-            relative, square = of_residuals(slope**2, square, t)
+            relative, square = of_residuals(slope**2, square, n)
             slopes = slopes + c * (relative if loss.residual else slope**2)
             g[1] = longer * ETA2 / (curvature.h if loss.residual else 1) / (1 + slopes) ** 0.75
         a = c * g * near(loss, z, c * g * size, y)
@@ -139,10 +151,10 @@ def auto_dense(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None
             (z - b) * part / (1 - part) if part < 1 else np.zeros((2, K))
         )  # the means have moved, and the model may not
         U, b, b_avg, owed = U + a[:, None] * xh[:, None], b + intercept * a + moved, b_avg + moved, owed + g
-        b_avg += (b - b_avg) * newer(1 / t)
+        b_avg += (b - b_avg) * newer(1 / n)
         if t >= due:
             U, A = settled(U, A)
-            owed, last, due, r = np.zeros((2, K)), t, t + max(1, min(16, t // 32)), scales()
+            owed, last, due, r = np.zeros((2, K)), n, t + max(1, min(16, t // 32)), scales()
     A = settled(U, A)[1] * r[:, None]
     W, b = judgement.model(A, b_avg) if passes == 1 else (A[0], b_avg[0])
     return W, b - m @ W, t + 1, sums
@@ -174,38 +186,42 @@ def as_it_counts(x, S, n, one):
     return np.sign(x) * size, S, 1 / np.sqrt(1 + ((size / rms) ** 2 - 1) * one / (n + one))
 
 
-def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0):
+def auto_csr(
+    X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0, half_life=None
+):
     """Three rules with a precision P of each weight, and the average of one: see _kernels/auto_csr.pxi.
 
     The values of X that are not 0 are those present. From the second pass on the filter goes on from the model of the first.
+    With a half-life all sums and means over the rows are of what is left of these, n in place of t.
     Returns W, b, the number of the next step, sums.
     """
-    (n, d), K = X.shape, Y.shape[1]
+    d, K = X.shape[1], Y.shape[1]
     W, b = np.zeros((4, d, K)), np.zeros((4, K))
     S, seen, G = np.zeros(d), np.zeros(d), np.zeros((d, K))  # of each feature's rows: squares, number, squared slopes
     bH, bG, square = np.zeros((3, K))  # curvatures, squared slopes; the mean squared slope
     curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, 4, intercept)
-    t, sums, rows, centred = 0, np.zeros((2, K)), n if s is None else (s > 0).sum(), Centred(d)
+    t, sums, rows, centred = 0, np.zeros((2, K)), len(X) if s is None else (s > 0).sum(), Centred(d)
 
     def of_average(W, moving):
         """The average of a weight that is 0 is 0, with L1."""
         return np.where(np.arange(4)[:, None, None] == AVERAGE, W * (W[moving] != 0), W) if l1 > 0 else W
 
-    for t, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes):
+    for t, fade, n, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes, half_life):
         first = t <= rows
+        S, seen, G, bH, bG, values = S * fade, seen * fade, G * fade, bH * fade, bG * fade, values * fade
         rules, moving = (3, LONG) if first else (1, FILTER)
         if t == rows + 1:
             best = judgement.best()[0]
             W[:], b[:] = judgement.combined(of_average(W, LONG), best), judgement.combined(b, best)
-        j, y, weight = np.flatnonzero(X[i]), Y[i], weight + si
-        x, one = X[i, j], si * t / weight
+        j, y, weight = np.flatnonzero(X[i]), Y[i], weight * fade + si
+        x, one = X[i, j], si * n / weight
         if intercept:
-            new, at = centred.joining(t, j, x, seen)
+            new, at = centred.joining(t, n, j, x, seen)
             b += at @ W[:, new]
             W[:, new], G[new], S[new], seen[new] = 0, 0, 0, 0
             late = (seen + one > EARLY) & (S > 0)
             most = np.where(late, CLIP * np.sqrt(S / np.maximum(seen, 1e-300)), np.inf)
-            j, x, moved = centred.centre(t, j, x, si, most)
+            j, x, moved = centred.centre(t, fade, j, x, si, most)
             b += moved @ W[:, centred.columns]
             j, x = j[(x != 0) | (S[j] > 0)], x[(x != 0) | (S[j] > 0)]
         values += len(j)
@@ -219,17 +235,17 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
 
         # the precision of each weight, with the penalty of the row, and those of the intercepts
         h, kappa = curvature.h, (1 if first else KAPPA) / longer
-        curve = kappa * (bH / (t - 1) if t > 1 else h)
+        curve = kappa * (bH / (n - 1) if t > 1 else h)
         P, P_b = np.zeros((rules, len(j), K)), np.zeros((rules, K))
-        P[FILTER] = (curve if first else centred.curve(j, t, curve, h, 0.5 * longer)) * S[j][:, None] + h * (
-            values / t
+        P[FILTER] = (curve if first else centred.curve(j, n, curve, h, 0.5 * longer)) * S[j][:, None] + h * (
+            values / n
         ) / GAMMA * mean
         P_b[FILTER] = kappa * bH + h / GAMMA
         unit, usual = (h, 1) if loss.residual else (1, square if t > 1 else h)
         for rule, eta, start in ((LONG, ETA[0], START[0]), (SHORT, ETA[1], START[1]))[: rules - 1]:
             P[rule] = mean * unit / (longer * eta) * np.sqrt(start + usual + G[j])
             P_b[rule] = unit / (longer * eta) * np.sqrt(start + usual + bG)
-        owed = one * l2 if first else t / visits * l2
+        owed = one * l2 if first else n / visits * l2
         P = P + owed
 
         # margins, losses, and what is learnt from them of the loss
@@ -237,10 +253,10 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
         leading = judgement.combined(z, judgement.leader) if first else z[FILTER]
         value, middle, slope = loss.value(leading, y), z[:rules].mean(axis=0), loss.slope(z[:rules], y).mean(axis=0)
         sums += wi * value, wi
-        curvature.count(middle, y, wi)
+        curvature.count(middle, y, wi, fade)
         if first:
-            judgement.judge(z, value, y, wi, t, h)
-            judgement.learn(value, y, wi, c, t, h)
+            judgement.judge(z, value, y, wi, t, n, fade, h)
+            judgement.learn(value, y, wi, c, n, fade, h)
         size = (x**2 / P).sum(axis=1) + intercept / P_b
         if loss.span != 1:
             curve = (slope + y) * (1 - slope - y) if loss.name == "log_loss" else curvature.measured(middle, y)
@@ -253,16 +269,16 @@ def auto_csr(X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, 
             curve = np.maximum(curve, np.minimum(curvature.h, slope**2))
         known = np.isfinite(loss.span) | (curvature.total > 0)  # of what is not known yet h says nothing
         bH = bH + np.where(known, c * np.maximum(curve, 0.04 * curvature.h), 0)
-        relative, square = of_residuals(slope**2, square, t)
+        relative, square = of_residuals(slope**2, square, n)
         squared = c * (relative if loss.residual else slope**2)
         G[j], bG = G[j] + squared, bG + squared
 
         # the steps
-        off = np.minimum(t / visits, 0.1 * t + 1) * l1 / P
+        off = np.minimum(n / visits, 0.1 * n + 1) * l1 / P
         W[:rules, j] = soft(W[:rules, j] + (a[:, None] * x - owed * W[:rules, j]) / P, off)
         W[AVERAGE, j] += (W[moving, j] - W[AVERAGE, j]) * newer(one / visits)
         b[:rules] += a * intercept / P_b
-        b[AVERAGE] += (b[moving] - b[AVERAGE]) * newer(1 / t)
+        b[AVERAGE] += (b[moving] - b[AVERAGE]) * newer(1 / n)
     W = of_average(W, moving)
     W, b = judgement.model(W, b) if passes == 1 else (W[AVERAGE], b[AVERAGE])
     return W, b - centred.used @ W, t + 1, sums

@@ -89,7 +89,7 @@ def softmax_dense(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1):
         u = soft(U[e], np.outer(r, np.full(K, owed[e])) * l1) / (1 + owed[e] * r[:, None] ** 2 * l2)
         return u, A[e] + (u - A[e]) * (1 - (last / t) ** 3)
 
-    for t, i, si, _, (c, *_) in auto_rows(Y, s, None, None, passes):
+    for t, _, _, i, si, _, (c, *_) in auto_rows(Y, s, None, None, passes, None):
         x, y, first = X[i], Y[i], t <= n
         weight += si
         delta = x - m
@@ -200,7 +200,7 @@ def softmax_csr(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1):
         owed = features.seen[j] * l2 * features.unit[j] ** 2
         return ((P + owed * features.seen[j] / t) / (P + owed))[:, None]
 
-    for t, i, si, _, (one, *_) in auto_rows(Y, s, None, None, passes):
+    for t, _, _, i, si, _, (one, *_) in auto_rows(Y, s, None, None, passes, None):
         y, weight, values = Y[i], weight + si, values + (X[i] != 0).sum()
         curve = bH / (t - 1) if t > 1 else H
         j, x = features.values(X[i], t, one, (W, A, b, b_avg), intercept)

@@ -17,7 +17,8 @@ def combinations(m):
 class Judgement:
     """Which combination of the candidates of each head would have lost least before the steps, later rows counting more.
 
-    lost : (K, combinations) what each has lost more than the best constant, times t^2
+    lost : (K, combinations) what each has lost more than the best constant, times t^2; where rows fade by f, so that n of them
+        are left, times n^2, and f^3 for each row since
     lost_less : (K, 4) the same of the leader at its time, in full and in part
     spread : (K, 4) the root of the sum of the squares of the latter
     """
@@ -33,17 +34,18 @@ class Judgement:
         means = [candidates[list(self.combinations[n]), ..., k].mean(axis=0) for k, n in enumerate(numbers)]
         return np.stack(means, axis=-1)
 
-    def judge(self, candidates, value, y, w, t, h):
+    def judge(self, candidates, value, y, w, t, n, fade, h):
         """Before the step of row t: margins (m, K), the loss of each head as it is, its target, weight and curvature."""
-        one_in = 4 if t <= 16384 else 16
+        self.lost, self.lost_less, self.spread = (x * fade**3 for x in (self.lost, self.lost_less, self.spread))
+        one_in = 4 if n <= 16384 else 16
         drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // one_in
         for k in range(len(y)):
-            times = 1 if t <= 1024 or value[k] > 4 * self.usual[k] else one_in * drawn
+            times = 1 if n <= 1024 or value[k] > 4 * self.usual[k] else one_in * drawn
             if not times or not w[k]:
                 continue
             if self.intercept and self.loss.affine and t > 1:
-                self.flat[k] += t / h[k] * self.loss.implicit(self.flat[k], t / h[k], self.mean[k])
-            flat, factor = self.flat[k], times * w[k] * t**2
+                self.flat[k] += n / h[k] * self.loss.implicit(self.flat[k], n / h[k], self.mean[k])
+            flat, factor = self.flat[k], times * w[k] * n**2
             z = np.array([candidates[list(some), k].mean() for some in self.combinations])
             less = flat + PARTS * (z[self.leader[k]] - flat)
             constant = self.loss.value(flat, y[k])
@@ -55,17 +57,17 @@ class Judgement:
             if self.lost[k, best] < self.lost[k, self.leader[k]]:
                 self.leader[k] = best
 
-    def learn(self, value, y, w, c, t, h):
+    def learn(self, value, y, w, c, n, fade, h):
         """After it: the usual loss, and the best constant."""
-        self.weight = self.weight + w
+        self.weight = self.weight * fade + w
         part = w / np.where(self.weight > 0, self.weight, 1)
         self.usual = self.usual + (value - self.usual) * part
         if self.intercept and self.loss.affine:
             self.mean = self.mean + (y - self.mean) * part
         elif self.intercept:
-            g = 2 * c / (t * h)
+            g = 2 * c / (n * h)
             self.mean = self.mean + g * self.loss.implicit(self.mean, g, y)
-            self.flat = self.flat + (self.mean - self.flat) * (1 - ((t - 1) / t) ** 3)
+            self.flat = self.flat + (self.mean - self.flat) * (1 - (1 - 1 / n) ** 3)
 
     def best(self):
         """Combination and part of each head: those of least loss, or the constant where the gain may be chance."""

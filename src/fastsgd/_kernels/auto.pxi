@@ -20,6 +20,11 @@
 #
 # h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
+#
+# With a half-life the rows so far fade with each row, from the fourth on, by f = 2^(-1 / half-life). Then all sums over them are of
+# what is left of them, and n = 1 + f + f^2 + ... is in place of t. A weight of t^2 becomes n^2, times f^3 for each row since, which
+# makes an average move by 1 - (1 - 1 / n)^3. Sums of columns are kept in units that grow by 1 / f with each row, `grown`, as to
+# multiply all of them at each row would take longer than the row.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
     CANDIDATES = 4            # models that are judged, at most
@@ -60,6 +65,58 @@ cdef struct Pace:
     Centred* centred        # CSR
     double* work
     bint intercept, first   # the latter: whether this is the first pass
+
+
+cdef inline void count_row(AutoScalars* at, double s, double fade) noexcept nogil:
+    """A row of weight s comes, and those before fade."""
+    at.t += 1
+    at.recent = at.recent * fade + 1.0
+    at.weight = at.weight * fade + s
+    if fade < 1.0:
+        at.rho *= fade
+        at.values *= fade
+        at.grown /= fade
+
+
+cdef inline double fading(const Params* P, const AutoScalars* at) noexcept nogil:
+    """By what the rows so far fade; the first three, which set the intercept, do not."""
+    return P.fade if at.t >= 3 else 1.0
+
+
+cdef inline void fade_head(Head* H, double fade) noexcept nogil:
+    """The sums of a head over the rows so far, but for those of the judgement."""
+    H.weight *= fade
+    H.far *= fade
+    H.total *= fade
+    H.curve *= fade
+    H.slopes *= fade
+
+
+cdef inline double late(const AutoScalars* at) noexcept nogil:
+    """How much a row counts in the judgement, whose sums are in units of grown^3."""
+    return at.recent * at.recent * (at.grown * at.grown * at.grown)
+
+
+cdef void renew_judgement(Head* H, const AutoScalars* at) noexcept nogil:
+    """Bring its sums back to units of 1."""
+    cdef double by = 1.0 / (at.grown * at.grown * at.grown)
+    cdef int i
+    for i in range(COMBINED):
+        H.lost[i] *= by
+    for i in range(LESS):
+        H.lost_less[i] *= by
+    for i in range(LESS + 1):
+        H.spread[i] *= by
+
+
+cdef void renew_columns(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogil:
+    """Dense: bring all sums back to units of 1."""
+    cdef Py_ssize_t j, k
+    for j in range(d):
+        C.columns[d + j] /= C.at.grown
+    for k in range(K):
+        renew_judgement(C.heads + k, C.at)
+    C.at.grown = 1.0
 
 
 cdef inline double falling(double t, double R, double c0) noexcept nogil:
@@ -131,12 +188,12 @@ cdef inline double paid(double u, double owed, double r, double l1, double l2) n
     return u / (1.0 + owed * r * r * l2)
 
 
-cdef inline double judged(const Head* H, double value, double t) noexcept nogil:
+cdef inline double judged(const Head* H, double value, double t, double n) noexcept nogil:
     """How often row t counts in the judgement: one in four, later in sixteen, drawn by a hash; early and unusual ones once."""
     cdef uint64_t drawn = <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15
-    if t <= EARLY or value > 4.0 * H.usual:
+    if n <= EARLY or value > 4.0 * H.usual:
         return 1.0
-    if t <= OFTEN:
+    if n <= OFTEN:
         return 4.0 if drawn >> 62 == 0 else 0.0
     return 16.0 if drawn >> 60 == 0 else 0.0
 
@@ -210,9 +267,9 @@ cdef void judge(const Params* P, Head* H, int m, const double* z, double leading
             H.leader = i
 
 
-cdef inline void learn_constant(const Params* P, Head* H, double y, double share, double t) noexcept nogil:
+cdef inline void learn_constant(const Params* P, Head* H, double y, double share, double n) noexcept nogil:
     """Count a row that has this share of the weight of all rows in the mean of y; or learn the best constant from it."""
-    cdef double g, past = 1.0 - 1.0 / t
+    cdef double g, past = 1.0 - 1.0 / n
     if P.affine:
         H.flat[0] += (y - H.flat[0]) * share
     else:
@@ -221,10 +278,10 @@ cdef inline void learn_constant(const Params* P, Head* H, double y, double share
         H.flat[1] += (H.flat[0] - H.flat[1]) * (1.0 - past * past * past)
 
 
-cdef inline void find_constant(const Params* P, Head* H, double t) noexcept nogil:
+cdef inline void find_constant(const Params* P, Head* H, double n) noexcept nogil:
     """The best constant of the mean of y: a proximal step so long that it is nearly there."""
-    cdef double s = t / H.h
-    if P.affine and t > 1:
+    cdef double s = n / H.h
+    if P.affine and n > 1:
         H.flat[1] += s * implicit_step(P.implicit, P.slope, H.flat[1], s, H.flat[0], P.loss_par)
 
 
@@ -249,7 +306,7 @@ cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
     """1 / sqrt(v) of each column; 0 for one that is constant so far, or whose squares are too small or too large for a number."""
     cdef double* Q = C.columns + d
     cdef double* r = C.columns + 2 * d
-    cdef double per = 1.0 / C.at.weight, v
+    cdef double per = 1.0 / (C.at.weight * C.at.grown), v
     cdef Py_ssize_t j
     for j in range(d):
         v = Q[j] * per + ridge if Q[j] > 0 else 0.0
@@ -257,7 +314,7 @@ cdef void scales(Py_ssize_t d, const Pace* C, double ridge) noexcept nogil:
 
 
 cdef double standardised(const floating* x, Py_ssize_t d, const Pace* C, double s, double part, floating* xh) noexcept nogil:
-    """Count a row of weight s in mean and Q, and standardise it; its squared length."""
+    """Count a row of weight s, in the units of Q, in mean and Q, and standardise it; its squared length."""
     cdef double* mean = C.columns
     cdef double* Q = C.columns + d
     cdef const double* r = C.columns + 2 * d
@@ -300,7 +357,7 @@ cdef void settle_rule(Heads* H, int rule, Py_ssize_t d, Py_ssize_t K, Py_ssize_t
                       const Params* P) noexcept nogil:
     """Pay the penalty of the rows since the last time, and bring the average up to date, of one of the two rules."""
     cdef const double* r = C.columns + 2 * d
-    cdef double past = C.at.last / C.at.t, u, owed
+    cdef double past = C.at.last / C.at.recent, u, owed
     cdef floating now = <floating> (1.0 - past * past * past)
     cdef Py_ssize_t j, k, i
     for k in range(K):
@@ -321,7 +378,7 @@ cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floati
     settle_rule(H, 0, d, K, S, W, A, C, P)
     if C.first:
         settle_rule(H, 1, d, K, S, <floating*> C.second, <floating*> C.second + d * S, C, P)
-    C.at.last = C.at.t
+    C.at.last = C.at.recent
 
 
 cdef inline void products(Heads* H, const Dense* L, const floating* xh, Py_ssize_t d, const floating* W, Py_ssize_t S,
@@ -342,10 +399,10 @@ cdef inline void add_products(Heads* H, const Dense* L, const floating* xh, Py_s
         adds(L, xh, 0, d, W, S, step, live, S)
 
 
-cdef inline double second_length(const Params* P, Head* head, double slope, double c, double t) noexcept nogil:
+cdef inline double second_length(const Params* P, Head* head, double slope, double c, double n) noexcept nogil:
     """The length of the second rule's steps, this row's slope being counted."""
     cdef double squared = slope * slope, unit = 1.0
-    head.square += (squared - head.square) / t
+    head.square += (squared - head.square) / n
     if P.residual:  # slopes are counted in units of their root mean square
         squared, unit = squared / head.square if head.square > 0 else 0.0, head.h
     head.slopes += c * squared
@@ -356,9 +413,9 @@ cdef inline double second_length(const Params* P, Head* head, double slope, doub
 cdef inline double step_dense(const Params* P, const Pace* C, Head* head, int rule, double g, double z, double slope, double y,
                               double c, double size, double part, double* b, double* b_avg) noexcept nogil:
     """An implicit step of length g, for which the intercept is moved; returns by what the row is added to the weights."""
-    cdef double a = step_from(P, z, slope, c * g * size, y), moved, past = 1.0 - 1.0 / C.at.t
+    cdef double a = step_from(P, z, slope, c * g * size, y), moved, past = 1.0 - 1.0 / C.at.recent
     if rule == 0 and P.span == 1.0:
-        learn(P, head, measured(P, head, z + c * g * size * a, y), head.weight * c / C.at.t)
+        learn(P, head, measured(P, head, z + c * g * size * a, y), head.weight * c / C.at.recent)
     head.owed[rule] += g
     if C.intercept:
         moved = (z - b[0]) * part / (1.0 - part) if part < 1.0 else 0.0  # as the means have moved
@@ -376,7 +433,7 @@ cdef inline void judge_dense(const Params* P, const Pace* C, Head* head, double 
     if s <= 0:
         return
     if C.intercept:
-        find_constant(P, head, C.at.t)
+        find_constant(P, head, C.at.recent)
     z[0], z[1] = averaged, second
     leading = combined(z, DENSE_CANDIDATES, <int> head.leader)
     judge(P, head, DENSE_CANDIDATES, z, leading, value_at(P, leading, y), y, s)
@@ -399,7 +456,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef double* slope = M.of + 3 * K
     cdef const floating* x
     cdef Head* head
-    cdef double s, t, norm, c, gs, size, part, slope2, share
+    cdef double s, t, n, norm, c, gs, size, part, slope2, share, fade
     cdef bint any
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -411,12 +468,15 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         if s == 0:
             continue
         x = values + r * d
-        C.at.t += 1
-        C.at.weight += s
-        t = C.at.t
+        fade = fading(P, C.at)
+        count_row(C.at, s, fade)
+        C.at.last *= fade
+        if C.at.grown > MOST_GROWN:
+            renew_columns(d, K, C)
+        t, n = C.at.t, C.at.recent
         part = s / C.at.weight if C.intercept else 0.0
-        norm = standardised(x, d, C, s, part, xh)
-        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / t:
+        norm = standardised(x, d, C, s * C.at.grown, part, xh)
+        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / n:
             scales(d, C, ridge_of(C, K, P.l2))
             norm = standardised_again(x, d, C, xh)
         C.at.rho += 1.0 + norm
@@ -435,13 +495,15 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         if C.first:
             any = False
             for k in range(K):
-                any = any or judged(C.heads + k, value[k], t) > 0
+                any = any or judged(C.heads + k, value[k], t, n) > 0
             if any:
                 products(H, L, xh, d, A, S, za)
                 products(H, L, xh, d, A2, S, za2)
-        gs = falling(t, C.at.rho / t, 0.5 * P.schedule_par[0])
+        gs = falling(n, C.at.rho / n, 0.5 * P.schedule_par[0])
         for k in range(K):
             head = C.heads + k
+            if fade < 1.0:
+                fade_head(head, fade)
             s = weight(T, r, k, y[k])
             M.loss_sum[k] += s * value[k]
             M.weight_sum[k] += s
@@ -450,19 +512,20 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 if not isfinite(z2[k]):
                     return 1
                 slope2 = slope_at(P, z2[k] + head.b[1], y[k])
-                judge_dense(P, C, head, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k], judged(head, value[k], t) * s * t * t)
+                judge_dense(P, C, head, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k],
+                            judged(head, value[k], t, n) * s * late(C.at))
             share = share_of(head, s, M.of[k], y[k])
-            c = share * t
+            c = share * n
             if C.first:
                 if C.intercept:
-                    learn_constant(P, head, y[k], share, t)
+                    learn_constant(P, head, y[k], share, n)
                 head.usual += (value[k] - head.usual) * share
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)
             z[k] = <floating> step_dense(P, C, head, 0, gs / head.h, M.of[k], slope[k], y[k], c, size, part, &M.b[k],
                                           &M.b_avg[k])
             if C.first:
-                z2[k] = <floating> step_dense(P, C, head, 1, second_length(P, head, slope2, c, t), z2[k] + head.b[1], slope2,
+                z2[k] = <floating> step_dense(P, C, head, 1, second_length(P, head, slope2, c, n), z2[k] + head.b[1], slope2,
                                                y[k], c, size, part, &head.b[1], &head.b[2])
         add_products(H, L, xh, d, W, S, z, M.live)
         if C.first:

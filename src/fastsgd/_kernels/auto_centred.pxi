@@ -116,7 +116,7 @@ cdef void join_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     for i in range(nnz):
         j = <Py_ssize_t> L.indices[lo + i]
         w = <floating*> M.W + j * M.K * RECORD
-        if D.n == CENTRED or rows_of(w, C.at) <= 0.5 * C.at.t or D.key[slot_of(D, j)] == j:
+        if D.n == CENTRED or rows_of(w, C.at) <= 0.5 * C.at.recent or D.key[slot_of(D, j)] == j:
             continue
         for k in range(M.K):  # the row's margin stays what it is
             shift_intercepts(C.heads + k, w + k * RECORD, values[lo + i])
@@ -171,8 +171,8 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     D.others = n
     for p in range(D.n):
         w = <floating*> M.W + (<Py_ssize_t> D.column[p] - 1) * M.K * RECORD
-        D.value[p] = D.used[p] + within(w, D.value[p] - D.used[p], s * C.at.t / C.at.weight, C.at)
-        D.weight[p] += s
+        D.value[p] = D.used[p] + within(w, D.value[p] - D.used[p], s * C.at.recent / C.at.weight, C.at)
+        D.weight[p] = D.weight[p] * P.fade + s
         D.mean[p] += (D.value[p] - D.mean[p]) * (s / D.weight[p])
     if C.at.t >= C.at.due:
         renew_means(<floating*> M.W, M.K, C)
@@ -183,7 +183,7 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
             continue  # a constant so far
         write_value(L, D, n, j, <floating> x)
         n += 1
-    D.own, D.step = n - D.others, falling(C.at.t, 1.0 + D.n, 0.5 * P.schedule_par[0])
+    D.own, D.step = n - D.others, falling(C.at.recent, 1.0 + D.n, 0.5 * P.schedule_par[0])
     D.work = <floating*> C.work + (D.others + 7) // 8 * 8 * FASTSGD_ROOM
     C.at.values += D.own
     return D.others

@@ -71,7 +71,7 @@ cdef enum:
 cdef double KAPPA = 0.15, PER_GAMMA = 1.25
 # Of the long and the short steps: 1 / eta, and the squared slopes before the first visit.
 cdef double[2] PER_ETA = [2.5, 5.0], START = [0.04, 1.0]
-cdef double MOST_GROWN = 2.0**40  # Then all sums are brought back to units of 1.
+cdef double LEAST_LEFT = 1e-20    # of the rows of a feature: fewer are none
 
 
 cdef inline void gather(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, floating* W, Py_ssize_t stride,
@@ -125,10 +125,13 @@ cdef inline void move(const Csr* L, Py_ssize_t lo, Py_ssize_t nnz, const Visit* 
 
 
 cdef void renew_units(floating* W, Py_ssize_t d, Py_ssize_t K, AutoScalars* at) noexcept nogil:
-    """Bring the sums of all records back to units of 1."""
+    """Bring the sums of all records back to units of 1; what has all but faded is 0, before numbers are too small to be exact."""
     cdef floating by = <floating> (1.0 / at.grown)
     cdef Py_ssize_t i
     for i in range(d * K):
+        if W[i * RECORD + FASTSGD_VISITS] < LEAST_LEFT * at.grown:
+            W[i * RECORD + FASTSGD_SQUARES] = W[i * RECORD + FASTSGD_VISITS] = W[i * RECORD + FASTSGD_SLOPES] = 0
+            continue
         W[i * RECORD + FASTSGD_SQUARES] *= by
         W[i * RECORD + FASTSGD_VISITS] *= by
         W[i * RECORD + FASTSGD_SLOPES] *= by
@@ -142,7 +145,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     cdef floating* w = <floating*> M.W + k * RECORD
     cdef floating* room = <floating*> C.work
     cdef int rules = RULES if C.first else 1, r
-    cdef double t = C.at.t, longer = P.schedule_par[0], per_longer = 1.0 / longer, kappa = (1.0 if C.first else KAPPA) * per_longer
+    cdef double t = g.t, longer = P.schedule_par[0], per_longer = 1.0 / longer, kappa = (1.0 if C.first else KAPPA) * per_longer
     cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c, share, leading, lost, past = 1.0 - 1.0 / g.t
     cdef double[CSR_CANDIDATES] z
     cdef double[RULES] slope, size, step, per_b
@@ -158,7 +161,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
         if C.intercept:
             per_b[r] = 1.0 / (g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h * PER_GAMMA)
         size[r] = per_b[r]
-    if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+    if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
         begin(P, head, &head.b[1], &head.b[AVERAGED], y, t)
         head.b[0] = head.b[2] = head.b[1]
     for r in range(CSR_CANDIDATES):
@@ -176,11 +179,11 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
         squared += slope[r]
     leading = combined(z, CSR_CANDIDATES, <int> head.leader) if C.first else z[0]
     lost = value_at(P, leading, y)
-    times = judged(head, lost, t) * s if C.first else 0.0
+    times = judged(head, lost, C.at.t, t) * s if C.first else 0.0
     if times > 0:
         if C.intercept:
             find_constant(P, head, t)
-        judge(P, head, CSR_CANDIDATES, z, leading, lost, y, times * t * t)
+        judge(P, head, CSR_CANDIDATES, z, leading, lost, y, times * late(C.at))
     M.loss_sum[k] += s * lost
     M.weight_sum[k] += s
     share = share_of(head, s, mean, y)
@@ -222,7 +225,7 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
                        const Pace* C) noexcept nogil:
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
     cdef Py_ssize_t i, r, k, lo, nnz
-    cdef double s, y, fade = P.schedule_par[1]
+    cdef double s, y, fade
     cdef Visit g
     cdef Csr anew = anew_layout(L, C)  # of rows in which columns are centred
     cdef const Csr* rows
@@ -240,8 +243,12 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
         g.n_next = 0
         if i + 1 < O.n:
             g.next = L.indices + row(L, row_number(&O, i + 1), &g.n_next)
-        C.at.t += 1
-        C.at.weight += s
+        fade = fading(P, C.at)
+        count_row(C.at, s, fade)
+        if C.at.grown > MOST_GROWN:
+            for k in range(M.K):
+                renew_judgement(C.heads + k, C.at)
+            renew_units(<floating*> M.W, L.d, M.K, C.at)
         rows, x = L, values
         if C.intercept and looks(C.at):
             join_centred(L, values, lo, nnz, M, C)
@@ -249,17 +256,11 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             nnz = centre(L, values, lo, nnz, M, P, C, s)
             rows, x, lo = &anew, <const floating*> C.centred.values, 0
         C.at.values += nnz
-        C.at.recent = C.at.recent * fade + 1.0
-        if fade < 1.0:
-            C.at.grown /= fade
-            if C.at.grown > MOST_GROWN:
-                renew_units(<floating*> M.W, L.d, M.K, C.at)
-        g.c, g.t, g.faded = s * C.at.t / C.at.weight, C.at.recent, 1.0 / C.at.grown
+        g.c, g.t, g.faded = s * C.at.recent / C.at.weight, C.at.recent, 1.0 / C.at.grown
         g.added = g.c * C.at.grown
         for k in range(M.K):
             if fade < 1.0:
-                C.heads[k].curve *= fade
-                C.heads[k].slopes *= fade
+                fade_head(C.heads + k, fade)
             y = target(T, r, k)
             if auto_csr_row(rows, x, lo, nnz, y, weight(T, r, k, y), M, k, P, C, &g):
                 return 1

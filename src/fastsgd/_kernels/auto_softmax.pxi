@@ -117,7 +117,7 @@ cdef inline double judged_together(const Head* H, double value, double t) noexce
     """As `judged`; of many rows one in eight, as losses of several classes take longer."""
     if t > FEWER_JUDGE and value <= 4.0 * H.usual:
         return 8.0 if <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 61 == 0 else 0.0
-    return judged(H, value, t)
+    return judged(H, value, t, t)
 
 
 cdef inline int best_of(const Head* H) noexcept nogil:

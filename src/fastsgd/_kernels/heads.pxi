@@ -158,6 +158,8 @@ cdef int sweep_heads(const Layout* L, const floating* values, Order O, const Tar
         if Layout is Dense:
             if Q is not NULL:
                 add_and_shrink(W, L.d * S, W, Q, 0, <floating> now.u, <floating> inv, <floating> now.scale)
+        if P.fade < 1 and A is not NULL:
+            fade_average(A, L.d * S, &now, P.fade)
         tick(P, &now, K, M.b, M.b_avg)
     M.at[0] = now
     return fault

@@ -171,6 +171,8 @@ cdef int sweep_one(const Layout* L, Margin* B, const floating* values, Order O, 
             else:
                 add(L, values, lo, nnz, W, <floating> (step * inv))
         M.b[0] += (step - eta * P.nu) * P.intercept_decay
+        if P.fade < 1 and A is not NULL:
+            fade_average(A, L.d, &now, P.fade)
         tick(P, &now, 1, M.b, M.b_avg)
     M.loss_sum[0] += log(factors)
     M.at[0] = now

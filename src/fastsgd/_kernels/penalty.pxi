@@ -187,6 +187,23 @@ cdef void fold(floating* W, floating* A, Py_ssize_t n, double avg_a, double scal
         W[j] = <floating> (scale * W[j])
 
 
+cdef double MOST_GROWN = 2.0**40  # Where rows fade, sums are in units that grow this far.
+
+
+cdef void fade_average(floating* A, Py_ssize_t n, Scalars* now, double fade) noexcept nogil:
+    """The steps so far fade, before a step of which the average has n weights: what comes counts more, in units that grow."""
+    cdef Py_ssize_t j
+    cdef double by
+    now.grown /= fade
+    if now.grown > MOST_GROWN:
+        by = 1.0 / now.grown
+        for j in range(n):
+            A[j] *= <floating> by
+        now.avg_a *= by
+        now.avg_n *= by
+        now.grown = 1
+
+
 cdef inline double eta_before(const Params* P, const Scalars* now) noexcept nogil:
     """The size of the last step."""
     return P.schedule(max(1.0, now.t - 1), P.schedule_par) * now.eta_factor

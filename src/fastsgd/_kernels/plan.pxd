@@ -32,6 +32,7 @@ cdef struct Params:
     double nu               # one-class: the intercept's own slope
     double noise            # variance of the noise on the slopes in W, before it falls
     double average          # first step that counts in the average; 0 for none
+    double fade             # what a row counts is multiplied by this with each row after it; 1: none fades
     double stride           # steps of the clock with each row: 1, or the number of lanes that go on at once
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
@@ -45,19 +46,20 @@ cdef packed struct Scalars:
     double scale        # true weights are scale * W
     double u            # L1 penalty a weight could have received so far
     double avg_a        # sum of scale over the averaged steps
-    double avg_n        # number of averaged steps
+    double avg_n        # number of averaged steps, or where older ones fade, what is left of them
     double eta_factor   # the schedule's step size, times this
     double since        # steps taken before the optimizer's slots were new
+    double grown        # the unit of the averages' sums, avg_a and avg_n among them, which grows where older steps fade
 
 # The clock of learning_rate="auto", one record of Auto.at.
 cdef packed struct AutoScalars:
     double t            # rows so far
-    double weight       # sum of their weights
+    double weight       # sum of their weights; where older rows fade, these and the next two sums are of what is left of them
     double rho          # dense: sum of their squared lengths
     double values       # CSR: number of their values
-    double last, due    # dense: rows done when the penalty was last paid, and when it is next; CSR: see auto_centred.pxi
-    double recent       # rows so far, of which older ones have faded
-    double grown        # CSR: the unit of the sums over rows, which grows where older ones fade
+    double last, due    # dense: `recent` when the penalty was last paid, and t when it is next; CSR: see auto_centred.pxi
+    double recent       # rows so far, or where older ones fade, what is left of them
+    double grown        # the unit of the columns' sums over rows, which grows where older ones fade
 
 # What one head is trained by: see fastsgd.plan.
 cdef packed struct HeadRecord:
@@ -65,6 +67,7 @@ cdef packed struct HeadRecord:
     double intercept_decay
     double nu
     double average
+    double half_life
     double schedule[6]  # the numbers of the bound schedule
     int32_t column      # of y, or the class of `code`
     int32_t fold        # rows of this fold are left out; -1: none

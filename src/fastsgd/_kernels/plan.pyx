@@ -1,5 +1,5 @@
 """What the kernels read of a plan and of the state's clock: C function pointers, numbers, and the layouts of both."""
-from libc.math cimport fabs, floor
+from libc.math cimport exp2, fabs, floor
 
 import numpy as np
 
@@ -79,6 +79,7 @@ cdef class Compiled:
         self.par.l1, self.par.l2 = first.l1, first.l2
         self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
         self.par.noise, self.par.stride = plan.noise, 1
+        self.par.fade = exp2(-1.0 / first.half_life) if first.half_life > 0 else 1.0
         self.par.implicit = loss.implicit_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
         self.par.residual, self.par.affine = loss.residual, loss.affine
@@ -135,11 +136,11 @@ def _layout(names, formats, offsets, size):
 cdef HeadRecord _head
 cdef char* _at = <char*> &_head
 HEAD = _layout(
-    ["l1", "l2", "intercept_decay", "nu", "average", "schedule", "column", "fold", "resample", "model"],
-    ["f8"] * 5 + ["6f8"] + ["i4"] * 4,
+    ["l1", "l2", "intercept_decay", "nu", "average", "half_life", "schedule", "column", "fold", "resample", "model"],
+    ["f8"] * 6 + ["6f8"] + ["i4"] * 4,
     [<char*> &_head.l1 - _at, <char*> &_head.l2 - _at, <char*> &_head.intercept_decay - _at, <char*> &_head.nu - _at,
-     <char*> &_head.average - _at, <char*> &_head.schedule[0] - _at, <char*> &_head.column - _at, <char*> &_head.fold - _at,
-     <char*> &_head.resample - _at, <char*> &_head.model - _at],
+     <char*> &_head.average - _at, <char*> &_head.half_life - _at, <char*> &_head.schedule[0] - _at,
+     <char*> &_head.column - _at, <char*> &_head.fold - _at, <char*> &_head.resample - _at, <char*> &_head.model - _at],
     sizeof(HeadRecord),
 )
 cdef Scalars _scalars

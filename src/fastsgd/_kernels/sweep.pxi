@@ -35,10 +35,10 @@ cdef inline void tick(const Params* P, Scalars* now, Py_ssize_t K, const double*
     """The averages and the clock after a step."""
     cdef Py_ssize_t h
     if 0 < P.average <= now.t:
-        now.avg_a += now.scale
-        now.avg_n += 1
+        now.avg_a += now.scale * now.grown
+        now.avg_n += now.grown
         for h in range(K):
-            b_avg[h] += (b[h] - b_avg[h]) / now.avg_n
+            b_avg[h] += (b[h] - b_avg[h]) * now.grown / now.avg_n
     now.t += P.stride
 
 

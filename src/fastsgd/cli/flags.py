@@ -76,6 +76,12 @@ PARAMETERS = {
         "true: keep the average of the weights over all steps; a number: over those from that step on.",
         rare=True,
     ),
+    "half_life": Flag(
+        TRAINING,
+        "N",
+        "Rows after which a row counts half, where what is to be learnt changes with time; none fades by default. Rows are "
+        "learnt once, in their order. Goes with auto and --average.",
+    ),
     "shuffle": Flag(TRAINING, None, "A new order of the rows in each epoch; the default.", rare=True),
     "random_state": Flag(TRAINING, "N", "Seed of the order of rows; 0 by default."),
     "n_jobs": Flag(TRAINING, "N", "Threads; 1 by default, -1 for all cores."),

@@ -91,7 +91,7 @@ def train(
     _check_kept(est, model, **keep)
     _note(said)
     _check_files(model, checkpoint, data, reading, rows)
-    source = open_filled(data, reading, quiet or as_json, of_order="shuffle" not in params)
+    source = open_filled(data, reading, quiet or as_json, of_order=not {"shuffle", "half_life"} & set(params))
     _note(suit(est, source, params))
     rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
     set_passes(est, rows_of_fit, params, rows, dask is not None)

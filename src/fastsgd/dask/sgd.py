@@ -17,6 +17,11 @@ ONLY = {
     "n_jobs": ((None, 1), "a task has one thread, and a worker as many tasks at once as Dask gives it threads."),
     "n_bootstrap": ((0,), "models beside a model are trained on one machine alone."),
     "n_splits": ((0,), "models beside a model are trained on one machine alone."),
+    "half_life": (
+        (None,),
+        "partitions are learnt from at the same time, so that there is no order in which rows could fade; train on one machine, "
+        "from a source.",
+    ),
     "parallel": (("deterministic",), "that is about the threads of one machine; leave it as it is."),
 }
 

@@ -40,9 +40,8 @@ def changing(case: Case) -> Finding | None:
         "what is to be learnt changes along the rows, or rows of a kind lie together."
     )
     if getattr(case.est, "shuffle", False):
-        advice = (
-            "Set shuffle=False and few passes, so that the latest rows are learnt last, and judge by the latest rows."
-        )
+        how = "half_life" if hasattr(case.est, "half_life") else "few passes"
+        advice = f"Set shuffle=False and {how}, so that the latest rows count most, and judge by the latest rows."
     else:
         advice = f"Judge by the latest rows. {drift.forgetting(case.est)}"
     advice = (

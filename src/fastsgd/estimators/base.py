@@ -73,6 +73,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
     ):
         """`fit` of what users give; init: (coefficients, intercepts); asked: what is to be recorded."""
         self._check_params()
+        self._check_order()
         keeper, random_state = self._keeper(resume_from)
         if segments is not None and (keeper is not None or validation[0] is not None):
             what = "X_val: they are judged by their objectives" if keeper is None else "a Checkpoint, nor resume_from"

@@ -147,6 +147,12 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
         them a fit takes about three times as long. With learning_rate="auto"; each part should have 30 rows and more for
         each coefficient.
+    half_life : float or None, default=None
+        Rows after which a row counts half, where what is to be learnt changes along the rows: 1 or more, in the order in which
+        they are learnt, for which `fit` needs shuffle=False. With learning_rate="auto" all that is kept of the rows fades, also
+        the sums by which steps, scales, averages and `auto_rule_` are found; with average=True, a step in the average. Rows of
+        weight zero do not count. It is for optimizer="sgd", batch_size=1 and passes that no objective ends (max_iter=1, or
+        tol=None), and with "auto" one class against the rest. None: none fades. See docs/large-data.md.
 
     Attributes
     ----------
@@ -342,6 +348,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         parallel: str = "deterministic",
         n_bootstrap: int = 0,
         n_splits: int = 0,
+        half_life: float | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -379,6 +386,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         self.parallel = parallel
         self.n_bootstrap = n_bootstrap
         self.n_splits = n_splits
+        self.half_life = half_life
 
     # ------------------------------------------------------------ training
     @one_at_a_time

@@ -48,8 +48,10 @@ class Ready(NamedTuple):
 
 
 def _kind(plan, table, state):
-    """None where all weights change with each call."""
+    """None where all weights change with each call, or may: where rows fade, units of all of them are renewed now and then."""
     if not table.sparse or state.centred or plan.line_search or state.beside is not None or not _few(plan):
+        return None
+    if plan.half_life:
         return None
     return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, bool(plan.average)
 

@@ -56,6 +56,8 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         origin, which must stay where it is.
     n_jobs, parallel
         As in `SGDRegressor`.
+    half_life : float or None, default=None
+        As in `SGDRegressor`, of the average.
 
     Attributes
     ----------
@@ -112,6 +114,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         standardize: bool = False,
         n_jobs: int | None = None,
         parallel: str = "deterministic",
+        half_life: float | None = None,
     ) -> None:
         self.nu = nu
         self.fit_intercept = fit_intercept
@@ -137,6 +140,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         self.standardize = standardize
         self.n_jobs = n_jobs
         self.parallel = parallel
+        self.half_life = half_life
 
     @property
     def _alpha(self):

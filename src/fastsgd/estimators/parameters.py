@@ -23,7 +23,7 @@ class Parameters:
     # scikit-learn's fixed choices, for the estimators that have no such parameter
     loss, penalty, l1_ratio, epsilon, multi_class = "hinge", "l2", 0.0, 0.1, "ovr"
     early_stopping, validation_fraction, n_iter_no_change, validation_scoring = False, 0.1, 5, None
-    n_bootstrap, n_splits = 0, 0
+    n_bootstrap, n_splits, half_life = 0, 0, None
 
     _parameter_constraints: dict = {
         "fit_intercept": ["boolean"],
@@ -49,6 +49,7 @@ class Parameters:
         "standardize": ["boolean"],
         "n_jobs": [Integral, None],
         "parallel": [StrOptions({"deterministic", "hogwild"})],
+        "half_life": [Interval(Real, 1, None, closed="left"), None],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -90,6 +91,8 @@ class Parameters:
             )
         if rate.auto:
             self._check_auto(optimizer)
+        if self.half_life is not None:
+            self._check_half_life(optimizer, rate)
         if self.n_bootstrap or self.n_splits:
             self._check_beside(rate)
         l1, _ = penalties.weights(self.penalty, self._alpha, self.l1_ratio)
@@ -138,6 +141,40 @@ class Parameters:
             if is_wrong:
                 raise ValueError(f"learning_rate='auto' needs {what}.")
 
+    def _check_half_life(self, optimizer, rate):
+        if not (rate.auto or self.average):
+            raise ValueError(
+                f"half_life={self.half_life!r} needs learning_rate='auto' or average=True, got {self.learning_rate!r} and "
+                f"{self.average!r}: without either, the model is where the last steps have led, and nothing is kept that could "
+                "fade."
+            )
+        needs = {
+            f"optimizer='sgd', got {self.optimizer!r}": optimizer.plain
+            and not getattr(optimizer, "line_search", False),
+            f"batch_size=1, got {self.batch_size!r}": self.batch_size == 1,
+            f"gradient_noise=0, got {self.gradient_noise!r}": not self.gradient_noise,
+            "multi_class='ovr' with learning_rate='auto', got 'multinomial'": not rate.auto
+            or self.multi_class != "multinomial",
+            "a number of passes as max_iter, got 'auto', which judges them by rows of all times": self.max_iter
+            != "auto",
+            f"n_init=1, got {self.n_init!r}, which chooses by the objective, in which all rows count alike": self.n_init
+            == 1,
+            "n_bootstrap=0 and n_splits=0, whose models are of other rows, and so of another half-life": not (
+                self.n_bootstrap or self.n_splits
+            ),
+        }
+        for what, there in needs.items():
+            if not there:
+                raise ValueError(f"half_life={self.half_life!r} needs {what}.")
+
+    def _check_order(self):
+        """Of a fit: its rows must come in the order of time."""
+        if self.half_life is not None and self.shuffle:
+            raise ValueError(
+                f"half_life={self.half_life!r} counts rows in the order in which they are learnt, and shuffle={self.shuffle!r} "
+                "draws that anew: set shuffle=False, and give the rows in the order of time."
+            )
+
     def _check_line_search(self, rate, l1):
         needs = {
             "batch_size='full'": self.batch_size == "full",
@@ -176,6 +213,17 @@ class Parameters:
 
     def _rules(self, held_out, split_off=False):
         """The stopping rules of this fit; whether the validation rows were split off those given to it."""
+        rules = self._rules_given(held_out, split_off)
+        if self.half_life is not None and self._passes > 1:
+            for rule in rules:
+                if rule.needs in ("objective", "gradient_norm"):
+                    raise ValueError(
+                        f"half_life={self.half_life!r} has early rows fade, and in what is to end the passes ({rule.name}) all "
+                        "rows count alike: set max_iter=1; or tol=None, or X_val in fit, with rows of the end."
+                    )
+        return rules
+
+    def _rules_given(self, held_out, split_off):
         if self.stopping is None:
             if self.tol is None:
                 # of rows that were split off the last weights are returned, as by scikit-learn
@@ -261,6 +309,7 @@ class Parameters:
             intercept_decay=decay if self.fit_intercept else 0.0,
             nu=self._nu,
             average=int(self.average),
+            half_life=self.half_life or 0.0,
             optimizer=optimizer,
             batch_size=batch_size,
             noise=self.gradient_noise,

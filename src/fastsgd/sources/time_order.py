@@ -49,10 +49,11 @@ def in_time_order(orders: Mapping[str, str]) -> str:
     """What to do where rows are in the order of time, in words; empty where no column says that they are."""
     rising, falling = ([name for name, order in orders.items() if order == way] for way in ("rises", "falls"))
     advice = (
-        "judge a model of rows to come by the latest of them (X_val), and see whether it does better with shuffle=False"
+        "judge a model of rows to come by the latest of them (X_val), and see whether it does better with shuffle=False and "
+        "half_life"
     )
     if rising:
-        return f"the rows are in the order of {', '.join(rising)}: {advice}, which learns them last"
+        return f"the rows are in the order of {', '.join(rising)}: {advice}, which have them count most"
     if falling:
         return f"the latest rows come first, by {', '.join(falling)}: {advice}, once they are the other way round"
     return ""
