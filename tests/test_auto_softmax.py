@@ -23,9 +23,9 @@ PENALTIES = [None, "l2", "l1", "elasticnet"]
 
 
 # ---------------------------------------------------------------- the kernels
-def train(X, Y, *, l1, l2, intercept, s, passes):
+def train(X, Y, *, l1, l2, intercept, s, passes, half_life=None):
     loss, heads = losses.Softmax(), Y.shape[1]
-    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept))
+    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept), half_life=half_life or 0)
     state, total, table = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads)), Table(X, y=Y, s=s)
     for done in range(passes):
         run = engine.Run(state, epochs=[None] * done)
@@ -53,17 +53,20 @@ def distributions(X, K, seed=0):
 
 
 @pytest.mark.parametrize(
-    "layout, dtype, penalty, K, intercept, passes",
-    covering(2, LAYOUTS, DTYPES, PENALTIES, [3, 5, 9], [True, False], [1, 2]),
+    "layout, dtype, penalty, K, intercept, passes, half_life",
+    covering(2, LAYOUTS, DTYPES, PENALTIES, [3, 5, 9], [True, False], [1, 2], [None, 6.0, 100.0]),
 )
-def test_kernel_equals_the_reference(layout, dtype, penalty, K, intercept, passes):
+def test_kernel_equals_the_reference(layout, dtype, penalty, K, intercept, passes, half_life):
+    """With the shortest half-life, units of the sums are renewed on the way."""
     X, s = rows(300)
     l1, l2 = penalties.weights(penalty, 0.01, 0.4)
-    agrees(X, distributions(X, K), layout, dtype, l1=l1, l2=l2, intercept=intercept, s=s, passes=passes)
+    given = dict(l1=l1, l2=l2, intercept=intercept, s=s, passes=passes, half_life=half_life)
+    agrees(X, distributions(X, K), layout, dtype, **given)
 
 
+@pytest.mark.parametrize("half_life", [None, 30.0])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_columns_that_most_rows_have_are_centred_on_csr(dtype):
+def test_columns_that_most_rows_have_are_centred_on_csr(dtype, half_life):
     """One that all rows have, one of most of them, one whose values are far apart, and one that is missing at first."""
     X, s = rows(300)
     rng = np.random.default_rng(1)
@@ -72,7 +75,8 @@ def test_columns_that_most_rows_have_are_centred_on_csr(dtype):
     X[:, 2] *= np.where(rng.random(300) < 0.03, 400, 1)
     X[:70, 3] = 0
     Y = distributions(np.column_stack([X[:, 0] - 1950, X[:, 1:]]) / 30, 4)
-    agrees(X.astype("f4").astype("f8"), Y, "csr32", dtype, l1=0.0, l2=0.001, intercept=True, s=s, passes=1)
+    given = dict(l1=0.0, l2=0.001, intercept=True, s=s, passes=1, half_life=half_life)
+    agrees(X.astype("f4").astype("f8"), Y, "csr32", dtype, **given)
 
 
 @sides

@@ -67,7 +67,7 @@ class Auto:
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
         the penalty was last paid, and t when it is next due (dense); what is left of the rows where older ones fade, which is t
-        where none do (but of classes together), and the unit of the columns' sums.
+        where none do, and the unit of the columns' sums.
     records : (n_features, K * 8) of the weights' dtype, or None
         CSR: of each weight the numbers in _kernels/auto.h.
     centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None

@@ -45,15 +45,15 @@ class SoftmaxAuto(Auto):
     @property
     def visits(self):
         """CSR: in how many rows each feature was, or since it is centred all, a row counting in each pass: (n_features,)."""
-        return self.columns[:, SEEN]
+        return self.columns[:, SEEN] / self.at["grown"][0]
 
     @property
     def scales(self):
         """Of each feature the standard deviation; on CSR the root mean square over the rows, less the mean if it is centred."""
         if not self.sparse:
             return super().scales
-        unit, seen = self.columns[:, UNIT], self.columns[:, SEEN]
-        share = np.sqrt(np.minimum(1.0, seen / max(1.0, self.at["t"][0])))
+        unit = self.columns[:, UNIT]
+        share = np.sqrt(np.minimum(1.0, self.visits / max(1.0, self.at["recent"][0])))
         return np.where(unit > 0, share / np.where(unit > 0, unit, 1.0), 0.0)
 
     @property
@@ -77,7 +77,7 @@ class SoftmaxAuto(Auto):
     def frequencies(self):
         """The best constant: the logarithms of the classes' shares of the rows, each having 1 / K of a row more; or 0."""
         counts = self.heads[:, MEAN_OF_Y]
-        one = counts.sum() / max(1.0, self.at["t"][0])
+        one = counts.sum() / max(1.0, self.at["recent"][0])
         return np.log((counts + one / len(counts)) / (counts.sum() + one)) if one > 0 else np.zeros(len(counts))
 
     def model_of(self, state, plan, best=None):
@@ -98,19 +98,19 @@ class SoftmaxAuto(Auto):
         return out, share * (b - mean @ coef) + (1.0 - share) * flat
 
     def _of_csr(self, state, plan, candidate):
-        K, t, (unit, seen) = len(self.heads), self.at["t"][0], self.columns[:, [UNIT, SEEN]].T
+        K, n, unit, seen = len(self.heads), self.at["recent"][0], self.columns[:, UNIT], self.visits
         coef = state.A[:, :K].astype(np.float64)
         if plan.l1 > 0:  # The average of a weight that was once not 0 would never be 0.
             coef *= state.W[:, :K] != 0
         if candidate:  # The penalty that is not yet paid.
-            prior = self.heads[0, HEAD["h"]] * self.at["values"][0] / t / self.heads[0, HEAD["far"]]
-            H, l2 = self.heads[0, HEAD["curve"]] / t * seen + prior, np.minimum(plan.l2 * unit**2, 1e290)
-            coef *= ((H + seen / t * seen * l2) / (H + seen * l2))[:, None]
+            prior = self.heads[0, HEAD["h"]] * self.at["values"][0] / n / self.heads[0, HEAD["far"]]
+            H, l2 = self.heads[0, HEAD["curve"]] / n * seen + prior, np.minimum(plan.l2 * unit**2, 1e290)
+            coef *= ((H + seen / n * seen * l2) / (H + seen * l2))[:, None]
         return coef, state.b_avg
 
     def _of_dense(self, state, plan, candidate):
         W, A, b = (state.m, state.v, state.vb) if candidate else (state.W, state.A, state.b_avg)
-        K, t, r = len(self.heads), self.at["t"][0], self.columns[2][:, None]
+        K, n, r = len(self.heads), self.at["recent"][0], self.columns[2][:, None]
         owed, U = self.heads[candidate, HEAD["owed"]], W[:, :K].astype(np.float64)
         U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * plan.l1) / (1.0 + owed * r**2 * plan.l2)
-        return (A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / t) ** 3)) * r, b
+        return (A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / n) ** 3)) * r, b

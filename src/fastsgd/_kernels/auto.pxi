@@ -30,6 +30,7 @@ cdef enum:
     CANDIDATES = 4            # models that are judged, at most
     COMBINED = 11             # these, the means of two of them, and that of all
     LESS = 3                  # shares of the model that are judged too, the rest being of the best constant
+    SPREADS = 10              # of classes learnt together there are more
     EARLY = 1024              # rows at the start that are all judged
     OFTEN = 16384             # and after which one in sixteen is, in place of one in four
     DENSE_CANDIDATES = 2      # the averages of the two rules
@@ -51,7 +52,7 @@ cdef struct Head:
     double leader           # number of the combination which has lost least
     double[COMBINED] lost   # of each combination: losses before the steps, less those of the constant
     double[LESS] lost_less  # of the leader at its time, in part: PART
-    double[10] spread       # of the leader in full and in part: the root of the sum of the squares of the same
+    double[SPREADS] spread  # of the leader in full and in part: the root of the sum of the squares of the same
 
 # See auto_centred.pxi.
 cdef struct Centred
@@ -105,7 +106,7 @@ cdef void renew_judgement(Head* H, const AutoScalars* at) noexcept nogil:
         H.lost[i] *= by
     for i in range(LESS):
         H.lost_less[i] *= by
-    for i in range(LESS + 1):
+    for i in range(SPREADS):
         H.spread[i] *= by
 
 

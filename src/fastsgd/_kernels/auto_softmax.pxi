@@ -102,22 +102,32 @@ cdef void implicit_together(Joint* J, const double* z, const double* slope, doub
         J.a[k] = J.y[k] - q[k] / total
 
 
-cdef void find_frequencies(const Pace* C, Joint* J, double t) noexcept nogil:
-    """The best constant of the rows before row t: each class has 1 / K of a row beside its own."""
+cdef void find_frequencies(const Pace* C, Joint* J, double n) noexcept nogil:
+    """The best constant of the rows before this one, the n-th: each class has 1 / K of a row beside its own."""
     cdef double total = 0, one
     cdef Py_ssize_t k
     for k in range(J.K):
         total += C.heads[k].flat[0]
-    one = total / (t - 1.0) if t > 1 else 1.0
+    one = total / (n - 1.0) if n > 1 else 1.0
     for k in range(J.K):
         J.flat[k] = log((C.heads[k].flat[0] + one / J.K) / (total + one)) if C.intercept else 0.0
 
 
-cdef inline double judged_together(const Head* H, double value, double t) noexcept nogil:
+cdef inline void count_together_row(const Pace* C, Py_ssize_t K, double s, double fade) noexcept nogil:
+    """As `count_row`. H.total is of the judgement, and H.far what `reach` is."""
+    cdef Py_ssize_t k
+    count_row(C.at, s, fade)
+    if fade < 1.0:
+        C.heads[0].curve *= fade
+        for k in range(K):
+            C.heads[k].flat[0] *= fade
+
+
+cdef inline double judged_together(const Head* H, double value, double t, double n) noexcept nogil:
     """As `judged`; of many rows one in eight, as losses of several classes take longer."""
-    if t > FEWER_JUDGE and value <= 4.0 * H.usual:
+    if n > FEWER_JUDGE and value <= 4.0 * H.usual:
         return 8.0 if <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 61 == 0 else 0.0
-    return judged(H, value, t, t)
+    return judged(H, value, t, n)
 
 
 cdef inline int best_of(const Head* H) noexcept nogil:
@@ -129,10 +139,10 @@ cdef inline int best_of(const Head* H) noexcept nogil:
     return best
 
 
-cdef void judge_together(const Params* P, const Pace* C, Joint* J, double s, double t) noexcept nogil:
+cdef void judge_together(const Params* P, const Pace* C, Joint* J, double s, double n) noexcept nogil:
     """As `judge`, of the candidates' margins of all classes; and what `reach` is after that. H.total is the constant's loss."""
     cdef Head* H = C.heads
-    cdef double flat, more, gain, odds, share = t / (t + REACH_ROWS)
+    cdef double flat, more, gain, odds, share = n / (n + REACH_ROWS)
     cdef int i
     cdef Py_ssize_t k
     if s == 0:
@@ -157,7 +167,7 @@ cdef void settle_run(Py_ssize_t d, Py_ssize_t S, double owed, const Pace* C, con
                      floating* A) noexcept nogil:
     """As `settle_auto`, of one model."""
     cdef const double* r = C.columns + 2 * d
-    cdef double past = C.at.last / C.at.t
+    cdef double past = C.at.last / C.at.recent
     cdef floating now = <floating> (1.0 - past * past * past)
     cdef Py_ssize_t j, k
     if P.l1 > 0 or P.l2 > 0:
@@ -171,7 +181,7 @@ cdef void settle_run(Py_ssize_t d, Py_ssize_t S, double owed, const Pace* C, con
 cdef inline void step_run(const Pace* C, Joint* J, Run* R, const double* z, double c, double size, double part,
                           floating* step) noexcept nogil:
     """The step J.a of a model at its margins, as factors of the row, and that of its intercepts."""
-    cdef double t = C.at.t, past = 1.0 - 1.0 / t, moved
+    cdef double past = 1.0 - 1.0 / C.at.recent, moved
     cdef Py_ssize_t k
     for k in range(J.K):
         step[k] = <floating> (c * R.g * J.a[k])
@@ -189,7 +199,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
     cdef floating* z = xh + d
     cdef const floating* x
     cdef Head* H = C.heads
-    cdef double s, t, norm, c, size, times, part
+    cdef double s, t, n, norm, c, size, times, part, fade
     cdef int best = best_of(H) // SHARES, e, first = 0 if C.first else best, last = 2 if C.first else best + 1
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -199,12 +209,16 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
         if s == 0:
             continue
         x = values + r * d
-        C.at.t += 1
-        C.at.weight += s
-        t = C.at.t
-        c, part = s * t / C.at.weight, s / C.at.weight if C.intercept else 0.0
-        norm = standardised(x, d, C, s, part, xh)
-        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / t:
+        fade = fading(P, C.at)
+        count_together_row(C, K, s, fade)
+        C.at.last *= fade
+        if C.at.grown > MOST_GROWN:
+            H.total /= C.at.grown * C.at.grown * C.at.grown
+            renew_columns(d, K, C)
+        t, n = C.at.t, C.at.recent
+        c, part = s * n / C.at.weight, s / C.at.weight if C.intercept else 0.0
+        norm = standardised(x, d, C, s * C.at.grown, part, xh)
+        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / n:
             scales(d, C, ridge_of(C, K, P.l2))
             norm = standardised_again(x, d, C, xh)
         C.at.rho += 1.0 + norm
@@ -223,19 +237,19 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
                     M.loss_sum[k] += s * J.value[k]
                     M.weight_sum[k] += s
         if C.first:
-            times = judged_together(H, R[best].loss, t)
+            times = judged_together(H, R[best].loss, t, n)
             if times > 0:
                 for e in range(2):
                     dots(L, xh, 0, d, <floating*> R[e].A, S, z)
                     for k in range(K):
                         J.candidate[e][k] = z[k] + R[e].b_avg[k]
-                find_frequencies(C, J, t)
-                judge_together(P, C, J, times * s * t * t, t)
+                find_frequencies(C, J, n)
+                judge_together(P, C, J, times * s * late(C.at), n)
             H.usual += (R[best].loss - H.usual) * s / C.at.weight
             for k in range(K):
                 H[k].flat[0] += s * J.y[k]
-        R[0].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * min(H.far, 1.0)) / H.h
-        R[1].g = falling(t, C.at.rho / t, C0 * P.schedule_par[0] * 5.0 * max(H.far, 1.5)) / H.h
+        R[0].g = falling(n, C.at.rho / n, C0 * P.schedule_par[0] * min(H.far, 1.0)) / H.h
+        R[1].g = falling(n, C.at.rho / n, C0 * P.schedule_par[0] * 5.0 * max(H.far, 1.5)) / H.h
         for e in range(first, last):
             H[e].owed[0] += R[e].g
             for k in range(K, S):
@@ -248,7 +262,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
             for e in range(first, last):
                 settle_run(d, S, H[e].owed[0], C, P, <floating*> R[e].W, <floating*> R[e].A)
                 H[e].owed[0] = 0
-            C.at.last = t
+            C.at.last = n
             scales(d, C, ridge_of(C, K, P.l2))
             C.at.due = t + max(1, min(<int64_t> RENEWAL, <int64_t> t // 32))
     return 0

@@ -20,7 +20,7 @@ cdef double KAPPA_TOGETHER = 0.15, KAPPA_CENTRED = 0.015, CLIPPED = 100.0  # the
 # Statistics of a feature, of the rows that have it, or since it is centred of all.
 cdef struct Feature:
     double unit             # 1 / the root mean square of its values, or 0
-    double seen             # the rows, weighted
+    double seen             # the rows, weighted; in units that grow where older ones fade
     double mean             # of a centred one
     double next             # the number of the next that is centred, plus 1; -1: the last; 0: it is not centred
 
@@ -50,11 +50,20 @@ cdef void join(const Pace* C, Feature* F, Py_ssize_t d) noexcept nogil:
     while at > 0:
         n, at = n + 1, F[<Py_ssize_t> at - 1].next
     for j in range(d):
-        if F[j].next == 0 and F[j].seen >= 0.5 * C.at.t and n < MOST_CENTRED:
+        if F[j].next == 0 and F[j].seen >= 0.5 * C.at.recent * C.at.grown and n < MOST_CENTRED:
             n += 1
             F[j].unit, F[j].seen, F[j].mean = 0, 0, 0
             F[j].next = C.at.last if C.at.last > 0 else -1
             C.at.last = j + 1
+
+
+cdef void renew_features(Feature* F, Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogil:
+    """Bring all sums back to units of 1; what has all but faded is 0."""
+    cdef Py_ssize_t j
+    for j in range(d):
+        F[j].seen = F[j].seen / C.at.grown if F[j].seen > LEAST_LEFT * C.at.grown else 0.0
+    C.heads[0].total /= C.at.grown * C.at.grown * C.at.grown
+    renew_columns(0, K, C)
 
 
 cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Moving* M, const Pace* C, Feature* F,
@@ -64,7 +73,7 @@ cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_
     cdef floating* W = <floating*> M.W
     cdef floating* A = <floating*> M.A
     cdef double* link = &C.at.last
-    cdef double t = C.at.t, by
+    cdef double t = C.at.t, by, added = one * C.at.grown
     for k in range(lo, lo + nnz):
         if values[k] != 0:
             ids[n], x[n] = <index> L.indices[k], values[k]
@@ -98,36 +107,36 @@ cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_
     for k in range(n):
         j = ids[k]
         if F[j].next != 0:
-            by = (x[k] - F[j].mean) * one / (F[j].seen + one)
+            by = (x[k] - F[j].mean) * (added / (F[j].seen + added))  # the first row's is exactly its value
             F[j].mean += by
             move_intercepts(M, by, W + j * S, A + j * S)
             x[k] = <floating> (x[k] - F[j].mean)
     return n
 
 
-cdef inline double counted(Feature* F, double x, double one, double* less, double* counts) noexcept nogil:
+cdef inline double counted(Feature* F, double x, double added, double early, double* less, double* counts) noexcept nogil:
     """Count a value, which is returned in units of the root mean square; as what it counts, and by what weights shrink."""
     cdef double size = fabs(x) * F.unit, grown
-    F.seen += one
+    F.seen += added
     less[0], counts[0] = 1.0, x
     if size == 1.0:  # as of 0/1
         return 1.0 if x > 0 else -1.0
     if F.unit == 0:
         if fabs(x) < MIN_VARIANCE:
             return 0.0
-        size = sqrt(F.seen / one)
+        size = sqrt(F.seen / added)
         F.unit = size / fabs(x)
         return size if x > 0 else -size
-    if size > 4.0 and F.seen <= 16.0:  # Early on a value that is not like those before is taken as it is,
+    if size > 4.0 and F.seen <= early:  # Early on a value that is not like those before is taken as it is,
         less[0] = sqrt(2.0 / (1.0 + size * size))
         F.unit *= less[0]
         size = fabs(x) * F.unit
-        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * one / F.seen)
+        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
     else:
         if size > CLIPPED:  # and later as one of at most so many root mean squares.
             size = CLIPPED
             counts[0] = size / F.unit if x > 0 else -size / F.unit
-        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * one / F.seen)
+        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
         if size > 4.0:
             less[0] = grown
     F.unit *= grown
@@ -138,13 +147,13 @@ cdef double count_together(const Params* P, const Pace* C, Moving* M, Feature* F
                            Row* R) noexcept nogil:
     """Count the values of a row, and work out what its step needs; the sum of x^2 / P."""
     cdef Py_ssize_t S = M.S, i, j, h, n = 0
-    cdef double t = C.at.t, prior = C.heads[0].h * (C.at.values / t) / C.heads[0].far, kappa
+    cdef double n_rows = C.at.recent, prior = C.heads[0].h * (C.at.values / n_rows) / C.heads[0].far, kappa
     cdef double size = 0, xh, less, seen, inverse, counts
     cdef floating* w
     cdef floating* a
     for i in range(R.n):
         j = ids[i]
-        xh = counted(F + j, x[i], one, &less, &counts)
+        xh = counted(F + j, x[i], one * C.at.grown, 16.0 * C.at.grown, &less, &counts)
         if less != 1.0:
             w, a = <floating*> M.W + j * S, <floating*> M.A + j * S
             for h in range(S):
@@ -152,7 +161,7 @@ cdef double count_together(const Params* P, const Pace* C, Moving* M, Feature* F
                 a[h] = <floating> (a[h] * less)
         if xh == 0:
             continue
-        seen, kappa = F[j].seen, (KAPPA_TOGETHER if F[j].next == 0 else KAPPA_CENTRED) / P.schedule_par[0]
+        seen, kappa = F[j].seen / C.at.grown, (KAPPA_TOGETHER if F[j].next == 0 else KAPPA_CENTRED) / P.schedule_par[0]
         inverse = 1.0 / (kappa * curve * seen + prior)
         size += xh * xh * inverse
         ids[n], x[n] = <index> j, <floating> counts
@@ -161,8 +170,8 @@ cdef double count_together(const Params* P, const Pace* C, Moving* M, Feature* F
         R.share[n] *= 3.0 - R.share[n] * (3.0 - R.share[n])
         R.shrink[n] = 1.0
         if P.l2 > 0:
-            R.shrink[n] = 1.0 / (1.0 + (one if C.first else t / seen) * (P.l2 * F[j].unit * F[j].unit) * inverse)
-        R.off[n] = min(t / seen, 0.1 * t + 1.0) * P.l1 * F[j].unit * F[j].unit * inverse if P.l1 > 0 else 0.0
+            R.shrink[n] = 1.0 / (1.0 + (one if C.first else n_rows / seen) * (P.l2 * F[j].unit * F[j].unit) * inverse)
+        R.off[n] = min(n_rows / seen, 0.1 * n_rows + 1.0) * P.l1 * F[j].unit * F[j].unit * inverse if P.l1 > 0 else 0.0
         n += 1
     R.n = n
     return size
@@ -172,12 +181,12 @@ cdef void shrink_rest(const Params* P, const Pace* C, const Feature* F, double c
                       Row* R) noexcept nogil:
     """The values, times what the rest of the penalty leaves of their weights."""
     cdef floating* rest = <floating*> R.rest
-    cdef double t = C.at.t, prior = C.heads[0].h * (C.at.values / t) / C.heads[0].far, seen, all, l2
+    cdef double n = C.at.recent, prior = C.heads[0].h * (C.at.values / n) / C.heads[0].far, seen, all, l2
     cdef Py_ssize_t i
     for i in range(R.n):
-        seen, l2 = F[ids[i]].seen, P.l2 * F[ids[i]].unit * F[ids[i]].unit
+        seen, l2 = F[ids[i]].seen / C.at.grown, P.l2 * F[ids[i]].unit * F[ids[i]].unit
         all = curve * seen + prior
-        rest[i] = <floating> (x[i] * ((all + seen / t * seen * l2) / (all + seen * l2) if isfinite(l2) else seen / t))
+        rest[i] = <floating> (x[i] * ((all + seen / n * seen * l2) / (all + seen * l2) if isfinite(l2) else seen / n))
 
 
 cdef inline void move_together(const Row* R, const index* ids, Py_ssize_t S, const floating* step, bint l1, floating* W,
@@ -225,7 +234,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
     cdef Feature* F = <Feature*> C.columns
     cdef Head* H = C.heads
     cdef Csr own = L[0]
-    cdef double s, t, c, a, q, size, b_size, curve, new, loss, times, past
+    cdef double s, t, n, c, a, q, size, b_size, curve, new, loss, times, past
     if Csr is Csr32:
         ids = <int32_t*> R.ids
     else:
@@ -246,12 +255,13 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
                     near_all(W + L.indices[k] * S, S)
                     near_all(A + L.indices[k] * S, S)
         lo = row(L, r, &nnz)
-        C.at.t += 1
-        C.at.weight += s
+        count_together_row(C, K, s, fading(P, C.at))
+        if C.at.grown > MOST_GROWN:
+            renew_features(F, L.d, K, C)
         C.at.values += nnz
-        t = C.at.t
-        c, past = s * t / C.at.weight, 1.0 - 1.0 / t
-        curve = H.curve / (t - 1.0) if t > 1 else H.h
+        t, n = C.at.t, C.at.recent
+        c, past = s * n / C.at.weight, 1.0 - 1.0 / n
+        curve = H.curve / (n - 1.0) if t > 1 else H.h
         R.n = present(L, values, lo, nnz, &M, C, F, c, ids, x)
         size = count_together(P, C, &M, F, c, curve, ids, x, R)
         b_size = 1.0 / (KAPPA_TOGETHER / P.schedule_par[0] * H.curve + H.h / H.far) if C.intercept else 0.0
@@ -269,7 +279,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
             new += max(a * a, q * (1.0 - q))
         implicit_together(J, J.z[0], J.slope[0], loss, c * (size + b_size))
         if C.first:
-            times = judged_together(H, loss, t)
+            times = judged_together(H, loss, t, n)
             if times > 0:
                 if P.l2 > 0:
                     shrink_rest(P, C, F, curve, ids, x, R)
@@ -279,8 +289,8 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
                         J.candidate[e][k] = z[k] + M.b_avg[k]
                 if P.l2 == 0:
                     J.candidate[1] = J.candidate[0]
-                find_frequencies(C, J, t)
-                judge_together(P, C, J, times * s * t * t, t)
+                find_frequencies(C, J, n)
+                judge_together(P, C, J, times * s * late(C.at), n)
             H.usual += (loss - H.usual) * s / C.at.weight
             for k in range(K):
                 H[k].flat[0] += s * J.y[k]

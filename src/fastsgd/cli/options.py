@@ -151,8 +151,7 @@ def estimator(params, task, more=None, cluster=False):
     against = [name for name in STEPS if name in params] + [n for n in NOT_AUTO if n in params and params[n] != own[n]]
     if params.get("multi_class") == "multinomial" and not cluster:
         against.remove("multi_class")
-    of_one_class = "n_bootstrap", "n_splits", "half_life"  # They are for one class against the rest.
-    alone = cluster or against or "multi_class" in params or any(map(params.get, of_one_class))
+    alone = cluster or against or "multi_class" in params or params.get("n_bootstrap") or params.get("n_splits")
     if params.get("half_life"):
         defaults["shuffle"] = False
     if task == "classification" and loss == "log_loss" and params.get("learning_rate", "auto") == "auto" and not alone:

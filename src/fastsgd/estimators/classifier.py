@@ -152,7 +152,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         they are learnt, for which `fit` needs shuffle=False. With learning_rate="auto" all that is kept of the rows fades, also
         the sums by which steps, scales, averages and `auto_rule_` are found; with average=True, a step in the average. Rows of
         weight zero do not count. It is for optimizer="sgd", batch_size=1 and passes that no objective ends (max_iter=1, or
-        tol=None), and with "auto" one class against the rest. None: none fades. See docs/large-data.md.
+        tol=None). None: none fades. See docs/large-data.md.
 
     Attributes
     ----------

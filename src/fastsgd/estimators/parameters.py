@@ -153,8 +153,6 @@ class Parameters:
             and not getattr(optimizer, "line_search", False),
             f"batch_size=1, got {self.batch_size!r}": self.batch_size == 1,
             f"gradient_noise=0, got {self.gradient_noise!r}": not self.gradient_noise,
-            "multi_class='ovr' with learning_rate='auto', got 'multinomial'": not rate.auto
-            or self.multi_class != "multinomial",
             "a number of passes as max_iter, got 'auto', which judges them by rows of all times": self.max_iter
             != "auto",
             f"n_init=1, got {self.n_init!r}, which chooses by the objective, in which all rows count alike": self.n_init
