@@ -168,6 +168,8 @@ def slope(p, y):
         (SGDRegressor(early_stopping=True, validation_scoring="loss", **FEW), {"sample_weight": WEIGHT}),
         (SGDRegressor(**FEW), {"X_val": X[::3], "y_val": TARGET[::3], "sample_weight_val": WEIGHT[::3]}),
         (SGDRegressor(**FEW), {"coef_init": np.ones(5), "intercept_init": 1.0}),
+        (SGDRegressor(learning_rate="auto", half_life=4, shuffle=False, **FEW), {"sample_weight": WEIGHT}),
+        (SGDRegressor(average=True, half_life=4, shuffle=False, **FEW), {"sample_weight": WEIGHT}),
         (SGDRegressor(power_t=0.25, eta0=0.3, **FEW | {"tol": 1e-3, "max_iter": 12}), {}),
     ],
 )

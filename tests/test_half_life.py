@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from support import reference_auto
 from support.auto import AUTO, flat, train, types
 from support.cases import covering
 from support.kernels import DTYPES, LAYOUTS, agree, lay_out, rows, targets
 
-from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, load, losses, penalties
+from fastsgd import SGDClassifier, SGDOneClassSVM, SGDRegressor, load, losses, penalties, sources
 
 ORDER = AUTO | {"shuffle": False}
 AVERAGE = dict(learning_rate="constant", eta0=0.05, average=True, max_iter=1, tol=None, shuffle=False)
@@ -161,6 +162,27 @@ def test_calls_and_files_change_nothing(params, layout, dtype, heads, tmp_path):
     )
     np.testing.assert_array_equal(parts.coef_, whole.coef_)
     np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
+
+
+@layouts
+@ways
+def test_a_stream_is_as_the_rows_in_memory(params, layout):
+    X, s = rows(500)
+    y = X @ np.arange(9.0)
+    X, params = lay_out(X, layout), params | {"half_life": 12}
+    parts = [slice(lo, lo + 70) for lo in range(0, 500, 70)]
+    source = sources.from_batches(lambda: ((X[at], y[at], s[at]) for at in parts))
+    whole, streamed = SGDRegressor(**params).fit(X, y, sample_weight=s), SGDRegressor(**params).fit(source)
+    np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-12, atol=1e-12)
+
+
+def test_a_model_that_has_learnt_nothing_says_of_how_few_rows():
+    X, _ = rows(400)
+    y = np.random.default_rng(0).integers(0, 2, 400)
+    with pytest.warns(
+        ConvergenceWarning, match=r"With half_life=4 what was learnt is of what is left of the rows, 6: it may"
+    ):
+        SGDClassifier("log_loss", **ORDER, half_life=4).fit(X, y)
 
 
 @flat

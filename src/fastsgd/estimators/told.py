@@ -57,6 +57,9 @@ def _unsure(est, plan, table, more=""):
     auto = est._state.auto
     if auto is None:
         return None
+    if plan.half_life:
+        left = f"{round(auto.at['recent'][0]):,}"
+        more += f" With half_life={est.half_life!r} what was learnt is of what is left of the rows, {left}: it may be too short."
     return _left_out(est, plan, table) or (auto.warning and auto.warning + more)
 
 
