@@ -1,10 +1,12 @@
 """What `half_life` gives where what is to be learnt changes along the rows: log-loss of the rows after those that were learnt.
 
-`python asv_benchmarks/half_lives.py` prints a table: a row for each kind of data, a column for each half-life. One pass in the
-order of the rows. "auto" is learning_rate="auto", "average" the average of steps of AVERAGED. Five categories (CSR) or 30 columns
-(dense), 180,000 rows to learn from and the next 20,000. "slowly": effects turn by 90 degrees from the first row to the last;
-"at once": they are others from row 150,000 on; "not": they stay what they are.
+`python asv_benchmarks/half_lives.py [CHANGE ...]` prints a table: a row for each kind of data, a column for each half-life. One
+pass in the order of the rows. "auto" is learning_rate="auto", "average" the average of steps of AVERAGED. Five categories (CSR)
+or 30 columns (dense), 180,000 rows to learn from and the next 20,000. How effects change: "slowly" they turn by 90 degrees from
+the first row to the last; "at once" they are others from row 150,000 on; "not" at all.
 """
+
+import sys
 
 import numpy as np
 from one_pass import loss, one_hot
@@ -30,11 +32,11 @@ def rows(sparse, world):
     return X[:SEEN], y[:SEEN], X[SEEN:], y[SEEN:]
 
 
-def main():
+def main(worlds):
     print("| rows | effects change | |" + "".join(f" {h or 'None'} |" for h in HALF_LIVES))
     print("|---|---|---|" + "---:|" * len(HALF_LIVES))
     for sparse in (True, False):
-        for world in ("slowly", "at once", "not"):
+        for world in worlds or ("slowly", "at once", "not"):
             X, y, others, known = rows(sparse, world)
             for name, params in (("auto", {"learning_rate": "auto"}), ("average", AVERAGED)):
                 cells = []
@@ -45,4 +47,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

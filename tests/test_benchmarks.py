@@ -121,6 +121,13 @@ def test_one_pass():
     assert all(float(line.split("|")[5]) > 0.94 for line in rows)
 
 
+def test_half_lives():
+    head, _, *rows = run(str(FOLDER / "half_lives.py"), "at once").splitlines()
+    assert len(rows) == 4 and {line.count("|") for line in rows} == {head.count("|")}
+    losses = [[float(cell) for cell in line.split("|")[4:-1]] for line in rows]
+    assert all(min(some) < 0.96 * none for none, *some in losses)
+
+
 def test_the_comparison_of_readers():
     head, _, *body = run(*COMPARE, "readers", "--small", "--repeats", "1").splitlines()
     assert {line.count("|") for line in body[:-2]} == {head.count("|")} and "one thread" in body[-1]
