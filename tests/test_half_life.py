@@ -191,15 +191,17 @@ def test_calls_on_few_of_many_features_are_as_one_fit(params):
     """A state of this kind is changed where it is, and taken back after an error, but not where units are renewed."""
     rng = np.random.default_rng(0)
     X = sp.random(300, 5000, 0.001, format="csr", random_state=0) + sp.csr_matrix(np.eye(300, 5000, 3) * 0.5)
-    y = rng.standard_normal(300)
+    y, in_place = rng.standard_normal(300), []
     whole, parts = (SGDRegressor(**params, half_life=2) for _ in range(2))
     whole.fit(X, y)
     for i in range(0, 300, 3):
         parts.partial_fit(X[i : i + 3], y[i : i + 3])
+        in_place.append(parts._published.ready is not None)
         before = parts.coef_.copy()
         with pytest.raises(ValueError, match="overflow"):
             parts.partial_fit(X[i : i + 1] * 1e200, [1e300])
         np.testing.assert_array_equal(parts.coef_, before)
+    assert 80 <= sum(in_place) < 100
     np.testing.assert_array_equal(parts.coef_, whole.coef_)
 
 

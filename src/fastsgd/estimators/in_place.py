@@ -10,6 +10,9 @@ from fastsgd.sources.arrays import Table
 
 MAX_VALUES = 1 << 16  # of the rows of such a call, which is then a single kernel call: other threads wait for it
 MIN_FEATURES = 4  # for each of these values; with fewer a copy of the state costs no more
+# With half_life, rows grow the unit of the sums of all weights, which is renewed where it would be more than the 2^40 in
+# _kernels/penalty.pxi. A call that comes near that is no call on few weights.
+MOST_GROWN = 2.0**39
 WEIGHTS = "W", "A", "Q", "m", "v"  # the arrays with a row for each feature
 FINITE = "W", "A", "records"  # and those that must be finite
 OTHERS = "b", "b_avg", "at", "mb", "vb"
@@ -48,12 +51,15 @@ class Ready(NamedTuple):
 
 
 def _kind(plan, table, state):
-    """None where all weights change with each call, or may: where rows fade, units of all of them are renewed now and then."""
+    """None where all weights change with each call, or with this one."""
     if not table.sparse or state.centred or plan.line_search or state.beside is not None or not _few(plan):
         return None
     if plan.half_life:
-        return None
-    return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, bool(plan.average)
+        grown = (state.at if state.auto is None else state.auto.at)["grown"][0]
+        if table.X.shape[0] / plan.half_life > np.log2(MOST_GROWN / grown):
+            return None
+    average = bool(plan.average), plan.half_life
+    return plan.plain, plan.auto, type(plan.optimizer), plan.slots, plan.l1, plan.l2, *average
 
 
 def _few(plan):
