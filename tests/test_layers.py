@@ -224,6 +224,7 @@ LAYERS = {
         "losses",
         "optimizers",
         "progressive",
+        "race",
         "record",
         "restarts",
         "schedules",
@@ -232,6 +233,7 @@ LAYERS = {
         "stopping",
     ),
     "plan": ("_kernels", "losses", "optimizers", "schedules"),
+    "race": ("gathered", "lanes", "plan", "sources", "state", "threads"),
     "judge": (
         "gathered",
         "lanes",
@@ -267,6 +269,7 @@ LAYERS = {
         "plan",
         "plane_objective",
         "progressive",
+        "race",
         "record",
         "recorder",
         "restarts",

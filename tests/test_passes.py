@@ -202,8 +202,8 @@ def test_a_source_is_read_as_often_as_passes_are_made_and_once_more(layout, in_o
 @pytest.mark.filterwarnings("ignore:with max_memory")
 @pytest.mark.parametrize("layout", ["dense", "csr"])
 def test_rows_left_out_of_a_source_are_held_in_a_tenth_of_its_memory(layout, monkeypatch):
-    found, whole = [], judge._left_out
-    monkeypatch.setattr(judge, "_left_out", lambda *args: found.append(whole(*args)) or found[-1])
+    found, whole = [], judge.rows_left_out
+    monkeypatch.setattr(judge, "rows_left_out", lambda *args: found.append(whole(*args)) or found[-1])
     source = Blocks(LAYOUTS[layout](X), Y, WEIGHT)
     source.max_memory = 20_000
     est = SGDRegressor(**AUTO, callbacks=lambda at: at.epoch == 2).fit(source)

@@ -193,6 +193,13 @@ class Auto:
         sure = parts[heads, part] + SURE * self.heads[:, SPREAD][heads, (part - 1) % (len(SHARES) + 1)] < 0
         return best, np.where(sure, np.append(1.0, SHARES)[part], 0.0)
 
+    @property
+    def lost(self):
+        """By how much more the model has lost than the best constant, of all heads together; not above 0, as it may be that."""
+        combined = len(combinations(len(CANDIDATES[self.sparse])))
+        lost = np.column_stack([self.heads[:, LOST][:, :combined], self.heads[:, LOST_LESS]])
+        return float(np.minimum(np.nan_to_num(lost, nan=np.inf).min(axis=1), 0.0).sum())
+
     def _shared(self, W, b, share):
         """That share of a model, the rest being the best constant."""
         W[:, : len(b)] *= share.astype(W.dtype)

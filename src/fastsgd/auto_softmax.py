@@ -74,6 +74,11 @@ class SoftmaxAuto(Auto):
         return np.full(heads, candidate), np.full(heads, share)
 
     @property
+    def lost(self):
+        """As `Auto.lost`."""
+        return float(min(np.nan_to_num(self.heads[0, LOST][: 2 * len(SHARES)], nan=np.inf).min(), 0.0))
+
+    @property
     def frequencies(self):
         """The best constant: the logarithms of the classes' shares of the rows, each having 1 / K of a row more; or 0."""
         counts = self.heads[:, MEAN_OF_Y]

@@ -70,7 +70,7 @@ def begin_pass(run: Run, plan: Plan, table: Table, again: bool) -> None:
     """Have all that a pass over the table needs; `again` says that the rows have been walked before."""
     state = run.state
     run.whole = False
-    state.prepare(plan, table.sparse)
+    state.prepare(run.plan_of(plan), table.sparse)
     state.epoch += 1
     if state.auto is not None and again:
         state.auto.begin_again()
@@ -174,10 +174,10 @@ def train(
         reason = None if passes else "max_iter"
         while reason is None:
             if not needs.isdisjoint(MOVED) and run.before is None:
-                run.before = (moment or Moment(state, plan)).model
+                run.before = (moment or run.moment(plan)).model
             decision, moment = decision._replace(better=False), None
             reason = _walk(run, plan, table, shuffle, lanes, over, after_a_call)
-            moment = Moment(run.state, plan)
+            moment = run.moment(plan)
             epoch = _epoch(run, moment, table, score, needs, started)
             finite = (lambda: not overflowed(state)) if needs.isdisjoint(MEASURED) else None
             decision = decide(epoch, run.epochs, run.rules, finite, partial(loss_of_zeros, table, plan, state))
@@ -199,7 +199,7 @@ def train(
     except KeyboardInterrupt:
         reason = "interrupted"
         if run.done and len(decision.epochs) == len(run.epochs):
-            epoch = _epoch(run, Moment(run.state, plan), table, None, NO_NEEDS, started)
+            epoch = _epoch(run, run.moment(plan), table, None, NO_NEEDS, started)
             decision = decision._replace(epochs=run.epochs.plus(epoch))
     except Diverged as error:
         if not run.epochs:
@@ -217,7 +217,7 @@ def train(
         state.restore(run.good)
     elif not decision.better:
         back = run.back_to_best()
-    return Moment(state, plan) if back or moment is None else moment, decision.epochs, reason
+    return run.moment(plan) if back or moment is None else moment, decision.epochs, reason
 
 
 def train_once(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial = SERIAL) -> tuple[History, str]:
@@ -234,11 +234,11 @@ def train_once(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Seri
             run.recorder.begin(run)
         for _ in (line_search if plan.line_search else one_pass)(run, plan, table, shuffle, lanes):
             pass
-        epoch = _epoch(run, Moment(state, plan), table, None, NO_NEEDS, started)
+        epoch = _epoch(run, run.moment(plan), table, None, NO_NEEDS, started)
     except KeyboardInterrupt:
         if not run.done:
             return run.epochs, "interrupted"
-        return run.epochs.plus(_epoch(run, Moment(run.state, plan), table, None, NO_NEEDS, started)), "interrupted"
+        return run.epochs.plus(_epoch(run, run.moment(plan), table, None, NO_NEEDS, started)), "interrupted"
     if not isfinite(epoch.loss):
         raise Diverged(state.epoch)
     return run.epochs.plus(epoch), "max_iter"

@@ -100,7 +100,9 @@ class Judge:
             if not self.states:  # No row has any weight.
                 return np.zeros(shape)
             if not groups:
-                groups.extend(groups_of(part, GROUPS // len(self.states)) for part in _left_out(table, folds, state))
+                groups.extend(
+                    groups_of(part, GROUPS // len(self.states)) for part in rows_left_out(table, folds, state)
+                )
             models = [other.model(plan) for other in self.states]
             return np.concatenate([losses_of(some, plan, *model) for some, model in zip(groups, models, strict=True)])
 
@@ -140,7 +142,7 @@ class Judge:
         if self.folds is not None and not self.states:
             self.states = [state.copy() for _ in range(self.folds.left_out)]
             for other in self.states:
-                other.beside = None
+                other.beside = other.race = None
         if state.epoch != self.epoch:
             self.epoch = state.epoch
             self.gathered = [] if gathered is None else [gathered.copy() for _ in self.states]
@@ -259,7 +261,7 @@ def groups_of(table: Table, n: int) -> list[Table]:
     return [replace(table, rows=np.ascontiguousarray(rows[i::n]), threads=ONE_THREAD) for i in range(n)]
 
 
-def _left_out(table: Any, folds: Folds, state: State) -> list[Table]:
+def rows_left_out(table: Any, folds: Folds, state: State) -> list[Table]:
     """The rows of each part that is left out: of a table where they lie, of a stream in memory of their own."""
     if isinstance(table, Table):
         rows = _rows(table)

@@ -285,11 +285,16 @@ def tasks(packs: Sequence[Pack], n: int) -> list[list[Pack]]:
 
 
 def one_pass(
-    packs: Sequence[Pack], table: Any, shuffle: Shuffle, lanes: Serial = SERIAL, threads: Threads = ONE_THREAD
+    packs: Sequence[Pack],
+    table: Any,
+    shuffle: Shuffle,
+    lanes: Serial = SERIAL,
+    threads: Threads = ONE_THREAD,
+    n_folds: int = 0,
 ) -> Iterator[None]:
     """Train all packs on the rows that they see, in the order of one of their states; yields after each round.
 
-    Their states are only whole again after `Pack.end`.
+    Their states are only whole again after `Pack.end`. `n_folds` is as that of `Call`.
     """
     first = packs[0].state
     for pack in packs:
@@ -303,7 +308,7 @@ def one_pass(
         return
     scratch: list[NDArray[Any]] = []
     for part, order, then in table.chunks(first.W.dtype, heads, shuffle, first.seed, first.epoch - 1):
-        call = Call(part, order, views, scratch)
+        call = Call(part, order, views, scratch, 0, n_folds, first.seed)
 
         def train(group: list[Pack], call: Call = call, last: bool = then is None) -> None:
             with call.seen(group[0].view, group[0].state.seed) as (part, order):

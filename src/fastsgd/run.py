@@ -63,6 +63,8 @@ class Run:
         What records the training.
     judge : judge.Judge or None
         What says by rows that were not learnt from whether further passes are of use.
+    plans : list of Plan, or empty
+        In a race, the plan of each of its models.
     """
 
     state: State
@@ -84,6 +86,7 @@ class Run:
     parts: Serial | None = None
     recorder: Any = None
     judge: Any = None
+    plans: Sequence[Plan] = ()
 
     def __post_init__(self) -> None:
         if self.sums is None:
@@ -104,6 +107,16 @@ class Run:
         if heads > 1:
             losses, weight = losses if plan.loss.coupled else losses / heads, weight / heads
         self.progressive = self.progressive.plus(rows, losses, weight)
+
+    def plan_of(self, plan: Plan, state: State | None = None) -> Plan:
+        """The plan by which the state, or another one, is trained: this one, or in a race that of the model that leads."""
+        race: Any = self._state.race if state is None else state.race
+        return self.plans[race.leader] if self.plans and race is not None else plan
+
+    def moment(self, plan: Plan) -> "Moment":
+        """The state as it is now; the plan is as that of `plan_of`."""
+        state = self.state
+        return Moment(state, self.plan_of(plan))
 
     def put_back(self) -> None:
         """Make the state what it is after the rounds so far, where these have it in parts."""

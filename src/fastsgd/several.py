@@ -203,6 +203,7 @@ def train(
     drop: Drop | None = None,
     lanes: Serial = SERIAL,
     threads: Threads = ONE_THREAD,
+    n_folds: int = 0,
 ) -> dict[int, Trained]:
     """Train the models of some packs until each has met a rule, or the passes or the time are over.
 
@@ -229,6 +230,8 @@ def train(
         Where there is a single pack.
     threads : Threads
         Who trains several packs.
+    n_folds : int
+        Views are of so many folds, drawn by the numbers of the rows; 0: those of the table.
 
     Returns
     -------
@@ -264,7 +267,7 @@ def train(
     try:
         while models:
             late = False
-            for _ in one_pass(packs, table, shuffle, lanes, threads):
+            for _ in one_pass(packs, table, shuffle, lanes, threads, n_folds):
                 late = late or over()
                 if late:
                     break

@@ -34,7 +34,12 @@ PARAMETERS = {
         "tukey, cauchy, welsch.",
     ),
     "penalty": Flag(MODEL, "NAME", "l2 (default), l1, elasticnet or none."),
-    "alpha": Flag(MODEL, "X", "Strength of the penalty; 0.0001 by default."),
+    "alpha": Flag(
+        MODEL,
+        "X",
+        "Strength of the penalty; 0.0001 by default. auto: of 1e-6 to 1e-3 the one that does best on rows not learnt "
+        "from.",
+    ),
     "l1_ratio": Flag(MODEL, "X", "Share of L1 in elasticnet; 0.15 by default.", rare=True),
     "fit_intercept": Flag(MODEL, None, "Whether there is an intercept; there is by default.", rare=True),
     "epsilon": Flag(MODEL, "X", "Of huber and the epsilon-insensitive losses; 0.1 by default.", rare=True),

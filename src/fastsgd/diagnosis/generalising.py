@@ -108,7 +108,7 @@ class Generalising:
         said = f"even the best model takes off {max(now, 0.0):.1%} of the loss of a constant"
         freer = self._with_less_penalty() if now < 1 - GAIN and (case.plan.l1 or case.plan.l2) else now
         if freer - now > GAIN and chance < 1 / ROWS_PER_COLUMN:
-            alpha = float(f"{case.est.alpha / LESS_PENALTY:.1e}")
+            alpha = float(f"{case.est._alpha / LESS_PENALTY:.1e}")
             return Finding(
                 "underfitting",
                 f"the penalty is too strong: {said}, with {LESS_PENALTY:g} times less of it {freer:.1%}.",
@@ -178,7 +178,7 @@ class Generalising:
         train = case.loss(case.W, case.b)
         if held >= HELD or not loss - train > 2 * abs(loss - self.least) / np.sqrt(n):
             return None
-        alpha = float(f"{max(10 * case.est.alpha, 1e-3):.1e}")
+        alpha = float(f"{max(10 * case.est._alpha, 1e-3):.1e}")
         return Finding(
             "overfitting",
             f"of what was learnt {max(held, 0.0):.0%} holds on other rows: the mean loss is {train:.6g} on the rows of training, "

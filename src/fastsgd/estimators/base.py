@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 
 from fastsgd import engine, objective, optimizers
 from fastsgd.decide import most_passes
-from fastsgd.estimators import for_prediction, in_place, streams
+from fastsgd.estimators import for_prediction, in_place, racing, streams
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -78,6 +78,8 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         if segments is not None and (keeper is not None or validation[0] is not None):
             what = "X_val: they are judged by their objectives" if keeper is None else "a Checkpoint, nor resume_from"
             raise ValueError(f"segments can't be trained with {what}.")
+        if segments is not None:
+            racing.refuse(self, "segments are models of")
         problem = self._problem(X, y, sample_weight, validation, random_state, segments)
         state = problem.est._new_state(problem.X, problem.heads, *self._init(*init))
         return self._train(problem, state, keeper, asked)
@@ -85,8 +87,8 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
     def _train(self, problem, state, keeper, asked=None):
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
-        plan = est._plan(table, max(1, self._passes), False)
-        judge, passes, lanes = None, self.max_iter, est._lanes(plan, table, state)
+        plan, plans, chosen = racing.begin(est, table, state)
+        judge, passes, lanes = None, self.max_iter, est._lanes(plan, table, state, plans)
         if self.max_iter == "auto":
             from fastsgd.estimators import judging  # Few fits need it.
 
@@ -95,7 +97,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             lanes = judging.lanes_of(est, lanes, judge, table)
         else:
             rules = est._rules(held_out, problem.split_off)
-        run = engine.Run(state, rules, judge=judge)
+        run = engine.Run(state, rules, judge=judge, plans=plans)
         for some in (table, held_out and held_out.table):
             est._share(some, state)
         if keeper is not None:
@@ -104,15 +106,19 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         score = score if judge is None else judge.score(plan)
         beside = None if problem.segments is None else problem.segments.beside(est, table, state, plan, run.rules)
         rows = table if beside is None else beside.rows
+        if chosen is not None:
+            run.seconds += chosen.seconds
         if self.standardize:
-            est._standardise(table, state, plan)
+            est._standardise(table, run.state, run.plan_of(plan))
             if held_out is not None:
                 held_out.table.scaling = table.scaling
-        run.from_here(plan)
+        run.from_here(run.plan_of(plan))
+        if asked is not None and plans:
+            racing.refuse(self, "record is of")
         run.recorder = None if asked is None else est._recorder(asked, table, plan)
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
         given, at_most = (problem.X, problem.y, problem.metadata), passes * self.n_init
-        theirs = announced(self, at_most, *given, lambda: est._for_callbacks(engine.Moment(state, plan)))
+        theirs = announced(self, at_most, *given, lambda: est._for_callbacks(run.moment(plan)))
         how = {"passes": passes, "shuffle": self.shuffle, "score": score, "lanes": lanes}
         how["max_seconds"], solver = self.max_seconds, None
         if plan.auto and judge is None and passes >= SOLVED_FROM:
@@ -123,16 +129,22 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         try:
             with keeper or nullcontext():
                 how |= est._listeners(theirs, plan, keeper)
-                run, moment, epochs, reason = est._best_of(self.n_init, run, plan, rows, **how)
+                if chosen is None or chosen.model is None:
+                    run, moment, epochs, reason = est._best_of(self.n_init, run, plan, rows, **how)
+                else:
+                    moment, epochs, reason = chosen.interrupted(run, plan), History(), "interrupted"
                 if solver is not None and reason == "max_iter":
                     struck = (lambda: False) if keeper is None else (lambda: keeper.struck)
                     moment, epochs, reason = solver(est, table, plan, run, moment, epochs, how["each"], struck)
             of_segments, reason = ({}, reason) if beside is None else beside.finish(est, reason, moment, started)
             if keeper is not None and keeper.struck:
                 reason = "interrupted"
+            plan = moment.plan
+            if plans and reason != "interrupted":
+                run.state.race.end()
             est._fit_to(moment, **noted(run, epochs, reason, at_most), **of_segments)
         except engine.Diverged as error:
-            est._diverged(error, table, run, plan)
+            est._diverged(error, table, run, run.plan_of(plan))
         except BaseException:  # of a source, a scorer or a callback
             est._keep(run, plan)
             raise
@@ -204,7 +216,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         plan = self._partial_plan(table)
         with self._published.lock:
             start, ready = self._resume(plan), self._published.ready
-            in_place_ = asked is None and start is self._state and ready is not None
+            in_place_ = asked is None and start is self._state and ready is not None and racing.settled(self, start)
             if in_place_ and ready.goes_with(plan, table, start):
                 self._train_in_place(table, plan, start, ready, also)
                 self._warn_of_rows(table)
@@ -216,7 +228,10 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
 
     def _train_copy(self, table, plan, start, state, also=(), asked=None):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
-        run = engine.Run(state, good=start, progressive=vars(self).get("_progressive") or Progressive())
+        plans = racing.go_on(self, table, state)
+        run = engine.Run(state, good=start, progressive=vars(self).get("_progressive") or Progressive(), plans=plans)
+        if asked is not None and plans:
+            racing.refuse(self, "record is of")
         if state.beside is not None:
             state.beside.go_on()
         try:
@@ -225,7 +240,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 run.good = run.state.copy()
             if asked is not None:
                 run.recorder = self._recorder(asked, table, plan, vars(self).get("_record"))
-            epochs, reason = engine.train_once(run, plan, table, self.shuffle, self._lanes(plan, table, start))
+            epochs, reason = engine.train_once(run, plan, table, self.shuffle, self._lanes(plan, table, start, plans))
             if plan.auto and engine.overflowed(state):  # what it publishes may leave out its weights
                 raise engine.Diverged(state.epoch)
             state = run.state if run.done or run.begun else start  # Ctrl-C before the first row
@@ -234,8 +249,9 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             if run.recorder is not None:
                 run.recorder.fill(also["history_"])
                 also["_record"] = run.recorder.so_far(state)
-            ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" else None
-            self._fit_to(engine.Moment(state, plan), quiet=True, ready=ready, **also)
+            ready = in_place.Ready.after(plan, table, run) if reason == "max_iter" and not plans else None
+            moment = engine.Moment(state, plan) if state is start else run.moment(plan)
+            self._fit_to(moment, quiet=True, ready=ready, **also)
         except engine.Diverged as error:
             run.state.restore(run.good)
             self._diverged(error, table, run, plan)
@@ -314,7 +330,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             return
         run.back_to_best()
         with suppress(engine.Diverged):
-            self._fit_to(engine.Moment(run.state, plan), quiet=quiet, **noted(run, run.epochs, "error"))
+            self._fit_to(run.moment(plan), quiet=quiet, **noted(run, run.epochs, "error"))
 
     def _hooks(self, theirs):
         """The user's callables, and scikit-learn's callbacks, as hook(moment, epochs) -> stop."""
@@ -328,7 +344,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
 
     def _progress(self, run, plan):
         return Progress(
-            lambda: self._fitted_copy(engine.Moment(run.state, plan)),
+            lambda: self._fitted_copy(run.moment(plan)),
             len(run.epochs),
             run.epochs.view,
             rows=run.done,

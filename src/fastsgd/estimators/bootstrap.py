@@ -166,7 +166,7 @@ class ResampledIntervals(OfHeads):
                 f"{asked} needs multi_class='ovr', got 'multinomial': models beside this one are of one "
                 "class against the rest."
             )
-        if penalties.weights(self.penalty, self.alpha, self.l1_ratio)[0]:
+        if penalties.weights(self.penalty, self._alpha, self.l1_ratio)[0]:
             raise ValueError(
                 f"{asked} is not for penalty={self.penalty!r}, which chooses among the columns, and intervals that do not "
                 "know of the choice are wrong. Fit with penalty='l2' or None; on the columns chosen, but on other rows than they "

@@ -42,8 +42,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         "squared_epsilon_insensitive"; or an object, such as one of your own, ``losses.Custom(value, slope)``. "log_loss"
         also takes soft labels: a float y in [0, 1] is then the probability of class 1.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
-    alpha : float, default=1e-4
-        Strength of the penalty. With learning_rate="auto" on CSR the first pass may end with less of L2: see Notes.
+    alpha : float or "auto", default=1e-4
+        Strength of the penalty. With learning_rate="auto" on CSR the first pass may end with less of L2: see Notes. "auto": of
+        1e-6, 1e-5, 1e-4 and 1e-3 the one that does best on rows not learnt from; see Notes.
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
@@ -196,6 +197,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         steps since they were zeros; and with "_intercept" behind the name those of the intercept. Read-only copies, made when
         asked for. With standardize=True, of the weights of the standardised columns, ``coef_ * scale_``; with `average`, of those
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
+    alpha_ : float
+        With alpha="auto": the one of the model. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target. On CSR "filter", "long steps", "short steps" or
         "average of long steps"; on dense rows "average" or "average of long steps"; or "mean of ... and ..." of two of them, or
@@ -263,6 +266,17 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     end early. It does not go with schedules that are laid out over the passes, `stopping`, `n_init`, segments, nor with a
     cluster; `partial_fit` makes one pass, as ever.
 
+    With `alpha="auto"` and one pass, and in `partial_fit`, a model of each alpha learns from the rows. They are judged by the
+    loss of rows before they learn from them, times the square of the number of rows until then, as late rows say more of the
+    model that there is at the end; with learning_rate="auto" by what it judges its rules by. The model is the one that leads.
+    After 10,000 rows the worst is left out, and another one after 20,000 and 40,000; calls of `partial_fit` count together.
+    Where several passes follow, models that leave rows out, as those of max_iter="auto", choose before the training: the better
+    half after one pass, and the best after another. (With learning_rate="auto" they begin after a pass that they have in
+    common.) Either way the model is bit for bit that of a fit with the alpha chosen. The models take memory of their own, and are
+    shared out among the threads of `n_jobs`. It needs a penalty and batch_size=1; it does not go with `n_init`,
+    `n_bootstrap`, `n_splits`, segments, `record` of one pass, parallel="hogwild", a line search, nor with a cluster. alpha as a
+    number, or another `coef_`, ends the race.
+
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be
     it in the buffer of a source that holds them all; `LinearClassifier` takes the loss and the penalty; and the fit is to end by
@@ -296,6 +310,15 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     >>> clf = SGDClassifier(loss="log_loss", random_state=0).fit(X, y)
     >>> print(clf.predict([[-0.8, -1]]))
     ['no']
+
+    Columns that say nothing want a larger alpha:
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((400, 300))
+    >>> y = X[:, 0] + rng.logistic(size=400) > 0
+    >>> SGDClassifier("log_loss", learning_rate="auto", alpha="auto", max_iter=5, tol=None, random_state=0).fit(X, y).alpha_
+    0.001
     """
 
     loss_functions = {name: (cls, *cls().get_params().values()) for name, cls in LOSSES.items()}
@@ -314,7 +337,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         loss: str | Loss = "hinge",
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.0001,
+        alpha: float | str = 0.0001,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int | str = 1000,

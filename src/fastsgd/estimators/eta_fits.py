@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fastsgd import decide, engine, optimizers, parallel, several, stopping, threads, verdict
+from fastsgd.estimators import racing
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import Pack
@@ -59,6 +60,8 @@ def _check_steps(est):
         )
     if getattr(optimizer, "line_search", False):
         raise ValueError(f"optimizer={optimizer!r} searches for its step sizes: there is none to choose.")
+    if (name := racing.raced(est)) is not None:
+        raise ValueError(f"{name}='auto' would choose another {name} for each eta0: give {name} a number.")
     if est.max_iter == "auto":
         raise ValueError(
             "max_iter='auto' would make other passes of each eta0: set max_iter=5, or another number of passes."

@@ -8,9 +8,11 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import decide, losses, optimizers, parallel, penalties, schedules, stopping, threads
+from fastsgd.estimators import racing
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
+from fastsgd.race import Racing
 from fastsgd.sources.arrays import Table
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
@@ -53,7 +55,7 @@ class Parameters:
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -65,6 +67,7 @@ class Parameters:
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         validate_params(self)
+        racing.check(self)
         optimizer = optimizers.get(self.optimizer)
         rate = self._schedule(optimizer)
         if rate.name == "optimal" and self._alpha == 0:
@@ -235,7 +238,8 @@ class Parameters:
 
     @property
     def _alpha(self):
-        return self.alpha
+        """alpha as a number: with "auto" the one that was chosen, or that a model begins with."""
+        return racing.value_of(self, "alpha")
 
     def _loss(self):
         """The loss that the user names."""
@@ -267,15 +271,15 @@ class Parameters:
 
         Objects among them may change where they are, so that with these it is made anew.
         """
-        plans = self._checked[1]
+        plans, key = self._checked[1], (table.sparse, self._alpha)
         kept = type(self.loss) is type(self.optimizer) is str and not isinstance(self.learning_rate, schedules.Schedule)
-        if not kept or table.sparse not in plans:
-            is_new, plans[table.sparse] = table.sparse not in plans, self._plan(table, 1, True)
+        if not kept or key not in plans:
+            is_new, plans[key] = key not in plans, self._plan(table, 1, True)
             if is_new:
                 from fastsgd.estimators import told
 
-                told.warn_of_steps(self, plans[table.sparse])
-        return plans[table.sparse]
+                told.warn_of_steps(self, plans[key])
+        return plans[key]
 
     def _plan_of_objective(self, table):
         # Schedules that count in passes need both numbers; no objective depends on them.
@@ -313,8 +317,10 @@ class Parameters:
             noise=self.gradient_noise,
         )
 
-    def _lanes(self, plan, table, state):
-        """The way to do rounds that `n_jobs` and `parallel` ask for."""
+    def _lanes(self, plan, table, state, raced=()):
+        """The way to do rounds that `n_jobs` and `parallel` ask for; `raced`: the plans of the models of a race."""
+        if raced:
+            return Racing(raced, table.sparse, threads.Threads(threads.n_threads(self.n_jobs)))
         if state.beside is not None:
             from fastsgd.beside import WithOthers
 

@@ -40,9 +40,10 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         `losses.Quantile(0.9)` for another), "poisson" and "gamma" (log link: `predict` gives the mean); against outliers
         "tukey", "cauchy" and "welsch" (not convex); or an object, such as one of your own, ``losses.Custom(value, slope)``.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
-    alpha : float, default=1e-4
+    alpha : float or "auto", default=1e-4
         Strength of the penalty. With learning_rate="auto" on CSR the first pass may end with less of L2: see
-        the notes of `SGDClassifier`.
+        the notes of `SGDClassifier`. "auto": of 1e-6, 1e-5, 1e-4 and 1e-3 the one that does best on rows not learnt from, also
+        in `partial_fit`; see there too.
     l1_ratio : float or None, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
@@ -176,6 +177,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         With standardize=True: mean and standard deviation of each column.
     optimizer_state_ : dict of str to ndarray
         What the optimizer keeps beside each weight, and its step size: see `SGDClassifier`.
+    alpha_ : float
+        With alpha="auto": the one of the model. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each target. On CSR "filter", "long steps", "short steps" or "average of
         long steps"; on dense rows "average" or "average of long steps"; or "mean of ... and ..." of two of them, or "mean of
@@ -220,7 +223,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         loss: str | Loss = "squared_error",
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.0001,
+        alpha: float | str = 0.0001,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int | str = 1000,

@@ -104,6 +104,7 @@ TRAINING = frozenset({"_state", "_progressive", "_record", "restarts_"})
 INSTEAD = {
     "t_": Value(float, 1.0),
     "auto_rule_": Absent(Words("K", 64)),
+    "alpha_": Absent(Value(float, 0.0)),
     "mean_": Absent(Array("float64", ("d",))),
     "scale_": Absent(Array("float64", ("d",), positive=True)),
 }

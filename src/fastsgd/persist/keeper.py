@@ -178,6 +178,7 @@ class Keeper:
         if fresh.judge is not None:
             fresh.judge.go_on_from(run.judge)
             run.judge = fresh.judge
+        run.plans = fresh.plans
         fresh.state.restore(run.state)
         run.state = fresh.state
         return run

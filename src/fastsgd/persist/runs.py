@@ -14,6 +14,7 @@ from fastsgd.persist.rules import Array, History, Maybe, Record, Several, Value
 from fastsgd.persist.stretches import Stretches
 from fastsgd.persist.tables import LONE_STATE, STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
+from fastsgd.race import Race
 from fastsgd.sources._check import same_bytes
 from fastsgd.sources.arrays import START
 
@@ -148,6 +149,8 @@ def check(run, plan, table, fresh):
         "a last good state": run.good is not None,
         "the models beside it": _numbers_of(state.beside) == _numbers_of(new.beside)
         and (run.good is None or _numbers_of(run.good.beside) == _numbers_of(new.beside)),
+        "the models of its race": _values_of(state.race) == _values_of(new.race)
+        and (run.good is None or _values_of(run.good.race) == _values_of(new.race)),
         "the models that leave rows out": _fits_judge(run, plan, fresh.judge, begun, gathers),
     }
     for what, there in needs.items():
@@ -155,7 +158,7 @@ def check(run, plan, table, fresh):
             raise ValueError(f"it does not have {what}")
     if begun and not table.empty:
         prepared = state.copy()
-        prepared.prepare(plan, table.sparse)
+        prepared.prepare(fresh.plan_of(plan, state), table.sparse)
         for name, value in vars(prepared).items():
             if not _same(value, getattr(state, name)):
                 raise ValueError(f"its state does not have the {name} that these parameters need")
@@ -176,6 +179,10 @@ def _fits_judge(run, plan, new, begun, gathers):
     )
 
 
+def _values_of(race):
+    return None if race is None else (race.parameter, race.values.tolist())
+
+
 def _numbers_of(beside):
     return None if beside is None else (len(beside.resampled), len(beside.parts))
 
@@ -190,4 +197,6 @@ def _same(a, b):
     if isinstance(a, Beside) and isinstance(b, Beside):
         states = zip(a.states, b.states, strict=True)
         return all(_same(x, getattr(y, name)) for one, y in states for name, x in vars(one).items())
+    if isinstance(a, Race) and isinstance(b, Race):
+        return _values_of(a) == _values_of(b) and a.leader == b.leader and a.running.tolist() == b.running.tolist()
     return type(a) is type(b) and a == b

@@ -27,7 +27,9 @@ from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.older import pay_l1, renew_auto
-from fastsgd.persist.rules import Array, Begun, Maybe, Packed, Pair, Record, Scalars, Several, Value
+from fastsgd.persist.rules import Array, Begun, Maybe, Packed, Pair, Record, Scalars, Several, Value, pop
+from fastsgd.persist.values import brief
+from fastsgd.race import Race
 from fastsgd.state import SCALARS, State
 
 
@@ -41,6 +43,7 @@ def _sound_state(state):
         "std if centred": not state.centred or state.std is not None,
         "auto as its layout asks": state.auto is None or _fits_auto(state),
         "models beside it of its kind": state.beside is None or _alike(state),
+        "others of its race of its kind": state.race is None or _same_kind(state, state.race.others),
     }
     for what, there in together.items():
         if not there:
@@ -83,9 +86,21 @@ def _alike(state):
     if state.auto is None:
         return all(x is None for x in (*autos, *counts))
     n = 1 + len(state.W) * state.auto.sparse
-    return all(x is None or len(x) == n for x in counts) and all(
-        auto is not None and auto.sparse == state.auto.sparse for auto in autos
-    )
+    return all(x is None or len(x) == n for x in counts) and _same_kind(state, beside.states)
+
+
+def _same_kind(state, others):
+    """Whether all have learnt with learning_rate="auto", on rows of the same layout, or none has."""
+    kind = state.auto and (type(state.auto), state.auto.sparse)
+    return all((other.auto and (type(other.auto), other.auto.sparse)) == kind for other in others)
+
+
+def _sound_race(race):
+    """Whether the places of its models are among its values."""
+    places, n = np.append(race.running, race.leader), len(race.values)
+    known = n > 0 and len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
+    if not known or len(race.others) not in (0, len(race.running)):
+        raise ValueError("a race must have a place in its values for each of its models")
 
 
 def _first():
@@ -161,9 +176,37 @@ BESIDE = Record(
         "in_step": Value(bool),
     },
 )
+
+
+class Places:
+    """Places in an array, of any number."""
+
+    def put(self, name, value, parts):
+        parts.values[name] = value.tolist()
+
+    def take(self, name, parts):
+        found = pop(parts, name, list)
+        if not all(type(place) is int and 0 <= place < 2**31 for place in found):
+            raise ValueError(f"{name} must be a list of places, found {brief(found)}")
+        return np.array(found, np.int64)
+
+
+RACE = Record(
+    Race,
+    {
+        "parameter": Value(str),
+        "values": Array("float64", ("raced",)),
+        "leader": Value(int, 0, 2**31),
+        "running": Places(),
+        "others": Several(LONE_STATE),
+        "lost": Array("float64", ("raced",), finite=False),
+        "rows": Value(float, 0.0),
+    },
+    _sound_race,
+)
 STATE = Record(
     State,
-    FIELDS | {"beside": Maybe(BESIDE)},
+    FIELDS | {"beside": Maybe(BESIDE), "race": Maybe(RACE)},
     _sound_state,
     older={"last": Array("W", ("d", 2), optional=True), "owing": Value(bool)},
     renew=pay_l1,

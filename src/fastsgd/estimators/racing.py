@@ -1,0 +1,246 @@
+"""alpha="auto": what it goes with, and which of its values becomes the model's.
+
+In a single pass, as in calls of `partial_fit`, models of all values learn side by side (`fastsgd.race`). Where passes follow,
+models that leave rows out choose the value before the training.
+"""
+
+import copy
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsgd import optimizers, several
+from fastsgd.decide import most_passes
+from fastsgd.judge import folds_of, rows_left_out
+from fastsgd.packs import Pack, Without
+from fastsgd.race import Race
+from fastsgd.run import Moment
+from fastsgd.sources.arrays import Table
+from fastsgd.sums import LossSums
+from fastsgd.threads import Threads, n_threads
+
+# The values of each parameter that may be "auto", and which of them a model begins with.
+VALUES = {"alpha": (1e-6, 1e-5, 1e-4, 1e-3)}
+FIRST = {"alpha": 1e-4}
+# Where several passes follow, so many choose: the better half goes on to the second. With learning_rate="auto" one model makes a
+# pass before them, from which those of all values go on: on CSR it hardly pays a penalty in its first pass.
+PASSES = 2
+BUDGET_SHARE = 0.5  # of max_seconds, which choosing takes at most
+
+
+def raced(est):
+    """The name of the parameter that is "auto", None if none is."""
+    found = [name for name in VALUES if isinstance(getattr(est, name, None), str)]
+    if len(found) > 1:
+        raise ValueError(f"{found[0]}='auto' and {found[1]}='auto' do not go together: give one of them a number.")
+    return found[0] if found else None
+
+
+def check(est):
+    """Refuse parameters by which models can't be compared, or that are about several models themselves."""
+    name = raced(est)
+    if name is None:
+        return
+    optimizer = optimizers.get(est.optimizer)
+    wrong = {
+        "penalty=None, which has no strength": name == "alpha" and est.penalty is None,
+        f"batch_size={est.batch_size!r}, as models learn row by row": est.batch_size != 1,
+        f"optimizer={est.optimizer!r}, which searches along the line": getattr(optimizer, "line_search", False),
+        f"n_init={est.n_init}, whose models are chosen by their objectives": est.n_init > 1,
+        "n_bootstrap and n_splits, whose models are of one training": est.n_bootstrap or est.n_splits,
+        "parallel='hogwild', whose threads share one model": est.parallel == "hogwild",
+    }
+    for what, there in wrong.items():
+        if there:
+            raise ValueError(
+                f"{name}='auto' does not go with {what}: give {name} a number, or leave the other at its default."
+            )
+
+
+def refuse(est, what):
+    """Refuse what is of one training, if this is one of several models."""
+    name = raced(est)
+    if name is not None:
+        raise ValueError(f"{what} one training, and {name}='auto' is a race of several models: give {name} a number.")
+
+
+def value_of(est, name):
+    """That of a parameter: as it is given, or the one that was chosen, or that a model begins with."""
+    given = getattr(est, name)
+    if not isinstance(given, str):
+        return given
+    state = vars(est).get("_state")
+    found = None if state is None else chosen(state, name)
+    return FIRST[name] if found is None else found
+
+
+def plans_of(est, name, table, passes, partial):
+    """The plan of each value."""
+    found = []
+    for value in VALUES[name]:
+        one = copy.copy(est)
+        setattr(one, name, value)
+        found.append(one._plan(table, passes, partial))
+    return found
+
+
+def chosen(state, name):
+    """The value of a parameter by which a state is trained, None where it was given."""
+    race = state.race
+    return None if race is None or race.parameter != name else race.value
+
+
+def settled(est, state):
+    """Whether `partial_fit` goes on with the model of the state alone, and that is what the parameters ask for."""
+    name, race = raced(est), state.race
+    if name is None or race is None:
+        return name is race is None
+    return race.parameter == name and not len(race.running)
+
+
+def over(state):
+    """The race of a state, whose leader goes on alone as coefficients were put into it; None where there is none."""
+    race = state.race and state.race.copy()
+    if race is not None:
+        race.end()
+    return race
+
+
+def race_of(name):
+    """A Race that begins."""
+    return Race.of(name, VALUES[name], VALUES[name].index(FIRST[name]))
+
+
+def begin(est, table, state):
+    """(plan, plans, Chosen or None) of a fit that begins; `plans` are those of a race, which the state has in a single pass."""
+    name, passes = raced(est), max(1, est._passes)
+    if name is None:
+        return est._plan(table, passes, False), (), None
+    plans, one = plans_of(est, name, table, passes, False), race_of(name)
+    most = most_passes(table.n_rows) if est.max_iter == "auto" else est.max_iter
+    if most == 1:
+        state.race = one
+        return plans[one.leader], plans, None
+    chosen = None
+    one.end()
+    if most and not table.empty:
+        chosen = choose(est, plans, table, state, one, most)
+    state.race = one
+    return plans[one.leader], (), chosen
+
+
+def go_on(est, table, state):
+    """The plans of the models of a race, for a call of `partial_fit`; none where there is no race, or it is over."""
+    name, race = raced(est), state.race
+    if name is None:
+        state.race = None
+        return ()
+    if race is None or race.parameter != name:
+        race = state.race = race_of(name)
+    if not len(race.running):
+        return ()
+    plans, key = est._checked[1], (name, table.sparse)
+    if key not in plans:
+        plans[key] = plans_of(est, name, table, 1, True)
+    return plans[key]
+
+
+class Chosen(NamedTuple):
+    """What models that leave rows out have come to.
+
+    Attributes
+    ----------
+    seconds : float
+        That it took.
+    model : State or None
+        The best of the models, where Ctrl-C came before the end.
+    """
+
+    seconds: float
+    model: object
+
+    def interrupted(self, run, plan):
+        """The moment of that model, which the state of a run becomes."""
+        race = run.state.race
+        run.state.restore(self.model)
+        run.state.race = race
+        return Moment(run.state, plan)
+
+
+class Trial:
+    """The models of all values, each as often as there are parts of the rows to leave out, by their numbers: part * n + value.
+
+    Parameters
+    ----------
+    parts : list of Table
+        The rows that are left out, part by part.
+    n : int
+        Values.
+    """
+
+    def __init__(self, parts, n):
+        self.parts, self.n, self.losses = parts, n, {}
+
+    def score(self, pack):
+        """Minus the mean loss of the rows that a model leaves out."""
+        number = int(pack.numbers[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = pack.mean(LossSums.of(self.parts[number // self.n], pack.plan, *pack.moment.model).values)
+        self.losses[number] = np.inf if pack.diverged or not np.isfinite(loss).all() else float(loss.mean())
+        return -loss
+
+    def drop(self, passed, packs, done):
+        """The worse half takes no further part."""
+        left = {number % self.n for number in packs}
+        best = sorted(left, key=self.mean)[: -(-len(left) // 2)]
+        return [number for number in packs if number % self.n not in best]
+
+    def mean(self, value):
+        """The mean loss of the models of a value, as it was when they last were scored."""
+        return np.mean([self.losses.get(part * self.n + value, np.inf) for part in range(len(self.parts))])
+
+    def best(self, trained, first):
+        """The value whose models lost least, of those that were trained to the end."""
+        ended = {number % self.n for number, one in trained.items() if one.reason != "dropped"}
+        least = min(map(self.mean, ended))
+        return first if self.mean(first) == least else min(ended, key=self.mean)
+
+
+def choose(est, plans, table, state, race, most):
+    """Let models that begin from this state, and leave rows out, say who leads the race, and so the value: a Chosen.
+
+    plans : of each value; most : passes that the training makes at most
+    """
+    began, n, start = perf_counter(), len(plans), state.copy()
+    if est.standardize:
+        est._standardise(table, start, plans[race.leader])
+    folds = folds_of(table.n_rows, isinstance(table, Table), start.W.nbytes * n)
+    trial = Trial(rows_left_out(table, folds, start), n)
+    starts, passes, how = [start] * folds.left_out, most, {"shuffle": est.shuffle, "n_folds": folds.n}
+    how["threads"] = Threads(n_threads(est.n_jobs))
+
+    def trained(packs, passes, **more):
+        left = None if est.max_seconds is None else max(0.0, BUDGET_SHARE * est.max_seconds + began - perf_counter())
+        return several.train(packs, table, [], passes=passes, max_seconds=left, **how, **more)
+
+    try:
+        if plans[0].auto:
+            shared = plans[race.leader]
+            packs = [Pack(start.copy(), shared.having(model=part), Without(part)) for part in range(folds.left_out)]
+            found = trained(packs, 1)
+            if any(one.reason != "max_iter" for one in found.values()):
+                struck = any(one.reason == "interrupted" for one in found.values())
+                return Chosen(perf_counter() - began, found[0].state if struck else None)
+            starts, passes = [found[part].state for part in range(folds.left_out)], most - 1
+        packs = [
+            Pack(one.copy(), plan.having(model=part * n + i), Without(part), passes=one.epoch)
+            for part, one in enumerate(starts)
+            for i, plan in enumerate(plans)
+        ]
+        found = trained(packs, min(passes, PASSES), score=trial.score, drop=trial.drop)
+    finally:
+        table.scaling = None
+    race.leader = trial.best(found, race.leader)
+    struck = any(one.reason == "interrupted" for one in found.values())
+    return Chosen(perf_counter() - began, found[race.leader].state if struck else None)
