@@ -340,6 +340,20 @@ def test_ctrl_c_while_models_choose_leaves_the_best_of_them(after, monkeypatch):
     est.partial_fit(rows, y)
 
 
+@pytest.mark.filterwarnings("ignore:with max_memory", "ignore:a block")
+def test_an_error_of_a_source_leaves_the_model_of_the_rows_before():
+    def trap(block):
+        if block == 30:
+            raise OSError("no disk")
+
+    est, rows, y = made("auto, number", max_iter=5, shuffle=False)
+    with pytest.raises(OSError, match="no disk"):
+        est.fit(Blocks(rows, y, trap=trap))
+    assert est.stop_reason_ == "error" and est.coef_.any() and 1 < est.t_ < N
+    with pytest.raises(OSError, match="no disk"):
+        clone(est).fit(Blocks(rows, y, trap=lambda block: trap(30)))
+
+
 # ---------------------------------------------------------------- users change their mind
 def test_a_number_ends_the_race_and_auto_begins_one():
     est, rows, y = made("optimal")

@@ -132,7 +132,10 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 if chosen is None or chosen.model is None:
                     run, moment, epochs, reason = est._best_of(self.n_init, run, plan, rows, **how)
                 else:
-                    moment, epochs, reason = chosen.interrupted(run, plan), History(), "interrupted"
+                    moment, epochs, reason = chosen.ended(run, plan), History(), "interrupted"
+                    if chosen.error is not None:
+                        est._fit_to(moment, **noted(run, epochs, "error", at_most))
+                        raise chosen.error
                 if solver is not None and reason == "max_iter":
                     struck = (lambda: False) if keeper is None else (lambda: keeper.struck)
                     moment, epochs, reason = solver(est, table, plan, run, moment, epochs, how["each"], struck)

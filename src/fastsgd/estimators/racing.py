@@ -154,13 +154,16 @@ class Chosen(NamedTuple):
     seconds : float
         That it took.
     model : State or None
-        The best of the models, where Ctrl-C came before the end.
+        The best of the models, where Ctrl-C or an error came before the end.
+    error : BaseException or None
+        Of a source.
     """
 
     seconds: float
     model: object
+    error: object = None
 
-    def interrupted(self, run, plan):
+    def ended(self, run, plan):
         """The moment of that model, which the state of a run becomes."""
         race = run.state.race
         run.state.restore(self.model)
@@ -173,17 +176,18 @@ class Trial:
 
     Parameters
     ----------
-    parts : list of Table
-        The rows that are left out, part by part.
-    n : int
-        Values.
+    left_out : callable
+        () -> list of Table, the rows that are left out, part by part; called once, when they are needed.
+    n_parts, n : int
+        Parts, and values.
     """
 
-    def __init__(self, parts, n):
-        self.parts, self.n, self.losses = parts, n, {}
+    def __init__(self, left_out, n_parts, n):
+        self.left_out, self.n_parts, self.n, self.losses, self.parts = left_out, n_parts, n, {}, None
 
     def score(self, pack):
         """Minus the mean loss of the rows that a model leaves out."""
+        self.parts = self.left_out() if self.parts is None else self.parts
         number = int(pack.numbers[0])
         with np.errstate(over="ignore", invalid="ignore"):
             loss = pack.mean(LossSums.of(self.parts[number // self.n], pack.plan, *pack.moment.model).values)
@@ -198,7 +202,7 @@ class Trial:
 
     def mean(self, value):
         """The mean loss of the models of a value, as it was when they last were scored."""
-        return np.mean([self.losses.get(part * self.n + value, np.inf) for part in range(len(self.parts))])
+        return np.mean([self.losses.get(part * self.n + value, np.inf) for part in range(self.n_parts)])
 
     def best(self, trained, first):
         """The value whose models lost least, of those that were trained to the end."""
@@ -216,7 +220,7 @@ def choose(est, plans, table, state, race, most):
     if est.standardize:
         est._standardise(table, start, plans[race.leader])
     folds = folds_of(table.n_rows, isinstance(table, Table), start.W.nbytes * n)
-    trial = Trial(rows_left_out(table, folds, start), n)
+    trial = Trial(lambda: rows_left_out(table, folds, start), folds.left_out, n)
     starts, passes, how = [start] * folds.left_out, most, {"shuffle": est.shuffle, "n_folds": folds.n}
     how["threads"] = Threads(n_threads(est.n_jobs))
 
@@ -224,6 +228,7 @@ def choose(est, plans, table, state, race, most):
         left = None if est.max_seconds is None else max(0.0, BUDGET_SHARE * est.max_seconds + began - perf_counter())
         return several.train(packs, table, [], passes=passes, max_seconds=left, **how, **more)
 
+    packs = []
     try:
         if plans[0].auto:
             shared = plans[race.leader]
@@ -239,6 +244,12 @@ def choose(est, plans, table, state, race, most):
             for i, plan in enumerate(plans)
         ]
         found = trained(packs, min(passes, PASSES), score=trial.score, drop=trial.drop)
+    except Exception as error:
+        if not packs or packs[0].state.t == 1:
+            raise
+        pack = packs[race.leader if len(packs) > folds.left_out else 0]
+        pack.end()
+        return Chosen(perf_counter() - began, pack.state, error)
     finally:
         table.scaling = None
     race.leader = trial.best(found, race.leader)
