@@ -138,8 +138,8 @@ def test_the_comparison_of_readers():
 
 def test_the_comparison_of_texts():
     rows = [line.split("|") for line in run(*COMPARE, "texts", "--small", "--repeats", "1").splitlines() if "|" in line]
-    assert len(rows) == 2 + 5 + 2 + 2 and {len(cells) for cells in rows} == {6}
-    assert all(float(cells[4]) > 0 for cells in rows[2:7]) and all(float(cells[3]) > 0 for cells in rows[-2:])
+    assert len(rows) == 2 + 5 + 2 + 4 and {len(cells) for cells in rows} == {6}
+    assert all(float(cells[4]) > 0 for cells in rows[2:7]) and all(float(cells[3]) > 0 for cells in rows[-4:])
 
 
 def test_the_comparison_of_click_logs():

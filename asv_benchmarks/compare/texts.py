@@ -2,9 +2,10 @@
 
 The first table is the rate of hashing words on one core: HashingVectorizer, and rows of CSR of a source, of documents that
 lie in memory. In the second both learn the 20 topics of 9,600 documents of a CSV file and predict 2,400 of another: the command
-`fastsgd train` and then `fastsgd predict`, and a script that reads with the csv module and fits TfidfVectorizer and
-SGDClassifier. Each is a process of its own; seconds are of processor time, the medians of all repeats, with what importing
-takes, and without. --csv LABEL TEXT FILE... takes documents of CSV files, in place of made ones; every fifth is predicted.
+`fastsgd train`, as it is and with flags, and then `fastsgd predict`, and a script that reads with the csv module and fits
+TfidfVectorizer and SGDClassifier. Each is a process of its own; seconds are of processor time, the medians of all repeats, with
+what importing takes, and without. --spread says how far apart the topics are. --csv LABEL TEXT FILE... takes documents of CSV
+files, in place of made ones; every fifth is predicted.
 """
 
 import benchmarks  # noqa: F401 isort: skip  (first: it sets one thread)
@@ -34,6 +35,8 @@ import sys
 from fastsgd.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+AUTO = "--learning-rate", "auto"
+FLAGS = {"": (), " --learning-rate auto": AUTO, " --learning-rate auto --no-idf": (*AUTO, "--no-idf")}
 IMPORTS = "from fastsgd import SGDClassifier; import pyarrow.csv, pyarrow.compute"
 THEIRS = """
 import csv, sys
@@ -92,25 +95,29 @@ def end_to_end(folder, texts, labels, repeats):
     documents(train, np.array(texts, object)[~held_out], labels[~held_out])
     documents(test, np.array(texts, object)[held_out], labels[held_out])
     ours, theirs = str(Path(folder, "ours.csv")), str(Path(folder, "theirs.csv"))
-    took = {"ours": [], "theirs": [], "our imports": [], "their imports": []}
+    peer = "TfidfVectorizer, SGDClassifier"
+    took, right = {name: [] for name in (peer, *FLAGS, "our imports", "their imports")}, {}
     for _ in range(repeats):
-        took["ours"].append(seconds(OURS, "train", train, "--target", "label", "--model", model, "-q"))
         took["our imports"].append(seconds(IMPORTS))
-        took["theirs"].append(seconds(THEIRS, train, test, theirs))
         took["their imports"].append(seconds(THEIR_IMPORTS))
-    seconds(OURS, "predict", test, "--model", model, "--output", ours, "--header")
+        took[peer].append(seconds(THEIRS, train, test, theirs))
+        right[peer] = accuracy(theirs, labels[held_out])
+        for name, flags in FLAGS.items():
+            took[name].append(seconds(OURS, "train", train, "--target", "label", "--model", model, "-q", *flags))
+            seconds(OURS, "predict", test, "--model", model, "--output", ours, "--header")
+            right[name] = accuracy(ours, labels[held_out])
     found = {name: statistics.median(values) for name, values in took.items()}
     print("| 20 topics | accuracy | seconds | without imports |", "| --- | ---: | ---: | ---: |", sep="\n")
-    for name, imports, path in (("theirs", "their imports", theirs), ("ours", "our imports", ours)):
-        title = "TfidfVectorizer, SGDClassifier" if name == "theirs" else "fastsgd train"
-        alone = found[name] - found[imports]
-        print(f"| {title} | {accuracy(path, labels[held_out]):.4f} | {found[name]:.2f} | {alone:.2f} |")
+    for name, share in right.items():
+        title, imports = (peer, "their imports") if name == peer else (f"fastsgd train{name}", "our imports")
+        print(f"| {title} | {share:.4f} | {found[name]:.2f} | {found[name] - found[imports]:.2f} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--small", action="store_true", help="a fortieth of the documents: a smoke test")
+    parser.add_argument("--spread", type=float, default=0.32, help="of the logarithms of a word's rates in the topics")
     parser.add_argument("--csv", nargs="+", metavar="WORD", help="LABEL TEXT FILE...: documents of these columns")
     args = parser.parse_args()
     if args.csv:
@@ -122,7 +129,7 @@ def main():
                 rows += csv.DictReader(file)
         texts, labels = [row[text] for row in rows], np.array([row[label] for row in rows])
     else:
-        texts, topics = zipf(300 if args.small else 12_000)
+        texts, topics = zipf(300 if args.small else 12_000, spread=args.spread)
         labels = np.array([f"topic {t}" for t in topics])
     rates(texts[:4000], args.repeats)
     print()
