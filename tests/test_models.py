@@ -401,7 +401,7 @@ def test_layouts_are_those_of_the_compiled_structs(dtype, file, struct):
 
 
 def test_the_heads_of_auto_are_read_where_the_kernel_writes_them():
-    fields = declared("auto.pxi", "Head")
+    fields = declared("auto_head.pxi", "Head")
     ends = np.cumsum([count for _, count in fields.values()]).tolist()
     start = dict(zip(fields, [0, *ends[:-1]], strict=True))
     start["owed_by_second"] = start["owed"] + 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto.pxi, in their order.
+# The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto_head.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown")])
 NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"
 HEAD = {name: i for i, name in enumerate(NUMBERS)}
@@ -28,7 +28,7 @@ CANDIDATES = {  # on CSR, and of dense rows
 
 
 def combinations(m):
-    """The candidates of each combination of m, in the order of `combined` in _kernels/auto.pxi."""
+    """The candidates of each combination of m, in the order of `combined` in _kernels/auto_head.pxi."""
     pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
     return [(i,) for i in range(m)] + pairs + [tuple(range(m))] * (m > 2)
 
@@ -63,7 +63,7 @@ class Auto:
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
     heads : (K, 41) float64
-        See `Head` in _kernels/auto.pxi.
+        See `Head` in _kernels/auto_head.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
         the penalty was last paid, and t when it is next due (dense); what is left of the rows where older ones fade, which is t

@@ -15,7 +15,7 @@
 # A value far from the others of its column counts for less, see auto.h: one row can't rule a column's scale, or the judgement.
 #
 # In the first pass a visit pays the L2 penalty of its own row, so that a rare feature pays less than its share of the objective.
-# There are four candidates, the three weights and the average, and the means of two of them and of all, see `judge` in auto.pxi.
+# There are four candidates, the three weights and the average, and the means of two of them and of all: see auto_head.pxi.
 # From the second pass on the filter goes on alone from that model (`Auto.begin_again`), with P times KAPPA of the curvature, which
 # makes its steps longer; a visit pays for as many rows as it stands for, t / visits; and the model is its average: so it converges
 # to the optimum of the objective.
@@ -146,7 +146,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     cdef floating* room = <floating*> C.work
     cdef int rules = RULES if C.first else 1, r
     cdef double t = g.t, longer = P.schedule_par[0], per_longer = 1.0 / longer, kappa = (1.0 if C.first else KAPPA) * per_longer
-    cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c, share, leading, lost, past = 1.0 - 1.0 / g.t
+    cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c, share, P_b, leading, lost, past = 1.0 - 1.0 / g.t
     cdef double[CSR_CANDIDATES] z
     cdef double[RULES] slope, size, step, per_b
     g.curve = kappa * (head.curve / (g.t - 1.0) if g.t > 1 else head.h)
@@ -159,7 +159,8 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     for r in range(rules):
         per_b[r] = 0.0
         if C.intercept:
-            per_b[r] = 1.0 / (g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h * PER_GAMMA)
+            P_b = g.per[r - 1] * sqrt(g.start[r - 1] + head.slopes) if r > 0 else kappa * head.curve + head.h * PER_GAMMA
+            per_b[r] = 1.0 / P_b
         size[r] = per_b[r]
     if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
         begin(P, head, &head.b[1], &head.b[AVERAGED], y, t)

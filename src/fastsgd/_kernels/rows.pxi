@@ -10,7 +10,9 @@ from fastsgd._kernels.plan import SCALARS
 from fastsgd._philox cimport LANES, RESAMPLES, philox, poisson_of
 from fastsgd._kernels.plan cimport ADAGRAD, ADAM, FTRL, MOMENTUM, RMSPROP, SGD
 from fastsgd._kernels.plan cimport AutoScalars, Compiled, HeadRecord, Params, Rule, Scalars
-from fastsgd.losses cimport HINGE, LOGISTIC, hinge_both, hinge_implicit, implicit_step, log_loss_near, logistic_slope, logistic_value
+from fastsgd.losses cimport (
+    HINGE, LOGISTIC, hinge_both, hinge_implicit, implicit_step, log_loss_near, logistic_slope, logistic_value,
+)
 
 include "layout.pxi"  # X, and the order of its rows
 
