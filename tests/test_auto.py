@@ -296,7 +296,7 @@ def test_grid_search_over_what_is_left():
 def test_the_rule_is_named():
     """Candidates and means of them, of CSR and of dense rows; and what there is from the second pass on."""
     X, y = problem("csr32")
-    single = {"csr": ["filter", "long steps", "short steps", "average of long steps"]}
+    single = {"csr": ["filter", "long steps", "short steps", "average"]}
     single["dense"] = ["average", "average of long steps"]
     for rows_of, some in (("csr", X), ("dense", X.toarray())):
         names = single[rows_of]

@@ -49,7 +49,7 @@ def test_the_default_fit_ends_near_the_least_objective(loss, penalty, layout):
     best = least(est, X, y)
     assert est.stop_reason_ in SOLVED
     assert est.history_["objective"].min() <= best * (1.02 if est.stop_reason_ == "objective" else 1.001)
-    assert est.history_["objective"][-1] == est.history_["objective"].min()
+    assert est.history_["objective"][-1] == pytest.approx(est.history_["objective"].min(), rel=1e-12)
     np.testing.assert_allclose(est.objective(X, y), est.history_["objective"][-1], rtol=1e-9)
 
 

@@ -22,7 +22,7 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
 CANDIDATES = {  # on CSR, and of dense rows
-    True: ("filter", "long steps", "short steps", "average of long steps"),
+    True: ("filter", "long steps", "short steps", "average"),
     False: ("average", "average of long steps"),
 }
 
@@ -205,6 +205,11 @@ class Auto:
         W[:, : len(b)] *= share.astype(W.dtype)
         return W, share * b + (1.0 - share) * self.heads[:, FLAT]
 
+    def _averaged(self, k):
+        """CSR: which rule is averaged: of the first two that which has lost less so far, and after the first pass the first."""
+        lost = self.heads[k, LOST]
+        return 0 if self.again or lost[0] < lost[1] else 1
+
     def _sparse_model(self, out, best):
         """The combination of each head, in units of X, put into `out`; and its intercepts."""
         b = np.zeros(len(self.heads))
@@ -214,7 +219,7 @@ class Auto:
             for i in chosen:
                 weights = self.records[:, at + i]
                 if i == AVERAGED:  # The average of a weight that was once not 0 would never be 0.
-                    weights = weights * (self.records[:, at + (0 if self.again else 1)] != 0)
+                    weights = weights * (self.records[:, at + self._averaged(k)] != 0)
                 out[:, k] += weights / len(chosen)
             out[:, k] *= self.records[:, at + UNIT]
             b[k] = self.heads[k, B][list(chosen)].mean()

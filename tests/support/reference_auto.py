@@ -189,7 +189,7 @@ def as_it_counts(x, S, n, one):
 def auto_csr(
     X, Y, loss, *, l1=0.0, l2=0.0, intercept=True, s=None, s_pos=None, s_neg=None, passes=1, longer=1.0, half_life=None
 ):
-    """Three rules with a precision P of each weight, and the average of one: see _kernels/auto_csr.pxi.
+    """Three rules with a precision P of each weight, and the average of the better of two: see _kernels/auto_csr.pxi.
 
     The values of X that are not 0 are those present. From the second pass on the filter goes on from the model of the first.
     With a half-life all sums and means over the rows are of what is left of these, n in place of t.
@@ -202,17 +202,25 @@ def auto_csr(
     curvature, values, weight, judgement = Curvature(loss, K), 0, 0.0, Judgement(loss, K, 4, intercept)
     t, sums, rows, centred = 0, np.zeros((2, K)), len(X) if s is None else (s > 0).sum(), Centred(d)
 
-    def of_average(W, moving):
+    def averaged(first):
+        """Which rule is averaged of each head: of two that which has lost less so far."""
+        lost = judgement.lost
+        return np.where(first & ~(lost[:, FILTER] < lost[:, LONG]), LONG, FILTER), np.arange(K)
+
+    def of_average(W, first):
         """The average of a weight that is 0 is 0, with L1."""
-        return np.where(np.arange(4)[:, None, None] == AVERAGE, W * (W[moving] != 0), W) if l1 > 0 else W
+        rule, heads = averaged(first)
+        W[AVERAGE] *= (W[rule, :, heads].T != 0) if l1 > 0 else 1
+        return W
 
     for t, fade, n, i, si, wi, c in auto_rows(Y, s, s_pos, s_neg, passes, half_life):
         first = t <= rows
         S, seen, G, bH, bG, values = S * fade, seen * fade, G * fade, bH * fade, bG * fade, values * fade
-        rules, moving = (3, LONG) if first else (1, FILTER)
+        rules = 3 if first else 1
         if t == rows + 1:
             best = judgement.best()[0]
-            W[:], b[:] = judgement.combined(of_average(W, LONG), best), judgement.combined(b, best)
+            W[:], b[:] = judgement.combined(of_average(W, True), best), judgement.combined(b, best)
+        rule, heads = averaged(first)
         j, y, weight = np.flatnonzero(X[i]), Y[i], weight * fade + si
         x, one = X[i, j], si * n / weight
         if intercept:
@@ -242,9 +250,9 @@ def auto_csr(
         ) / GAMMA * mean
         P_b[FILTER] = kappa * bH + h / GAMMA
         unit, usual = (h, 1) if loss.residual else (1, square if t > 1 else h)
-        for rule, eta, start in ((LONG, ETA[0], START[0]), (SHORT, ETA[1], START[1]))[: rules - 1]:
-            P[rule] = mean * unit / (longer * eta) * np.sqrt(start + usual + G[j])
-            P_b[rule] = unit / (longer * eta) * np.sqrt(start + usual + bG)
+        for of, eta, start in ((LONG, ETA[0], START[0]), (SHORT, ETA[1], START[1]))[: rules - 1]:
+            P[of] = mean * unit / (longer * eta) * np.sqrt(start + usual + G[j])
+            P_b[of] = unit / (longer * eta) * np.sqrt(start + usual + bG)
         owed = one * l2 if first else n / visits * l2
         P = P + owed
 
@@ -276,9 +284,9 @@ def auto_csr(
         # the steps
         off = np.minimum(n / visits, 0.1 * n + 1) * l1 / P
         W[:rules, j] = soft(W[:rules, j] + (a[:, None] * x - owed * W[:rules, j]) / P, off)
-        W[AVERAGE, j] += (W[moving, j] - W[AVERAGE, j]) * newer(one / visits)
+        W[AVERAGE, j] += (W[rule, :, heads].T[j] - W[AVERAGE, j]) * newer(one / visits)
         b[:rules] += a * intercept / P_b
-        b[AVERAGE] += (b[moving] - b[AVERAGE]) * newer(1 / n)
-    W = of_average(W, moving)
+        b[AVERAGE] += (b[rule, heads] - b[AVERAGE]) * newer(1 / n)
+    W = of_average(W, first)
     W, b = judgement.model(W, b) if passes == 1 else (W[AVERAGE], b[AVERAGE])
     return W, b - centred.used @ W, t + 1, sums

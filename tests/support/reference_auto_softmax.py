@@ -48,7 +48,7 @@ class Judgement:
         """Before the step of row t: margins (2, K) of the candidates, the loss of the model as it is."""
         drawn = 8 if n > 16384 else 4
         drawn = drawn if t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 / drawn else 0
-        times = 1 if n <= 1024 or value > 4 * self.usual else drawn
+        times = 1 if n <= 4096 or value > 4 * self.usual else drawn
         if times:
             flat, w = self.flat(n), times * w * n**2
             base = -log_softmax(flat) @ y

@@ -37,10 +37,10 @@ class Judgement:
     def judge(self, candidates, value, y, w, t, n, fade, h):
         """Before the step of row t: margins (m, K), the loss of each head as it is, its target, weight and curvature."""
         self.lost, self.lost_less, self.spread = (x * fade**3 for x in (self.lost, self.lost_less, self.spread))
-        one_in = 4 if n <= 16384 else 16
+        one_in = 4 if n <= 65536 else 16
         drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // one_in
         for k in range(len(y)):
-            times = 1 if n <= 1024 or value[k] > 4 * self.usual[k] else one_in * drawn
+            times = 1 if n <= 4096 or value[k] > 4 * self.usual[k] else one_in * drawn
             if not times or not w[k]:
                 continue
             if self.intercept and self.loss.affine and t > 1:

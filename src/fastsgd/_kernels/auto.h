@@ -22,11 +22,13 @@ enum { FASTSGD_VALUE = FASTSGD_RECORD, FASTSGD_SHARE, FASTSGD_PER, FASTSGD_ROOM 
  *   start, per   of P of the other rules, see auto_csr.pxi
  *   l1, l2       the penalty
  *   next, n_next the indices of the row that comes next, whose records are fetched meanwhile: those of many features lie in
- *                memory that no cache holds */
+ *                memory that no cache holds
+ *   averaged     which of the first two weights is averaged */
 typedef struct {
     double c, added, faded, t, curve, prior, start[2], per[2], l1, l2;
     const void *next;
     ptrdiff_t n_next;
+    int averaged;
 } Visit;
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -234,7 +236,7 @@ FASTSGD_SUMS(d4)
         const V three = N##_all(3), zero = N##_zero(), u = N##_load(room + LANES * FASTSGD_UNIT);                                   \
         const V x = N##_load(room + LANES * FASTSGD_VALUE), share = N##_load(room + LANES * FASTSGD_SHARE);                         \
         const V part = N##_mul(share, N##_sub(three, N##_mul(share, N##_sub(three, share))));                                       \
-        V a[FASTSGD_RECORD], owed = zero, off = zero;                                                                               \
+        V a[FASTSGD_RECORD], owed = zero, off = zero, now;                                                                          \
         T none[FASTSGD_RECORD], *w[LANES];                                                                                          \
         at_##NAME(ix, left, W, stride, none, w);                                                                                    \
         for (int r = 0; r < FASTSGD_RECORD; r++) a[r] = N##_load(room + LANES * r);                                                 \
@@ -242,7 +244,7 @@ FASTSGD_SUMS(d4)
         if (g->l1 > 0) off = N##_mul(N##_min(N##_mul(N##_all(rows), share), N##_all(most)), u);                                     \
         for (int r = 0; r < rules; r++) {                                                                                           \
             const V per = N##_load(room + LANES * (FASTSGD_PER + r));                                                               \
-            V now = N##_mul(N##_all((T)steps[r]), x);                                                                               \
+            now = N##_mul(N##_all((T)steps[r]), x);                                                                                 \
             if (g->l2 > 0) now = N##_sub(now, N##_mul(owed, a[r]));                                                                 \
             a[r] = N##_add(a[r], N##_mul(now, per));                                                                                \
             if (g->l1 > 0) {                                                                                                        \
@@ -251,7 +253,8 @@ FASTSGD_SUMS(d4)
             }                                                                                                                       \
         }                                                                                                                           \
         a[FASTSGD_SLOPES] = N##_add(a[FASTSGD_SLOPES], slope);                                                                      \
-        a[FASTSGD_AVERAGE] = N##_add(a[FASTSGD_AVERAGE], N##_mul(part, N##_sub(a[rules > 1], a[FASTSGD_AVERAGE])));                 \
+        now = N##_sub(g->averaged ? a[1] : a[0], a[FASTSGD_AVERAGE]);                                                               \
+        a[FASTSGD_AVERAGE] = N##_add(a[FASTSGD_AVERAGE], N##_mul(part, now));                                                       \
         N##_back(a, w);                                                                                                             \
     }                                                                                                                               \
     /* w <- S(w + (a x - owed w) / (P + owed), l1 / P): a step of each rule, and its penalty; the average; and the records          \

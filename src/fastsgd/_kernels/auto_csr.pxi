@@ -3,7 +3,7 @@
 #     filter          P = h_t sum c x^2 + h q n / gamma           h_t = mean curvature so far, q = the mean x^2, n = values in a row
 #     long, short     P = q sqrt(start + G) / eta                 G = the sum of c slope^2 over the rows of the feature
 #     of each         a = -slope(z + s a), s = sum x^2 / P + 1 / P_b;    w += a x / P, then the penalty, a proximal step
-#     of the long     A += (w - A) (1 - (1 - c / visits)^3)
+#     average         A += (w - A) (1 - (1 - c / visits)^3), w being that of the filter or of the long, which has lost less so far
 #
 # The filter's P is the precision of a Bayesian model, if columns are orthogonal; 1 / gamma is the prior, in units that don't depend
 # on the scale of a column. Its steps fall as 1 / visits. Those of the others are AdaGrad's (Duchi, Hazan and Singer 2011), 1 over
@@ -30,6 +30,7 @@ cdef extern from "auto.h":
         double l1, l2
         const void* next
         Py_ssize_t n_next
+        int averaged
     void gather_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g, float* room,
                        double* z, double* sizes) noexcept nogil
     void gather_one_f4_i32(const float* x, const int32_t* ix, Py_ssize_t nnz, float* W, Py_ssize_t stride, const Visit* g,
@@ -149,6 +150,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     cdef double mean = 0, squared = 0, curve = 0, unit = 1.0, usual, times, c, share, P_b, leading, lost, past = 1.0 - 1.0 / g.t
     cdef double[CSR_CANDIDATES] z
     cdef double[RULES] slope, size, step, per_b
+    g.averaged = C.first and not head.lost[0] < head.lost[1]
     g.curve = kappa * (head.curve / (g.t - 1.0) if g.t > 1 else head.h)
     g.prior = head.h * (C.at.values / t) * PER_GAMMA
     usual = head.square if t > 1 else head.h
@@ -218,7 +220,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
         move_centred(L, C.centred, w, M.K * RECORD, step, squared, rules)
     for r in range(rules):
         head.b[r] += step[r] * per_b[r]
-    head.b[AVERAGED] += (head.b[1 if C.first else 0] - head.b[AVERAGED]) * (1.0 - past * past * past)
+    head.b[AVERAGED] += (head.b[g.averaged] - head.b[AVERAGED]) * (1.0 - past * past * past)
     return 0
 
 

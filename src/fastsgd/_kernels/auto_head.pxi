@@ -13,8 +13,8 @@ cdef enum:
     COMBINED = 11             # these, the means of two of them, and that of all
     LESS = 3                  # shares of the model that are judged too, the rest being of the best constant
     SPREADS = 10              # of classes learnt together there are more
-    EARLY = 1024              # rows at the start that are all judged
-    OFTEN = 16384             # and after which one in sixteen is, in place of one in four
+    EARLY = 4096              # rows at the start that are all judged
+    OFTEN = 65536             # and after which one in sixteen is, in place of one in four
 cdef double[LESS] PART = [0.75, 0.5, 0.25]
 
 # Numbers of one head.
