@@ -95,7 +95,7 @@ def settled(est, state):
     """Whether `partial_fit` goes on with the model of the state alone, and that is what the parameters ask for."""
     name, race = raced(est), state.race
     if name is None or race is None:
-        return name is race is None
+        return name is None and race is None
     return race.parameter == name and not len(race.running)
 
 
