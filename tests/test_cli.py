@@ -483,7 +483,8 @@ def test_passes_are_judged_where_no_flag_says_how_many(here, capsys):
     assert (
         est.max_iter == "auto" and f"it is the model after epoch {best}; the model is in m" in capsys.readouterr().out
     )
-    assert main([*TRAIN, "--model", "same", "--max-iter", str(best), "-q"]) == 0
+    assert est.alpha == "auto" and est.alpha_ in (1e-6, 1e-5, 1e-4, 1e-3)
+    assert main([*TRAIN, "--model", "same", "--max-iter", str(best), "--alpha", str(est.alpha_), "-q"]) == 0
     assert np.array_equal(fastsgd.load("same").coef_, est.coef_)
     for flags, passes in (
         (["--tol", "1e-3"], 10),
@@ -492,6 +493,7 @@ def test_passes_are_judged_where_no_flag_says_how_many(here, capsys):
         (["--max-iter", "auto", "--learning-rate", "constant"], "auto"),
     ):
         assert main([*TRAIN, *flags, "--model", "n", "-q"]) == 0 and fastsgd.load("n").max_iter == passes
+        assert fastsgd.load("n").alpha == 1e-4
     assert main([*TRAIN, "--max-iter", "auto", "--learning-rate", "cosine"]) == 1
     assert "laid out over the passes" in capsys.readouterr().err
 

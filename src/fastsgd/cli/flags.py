@@ -37,8 +37,8 @@ PARAMETERS = {
     "alpha": Flag(
         MODEL,
         "X",
-        "Strength of the penalty; 0.0001 by default. auto: of 1e-6 to 1e-3 the one that does best on rows not learnt "
-        "from.",
+        "Strength of the penalty. auto: of 1e-6 to 1e-3 the one that does best on rows not learnt from; default where "
+        "--max-iter is. Else 0.0001.",
     ),
     "l1_ratio": Flag(MODEL, "X", "Share of L1 in elasticnet; 0.15 by default.", rare=True),
     "fit_intercept": Flag(MODEL, None, "Whether there is an intercept; there is by default.", rare=True),

@@ -267,7 +267,8 @@ def _why(est):
         "max_iter": f"{MAX_PASSES} epochs at most",
     }
     more = f" ({why[est.stop_reason_]})" if est.stop_reason_ in why else ""
-    return f"{est.stop_reason_}{more}; it is the model after epoch {best}"
+    alpha = f"; alpha {est.alpha_:g} did best on such rows" if est.alpha == "auto" else ""
+    return f"{est.stop_reason_}{more}{alpha}; it is the model after epoch {best}"
 
 
 def _progressive(est):
@@ -308,6 +309,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
         "features": est.n_features_in_,
         "epochs": est.n_iter_,
         "learning_rate": str(est.learning_rate),
+        "alpha": est._alpha,
         "stop_reason": est.stop_reason_,
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"].max(initial=0.0)),
