@@ -7,15 +7,13 @@ import pytest
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from support.auto import AUTO, flat
+from support.auto import AUTO, flat, trained
 from support.cases import covering
-from support.kernels import DTYPES, LAYOUTS, agree, bind, lay_out, rows
+from support.kernels import DTYPES, LAYOUTS, agree, lay_out, rows
 from support.reference_auto_softmax import softmax_csr, softmax_dense
 
-from fastsgd import LinearClassifier, SGDClassifier, engine, load, losses, penalties
-from fastsgd.plan import Plan
+from fastsgd import LinearClassifier, SGDClassifier, load, losses, penalties
 from fastsgd.sources.arrays import Table
-from fastsgd.state import State
 
 TOGETHER = dict(loss="log_loss", multi_class="multinomial") | AUTO
 sides = pytest.mark.parametrize("layout", ["dense", "csr32"])
@@ -23,19 +21,9 @@ PENALTIES = [None, "l2", "l1", "elasticnet"]
 
 
 # ---------------------------------------------------------------- the kernels
-def train(X, Y, *, l1, l2, intercept, s, passes, half_life=None):
-    loss, heads = losses.Softmax(), Y.shape[1]
-    plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept), half_life=half_life or 0)
-    state, total, table = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads)), Table(X, y=Y, s=s)
-    for done in range(passes):
-        run = engine.Run(state, epochs=[None] * done)
-        for _ in engine.one_pass(run, plan, table, shuffle=False):
-            pass
-        total += run.sums
-    W, b = state.model(plan)
-    assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
-    candidate = state.auto.best()[0][0]
-    return W[:, :heads], b, state.at["t"][0], total, candidate
+def train(X, Y, *, s, **given):
+    *found, state = trained(X, losses.Softmax(), Table(X, y=Y, s=s), Y.shape[1], **given)
+    return *found, state.auto.best()[0][0]
 
 
 def agrees(X, Y, layout, dtype, **given):

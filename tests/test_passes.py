@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss
-from support.checkpoint import outcome
+from support.checkpoint import Interrupt, outcome
 from support.streamed import Blocks
 
 import fastsgd
@@ -269,18 +269,6 @@ def test_time_callbacks_and_threads():
     est = SGDRegressor(**AUTO, callbacks=lambda at: at.epoch == 2).fit(X, Y)
     assert (est.n_iter_, est.stop_reason_) == (2, "callback")
     assert outcome(SGDRegressor(**AUTO, n_jobs=2).fit(X, Y)) == outcome(SGDRegressor(**AUTO).fit(X, Y))
-
-
-class Interrupt:
-    """Ctrl-C after so many kernel calls."""
-
-    def __init__(self, calls):
-        self.calls = calls
-
-    def between(self, at):
-        self.calls -= 1
-        if not self.calls:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("calls", [1, 4, 9, 14])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from support.checkpoint import Interrupt
 from support.data import labels
 from support.streamed import Blocks
 
@@ -260,18 +261,6 @@ def test_a_file_whose_race_is_of_no_models_is_refused(change, tmp_path):
         setattr(est._state.race, name, np.array(value) if isinstance(value, list) else value)
     with pytest.raises(ValueError, match="a race must have"):
         est.save(tmp_path / "m")
-
-
-class Interrupt:
-    """Ctrl-C after so many kernel calls."""
-
-    def __init__(self, calls):
-        self.calls = calls
-
-    def between(self, at):
-        self.calls -= 1
-        if not self.calls:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("calls", [1, 3])

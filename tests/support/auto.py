@@ -24,11 +24,9 @@ def problem(layout="dense", dtype="f8", n=600, d=12, task="binary"):
     return lay_out(X, layout, dtype), y
 
 
-def train(X, loss, *, l1, l2, intercept, passes=2, half_life=None, **table):
-    """W, b, t, sums of all passes, and the rule of each head."""
+def trained(X, loss, table, heads, *, l1, l2, intercept, passes, half_life=None):
+    """W, b, t and sums of all passes over the rows, and the state."""
     plan = Plan.of(loss, bind("auto", loss), l1=l1, l2=l2, intercept_decay=float(intercept), half_life=half_life or 0)
-    table = Table(X, **table)
-    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
     state, total = State.zeros(X.shape[1], heads, X.dtype, 0), np.zeros((2, heads))
     for done in range(passes):
         run = engine.Run(state, epochs=[None] * done)
@@ -37,4 +35,12 @@ def train(X, loss, *, l1, l2, intercept, passes=2, half_life=None, **table):
         total += run.sums
     W, b = state.model(plan)
     assert not W[:, heads:].any(), "the columns that pad the heads are zeros"
-    return W[:, :heads], b, state.at["t"][0], total
+    return W[:, :heads], b, state.at["t"][0], total, state
+
+
+def train(X, loss, *, l1, l2, intercept, passes=2, half_life=None, **table):
+    """W, b, t, and sums of all passes."""
+    table = Table(X, **table)
+    heads = table.y.shape[1] if table.y is not None else int(table.code.max()) + 1
+    how = dict(l1=l1, l2=l2, intercept=intercept, passes=passes, half_life=half_life)
+    return trained(X, loss, table, heads, **how)[:4]

@@ -22,6 +22,18 @@ def small_calls(set_sizes):
     set_sizes(call_rows=16, block_rows=4, buffer_blocks=2, buffer_bytes=1, read_bytes=1)
 
 
+class Interrupt:
+    """Ctrl-C after so many kernel calls."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def between(self, at):
+        self.calls -= 1
+        if not self.calls:
+            raise KeyboardInterrupt
+
+
 def calls(est, data, y, path, **fit):
     """Kernel calls of the fit."""
     seen, between = [], keeper.Keeper.between
