@@ -157,19 +157,16 @@ cdef inline double second_length(const Params* P, Head* head, double slope, doub
     return P.schedule_par[0] * ETA2 / (unit * squared * sqrt(squared))
 
 
-cdef inline double step_dense(const Params* P, const Pace* C, Head* head, int rule, double g, double z, double slope, double y,
-                              double c, double size, double part, double* b, double* b_avg) noexcept nogil:
+cdef inline double step_dense(const Params* P, const Pace* C, double g, double z, double slope, double y, double size, double part,
+                              double* b, double* b_avg) noexcept nogil:
     """An implicit step of length g, for which the intercept is moved; returns by what the row is added to the weights."""
-    cdef double a = step_from(P, z, slope, c * g * size, y), moved, past = 1.0 - 1.0 / C.at.recent
-    if rule == 0 and P.span == 1.0:
-        learn(P, head, measured(P, head, z + c * g * size * a, y), head.weight * c / C.at.recent)
-    head.owed[rule] += g
+    cdef double by = g * step_from(P, z, slope, g * size, y), moved, past = 1.0 - 1.0 / C.at.recent
     if C.intercept:
         moved = (z - b[0]) * part / (1.0 - part) if part < 1.0 else 0.0  # as the means have moved
-        b[0] += c * g * a + moved
+        b[0] += by + moved
         b_avg[0] += moved
     b_avg[0] += (b[0] - b_avg[0]) * (1.0 - past * past * past)
-    return c * g * a
+    return by
 
 
 cdef inline void judge_dense(const Params* P, const Pace* C, Head* head, double averaged, double second, double y,
@@ -203,7 +200,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef double* slope = M.of + 3 * K
     cdef const floating* x
     cdef Head* head
-    cdef double s, t, n, norm, c, gs, size, part, slope2, gs2, share, fade
+    cdef double s, t, n, norm, c, gs, size, part, slope2, g, by, share, fade
     cdef bint any
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -269,12 +266,17 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 head.usual += (value[k] - head.usual) * share
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)
-            z[k] = <floating> step_dense(
-                P, C, head, 0, gs / head.h, M.of[k], slope[k], y[k], c, size, part, &M.b[k], &M.b_avg[k])
+            g = gs / head.h
+            head.owed[0] += g
+            by = step_dense(P, C, c * g, M.of[k], slope[k], y[k], size, part, &M.b[k], &M.b_avg[k])
+            z[k] = <floating> by
+            if P.span == 1.0:
+                learn(P, head, measured(P, head, M.of[k] + by * size, y[k]), s)
             if C.first:
-                gs2 = second_length(P, head, slope2, c, n)
-                z2[k] = <floating> step_dense(
-                    P, C, head, 1, gs2, z2[k] + head.b[1], slope2, y[k], c, size, part, &head.b[1], &head.b[2])
+                g = second_length(P, head, slope2, c, n)
+                head.owed[1] += g
+                by = step_dense(P, C, c * g, z2[k] + head.b[1], slope2, y[k], size, part, &head.b[1], &head.b[2])
+                z2[k] = <floating> by
         add_products(H, L, xh, d, W, S, z, M.live)
         if C.first:
             add_products(H, L, xh, d, W2, S, z2, M.live)
