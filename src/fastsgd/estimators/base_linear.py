@@ -50,6 +50,11 @@ class Solved(Drafts, ModelFiles, Documented, BaseEstimator):
     def _check_params(self):
         validate_params(self)
 
+    @property
+    def _alpha(self):
+        """alpha as a number, as the SGD estimators have it."""
+        return self.alpha
+
     def _loss(self):
         return losses.get(self.loss)
 
