@@ -369,3 +369,29 @@ def test_a_child_process_can_use_it_whatever_another_thread_did():
         over.set()
         thread.join()
         child.kill()
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_classes_that_learning_rate_auto_learns_together(dtype, penalty, monkeypatch):
+    """Two features are centred, so that they change with each row, and more could be whenever rows have doubled."""
+    X, y = rows(150, dtype=dtype)
+    X = sp.hstack([sp.random(150, 2, 0.7, "csr", dtype, random_state=3), X[:, 2:]], "csr")
+    together = dict(loss="log_loss", multi_class="multinomial", learning_rate="auto", penalty=penalty)
+    est, other = (feed(make(SGDClassifier, **together), X[:2], y[:2]) for _ in range(2))
+    in_place_calls = 0
+    for at in range(2, 150):
+        if at % 2 == 0 and est._published.ready is not None:
+            before, t = pickle.dumps(est._state), est.t_
+            with monkeypatch.context() as patch:
+                patch.setattr(in_place.Undo, "finite", lambda self: False)
+                with pytest.raises(ValueError, match="under-/overflow"):
+                    feed(est, X[149 - at], y[:1])
+            assert est.t_ == t and pickle.dumps(est._state) == before
+        where = est._state
+        other = pickle.loads(pickle.dumps(other))  # whose state is not its own alone
+        feed(est, X[at], y[at : at + 1])
+        feed(other, X[at], y[at : at + 1])
+        in_place_calls += est._state is where
+        assert model(est) == model(other)
+    assert in_place_calls > 60 and sorted(est._state.auto.in_each_row) == [0, 1]

@@ -124,6 +124,15 @@ class Auto:
         return self.centred[0, :n].astype(np.intp) - 1, self.centred[3, :n]
 
     @property
+    def in_each_row(self):
+        """CSR: the features whose numbers change with each row, whether it has them or not: (n,) int."""
+        return self.centre[0]
+
+    def changes_all(self, n):
+        """CSR: whether one of the next n rows may change numbers of any feature, without half_life."""
+        return False
+
+    @property
     def scales(self):
         """Of each feature the standard deviation; on CSR the root mean square, but of the columns that are centred.
 

@@ -11,6 +11,9 @@ from fastsgd.auto import HEAD, LOST, MEAN_OF_Y, SPREAD, Auto
 
 FIRST_REACH = 1.5  # It is also in _kernels/auto_softmax.pxi, as what is judged is in the first head alone.
 SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])  # of a candidate, the rest being the best constant
+CENTRED_AFTER = (
+    64  # rows; then, and whenever they have doubled, features may join the centred ones. It is also in the kernel.
+)
 UNIT, SEEN, MEAN, NEXT = range(4)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
 
 
@@ -46,6 +49,20 @@ class SoftmaxAuto(Auto):
     def visits(self):
         """CSR: in how many rows each feature was, or since it is centred all, a row counting in each pass: (n_features,)."""
         return self.columns[:, SEEN] / self.at["grown"][0]
+
+    @property
+    def in_each_row(self):
+        """CSR: the features that are centred: (n,) int."""
+        found, at = [], self.at["last"][0]
+        while at > 0:
+            found.append(int(at) - 1)
+            at = self.columns[found[-1], NEXT]
+        return np.array(found, np.intp)
+
+    def changes_all(self, n):
+        """CSR: features that none of the rows has to have may join the centred ones."""
+        t = int(self.at["t"][0])
+        return t + n >= CENTRED_AFTER and (t + n).bit_length() > t.bit_length()
 
     @property
     def scales(self):

@@ -54,6 +54,8 @@ def _kind(plan, table, state):
     """None where all weights change with each call, or with this one."""
     if not table.sparse or state.centred or plan.line_search or state.beside is not None or not _few(plan):
         return None
+    if state.auto is not None and state.auto.changes_all(table.X.shape[0]):
+        return None
     if plan.half_life:
         grown = (state.at if state.auto is None else state.auto.at)["grown"][0]
         if table.X.shape[0] / plan.half_life > np.log2(MOST_GROWN / grown):
@@ -79,16 +81,17 @@ class Undo:
 
     def __init__(self, state, table):
         self.state, self.features, self.epoch = state, table.X.indices, state.epoch
-        if state.auto is not None:  # the columns that are centred count in each row
-            self.features = np.union1d(self.features, state.auto.centre[0])
+        if state.auto is not None:
+            self.features = np.union1d(self.features, state.auto.in_each_row)
         self.rows = {name: x[self.features] for name, x in self._weights()}
         self.rest = [(x, x.copy()) for x in self._others()]
 
     def _weights(self):
         state = self.state
-        if state.auto is not None:
+        if state.auto is not None and not state.auto.together:
             return [("records", state.auto.records)]
-        return [(name, getattr(state, name)) for name in WEIGHTS if getattr(state, name) is not None]
+        columns = [] if state.auto is None else [("columns", state.auto.columns)]
+        return columns + [(name, getattr(state, name)) for name in WEIGHTS if getattr(state, name) is not None]
 
     def _others(self):
         found = [x for name in OTHERS if (x := getattr(self.state, name)) is not None]
