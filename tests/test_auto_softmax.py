@@ -231,3 +231,17 @@ def test_probabilities_as_targets():
 def test_what_does_not_go_with_it_is_said(given, word):
     with pytest.raises(ValueError, match=word):
         SGDClassifier(**TOGETHER | given).fit(np.eye(3), [0, 1, 2])
+
+
+@flat
+@pytest.mark.parametrize("at, to", [(1, "none"), (4, "none"), (2, "the first")])
+def test_a_file_whose_centred_features_are_no_list_is_refused(at, to, tmp_path):
+    """A list that names a feature that is in none, or that does not come to an end, would be one that grows for ever."""
+    X, y = np.random.default_rng(0).standard_normal((100, 5)), np.arange(100) % 3
+    clf = SGDClassifier(**TOGETHER).fit(lay_out(X, "csr32"), y)
+    links, listed = clf._state.auto.columns[:, 3], clf._state.auto.in_each_row
+    assert sorted(listed) == [0, 1, 2, 3, 4] and links[listed[-1]] == -1
+    clf.save(tmp_path / "m")
+    links[listed[at]] = 0.0 if to == "none" else listed[0] + 1
+    with pytest.raises(ValueError, match="the state must have auto as its layout asks"):
+        clf.save(tmp_path / "m")

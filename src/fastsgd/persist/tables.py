@@ -72,11 +72,11 @@ def _fits_auto(state):
 
 
 def _ends(auto, links):
-    """Whether the list of the features that are centred, each naming the next, comes to an end."""
-    at, left = auto.at["last"][0] if auto.sparse else 0, len(links)
-    while at > 0 and left >= 0 and at == int(at) <= len(links):
+    """Whether the list of the features that are centred, each naming the next, has all that name one, and comes to an end."""
+    at, left = auto.at["last"][0] if auto.sparse else 0, np.count_nonzero(links)
+    while at > 0 and left > 0 and at == int(at) <= len(links):
         at, left = links[int(at) - 1], left - 1
-    return at in (-1, 0) and left >= 0
+    return left == 0 and (at == -1 or (at == 0 and not links.any()))
 
 
 def _alike(state):
