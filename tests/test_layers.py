@@ -33,6 +33,7 @@ LAYERS = {
         "auto",
         "auto_merge",
         "auto_softmax",
+        "merging",
     ),
     "penalties": ("_kernels",),
     "optimizers": (

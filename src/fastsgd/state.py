@@ -296,44 +296,13 @@ class State:
         (Agarwal, Chapelle, Dudik and Langford 2014, section 2.2). With learning_rate="auto" see auto_merge.py.
         """
         if self.auto is not None:
-            from fastsgd import auto_merge  # Only training in lanes or on a cluster needs it.
+            from fastsgd import auto_merge  # Only training in lanes or on a cluster needs these.
 
             auto_merge.merge(self, parts, plan)
             return
-        K, S, at = len(self.b), self.W.shape[1], self.at.copy()
-        for part in parts:
-            part.fold(plan)
-        steps = np.array([part.at["t"] - at["t"] for part in parts])
-        taken = steps.sum(axis=0)
-        share = np.where(
-            taken > 0, steps / np.maximum(1.0, taken), 1.0 / len(parts)
-        )  # Without a step all parts are as before.
-        share = np.broadcast_to(share, (len(parts), K))
-        wide = np.zeros((len(parts), S))
-        wide[:, :K] = share
-        added = np.array([part.at["avg_n"] - at["avg_n"] for part in parts])
-        self.at["t"] += taken
-        self.at["avg_n"] += added.sum(axis=0)
-        self.at["since"] = self.at["t"] - sum(
-            w[: len(at)] * (part.at["t"] - part.at["since"]) for w, part in zip(share, parts, strict=True)
-        )
-        if added.any():
-            sums = self.b_avg * at["avg_n"]
-            sums = sums + sum(part.b_avg * part.at["avg_n"] - sums for part in parts)
-            self.b_avg = sums / np.maximum(1.0, self.at["avg_n"])
-        if self.A is not None:
-            self.A = self.A + sum(part.A - self.A for part in parts)
-        for names, weights in ((("W", "m", "v"), list(wide)), (("b", "mb", "vb"), list(share))):
-            v = names[2]
-            if getattr(plan.optimizer, "accumulates", False):
-                total, weights = _grown(getattr(self, v), [getattr(part, v) for part in parts], weights)
-                names = names[:1]
-                setattr(self, v, total)
-            for name in names:
-                if getattr(self, name) is not None:
-                    of_parts = [getattr(part, name) for part in parts]
-                    mean = sum(w * x for w, x in zip(weights, of_parts, strict=True))
-                    setattr(self, name, mean.astype(of_parts[0].dtype))
+        from fastsgd import merging
+
+        merging.merge(self, parts, plan)
         if getattr(plan.optimizer, "name", None) == "ftrl":
             self._follow_ftrl(plan)
 
@@ -412,11 +381,3 @@ class State:
 def padded(heads, separate=False):
     """Columns of the weights of this many heads: a multiple of 4, as the kernels take 4 at once, or one."""
     return 1 if heads == 1 and not separate else -(-heads // 4) * 4
-
-
-def _grown(own, of_parts, share):
-    """The squares of all parts together, and the share of each part in what was added to them; where nothing was, `share`."""
-    grown = [x - own for x in of_parts]
-    total = sum(grown)
-    some = np.where(total > 0, total, 1)
-    return own + total, [np.where(total > 0, x / some, w) for x, w in zip(grown, share, strict=True)]
