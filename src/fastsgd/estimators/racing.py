@@ -122,12 +122,10 @@ def begin(est, table, state):
     if most == 1:
         state.race = one
         return plans[one.leader], plans, None
-    chosen = None
     one.end()
-    if most and not table.empty:
-        chosen = choose(est, plans, table, state, one, most)
+    found = choose(est, plans, table, state, one, most) if most and not table.empty else None
     state.race = one
-    return plans[one.leader], (), chosen
+    return plans[one.leader], (), found
 
 
 def go_on(est, table, state):
