@@ -18,12 +18,12 @@ def set_passes(est, source, params, rows, on_cluster):
     source : Source
         The rows to train on.
     params : dict
-        The parameters that flags gave; with steps of their own, or where they say `max_iter`, it stays as it is, and with
-        half_life.
+        The parameters that flags gave. Where steps of their own, `max_iter` or half_life are among them, `max_iter` stays as
+        it is.
     rows : dict
         The flags of `train.ROWS` that were given.
     on_cluster : bool
-        It stays as it is, too; as it does with early_stopping.
+        There `max_iter` stays as it is, too, as it does with early_stopping.
     """
     if on_cluster or rows.get("early_stopping") or {*STEPS, "learning_rate", "max_iter", "half_life"} & set(params):
         return
