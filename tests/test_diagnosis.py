@@ -284,6 +284,23 @@ def test_columns_without_values_are_usual_on_csr():
     assert "constant_columns" in diagnose(LinearRegressor().fit(X, y), X, y)
 
 
+@pytest.mark.parametrize("leaks", [False, True])
+def test_of_hashed_features_only_those_with_values_are_tried_as_leaks(leaks, monkeypatch):
+    """Of a million columns a tenth would take minutes."""
+    from fastsgd.diagnosis import columns
+
+    tried, auc = [], columns._auc
+    monkeypatch.setattr(columns, "_auc", lambda column, y: tried.append(1) or auc(column, y))
+    X, y = rows()
+    y = y > 0
+    X = sp.csc_matrix(np.column_stack([X, y if leaks else y & (X[:, 0] > 0)]))
+    X.resize(len(y), 100_000)
+    X = X[:, np.random.default_rng(0).permutation(X.shape[1])].tocsr()
+    est = fitted(SGDClassifier("log_loss", learning_rate="auto", random_state=0, max_iter=1, tol=None), X, y)
+    found = diagnose(est, X, y)
+    assert ("leaking_columns" in found) == leaks and 0 < len(tried) <= columns.LEAK_CANDIDATES
+
+
 def test_a_single_column_that_gives_y_is_no_leak():
     x = np.linspace(-1, 1, 200)[:, None]
     y = 3 * x[:, 0] + 1

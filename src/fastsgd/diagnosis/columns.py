@@ -145,7 +145,10 @@ class Columns:
 
     def leaks(self) -> Finding | None:
         """Columns that by themselves give y away."""
-        case, d = self.case, self.X.shape[1]
+        case = self.case
+        # Of hashed words nearly all columns have no value: they are no candidates, nor counted by MAX_LEAKS.
+        some = np.flatnonzero(self.count > MIN_VALUES)
+        d = len(some)
         if d < 2 or case.est._task is None:
             return None
         y, code = case.table.y, case.table.code
@@ -155,7 +158,7 @@ class Columns:
         else:
             targets = (code[:, None] == np.arange(len(case.b))).astype(float)
         share = self._share(targets, classes)
-        candidates = np.argsort(-share, kind="stable")[: max(LEAK_CANDIDATES, int(2 * MAX_LEAKS * d))]
+        candidates = some[np.argsort(-share[some], kind="stable")[: max(LEAK_CANDIDATES, int(2 * MAX_LEAKS * d))]]
         found = []
         for j in candidates:
             if not classes:
@@ -164,7 +167,7 @@ class Columns:
             else:
                 gives = max(_auc(self._column(j), t) for t in targets.T) if targets.shape[1] == 1 else share[j]
                 leaks = gives > (LEAK_AUC if targets.shape[1] == 1 else LEAK)
-            if leaks and self.count[j] > MIN_VALUES:
+            if leaks:
                 found.append((j, float(gives)))
         if not found or len(found) > max(1, MAX_LEAKS * d):
             return None
