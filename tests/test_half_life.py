@@ -183,6 +183,8 @@ def test_a_model_that_has_learnt_nothing_says_of_how_few_rows():
         ConvergenceWarning, match=r"With half_life=4 what was learnt is of what is left of the rows, 6: it may"
     ):
         SGDClassifier("log_loss", **ORDER, half_life=4).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="what is to be learnt changes: set shuffle=False and half_life"):
+        SGDClassifier("log_loss", **AUTO).fit(X, y)
 
 
 @flat
@@ -327,3 +329,13 @@ def test_rows_of_a_call_may_be_shuffled_and_other_rows_may_end_passes():
     assert lost(clf, X_val, y_val) < 0.6
     held = SGDClassifier(**params | {"max_iter": 20, "tol": 1e-3, "shuffle": False}).fit(X, y, X_val=X_val, y_val=y_val)
     assert held.stop_reason_ == "validation"
+
+
+def test_one_pass_is_not_said_to_be_too_few(recwarn):
+    """An error advises max_iter=1, after which no warning asks for more."""
+    (X, y), _ = turning("dense", "binary")
+    clf = SGDClassifier(**AUTO | {"loss": "log_loss", "half_life": 200.0, "shuffle": False, "max_iter": 1, "tol": 1e-3})
+    clf.fit(X, y)
+    assert clf.n_iter_ == 1 and not recwarn.list
+    with pytest.warns(ConvergenceWarning, match="Consider increasing max_iter"):
+        clf.set_params(half_life=None, tol=1e-3).fit(X, y)

@@ -29,7 +29,9 @@ def warn(est, run, plan, table, epochs, ruled):
     if found is None:
         found = _far_off(est, run, plan, table, out_of_epochs) or _too_short(est, run, plan, table, epochs)
     # With tol=0 a training is to end where nothing falls any more, which seldom comes: its user has asked for all epochs.
-    if found is None and out_of_epochs and any(rule.ends and rule.tol > 0 for rule in run.rules):
+    # With half_life and max_iter=1, as its errors advise, one pass is what was wanted.
+    one_pass = plan.half_life and est.max_iter == 1
+    if found is None and out_of_epochs and not one_pass and any(rule.ends and rule.tol > 0 for rule in run.rules):
         found = (
             "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         )
@@ -60,6 +62,10 @@ def _unsure(est, plan, table, more=""):
     if plan.half_life:
         left = f"{round(auto.at['recent'][0]):,}"
         more += f" With half_life={est.half_life!r} what was learnt is of what is left of the rows, {left}: it may be too short."
+    elif getattr(est, "half_life", 0) is None:
+        more += (
+            " Where rows come in the order of time, and what is to be learnt changes: set shuffle=False and half_life."
+        )
     return _left_out(est, plan, table) or (auto.warning and auto.warning + more)
 
 
