@@ -458,9 +458,21 @@ def test_where_auto_has_learnt_nothing_it_says_so(here, capsys):
         assert rule in capsys.readouterr().out
         for command in (["info", "m", "--json"], [*train, "--target", y, "--json"]):
             assert main(command) == 0
-            assert set(json.loads(capsys.readouterr().out)["auto_rule"]) == {rule}
+            rules = json.loads(capsys.readouterr().out)["auto_rule"]
+            assert rules and all(one.startswith(rule) for one in rules)
     assert main(["train", "X.npy", "--target", "y.npy", "--task", "regression", "--eta0", "0.01"]) == 0
     assert "what auto has learnt" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["--learning-rate", "constant", "--eta0", "0.001"]])
+def test_the_alpha_chosen_is_said(flags, here, capsys):
+    train = ["train", "X.npy", "--target", "y.npy", "--task", "regression", "--max-iter", "1", "--model", "m", *flags]
+    assert main([*train, "--alpha", "auto"]) == 0
+    alpha = fastsgd.load("m").alpha_
+    assert f"alpha: {alpha:g}, chosen by rows not learnt from" in capsys.readouterr().out
+    for given, told in (("auto", alpha), ("0.01", None)):
+        assert main([*train, "--alpha", given, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["alpha"] == told
 
 
 # ---------------------------------------------------------------- held-out rows of the data

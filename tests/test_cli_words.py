@@ -160,3 +160,9 @@ def test_advice_to_stop_early_is_a_flag():
         "Stop earlier: --early-stopping keeps the best epoch."
     )
     assert in_flags("Please change validation_fraction.") == "Please change --valid-fraction."
+
+
+def test_advice_to_scale_columns_is_a_flag_alone():
+    assert in_flags("Set standardize=True, or scale X with StandardScaler: the penalty is on them.") == (
+        "Set --standardize: the penalty is on them."
+    )

@@ -20,7 +20,7 @@ NO_WORDS = "alpha", "eta0", "tol"  # of English, as all with an underscore
 BUFFERED = re.compile(r" \(`buffered`\)|`buffered`")
 # What there is in Python alone, and what stands for it on the command line: pattern to words.
 IN_PYTHON = {
-    r" or scale X with StandardScaler": "",
+    r",? or scale X with StandardScaler": "",
     r"Scaling input data with \w+ or \w+ might help, and so might standardize=True\.": "standardize=True might help.",
     r",? or Linear(?:Classifier|Regressor), which have no step size": ", which has no step size",
     r", or take Linear(?:Classifier|Regressor), which has no step size": "",
