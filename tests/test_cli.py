@@ -470,7 +470,7 @@ def test_the_alpha_chosen_is_said(flags, here, capsys):
     assert main([*train, "--alpha", "auto"]) == 0
     alpha = fastsgd.load("m").alpha_
     assert f"alpha: {alpha:g}, chosen by rows not learnt from" in capsys.readouterr().out
-    for given, told in (("auto", alpha), ("0.01", None)):
+    for given, told in (("auto", alpha), ("0.01", 0.01)):
         assert main([*train, "--alpha", given, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["alpha"] == told
 

@@ -339,3 +339,15 @@ def test_one_pass_is_not_said_to_be_too_few(recwarn):
     assert clf.n_iter_ == 1 and not recwarn.list
     with pytest.warns(ConvergenceWarning, match="Consider increasing max_iter"):
         clf.set_params(half_life=None, tol=1e-3).fit(X, y)
+
+
+@pytest.mark.parametrize("half_life", [None, 200.0])
+def test_calls_may_go_on_with_a_stream_of_sparse_rows(half_life):
+    (X, y), _ = turning("csr32", "binary")
+    streamed, whole = (SGDClassifier("log_loss", **ORDER, half_life=half_life) for _ in range(2))
+    for lo in (0, 3000):
+        some = slice(lo, lo + 3000)
+        blocks = [(X[some], y[some])]
+        streamed.partial_fit(sources.from_batches(lambda blocks=blocks: iter(blocks)), classes=[0, 1])
+        whole.partial_fit(X[some], y[some], classes=[0, 1])
+    np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-9)

@@ -311,7 +311,6 @@ def _report(est, rows, model, quiet, as_json, training_state):
         "learning_rate": str(est.learning_rate),
         "alpha": est._alpha,
         "stop_reason": est.stop_reason_,
-        "alpha": est.alpha_ if est.alpha == "auto" else None,
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"].max(initial=0.0)),
         "history": history(est.history_),
@@ -333,5 +332,5 @@ def _report(est, rows, model, quiet, as_json, training_state):
         _say_progressive(est, found["progressive"])
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
-        if found["alpha"] is not None:
+        if est.alpha == "auto" and est.max_iter != "auto":  # There it stands with why the passes ended.
             OUT.print(f"alpha: {found['alpha']:g}, chosen by rows not learnt from", markup=False)

@@ -38,7 +38,10 @@ class Ready(NamedTuple):
     @classmethod
     def after(cls, plan, table, run):
         """What a run on these rows leaves, which has ended; None where the next call is to begin with a copy."""
-        kind = None if table.empty else _kind(plan, table, run.state)  # of rows without weight no state is prepared
+        # The rows of a stream are not at hand; of rows without weight no state is prepared.
+        if type(table) is not Table or table.empty:
+            return None
+        kind = _kind(plan, table, run.state)
         return None if kind is None else cls(kind, table.scaling, run.gathered)
 
     def goes_with(self, plan, table, state):
