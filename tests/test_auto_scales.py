@@ -173,3 +173,33 @@ def test_standardize_says_which_columns_are_too_small_to_be_squared(layout):
     X = X.multiply(1e-200).tocsr() if layout != "dense" else X * 1e-200
     with pytest.raises(ValueError, match=r"columns \[0, 1, 2\] of X are so small .* Multiply them by a constant"):
         SGDClassifier(standardize=True).fit(X, y)
+
+
+@pytest.mark.parametrize("first", [1e-19, 1e-30, 1e-38])
+def test_a_first_value_that_is_next_to_nothing_does_not_end_a_fit_in_float32(first):
+    """Noise in place of 0: in the unit that it sets, the square of another value is no number."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 3)).astype(np.float32)
+    y = X @ np.array([2.0, -1.0, 0.5]) + 0.1 * rng.standard_normal(400)
+    good = SGDRegressor(**AUTO).fit(sp.csr_matrix(X[1:]), y[1:])
+    X[0, 0] = first
+    found = SGDRegressor(**AUTO).fit(sp.csr_matrix(X), y)
+    np.testing.assert_allclose(found.coef_, good.coef_, atol=0.1)
+
+
+@flat
+def test_rows_whose_weights_are_next_to_nothing_do_not_end_a_fit_in_float32():
+    rng = np.random.default_rng(0)
+    X = sp.random(500, 40, 0.1, format="csr", dtype=np.float32, random_state=0)
+    y = X @ rng.standard_normal(40)
+    est = SGDRegressor(**AUTO).fit(X, y, sample_weight=np.exp(-np.arange(500) / 4))
+    assert np.isfinite(est.coef_).all() and np.isfinite(est.predict(X)).all()
+
+
+@flat
+def test_explicit_zeros_beside_slopes_whose_squares_are_no_numbers_do_not_end_a_fit_in_float32():
+    X = sp.csr_matrix(np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32))
+    X.data[::3] = 0
+    y = np.full(200, 1e20)
+    est = SGDRegressor("poisson", **AUTO).fit(X, y)
+    assert np.isfinite(est.coef_).all()

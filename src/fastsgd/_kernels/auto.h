@@ -148,8 +148,14 @@ FASTSGD_SUMS(d4)
         size *= w[FASTSGD_UNIT];                                                                                                    \
         if (!(size * size * n > FASTSGD_FAR * FASTSGD_FAR * S)) return x * w[FASTSGD_UNIT];                                         \
         if (n + (T)g->c <= FASTSGD_EARLY) {                                                                                         \
-            const T both = (T)0.5 * (S + size * size * n);                                                                          \
-            less = SQRT(S / both), w[FASTSGD_SQUARES] = both * (T)(g->added / g->c);                                                \
+            T both, before = S;                                                                                                     \
+            if (!(size < (T)1e10)) { /* Its square may be no number in this unit: it sets another, where those before are 0. */     \
+                const int e = -ilogb(x);                                                                                            \
+                w[FASTSGD_UNIT] = (T)ldexp(1, e > EXPONENT ? EXPONENT : e < -EXPONENT ? -EXPONENT : e);                             \
+                size = (x < 0 ? -x : x) * w[FASTSGD_UNIT], S = 0;                                                                   \
+            }                                                                                                                       \
+            both = (T)0.5 * (S + size * size * n);                                                                                  \
+            less = SQRT(before / both), w[FASTSGD_SQUARES] = both * (T)(g->added / g->c);                                           \
         } else {                                                                                                                    \
             const T rms = SQRT(S / n);                                                                                              \
             if (size > FASTSGD_CLIP * rms) size = FASTSGD_CLIP * rms;                                                               \
@@ -196,7 +202,7 @@ FASTSGD_SUMS(d4)
         per = N##_div(N##_all(1), per);                                                                                             \
         N##_store(room + LANES * FASTSGD_PER, per), sums[4] = N##_add(sums[4], N##_mul(x2, per));                                   \
         for (int r = 0; r < rules - 1; r++) {                                                                                       \
-            const V root = N##_root(N##_add(R->start[r], N##_mul(a[FASTSGD_SLOPES], R->faded)));                                    \
+            const V root = N##_min(N##_root(N##_add(R->start[r], N##_mul(a[FASTSGD_SLOPES], R->faded))), N##_all((T)HUGE));         \
             per = N##_div(N##_all(1), N##_add(owed, N##_mul(N##_mul(R->per_mean[r], mean), root)));                                 \
             N##_store(room + LANES * (FASTSGD_PER + 1 + r), per), sums[5 + r] = N##_add(sums[5 + r], N##_mul(x2, per));             \
         }                                                                                                                           \

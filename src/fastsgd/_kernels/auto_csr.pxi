@@ -72,6 +72,7 @@ cdef enum:
 cdef double KAPPA = 0.15, PER_GAMMA = 1.25
 # Of the long and the short steps: 1 / eta, and the squared slopes before the first visit.
 cdef double[2] PER_ETA = [2.5, 5.0], START = [0.04, 1.0]
+cdef double LEAST_WEIGHT = 1e-30  # of a row, over the mean weight: of a feature's first row less would be no float32
 cdef double LEAST_LEFT = 1e-20    # of the rows of a feature: fewer are none
 
 
@@ -259,7 +260,7 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
             nnz = centre(L, values, lo, nnz, M, P, C, s)
             rows, x, lo = &anew, <const floating*> C.centred.values, 0
         C.at.values += nnz
-        g.c, g.t, g.faded = s * C.at.recent / C.at.weight, C.at.recent, 1.0 / C.at.grown
+        g.c, g.t, g.faded = max(s * C.at.recent / C.at.weight, LEAST_WEIGHT), C.at.recent, 1.0 / C.at.grown
         g.added = g.c * C.at.grown
         for k in range(M.K):
             if fade < 1.0:

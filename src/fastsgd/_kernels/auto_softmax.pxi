@@ -15,7 +15,7 @@ from fastsgd.losses cimport quick_exp
 
 cdef enum:
     SHARES = 5              # of a candidate that are judged, the rest being of the best constant
-    FEWER_JUDGE = 16384     # rows
+    FEWER_JUDGE = 16384     # rows after which one in eight judges
     REACH_ROWS = 1000       # after this many `reach` is halfway between FIRST_REACH and what was judged
 cdef double[SHARES] SHARE = [1.0, 0.75, 0.5, 0.25, 0.0]
 cdef double FIRST_REACH = 1.5, MIN_REACH = 0.25, MAX_REACH = 8.0, REACH_PER_ODDS = 4.0
