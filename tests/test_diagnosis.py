@@ -334,6 +334,17 @@ def test_rows_held_out_tell_overfitting():
     assert found.verdict == "converged" and not found.not_seen
 
 
+def test_effects_that_turn_round_midway_come_before_that_one_model_of_all_rows_explains_nothing():
+    X, _ = rows(8000)
+    y = (X @ np.arange(1.0, 7.0) * np.where(np.arange(8000) < 4000, 1, -1) > 0).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est = SGDClassifier("log_loss", learning_rate="auto", max_iter=1, tol=None, random_state=0).fit(X, y)
+    names = diagnose(est, X, y).names
+    assert names.index("changing") < names.index("underfitting")
+    assert "half_life" in diagnose(est, X, y).findings[names.index("changing")].advice
+
+
 def test_underfitting_names_the_penalty_or_the_missing_bends():
     X, y = rows()
     strong = diagnose(LinearRegressor(alpha=30.0).fit(X, y), X, y)

@@ -86,12 +86,15 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
         first += to_blame
     if rare is not None and rare[1]:
         first += [rare[0]]
+    changing = along.changing(case) or along.by_history(case.est)
+    if under is not None and changing is not None and changing.numbers.get("gain", 0.0) > under.numbers["explained"]:
+        first += [changing]  # One model of all rows explains less than models of rows nearby would.
     first += [under, over]
     if rare is not None and not bad and rare[0].numbers["recall"] < MOST:
         first += [rare[0]]
     first += [
         *to_blame,
-        along.changing(case) or along.by_history(case.est),
+        changing,
         scaled,
         columns.constants(),
         columns.duplicates(),
