@@ -141,7 +141,7 @@ def test_categories_are_those_of_training(here, capsys):
 )
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 def test_a_flag_that_contradicts_the_model_is_refused(here, command, flags, said, capsys):
-    assert main([*TRAIN, "--model", "m"]) == 0
+    assert main([*TRAIN, "--model", "m", "-q"]) == 0
     assert main([command, "test.parquet", "--model", "m", "--target", "late", *flags]) == 1
     assert capsys.readouterr().err.startswith(f"error: {said}")
 

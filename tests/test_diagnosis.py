@@ -343,6 +343,9 @@ def test_effects_that_turn_round_midway_come_before_that_one_model_of_all_rows_e
     names = diagnose(est, X, y).names
     assert names.index("changing") < names.index("underfitting")
     assert "half_life" in diagnose(est, X, y).findings[names.index("changing")].advice
+    found = diagnose(est.set_params(half_life=500, shuffle=False).fit(X, y), X, y)
+    assert found.names == ("changing", "underfitting", "converged")
+    assert "of the latest rows" in found.findings[found.names.index("converged")].words
 
 
 def test_underfitting_names_the_penalty_or_the_missing_bends():

@@ -15,7 +15,8 @@ from fastsgd.state import State
 # So many stretches of rows have a model each, of half of their rows; of fewer rows none is made. Of 20 stretches whose first
 # ten are of one kind, and the last of another, one shuffle in 1000 would hardly change anything; of 26 one in 30,000.
 BLOCKS, MIN_ROWS = 26, 2000
-MAX_FEATURES = 2**21  # The models of wider rows would take too much memory; words are hashed to 2^20 where nothing else is said.
+# The models of wider rows would take too much memory. Words are hashed to half as many by default.
+MAX_FEATURES = 2**21
 # They are shuffled so often: where rows have a random order, one case in 1000 is above all of these.
 SHUFFLES = 999
 NEAR, FAR = 2, BLOCKS // 2  # Blocks that lie so close to each other, and so far.
