@@ -83,7 +83,8 @@ def judge(case: Case, far: Distance) -> Finding:
     if not case.sgd:
         return _solver(case, said, numbers)
     if getattr(case.est, "half_life", None):
-        words = f"older rows fade (half_life={case.est.half_life:g}): the model is of the latest rows, and not for the objective of all."
+        fades = f"older rows fade (half_life={case.est.half_life:g})"
+        words = f"{fades}: the model is of the latest rows, and not for the objective of all."
         return Finding("converged", words, "", numbers)
     if case.plan.auto and case.est.stop_reason_ == "judged":
         return judged(case.est.history_, **numbers)
