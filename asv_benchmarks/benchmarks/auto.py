@@ -8,7 +8,7 @@ from .common import interleaved, make
 class Ratio:
     """Below 1 it is faster than plain SGD; the limits are 4 for dense data and 3 for CSR."""
 
-    params = [["narrow", "wide", "text"], ["float32", "float64"], ["hinge", "log_loss"]]
+    params = [["narrow", "wide", "text", "short"], ["float32", "float64"], ["hinge", "log_loss"]]
     param_names = ["data", "dtype", "loss"]
     unit = "ratio"
 
