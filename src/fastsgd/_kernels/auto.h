@@ -217,7 +217,7 @@ FASTSGD_SUMS(d4)
         const Row_##NAME R = {N##_all((T)g->added), N##_all((T)(g->curve * g->faded)), N##_all((T)(g->prior / g->added)),           \
                               N##_all((T)g->faded), {N##_all((T)g->start[0]), N##_all((T)g->start[1])},                             \
                               {N##_all((T)(g->per[0] / g->added)), N##_all((T)(g->per[1] / g->added))}};                            \
-        const I *next = (const I *)g->next;                                                                                         \
+        const I *next = g->n_next ? (const I *)g->next : ix; /* no arithmetic on what is no array */                                \
         const ptrdiff_t full = nnz / LANES * LANES, groups = g->n_next < nnz ? g->n_next / LANES * LANES : full;                    \
         V sums[8] = {N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero(), N##_zero()};               \
         for (ptrdiff_t k = groups; k < g->n_next; k++) FASTSGD_SOON(W + (ptrdiff_t)next[k] * stride);                               \
