@@ -339,7 +339,7 @@ def test_features_met_are_features(wrong, somewhere):
 
 # ---------------------------------------------------------------- what is compared, what is kept
 def test_every_field_of_a_run_has_a_rule():
-    others = {"noted", "whole", "parts", "recorder", "plans"}  # The plans of a race follow from the parameters.
+    others = {"noted", "whole", "parts", "recorder", "plans"}  # The plans of a contest follow from the parameters.
     assert set(runs.RUN.table) == {field.name for field in fields(engine.Run)} - others
     assert set(vars(Gathered(np.zeros((3, 1)), 1))) == set(runs.Step.table) | {"count", "is_met"}
 

@@ -142,7 +142,7 @@ class Judge:
         if self.folds is not None and not self.states:
             self.states = [state.copy() for _ in range(self.folds.left_out)]
             for other in self.states:
-                other.beside = other.race = None
+                other.beside = other.contest = None
         if state.epoch != self.epoch:
             self.epoch = state.epoch
             self.gathered = [] if gathered is None else [gathered.copy() for _ in self.states]

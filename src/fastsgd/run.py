@@ -64,7 +64,7 @@ class Run:
     judge : judge.Judge or None
         What says by rows that were not learnt from whether further passes are of use.
     plans : list of Plan, or empty
-        In a race, the plan of each of its models.
+        In a contest, the plan of each of its models.
     """
 
     state: State
@@ -109,9 +109,9 @@ class Run:
         self.progressive = self.progressive.plus(rows, losses, weight)
 
     def plan_of(self, plan: Plan, state: State | None = None) -> Plan:
-        """The plan by which the state, or another one, is trained: this one, or in a race that of the model that leads."""
-        race: Any = self._state.race if state is None else state.race
-        return self.plans[race.leader] if self.plans and race is not None else plan
+        """The plan by which the state, or another one, is trained: this one, or in a contest that of the model that leads."""
+        contest: Any = self._state.contest if state is None else state.contest
+        return self.plans[contest.leader] if self.plans and contest is not None else plan
 
     def moment(self, plan: Plan) -> "Moment":
         """The state as it is now; the plan is as that of `plan_of`."""

@@ -11,7 +11,7 @@ from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
 MAX_FRESH_BYTES = 1 << 14  # Up to this size a new array costs less than finding out whether the one there fits.
-CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "beside", "race", "at"
+CHANGING = "W", "b", "b_avg", "A", "Q", "m", "v", "mb", "vb", "mean", "std", "auto", "beside", "contest", "at"
 
 
 @dataclass
@@ -43,8 +43,8 @@ class State:
         The one of the last pass.
     auto, beside : Auto, Beside or None
         With learning_rate="auto": what it keeps beside W (dense rows: in standard units), A, b and b_avg; models beside this.
-    race : Race or None
-        Where this is the model that leads a race: the others, and how all have done.
+    contest : Contest or None
+        Where this is the model that leads a contest: the others, and how all have done.
     m, v : like W, or None
         Slots of the optimizer; `mb` and `vb`, (K,) float64, are those of the intercepts. See also auto_softmax.py.
     seed, epoch : int
@@ -70,7 +70,7 @@ class State:
     centred: bool = False
     auto: Auto | None = None
     beside: object = None
-    race: object = None
+    contest: object = None
     at: np.ndarray = field(default_factory=lambda: np.array([(1, 1, 0, 0, 0, 1, 0, 1)], SCALARS))
 
     def __post_init__(self):

@@ -9,7 +9,7 @@ from fastsgd import estimators, objective, schedules
 from fastsgd.dask.lazy import CLUSTER_PARAMETERS, ClassifierOnCluster, RegressorOnCluster, of_cluster, scores
 from fastsgd.dask.passes import Passes
 from fastsgd.dask.spread import Loaded, load
-from fastsgd.estimators import racing, streams
+from fastsgd.estimators import contested, streams
 
 # Parameters that must have one of these values, and what to do instead.
 ONLY = {
@@ -42,7 +42,7 @@ class InPasses:
         for name, (right, words) in ONLY.items():
             if getattr(self, name, right[0]) not in right:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not for a cluster: {words}")
-        racing.refuse(self, "a cluster does")
+        contested.refuse(self, "a cluster does")
         if self.max_iter == "auto":
             raise ValueError(
                 "max_iter='auto' is not for a cluster: models that leave rows out are trained on one machine alone. Give a "
@@ -92,7 +92,7 @@ class InPasses:
         params = {name: x for name, x in self.get_params(deep=False).items() if name not in CLUSTER_PARAMETERS}
         return super()._as_kept(1)._replace(params=params)  # The data say in how many partitions they are.
 
-    def _lanes(self, plan, table, state, raced=()):
+    def _lanes(self, plan, table, state, plans=()):
         return Passes(len(table.parts))
 
     def _score(self, held_out, plan):

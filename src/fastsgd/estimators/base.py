@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 
 from fastsgd import engine, objective, optimizers
 from fastsgd.decide import most_passes
-from fastsgd.estimators import for_prediction, in_place, racing, streams
+from fastsgd.estimators import contested, for_prediction, in_place, streams
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -79,7 +79,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             what = "X_val: they are judged by their objectives" if keeper is None else "a Checkpoint, nor resume_from"
             raise ValueError(f"segments can't be trained with {what}.")
         if segments is not None:
-            racing.refuse(self, "segments are models of")
+            contested.refuse(self, "segments are models of")
         problem = self._problem(X, y, sample_weight, validation, random_state, segments)
         state = problem.est._new_state(problem.X, problem.heads, *self._init(*init))
         return self._train(problem, state, keeper, asked)
@@ -87,7 +87,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
     def _train(self, problem, state, keeper, asked=None):
         """Run the engine, and be fitted to what comes of it, in one step."""
         est, table, held_out = problem.est, problem.table, problem.held_out
-        plan, plans, chosen = racing.begin(est, table, state)
+        plan, plans, chosen = contested.begin(est, table, state)
         judge, passes, lanes = None, self.max_iter, est._lanes(plan, table, state, plans)
         if self.max_iter == "auto":
             from fastsgd.estimators import judging  # Few fits need it.
@@ -114,7 +114,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 held_out.table.scaling = table.scaling
         run.from_here(run.plan_of(plan))
         if asked is not None and plans:
-            racing.refuse(self, "record is of")
+            contested.refuse(self, "record is of")
         run.recorder = None if asked is None else est._recorder(asked, table, plan)
         started, ruled = perf_counter(), any(rule.ends for rule in run.rules)
         given, at_most = (problem.X, problem.y, problem.metadata), passes * self.n_init
@@ -144,7 +144,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
                 reason = "interrupted"
             plan = moment.plan
             if plans and reason != "interrupted":
-                run.state.race.end()
+                run.state.contest.end()
             est._fit_to(moment, **noted(run, epochs, reason, at_most), **of_segments)
         except engine.Diverged as error:
             est._diverged(error, table, run, run.plan_of(plan))
@@ -219,7 +219,7 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
         plan = self._partial_plan(table)
         with self._published.lock:
             start, ready = self._resume(plan), self._published.ready
-            in_place_ = asked is None and start is self._state and ready is not None and racing.settled(self, start)
+            in_place_ = asked is None and start is self._state and ready is not None and contested.settled(self, start)
             if in_place_ and ready.goes_with(plan, table, start):
                 self._train_in_place(table, plan, start, ready, also)
                 self._warn_of_rows(table)
@@ -231,10 +231,10 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
 
     def _train_copy(self, table, plan, start, state, also=(), asked=None):
         """The state of the estimator is not touched: a copy of it is trained, and then takes its place in one step."""
-        plans = racing.go_on(self, table, state)
+        plans = contested.go_on(self, table, state)
         run = engine.Run(state, good=start, progressive=vars(self).get("_progressive") or Progressive(), plans=plans)
         if asked is not None and plans:
-            racing.refuse(self, "record is of")
+            contested.refuse(self, "record is of")
         if state.beside is not None:
             state.beside.go_on()
         try:

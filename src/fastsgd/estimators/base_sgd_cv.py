@@ -204,13 +204,13 @@ class BaseSGDCV(base_cv.BaseCV, Drafts, ModelFiles, Documented, BaseEstimator):
         self._scores, self._n_iter = models.scores.reshape(shape), models.passes.reshape(shape)
         self._reasons = models.reasons.reshape(shape)
         self._coefs_paths, self._intercepts_paths = models.paths(candidates)
-        in_the_race = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
-        if np.isnan(choice.means(in_the_race)).all() and (self._reasons == REASONS.index("diverged")).any():
+        not_dropped = np.where(self._reasons == REASONS.index("dropped"), np.nan, self._scores)
+        if np.isnan(choice.means(not_dropped)).all() and (self._reasons == REASONS.index("diverged")).any():
             raise ValueError(
                 "every candidate diverged in some fold, so that none can be chosen. "
                 f"{self._remedy(range(len(members)), members, rows)}"
             )
-        at = choice.best_candidate(in_the_race, alphas, self.refit_rule)
+        at = choice.best_candidate(not_dropped, alphas, self.refit_rule)
         self.alpha_, self.l1_ratio_ = float(alphas[at[:2]]), float(self.l1_ratios_[at[0]])
         self.eta0_ = float(etas[at[2]])
         return at

@@ -276,7 +276,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     common.) Either way the model is bit for bit that of a fit with the alpha chosen. The models take memory of their own, and are
     shared out among the threads of `n_jobs`. It needs a penalty and batch_size=1; it does not go with `n_init`,
     `n_bootstrap`, `n_splits`, segments, `record` of one pass, parallel="hogwild", a line search, nor with a cluster. alpha as a
-    number, or another `coef_`, ends the race.
+    number, or another `coef_`, ends the contest.
 
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be

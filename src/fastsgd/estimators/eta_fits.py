@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fastsgd import decide, engine, optimizers, parallel, several, stopping, threads, verdict
-from fastsgd.estimators import racing
+from fastsgd.estimators import contested
 from fastsgd.estimators.base import BaseSGD
 from fastsgd.lanes import SERIAL
 from fastsgd.packs import Pack
@@ -60,7 +60,7 @@ def _check_steps(est):
         )
     if getattr(optimizer, "line_search", False):
         raise ValueError(f"optimizer={optimizer!r} searches for its step sizes: there is none to choose.")
-    if (name := racing.raced(est)) is not None:
+    if (name := contested.auto_parameter(est)) is not None:
         raise ValueError(f"{name}='auto' would choose another {name} for each eta0: give {name} a number.")
     if est.max_iter == "auto":
         raise ValueError(

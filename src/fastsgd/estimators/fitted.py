@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastsgd import engine, schedules
-from fastsgd.estimators import racing
+from fastsgd.estimators import contested
 from fastsgd.estimators.for_prediction import MARK, OfTraining, missing
 from fastsgd.estimators.problem import Drafts
 from fastsgd.estimators.published import Attribute, FromState, Published, same
@@ -29,7 +29,7 @@ class Fitted(Drafts):
     mean_ = FromState(lambda state: None if state.std is None else state.mean.copy())
     scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
-    alpha_ = FromState(lambda state: racing.chosen(state, "alpha"))
+    alpha_ = FromState(lambda state: contested.chosen(state, "alpha"))
 
     @property
     def progressive_(self) -> NDArray[Any]:
@@ -174,7 +174,7 @@ class Fitted(Drafts):
             fresh = State.zeros(len(state.W), len(state.b), state.W.dtype, state.seed)
             self._put_in(fresh, len(state.b), self.coef_, self._raw_intercept())
             fresh.at, fresh.epoch = state.at.copy(), state.epoch
-            fresh.race = racing.over(state)
+            fresh.contest = contested.over(state)
             fresh.at[["scale", "u", "avg_a", "avg_n"]] = (1, 0, 0, 0)
             if self.standardize and state.std is not None:
                 inward(fresh, state.mean, state.std, state.centred)
@@ -201,7 +201,7 @@ class Fitted(Drafts):
                 state.b_avg += moved @ state.mean
                 b += coef @ state.mean
         state.put(plan, W, b)
-        state.race = racing.over(state)
+        state.contest = contested.over(state)
         return state
 
     def _standardise(self, table, state, plan):
@@ -221,7 +221,7 @@ class Fitted(Drafts):
                 inward(state, *found, centred)
         else:
             state.prepare(plan, table.sparse)
-            for one in (state, *(() if state.race is None else state.race.others)):
+            for one in (state, *(() if state.contest is None else state.contest.others)):
                 recentre(one, centred)
         table.scaling = Scaling.of(state)
 

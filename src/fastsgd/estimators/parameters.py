@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastsgd import decide, losses, optimizers, parallel, penalties, schedules, stopping, threads
-from fastsgd.estimators import racing
+from fastsgd.contest import SideBySide
+from fastsgd.estimators import contested
 from fastsgd.estimators.constraints import validate_params
 from fastsgd.estimators.progress import listed
 from fastsgd.plan import Plan
-from fastsgd.race import Racing
 from fastsgd.sources.arrays import Table
 
 SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: on CSR the intercept, met in every row, would run ahead
@@ -67,7 +67,7 @@ class Parameters:
     # ------------------------------------------------------------ parameters
     def _check_params(self):
         validate_params(self)
-        racing.check(self)
+        contested.check(self)
         optimizer = optimizers.get(self.optimizer)
         rate = self._schedule(optimizer)
         if rate.name == "optimal" and self._alpha == 0:
@@ -239,7 +239,7 @@ class Parameters:
     @property
     def _alpha(self):
         """alpha as a number: with "auto" the one that was chosen, or that a model begins with."""
-        return racing.value_of(self, "alpha")
+        return contested.value_of(self, "alpha")
 
     def _loss(self):
         """The loss that the user names."""
@@ -317,10 +317,10 @@ class Parameters:
             noise=self.gradient_noise,
         )
 
-    def _lanes(self, plan, table, state, raced=()):
-        """The way to do rounds that `n_jobs` and `parallel` ask for; `raced`: the plans of the models of a race."""
-        if raced:
-            return Racing(raced, table.sparse, threads.Threads(threads.n_threads(self.n_jobs)))
+    def _lanes(self, plan, table, state, plans=()):
+        """The way to do rounds that `n_jobs` and `parallel` ask for; `plans`: those of the models of a contest."""
+        if plans:
+            return SideBySide(plans, table.sparse, threads.Threads(threads.n_threads(self.n_jobs)))
         if state.beside is not None:
             from fastsgd.beside import WithOthers
 

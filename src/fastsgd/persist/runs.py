@@ -8,13 +8,13 @@ import numpy as np
 from fastsgd import engine, history
 from fastsgd.auto import Auto
 from fastsgd.beside import Beside
+from fastsgd.contest import Contest
 from fastsgd.gathered import Gathered
 from fastsgd.judge import Judge
 from fastsgd.persist.rules import Array, History, Maybe, Record, Several, Value
 from fastsgd.persist.stretches import Stretches
 from fastsgd.persist.tables import LONE_STATE, STATE
 from fastsgd.persist.values import brief, expect, pack, unpack
-from fastsgd.race import Race
 from fastsgd.sources._check import same_bytes
 from fastsgd.sources.arrays import START
 
@@ -149,8 +149,8 @@ def check(run, plan, table, fresh):
         "a last good state": run.good is not None,
         "the models beside it": _numbers_of(state.beside) == _numbers_of(new.beside)
         and (run.good is None or _numbers_of(run.good.beside) == _numbers_of(new.beside)),
-        "the models of its race": _values_of(state.race) == _values_of(new.race)
-        and (run.good is None or _values_of(run.good.race) == _values_of(new.race)),
+        "the models of its contest": _values_of(state.contest) == _values_of(new.contest)
+        and (run.good is None or _values_of(run.good.contest) == _values_of(new.contest)),
         "the models that leave rows out": _fits_judge(run, plan, fresh.judge, begun, gathers),
     }
     for what, there in needs.items():
@@ -179,8 +179,8 @@ def _fits_judge(run, plan, new, begun, gathers):
     )
 
 
-def _values_of(race):
-    return None if race is None else (race.parameter, race.values.tolist())
+def _values_of(contest):
+    return None if contest is None else (contest.parameter, contest.values.tolist())
 
 
 def _numbers_of(beside):
@@ -197,6 +197,6 @@ def _same(a, b):
     if isinstance(a, Beside) and isinstance(b, Beside):
         states = zip(a.states, b.states, strict=True)
         return all(_same(x, getattr(y, name)) for one, y in states for name, x in vars(one).items())
-    if isinstance(a, Race) and isinstance(b, Race):
+    if isinstance(a, Contest) and isinstance(b, Contest):
         return _values_of(a) == _values_of(b) and a.leader == b.leader and a.running.tolist() == b.running.tolist()
     return type(a) is type(b) and a == b

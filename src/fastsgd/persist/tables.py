@@ -25,11 +25,11 @@ from fastsgd.auto import (
 )
 from fastsgd.auto_softmax import SoftmaxAuto
 from fastsgd.beside import Beside
+from fastsgd.contest import Contest
 from fastsgd.optimizers import Optimizer
 from fastsgd.persist.older import pay_l1, renew_auto
 from fastsgd.persist.rules import Array, Begun, Maybe, Packed, Pair, Record, Scalars, Several, Value, pop
 from fastsgd.persist.values import brief
-from fastsgd.race import Race
 from fastsgd.state import SCALARS, State
 
 
@@ -43,7 +43,7 @@ def _sound_state(state):
         "std if centred": not state.centred or state.std is not None,
         "auto as its layout asks": state.auto is None or _fits_auto(state),
         "models beside it of its kind": state.beside is None or _alike(state),
-        "others of its race of its kind": state.race is None or _same_kind(state, state.race.others),
+        "others of its contest of its kind": state.contest is None or _same_kind(state, state.contest.others),
     }
     for what, there in together.items():
         if not there:
@@ -95,12 +95,12 @@ def _same_kind(state, others):
     return all((other.auto and (type(other.auto), other.auto.sparse)) == kind for other in others)
 
 
-def _sound_race(race):
+def _sound_contest(contest):
     """Whether the places of its models are among its values."""
-    places, n = np.append(race.running, race.leader), len(race.values)
+    places, n = np.append(contest.running, contest.leader), len(contest.values)
     known = n > 0 and len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
-    if not known or len(race.others) not in (0, len(race.running)):
-        raise ValueError("a race must have a place in its values for each of its models")
+    if not known or len(contest.others) not in (0, len(contest.running)):
+        raise ValueError("a contest must have a place in its values for each of its models")
 
 
 def _first():
@@ -191,22 +191,22 @@ class Places:
         return np.array(found, np.int64)
 
 
-RACE = Record(
-    Race,
+CONTEST = Record(
+    Contest,
     {
         "parameter": Value(str),
-        "values": Array("float64", ("raced",)),
+        "values": Array("float64", ("contested",)),
         "leader": Value(int, 0, 2**31),
         "running": Places(),
         "others": Several(LONE_STATE),
-        "lost": Array("float64", ("raced",), finite=False),
+        "lost": Array("float64", ("contested",), finite=False),
         "rows": Value(float, 0.0),
     },
-    _sound_race,
+    _sound_contest,
 )
 STATE = Record(
     State,
-    FIELDS | {"beside": Maybe(BESIDE), "race": Maybe(RACE)},
+    FIELDS | {"beside": Maybe(BESIDE), "contest": Maybe(CONTEST)},
     _sound_state,
     older={"last": Array("W", ("d", 2), optional=True), "owing": Value(bool)},
     renew=pay_l1,

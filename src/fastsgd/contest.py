@@ -1,6 +1,6 @@
-"""A race: models that differ in one parameter learn side by side in one pass, and the rows say which of them is the model.
+"""A contest: models that differ in one parameter learn side by side in one pass, and the rows say which of them is the model.
 
-They are judged by rows before they learn from them. The model that leads is the State that has the race; the others are a part
+They are judged by rows before they learn from them. The model that leads is the State that has the contest; the others are a part
 of that, and so copied, saved, and gone on with.
 """
 
@@ -20,12 +20,12 @@ from fastsgd.state import State
 from fastsgd.threads import Threads
 
 # After so many rows the model that has lost most takes no further part, and one more whenever their number has doubled. With four
-# models the race takes 70,000 steps beside those of the model itself.
+# models the contest takes 70,000 steps beside those of the model itself.
 FIRST_ROWS = 10_000
 
 
 @dataclass(eq=False)
-class Race:
+class Contest:
     """The models beside the one that leads, and how all have done.
 
     Attributes
@@ -36,7 +36,7 @@ class Race:
     leader : int
         The place in `values` of the model that leads.
     running : array of int
-        The places of the others that are still in the race.
+        The places of the others that are still in the contest.
     others : list of State
         These, from the first row on.
     lost : (n,) float64
@@ -59,7 +59,7 @@ class Race:
             self.lost = np.zeros(len(self.values))
 
     @classmethod
-    def of(cls, parameter: str, values: Sequence[float], leader: int) -> "Race":
+    def of(cls, parameter: str, values: Sequence[float], leader: int) -> "Contest":
         """One that begins, of models that are as the leader is."""
         return cls(parameter, np.array(values, float), leader, np.delete(np.arange(len(values)), leader))
 
@@ -68,7 +68,7 @@ class Race:
         """That of the model that leads."""
         return float(self.values[self.leader])
 
-    def copy(self) -> "Race":
+    def copy(self) -> "Contest":
         """An independent copy."""
         others = [state.copy() for state in self.others]
         return replace(self, running=self.running.copy(), others=others, lost=self.lost.copy())
@@ -80,13 +80,13 @@ class Race:
     def begin(self, state: State) -> None:
         """Have the others as the leader is."""
         if len(self.others) < len(self.running):
-            state.race = None  # Those beside it have none.
+            state.contest = None  # Those beside it have none.
             self.others = [state.copy() for _ in self.running]
-            state.race = self
+            state.contest = self
 
 
-class Racing(Serial):
-    """A way to do rounds: all models of a race learn from the rows of each, every model by one of the threads.
+class SideBySide(Serial):
+    """A way to do rounds: all models of a contest learn from the rows of each, every model by one of the threads.
 
     The bits are the same for any number of threads.
 
@@ -105,9 +105,9 @@ class Racing(Serial):
 
     def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> Serial:
         """Have the others ready for the pass that the leader is ready for."""
-        race = state.race
-        race.begin(state)
-        for number, other in zip(race.running, race.others, strict=True):
+        contest = state.contest
+        contest.begin(state)
+        for number, other in zip(contest.running, contest.others, strict=True):
             other.prepare(self.plans[number], self.sparse)
             other.epoch = state.epoch
         # A step is one row, so that nothing is gathered between two rounds: these are room for it.
@@ -132,11 +132,11 @@ class Racing(Serial):
 
         What interrupts it is raised when all models have learnt from the rows that one of them has learnt from.
         """
-        race = state.race
-        if not len(race.running):
-            local(state, self.plans[race.leader], part, order, sums, gathered, last)
+        contest = state.contest
+        if not len(contest.running):
+            local(state, self.plans[contest.leader], part, order, sums, gathered, last)
             return
-        models, numbers = [state, *race.others], [race.leader, *race.running.tolist()]
+        models, numbers = [state, *contest.others], [contest.leader, *contest.running.tolist()]
         found, clocks = np.zeros((len(models), *sums.shape)), [one.t for one in models]
 
         def train(i: int) -> None:
@@ -159,11 +159,11 @@ class Racing(Serial):
 
     def _judge(self, state: State, numbers: list[int], n: int, found: NDArray[Any], sums: NDArray[Any]) -> None:
         """Take what the models lost in this round: who leads now, and who takes no further part."""
-        race, models = state.race, [state, *state.race.others]
-        race.lost[numbers] += (race.rows + n / 2) ** 2 * found[:, 0].sum(axis=1)
-        race.rows += n
+        contest, models = state.contest, [state, *state.contest.others]
+        contest.lost[numbers] += (contest.rows + n / 2) ** 2 * found[:, 0].sum(axis=1)
+        contest.rows += n
         lost = np.array(
-            [race.lost[i] if one.auto is None else one.auto.lost for i, one in zip(numbers, models, strict=True)]
+            [contest.lost[i] if one.auto is None else one.auto.lost for i, one in zip(numbers, models, strict=True)]
         )
         lost[~np.isfinite(found[:, 0]).all(axis=1)] = np.nan
         lost = np.where(np.isfinite(lost), lost, np.inf)
@@ -172,18 +172,18 @@ class Racing(Serial):
         best = int(lost.argmin())
         sums += found[best]
         order = np.argsort(lost, kind="stable")
-        stay = len(race.values) - (1 + int(log2(race.rows / FIRST_ROWS)) if race.rows >= FIRST_ROWS else 0)
+        stay = len(contest.values) - (1 + int(log2(contest.rows / FIRST_ROWS)) if contest.rows >= FIRST_ROWS else 0)
         kept = [int(i) for i in sorted(order[: max(1, stay)]) if lost[i] < np.inf and i != best]
         if best:
             models[best] = _swapped(state, models[best])
-        race.leader, race.running = numbers[best], np.array([numbers[i] for i in kept], np.int64)
-        race.others = [models[best] if i == 0 else models[i] for i in kept]
+        contest.leader, contest.running = numbers[best], np.array([numbers[i] for i in kept], np.int64)
+        contest.others = [models[best] if i == 0 else models[i] for i in kept]
 
 
 def _swapped(state: State, other: State) -> State:
-    """Have two models change places: the second is in the State that has the race then. Returned is the State of the first."""
+    """Have two models change places: the second is in the State that has the contest then. Returned is the State of the first."""
     own, theirs = vars(state), vars(other)
     for name in own:
-        if name != "race":
+        if name != "contest":
             own[name], theirs[name] = theirs[name], own[name]
     return other

@@ -11,8 +11,8 @@ from support.data import labels
 from support.streamed import Blocks
 
 import fastsgd
-from fastsgd import Checkpoint, SGDClassifier, SGDClassifierCV, SGDRegressor, inspection, race, several
-from fastsgd.estimators import racing
+from fastsgd import Checkpoint, SGDClassifier, SGDClassifierCV, SGDRegressor, contest, inspection, several
+from fastsgd.estimators import contested
 from fastsgd.sources import from_batches
 
 N, D = 1200, 30
@@ -23,7 +23,7 @@ LABELS, CLASSES = labels(MARGIN), labels(MARGIN, 3)
 WEIGHT = RNG.integers(0, 3, N).astype(float)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ONE = {"max_iter": 1, "tol": None, "random_state": 0}
-VALUES = racing.VALUES["alpha"]
+VALUES = contested.VALUES["alpha"]
 LAYOUTS = {"dense": np.asarray, "csr32": lambda X: sp.csr_matrix(np.float32(X))}
 SETTINGS = {
     "auto": (SGDClassifier, {"loss": "log_loss", "learning_rate": "auto"}, LABELS),
@@ -79,7 +79,7 @@ def overfitted(n=400, d=300):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_in_one_pass_the_model_is_that_of_a_fit_with_the_alpha_chosen(name, layout, monkeypatch):
-    monkeypatch.setattr(race, "FIRST_ROWS", 300)
+    monkeypatch.setattr(contest, "FIRST_ROWS", 300)
     est, rows, y = made(name, layout)
     est.fit(rows, y, sample_weight=WEIGHT)
     assert est.alpha_ in VALUES and est.stop_reason_ == "max_iter" and len(est.history_) == 1
@@ -89,10 +89,10 @@ def test_in_one_pass_the_model_is_that_of_a_fit_with_the_alpha_chosen(name, layo
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", [name for name in SETTINGS if "classes" not in name and name != "scaled"])
 def test_the_race_goes_on_from_call_to_call(name, layout, monkeypatch):
-    monkeypatch.setattr(race, "FIRST_ROWS", 500)
+    monkeypatch.setattr(contest, "FIRST_ROWS", 500)
     est, rows, y = made(name, layout)
     in_calls(est, rows, y)
-    assert len(est._state.race.running) == 1  # One has left it after 500 rows, and one after 1000.
+    assert len(est._state.contest.running) == 1  # One has left it after 500 rows, and one after 1000.
     assert_same(est, in_calls(plain(est), rows, y))
 
 
@@ -106,7 +106,7 @@ def test_it_is_judged_by_rows_before_they_are_learnt_from_late_ones_counting_mor
             lost[k] += (i + 0.5) ** 2 * max(0.0, 1 - margin * (1 if label[0] == est.classes_[1] else -1)) if i else 0.25
             one.partial_fit(row, label, classes=np.unique(y))
         est.partial_fit(row, label, classes=np.unique(y))
-    np.testing.assert_allclose(est._state.race.lost, lost, rtol=1e-9)
+    np.testing.assert_allclose(est._state.contest.lost, lost, rtol=1e-9)
     assert est.alpha_ == VALUES[lost.argmin()]
 
 
@@ -119,37 +119,37 @@ def test_learning_rate_auto_is_judged_as_it_judges_itself(layout):
 
 
 def test_models_leave_the_race_as_rows_double(monkeypatch):
-    monkeypatch.setattr(race, "FIRST_ROWS", 100)
+    monkeypatch.setattr(contest, "FIRST_ROWS", 100)
     est, rows, y = made("auto")
-    running = [len(in_calls(est, rows[i : i + 50], y[i : i + 50])._state.race.running) for i in range(0, 500, 50)]
+    running = [len(in_calls(est, rows[i : i + 50], y[i : i + 50])._state.contest.running) for i in range(0, 500, 50)]
     assert running == [3, 2, 2, 1, 1, 1, 1, 0, 0, 0]
-    assert est._state.race.others == []
+    assert est._state.contest.others == []
 
 
 @pytest.mark.parametrize("diverging", [(1e-4,), (1e-6, 1e-5, 1e-3)])
-def test_a_model_that_diverges_is_out_of_the_race(diverging, monkeypatch):
-    local = race.local
+def test_a_model_that_diverges_is_out_of_the_contest(diverging, monkeypatch):
+    local = contest.local
 
     def diverges(state, plan, *args):
         local(state, plan, *args)
         if plan.l2 in diverging:
             state.W[:] = np.nan
-            raise race.Diverged(1)
+            raise contest.Diverged(1)
 
     est, rows, y = made("optimal")
     with monkeypatch.context() as patch:
-        patch.setattr(race, "local", diverges)
+        patch.setattr(contest, "local", diverges)
         est.partial_fit(rows[:100], y[:100], classes=np.unique(y))
     left = set(VALUES) - set(diverging)
-    assert est.alpha_ in left and len(est._state.race.others) == len(left) - 1
+    assert est.alpha_ in left and len(est._state.contest.others) == len(left) - 1
     assert_same(est, plain(est).partial_fit(rows[:100], y[:100], classes=np.unique(y)))
 
 
 def test_if_all_diverge_the_fit_does(monkeypatch):
     def diverges(state, *args):
-        raise race.Diverged(1)
+        raise contest.Diverged(1)
 
-    monkeypatch.setattr(race, "local", diverges)
+    monkeypatch.setattr(contest, "local", diverges)
     est, rows, y = made("optimal")
     with pytest.raises(ValueError, match="overflow"):
         est.fit(rows, y)
@@ -178,7 +178,7 @@ def test_rows_without_weight_and_one_row():
 def test_in_several_passes_the_model_is_that_of_a_fit_with_the_alpha_chosen(name, layout):
     est, rows, y = made(name, layout, max_iter=4)
     est.fit(rows, y, sample_weight=WEIGHT)
-    assert est.alpha_ in VALUES and est._state.race.others == []
+    assert est.alpha_ in VALUES and est._state.contest.others == []
     assert_same(est, plain(est).fit(rows, y, sample_weight=WEIGHT))
 
 
@@ -232,17 +232,17 @@ def test_sources(layout, params, in_order):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["auto, classes", "auto, number", "optimal", "adam", "scaled"])
 def test_a_model_goes_on_from_a_file_as_if_it_had_never_stopped(name, layout, tmp_path, monkeypatch):
-    monkeypatch.setattr(race, "FIRST_ROWS", 300)
+    monkeypatch.setattr(contest, "FIRST_ROWS", 300)
     est, rows, y = made(name, layout)
     whole = in_calls(clone(est), rows, y)
     in_calls(est, rows[:400], y[:400])
     est.save(tmp_path / "m")
     for one in (fastsgd.load(tmp_path / "m"), pickle.loads(pickle.dumps(est))):
-        assert one.alpha == "auto" and one.alpha_ == est.alpha_ and len(one._state.race.others) == 2
+        assert one.alpha == "auto" and one.alpha_ == est.alpha_ and len(one._state.contest.others) == 2
         for start in range(400, N, 200):
             one.partial_fit(rows[start : start + 200], y[start : start + 200])
         assert_same(one, whole)
-        assert one._state.race.lost.tolist() == whole._state.race.lost.tolist()
+        assert one._state.contest.lost.tolist() == whole._state.contest.lost.tolist()
 
 
 def test_a_file_for_prediction_alone_says_the_alpha(tmp_path):
@@ -258,16 +258,16 @@ def test_a_file_whose_race_is_of_no_models_is_refused(change, tmp_path):
     est, rows, y = made("auto")
     in_calls(est, rows[:200], y[:200])
     for name, value in change.items():
-        setattr(est._state.race, name, np.array(value) if isinstance(value, list) else value)
-    with pytest.raises(ValueError, match="a race must have"):
+        setattr(est._state.contest, name, np.array(value) if isinstance(value, list) else value)
+    with pytest.raises(ValueError, match="a contest must have"):
         est.save(tmp_path / "m")
 
 
 @pytest.mark.parametrize("calls", [1, 3])
 @pytest.mark.parametrize("params", [{}, {"max_iter": 3}])
 @pytest.mark.parametrize("name", ["auto", "averaged", "adam", "scaled"])
-def test_a_checkpoint_goes_on_with_the_race(name, params, calls, tmp_path, set_sizes, monkeypatch):
-    monkeypatch.setattr(race, "FIRST_ROWS", 250)
+def test_a_checkpoint_goes_on_with_the_contest(name, params, calls, tmp_path, set_sizes, monkeypatch):
+    monkeypatch.setattr(contest, "FIRST_ROWS", 250)
     set_sizes(call_rows=200, block_rows=4, buffer_blocks=2, buffer_bytes=1, read_bytes=1)
     est, rows, y = made(name, "csr32", **params)
     whole, path = clone(est).fit(rows, y), tmp_path / "run"
@@ -285,7 +285,7 @@ def test_ctrl_c_leaves_the_model_that_leads(set_sizes):
     with pytest.raises(KeyboardInterrupt):
         est.fit(rows, y)
     assert est.stop_reason_ == "interrupted" and est.alpha_ in VALUES and est.coef_.any() and est.t_ == 601
-    others = est._state.race.others
+    others = est._state.contest.others
     assert len(others) == 3 and all(one.t == 601 for one in others)
     assert est.set_params(callbacks=None).partial_fit(rows, y).t_ == 601 + N
 
@@ -293,7 +293,7 @@ def test_ctrl_c_leaves_the_model_that_leads(set_sizes):
 @pytest.mark.parametrize("strike", [0, 2])
 @pytest.mark.parametrize("name", ["auto", "adam"])
 def test_ctrl_c_within_a_round_leaves_models_of_the_same_rows(name, strike, monkeypatch):
-    calls, local = [], race.local
+    calls, local = [], contest.local
 
     def struck(*args):
         calls.append(args)
@@ -301,12 +301,12 @@ def test_ctrl_c_within_a_round_leaves_models_of_the_same_rows(name, strike, monk
             raise KeyboardInterrupt
         local(*args)
 
-    monkeypatch.setattr(race, "local", struck)
+    monkeypatch.setattr(contest, "local", struck)
     est, rows, y = made(name)
     with pytest.raises(KeyboardInterrupt):
         est.fit(rows[:200], y[:200])
     if strike:
-        assert est.t_ == 201 and [one.t for one in est._state.race.others] == [201] * 3
+        assert est.t_ == 201 and [one.t for one in est._state.contest.others] == [201] * 3
     else:
         assert not hasattr(est, "coef_") or est.t_ == 1
 
@@ -350,10 +350,10 @@ def test_a_number_ends_the_race_and_auto_begins_one():
     before = plain(est)
     in_calls(before, rows[:400], y[:400])
     est.set_params(alpha=1e-3).partial_fit(rows, y)
-    assert est._state.race is None and not hasattr(est, "alpha_")
+    assert est._state.contest is None and not hasattr(est, "alpha_")
     assert_same(est, before.set_params(alpha=1e-3).partial_fit(rows, y))
     est.set_params(alpha="auto").partial_fit(rows, y)
-    assert est.alpha_ in VALUES and len(est._state.race.others) == 3
+    assert est.alpha_ in VALUES and len(est._state.contest.others) == 3
 
 
 def test_a_race_begins_and_ends_where_single_rows_are_trained_in_place():
@@ -364,7 +364,8 @@ def test_a_race_begins_and_ends_where_single_rows_are_trained_in_place():
         est.set_params(alpha=alpha)
         for i in range(100):
             est.partial_fit(wide[i], [i % 2], classes=[0, 1])
-        assert (est._state.race and len(est._state.race.others)) == others and hasattr(est, "alpha_") == (others == 3)
+        assert (est._state.contest and len(est._state.contest.others)) == others
+        assert hasattr(est, "alpha_") == (others == 3)
 
 
 def test_coefficients_that_a_user_gives_end_it():
@@ -372,7 +373,7 @@ def test_coefficients_that_a_user_gives_end_it():
     in_calls(est, rows[:400], y[:400])
     alpha, est.coef_ = est.alpha_, np.ones((1, D))
     est.partial_fit(rows[:1], y[:1])
-    assert est.alpha_ == alpha and not est._state.race.others and np.abs(est.coef_ - 1).max() < 0.9
+    assert est.alpha_ == alpha and not est._state.contest.others and np.abs(est.coef_ - 1).max() < 0.9
 
 
 def test_a_warm_start_begins_all_models(recwarn):

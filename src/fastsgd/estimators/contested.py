@@ -1,6 +1,6 @@
 """alpha="auto": what it goes with, and which of its values becomes the model's.
 
-In a single pass, as in calls of `partial_fit`, models of all values learn side by side (`fastsgd.race`). Where passes follow,
+In a single pass, as in calls of `partial_fit`, models of all values learn side by side (`fastsgd.contest`). Where passes follow,
 models that leave rows out choose the value before the training.
 """
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsgd import optimizers, several
+from fastsgd.contest import Contest
 from fastsgd.decide import most_passes
 from fastsgd.judge import folds_of, rows_left_out
 from fastsgd.packs import Pack, Without
-from fastsgd.race import Race
 from fastsgd.run import Moment
 from fastsgd.sources.arrays import Table
 from fastsgd.sums import LossSums
@@ -29,7 +29,7 @@ PASSES = 2
 BUDGET_SHARE = 0.5  # of max_seconds, which choosing takes at most
 
 
-def raced(est):
+def auto_parameter(est):
     """The name of the parameter that is "auto", None if none is."""
     found = [name for name in VALUES if isinstance(getattr(est, name, None), str)]
     if len(found) > 1:
@@ -39,7 +39,7 @@ def raced(est):
 
 def check(est):
     """Refuse parameters by which models can't be compared, or that are about several models themselves."""
-    name = raced(est)
+    name = auto_parameter(est)
     if name is None:
         return
     optimizer = optimizers.get(est.optimizer)
@@ -60,9 +60,11 @@ def check(est):
 
 def refuse(est, what):
     """Refuse what is of one training, if this is one of several models."""
-    name = raced(est)
+    name = auto_parameter(est)
     if name is not None:
-        raise ValueError(f"{what} one training, and {name}='auto' is a race of several models: give {name} a number.")
+        raise ValueError(
+            f"{what} one training, and {name}='auto' is a contest of several models: give {name} a number."
+        )
 
 
 def value_of(est, name):
@@ -87,56 +89,56 @@ def plans_of(est, name, table, passes, partial):
 
 def chosen(state, name):
     """The value of a parameter by which a state is trained, None where it was given."""
-    race = state.race
-    return None if race is None or race.parameter != name else race.value
+    contest = state.contest
+    return None if contest is None or contest.parameter != name else contest.value
 
 
 def settled(est, state):
     """Whether `partial_fit` goes on with the model of the state alone, and that is what the parameters ask for."""
-    name, race = raced(est), state.race
-    if name is None or race is None:
-        return name is None and race is None
-    return race.parameter == name and not len(race.running)
+    name, contest = auto_parameter(est), state.contest
+    if name is None or contest is None:
+        return name is None and contest is None
+    return contest.parameter == name and not len(contest.running)
 
 
 def over(state):
-    """The race of a state, whose leader goes on alone as coefficients were put into it; None where there is none."""
-    race = state.race and state.race.copy()
-    if race is not None:
-        race.end()
-    return race
+    """The contest of a state, whose leader goes on alone as coefficients were put into it; None where there is none."""
+    contest = state.contest and state.contest.copy()
+    if contest is not None:
+        contest.end()
+    return contest
 
 
-def race_of(name):
-    """A Race that begins."""
-    return Race.of(name, VALUES[name], VALUES[name].index(FIRST[name]))
+def contest_of(name):
+    """A Contest that begins."""
+    return Contest.of(name, VALUES[name], VALUES[name].index(FIRST[name]))
 
 
 def begin(est, table, state):
-    """(plan, plans, Chosen or None) of a fit that begins; `plans` are those of a race, which the state has in a single pass."""
-    name, passes = raced(est), max(1, est._passes)
+    """(plan, plans, Chosen or None) of a fit that begins; in a single pass the state has a contest, whose plans they are."""
+    name, passes = auto_parameter(est), max(1, est._passes)
     if name is None:
         return est._plan(table, passes, False), (), None
-    plans, one = plans_of(est, name, table, passes, False), race_of(name)
+    plans, one = plans_of(est, name, table, passes, False), contest_of(name)
     most = most_passes(table.n_rows) if est.max_iter == "auto" else est.max_iter
     if most == 1:
-        state.race = one
+        state.contest = one
         return plans[one.leader], plans, None
     one.end()
     found = choose(est, plans, table, state, one, most) if most and not table.empty else None
-    state.race = one
+    state.contest = one
     return plans[one.leader], (), found
 
 
 def go_on(est, table, state):
-    """The plans of the models of a race, for a call of `partial_fit`; none where there is no race, or it is over."""
-    name, race = raced(est), state.race
+    """The plans of the models of a contest, for a call of `partial_fit`; none where there is no contest, or it is over."""
+    name, contest = auto_parameter(est), state.contest
     if name is None:
-        state.race = None
+        state.contest = None
         return ()
-    if race is None or race.parameter != name:
-        race = state.race = race_of(name)
-    if not len(race.running):
+    if contest is None or contest.parameter != name:
+        contest = state.contest = contest_of(name)
+    if not len(contest.running):
         return ()
     plans, key = est._checked[1], (name, table.sparse)
     if key not in plans:
@@ -163,9 +165,9 @@ class Chosen(NamedTuple):
 
     def ended(self, run, plan):
         """The moment of that model, which the state of a run becomes."""
-        race = run.state.race
+        contest = run.state.contest
         run.state.restore(self.model)
-        run.state.race = race
+        run.state.contest = contest
         return Moment(run.state, plan)
 
 
@@ -209,14 +211,14 @@ class Trial:
         return first if self.mean(first) == least else min(ended, key=self.mean)
 
 
-def choose(est, plans, table, state, race, most):
-    """Let models that begin from this state, and leave rows out, say who leads the race, and so the value: a Chosen.
+def choose(est, plans, table, state, contest, most):
+    """Let models that begin from this state, and leave rows out, say who leads the contest, and so the value: a Chosen.
 
     plans : of each value; most : passes that the training makes at most
     """
     began, n, start = perf_counter(), len(plans), state.copy()
     if est.standardize:
-        est._standardise(table, start, plans[race.leader])
+        est._standardise(table, start, plans[contest.leader])
     folds = folds_of(table.n_rows, isinstance(table, Table), start.W.nbytes * n)
     trial = Trial(lambda: rows_left_out(table, folds, start), folds.left_out, n)
     starts, passes, how = [start] * folds.left_out, most, {"shuffle": est.shuffle, "n_folds": folds.n}
@@ -229,7 +231,7 @@ def choose(est, plans, table, state, race, most):
     packs = []
     try:
         if plans[0].auto:
-            shared = plans[race.leader]
+            shared = plans[contest.leader]
             packs = [Pack(start.copy(), shared.having(model=part), Without(part)) for part in range(folds.left_out)]
             found = trained(packs, 1)
             if any(one.reason != "max_iter" for one in found.values()):
@@ -245,11 +247,11 @@ def choose(est, plans, table, state, race, most):
     except Exception as error:
         if not packs or packs[0].state.t == 1:
             raise
-        pack = packs[race.leader if len(packs) > folds.left_out else 0]
+        pack = packs[contest.leader if len(packs) > folds.left_out else 0]
         pack.end()
         return Chosen(perf_counter() - began, pack.state, error)
     finally:
         table.scaling = None
-    race.leader = trial.best(found, race.leader)
+    contest.leader = trial.best(found, contest.leader)
     struck = any(one.reason == "interrupted" for one in found.values())
-    return Chosen(perf_counter() - began, found[race.leader].state if struck else None)
+    return Chosen(perf_counter() - began, found[contest.leader].state if struck else None)
