@@ -60,10 +60,8 @@ LAYERS = {
     ),
     "hogwild": (
         "_kernels",
-        "gathered",
         "lanes",
         "plan",
-        "sources",
         "state",
         "threads",
     ),
@@ -143,7 +141,6 @@ LAYERS = {
         "lanes",
         "packs",
         "plan",
-        "sources",
         "state",
         "threads",
     ),

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.lanes import Diverged, Round, Serial, local
 from fastsgd.packs import Call, EveryRow, Only, Resampled, View
 from fastsgd.plan import Plan
-from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
 
@@ -151,16 +150,7 @@ class WithOthers(Serial):
         state.beside.begin(state.epoch)
         return self
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows.
 
         What interrupts it is raised when all models have learnt from the rows that one of them has learnt from.
@@ -168,19 +158,19 @@ class WithOthers(Serial):
         beside = state.beside
         models: list[tuple[State, View]] = [(state, EveryRow()), *beside.views()]
         views = [view for _, view in models[1:]]
-        call = Call(part, order, views, self.scratch, beside.rows, len(beside.parts), state.seed)
+        order = rows.order
+        call = Call(rows.part, order, views, self.scratch, beside.rows, len(beside.parts), state.seed)
         clocks, end = [model.auto.at["t"][0] for model, _ in models], beside.seen + order.n
 
         def train(number: int) -> None:
             if number == 0:
-                local(state, plan, part, order, sums)
+                local(state, plan, rows)
                 return
             other, view = models[number]
-            with call.seen(view, state.seed) as (rows, some):
+            with call.seen(view, state.seed) as (part, some):
                 if some.n:
-                    local(
-                        other, self.longer if other is beside.longer else plan, rows, some, np.zeros((2, len(other.b)))
-                    )
+                    how = self.longer if other is beside.longer else plan
+                    local(other, how, Round(part, some, np.zeros((2, len(other.b)))))
 
         in_step = beside.in_step
         try:

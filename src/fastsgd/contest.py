@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import SERIAL, Diverged, Serial, local
+from fastsgd.lanes import SERIAL, Diverged, Round, Serial, local
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
@@ -118,30 +118,23 @@ class SideBySide(Serial):
         """As those of one thread."""
         return SERIAL.stretches(plan, part, order, K, seen, n_rows)
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows; `sums` are of the model that leads at its end, and so is the state.
 
         What interrupts it is raised when all models have learnt from the rows that one of them has learnt from.
         """
         contest = state.contest
         if not len(contest.running):
-            local(state, self.plans[contest.leader], part, order, sums, gathered, last)
+            local(state, self.plans[contest.leader], rows)
             return
+        n, sums = rows.order.n, rows.sums
         models, numbers = [state, *contest.others], [contest.leader, *contest.running.tolist()]
         found, clocks = np.zeros((len(models), *sums.shape)), [one.t for one in models]
 
         def train(i: int) -> None:
             try:
-                local(models[i], self.plans[numbers[i]], part, order, found[i], self.gathered[numbers[i]], last)
+                own = rows._replace(sums=found[i], gathered=self.gathered[numbers[i]])
+                local(models[i], self.plans[numbers[i]], own)
             except Diverged:
                 found[i] = np.nan
 
@@ -153,9 +146,9 @@ class SideBySide(Serial):
                 self.threads.map(train, left)
                 for one in models:
                     one.at["t"] = one.t  # `local` may have been left before that.
-                self._judge(state, numbers, order.n, found, sums)
+                self._judge(state, numbers, n, found, sums)
             raise
-        self._judge(state, numbers, order.n, found, sums)
+        self._judge(state, numbers, n, found, sums)
 
     def _judge(self, state: State, numbers: list[int], n: int, found: NDArray[Any], sums: NDArray[Any]) -> None:
         """Take what the models lost in this round: who leads now, and who takes no further part."""

@@ -11,7 +11,7 @@ import numpy as np
 from fastsgd.decide import Decision, decide
 from fastsgd.gathered import Gathered
 from fastsgd.history import Epoch, History
-from fastsgd.lanes import SERIAL, Diverged, Serial
+from fastsgd.lanes import SERIAL, Diverged, Round, Serial
 from fastsgd.objective import descend, loss_of_zeros, mean_loss, measure, objective, zero_objective
 from fastsgd.plan import Plan
 from fastsgd.run import Moment, Run
@@ -55,7 +55,7 @@ def one_pass(run: Run, plan: Plan, table: Table, shuffle: Shuffle, lanes: Serial
         seen = run.done + order.n
         for some in way.stretches(plan, part, order, K, seen, table.n_rows) if first and order.n > 1 else (order,):
             done = run.done + some.n
-            way.round(state, plan, part, some, run.sums, run.gathered, then is None and done == seen)
+            way.round(state, plan, Round(part, some, run.sums, run.gathered, then is None and done == seen))
             run.done = done
             if first:
                 run.note(some.n, plan)

@@ -8,13 +8,10 @@ a weight is lost depends on the moment: no two runs are the same.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastsgd._kernels import kernels
-from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local, with_own_clock
+from fastsgd.lanes import Diverged, Round, Serial, local, with_own_clock
 from fastsgd.plan import Plan
-from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
 
@@ -42,19 +39,11 @@ class Hogwild(Serial):
     def __init__(self, n: int, least: float = 1.0) -> None:
         self.n, self.threads, self.least = n, Threads(n), least
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows, as `local`."""
+        part, order = rows.part, rows.order
         if order.n < self.least or self._decay(state, plan, order.n) > MAX_DECAY:
-            local(state, plan, part, order, sums, gathered, last)
+            local(state, plan, rows)
             return
         if state.at["scale"][0] < MIN_SCALE:
             state.fold(plan)
@@ -69,7 +58,7 @@ class Hogwild(Serial):
 
         def together() -> None:
             self._together(state, [fork.at for fork in forks])
-            sums[...] += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
+            rows.sums[...] += losses[:, : 2 * K].sum(axis=0).reshape(2, K)
 
         lanes, begun = range(len(orders)), state.at["t"][0]
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.lanes import Diverged, Round, Serial, local
 from fastsgd.packs import Call, View, Without
 from fastsgd.plan import Plan
 from fastsgd.run import Moment
@@ -199,18 +199,9 @@ class WithJudge(Serial):
         """As that of the training's own way."""
         self.way.put_back()
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """As that of the training's own way."""
-        self.way.round(state, plan, part, order, sums, gathered, last)
+        self.way.round(state, plan, rows)
 
     def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
         """As those of the training's own way."""
@@ -227,7 +218,7 @@ class WithJudge(Serial):
             other, own = judge.states[number], judge.gathered[number] if judge.gathered else None
             with call.seen(self.views[number], state.seed) as (rows, some):
                 if some.n or last:
-                    local(other, plan, rows, some, np.zeros((2, len(other.b))), own, last)
+                    local(other, plan, Round(rows, some, np.zeros((2, len(other.b))), own, last))
 
         try:
             self.threads.map(train, range(len(judge.states)))

@@ -6,7 +6,7 @@ that it is given. A way to do rounds is `Serial`, or has what that has; those of
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +30,11 @@ class Diverged(ArithmeticError):
     """A margin was not finite, in the epoch of the argument, from 1."""
 
 
-def local(
-    state: State,
-    plan: Plan,
-    part: Table,
-    order: Order,
-    sums: NDArray[Any],
-    gathered: Gathered | None = None,
-    last: bool = True,
-) -> None:
-    """Train on these rows, in place.
+class Round(NamedTuple):
+    """The rows of a kernel call, and what is kept of them beside the state.
 
-    Parameters
+    Attributes
     ----------
-    state : State
-        Prepared for this plan.
-    plan : Plan
     part : Table
     order : Order
     sums : (2, K) float64
@@ -54,12 +43,31 @@ def local(
         Of a step that is not complete, where steps are of batches of rows.
     last : bool
         Whether a step is also taken of the rows at the end that are too few for a batch.
+    """
+
+    part: Table
+    order: Order
+    sums: NDArray[Any]
+    gathered: Gathered | None = None
+    last: bool = True
+
+
+def local(state: State, plan: Plan, rows: Round) -> None:
+    """Train on these rows, in place.
+
+    Parameters
+    ----------
+    state : State
+        Prepared for this plan.
+    plan : Plan
+    rows : Round
 
     Raises
     ------
     Diverged
         The state is then of no use.
     """
+    part, order, sums, gathered, last = rows
     given = part.X, order, part.target(), state, plan.compiled, sums
     if plan.separate:
         fault = kernels.many(*given)
@@ -91,18 +99,9 @@ class Serial:
         """What does the rounds of one pass, whose state is prepared."""
         return self
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows, as `local`."""
-        local(state, plan, part, order, sums, gathered, last)
+        local(state, plan, rows)
 
     def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
         """The rows of a kernel call in parts, in whole buffers, whose rounds one after another have the bits of the one round.
@@ -156,22 +155,13 @@ class Merged(Serial):
     ) -> None:
         self.n, self.run, self.rounds, self.longer = n, Threads(n).map if run is None else run, rounds, longer
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows; the steps of batches end with those of the lane."""
-        rounds = self.rounds(state, plan, part, order)
+        rounds = self.rounds(state, plan, rows.part, rows.order)
         if not rounds:
-            local(state, plan, part, order, sums, gathered, last)
-        for some in order.split(rounds) if rounds else ():
-            self._merged(state, plan, part, some, sums)
+            local(state, plan, rows)
+        for some in rows.order.split(rounds) if rounds else ():
+            self._merged(state, plan, rows.part, some, rows.sums)
 
     def _merged(self, state: State, plan: Plan, part: Table, order: Order, sums: NDArray[Any]) -> None:
         orders, longer = order.split(self.n), self.longer(state, plan, part, order, self.n)
@@ -194,7 +184,7 @@ def lane(task: tuple[State, Plan, Table, Order]) -> tuple[State, NDArray[Any]]:
     alone = plan.plain or plan.auto or plan.separate
     gathered = None if alone else Gathered(state.W, len(state.b), min(plan.batch_size, order.n))
     sums = np.zeros((2, len(state.b)))
-    local(state, plan, part, order, sums, gathered)
+    local(state, plan, Round(part, order, sums, gathered))
     state.fold(plan)  # which here is done at once with other lanes
     return state, sums
 
@@ -220,17 +210,9 @@ class Gradients(Serial):
     def __init__(self, n: int, run: Callable[..., Iterable[Any]] | None = None) -> None:
         self.n, self.run = n, Threads(n).map if run is None else run
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows, step by step."""
+        part, order, sums, gathered, last = rows
         assert gathered is not None
         K, target, flat, done = len(state.b), part.target(), order.flat(), 0
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastsgd import penalties
 from fastsgd.engine import begin_pass
-from fastsgd.lanes import SERIAL, Diverged, Serial
+from fastsgd.lanes import SERIAL, Diverged, Round, Serial
 from fastsgd.objective import objective_count
 from fastsgd.plan import Plan
 from fastsgd.run import Moment, Run
@@ -233,7 +233,7 @@ class Pack:
         run = self.run
         try:
             if order.n or last:
-                self.way.round(self.state, self.plan, part, order, run.sums, run.gathered, last)
+                self.way.round(self.state, self.plan, Round(part, order, run.sums, run.gathered, last))
         except Diverged:
             self.diverged = True
         run.done += order.n

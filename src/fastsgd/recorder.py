@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.lanes import Diverged, Round, Serial, local
 from fastsgd.objective import measure, objective
 from fastsgd.plan import Plan
 from fastsgd.record import OF_MODEL, OF_ROWS, Asked, Grown, Kept, Model, Record
@@ -173,31 +173,21 @@ class RecordedLane(Serial):
         """As that of the way."""
         self.way.beside(state, plan, part, order, last)
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows, and then what is recorded of them."""
-        recorder, fork = self.recorder, None
+        recorder, fork, gathered = self.recorder, None, rows.gathered
         if recorder.asked.every is not None:
             self.way.put_back()
-            if self.way.stepwise and steps_of(state) + _most(plan, order, gathered) > recorder.due():
-                fork = _alone(state), None if gathered is None else gathered.copy()
+            if self.way.stepwise and steps_of(state) + _most(plan, rows.order, gathered) > recorder.due():
+                fork = _alone(state), plan, rows._replace(gathered=None if gathered is None else gathered.copy())
         began = recorder.seconds()
-        rows = part, order, last
 
         def replay(until: float) -> None:
             if fork is not None and recorder.due() < until:
-                self._replay(*fork, plan, rows, until, began, recorder.seconds() - began)
+                self._replay(*fork, until, began, recorder.seconds() - began)
 
         try:
-            self.way.round(state, plan, part, order, sums, gathered, last)
+            self.way.round(state, plan, rows)
         except Diverged:
             replay(np.inf)
             raise
@@ -206,31 +196,30 @@ class RecordedLane(Serial):
             replay(steps_of(state))
             here = steps_of(state) >= recorder.due()
         else:
-            here = last
+            here = rows.last
             if here:
                 self.way.put_back()
         if here:
-            epoch = float(state.epoch) if last else recorder.epoch(self.run, order.n)
+            epoch = float(state.epoch) if rows.last else recorder.epoch(self.run, rows.order.n)
             recorder.take(state, epoch, recorder.seconds())
 
     def _replay(
         self,
         state: State,
-        gathered: Gathered | None,
         plan: Plan,
-        rows: tuple[Table, Order, bool],
+        rows: Round,
         until: float,
         began: float,
         took: float,
     ) -> None:
         """Record the steps before `until` of a call, which went from this state over these rows and took that long."""
-        part, order, last = rows
+        part, order, _, gathered, last = rows
         recorder, flat, sums, lo = self.recorder, order.flat(), np.zeros((2, len(state.b))), 0
         live = np.arange(order.n) if part.s is None else np.flatnonzero(part.s[flat.numbers()])
         while lo < order.n and recorder.due() < until:
             hi = _after(recorder.due() - steps_of(state), plan, live, lo, gathered, order.n)
             try:
-                local(state, plan, part, flat.between(lo, hi), sums, gathered, last and hi == order.n)
+                local(state, plan, Round(part, flat.between(lo, hi), sums, gathered, last and hi == order.n))
             except Diverged:
                 return
             lo = hi

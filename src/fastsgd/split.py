@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from fastsgd.auto import RECORD, aligned
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Diverged, Serial, local
+from fastsgd.lanes import Diverged, Round, Serial, local
 from fastsgd.plan import Plan
-from fastsgd.sources.arrays import Order, Table
+from fastsgd.sources.arrays import Table
 from fastsgd.state import State, padded
 from fastsgd.threads import Threads
 
@@ -107,20 +107,11 @@ class Parts(Serial):
         self.threads.map(lambda one: one.take(self.state, sums, gathered), self.parts)
         return self
 
-    def round(
-        self,
-        state: State,
-        plan: Plan,
-        part: Table,
-        order: Order,
-        sums: NDArray[Any],
-        gathered: Gathered | None,
-        last: bool,
-    ) -> None:
+    def round(self, state: State, plan: Plan, rows: Round) -> None:
         """As `lanes.local`, but that the state changes when it is asked for."""
         self.current = False
         try:
-            self.threads.map(lambda one: one.round(part, order, last), self.parts)
+            self.threads.map(lambda one: one.round(rows), self.parts)
         except Diverged:
             self.current = True  # No part of it is of use.
             raise
@@ -129,11 +120,11 @@ class Parts(Serial):
             done = max(one.clock for one in self.parts)
             for one in self.parts:
                 if one.clock != done:
-                    one.round(part, order, last)
+                    one.round(rows)
             raise
         finally:
             for one in self.parts:
-                sums[:, one.lo : one.hi] = one.sums
+                rows.sums[:, one.lo : one.hi] = one.sums
 
     def put_back(self) -> None:
         """Make the state what its parts are; these may go on."""
@@ -248,11 +239,11 @@ class _Part:
         # Heads with clocks of their own need not be at the same row.
         return (0.0 if self.plan.separate else float(state.at["t"][0]), rows)
 
-    def round(self, part: Table, order: Order, last: bool) -> None:
+    def round(self, rows: Round) -> None:
         """As `lanes.local`."""
-        if self.rows[0] is not part:
-            self.rows = part, self._targets(part)
-        local(self.state, self.plan, self.rows[1], order, self.sums, self.gathered, last)
+        if self.rows[0] is not rows.part:
+            self.rows = rows.part, self._targets(rows.part)
+        local(self.state, self.plan, Round(self.rows[1], rows.order, self.sums, self.gathered, rows.last))
 
     def _targets(self, part: Table) -> Table:
         """These rows with the targets of these heads; heads with records of their own say themselves which are theirs."""

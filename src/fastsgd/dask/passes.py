@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsgd.auto_merge import compact, whole
 from fastsgd.gathered import Gathered
-from fastsgd.lanes import Serial, local
+from fastsgd.lanes import Round, Serial, local
 from fastsgd.sums import total
 
 
@@ -22,14 +22,15 @@ class Passes(Serial):
     def __init__(self, n):
         self.n = n
 
-    def round(self, state, plan, part, order, sums, gathered, last):
+    def round(self, state, plan, rows):
         """A pass over all rows of a Spread."""
+        spread = rows.part
         if not (plan.auto or plan.separate):
             state.fold(plan)
-        merged, of_all = part.run(one_pass, state, plan, part.shuffled, then=merge)
+        merged, of_all = spread.run(one_pass, state, plan, spread.shuffled, then=merge)
         vars(state).update(vars(whole(merged, state) if plan.auto else merged))
-        state.prepare(plan, part.sparse)  # It is as after any other kernel call, of which checkpoints are made.
-        sums += of_all
+        state.prepare(plan, spread.sparse)  # It is as after any other kernel call, of which checkpoints are made.
+        rows.sums[...] += of_all
 
 
 def one_pass(table, state, plan, shuffle):
@@ -48,7 +49,7 @@ def one_pass(table, state, plan, shuffle):
     alone = plan.plain or plan.auto or plan.separate
     gathered = None if alone else Gathered(new.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(new.W.dtype, K, shuffle, new.seed, new.epoch - 1):
-        local(new, plan, part, order, sums, gathered, then is None)
+        local(new, plan, Round(part, order, sums, gathered, then is None))
     if not plan.auto:
         new.fold(plan)
     new.seed = state.seed
