@@ -301,6 +301,25 @@ def test_of_hashed_features_only_those_with_values_are_tried_as_leaks(leaks, mon
     assert ("leaking_columns" in found) == leaks and 0 < len(tried) <= columns.LEAK_CANDIDATES
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_a_few_rows_far_off_make_no_leak(layout):
+    """They have all of the variance of column and y; claims in one of twenty rows are no such thing."""
+    X, y = rows()
+    X[:3, 2] = y[:3] = 1e6, -2e6, 1e5
+    assert "leaking_columns" not in diagnose(LinearRegressor().fit(layout(X), y), layout(X), y)
+    X, y = rows()
+    y[np.arange(600) % 20 > 0] = 0.0
+    X[:, 2] = y + 0.01 * X[:, 0]
+    assert "leaking_columns" in diagnose(LinearRegressor().fit(layout(X), y), layout(X), y)
+
+
+def test_a_class_of_a_single_row_makes_no_leak():
+    X, y = rows()
+    X[7, 2] = 1e6
+    for labels in (np.arange(600) == 7, np.where(np.arange(600) == 7, 2, y > 0)):
+        assert "leaking_columns" not in diagnose(LinearClassifier().fit(X, labels), X, labels)
+
+
 def test_a_single_column_that_gives_y_is_no_leak():
     x = np.linspace(-1, 1, 200)[:, None]
     y = 3 * x[:, 0] + 1

@@ -9,13 +9,13 @@ from fastsgd.diagnosis.finding import Finding
 
 SIZE_RATIO = 100.0  # The largest column is this many times the smallest, by the root mean square of what is not 0.
 OFFSET_RATIO = 10.0  # The mean of a column is this many times its standard deviation.
-LEAK, LEAK_AUC = (
-    0.98,
-    0.99,
-)  # The share of the variance of y, or the area under the curve, that one column gives by itself.
-MIN_PRECISION = (
-    0.9  # And of the rows that it ranks highest as many are of the rarer class: of rare ones an area says little.
-)
+# The share of the variance of y, or the area under the curve, that one column gives by itself.
+LEAK, LEAK_AUC = 0.98, 0.99
+# The share is also that of the rows without so many, but at most a tenth of them, that are farthest from the column's median: a
+# single row that is far off in both has all of the variance.
+MAX_OUTLIERS = 10
+# And of the rows that it ranks highest as many are of the rarer class: of rare ones an area says little.
+MIN_PRECISION = 0.9
 MAX_LEAKS = 0.1  # Of the columns; where more do, y is easy, and nothing leaks.
 LEAK_CANDIDATES = 5
 MIN_VALUES = 3  # A column of fewer values that are not 0 is like many others by chance.
@@ -157,22 +157,23 @@ class Columns:
             targets = y if not classes else (y > y.mean(axis=0)).astype(float)
         else:
             targets = (code[:, None] == np.arange(len(case.b))).astype(float)
-        share = self._share(targets, classes)
+        share = _share(self.X, self.mean, self.std, targets, classes)
         candidates = some[np.argsort(-share[some], kind="stable")[: max(LEAK_CANDIDATES, int(2 * MAX_LEAKS * d))]]
         found = []
+        of_two = classes and targets.shape[1] == 1
         for j in candidates:
-            if not classes:
-                gives = share[j]
-                leaks = gives > LEAK
+            if of_two:
+                gives = _auc(self._column(j), targets[:, 0])
+                leaks = gives > LEAK_AUC
             else:
-                gives = max(_auc(self._column(j), t) for t in targets.T) if targets.shape[1] == 1 else share[j]
-                leaks = gives > (LEAK_AUC if targets.shape[1] == 1 else LEAK)
+                gives = share[j]
+                leaks = gives > LEAK and _central_share(self._column(j), targets, classes) > LEAK
             if leaks:
                 found.append((j, float(gives)))
         if not found or len(found) > max(1, MAX_LEAKS * d):
             return None
         columns = [j for j, _ in found]
-        what = "an area under the curve" if classes and targets.shape[1] == 1 else "a share of the variance of y"
+        what = "an area under the curve" if of_two else "a share of the variance of y"
         return Finding(
             "leaking_columns",
             f"{self.said(columns)} alone almost gives y, with {what} of {found[0][1]:.4g}: the score says nothing of new rows if "
@@ -181,31 +182,38 @@ class Columns:
             {"columns": [self.names[j] for j in columns], "share": found[0][1]},
         )
 
-    def _share(self, targets: Any, classes: bool) -> Any:
-        """The share of the variance that each column and y have in common: of numbers the square of their correlation, of
-        classes how much of the column's variance is between them."""
-        n = len(targets)
-        variance = np.maximum(self.std**2, 1e-300)
-        if classes and targets.shape[1] > 1:
-            count = np.maximum(targets.sum(axis=0), 1)
-            means = np.asarray(self.X.T @ targets) / count
-            return (count * (means - self.mean[:, None]) ** 2).sum(axis=1) / n / variance * (self.std > 0)
-        t = targets - targets.mean(axis=0)
-        along = np.asarray(self.X.T @ t) / n
-        both = variance[:, None] * t.var(axis=0)
-        return np.divide(along**2, both, out=np.zeros(both.shape), where=(both > 0) & (self.std > 0)[:, None]).max(
-            axis=1
-        )
+
+def _share(X: Any, mean: Any, std: Any, targets: Any, classes: bool) -> Any:
+    """The share of the variance that each column and y have in common: of numbers the square of their correlation, of
+    classes how much of the column's variance is between them."""
+    n = len(targets)
+    variance = np.maximum(std**2, 1e-300)
+    if classes and targets.shape[1] > 1:
+        count = np.maximum(targets.sum(axis=0), 1)
+        means = np.asarray(X.T @ targets) / count
+        return (count * (means - mean[:, None]) ** 2).sum(axis=1) / n / variance * (std > 0)
+    t = targets - targets.mean(axis=0)
+    along = np.asarray(X.T @ t) / n
+    both = variance[:, None] * t.var(axis=0)
+    return np.divide(along**2, both, out=np.zeros(both.shape), where=(both > 0) & (std > 0)[:, None]).max(axis=1)
+
+
+def _central_share(column: Any, targets: Any, classes: bool) -> float:
+    """The share that a column has without the rows that are farthest from its median."""
+    n = len(column)
+    rows = np.argsort(abs(column - np.median(column)), kind="stable")[: n - min(MAX_OUTLIERS, n // 10)]
+    x = column[rows, None] - column[rows].mean()
+    return float(_share(x, x.mean(axis=0), x.std(axis=0), targets[rows], classes)[0])
 
 
 def _auc(column: Any, y: Any) -> float:
     """The area under the curve of a column, or of its negative; 0 where fewer than MIN_PRECISION of the rows that it ranks
-    highest, as many as there are of the rarer class, are of that."""
+    highest, as many as there are of the rarer class, are of that, and where that has at most MIN_VALUES rows."""
     from scipy.stats import rankdata
 
     positive = y > 0
     n = int(positive.sum())
-    if not 0 < n < len(y):
+    if not MIN_VALUES < n < len(y) - MIN_VALUES:
         return 0.0
     ranks = rankdata(column)
     area = float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(y) - n)))
