@@ -320,6 +320,31 @@ def test_a_class_of_a_single_row_makes_no_leak():
         assert "leaking_columns" not in diagnose(LinearClassifier().fit(X, labels), X, labels)
 
 
+@pytest.mark.parametrize("place", [0, 300])
+def test_clipping_outliers_mends_the_model(place):
+    X, y = rows(5000)
+    X[place, 5] = 1e6
+    est = SGDRegressor(learning_rate="auto", max_iter=1, tol=None, random_state=0)
+    before = fitted(est, X, y)
+    found = diagnose(before, X, y)["outliers"]
+    assert (
+        found.numbers["columns"] == [5] and "1 of the 5,000 values of column 5, such as 1e+06, has 99%" in found.words
+    )
+    right = X[1000:], y[1000:]
+    score = before.score(*right)
+    X[:, 5] = np.clip(X[:, 5], *np.quantile(X[:, 5], [0.001, 0.999]))
+    after = fitted(est, X, y)
+    assert "outliers" not in diagnose(after, X, y) and score < 0.8 < 0.85 < after.score(*right)
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix])
+def test_rare_columns_have_no_outliers(layout):
+    X, y = rows()
+    X[:, 2:4] = 0.0
+    X[:8, 2], X[:30, 3] = np.arange(1.0, 9.0), 1.0
+    assert "outliers" not in diagnose(LinearRegressor().fit(layout(X), y), layout(X), y)
+
+
 def test_a_single_column_that_gives_y_is_no_leak():
     x = np.linspace(-1, 1, 200)[:, None]
     y = 3 * x[:, 0] + 1

@@ -290,6 +290,13 @@ def changing(m: Maker) -> Run:
     return Run("converged", fitted(good(m, X), m.given(X), y), m.given(X), y, "other targets later", {}, "changing")
 
 
+def outliers(m: Maker) -> Run:
+    X = m.rows(int(m.rng.integers(300, 1000)), int(m.rng.integers(4, 12)))
+    y = m.targets(X)
+    X[int(m.rng.integers(0, len(X))), 1] = 1e4 * X.std()
+    return Run("converged", fitted(m.solver(), m.given(X), y), m.given(X), y, "a far value", {}, "outliers")
+
+
 def leaking_columns(m: Maker) -> Run:
     X = m.rows(int(m.rng.integers(300, 1000)), int(m.rng.integers(4, 12)))
     y = m.targets(X, noise=1.0)
@@ -309,7 +316,7 @@ def rare_classes(m: Maker) -> Run:
 
 KINDS = (
     *(converged, converged, too_short, too_early, too_long, too_long, noise_ball, flat, underfitting, overfitting),
-    *(badly_scaled, constant_columns, duplicate_columns, leaking_columns, rare_classes, changing),
+    *(badly_scaled, constant_columns, duplicate_columns, leaking_columns, rare_classes, changing, outliers),
 )
 
 

@@ -14,6 +14,10 @@ LEAK, LEAK_AUC = 0.98, 0.99
 # The share is also that of the rows without so many, but at most a tenth of them, that are farthest from the column's median: a
 # single row that is far off in both has all of the variance.
 MAX_OUTLIERS = 10
+OUTLIER_VARIANCE = (
+    0.99  # So much of a column's variance in MAX_OUTLIERS values or fewer: the others hardly differ beside them.
+)
+MIN_OUTLIER_ROWS = 10 * MAX_OUTLIERS
 # And of the rows that it ranks highest as many are of the rarer class: of rare ones an area says little.
 MIN_PRECISION = 0.9
 MAX_LEAKS = 0.1  # Of the columns; where more do, y is easy, and nothing leaks.
@@ -41,6 +45,7 @@ class Columns:
         self.mean = np.asarray(self.X.mean(axis=0)).ravel()
         self.size = np.sqrt(total / np.maximum(self.count, 1))
         self.std = np.sqrt(np.maximum(total / n - self.mean**2, 0.0))
+        self.farthest = np.maximum(high / self.unit - self.mean, self.mean - low / self.unit)
         names = getattr(case.est, "feature_names_in_", None)
         if names is None:
             from fastsgd.sources.reading import first_names
@@ -105,6 +110,36 @@ class Columns:
             return None
         words = f"{'column' if len(found) == 1 else 'columns'} {self.said(found)} of one value, of which nothing can be learnt."
         return Finding("constant_columns", words, "Leave them out.", {"columns": [self.names[j] for j in found]})
+
+    def outliers(self) -> Finding | None:
+        """Columns of which a few values are so far from the others that these hardly differ."""
+        n = self.X.shape[0]
+        if n < MIN_OUTLIER_ROWS:
+            return None
+        some = MAX_OUTLIERS * self.farthest**2 >= OUTLIER_VARIANCE * n * self.std**2
+        columns, words = [], ""
+        for j in np.flatnonzero(some & ~self.constant & (self.count > MAX_OUTLIERS)):
+            column = self._column(j)
+            off = (column - self.mean[j]) ** 2
+            order = np.argsort(-off, kind="stable")
+            few = int(np.searchsorted(np.cumsum(off[order]), OUTLIER_VARIANCE * off.sum())) + 1
+            rest = column[order[few:]]
+            if few > MAX_OUTLIERS or rest.min() == rest.max():
+                continue
+            if not columns:
+                far = column[order[0]] * self.unit[j]
+                have = "has" if few == 1 else "have"
+                words = f"{few} of the {n:,} values of column {self.said([j])}, such as {far:.3g}, {have}"
+            columns.append(j)
+        if not columns:
+            return None
+        more = f"; {len(columns) - 1} more columns are like it" if len(columns) > 1 else ""
+        return Finding(
+            "outliers",
+            f"{words} {OUTLIER_VARIANCE:.0%} of its variance, beside which the others hardly differ{more}.",
+            "Correct these values, or leave their rows out, if they are mistakes; else clip the column, or take its logarithm.",
+            {"columns": [self.names[j] for j in columns]},
+        )
 
     def duplicates(self) -> Finding | None:
         """Columns that are others times a number."""

@@ -95,6 +95,7 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     first += [
         *to_blame,
         changing,
+        columns.outliers(),
         scaled,
         columns.constants(),
         columns.duplicates(),
