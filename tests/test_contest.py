@@ -88,7 +88,7 @@ def test_in_one_pass_the_model_is_that_of_a_fit_with_the_alpha_chosen(name, layo
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", [name for name in SETTINGS if "classes" not in name and name != "scaled"])
-def test_the_race_goes_on_from_call_to_call(name, layout, monkeypatch):
+def test_the_contest_goes_on_from_call_to_call(name, layout, monkeypatch):
     monkeypatch.setattr(contest, "FIRST_ROWS", 500)
     est, rows, y = made(name, layout)
     in_calls(est, rows, y)
@@ -96,7 +96,8 @@ def test_the_race_goes_on_from_call_to_call(name, layout, monkeypatch):
     assert_same(est, in_calls(plain(est), rows, y))
 
 
-def test_it_is_judged_by_rows_before_they_are_learnt_from_late_ones_counting_more():
+def test_it_is_judged_by_rows_before_they_are_learnt_from_late_ones_counting_more(monkeypatch):
+    monkeypatch.setattr(contest, "JUDGEMENTS", 1e6)  # after each row
     est, _, y = made("optimal")
     others, lost = [clone(est).set_params(alpha=alpha) for alpha in VALUES], np.zeros(len(VALUES))
     for i in range(300):
@@ -118,7 +119,35 @@ def test_learning_rate_auto_is_judged_as_it_judges_itself(layout):
     assert min(lost) < 0 and est.alpha_ == VALUES[int(np.argmin(lost))]
 
 
-def test_models_leave_the_race_as_rows_double(monkeypatch):
+@pytest.mark.parametrize("what", ["noise", "a constant", "a signal"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["auto", "auto, classes", "auto, together", "auto, number", "optimal", "averaged"])
+def test_it_is_the_same_in_whatever_calls_rows_come(name, layout, what, monkeypatch):
+    """Also where the models are constants, which have all lost the same."""
+    monkeypatch.setattr(contest, "FIRST_ROWS", 300)
+    est, rows, y = made(name, layout, shuffle=False)
+    if what != "a signal":
+        rows = LAYOUTS[layout](np.random.default_rng(5).standard_normal((N, D)) * (what == "noise"))
+    whole = clone(est).fit(rows, y)
+    for size in (1200, 500, 97, 13):
+        parts = in_calls(clone(est), rows, y, size)
+        assert parts.alpha_ == whole.alpha_, size
+        assert_same(parts, whole)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_models_are_judged_after_the_same_rows(size):
+    one, ends = contest.Contest.of("alpha", VALUES, 2), []
+    for n in range(size, 60_000, size):
+        while one.next_judgement <= n:
+            ends.append(one.next_judgement)
+            one.rows, one.rows_now = one.next_judgement, 0
+        one.rows, one.rows_now = n, n - ends[-1] if ends else n
+    assert {10_000, 20_000, 40_000} < set(ends) and ends[0] == 20 and np.diff(ends).max() == 2500
+    assert np.array_equal(ends, np.unique(ends))
+
+
+def test_models_leave_the_contest_as_rows_double(monkeypatch):
     monkeypatch.setattr(contest, "FIRST_ROWS", 100)
     est, rows, y = made("auto")
     running = [len(in_calls(est, rows[i : i + 50], y[i : i + 50])._state.contest.running) for i in range(0, 500, 50)]
@@ -254,7 +283,7 @@ def test_a_file_for_prediction_alone_says_the_alpha(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"leader": 7}, {"running": [0, 0, 3]}, {"running": [2, 3, 9]}])
-def test_a_file_whose_race_is_of_no_models_is_refused(change, tmp_path):
+def test_a_file_whose_contest_is_of_no_models_is_refused(change, tmp_path):
     est, rows, y = made("auto")
     in_calls(est, rows[:200], y[:200])
     for name, value in change.items():
@@ -344,7 +373,7 @@ def test_an_error_of_a_source_leaves_the_model_of_the_rows_before():
 
 
 # ---------------------------------------------------------------- users change their mind
-def test_a_number_ends_the_race_and_auto_begins_one():
+def test_a_number_ends_the_contest_and_auto_begins_one():
     est, rows, y = made("optimal")
     in_calls(est, rows[:400], y[:400])
     before = plain(est)
@@ -356,7 +385,7 @@ def test_a_number_ends_the_race_and_auto_begins_one():
     assert est.alpha_ in VALUES and len(est._state.contest.others) == 3
 
 
-def test_a_race_begins_and_ends_where_single_rows_are_trained_in_place():
+def test_a_contest_begins_and_ends_where_single_rows_are_trained_in_place():
     """Calls of single rows with few of many features train the state where it is."""
     wide = sp.csr_matrix((np.ones(300), (np.arange(300), 7 * np.arange(300) % 999)), (300, 1000))
     est = SGDClassifier("log_loss", learning_rate="auto")

@@ -6,7 +6,7 @@ of that, and so copied, saved, and gone on with.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import log2
+from math import ceil, expm1, floor, log, log2
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ from fastsgd.threads import Threads
 # After so many rows the model that has lost most takes no further part, and one more whenever their number has doubled. With four
 # models the contest takes 70,000 steps beside those of the model itself.
 FIRST_ROWS = 10_000
+# Models are judged so often while the number of rows doubles: at fixed rows, however many there are in a call. FIRST_ROWS and its
+# multiples are among them; before FIRST_ROWS / 64, and after FIRST_ROWS * 2, it is once in as many rows as then.
+JUDGEMENTS = 8
+LEAST_DOUBLINGS, MOST_DOUBLINGS = -6, 1
 
 
 @dataclass(eq=False)
@@ -33,35 +37,46 @@ class Contest:
     parameter : str
     values : (n,) float64
         Of that parameter, one for each model.
+    first : int
+        The place in `values` of the model that leads where none has lost less.
+    half_life : float
+        Rows after which a row counts half in the judgement, as it does in learning_rate="auto", and then no model is left out, as
+        one that is behind may lead later; 0 where none fades.
     leader : int
-        The place in `values` of the model that leads.
+        The place of the model that leads.
     running : array of int
         The places of the others that are still in the contest.
     others : list of State
         These, from the first row on.
     lost : (n,) float64
-        The sums of their losses before they learnt from the rows, each times the square of the number of rows until then; with
-        learning_rate="auto" models say it themselves.
-    rows : float
-        How many rows there were.
+        The sums of their losses before they learnt from the rows, each times the square of the number of rows until then.
+    now : (n, 2, K) float64, or None before the first row
+        The losses and weights that are not yet in `lost`.
+    rows, rows_now : float
+        How many rows there were, and how many of them are in `now`.
     """
 
     parameter: str
     values: NDArray[Any]
+    first: int
+    half_life: float
     leader: int
     running: NDArray[np.int64]
     others: list[State] = field(default_factory=list)
     lost: NDArray[Any] = None  # type: ignore[assignment]  # of __post_init__
+    now: NDArray[Any] | None = None
     rows: float = 0.0
+    rows_now: float = 0.0
 
     def __post_init__(self) -> None:
         if self.lost is None:
             self.lost = np.zeros(len(self.values))
 
     @classmethod
-    def of(cls, parameter: str, values: Sequence[float], leader: int) -> "Contest":
+    def of(cls, parameter: str, values: Sequence[float], leader: int, half_life: float = 0.0) -> "Contest":
         """One that begins, of models that are as the leader is."""
-        return cls(parameter, np.array(values, float), leader, np.delete(np.arange(len(values)), leader))
+        running = np.delete(np.arange(len(values)), leader)
+        return cls(parameter, np.array(values, float), leader, half_life, leader, running)
 
     @property
     def value(self) -> float:
@@ -70,8 +85,8 @@ class Contest:
 
     def copy(self) -> "Contest":
         """An independent copy."""
-        others = [state.copy() for state in self.others]
-        return replace(self, running=self.running.copy(), others=others, lost=self.lost.copy())
+        others, now = [state.copy() for state in self.others], None if self.now is None else self.now.copy()
+        return replace(self, running=self.running.copy(), others=others, lost=self.lost.copy(), now=now)
 
     def end(self) -> None:
         """The model that leads goes on alone."""
@@ -83,6 +98,37 @@ class Contest:
             state.contest = None  # Those beside it have none.
             self.others = [state.copy() for _ in self.running]
             state.contest = self
+
+    @property
+    def next_judgement(self) -> int:
+        """The number of rows after which models are judged next."""
+        done = self.rows - self.rows_now
+        doublings = (
+            LEAST_DOUBLINGS if done < 1 else min(max(floor(log2(done / FIRST_ROWS)), LEAST_DOUBLINGS), MOST_DOUBLINGS)
+        )
+        each = FIRST_ROWS * 2.0**doublings / JUDGEMENTS
+        return max(ceil((done // each + 1) * each), int(done) + 1)
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """`lost` with the losses of `now`."""
+        if self.now is None:
+            return self.lost
+        times = self._rows_left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
+        return np.asarray(self._fade(self.rows_now) * self.lost + times * self.now[:, 0].sum(axis=1))
+
+    def judge(self) -> None:
+        """Take what there is in `now` into `lost`."""
+        self.lost, self.rows_now = self.scores, 0.0
+        self.now = np.zeros_like(self.now)
+
+    def _fade(self, n: float) -> float:
+        """By what a loss fades in n rows: as the square of the number of rows, and its own weight."""
+        return float(2 ** (-3 * n / self.half_life)) if self.half_life else 1.0
+
+    def _rows_left(self, n: float) -> float:
+        """What is left of n rows."""
+        return self.half_life / log(2) * -expm1(-log(2) * n / self.half_life) if self.half_life else n
 
 
 class SideBySide(Serial):
@@ -119,17 +165,38 @@ class SideBySide(Serial):
         return SERIAL.stretches(plan, part, order, K, seen, n_rows)
 
     def round(self, state: State, plan: Plan, rows: Round) -> None:
-        """A kernel call's rows; `sums` are of the model that leads at its end, and so is the state.
+        """A kernel call's rows; `sums` are of the models that lead at the time, and the state is that of the last one.
 
         What interrupts it is raised when all models have learnt from the rows that one of them has learnt from.
         """
-        contest = state.contest
-        if not len(contest.running):
-            local(state, self.plans[contest.leader], rows)
-            return
-        n, sums = rows.order.n, rows.sums
+        contest, order, done = state.contest, rows.order, 0
+        while len(contest.running) and done < order.n:
+            n = self._rows_until_judged(contest, plan, order, done)
+            self._learn(state, rows._replace(order=order.between(done, done + n)) if n < order.n else rows)
+            done += n
+        if done < order.n:
+            rest = rows._replace(order=order.between(done, order.n)) if done else rows
+            local(state, self.plans[contest.leader], rest)
+
+    def _rows_until_judged(self, contest: Contest, plan: Plan, order: Order, done: int) -> int:
+        """How many rows of a round the models learn from before they are judged, if so many are done of it."""
+        left = order.n - done
+        if not (plan.plain or plan.auto):  # Others bring all weights up to date at the end of a kernel call.
+            return left
+        n = contest.next_judgement - int(contest.rows)
+        if order.visit is not None:
+            n = -(-n // order.buffer_rows) * order.buffer_rows
+        return min(left, n)
+
+    def _learn(self, state: State, rows: Round) -> None:
+        """Have all models learn from some rows, and see who leads."""
+        contest, n, sums = state.contest, rows.order.n, rows.sums
         models, numbers = [state, *contest.others], [contest.leader, *contest.running.tolist()]
-        found, clocks = np.zeros((len(models), *sums.shape)), [one.t for one in models]
+        if contest.now is None:
+            contest.now = np.zeros((len(contest.values), *sums.shape))
+        before, clocks = contest.now[numbers], [one.t for one in models]
+        # Kernels add to what there is, so that sums are of the same bits in whatever calls rows come.
+        found = before.copy()
 
         def train(i: int) -> None:
             try:
@@ -137,6 +204,11 @@ class SideBySide(Serial):
                 local(models[i], self.plans[numbers[i]], own)
             except Diverged:
                 found[i] = np.nan
+
+        def judge() -> None:
+            contest.now[numbers] = found
+            best = self._lead(state, numbers, n)
+            sums[...] += found[best] - before[best]
 
         try:
             self.threads.map(train, range(len(models)))
@@ -146,31 +218,35 @@ class SideBySide(Serial):
                 self.threads.map(train, left)
                 for one in models:
                     one.at["t"] = one.t  # `local` may have been left before that.
-                self._judge(state, numbers, n, found, sums)
+                judge()
             raise
-        self._judge(state, numbers, n, found, sums)
+        judge()
 
-    def _judge(self, state: State, numbers: list[int], n: int, found: NDArray[Any], sums: NDArray[Any]) -> None:
-        """Take what the models lost in this round: who leads now, and who takes no further part."""
+    def _lead(self, state: State, numbers: list[int], n: int) -> int:
+        """See who leads after n more rows, and who takes no further part; returned is which of the models so far leads."""
         contest, models = state.contest, [state, *state.contest.others]
-        contest.lost[numbers] += (contest.rows + n / 2) ** 2 * found[:, 0].sum(axis=1)
-        contest.rows += n
-        lost = np.array(
-            [contest.lost[i] if one.auto is None else one.auto.lost for i, one in zip(numbers, models, strict=True)]
-        )
-        lost[~np.isfinite(found[:, 0]).all(axis=1)] = np.nan
-        lost = np.where(np.isfinite(lost), lost, np.inf)
+        next_judgement, diverged = contest.next_judgement, ~np.isfinite(contest.now[numbers, 0]).all(axis=1)
+        contest.rows, contest.rows_now = contest.rows + n, contest.rows_now + n
+        lost = contest.scores[numbers]
+        for i, one in enumerate(models):
+            if one.auto is not None and not contest.half_life:
+                lost[i] = one.auto.lost
+        lost = np.where(np.isfinite(lost) & ~diverged, lost, np.inf)
         if not (lost < np.inf).any():
             raise Diverged(state.epoch)
-        best = int(lost.argmin())
-        sums += found[best]
-        order = np.argsort(lost, kind="stable")
-        stay = len(contest.values) - (1 + int(log2(contest.rows / FIRST_ROWS)) if contest.rows >= FIRST_ROWS else 0)
+        if contest.rows >= next_judgement:
+            contest.judge()
+        # Of models that have lost the same it does not matter which of them led before: that depends on the calls.
+        order = np.lexsort((numbers, np.array(numbers) != contest.first, lost))
+        best, stay = int(order[0]), len(contest.values)
+        if contest.rows >= FIRST_ROWS and not contest.half_life:
+            stay -= 1 + int(log2(contest.rows / FIRST_ROWS))
         kept = [int(i) for i in sorted(order[: max(1, stay)]) if lost[i] < np.inf and i != best]
         if best:
             models[best] = _swapped(state, models[best])
         contest.leader, contest.running = numbers[best], np.array([numbers[i] for i in kept], np.int64)
         contest.others = [models[best] if i == 0 else models[i] for i in kept]
+        return best
 
 
 def _swapped(state: State, other: State) -> State:

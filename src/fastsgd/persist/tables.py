@@ -98,7 +98,7 @@ def _same_kind(state, others):
 def _sound_contest(contest):
     """Whether the places of its models are among its values."""
     places, n = np.append(contest.running, contest.leader), len(contest.values)
-    known = n > 0 and len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
+    known = contest.first < n and len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
     if not known or len(contest.others) not in (0, len(contest.running)):
         raise ValueError("a contest must have a place in its values for each of its models")
 
@@ -196,11 +196,15 @@ CONTEST = Record(
     {
         "parameter": Value(str),
         "values": Array("float64", ("contested",)),
+        "first": Value(int, 0, 2**31),
+        "half_life": Value(float, 0.0),
         "leader": Value(int, 0, 2**31),
         "running": Places(),
         "others": Several(LONE_STATE),
         "lost": Array("float64", ("contested",), finite=False),
+        "now": Array("float64", ("contested", 2, "K"), optional=True, finite=False),
         "rows": Value(float, 0.0),
+        "rows_now": Value(float, 0.0),
     },
     _sound_contest,
 )
