@@ -496,6 +496,12 @@ def test_passes_are_judged_where_no_flag_says_how_many(here, capsys):
         est.max_iter == "auto" and f"it is the model after epoch {best}; the model is in m" in capsys.readouterr().out
     )
     assert est.alpha == "auto" and est.alpha_ in (1e-6, 1e-5, 1e-4, 1e-3)
+    losses = [-score for score in est.history_["validation_score"]]
+    assert main([*TRAIN, "--json"]) == 0
+    assert [row["validation_loss"] for row in json.loads(capsys.readouterr().out)["history"]] == losses
+    assert main(["info", "m", "--json"]) == 0
+    known = json.loads(capsys.readouterr().out)
+    assert known["held_out_loss"] == min(losses) and "held_out_score" not in known
     assert main([*TRAIN, "--model", "same", "--max-iter", str(best), "--alpha", str(est.alpha_), "-q"]) == 0
     assert np.array_equal(fastsgd.load("same").coef_, est.coef_)
     for flags, passes in (

@@ -34,7 +34,7 @@ def info(
 ):
     """What a model file holds: what it was made of and how, and what it has learnt."""
     import fastsgd
-    from fastsgd.cli.show import OUT, as_text, columns_read, in_bytes, in_short, listed, number, table
+    from fastsgd.cli.show import OUT, as_text, columns_read, history, in_bytes, in_short, listed, number, table
 
     if top is not None and top < 1:
         raise ValueError(f"--top must be a number from 1 on, got {top}.")
@@ -48,7 +48,7 @@ def info(
         data = open_source(names, reading, False, like=getattr(est, "reading_", None)) if names else None
         coefficients = est.coefficients(top or TOP, data=data)
     if as_json:
-        found["history"] = _history(est)
+        found["history"] = history(est)
         if coefficients is not None:
             found["coefficients"] = _listed(coefficients)
         print(as_text(found))
@@ -61,7 +61,7 @@ def info(
     table(
         model, ["", ""], [(name.replace("_", " "), value) for name, value in found.items() if value is not None], (0, 1)
     )
-    if last := _history(est):
+    if last := history(est):
         OUT.print("last epoch: " + ", ".join(f"{k} {number(v)}" for k, v in last[-1].items() if v is not None))
     if coefficients is not None:
         _show(coefficients)
@@ -95,7 +95,7 @@ def _facts(est, path):
         "rows": made.get("rows"),
         "epochs": int(np.max(est.n_iter_)),
         "stop_reason": getattr(est, "stop_reason_", None),
-        "held_out_score": _held_out(est),
+        **_held_out(est),
         "chosen_alpha": getattr(est, "alpha_", None),
         "auto_rule": auto_rule(est),
         "reading": _reading(est),
@@ -122,18 +122,13 @@ def _reading(est):
     return found
 
 
-def _history(est):
-    """`history_` as JSON has it."""
-    from fastsgd.cli.show import history
-
-    found = getattr(est, "history_", None)
-    return [] if found is None else history(found)
-
-
 def _held_out(est):
-    """The score of the weights that are kept, on rows that were held out; None where there were none."""
-    scores = [row.get("validation_score") for row in _history(est)]
-    return max((score for score in scores if score is not None), default=None)
+    """The score, or the loss, of the weights that are kept, on rows that were held out; None where there were none."""
+    from fastsgd.cli.show import history, scored_by_loss
+
+    what, best = ("loss", min) if scored_by_loss(est) else ("score", max)
+    found = [row.get(f"validation_{what}") for row in history(est)]
+    return {f"held_out_{what}": best((value for value in found if value is not None), default=None)}
 
 
 def _listed(coefficients):

@@ -34,12 +34,14 @@ class Bar:
         Of the rows of an epoch; as long as their number is not known, nor is the time left.
     quiet : bool
         Whether nothing is shown.
+    losses : bool, default=False
+        Whether a validation score is minus a loss, which is then shown.
     clock : callable, default=time.perf_counter
         Seconds.
     """
 
-    def __init__(self, max_iter, source, quiet, clock=time.perf_counter):
-        self.max_iter, self.source, self.first, self.clock = max_iter, source, None, clock
+    def __init__(self, max_iter, source, quiet, losses=False, clock=time.perf_counter):
+        self.max_iter, self.source, self.first, self.losses, self.clock = max_iter, source, None, losses, clock
         self.started = self.last_line = clock()
         self.lines = not quiet and not ERR.is_terminal
         self.bar = Progress(
@@ -71,7 +73,8 @@ class Bar:
         words = f"loss {at.loss:.5g}"
         if at.epoch:
             last = at.history[-1]
-            words += "".join(f", {name} {last[name]:.5g}" for name in WORKED_OUT if not math.isnan(last[name]))
+            last = as_loss({name: last[name] for name in WORKED_OUT}, self.losses)
+            words += "".join(f", {name} {value:.5g}" for name, value in last.items() if not math.isnan(value))
         n_rows = self.source.n_rows  # which `fit` may have found out
         done = at.epoch * (n_rows or 0) + at.rows
         self.first = done if self.first is None else self.first  # where it was resumed
@@ -176,13 +179,29 @@ def as_text(found):
     return json.dumps(plain(found), allow_nan=False)
 
 
-def history(rows):
-    """`history_` as JSON has it: None for what was not worked out."""
-    names = rows.dtype.names
-    return [
-        {name: None if value != value else value for name, value in zip(names, row, strict=True)}
-        for row in rows.tolist()
-    ]
+def scored_by_loss(est):
+    """Whether the validation score of a model is minus the mean loss."""
+    scoring = getattr(est, "validation_scoring", "score")
+    return scoring == "loss" or (scoring is None and est.max_iter == "auto")
+
+
+def as_loss(row, losses):
+    """A row of `history_`; where a validation score is minus a loss, with that in its place."""
+    if not losses:
+        return row
+    return {
+        "validation_loss" if name == "validation_score" else name: -value if name == "validation_score" else value
+        for name, value in row.items()
+    }
+
+
+def history(est):
+    """`history_` as JSON has it: None for what was not worked out, and losses as such. Empty where there is none."""
+    if getattr(est, "history_", None) is None:
+        return []
+    names, losses = est.history_.dtype.names, scored_by_loss(est)
+    rows = (as_loss(dict(zip(names, row, strict=True)), losses) for row in est.history_.tolist())
+    return [{name: None if value != value else value for name, value in row.items()} for row in rows]
 
 
 def of_diagnosis(found):

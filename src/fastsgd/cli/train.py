@@ -80,7 +80,7 @@ def train(
     """Train a model on files, in bounded memory: by default a logistic regression, with nothing to tune."""
     from fastsgd.cli.cluster import connected, of_cluster
     from fastsgd.cli.passes import set_passes
-    from fastsgd.cli.show import Bar
+    from fastsgd.cli.show import Bar, scored_by_loss
     from fastsgd.cli.texts import suit
 
     fraction = _fraction(rows)
@@ -95,7 +95,7 @@ def train(
     _note(suit(est, source, params))
     rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
     set_passes(est, rows_of_fit, params, rows, dask is not None)
-    bar = Bar(est.max_iter, rows_of_fit, quiet or as_json)
+    bar = Bar(est.max_iter, rows_of_fit, quiet or as_json, scored_by_loss(est))
     est.set_params(callbacks=[bar, *_checkpoints(checkpoint, kept.get("every_seconds", 60.0), resume)])
     if resume:
         how["resume_from"] = checkpoint
@@ -259,9 +259,11 @@ def _why(est):
     """What ended the training, in words where the name alone says little."""
     from fastsgd.decide import MAX_PASSES
 
-    if est.max_iter != "auto" or len(est.history_) < 2:
+    scores = est.history_["validation_score"]
+    known = scores == scores  # It is NaN once a model that leaves rows out has diverged.
+    if est.max_iter != "auto" or len(est.history_) < 2 or not known.any():
         return est.stop_reason_
-    best = est.history_["epoch"][est.history_["validation_score"].argmax()]
+    best = est.history_["epoch"][known][scores[known].argmax()]
     why = {
         "judged": "in two epochs the loss of rows that were not learnt from fell no more than by chance",
         "max_iter": f"{MAX_PASSES} epochs at most",
@@ -313,15 +315,15 @@ def _report(est, rows, model, quiet, as_json, training_state):
         "stop_reason": est.stop_reason_,
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"].max(initial=0.0)),
-        "history": history(est.history_),
+        "history": history(est),
         "progressive": _progressive(est),
     }
     if as_json:
         print(as_text(found))
     elif not quiet:
-        columns = [name for name in est.history_.dtype.names if any(row[name] is not None for row in found["history"])]
-        columns = columns or ["epoch"]
-        lines = [[number(row[name]) for name in columns] for row in found["history"]]
+        epochs = found["history"]
+        columns = [name for name in next(iter(epochs), ()) if any(row[name] is not None for row in epochs)] or ["epoch"]
+        lines = [[number(row[name]) for name in columns] for row in epochs]
         size = f"{found['rows']:,} rows, " if found["rows"] else ""
         table(f"{found['estimator']}: {size}{found['features']:,} features", columns, lines)
         kept = "the model is not kept: no --model was given"

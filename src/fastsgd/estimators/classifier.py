@@ -166,8 +166,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         Steps taken, plus one.
     history_ : structured array
         One record an epoch: epoch, loss (of each row before its step), objective (of the model at the end of the
-        epoch), validation_score, eta, gradient_norm, change (of the parameters in the epoch, relative to their norm) and
-        step_length (that change itself), seconds; NaN where nothing asked for it. Of several classes one against the rest, means.
+        epoch), validation_score (with max_iter="auto" minus a loss: see Notes), eta, gradient_norm, change (of the parameters
+        in the epoch, relative to their norm) and step_length (that change itself), seconds; NaN where nothing asked for it. Of
+        several classes one against the rest, means.
     progressive_ : structured array
         How the loss went by rows, each row's before it was learnt from: of the first pass of `fit`, to which calls of
         `partial_fit` add theirs. A record for each stretch of rows: rows (up to its end), weight (of the rows of the stretch),

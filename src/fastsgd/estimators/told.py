@@ -64,7 +64,8 @@ def _unsure(est, plan, table, more=""):
         more += f" With half_life={est.half_life!r} what was learnt is of what is left of the rows, {left}: it may be too short."
     elif getattr(est, "half_life", 0) is None:
         more += (
-            " Where rows come in the order of time, and what is to be learnt changes: set shuffle=False and half_life."
+            " Where rows come in the order of time, and what is to be learnt changes, of which `diagnose` tells: set "
+            "shuffle=False and half_life."
         )
     return _left_out(est, plan, table) or (auto.warning and auto.warning + more)
 
