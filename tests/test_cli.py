@@ -362,6 +362,17 @@ def test_classes_trained_together_without_auto_have_steps_that_need_no_tuning(th
     assert "in its place: --learning-rate optimal, --optimizer sgd, --eta0 0.01" in capsys.readouterr().err
 
 
+def test_a_target_of_many_numbers_is_said_to_be_of_as_many_classes(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.standard_normal(300), "price": np.arange(300) % 150, "kind": np.arange(300) % 9})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    command = ["train", str(tmp_path / "t.csv"), "--max-iter", "1", "--target"]
+    for flags, there in ((["price"], True), (["price", "--task", "regression"], False), (["kind"], False)):
+        assert main([*command, *flags]) == 0
+        said = capsys.readouterr().out
+        assert ("note: each number of price, 150 in the first rows, is a class of its own" in said) == there
+
+
 def test_rows_that_fade_are_learnt_once_and_in_their_order(three, capsys):
     for flags, rate in ([], "auto"), (["--average", "true", "--standardize"], "optimal"):
         assert main([*three, "--half-life", "90", *flags]) == 0

@@ -6,6 +6,7 @@ from fastsgd.cli.options import Json, flag, with_flags
 
 TRAIN_ROWS = 10_000  # `train` looks at so many rows.
 MAX_NAMED = 5  # A note names this many columns.
+MANY_NUMBERS = 100  # More numbers than these are seldom classes.
 
 
 @with_flags("reading", READING)
@@ -69,13 +70,14 @@ def _survey_of_cells(data, reading, rows):
         return None
 
 
-def open_filled(data, reading, quiet, of_order=True):
+def open_filled(data, reading, quiet, of_order=True, of_classes=False):
     """The source of `train`, and what is said of its columns: a line, and one for each that should be thought of.
 
     Where numbers or dates have nulls in the first rows, and nobody says what stands for them, it is their means, with features
     that say where one was missing. Beside words and texts, the means are taken off numbers.
 
     of_order : whether to say that the rows are in the order of time
+    of_classes : whether each value of the target is a class
     """
     from fastsgd.cli.show import OUT
     from fastsgd.cli.words import in_flags
@@ -99,6 +101,15 @@ def open_filled(data, reading, quiet, of_order=True):
     if quiet:
         return source
     OUT.print(found.summary(), markup=False)
+    many = [
+        c for c in found if c.role == "target" and c.kind in ("number", "id") and (c.n_distinct or 0) > MANY_NUMBERS
+    ]
+    for c in many if of_classes else ():
+        OUT.print(
+            f"note: each number of {c.name}, {c.n_distinct:,} in the first rows, is a class of its own: to predict a number, "
+            "--task regression",
+            markup=False,
+        )
     if filled:
         more = f" and {len(filled) - MAX_NAMED} others" * (len(filled) > MAX_NAMED)
         said = f"nulls of {', '.join(filled[:MAX_NAMED])}{more} are filled with the mean, and features say where"

@@ -91,7 +91,8 @@ def train(
     _check_kept(est, model, **keep)
     _note(said)
     _check_files(model, checkpoint, data, reading, rows)
-    source = open_filled(data, reading, quiet or as_json, of_order=not {"shuffle", "half_life"} & set(params))
+    in_order, of_classes = {"shuffle", "half_life"} & set(params), est._task == "classifier"
+    source = open_filled(data, reading, quiet or as_json, of_order=not in_order, of_classes=of_classes)
     _note(suit(est, source, params))
     rows_of_fit, how = _held_out(est, source, reading, rows, fraction)
     set_passes(est, rows_of_fit, params, rows, dask is not None)
