@@ -26,6 +26,11 @@ COMMON = {
     "learning_rate": "constant",
     "power_t": 0.5,
 }
+WAYS = {
+    "constant step": {"learning_rate": "constant"},
+    "averaged": {"learning_rate": "constant", "average": True},
+    "cosine": {"learning_rate": "cosine"},
+}
 
 
 class Data(NamedTuple):

@@ -1,16 +1,13 @@
 """What the estimators share: scikit-learn's conventions around the engine, and no maths."""
 
 from contextlib import nullcontext, suppress
-from inspect import signature
 from time import perf_counter
 
-import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import check_scoring
 
-from fastsgd import engine, objective, optimizers
+from fastsgd import engine, optimizers
 from fastsgd.decide import most_passes
-from fastsgd.estimators import contested, for_prediction, in_place, streams
+from fastsgd.estimators import contested, for_prediction, in_place
 from fastsgd.estimators.documented import Documented
 from fastsgd.estimators.files import ModelFiles
 from fastsgd.estimators.fitted import Fitted
@@ -26,15 +23,17 @@ from fastsgd.estimators.progress import (
 )
 from fastsgd.estimators.recording import Recordings
 from fastsgd.estimators.restarting import Restarting
+from fastsgd.estimators.scored import Scored
 from fastsgd.history import HISTORY, History
 from fastsgd.progressive import Progressive
-from fastsgd.sources.base import Source
 from fastsgd.state import State
 
 SOLVED_FROM = 10  # With learning_rate="auto" and fewer passes, all are SGD's: the solver may need more to be better.
 
 
-class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, Parameters, Documented, BaseEstimator):
+class BaseSGD(
+    CallbackSupportMixin, Recordings, Restarting, Scored, Fitted, ModelFiles, Parameters, Documented, BaseEstimator
+):
     """Training, with what is told of it meanwhile and afterwards."""
 
     _streams = True  # takes a source that is not in memory
@@ -354,52 +353,10 @@ class BaseSGD(CallbackSupportMixin, Recordings, Restarting, Fitted, ModelFiles, 
             loss=engine.progressive(run, plan),
         )
 
-    def _score(self, held_out, plan):
-        X_val, y_val, s_val, table = held_out
-        if self.validation_scoring == "loss":
-            return lambda moment: -objective.loss_of(table, plan, *moment.model)
-        try:
-            scorer = check_scoring(self, scoring=self.validation_scoring)
-        except ValueError as error:
-            raise ValueError(
-                f"validation_scoring must be None, 'loss', a name of sklearn.metrics.get_scorer_names() or a callable "
-                f"(estimator, X, y), got {self.validation_scoring!r}."
-            ) from error
-        if isinstance(X_val, Source):  # `score` takes it by blocks
-            y_val, s_val = (None, None) if self.validation_scoring is None else streams.all_targets(X_val)
-        weights = {} if s_val is None else {"sample_weight": s_val}
-        if weights and not _takes_weights(scorer):
-            raise ValueError(
-                f"the validation rows have weights, and validation_scoring={self.validation_scoring!r} takes none: give a "
-                "function that has the parameter sample_weight, (estimator, X, y, sample_weight=None); it may ignore them."
-            )
-        asked = np.atleast_1d(getattr(scorer, "_response_method", "predict"))
-        if hasattr(self, "classes_") and not any(hasattr(self, name) for name in asked):
-            raise ValueError(
-                f"validation_scoring={self.validation_scoring!r} needs {' or '.join(asked)}, which {type(self).__name__} has "
-                f"not with loss={self.loss!r}."
-            )
-
-        def score(moment):
-            est = self._fitted_copy(moment)
-            vars(est).pop("feature_names_in_", None)  # X_val was compared with them when it still had them
-            found = scorer(est, X_val, y_val, **weights)
-            try:
-                return float(found)
-            except TypeError:
-                raise ValueError(f"validation_scoring must give a number, it gave {found!r}.") from None
-
-        return score
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _takes_weights(scorer):
-    found = signature(getattr(scorer, "_score_func", scorer)).parameters  # of make_scorer, which itself takes all
-    return "sample_weight" in found or any(p.kind is p.VAR_KEYWORD for p in found.values())
 
 
 def noted(run, epochs, reason, passes=1):
