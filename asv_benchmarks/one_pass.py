@@ -4,8 +4,9 @@
 there are columns for Vowpal Wabbit where vowpalwabbit is installed. Both have default settings, raw columns, and the same rows
 in the same order. Loss: the log-loss, or the mean squared error over the variance of y. "best optimum": the solver's, of the
 alpha among `ALPHAS` for which it is best on the data not seen. "share": of what that gains over no features. "tortured":
-dense rows with a column times 1e6, one times 1e-6, a constant and a rare 0/1. "drift": rows in the order of time, and then
-the next ones; there a model of the last rows may be better than the optimum of all.
+dense rows with a column times 1e6, one times 1e-6, a constant and a rare 0/1. "years": a year, which all rows have, beside
+words. "drift": rows in the order of time, and then the next ones; there a model of the last rows may be better than the optimum
+of all.
 
 `python asv_benchmarks/one_pass.py --alpha [DATA ...]` compares alpha="auto" with alpha=1e-4, after one pass, after five, and with
 max_iter="auto": shares of the best gain in the row, and processor time over that of alpha=1e-4.
@@ -112,6 +113,23 @@ def drift():
     return X[:seen], X[seen:], y[:seen], y[seen:]
 
 
+def years():
+    """A year and a number, which all rows have, beside one of 50 words."""
+    rng, n = np.random.default_rng(0), 40_000
+    year, number, word = rng.integers(1950, 2025, n), rng.standard_normal(n), one_hot((50 * rng.random(n)).astype(int))
+    z = (year - 1990) / 15 + number + word @ rng.standard_normal(word.shape[1])
+    numbers = sp.csr_matrix(np.column_stack([year, number]).astype(np.float32))
+    return train_test_split(sp.hstack([numbers, word], format="csr"), z + rng.logistic(size=n) > 0, random_state=0)
+
+
+def clicks():
+    """Categories of 10 to 100,000 kinds, most of them rare; a row in fifteen or so is a click."""
+    rng, n = np.random.default_rng(0), 400_000
+    X = one_hot(*(np.minimum(rng.zipf(1.3, n), kinds) - 1 for kinds in np.logspace(1, 5, 13).astype(int)))
+    z = X @ (0.5 * rng.standard_normal(X.shape[1])) - 3
+    return train_test_split(X, z + rng.logistic(size=n) > 0, random_state=0)
+
+
 ALPHAS = 1e-6, 1e-5, 1e-4, 1e-3
 DATA = {
     "flights, late": lambda: flights(raw),
@@ -123,6 +141,8 @@ DATA = {
     "few texts": texts,
     "ratings": ratings,
     "factors": factors,
+    "clicks": clicks,
+    "years": years,
     "drift": drift,
 }
 
