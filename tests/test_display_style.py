@@ -6,18 +6,12 @@ from itertools import combinations
 import matplotlib
 import numpy as np
 import pytest
+from support.drawn import (
+    closed,  # noqa: F401 (a fixture)
+    plt,
+)
 
 from fastsgd.inspection import style
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
 
 # What those see who lack a cone: linear RGB to linear RGB (Machado, Oliveira and Fernandes 2009).
 SEEN = {

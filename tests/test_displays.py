@@ -5,9 +5,15 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.drawn import (
+    IRIS,
+    TWO,
+    closed,  # noqa: F401 (a fixture)
+    plt,
+    sgd,
+)
 
 from fastsgd import (
     LinearClassifier,
@@ -27,47 +33,21 @@ from fastsgd.inspection import (
     step_sizes,
 )
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
+@pytest.fixture(scope="module")
+def model():
+    return sgd().fit(*TWO, record=["objective", "gradient_norm"], record_every=50)
 
 
 @pytest.fixture(scope="module")
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
+def stopped_early():
+    return sgd(early_stopping=True).fit(*TWO)
 
 
 @pytest.fixture(scope="module")
-def two(iris):
-    """Two classes."""
-    X, y = iris
-    return X, y > 1
-
-
-def sgd(**params):
-    return SGDClassifier(**{"loss": "log_loss", "max_iter": 8, "tol": None, "random_state": 0} | params)
-
-
-@pytest.fixture(scope="module")
-def model(two):
-    return sgd().fit(*two, record=["objective", "gradient_norm"], record_every=50)
-
-
-@pytest.fixture(scope="module")
-def stopped_early(two):
-    return sgd(early_stopping=True).fit(*two)
-
-
-@pytest.fixture(scope="module")
-def sizes(two):
+def sizes():
     reg = SGDRegressor(learning_rate="constant", max_iter=4, tol=None, random_state=0)
-    return step_sizes(reg, two[0], two[1].astype(float), etas=[1e-4, 1e-3, 1e-2, 10.0, 100.0])
+    return step_sizes(reg, TWO[0], TWO[1].astype(float), etas=[1e-4, 1e-3, 1e-2, 10.0, 100.0])
 
 
 # ---------------------------------------------------------------- StepSizeDisplay
@@ -102,18 +82,18 @@ def test_step_sizes_by_epoch(sizes):
     assert "(suggestion)" in display.suggestion_line_.get_label()
 
 
-def test_step_sizes_of_an_estimator_are_those_of_step_sizes(two):
+def test_step_sizes_of_an_estimator_are_those_of_step_sizes():
     est = sgd(learning_rate="constant", max_iter=2)
-    display = StepSizeDisplay.from_estimator(est, *two, etas=5)
-    np.testing.assert_array_equal(display.step_sizes.final_objective, step_sizes(est, *two, etas=5).final_objective)
+    display = StepSizeDisplay.from_estimator(est, *TWO, etas=5)
+    np.testing.assert_array_equal(display.step_sizes.final_objective, step_sizes(est, *TWO, etas=5).final_objective)
     assert StepSizeDisplay.from_estimator(
-        SGDOneClassSVM(learning_rate="constant", random_state=0), two[0], etas=3
+        SGDOneClassSVM(learning_rate="constant", random_state=0), TWO[0], etas=3
     ).lines_
 
 
-def test_step_sizes_that_all_diverge_are_shaded(two):
+def test_step_sizes_that_all_diverge_are_shaded():
     reg = SGDRegressor(learning_rate="constant", max_iter=4, tol=None, random_state=0)
-    display = StepSizeDisplay.from_estimator(reg, two[0], two[1].astype(float), etas=[1e2, 1e3])
+    display = StepSizeDisplay.from_estimator(reg, TWO[0], TWO[1].astype(float), etas=[1e2, 1e3])
     assert np.isnan(display.suggestion_) and display.suggestion_line_ is None and len(display.ax_.patches) == 1
     with pytest.raises(ValueError, match="kind='epochs': all step sizes diverged"):
         display.plot(kind="epochs")
@@ -140,11 +120,11 @@ def test_a_function_and_a_bound_schedule_are_schedules_too():
     np.testing.assert_array_equal(display.lines_[1].get_ydata(), np.full(10, 3.0))
 
 
-def test_a_function_of_the_step_is_the_schedule_of_its_estimator(two):
+def test_a_function_of_the_step_is_the_schedule_of_its_estimator():
     def falling(t):
         return 0.1 / (10 + t)
 
-    display = ScheduleDisplay.from_estimator(sgd(learning_rate=falling, max_iter=3).fit(*two))
+    display = ScheduleDisplay.from_estimator(sgd(learning_rate=falling, max_iter=3).fit(*TWO))
     steps, etas = display.curves["falling"]
     np.testing.assert_allclose(etas, 0.1 / (10 + steps), rtol=1e-12)
     np.testing.assert_allclose(display.points["falling"][1], 0.1 / (10 + 150 * np.arange(1, 4)), rtol=1e-12)
@@ -152,8 +132,8 @@ def test_a_function_of_the_step_is_the_schedule_of_its_estimator(two):
 
 @pytest.mark.parametrize("batch_size", [1, 16, "full"])
 @pytest.mark.parametrize("learning_rate", ["optimal", "invscaling", "cosine", "one_cycle", "step", "exponential"])
-def test_the_history_lies_on_the_schedule_of_its_estimator(two, learning_rate, batch_size):
-    est = sgd(learning_rate=learning_rate, eta0=0.01, batch_size=batch_size).fit(*two)
+def test_the_history_lies_on_the_schedule_of_its_estimator(learning_rate, batch_size):
+    est = sgd(learning_rate=learning_rate, eta0=0.01, batch_size=batch_size).fit(*TWO)
     display = ScheduleDisplay.from_estimator(est)
     (steps, etas), (ends, of_history) = (next(iter(some.values())) for some in (display.curves, display.points))
     assert steps[-1] == est.t_ - 1 == ends[-1]
@@ -161,8 +141,8 @@ def test_the_history_lies_on_the_schedule_of_its_estimator(two, learning_rate, b
     np.testing.assert_array_equal(display.points_[0].get_ydata(), est.history_["eta"])
 
 
-def test_adaptive_steps_are_those_of_the_history(two):
-    est = sgd(learning_rate="adaptive", eta0=0.5, tol=1e-2, max_iter=200).fit(*two)
+def test_adaptive_steps_are_those_of_the_history():
+    est = sgd(learning_rate="adaptive", eta0=0.5, tol=1e-2, max_iter=200).fit(*TWO)
     display = ScheduleDisplay.from_estimator({"adaptive": est})
     assert len(set(display.lines_[0].get_ydata())) == len(set(est.history_["eta"])) > 2
 
@@ -200,10 +180,10 @@ def test_the_loss_of_an_estimator_has_its_epsilon():
 
 
 # ---------------------------------------------------------------- CoefficientDisplay
-def test_the_largest_coefficients_are_drawn_by_name(two):
+def test_the_largest_coefficients_are_drawn_by_name():
     pd = pytest.importorskip("pandas")
-    X = pd.DataFrame(two[0], columns=["a", "b$ and c$", "d", "e"])
-    est = LinearClassifier(alpha=0.01).fit(X, two[1])
+    X = pd.DataFrame(TWO[0], columns=["a", "b$ and c$", "d", "e"])
+    est = LinearClassifier(alpha=0.01).fit(X, TWO[1])
     display = CoefficientDisplay.from_estimator(est, top=3)
     order = np.argsort(-abs(est.coef_[0]))[:3]
     np.testing.assert_array_equal(display.shown_, order)
@@ -217,38 +197,38 @@ def test_the_largest_coefficients_are_drawn_by_name(two):
     assert display.ax_.yaxis.get_inverted()
 
 
-def test_coefficients_of_several_classes_and_models(iris):
-    est = LinearClassifier(alpha=0.1).fit(*iris)
+def test_coefficients_of_several_classes_and_models():
+    est = LinearClassifier(alpha=0.1).fit(*IRIS)
     display = CoefficientDisplay.from_estimator(est, classes=[2, 0], intervals=False)
     assert [line.get_label() for line in display.lines_] == ["class 2", "class 0"]
     np.testing.assert_array_equal(display.lines_[0].get_xdata(), est.coef_[2, display.shown_])
-    both = {"a": est, "b": LinearClassifier(alpha=1.0).fit(*iris)}
+    both = {"a": est, "b": LinearClassifier(alpha=1.0).fit(*IRIS)}
     display = CoefficientDisplay.from_estimator(both, intervals=False)
     assert [line.get_label() for line in display.lines_] == [f"{name}: {c}" for name in "ab" for c in range(3)]
-    targets = LinearRegressor().fit(iris[0][:, :2], iris[0][:, 2:])
+    targets = LinearRegressor().fit(IRIS[0][:, :2], IRIS[0][:, 2:])
     labels = [line.get_label() for line in CoefficientDisplay.from_estimator(targets).lines_]
     assert labels == ["target 0", "target 1"]
 
 
-def test_coefficients_of_sparse_models_pipelines_and_one_class(two):
-    sparse = sgd().fit(*two).sparsify()
+def test_coefficients_of_sparse_models_pipelines_and_one_class():
+    sparse = sgd().fit(*TWO).sparsify()
     np.testing.assert_array_equal(CoefficientDisplay.from_estimator(sparse).coef, sparse.coef_.toarray())
-    names = StandardScaler().fit(two[0]).get_feature_names_out()
-    pipe = make_pipeline(StandardScaler(), sgd()).fit(*two)
+    names = StandardScaler().fit(TWO[0]).get_feature_names_out()
+    pipe = make_pipeline(StandardScaler(), sgd()).fit(*TWO)
     assert CoefficientDisplay.from_estimator(pipe).feature_names == list(names)
-    assert CoefficientDisplay.from_estimator(SGDOneClassSVM(random_state=0).fit(two[0])).coef.shape == (1, 4)
+    assert CoefficientDisplay.from_estimator(SGDOneClassSVM(random_state=0).fit(TWO[0])).coef.shape == (1, 4)
 
 
-def test_scale_makes_coefficients_comparable(two):
-    est = LinearClassifier(alpha=0.1).fit(*two)
+def test_scale_makes_coefficients_comparable():
+    est = LinearClassifier(alpha=0.1).fit(*TWO)
     plain, scaled = (CoefficientDisplay.from_estimator(est, scale=scale) for scale in (None, [-1.0, 2.0, 3.0, 4.0]))
     np.testing.assert_array_equal(scaled.coef, plain.coef * [-1.0, 2.0, 3.0, 4.0])
     assert (scaled.intervals[..., 0] <= scaled.coef).all() and (scaled.coef <= scaled.intervals[..., 1]).all()
     np.testing.assert_array_equal(scaled.intervals[0, 0], -plain.intervals[0, 0, ::-1])
 
 
-def test_a_table_of_another_level_gives_the_intervals(two):
-    est = LinearClassifier(alpha=0.1).fit(*two)
+def test_a_table_of_another_level_gives_the_intervals():
+    est = LinearClassifier(alpha=0.1).fit(*TWO)
     table = est.coef_table(0.5)
     display = CoefficientDisplay.from_estimator(est, intervals=table, interval_kw={"lw": 4})
     np.testing.assert_array_equal(display.intervals[0], table[["ci_lower", "ci_upper"]].iloc[1:])
@@ -307,11 +287,11 @@ def test_axes_of_another_style_keep_their_colours(stopped_early):
     assert matplotlib.colors.to_hex(legend.get_frame().get_facecolor()) == "#000000"
 
 
-def test_nothing_is_cut_off(model, sizes, iris):
+def test_nothing_is_cut_off(model, sizes):
     runs = {f"a run with a name that is too long to read {k}": model for k in range(60)}
     displays = [*drawn(model, sizes, name="mine"), TraceDisplay.from_estimator(runs, x="steps")]
     displays.append(
-        CoefficientDisplay.from_estimator(LinearClassifier(alpha=0.1).fit(*iris), feature_names=list("abcd" * 30)[::30])
+        CoefficientDisplay.from_estimator(LinearClassifier(alpha=0.1).fit(*IRIS), feature_names=list("abcd" * 30)[::30])
     )
     for display in displays:
         display.figure_.canvas.draw()
@@ -323,9 +303,9 @@ def test_nothing_is_cut_off(model, sizes, iris):
         assert drawn_box.y0 >= whole.y0 - 1 and drawn_box.y1 <= whole.y1 + 1
 
 
-def test_mistakes_are_named(model, stopped_early, sizes, two):
+def test_mistakes_are_named(model, stopped_early, sizes):
     est, trace, sched, loss, coef = (
-        LinearClassifier(alpha=0.1).fit(*two),
+        LinearClassifier(alpha=0.1).fit(*TWO),
         TraceDisplay.from_estimator,
         ScheduleDisplay.from_schedules,
         LossDisplay.from_losses,

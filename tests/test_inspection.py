@@ -2,21 +2,15 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pytest
+from support.drawn import (
+    closed,  # noqa: F401 (a fixture)
+    plt,
+)
 
 from fastsgd import SGDClassifier, SGDRegressor
 from fastsgd.inspection import plot_history
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,15 @@
 
 from itertools import combinations
 
-import matplotlib
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.drawn import (
+    closed,  # noqa: F401 (a fixture)
+    plt,
+)
 
 from fastsgd import (
     LinearClassifier,
@@ -25,21 +28,12 @@ from fastsgd import (
 from fastsgd.inspection import GradientNoiseDisplay, PathDisplay
 from fastsgd.inspection.style import COLOURS
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 N, D = 80, 4
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((N, D)) * [1.0, 3.0, 0.3, 1.0] + [0.0, 1.0, 0.0, 0.0]
 Y = X @ [1.0, -2.0, 0.0, 0.5] + RNG.standard_normal(N)
 LABELS, CLASSES = (Y > 0).astype(int), np.digitize(Y, [-3.0, 1.0])
 WEIGHT = RNG.uniform(0.5, 2.0, N) * (np.arange(N) % 5 > 0)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 # ---------------------------------------------------------------- the noise of gradients

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from functools import partial
 
 import numpy as np
 import pytest
@@ -111,19 +110,24 @@ def test_a_callback_or_ctrl_c_ends_all_starts():
     assert est.stop_reason_ == "interrupted" and np.isfinite(est.predict(X)).all()
 
 
-def test_a_start_that_overflows_is_passed_over(monkeypatch):
-    X, y, _ = rows()
-    train, calls = engine.train, []
+def have_diverge(monkeypatch, bad, train=engine.train):
+    """Have the trainings of these numbers, from 1, diverge."""
+    calls = []
 
-    def fails(*args, bad, **kwargs):
+    def trained(*args, **kwargs):
         calls.append(1)
         if len(calls) in bad:
             raise engine.Diverged(1)
         return train(*args, **kwargs)
 
+    monkeypatch.setattr(engine, "train", trained)
+
+
+def test_a_start_that_overflows_is_passed_over(monkeypatch):
+    X, y, _ = rows()
+
     def fit(*bad):
-        calls.clear()
-        monkeypatch.setattr(engine, "train", partial(fails, bad=bad))
+        have_diverge(monkeypatch, bad)
         return SGDRegressor(init="normal", n_init=3, batch_size="full", eta0=1e-4, **FEW).fit(X, y)
 
     kept = [fit(*bad).coef_ for bad in ((), (1,), (2,), (3,), (1, 2), (1, 3), (2, 3))]
@@ -200,18 +204,9 @@ def test_models_of_restarts_that_would_fill_memory_are_left_out(monkeypatch, tmp
 
 def test_a_restart_that_diverges_is_among_them(monkeypatch):
     X, y, _ = rows()
-    train, calls = engine.train, []
-
-    def fails(*args, bad, **kwargs):
-        calls.append(1)
-        if len(calls) in bad:
-            raise engine.Diverged(1)
-        return train(*args, **kwargs)
-
     est = SGDRegressor(init="normal", n_init=3, batch_size="full", eta0=1e-4, **FEW)
     for bad in ((1, 3), (1, 2, 3)):
-        calls.clear()
-        monkeypatch.setattr(engine, "train", partial(fails, bad=bad))
+        have_diverge(monkeypatch, bad)
         if len(bad) == 3:
             with pytest.raises(ValueError, match="overflow"):
                 est.fit(X, y)

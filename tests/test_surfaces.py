@@ -9,6 +9,10 @@ import pytest
 import scipy.sparse as sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.drawn import (
+    closed,  # noqa: F401 (a fixture)
+    plt,
+)
 
 from fastsgd import (
     LinearClassifier,
@@ -22,9 +26,6 @@ from fastsgd import (
 )
 from fastsgd.inspection import LossSurfaceDisplay
 from fastsgd.sources.arrays import Table
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 N, D = 60, 3
 RNG = np.random.default_rng(2)
@@ -50,12 +51,6 @@ ESTIMATORS = {
     "certified": (LinearClassifier(alpha=0.1), CLASSES),
     "certified, targets": (LinearRegressor(alpha=0.1), TARGETS),
 }
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def fitted(name, layout="dense"):

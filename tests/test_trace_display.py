@@ -1,51 +1,29 @@
 """TraceDisplay draws what record_ and history_ hold, of estimators of every kind."""
 
-import matplotlib
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.drawn import (
+    IRIS,
+    TWO,
+    closed,  # noqa: F401 (a fixture)
+    sgd,
+)
 
 from fastsgd import LinearClassifier, LinearClassifierCV, SGDClassifier, SGDClassifierCV, minimize
 from fastsgd.inspection import TraceDisplay
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
+@pytest.fixture(scope="module")
+def model():
+    return sgd().fit(*TWO, record=["objective", "gradient_norm"], record_every=50)
 
 
 @pytest.fixture(scope="module")
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
-
-
-@pytest.fixture(scope="module")
-def two(iris):
-    """Two classes."""
-    X, y = iris
-    return X, y > 1
-
-
-def sgd(**params):
-    return SGDClassifier(**{"loss": "log_loss", "max_iter": 8, "tol": None, "random_state": 0} | params)
-
-
-@pytest.fixture(scope="module")
-def model(two):
-    return sgd().fit(*two, record=["objective", "gradient_norm"], record_every=50)
-
-
-@pytest.fixture(scope="module")
-def stopped_early(two):
-    return sgd(early_stopping=True).fit(*two)
+def stopped_early():
+    return sgd(early_stopping=True).fit(*TWO)
 
 
 @pytest.mark.parametrize(("x", "column"), [("epochs", "epoch"), ("steps", "steps"), ("seconds", "seconds")])
@@ -58,9 +36,9 @@ def test_a_trace_is_the_record(model, x, column):
     np.testing.assert_array_equal(again.get_data(), line.get_data())
 
 
-def test_a_trace_without_a_record_is_the_history(two):
-    est = sgd(tol=1e-3, max_iter=100).fit(*two)
-    for given in (est, make_pipeline(StandardScaler(), sgd(tol=1e-3, max_iter=100)).fit(*two)):
+def test_a_trace_without_a_record_is_the_history():
+    est = sgd(tol=1e-3, max_iter=100).fit(*TWO)
+    for given in (est, make_pipeline(StandardScaler(), sgd(tol=1e-3, max_iter=100)).fit(*TWO)):
         history = getattr(given, "history_", None) if given is est else given[-1].history_
         (line,) = TraceDisplay.from_estimator(given).lines_
         np.testing.assert_array_equal(line.get_data(), [history["epoch"], history["objective"]])
@@ -86,8 +64,8 @@ def test_training_and_validation_are_in_one_panel_with_an_axis_each(stopped_earl
     assert not TraceDisplay.from_estimator(stopped_early, validation=False).validation_lines_
 
 
-def test_validation_scores_stand_at_the_steps_of_their_epochs(two):
-    est = sgd(early_stopping=True).fit(*two, record="objective", record_every=27)
+def test_validation_scores_stand_at_the_steps_of_their_epochs():
+    est = sgd(early_stopping=True).fit(*TWO, record="objective", record_every=27)
     display = TraceDisplay.from_estimator(est, x="steps")
     steps = display.validation_lines_[0].get_xdata()
     np.testing.assert_allclose(steps, est.history_["epoch"] * (est.t_ - 1) / est.n_iter_, rtol=1e-9)
@@ -111,8 +89,8 @@ def test_what_minimize_gives_has_a_trace():
         TraceDisplay.from_history(found)
 
 
-def test_each_class_of_linear_classifier_has_a_line(iris):
-    est = LinearClassifier().fit(*iris)
+def test_each_class_of_linear_classifier_has_a_line():
+    est = LinearClassifier().fit(*IRIS)
     display = TraceDisplay.from_estimator({"a": est}, y="gap", log_y=True)
     assert [line.get_label() for line in display.lines_] == ["a, class 0", "a, class 1", "a, class 2"]
     rows = est.history_[est.history_["head"] == 1]
@@ -121,12 +99,12 @@ def test_each_class_of_linear_classifier_has_a_line(iris):
 
 
 @pytest.mark.parametrize("kind", ["SGDClassifierCV", "LinearClassifierCV", "GridSearchCV"])
-def test_a_search_has_the_trace_of_its_model(two, kind):
+def test_a_search_has_the_trace_of_its_model(kind):
     est = {
         "SGDClassifierCV": SGDClassifierCV("log_loss", alphas=3, random_state=0),
         "LinearClassifierCV": LinearClassifierCV(alphas=3),
         "GridSearchCV": GridSearchCV(sgd(tol=1e-3, max_iter=100), {"alpha": [1e-3, 1e-2]}, cv=2),
-    }[kind].fit(*two)
+    }[kind].fit(*TWO)
     history = getattr(est, "best_estimator_", est).history_
     (line,) = TraceDisplay.from_estimator(est).lines_
     np.testing.assert_array_equal(line.get_ydata(), history["objective"])
@@ -150,8 +128,8 @@ def test_values_that_are_not_finite_or_too_large_leave_gaps(model):
         assert np.isfinite(display.lines_[0].get_ydata()).sum() == 4
 
 
-def test_one_epoch_is_a_point(two):
-    display = TraceDisplay.from_estimator(sgd(max_iter=1).fit(*two), y="loss")
+def test_one_epoch_is_a_point():
+    display = TraceDisplay.from_estimator(sgd(max_iter=1).fit(*TWO), y="loss")
     display.figure_.canvas.draw()
     assert display.lines_[0].get_marker() == "o"
     low, high = display.ax_.get_xlim()
@@ -169,8 +147,8 @@ def test_keywords_of_a_trace_override_single_defaults(model, stopped_early):
     assert score.get_linewidth() == 4
 
 
-def test_rows_of_a_stream_are_drawn_by_their_loss_before_they_were_learnt_from(two):
-    X, y = two
+def test_rows_of_a_stream_are_drawn_by_their_loss_before_they_were_learnt_from():
+    X, y = TWO
     clf = SGDClassifier("log_loss", random_state=0)
     for i in range(0, 100, 10):
         clf.partial_fit(X[i : i + 10], y[i : i + 10], classes=[False, True])
