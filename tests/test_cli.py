@@ -393,6 +393,25 @@ def test_rows_that_fade_are_learnt_once_and_in_their_order(three, capsys):
     assert main([*three, "--half-life", "0"]) == 1 and "--half-life" in capsys.readouterr().err
 
 
+def test_the_half_life_may_be_chosen_by_the_rows(three, capsys):
+    assert main([*three, "--half-life", "auto"]) == 0
+    est, said = fastsgd.load("m"), json.loads(capsys.readouterr().out)
+    assert (est.half_life, est.shuffle, est.n_iter_, est.alpha) == ("auto", False, 1, 1e-4)
+    assert said["half_life"] == (None if est.half_life_ == np.inf else est.half_life_)
+    words = "none" if est.half_life_ == np.inf else f"{est.half_life_:,.0f} rows"
+    assert main([*three[:-1], "--half-life", "auto"]) == 0
+    assert f"half-life: {words}, chosen by rows not learnt from" in capsys.readouterr().out
+    assert main(["info", "m", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chosen_half_life"] == ("none" if words == "none" else est.half_life_)
+    for flags, words in {
+        ("--max-iter", "3"): "--half-life auto is chosen by rows before they are learnt from",
+        ("--alpha", "auto"): "--alpha auto and --half-life auto do not go together",
+        ("--dask", "local:2"): "--half-life auto is not for a cluster",
+    }.items():
+        assert main([*three, "--half-life", "auto", *flags]) == 1
+        assert words in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_flag_of_which_auto_takes_the_value_leaves_it(three, capsys):
     for flag in (["--multi-class", "ovr"], ["--average", "false"], ["--batch-size", "1"], []):
         assert main([*three, *flag]) == 0
@@ -484,6 +503,15 @@ def test_the_alpha_chosen_is_said(flags, here, capsys):
     for given, told in (("auto", alpha), ("0.01", 0.01)):
         assert main([*train, "--alpha", given, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["alpha"] == told
+
+
+def test_the_alpha_chosen_is_said_whatever_number_of_passes_there_is(here, monkeypatch, capsys):
+    for rows, epochs in ((1000, 1), (10_000, None)):
+        monkeypatch.setattr("fastsgd.decide.MANY_ROWS", rows)
+        assert main([*TRAIN, "--model", "m", "--max-iter", "auto", "--alpha", "auto"]) == 0
+        est = fastsgd.load("m")
+        assert epochs in (None, len(est.history_))
+        assert f"alpha: {est.alpha_:g}, chosen by rows not learnt from" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- held-out rows of the data

@@ -143,7 +143,7 @@ def test_models_are_judged_after_the_same_rows(size):
             ends.append(one.next_judgement)
             one.rows, one.rows_now = one.next_judgement, 0
         one.rows, one.rows_now = n, n - ends[-1] if ends else n
-    assert {10_000, 20_000, 40_000} < set(ends) and ends[0] == 20 and np.diff(ends).max() == 2500
+    assert {10_000, 20_000, 40_000} < set(ends) and ends[0] == 40 and np.diff(ends).max() == 2500
     assert np.array_equal(ends, np.unique(ends))
 
 

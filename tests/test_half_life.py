@@ -292,7 +292,10 @@ def test_one_class_too():
 
 # ---------------------------------------------------------------- mistakes
 MISTAKES = [
-    ({"half_life": 0}, r"'half_life' parameter of SGDClassifier must be a float in the range \[1.0, inf\) or None"),
+    (
+        {"half_life": 0},
+        r"'half_life' parameter of SGDClassifier must be a float in the range \[1.0, inf\), 'auto' or None",
+    ),
     ({"half_life": -3.0}, "'half_life' parameter"),
     ({"half_life": np.inf}, "'half_life' parameter"),
     ({"half_life": np.nan}, "'half_life' parameter"),

@@ -231,7 +231,7 @@ LAYERS = {
         "stopping",
     ),
     "plan": ("_kernels", "losses", "optimizers", "schedules"),
-    "contest": ("gathered", "lanes", "plan", "sources", "state", "threads"),
+    "contest": ("gathered", "lanes", "plan", "sources", "state", "sums", "threads"),
     "judge": (
         "gathered",
         "lanes",

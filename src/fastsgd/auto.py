@@ -4,7 +4,7 @@ The steps are in _kernels/auto.pxi and auto_csr.pxi.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,6 +109,17 @@ class Auto:
             name: x.copy() if isinstance(x, np.ndarray) and name != "records" else x for name, x in vars(self).items()
         }
         return type(self)(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
+
+    def of_features(self, features, n_last):
+        """CSR: what there is of these features, for their model; they may come several times, and the last n once more.
+
+        Those that are centred are among the last.
+        """
+        centred, n = self.centred, len(self.centre[0])
+        if n:
+            centred, first = centred.copy(), len(features) - n_last
+            centred[0, :n] = first + np.searchsorted(features[first:], self.centre[0]) + 1
+        return replace(self, records=self.records.take(features, axis=0), centred=centred)
 
     @property
     def visits(self):

@@ -3,7 +3,7 @@
 The steps are in _kernels/auto_softmax.pxi and auto_softmax_csr.pxi.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,12 @@ class SoftmaxAuto(Auto):
     def _named(self, number, share):
         name = (("average", "average, L2 in full") if self.sparse else ("average", "average of long steps"))[number]
         return "constant" if share == 0 else name if share == 1 else f"{name}, times {share:g}"
+
+    def of_features(self, features, n_last):
+        """As `Auto.of_features`."""
+        columns = self.columns.take(features, axis=0)
+        columns[: len(features) - n_last, MEAN] = 0  # It is taken off once.
+        return replace(self, columns=columns)
 
     def begin_again(self):
         """Before a second pass."""

@@ -10,6 +10,7 @@ from math import ceil, expm1, floor, log, log2
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fastsgd.gathered import Gathered
@@ -17,15 +18,18 @@ from fastsgd.lanes import SERIAL, Diverged, Round, Serial, local
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
+from fastsgd.sums import losses_of_call
 from fastsgd.threads import Threads
 
 # After so many rows the model that has lost most takes no further part, and one more whenever their number has doubled. With four
 # models the contest takes 70,000 steps beside those of the model itself.
 FIRST_ROWS = 10_000
 # Models are judged so often while the number of rows doubles: at fixed rows, however many there are in a call. FIRST_ROWS and its
-# multiples are among them; before FIRST_ROWS / 64, and after FIRST_ROWS * 2, it is once in as many rows as then.
-JUDGEMENTS = 8
-LEAST_DOUBLINGS, MOST_DOUBLINGS = -6, 1
+# multiples are among them; before FIRST_ROWS / 64, and after FIRST_ROWS, it is once in as many rows as then.
+JUDGEMENTS = 4
+LEAST_DOUBLINGS, MOST_DOUBLINGS = -6, 0
+# After 2 * FIRST_ROWS rows, where models have to be worked out to be judged, rows before one judgement in JUDGEMENTS count for
+# all: to work one out takes as long as some hundred rows.
 
 
 @dataclass(eq=False)
@@ -110,11 +114,19 @@ class Contest:
         return max(ceil((done // each + 1) * each), int(done) + 1)
 
     @property
+    def times(self) -> float:
+        """How often rows up to the next judgement count, where models have to be worked out."""
+        done = self.rows - self.rows_now
+        if done < 2 * FIRST_ROWS:
+            return 1.0
+        return JUDGEMENTS if done % FIRST_ROWS < FIRST_ROWS / JUDGEMENTS else 0.0
+
+    @property
     def scores(self) -> NDArray[Any]:
         """`lost` with the losses of `now`."""
         if self.now is None:
             return self.lost
-        times = self._rows_left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
+        times = self._left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
         return np.asarray(self._fade(self.rows_now) * self.lost + times * self.now[:, 0].sum(axis=1))
 
     def judge(self) -> None:
@@ -126,7 +138,7 @@ class Contest:
         """By what a loss fades in n rows: as the square of the number of rows, and its own weight."""
         return float(2 ** (-3 * n / self.half_life)) if self.half_life else 1.0
 
-    def _rows_left(self, n: float) -> float:
+    def _left(self, n: float) -> float:
         """What is left of n rows."""
         return self.half_life / log(2) * -expm1(-log(2) * n / self.half_life) if self.half_life else n
 
@@ -197,8 +209,15 @@ class SideBySide(Serial):
         before, clocks = contest.now[numbers], [one.t for one in models]
         # Kernels add to what there is, so that sums are of the same bits in whatever calls rows come.
         found = before.copy()
+        # These may be of weights that are not averaged, whose steps are the longer the sooner rows fade.
+        of_models, features, judging = before.copy() if contest.half_life else None, None, rows
+        times = contest.times
+        if of_models is not None and times > 0 and self.sparse:
+            judging, features = _of_its_values(rows, models)
 
         def train(i: int) -> None:
+            if of_models is not None and times > 0:
+                of_models[i] = before[i] + times * _lost(models[i], self.plans[numbers[i]], judging, features)
             try:
                 own = rows._replace(sums=found[i], gathered=self.gathered[numbers[i]])
                 local(models[i], self.plans[numbers[i]], own)
@@ -206,7 +225,7 @@ class SideBySide(Serial):
                 found[i] = np.nan
 
         def judge() -> None:
-            contest.now[numbers] = found
+            contest.now[numbers] = found if of_models is None else np.where(np.isfinite(found), of_models, np.nan)
             best = self._lead(state, numbers, n)
             sums[...] += found[best] - before[best]
 
@@ -247,6 +266,27 @@ class SideBySide(Serial):
         contest.leader, contest.running = numbers[best], np.array([numbers[i] for i in kept], np.int64)
         contest.others = [models[best] if i == 0 else models[i] for i in kept]
         return best
+
+
+Features = tuple[NDArray[Any], NDArray[Any]]
+
+
+def _of_its_values(rows: Round, models: list[State]) -> tuple[Round, Features]:
+    """A round on CSR as one in which each value has a feature of its own, as there may be millions; of each the number it had.
+
+    The second array are the features that are centred in any of the models.
+    """
+    part = rows.part.read(rows.order.numbers(), models[0].W.dtype)
+    X: Any = part.X
+    centred = np.unique(np.concatenate([np.zeros(0, np.intp), *(one.auto.in_each_row for one in models if one.auto)]))
+    own = sp.csr_matrix((X.data, np.arange(X.nnz, dtype=X.indices.dtype), X.indptr), (X.shape[0], X.nnz + len(centred)))
+    return Round(replace(part, X=own), Order(None, None, 0, X.shape[0], X.shape[0]), rows.sums), (X.indices, centred)
+
+
+def _lost(state: State, plan: Plan, rows: Round, features: Features | None) -> NDArray[Any]:
+    """(2, K), the sums of the losses and weights of a round at the model of a state; `features`: those of its values."""
+    some = state if features is None else state.of_features(*features)
+    return losses_of_call(plan, *some.model(plan), 0, False, (rows.part, rows.order, None))
 
 
 def _swapped(state: State, other: State) -> State:

@@ -91,7 +91,7 @@ def said(found: Rise, est: Any) -> str:
 def forgetting(est: Any) -> str:
     """What to do where rows that come in the order of time are learnt in that order, in words."""
     if not getattr(est, "half_life", True):
-        return "To predict rows to come, have late rows count more: set half_life, a number of rows."
+        return "To predict rows to come, have late rows count more: set half_life, a number of rows or 'auto'."
     return "To predict rows to come, see whether a model of late rows alone is better on the rows after them."
 
 

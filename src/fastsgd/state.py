@@ -272,6 +272,19 @@ class State:
             new.A = None
         return new
 
+    def of_features(self, features, centred):
+        """CSR and steps of plain SGD or "auto": the state of these features alone, for its model. They may come several times.
+
+        centred : those of `in_each_row` of "auto" and maybe others, which come behind them
+        """
+        new, features = State.__new__(State), np.concatenate([features, centred])
+        new.__dict__ = vars(self).copy()
+        for name in ("W", "A", "Q"):
+            if getattr(self, name) is not None:
+                setattr(new, name, getattr(self, name).take(features, axis=0))
+        new.auto = self.auto and self.auto.of_features(features, len(centred))
+        return new
+
     def fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
         at, K = self.at, len(self.b)

@@ -97,6 +97,7 @@ def _facts(est, path):
         "stop_reason": getattr(est, "stop_reason_", None),
         **_held_out(est),
         "chosen_alpha": getattr(est, "alpha_", None),
+        "chosen_half_life": _half_life(est),
         "auto_rule": auto_rule(est),
         "reading": _reading(est),
         "parameters": {k: v if isinstance(v, int | float | str | bool | None) else repr(v) for k, v in changed.items()},
@@ -120,6 +121,12 @@ def _reading(est):
         if field.name not in OF_COLUMNS and not isinstance(value, dict) and value not in (usual, None, []):
             found[field.name] = True if field.name == "center" else value
     return found
+
+
+def _half_life(est):
+    """The half-life that half_life="auto" chose, "none" where no rows fade; None where it was given."""
+    found = getattr(est, "half_life_", None)
+    return "none" if found == float("inf") else found
 
 
 def _held_out(est):

@@ -270,8 +270,7 @@ def _why(est):
         "max_iter": f"{MAX_PASSES} epochs at most",
     }
     more = f" ({why[est.stop_reason_]})" if est.stop_reason_ in why else ""
-    alpha = f"; alpha {est.alpha_:g} did best on such rows" if est.alpha == "auto" else ""
-    return f"{est.stop_reason_}{more}{alpha}; it is the model after epoch {best}"
+    return f"{est.stop_reason_}{more}; it is the model after epoch {best}"
 
 
 def _progressive(est):
@@ -313,6 +312,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
         "epochs": est.n_iter_,
         "learning_rate": str(est.learning_rate),
         "alpha": est._alpha,
+        "half_life": est._half_life,
         "stop_reason": est.stop_reason_,
         "auto_rule": auto_rule(est),
         "seconds": float(est.history_["seconds"].max(initial=0.0)),
@@ -335,5 +335,7 @@ def _report(est, rows, model, quiet, as_json, training_state):
         _say_progressive(est, found["progressive"])
         if found["auto_rule"]:
             OUT.print(f"what auto has learnt: {in_short(found['auto_rule'])}", markup=False)
-        if est.alpha == "auto" and est.max_iter != "auto":  # There it stands with why the passes ended.
-            OUT.print(f"alpha: {found['alpha']:g}, chosen by rows not learnt from", markup=False)
+        fades = found["half_life"]
+        for name, value in (("alpha", f"{found['alpha']:g}"), ("half_life", f"{fades:,.0f} rows" if fades else "none")):
+            if getattr(est, name) == "auto":
+                OUT.print(f"{name.replace('_', '-')}: {value}, chosen by rows not learnt from", markup=False)

@@ -82,8 +82,8 @@ def judge(case: Case, far: Distance) -> Finding:
         )
     if not case.sgd:
         return _solver(case, said, numbers)
-    if getattr(case.est, "half_life", None):
-        fades = f"older rows fade (half_life={case.est.half_life:g})"
+    if half_life := getattr(case.est, "_half_life", None):
+        fades = f"older rows fade (half_life={half_life:g})"
         words = f"{fades}: the model is of the latest rows, and not for the objective of all."
         return Finding("converged", words, "", numbers)
     if case.plan.auto and case.est.stop_reason_ == "judged":

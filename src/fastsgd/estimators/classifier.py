@@ -148,12 +148,13 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
         them a fit takes about three times as long. With learning_rate="auto"; each part should have 30 rows and more for
         each coefficient.
-    half_life : float or None, default=None
+    half_life : float, "auto" or None, default=None
         Rows after which a row counts half, where what is to be learnt changes along the rows: 1 or more, in the order in which
         they are learnt, for which `fit` needs shuffle=False. With learning_rate="auto" all that is kept of the rows fades, also
         the sums by which steps, scales, averages and `auto_rule_` are found; with average=True, a step in the average. Rows of
         weight zero do not count. It is for optimizer="sgd", batch_size=1 and passes that no objective ends (max_iter=1, or
-        tol=None). None: none fades. See docs/large-data.md.
+        tol=None). None: none fades. "auto": none, 1,000,000, 100,000 or 10,000, whichever does best on rows not yet learnt
+        from, in `fit` with max_iter=1 and in `partial_fit`; see Notes and docs/large-data.md.
 
     Attributes
     ----------
@@ -200,6 +201,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         that are averaged. No "step" with "pa1", "pa2" and "auto", whose steps follow from the row. Not before the first step.
     alpha_ : float
         With alpha="auto": the one of the model. In `partial_fit` the one that leads so far.
+    half_life_ : float
+        With half_life="auto": the one of the model, inf where no rows fade. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target. On CSR "filter", "long steps", "short steps" or
         "average" (of the filter or of long steps); on dense rows "average" or "average of long steps"; or "mean of ... and ..."
@@ -278,6 +281,15 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     shared out among the threads of `n_jobs`. It needs a penalty and batch_size=1; it does not go with `n_init`,
     `n_bootstrap`, `n_splits`, segments, `record` of one pass, parallel="hogwild", a line search, nor with a cluster. alpha as a
     number, or another `coef_`, ends the contest.
+
+    With `half_life="auto"` a model of each half-life learns from the rows. They are judged by the losses that the models, as they
+    would be published, have on rows before they learn from them (from 20,000 rows on, on one in four), times the square of the
+    number of rows until then; as rows fade in that with the longest half-life, the judgement too follows what changes. No model
+    is left out on the way, as the one that is worst while nothing changes may be the best later: it takes five to eight times
+    as long as one model, less on several threads (`n_jobs`), and four times the memory, also in files of a model that `partial_fit`
+    has trained. After `fit` the chosen one is alone; in calls of `partial_fit` that follow, models of all half-lives go on from
+    it. It goes with learning_rate="auto" and with average=True, and not with alpha="auto", as that would be sixteen models.
+    What else alpha="auto" does not go with, it does not either, but for penalty=None.
 
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be
@@ -373,7 +385,7 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         parallel: str = "deterministic",
         n_bootstrap: int = 0,
         n_splits: int = 0,
-        half_life: float | None = None,
+        half_life: float | str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty

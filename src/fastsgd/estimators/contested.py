@@ -20,9 +20,12 @@ from fastsgd.sources.arrays import Table
 from fastsgd.sums import LossSums
 from fastsgd.threads import Threads, n_threads
 
-# The values of each parameter that may be "auto", and which of them a model begins with.
-VALUES = {"alpha": (1e-6, 1e-5, 1e-4, 1e-3)}
-FIRST = {"alpha": 1e-4}
+# The values of each parameter that may be "auto", and which of them a model begins with. A half-life of 0 is none.
+VALUES = {"alpha": (1e-6, 1e-5, 1e-4, 1e-3), "half_life": (0.0, 1e6, 1e5, 1e4)}
+FIRST = {"alpha": 1e-4, "half_life": 0.0}
+# After so many rows one counts half in the judgement, where what changes is to change the value too.
+HALF_LIVES = {"half_life": max(VALUES["half_life"])}
+GIVEN = {"alpha": "give alpha a number", "half_life": "give half_life a number, or None"}
 # Where several passes follow, so many choose: the better half goes on to the second. With learning_rate="auto" one model makes a
 # pass before them, from which those of all values go on: on CSR it hardly pays a penalty in its first pass.
 PASSES = 2
@@ -33,7 +36,10 @@ def auto_parameter(est):
     """The name of the parameter that is "auto", None if none is."""
     found = [name for name in VALUES if isinstance(getattr(est, name, None), str)]
     if len(found) > 1:
-        raise ValueError(f"{found[0]}='auto' and {found[1]}='auto' do not go together: give one of them a number.")
+        raise ValueError(
+            f"{found[0]}='auto' and {found[1]}='auto' do not go together, as that is a model for each pair: {GIVEN[found[0]]}, "
+            f"or {GIVEN[found[1]].removeprefix('give ')}."
+        )
     return found[0] if found else None
 
 
@@ -54,7 +60,7 @@ def check(est):
     for what, there in wrong.items():
         if there:
             raise ValueError(
-                f"{name}='auto' does not go with {what}: give {name} a number, or leave the other at its default."
+                f"{name}='auto' does not go with {what}: {GIVEN[name]}, or leave the other at its default."
             )
 
 
@@ -62,9 +68,7 @@ def refuse(est, what):
     """Refuse what is of one training, if this is one of several models."""
     name = auto_parameter(est)
     if name is not None:
-        raise ValueError(
-            f"{what} one training, and {name}='auto' is a contest of several models: give {name} a number."
-        )
+        raise ValueError(f"{what} one training, and {name}='auto' is a contest of several models: {GIVEN[name]}.")
 
 
 def value_of(est, name):
@@ -77,12 +81,17 @@ def value_of(est, name):
     return FIRST[name] if found is None else found
 
 
+def half_life_of(est):
+    """That of the rows of a model, None where none fades."""
+    return value_of(est, "half_life") or None
+
+
 def plans_of(est, name, table, passes, partial):
     """The plan of each value."""
     found = []
     for value in VALUES[name]:
         one = copy.copy(est)
-        setattr(one, name, value)
+        setattr(one, name, value or None)
         found.append(one._plan(table, passes, partial))
     return found
 
@@ -93,12 +102,18 @@ def chosen(state, name):
     return None if contest is None or contest.parameter != name else contest.value
 
 
+def half_life_chosen(state):
+    """As `chosen`, of the half-life; infinite where no rows fade."""
+    found = chosen(state, "half_life")
+    return np.inf if found == 0 else found
+
+
 def settled(est, state):
     """Whether `partial_fit` goes on with the model of the state alone, and that is what the parameters ask for."""
     name, contest = auto_parameter(est), state.contest
     if name is None or contest is None:
         return name is None and contest is None
-    return contest.parameter == name and not len(contest.running)
+    return contest.parameter == name and not len(contest.running) and not contest.half_life
 
 
 def over(state):
@@ -109,9 +124,10 @@ def over(state):
     return contest
 
 
-def contest_of(name):
-    """A Contest that begins."""
-    return Contest.of(name, VALUES[name], VALUES[name].index(FIRST[name]))
+def contest_of(name, value=None):
+    """A Contest that begins, of models that are as the one with this value; None: with the first one."""
+    leader = VALUES[name].index(FIRST[name] if value is None else value)
+    return Contest.of(name, VALUES[name], leader, HALF_LIVES.get(name, 0.0))
 
 
 def begin(est, table, state):
@@ -138,6 +154,8 @@ def go_on(est, table, state):
         return ()
     if contest is None or contest.parameter != name:
         contest = state.contest = contest_of(name)
+    if not len(contest.running) and contest.half_life:  # What is to be learnt may change after a fit, too.
+        contest = state.contest = contest_of(name, contest.value)
     if not len(contest.running):
         return ()
     plans, key = est._checked[1], (name, table.sparse)

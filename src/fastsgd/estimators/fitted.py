@@ -30,6 +30,7 @@ class Fitted(Drafts):
     scale_ = FromState(lambda state: None if state.std is None else state.std.copy())
     auto_rule_ = FromState(lambda state: None if state.auto is None else state.auto.rules)
     alpha_ = FromState(lambda state: contested.chosen(state, "alpha"))
+    half_life_ = FromState(lambda state: contested.half_life_chosen(state))
 
     @property
     def progressive_(self) -> NDArray[Any]:
@@ -54,7 +55,7 @@ class Fitted(Drafts):
         return found
 
     _initial_intercept = 0.0
-    _read_off = "t_", "mean_", "scale_", "auto_rule_", "alpha_"
+    _read_off = "t_", "mean_", "scale_", "auto_rule_", "alpha_", "half_life_"
     _of_segments = (
         "segments_",
         "segment_column_",

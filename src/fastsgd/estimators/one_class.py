@@ -56,7 +56,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         origin, which must stay where it is.
     n_jobs, parallel
         As in `SGDRegressor`.
-    half_life : float or None, default=None
+    half_life : float, "auto" or None, default=None
         As in `SGDRegressor`, of the average.
 
     Attributes
@@ -64,7 +64,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
     coef_ : ndarray of shape (n_features,)
     offset_ : ndarray of shape (1,)
         ``decision_function = score_samples - offset_``.
-    n_iter_, t_, history_, progressive_, stop_reason_, record_, path_, optimizer_state_, mean_, scale_
+    n_iter_, t_, history_, progressive_, stop_reason_, record_, path_, optimizer_state_, mean_, scale_, half_life_
         As in `SGDClassifier`.
     n_features_in_, feature_names_in_
         As in `SGDClassifier`.
@@ -114,7 +114,7 @@ class SGDOneClassSVM(OutlierMixin, Parts, BaseSGD):
         standardize: bool = False,
         n_jobs: int | None = None,
         parallel: str = "deterministic",
-        half_life: float | None = None,
+        half_life: float | str | None = None,
     ) -> None:
         self.nu = nu
         self.fit_intercept = fit_intercept

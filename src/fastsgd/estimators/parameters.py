@@ -51,7 +51,7 @@ class Parameters:
         "standardize": ["boolean"],
         "n_jobs": [Integral, None],
         "parallel": [StrOptions({"deterministic", "hogwild"})],
-        "half_life": [Interval(Real, 1, None, closed="left"), None],
+        "half_life": [Interval(Real, 1, None, closed="left"), StrOptions({"auto"}), None],
     }
     _common_constraints: dict = {
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
@@ -175,6 +175,11 @@ class Parameters:
                 f"half_life={self.half_life!r} counts rows in the order in which they are learnt, and shuffle={self.shuffle!r} "
                 "draws that anew: set shuffle=False, and give the rows in the order of time."
             )
+        if self.half_life == "auto" and self.max_iter > 1:
+            raise ValueError(
+                f"half_life='auto' is chosen by rows before they are learnt from, which are those of a first pass, got "
+                f"max_iter={self.max_iter!r}: set max_iter=1, or give half_life a number, or None."
+            )
 
     def _check_line_search(self, rate, l1):
         needs = {
@@ -241,6 +246,11 @@ class Parameters:
         """alpha as a number: with "auto" the one that was chosen, or that a model begins with."""
         return contested.value_of(self, "alpha")
 
+    @property
+    def _half_life(self):
+        """half_life as a number, or None: with "auto" the one that was chosen, or that a model begins with."""
+        return contested.half_life_of(self)
+
     def _loss(self):
         """The loss that the user names."""
         return losses.get(self.loss, self.epsilon)
@@ -271,7 +281,7 @@ class Parameters:
 
         Objects among them may change where they are, so that with these it is made anew.
         """
-        plans, key = self._checked[1], (table.sparse, self._alpha)
+        plans, key = self._checked[1], (table.sparse, self._alpha, self._half_life)
         kept = type(self.loss) is type(self.optimizer) is str and not isinstance(self.learning_rate, schedules.Schedule)
         if not kept or key not in plans:
             is_new, plans[key] = key not in plans, self._plan(table, 1, True)
@@ -311,7 +321,7 @@ class Parameters:
             intercept_decay=decay if self.fit_intercept else 0.0,
             nu=self._nu,
             average=int(self.average),
-            half_life=self.half_life or 0.0,
+            half_life=self._half_life or 0.0,
             optimizer=optimizer,
             batch_size=batch_size,
             noise=self.gradient_noise,

@@ -139,12 +139,13 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
         them a fit takes about three times as long. With learning_rate="auto"; each part should have 30 rows and more for
         each coefficient.
-    half_life : float or None, default=None
+    half_life : float, "auto" or None, default=None
         Rows after which a row counts half, where what is to be learnt changes along the rows: 1 or more, in the order in which
         they are learnt, for which `fit` needs shuffle=False. With learning_rate="auto" all that is kept of the rows fades, also
         the sums by which steps, scales, averages and `auto_rule_` are found; with average=True, a step in the average. Rows of
         weight zero do not count. It is for optimizer="sgd", batch_size=1 and passes that no objective ends (max_iter=1, or
-        tol=None). None: none fades. See docs/large-data.md.
+        tol=None). None: none fades. "auto": none, 1,000,000, 100,000 or 10,000, whichever does best on rows not yet learnt
+        from, in `fit` with max_iter=1 and in `partial_fit`; see Notes of `SGDClassifier` and docs/large-data.md.
 
     Attributes
     ----------
@@ -179,6 +180,8 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         What the optimizer keeps beside each weight, and its step size: see `SGDClassifier`.
     alpha_ : float
         With alpha="auto": the one of the model. In `partial_fit` the one that leads so far.
+    half_life_ : float
+        With half_life="auto": the one of the model, inf where no rows fade. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each target. On CSR "filter", "long steps", "short steps" or "average"
         (of the filter or of long steps); on dense rows "average" or "average of long steps"; or "mean of ... and ..." of two of
@@ -255,7 +258,7 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         parallel: str = "deterministic",
         n_bootstrap: int = 0,
         n_splits: int = 0,
-        half_life: float | None = None,
+        half_life: float | str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty

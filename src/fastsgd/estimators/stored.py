@@ -105,6 +105,7 @@ INSTEAD = {
     "t_": Value(float, 1.0),
     "auto_rule_": Absent(Words("K", 64)),
     "alpha_": Absent(Value(float, 0.0)),
+    "half_life_": Absent(Value(float, 1.0, finite=False)),
     "mean_": Absent(Array("float64", ("d",))),
     "scale_": Absent(Array("float64", ("d",), positive=True)),
 }

@@ -61,7 +61,7 @@ def _unsure(est, plan, table, more=""):
         return None
     if plan.half_life:
         left = f"{round(auto.at['recent'][0]):,}"
-        more += f" With half_life={est.half_life!r} what was learnt is of what is left of the rows, {left}: it may be too short."
+        more += f" With half_life={plan.half_life:g} what was learnt is of what is left of the rows, {left}: it may be too short."
     elif getattr(est, "half_life", 0) is None:
         more += (
             " Where rows come in the order of time, and what is to be learnt changes, of which `diagnose` tells: set "
