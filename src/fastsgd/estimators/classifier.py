@@ -282,14 +282,14 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     `n_bootstrap`, `n_splits`, segments, `record` of one pass, parallel="hogwild", a line search, nor with a cluster. alpha as a
     number, or another `coef_`, ends the contest.
 
-    With `half_life="auto"` a model of each half-life learns from the rows. They are judged by the losses that the models, as they
-    would be published, have on rows before they learn from them (from 20,000 rows on, on one in four), times the square of the
-    number of rows until then; as rows fade in that with the longest half-life, the judgement too follows what changes. No model
-    is left out on the way, as the one that is worst while nothing changes may be the best later: it takes five to eight times
-    as long as one model, less on several threads (`n_jobs`), and four times the memory, also in files of a model that `partial_fit`
-    has trained. After `fit` the chosen one is alone; in calls of `partial_fit` that follow, models of all half-lives go on from
-    it. It goes with learning_rate="auto" and with average=True, and not with alpha="auto", as that would be sixteen models.
-    What else alpha="auto" does not go with, it does not either, but for penalty=None.
+    With `half_life="auto"` a model of each half-life learns from the rows. They are judged by the losses that the models, as
+    they would be published, have on rows before they learn from them (from 20,000 rows on, on one in four), times the square
+    of the number of rows until then; as rows fade in that with the longest half-life, the judgement too follows what changes.
+    No model is left out on the way, as the one that is worst while nothing changes may be the best later: it takes five to
+    eight times as long as one model, less on several threads (`n_jobs`), and four times the memory, also in files of a model
+    that `partial_fit` has trained. After `fit` the chosen one is alone; in calls of `partial_fit` that follow, models of all
+    half-lives go on from it. It goes with learning_rate="auto" and with average=True, and not with alpha="auto", as that would
+    be sixteen models. What else alpha="auto" does not go with, it does not either, but for penalty=None.
 
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be
