@@ -219,6 +219,25 @@ def test_columns_that_say_nothing_want_a_large_alpha(params):
     assert est.alpha_ == 1e-3 and few.coef_[0, 0] > 0.7
 
 
+@pytest.mark.parametrize("learning_rate", ["auto", "optimal"])
+def test_where_models_are_large_one_value_comes_after_another(learning_rate, monkeypatch):
+    """So that there are fewer states at once; as none is dropped on the way, others than these may be chosen."""
+    X, y = overfitted()
+    est = SGDClassifier("log_loss", learning_rate=learning_rate, alpha="auto", **ONE | {"max_iter": 5})
+    together, at_once, train = clone(est).fit(X, y), [], several.train
+
+    def counted(packs, *args, **kwargs):
+        at_once.append(len(packs))
+        return train(packs, *args, **kwargs)
+
+    monkeypatch.setattr(several, "train", counted)
+    monkeypatch.setattr(contested, "MODELS_BYTES", 0)
+    est.fit(X, y)
+    assert max(at_once) == 4 and len(at_once) == 4 + (learning_rate == "auto")
+    assert est.alpha_ == together.alpha_
+    assert_same(est, together)
+
+
 def test_rows_that_were_left_out_choose():
     X, y = overfitted()
     est = SGDRegressor(learning_rate="constant", eta0=1e-3, alpha="auto", **ONE | {"max_iter": 2}).fit(X, y)
@@ -340,8 +359,10 @@ def test_ctrl_c_within_a_round_leaves_models_of_the_same_rows(name, strike, monk
         assert not hasattr(est, "coef_") or est.t_ == 1
 
 
-@pytest.mark.parametrize("after", [1, 2])
-def test_ctrl_c_while_models_choose_leaves_the_best_of_them(after, monkeypatch):
+@pytest.mark.parametrize("after, large", [(1, False), (2, False), (1, True), (2, True), (6, True)])
+def test_ctrl_c_while_models_choose_leaves_the_best_of_them(after, large, monkeypatch):
+    if large:  # One value comes after another.
+        monkeypatch.setattr(contested, "MODELS_BYTES", 0)
     passes, train = [], several.one_pass
 
     def struck(*args):

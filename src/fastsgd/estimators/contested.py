@@ -13,7 +13,7 @@ import numpy as np
 from fastsgd import optimizers, several
 from fastsgd.contest import Contest
 from fastsgd.decide import most_passes
-from fastsgd.judge import folds_of, rows_left_out
+from fastsgd.judge import MODELS_BYTES, STATE_ARRAYS, folds_of, rows_left_out
 from fastsgd.packs import Pack, Without
 from fastsgd.run import Moment
 from fastsgd.sources.arrays import Table
@@ -226,7 +226,7 @@ class Trial:
         """The value whose models lost least, of those that were trained to the end."""
         ended = {number % self.n for number, one in trained.items() if one.reason != "dropped"}
         least = min(map(self.mean, ended))
-        return first if self.mean(first) == least else min(ended, key=self.mean)
+        return first if first in ended and self.mean(first) == least else min(ended, key=self.mean)
 
 
 def choose(est, plans, table, state, contest, most):
@@ -256,12 +256,21 @@ def choose(est, plans, table, state, contest, most):
                 struck = any(one.reason == "interrupted" for one in found.values())
                 return Chosen(perf_counter() - began, found[0].state if struck else None)
             starts, passes = [found[part].state for part in range(folds.left_out)], most - 1
-        packs = [
-            Pack(one.copy(), plan.having(model=part * n + i), Without(part), passes=one.epoch)
-            for part, one in enumerate(starts)
-            for i, plan in enumerate(plans)
-        ]
-        found = trained(packs, min(passes, PASSES), score=trial.score, drop=trial.drop)
+        # Each has its state twice, now and as it was at the end of a pass: where these are large, one value comes after another.
+        large = 2 * STATE_ARRAYS * start.W.nbytes * n > MODELS_BYTES
+        found = {}
+        for values in [[i] for i in range(n)] if large else [range(n)]:
+            packs = [
+                Pack(one.copy(), plans[i].having(model=part * n + i), Without(part), passes=one.epoch)
+                for part, one in enumerate(starts)
+                for i in values
+            ]
+            found |= trained(packs, min(passes, PASSES), score=trial.score, drop=trial.drop)
+            leader, packs = trial.best(found, contest.leader), []
+            found = {k: one if k % n == leader else one._replace(kept=None) for k, one in found.items()}
+            struck = any(one.reason == "interrupted" for one in found.values())
+            if struck:
+                break
     except Exception as error:
         if not packs or packs[0].state.t == 1:
             raise
@@ -270,6 +279,5 @@ def choose(est, plans, table, state, contest, most):
         return Chosen(perf_counter() - began, pack.state, error)
     finally:
         table.scaling = None
-    contest.leader = trial.best(found, contest.leader)
-    struck = any(one.reason == "interrupted" for one in found.values())
-    return Chosen(perf_counter() - began, found[contest.leader].state if struck else None)
+    contest.leader = leader
+    return Chosen(perf_counter() - began, found[leader].state if struck else None)
