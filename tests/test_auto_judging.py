@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.auto import AUTO
+from support.auto import AUTO, flat
 from support.kernels import lay_out
 
 from fastsgd import SGDClassifier
@@ -60,6 +60,7 @@ def test_which_rows_judge_and_how_often_they_count(layout, n, half_life, one_in)
 
 @pytest.mark.parametrize("n, one_in", [(3000, 1), (6000, 4), (20_000, 8)])
 @pytest.mark.parametrize("layout", ["dense", "csr32"])
+@flat
 def test_of_classes_learnt_together_one_in_eight(layout, n, one_in):
     X, y = unsure(n, 3)
     clf, rows = SGDClassifier("log_loss", multi_class="multinomial", **AUTO | {"shuffle": False}), lay_out(X, layout)

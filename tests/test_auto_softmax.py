@@ -13,6 +13,7 @@ from support.kernels import DTYPES, LAYOUTS, agree, lay_out, rows
 from support.reference_auto_softmax import softmax_csr, softmax_dense
 
 from fastsgd import LinearClassifier, SGDClassifier, load, losses, penalties
+from fastsgd.auto_softmax import NEXT
 from fastsgd.sources.arrays import Table
 
 TOGETHER = dict(loss="log_loss", multi_class="multinomial") | AUTO
@@ -67,6 +68,24 @@ def test_columns_that_most_rows_have_are_centred_on_csr(dtype, half_life):
     agrees(X.astype("f4").astype("f8"), Y, "csr32", dtype, **given)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("passes", [1, 2])
+def test_correlations_of_more_columns_do_not_count(passes, dtype):
+    """Of 49 columns and three classes they do not, of 48 they do; and they change nothing of a second pass."""
+    X, s = rows(200, 49)
+    for d in (48, 49):
+        given = dict(l1=0.0, l2=0.001, intercept=True, s=s, passes=passes)
+        agrees(X[:, :d], distributions(X[:, :d], 3), "dense", dtype, **given)
+
+
+def test_correlations_are_renewed_where_rows_fade():
+    """And their sums are brought back to units of 1."""
+    X, s = rows(500)
+    X[:, 1] = (X[:, 0] + 0.1 * X[:, 1]).astype("f4")
+    given = dict(l1=0.0, l2=0.001, intercept=True, s=s, passes=1, half_life=5.0)
+    agrees(X, distributions(X, 3), "dense", "float64", **given)
+
+
 @sides
 def test_of_noise_the_constant_is_near(layout):
     X, s = rows(600)
@@ -97,6 +116,42 @@ def test_one_pass_is_near_the_optimum(load, layout):
     )
     assert (constant - ours) / (constant - best) > 0.93
     assert ours < ovr
+
+
+def share(clf, X, y, X_new, y_new):
+    """Of what the optimum gains over the frequencies of the classes, on new rows."""
+    constant = log_loss(y_new, np.tile(np.bincount(y) / len(y), (len(y_new), 1)))
+    best = log_loss(y_new, LinearClassifier(multi_class="multinomial", alpha=1e-5).fit(X, y).predict_proba(X_new))
+    return (constant - log_loss(y_new, clf.fit(X, y).predict_proba(X_new))) / (constant - best)
+
+
+def drawn(Z, rng):
+    return (Z + rng.gumbel(size=Z.shape)).argmax(axis=1)
+
+
+def test_columns_that_say_the_same_are_no_hindrance():
+    """Steps along the rows come to 0.65 of the gain, where columns are strongly correlated."""
+    rng = np.random.default_rng(0)
+    mixed = rng.standard_normal((20, 20))
+    own = rng.standard_normal((20_000, 20))
+    y = drawn(0.5 * own @ rng.standard_normal((20, 6)), rng)
+    X = own @ mixed
+    assert share(SGDClassifier(**TOGETHER), X[:16_000], y[:16_000], X[16_000:], y[16_000:]) > 0.9
+
+
+@sides
+@pytest.mark.parametrize("at", [0.5, 0.8])
+def test_effects_that_become_their_opposites_are_followed(layout, at):
+    """In the middle of a pass, or late: the next rows are those after the turn."""
+    rng, n, seen = np.random.default_rng(1), 23_000, 20_000
+    X = rng.standard_normal((n, 12)) * (rng.random((n, 12)) < (1 if layout == "dense" else 0.3))
+    Z, turn = X @ rng.standard_normal((12, 4)), int(at * seen)
+    Z[turn:] *= -1
+    y, X = drawn(Z, rng), lay_out(X, layout)
+    p = SGDClassifier(**TOGETHER | dict(shuffle=False)).fit(X[:seen], y[:seen]).predict_proba(X[seen:])
+    best = LinearClassifier(multi_class="multinomial").fit(X[turn:seen], y[turn:seen]).predict_proba(X[seen:])
+    constant = log_loss(y[seen:], np.tile(np.bincount(y) / n, (n - seen, 1)))
+    assert constant - log_loss(y[seen:], p) > 0.8 * (constant - log_loss(y[seen:], best))
 
 
 @sides
@@ -169,10 +224,11 @@ def test_partial_fit_goes_on_as_fit_does(layout, dtype):
 
 
 @sides
-def test_files_go_on_where_training_ended(layout, tmp_path):
+@pytest.mark.parametrize("passes", [1, 2])
+def test_files_go_on_where_training_ended(layout, passes, tmp_path):
     X, y = shuffled(load_digits)
     X = lay_out(X, layout)
-    clf = SGDClassifier(**TOGETHER | dict(shuffle=False)).partial_fit(X[:900], y[:900], classes=np.arange(10))
+    clf = SGDClassifier(**TOGETHER | dict(shuffle=False, max_iter=passes)).fit(X[:900], y[:900])
     clf.save(tmp_path / "model.safetensors")
     other = load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(clf.auto_rule_, other.auto_rule_)
@@ -239,7 +295,7 @@ def test_a_file_whose_centred_features_are_no_list_is_refused(at, to, tmp_path):
     """A list that names a feature that is in none, or that does not come to an end, would be one that grows for ever."""
     X, y = np.random.default_rng(0).standard_normal((100, 5)), np.arange(100) % 3
     clf = SGDClassifier(**TOGETHER).fit(lay_out(X, "csr32"), y)
-    links, listed = clf._state.auto.columns[:, 3], clf._state.auto.in_each_row
+    links, listed = clf._state.auto.columns[:, NEXT], clf._state.auto.in_each_row
     assert sorted(listed) == [0, 1, 2, 3, 4] and links[listed[-1]] == -1
     clf.save(tmp_path / "m")
     links[listed[at]] = 0.0 if to == "none" else listed[0] + 1

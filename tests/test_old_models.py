@@ -11,6 +11,7 @@ from support import hostile
 
 import fastsgd
 from fastsgd.auto import AVERAGED, FLAT, HEAD, LOST, MEAN_OF_Y, RECORD, SPREAD, SQUARES, UNIT, USUAL, VISITS, B
+from fastsgd.auto_softmax import SLOPES as SQUARED
 from fastsgd.state import ZERO_WEIGHT_EXPONENT, State
 
 FOLDER = Path(__file__).parent / "models"
@@ -59,7 +60,11 @@ def test_auto_goes_on_as_it_was_kept_in_0_1_0(multi_class, layout, tmp_path):
     heads = arrays["_state.auto.heads"]
     of_candidates = [B.start, B.start + AVERAGED, MEAN_OF_Y, FLAT, USUAL]
     numbers = [*(HEAD[name] for name in ("h", "total", "weight", "far", "owed", "curve")), *of_candidates]
-    arrays["_state.auto.heads"] = np.column_stack([heads[:, numbers], heads[:, LOST][:, :10], heads[:, SPREAD]])
+    lost = np.zeros((3, 10))
+    lost[:, 5 * (heads[0, LOST][1] < heads[0, LOST][0])] = -1.0
+    arrays["_state.auto.heads"] = np.column_stack([heads[:, numbers], lost, heads[:, SPREAD]])
+    if multi_class == "multinomial" and layout is sp.csr_matrix:
+        arrays["_state.auto.columns"] = np.delete(arrays["_state.auto.columns"], SQUARED, axis=1)
     for name in ("recent", "grown"):
         del head["fitted"]["_state.auto.at"][name]
     if (records := arrays.get("_state.auto.records")) is not None:

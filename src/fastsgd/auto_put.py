@@ -17,7 +17,7 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
     them as far as they would have moved the model.
     """
     auto, K = state.auto, len(b)
-    auto.begin_again()
+    state.begin_again()
     if auto.records is not None:  # CSR, each class by itself
         columns, by = auto.centre
         auto.go_on_from(W, b + by @ W[columns])

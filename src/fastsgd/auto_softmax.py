@@ -7,24 +7,40 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastsgd.auto import HEAD, LOST, MEAN_OF_Y, SPREAD, Auto
+from fastsgd.auto import HEAD, LOST, LOST_LESS, MEAN_OF_Y, SPREAD, SURE, Auto, combinations
 
 FIRST_REACH = 1.5  # It is also in _kernels/auto_softmax.pxi, as what is judged is in the first head alone.
-SHARES = np.array([1.0, 0.75, 0.5, 0.25, 0.0])  # of a candidate, the rest being the best constant
+SHARES = np.array([1.0, 0.85, 0.65, 0.4])  # of the leader, the rest being the best constant; as in the kernel
+CANDIDATES = {  # on CSR, and of dense rows; the first two belong to the rules
+    True: ("filter", "long steps", "average"),
+    False: ("average", "average of long steps", "long steps"),
+}
+COMBINATIONS = combinations(3)
+CORRELATED, PER_CLASS = (
+    64,
+    16,
+)  # Dense columns whose correlations count: so many, and so many times the number of classes.
 CENTRED_AFTER = (
     64  # rows; then, and whenever they have doubled, features may join the centred ones. It is also in the kernel.
 )
-UNIT, SEEN, MEAN, NEXT = range(4)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
+UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
+
+
+def statistics(d, K, again=False):
+    """How many numbers there are of each of d dense columns, with K classes."""
+    return 3 + 2 * d * (d <= CORRELATED and d <= PER_CLASS * K and not again)
 
 
 @dataclass
 class SoftmaxAuto(Auto):
     """As `Auto`, but for this: scales, curvature and judgement are those of the model, and not of a class.
 
-    On CSR `columns` is (n_features, 4): of each feature 1 / the root mean square of its values, the rows that have it, its mean
-    and the next that is centred, see _kernels/auto_softmax_csr.pxi. W and A of the state are weights and average, in units of X.
+    On CSR `columns` is (n_features, 5): of each feature 1 / the root mean square of its values, the rows that have it, its mean,
+    its squared slopes and the next that is centred, see _kernels/auto_softmax_csr.pxi. W and A of the state are the weights of
+    the filter and the average, in units of X; m and mb, in the first pass, those of the long steps.
 
-    On dense rows two models learn at the same time, of steps of two lengths. The second has the state's m, v, mb and vb.
+    On dense rows the second rule has the state's m, v, mb and vb. In the first pass over few columns, `columns` is
+    (3 + 2 n_features, n_features): P^-1 and the sums for the correlations of the columns come after the three.
     """
 
     together: bool = True
@@ -33,13 +49,19 @@ class SoftmaxAuto(Auto):
     def zeros(cls, W, K, sparse, curvature):
         """Before the first row."""
         new = Auto.zeros(W[:0], K, sparse, curvature)
-        columns = np.zeros((len(W), 4) if sparse else (3, len(W)))
+        columns = np.zeros((len(W), 5) if sparse else (statistics(len(W), K), len(W)))
         new.heads[0, HEAD["far"]] = FIRST_REACH
         return cls(sparse, columns, new.heads, new.at)
 
     def _named(self, number, share):
-        name = (("average", "average, L2 in full") if self.sparse else ("average", "average of long steps"))[number]
-        return "constant" if share == 0 else name if share == 1 else f"{name}, times {share:g}"
+        names, chosen = CANDIDATES[self.sparse], COMBINATIONS[number]
+        if share == 0:
+            return "constant"
+        if self.again and self.sparse:
+            return "average"
+        name = "mean of " * (len(chosen) > 1) + " and ".join(names[i] for i in chosen)
+        name = "mean of all" if len(chosen) > 2 else name
+        return name if share == 1 else f"{name}, times {share:g}"
 
     def of_features(self, features, n_last):
         """As `Auto.of_features`."""
@@ -48,8 +70,22 @@ class SoftmaxAuto(Auto):
         return replace(self, columns=columns)
 
     def begin_again(self):
-        """Before a second pass."""
+        """Before a second pass; see `go_on`, too."""
+        if not self.sparse:
+            self.columns = self.columns[:3].copy()
         self.again = True
+
+    def go_on(self, state):
+        """Before a second pass over CSR rows: the filter of a State goes on from the model, which is its own average."""
+        if self.again or not self.sparse:
+            return
+        if self.at["t"][0] > 0:
+            chosen = COMBINATIONS[self._place()]
+            weights, intercepts = (state.W, state.m, state.A), (state.b, state.mb, state.b_avg)
+            W = sum(weights[i] for i in chosen) / len(chosen)
+            b = sum(intercepts[i] for i in chosen) / len(chosen)
+            state.W[:], state.A[:], state.b[:], state.b_avg[:] = W, W, b, b
+        state.m = state.mb = None
 
     @property
     def visits(self):
@@ -84,22 +120,28 @@ class SoftmaxAuto(Auto):
         """As `Auto.unsquared`; on CSR scales are kept in place of squares, and no column is left out."""
         return (np.zeros(0, int), np.zeros(0, int)) if self.sparse else super().unsquared
 
+    def _place(self):
+        """The combination that has lost least, of which the model consists; once rows come again, a rule's own average."""
+        lost = np.nan_to_num(self.heads[0, LOST], nan=np.inf)
+        if self.again:
+            return int(not self.sparse and lost[1] < lost[0])
+        return int(lost[: len(COMBINATIONS)].argmin())
+
     def best(self):
         """As `Auto.best`, the same for all classes; once rows come again the model is all of a candidate."""
-        head, heads = self.heads[0], len(self.heads)
-        lost = np.nan_to_num(head[LOST][: 2 * len(SHARES)], nan=np.inf)
-        place = lost.argmin()
-        candidate, share = place // len(SHARES), SHARES[place % len(SHARES)]
-        if self.again:
-            candidate, share = 0 if self.sparse else candidate, 1.0
-        elif not lost[place] + head[SPREAD][place] < 0:
-            share = 0.0
-        return np.full(heads, candidate), np.full(heads, share)
+        heads, place, share = len(self.heads), self._place(), 1.0
+        if not self.again:
+            lost = np.nan_to_num(np.append(self.heads[0, LOST][place], self.heads[0, LOST_LESS]), nan=np.inf)
+            part = lost.argmin()
+            sure = lost[part] + SURE * self.heads[0, SPREAD][(part - 1) % len(SHARES)] < 0
+            share = SHARES[part] if sure else 0.0
+        return np.full(heads, place), np.full(heads, share)
 
     @property
     def lost(self):
         """As `Auto.lost`."""
-        return float(min(np.nan_to_num(self.heads[0, LOST][: 2 * len(SHARES)], nan=np.inf).min(), 0.0))
+        lost = np.append(self.heads[0, LOST][: len(COMBINATIONS)], self.heads[0, LOST_LESS])
+        return float(min(np.nan_to_num(lost, nan=np.inf).min(), 0.0))
 
     @property
     def frequencies(self):
@@ -125,20 +167,28 @@ class SoftmaxAuto(Auto):
         flat = self.frequencies if plan.intercept_decay > 0 else np.zeros(K)
         return out, share * (b - mean @ coef) + (1.0 - share) * flat
 
-    def _of_csr(self, state, plan, candidate):
-        K, n, unit, seen = len(self.heads), self.at["recent"][0], self.columns[:, UNIT], self.visits
-        coef = state.A[:, :K].astype(np.float64)
-        if plan.l1 > 0:  # The average of a weight that was once not 0 would never be 0.
-            coef *= state.W[:, :K] != 0
-        if candidate:  # The penalty that is not yet paid.
-            prior = self.heads[0, HEAD["h"]] * self.at["values"][0] / n / self.heads[0, HEAD["far"]]
-            H, l2 = self.heads[0, HEAD["curve"]] / n * seen + prior, np.minimum(plan.l2 * unit**2, 1e290)
-            coef *= ((H + seen / n * seen * l2) / (H + seen * l2))[:, None]
-        return coef, state.b_avg
+    def _of_csr(self, state, plan, number):
+        K, chosen = len(self.heads), (2,) if self.again else COMBINATIONS[number]
+        weights, intercepts = (state.W, state.m, state.A), (state.b, state.mb, state.b_avg)
+        coef, b = np.zeros((len(state.W), K)), np.zeros(K)
+        for i in chosen:
+            own = weights[i][:, :K].astype(np.float64)
+            if i == 2 and plan.l1 > 0:  # The average of a weight that was once not 0 would never be 0.
+                averaged = state.W if self.again or self.heads[0, LOST][0] <= self.heads[0, LOST][1] else state.m
+                own *= averaged[:, :K] != 0
+            coef += own / len(chosen)
+            b += intercepts[i] / len(chosen)
+        return coef, b
 
-    def _of_dense(self, state, plan, candidate):
-        W, A, b = (state.m, state.v, state.vb) if candidate else (state.W, state.A, state.b_avg)
-        K, n, r = len(self.heads), self.at["recent"][0], self.columns[2][:, None]
-        owed, U = self.heads[candidate, HEAD["owed"]], W[:, :K].astype(np.float64)
-        U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * plan.l1) / (1.0 + owed * r**2 * plan.l2)
-        return (A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / n) ** 3)) * r, b
+    def _of_dense(self, state, plan, number):
+        K, n, r, chosen = len(self.heads), self.at["recent"][0], self.columns[2][:, None], COMBINATIONS[number]
+        rules = (state.W, state.A, state.b, state.b_avg), (state.m, state.v, state.mb, state.vb)
+        coef, b = np.zeros((len(r), K)), np.zeros(K)
+        for i in chosen:
+            W, A, b_now, b_avg = rules[min(i, 1)]
+            owed, U = self.heads[min(i, 1), HEAD["owed"]], W[:, :K].astype(np.float64)
+            U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * plan.l1) / (1.0 + owed * r**2 * plan.l2)
+            own = U if i == 2 else A[:, :K] + (U - A[:, :K]) * (1.0 - (self.at["last"][0] / n) ** 3)
+            coef += own * r / len(chosen)
+            b += (b_now if i == 2 else b_avg) / len(chosen)
+        return coef, b

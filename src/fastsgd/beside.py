@@ -146,7 +146,7 @@ class WithOthers(Serial):
             other.prepare(plan, state.auto.sparse)
             other.epoch = state.epoch
             if state.auto.again:
-                other.auto.begin_again()
+                other.begin_again()
         state.beside.begin(state.epoch)
         return self
 

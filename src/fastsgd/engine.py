@@ -73,7 +73,7 @@ def begin_pass(run: Run, plan: Plan, table: Table, again: bool) -> None:
     state.prepare(run.plan_of(plan), table.sparse)
     state.epoch += 1
     if state.auto is not None and again:
-        state.auto.begin_again()
+        state.begin_again()
     alone = plan.plain or plan.auto or plan.separate
     if run.gathered is None and not alone:
         run.gathered = Gathered(state.W, len(state.b), min(plan.batch_size, table.n_rows))

@@ -151,7 +151,7 @@ class Judge:
             other.prepare(plan, sparse)
             other.epoch = state.epoch
             if other.auto is not None and state.auto is not None and state.auto.again:
-                other.auto.begin_again()
+                other.begin_again()
 
 
 class Judged(Stopping):

@@ -212,8 +212,9 @@ class State:
                 )
             kind = SoftmaxAuto if plan.loss.coupled else Auto
             self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
-            if plan.loss.coupled and not sparse:
-                self.m, self.v, self.mb, self.vb = (np.zeros_like(x) for x in (self.W, self.W, self.b, self.b))
+            if plan.loss.coupled:
+                self.m, self.mb = np.zeros_like(self.W), np.zeros_like(self.b)
+                self.v, self.vb = (None, None) if sparse else (np.zeros_like(self.W), np.zeros_like(self.b))
         elif self.auto.sparse != sparse:
             was, now = ("CSR", "dense") if self.auto.sparse else ("dense", "CSR")
             raise ValueError(
@@ -224,6 +225,12 @@ class State:
             if self.auto.centred is None:
                 self.auto.centred = np.zeros((4, CENTRED))
                 self.auto.at["last"] = 1000  # No column joins a model that has learnt without.
+
+    def begin_again(self):
+        """Of learning_rate="auto", before a second pass: see `Auto.begin_again`."""
+        if self.auto.together:
+            self.auto.go_on(self)
+        self.auto.begin_again()
 
     def _leave_auto(self, plan):
         """Another schedule goes on from the model."""

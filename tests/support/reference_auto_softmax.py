@@ -4,16 +4,20 @@ import numpy as np
 from reference import soft
 from scipy.special import log_softmax, softmax
 
-from .reference_auto import auto_rows, falling
+from .reference_auto import auto_rows, falling, newer
+from .reference_judge import SURE, combinations
 
 H = 0.5  # the bound of the curvature
-KAPPA, KAPPA_CENTRED, CLIP = 0.15, 0.015, 100
+KAPPA, KAPPA_AGAIN, KAPPA_CENTRED, CLIP = 0.6, 0.15, 0.015, 100
+ETA, START = 0.4, 0.04
+KAPPA_DENSE, GAMMA_DENSE = 0.3, 16
 
 
 def joint_step(z, s, y):
-    """a = y - q, q = softmax(z + s a): Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1.
+    """a = y - q, q = softmax(z + s a), s being a number for each class.
 
-    Until no q changes by more than 0.02: what is left is about the square.
+    Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1, until no q changes by more than 0.02:
+    what is left is about the square.
     """
     v, log_q = z + s * y, log_softmax(z)
     for _ in range(30):
@@ -26,14 +30,54 @@ def joint_step(z, s, y):
     return y - softmax(log_q)
 
 
-class Judgement:
-    """Which share of which of two candidates would have lost least before the steps, and how far margins are to reach."""
+class Rates:
+    """Of each class 1 / the root of its curvature so far, over the mean of all classes."""
 
-    SHARES = np.array([1, 0.75, 0.5, 0.25, 0])
+    def __init__(self, K):
+        self.curvature = np.zeros(K)
+
+    def learn(self, slope, y, c, n, fade):
+        """A row of these slopes; its curvature, the mean squared slope, and the rates."""
+        q = slope + y
+        curve = np.maximum(slope**2, q * (1 - q))
+        self.curvature = self.curvature * fade + c * curve
+        mean = self.curvature.mean()
+        even = 20 * mean / n
+        rates = np.sqrt((mean + even) / (self.curvature + even)) if mean > 0 else np.ones(len(y))
+        return curve.mean(), (slope**2).mean(), rates
+
+
+class Correlations:
+    """Of d dense columns, rows counting by their curvature; in the first pass, and where columns are few."""
+
+    def __init__(self, d, K):
+        self.few, self.sums, self.inverse, self.due = d <= min(64, 16 * K), np.zeros((d, d)), np.eye(d), 1
+
+    def times(self, xh, t, n, curve, prior):
+        """The row times (curve + prior) (curve R + prior I)^-1; R is that of the rows when it was last looked at."""
+        if t >= self.due:
+            size = np.sqrt(np.outer(self.sums.diagonal(), self.sums.diagonal()))
+            R = np.where(size > 0, self.sums / np.where(size > 0, size, 1), 0)
+            np.fill_diagonal(R, 1)
+            self.inverse = np.linalg.inv(curve * R + prior * np.eye(len(R))) * (curve + prior)
+            self.due = t + max(8, n // 2)
+        return self.inverse @ xh
+
+    def learn(self, xh, t, weight):
+        """Of all rows at first, and then of one in four."""
+        if t <= 4096 or t * 0x9E3779B97F4A7C15 % 2**64 < 2**62:
+            self.sums += weight * np.outer(xh, xh)
+
+
+class Judgement:
+    """Which combination of three candidates would have lost least, which share of it, and how far margins are to reach."""
+
+    SHARES = np.array([1, 0.85, 0.65, 0.4])  # of the leader, the rest being the best constant
+    COMBINATIONS = combinations(3)
 
     def __init__(self, K, intercept):
         self.K, self.intercept, self.counts = K, intercept, np.zeros(K)
-        self.lost, self.spread = np.zeros((2, 2, 5))
+        self.lost, self.less, self.spread, self.leader = np.zeros(7), np.zeros(3), np.zeros(4), 0
         self.usual = self.weight = self.flat_lost = 0.0
         self.reach = 1.5
 
@@ -45,46 +89,59 @@ class Judgement:
         return np.log((self.counts + total / (n - 1) / self.K) / (total + total / (n - 1)))
 
     def judge(self, candidates, value, y, w, t, n):
-        """Before the step of row t: margins (2, K) of the candidates, the loss of the model as it is."""
+        """Before the step of row t: margins (3, K) of the candidates, the loss of the model as it is."""
         drawn = 8 if n > 16384 else 4
         drawn = drawn if t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 / drawn else 0
         times = 1 if n <= 4096 or value > 4 * self.usual else drawn
         if times:
-            flat, w = self.flat(n), times * w * n**2
+            flat, w, candidates = self.flat(n), times * w * n**2, np.array(candidates)
             base = -log_softmax(flat) @ y
             self.flat_lost += w * base
-            for c, z in enumerate(candidates):
-                more = w * np.array([-log_softmax(flat + share * (z - flat)) @ y - base for share in self.SHARES])
-                more[-1] = 0
-                self.lost[c] += more
-                self.spread[c] = np.hypot(self.spread[c], more)
-            gain = -self.lost.min()
-            odds = gain / (self.flat_lost - gain)
+            z = np.array([candidates[list(chosen)].mean(axis=0) for chosen in self.COMBINATIONS])
+            more = w * (-log_softmax(z, axis=1) @ y - base)
+            parts = flat + self.SHARES[1:, None] * (z[self.leader] - flat)
+            less = w * (-log_softmax(parts, axis=1) @ y - base)
+            self.spread = np.hypot(self.spread, [*less, more[self.leader]])
+            self.lost, self.less = self.lost + more, self.less + less
+            if self.lost.min() < self.lost[self.leader]:
+                self.leader = self.lost.argmin()
+            gain = -min(self.lost[self.leader], self.less.min())
+            odds = max(gain, 0) / (self.flat_lost - gain)
             self.reach = 1.5 * (np.clip(4 * odds, 0.25, 8) / 1.5) ** (n / (n + 1000))
 
     def fade(self, f):
         """Before a row: those so far fade."""
         self.weight, self.counts = self.weight * f, self.counts * f
-        self.lost, self.spread, self.flat_lost = (x * f**3 for x in (self.lost, self.spread, self.flat_lost))
+        self.lost, self.less, self.spread, self.flat_lost = (
+            x * f**3 for x in (self.lost, self.less, self.spread, self.flat_lost)
+        )
 
     def learn(self, value, y, w):
         """After it."""
         self.weight, self.counts = self.weight + w, self.counts + w * y
         self.usual += (value - self.usual) * w / self.weight
 
+    def better(self):
+        """Of the first two candidates that which has lost less."""
+        return int(self.lost[1] < self.lost[0])
+
     def best(self):
-        """Candidate and share."""
+        """The candidates whose mean is the model, and its share."""
         at = self.lost.argmin()
-        known = self.lost.flat[at] + self.spread.flat[at] < 0
-        return at // 5, self.SHARES[at % 5] if known else 0.0
+        lost = np.array([self.lost[at], *self.less])
+        part = lost.argmin()
+        sure = lost[part] + SURE * self.spread[part - 1] < 0
+        return at, list(self.COMBINATIONS[at]), self.SHARES[part] if sure else 0.0
 
 
 def softmax_dense(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, half_life=None):
-    """Two models with steps of two lengths; W, b, the number of the next step, sums, and which is taken."""
+    """Two rules; W, b, the number of the next step, sums, and which combination of candidates is taken."""
     d, K = X.shape[1], Y.shape[1]
     m, Q, r, weight, rho, last, due, n = np.zeros(d), np.zeros(d), np.zeros(d), 0.0, 0.0, 0, 1, 0
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros(2)
-    sums, judgement, rows = np.zeros((2, K)), Judgement(K, intercept), len(X) if s is None else (s > 0).sum()
+    sums, judgement, rates, slopes, bH = np.zeros((2, K)), Judgement(K, intercept), Rates(K), 0.0, 0.0
+    correlations = Correlations(d, K)
+    rows = len(X) if s is None else (s > 0).sum()
 
     def scales():
         v = np.where(Q > 0, Q / weight + l2 / H, 0)
@@ -96,8 +153,9 @@ def softmax_dense(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, hal
 
     for t, fade, n, i, si, _, (c, *_) in auto_rows(Y, s, None, None, passes, half_life):
         x, y, first = X[i], Y[i], t <= rows
-        weight, rho, last = weight * fade + si, rho * fade, last * fade
+        weight, rho, last, slopes, bH = weight * fade + si, rho * fade, last * fade, slopes * fade, bH * fade
         judgement.fade(fade)
+        correlations.sums *= fade
         delta = x - m
         if intercept:
             m = m + delta * (si / weight)
@@ -111,65 +169,74 @@ def softmax_dense(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, hal
             norm = (rest * r) @ (rest * r)
         xh = rest * r
         rho += 1 + norm
-        best, z = judgement.best()[0], xh @ U + b
+        best, z = judgement.better(), xh @ U + b
         value = -log_softmax(z[best]) * y
         sums += si * value, np.full(K, si)
         if first:
-            judgement.judge(xh @ A + b_avg, value.sum(), y, si, t, n)
+            judgement.judge([*(xh @ A + b_avg), z[1]], value.sum(), y, si, t, n)
             judgement.learn(value.sum(), y, si)
-        part, R = si / weight if intercept else 0.0, rho / n
-        for e, length in enumerate((min(judgement.reach, 1.0), 5 * max(judgement.reach, 1.5))):
+        part, R, reach = si / weight if intercept else 0.0, rho / n, judgement.reach
+        slope = softmax(z, axis=1) - y
+        prior, paired = H * d / GAMMA_DENSE / reach, first and correlations.few
+        along = [correlations.times(xh, t, n, KAPPA_DENSE * bH, prior) if paired else xh, xh]
+        curve, squared, rate = rates.learn(slope.mean(axis=0) if first else slope[best], y, c, n, fade)
+        curve = c * np.clip(curve, 0.04 * H, H)
+        slopes, bH = slopes + c * squared * first, bH + curve
+        if paired:
+            correlations.learn(xh, t, curve)
+        g = np.zeros(2)
+        g[0] = 1 / (KAPPA_DENSE * bH + prior) if paired else falling(n, R, min(reach, 1.0) / 3) / H
+        g[1] = 5 * np.clip(reach, 1, 6) / (1 + slopes) ** 0.75 if first else falling(n, R, 5 * max(reach, 1.5) / 3) / H
+        for e in range(2):
             if first or e == best:
-                g = falling(n, R, length / 3) / H
-                a = joint_step(z[e], c * g * (norm + intercept), y)
-                U[e] += np.outer(xh, c * g * a)
+                a = rate * joint_step(z[e], c * g[e] * (xh @ along[e] + intercept) * rate, y)
+                U[e] += np.outer(along[e], c * g[e] * a)
                 moved = (z[e] - b[e]) * part / (1 - part) if part < 1 else 0.0
-                b[e] += intercept * (c * g * a + moved)
+                b[e] += intercept * (c * g[e] * a + moved)
                 b_avg[e] += intercept * moved
                 b_avg[e] += (b[e] - b_avg[e]) * (1 - (1 - 1 / n) ** 3)
-                owed[e] += g
+                owed[e] += g[e]
         if t >= due:
             for e in range(2):
                 U[e], A[e] = settled(e)
             owed, last, due, r = np.zeros(2), n, t + max(1, min(16, t // 32)), scales()
-    best, share = judgement.best() if passes == 1 else (judgement.best()[0], 1.0)
-    W = settled(best)[1] * r[:, None]
+    at, chosen, share = judgement.best() if passes == 1 else (best, [best], 1.0)
+    (_, first), (u, second) = settled(0), settled(1)
+    W, b = np.array([first, second, u])[chosen].mean(axis=0) * r[:, None], np.array([*b_avg, b[1]])[chosen].mean(axis=0)
     flat = judgement.flat(n + 1) if passes == 1 else np.zeros(K)
-    return share * W, share * (b_avg[best] - m @ W) + (1 - share) * flat, t + 1, sums, best
+    return share * W, share * (b - m @ W) + (1 - share) * flat, t + 1, sums, at
 
 
 class Features:
     """Of each column 1 / the root mean square of its values, and the rows that have it; and which are centred."""
 
     def __init__(self, d, K):
-        self.unit, self.seen, self.mean, self.centred = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros(d, bool)
+        self.unit, self.seen, self.mean, self.slopes, self.centred = *np.zeros((4, d)), np.zeros(d, bool)
 
     def values(self, x, t, n, one, model, intercept):
-        """Columns that count in row t, and their values less means; W, A, b and b_avg of the model stay what they say."""
-        W, A, b, b_avg = model
+        """Columns that count in row t, and their values less means; the models W (m, d, K), b (m, K) stay what they say."""
+        W, b = model
         there = x != 0
         if intercept:
             if t == 1:
                 self.centred = there.copy()
             elif t < 64:
                 gone = self.centred & ~there
-                b -= self.mean[gone] @ W[gone]
-                b_avg -= self.mean[gone] @ A[gone]
-                self.unit[gone] = self.seen[gone] = self.mean[gone] = 0
+                b -= self.mean[gone] @ W[:, gone]
+                self.unit[gone] = self.seen[gone] = self.mean[gone] = self.slopes[gone] = 0
                 self.centred &= there
             elif t & (t - 1) == 0:
                 new = ~self.centred & (self.seen >= n / 2)
-                self.unit[new] = self.seen[new] = 0
+                self.unit[new] = self.seen[new] = self.slopes[new] = 0
                 self.centred |= new
             j = self.centred
             by = (x[j] - self.mean[j]) * (one / (self.seen[j] + one))
             self.mean[j] += by
-            b += by @ W[j]
-            b_avg += by @ A[j]
+            b += by @ W[:, j]
         j = np.flatnonzero(there | self.centred)
         return j, x[j] - self.mean[j]
 
-    def count(self, j, x, one, W, A):
+    def count(self, j, x, one, W):
         """The values as they count: see auto_csr in reference_auto.py."""
         self.seen[j] += one
         for i, k in enumerate(j):
@@ -189,55 +256,76 @@ class Features:
             grown = 1 / np.sqrt(1 + (size**2 - 1) * one / self.seen[k])
             self.unit[k] *= grown
             less = grown if size > 4 and not jump else less
-            W[k], A[k] = W[k] * less, A[k] * less
+            W[:, k] *= less
         return x
 
 
 def softmax_csr(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, half_life=None):
-    """The filter of reference_auto.auto_csr with one variance a feature; frequent features are centred."""
-    d, K = X.shape[1], Y.shape[1]
-    W, A, b, b_avg = np.zeros((d, K)), np.zeros((d, K)), np.zeros(K), np.zeros(K)
-    features, judgement, sums = Features(d, K), Judgement(K, intercept), np.zeros((2, K))
-    bH, values, weight, n, rows = 0.0, 0, 0.0, 0, len(X) if s is None else (s > 0).sum()
+    """Two rules of reference_auto.auto_csr with one precision a feature, and the average of the better."""
+    (d, K), (FILTER, LONG, AVERAGE) = (X.shape[1], Y.shape[1]), range(3)
+    W, b, features, judgement, rates = (
+        np.zeros((3, d, K)),
+        np.zeros((3, K)),
+        Features(d, K),
+        Judgement(K, intercept),
+        Rates(K),
+    )
+    bH, bG, square, values, weight, n, rows = *np.zeros(5), 0, len(X) if s is None else (s > 0).sum()
+    sums = np.zeros((2, K))
 
-    def rest(j, mean_curve):
-        """By what the penalty that was not paid yet shrinks the averages."""
-        P = mean_curve * features.seen[j] + H * values / n / judgement.reach
-        owed = features.seen[j] * l2 * features.unit[j] ** 2
-        return ((P + owed * features.seen[j] / n) / (P + owed))[:, None]
+    def of_average(first):
+        """The average of a weight that is 0 is 0, with L1."""
+        W[AVERAGE] *= W[judgement.better() if first else FILTER] != 0 if l1 > 0 else 1
 
     for t, fade, n, i, si, _, (one, *_) in auto_rows(Y, s, None, None, passes, half_life):
-        y, weight, values = Y[i], weight * fade + si, values * fade + (X[i] != 0).sum()
-        bH, features.seen = bH * fade, features.seen * fade
+        y, first = Y[i], t <= rows
+        weight, values = weight * fade + si, values * fade + (X[i] != 0).sum()
+        bH, bG, features.seen, features.slopes = bH * fade, bG * fade, features.seen * fade, features.slopes * fade
         judgement.fade(fade)
-        curve = bH / (n - 1) if t > 1 else H
-        j, x = features.values(X[i], t, n, one, (W, A, b, b_avg), intercept)
-        x = features.count(j, x, one, W, A)
+        if t == rows + 1:
+            of_average(True)
+            chosen = judgement.best()[1]
+            W[[FILTER, AVERAGE]], b[[FILTER, AVERAGE]] = W[chosen].mean(axis=0), b[chosen].mean(axis=0)
+        curve, usual = (bH / (n - 1), square) if t > 1 else (H, H)
+        j, x = features.values(X[i], t, n, one, (W, b), intercept)
+        x = features.count(j, x, one, W)
         j, x = j[x != 0], x[x != 0]
-        unit, seen, reach = features.unit[j], features.seen[j], judgement.reach
-        kappa = np.where(features.centred[j], KAPPA_CENTRED, KAPPA)
-        P = (kappa * curve * seen + H * values / n / reach) / unit**2
-        b_size = intercept / (KAPPA * bH + H / reach)
-        z = x @ W[j] + b
-        value = -log_softmax(z) * y
+        unit, seen, reach, rules = (
+            features.unit[j],
+            features.seen[j],
+            judgement.reach,
+            [FILTER, LONG] if first else [FILTER],
+        )
+        kappa = KAPPA if first else KAPPA_AGAIN
+        P = np.zeros((2, len(j)))
+        P[FILTER] = np.where(features.centred[j], KAPPA_CENTRED, kappa) * curve * seen + H * values / n / reach
+        P[LONG] = np.sqrt(START + usual + features.slopes[j]) / ETA
+        P /= unit**2
+        b_size = intercept / np.array([kappa * bH + H / reach, np.sqrt(START + usual + bG) / ETA])
+        z = x @ W[:, j] + b
+        averaged = judgement.better() if first else FILTER
+        value = -log_softmax(z[averaged]) * y
         sums += si * value, np.full(K, si)
-        a = one * joint_step(z, one * (x**2 @ (1 / P) + b_size), y)
-        q = softmax(z)
-        if t <= rows:
-            judgement.judge([x @ A[j] + b_avg, x @ (rest(j, curve) * A[j]) + b_avg], value.sum(), y, si, t, n)
+        if first:
+            judgement.judge(z, value.sum(), y, si, t, n)
             judgement.learn(value.sum(), y, si)
-        bH += one * np.clip(np.maximum(q * (1 - q), (q - y) ** 2).mean(), 0.04 * H, H)
-        share, off = one / seen, np.minimum(n / seen, 0.1 * n + 1) * l1 / P
-        owed = one if t <= rows else n / seen
-        W[j] = soft(W[j] + np.outer(x / P, a), np.outer(off, np.ones(K))) / (1 + owed * l2 / P)[:, None]
-        A[j] += (W[j] - A[j]) * (1 - (1 - share) ** 3)[:, None]
-        b += a * b_size
-        b_avg += (b - b_avg) * (1 - (1 - 1 / n) ** 3)
-    candidate, share = judgement.best() if passes == 1 else (0, 1.0)
-    j = np.flatnonzero(features.seen)
-    if candidate:
-        A[j] *= rest(j, bH / n)
-    if l1 > 0:
-        A = A * (W != 0)
+            averaged = judgement.better()
+        slope = softmax(z[rules], axis=1).mean(axis=0) - y
+        curve, squared, rate = rates.learn(slope, y, one, n, fade)
+        share, owed = one / seen, one if first else n / seen
+        for rule in rules:
+            a = one * rate * joint_step(z[rule], one * (x**2 @ (1 / P[rule]) + b_size[rule]) * rate, y)
+            off = np.minimum(n / seen, 0.1 * n + 1) * l1 / P[rule]
+            W[rule, j] = soft(W[rule, j] + np.outer(x / P[rule], a), np.outer(off, np.ones(K)))
+            W[rule, j] /= (1 + owed * l2 / P[rule])[:, None]
+            b[rule] += a * b_size[rule]
+        bH += one * np.clip(curve, 0.04 * H, H)
+        square, bG = square + (squared - square) / n, bG + one * squared
+        features.slopes[j] += one * squared * first
+        W[AVERAGE, j] += (W[averaged, j] - W[AVERAGE, j]) * newer(share)[:, None]
+        b[AVERAGE] += (b[averaged] - b[AVERAGE]) * newer(1 / n)
+    of_average(passes == 1)
+    at, chosen, share = judgement.best() if passes == 1 else (0, [AVERAGE], 1.0)
+    W, b = W[chosen].mean(axis=0), b[chosen].mean(axis=0)
     flat = judgement.flat(n + 1) if passes == 1 else np.zeros(K)
-    return share * A, share * (b_avg - features.mean @ A) + (1 - share) * flat, t + 1, sums, candidate
+    return share * W, share * (b - features.mean @ W) + (1 - share) * flat, t + 1, sums, at

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastsgd import auto_softmax
 from fastsgd.auto import (
     AVERAGED,
     FLAT,
@@ -10,7 +11,6 @@ from fastsgd.auto import (
     LOST,
     MEAN_OF_Y,
     RECORD,
-    SPREAD,
     SQUARES,
     UNIT,
     USUAL,
@@ -59,7 +59,7 @@ def _shrunk(z, q, u, inv):
 def renew_auto(auto):
     """In 0.1.0 learning_rate="auto" had one rule, which now is the one of later passes: so the model goes on as in these.
 
-    Of classes that are learnt together the rules are what they were, and so is the judgement.
+    Of classes that are learnt together, too, of which dense rows had two models: the better one goes on.
     """
     if auto.heads.shape[1] == HEAD_WIDTH:
         return
@@ -69,10 +69,14 @@ def renew_auto(auto):
     auto.heads[:, [HEAD[name] for name in ("h", "total", "weight", "far", "owed", "curve")]] = older[:, :6]
     auto.heads[:, [B.start, B.start + AVERAGED, MEAN_OF_Y, FLAT, USUAL]] = older[:, 6:11]
     auto.at["recent"], auto.at["grown"] = auto.at["t"], 1.0
-    if auto.together:
-        auto.heads[:, np.r_[LOST.start : LOST.start + 10, SPREAD]] = older[:, 11:]
-        return
     auto.again = True
+    if auto.together:
+        if auto.sparse:
+            auto.columns = np.insert(auto.columns, auto_softmax.SLOPES, 0.0, axis=1)
+        weight = auto.heads[:, HEAD["weight"]]
+        weight[:] = np.where(weight > 0, weight, 0.1 * auto.at["recent"])  # Of a class it is the curvature now.
+        auto.heads[0, LOST.start + 1] = -float(older[0, 11:21].argmin() >= 5)  # of each model five shares were judged
+        return
     if auto.records is not None:
         four = auto.records.reshape(len(auto.records), -1, 4).astype(np.float64)
         new = np.zeros((*four.shape[:2], RECORD))

@@ -23,7 +23,7 @@ from fastsgd.auto import (
     Auto,
     combinations,
 )
-from fastsgd.auto_softmax import SoftmaxAuto
+from fastsgd.auto_softmax import COMBINATIONS, NEXT, SoftmaxAuto, statistics
 from fastsgd.beside import Beside
 from fastsgd.contest import Contest
 from fastsgd.optimizers import Optimizer
@@ -37,7 +37,7 @@ def _sound_state(state):
     """Which fields need each other: the kernels and `sources.scaling` take it for granted."""
     together = {
         "mean and std": (state.mean is None) == (state.std is None),
-        "mb and vb": (state.mb is None) == (state.vb is None),
+        "mb and vb": state.auto is not None or (state.mb is None) == (state.vb is None),
         "Q if soft": not state.soft or state.Q is not None,
         "A with avg_n": state.A is not None or state.at["avg_n"][0] <= 0,
         "std if centred": not state.centred or state.std is not None,
@@ -54,10 +54,16 @@ def _fits_auto(state):
     """Whether what learning_rate="auto" keeps is there: the columns and the average of dense rows, the records of CSR."""
     auto, (d, K) = state.auto, (len(state.W), len(state.b))
     if auto.together:
-        slots = (state.A, state.m, state.v, state.mb)[: 1 if auto.sparse else 4]
-        links = auto.columns[:, 3] if auto.sparse and auto.columns.shape == (d, 4) else np.zeros(0)
+        slots = (
+            [state.A]
+            + [state.m, state.mb] * (not (auto.sparse and auto.again))
+            + [state.v, state.vb] * (not auto.sparse)
+        )
+        links = auto.columns[:, NEXT] if auto.sparse and auto.columns.shape == (d, 5) else np.zeros(0)
         sound = (links == np.floor(links)).all() and (links >= -1).all() and (links <= d).all() and _ends(auto, links)
-        return auto.columns.shape == ((d, 4) if auto.sparse else (3, d)) and all(x is not None for x in slots) and sound
+        sound = sound and auto.heads[0, LEADER] in range(len(COMBINATIONS))
+        shape = (d, 5) if auto.sparse else (statistics(d, K, auto.again), d)
+        return auto.columns.shape == shape and all(x is not None for x in slots) and sound
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
     fits = (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
