@@ -183,7 +183,10 @@ def test_a_model_that_has_learnt_nothing_says_of_how_few_rows():
         ConvergenceWarning, match=r"With half_life=4 what was learnt is of what is left of the rows, 6: it may"
     ):
         SGDClassifier("log_loss", **ORDER, half_life=4).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="what is to be learnt changes: set shuffle=False and half_life"):
+    with pytest.warns(
+        ConvergenceWarning,
+        match="what is to be learnt changes, of which `diagnose` tells: set shuffle=False and half_life",
+    ):
         SGDClassifier("log_loss", **AUTO).fit(X, y)
 
 

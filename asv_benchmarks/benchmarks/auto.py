@@ -23,6 +23,24 @@ class Ratio:
         return auto / plain
 
 
+class Together:
+    """As `Ratio`, of five classes learnt together over plain SGD of five together."""
+
+    params = [["narrow", "wide", "text", "short"], ["float32", "float64"]]
+    param_names = ["data", "dtype"]
+    unit = "ratio"
+
+    def setup(self, data, dtype):
+        X, y = make(data, dtype, classes=5)
+        usual = {"loss": "log_loss", "multi_class": "multinomial", "max_iter": 1, "tol": None, "random_state": 0}
+        pair = SGDClassifier(learning_rate="auto", **usual), SGDClassifier(**usual)
+        self.pair = [lambda est=est: est.fit(X, y) for est in pair]
+
+    def track_ratio(self, *_):
+        auto, plain = interleaved(5, *self.pair)
+        return auto / plain
+
+
 class Beside:
     """Time with 20 resampled models, or with 10 of disjoint rows, over that of the model alone: about 20, and about 3.
 

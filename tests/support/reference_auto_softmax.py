@@ -16,8 +16,8 @@ KAPPA_DENSE, GAMMA_DENSE = 0.3, 16
 def joint_step(z, s, y):
     """a = y - q, q = softmax(z + s a), s being a number for each class.
 
-    Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1, until no q changes by more than 0.02:
-    what is left is about the square.
+    Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1, until all q
+    change by less than 0.03 together: what is left is about the square, and exp is its series.
     """
     v, log_q = z + s * y, log_softmax(z)
     for _ in range(30):
@@ -25,8 +25,10 @@ def joint_step(z, s, y):
         L = (q.sum() - 1 + q / (1 + s * q) @ (v - log_q - s * q)) / (q / (1 + s * q)).sum()
         change = np.minimum((v - log_q - s * q - L) / (1 + s * q), 1)
         log_q = log_q + change
-        if (q * abs(change)).max() < 0.02:
-            break
+        if q @ abs(change) < 0.03:
+            change = np.maximum(change, -1)
+            q = q * (1 + change + change**2 / 2)
+            return y - q / q.sum()
     return y - softmax(log_q)
 
 

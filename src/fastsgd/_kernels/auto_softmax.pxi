@@ -21,8 +21,6 @@
 # of both of which there is an average; and the weights of the second are a candidate, too, as they follow what changes. R takes
 # d^2 a row, so that where columns are many the first has steps of min(reach, 1) in place of P^-1. It is brought up to date
 # whenever the rows have grown by half. From the second pass on the better of the two goes on, with steps that do not depend on R.
-from fastsgd.losses cimport quick_exp
-
 cdef enum:
     JUDGED = 3              # candidates
     FEWER_JUDGE = 16384     # rows after which one in eight judges
@@ -35,8 +33,12 @@ cdef double FIRST_REACH = 1.5, MIN_REACH = 0.25, MAX_REACH = 8.0, REACH_PER_ODDS
 cdef double C0 = 1.0 / 3.0  # of `falling`, at a reach of 1
 cdef double LONG = 5.0, MAX_LONG = 6.0, AGAIN = 1.5  # of the long steps, their most reach, and the least one in a second pass
 cdef double KAPPA_DENSE = 0.3, PER_GAMMA_DENSE = 1.0 / 16.0
-cdef double SOLVED = 0.02   # Where no probability changes by more the step is found: what is left is about the square.
-cdef int MOST_ROUNDS = 30   # of Newton's method for a step
+
+cdef extern from "together.h":
+    double fastsgd_joint_loss(Py_ssize_t n, const double* z, const double* y, double* room) noexcept nogil
+    void fastsgd_rates(Py_ssize_t n, const double* numbers, double mean, double some, double* rates) noexcept nogil
+    void fastsgd_joint_step(Py_ssize_t n, const double* z, const double* y, const double* slope, const double* rate, double loss,
+                            double size, double* room, double* a) noexcept nogil
 
 # Margins of the rules and of the candidates, and what else there is of a row: K numbers each, in one piece of memory.
 cdef struct Joint:
@@ -49,11 +51,8 @@ cdef struct Joint:
     double* slope[2]
     double* mix
     double* a
-    double* q
-    double* log_q
-    double* v
-    double* per
     double* rate
+    double* room            # five times as many
 
 # A model of two on dense rows.
 cdef struct Run:
@@ -66,12 +65,11 @@ cdef struct Run:
 
 
 cdef void lay_joint(Joint* J, Py_ssize_t K, double* room) noexcept nogil:
-    """Of a room of 17 K numbers."""
+    """Of a room of 18 K numbers."""
     J.K, J.z[0], J.z[1], J.y, J.flat = K, room, room + K, room + 2 * K, room + 3 * K
     J.candidate[0], J.candidate[1], J.candidate[2] = room + 4 * K, room + 5 * K, room + 6 * K
     J.value, J.slope[0], J.slope[1], J.mix = room + 7 * K, room + 8 * K, room + 9 * K, room + 10 * K
-    J.a, J.q, J.log_q, J.v = room + 11 * K, room + 12 * K, room + 13 * K, room + 14 * K
-    J.per, J.rate = room + 15 * K, room + 16 * K
+    J.a, J.rate, J.room = room + 11 * K, room + 12 * K, room + 13 * K
 
 
 cdef inline double loss_together(const Params* P, Joint* J, const double* z, double* slope) noexcept nogil:
@@ -84,28 +82,12 @@ cdef inline double loss_together(const Params* P, Joint* J, const double* z, dou
     return total
 
 
-cdef double loss_at(Joint* J, const double* z) noexcept nogil:
-    """The loss of margins; infinite where they are no numbers."""
-    cdef double top = z[0], total = 0, right = 0, size = 0
-    cdef Py_ssize_t k
-    for k in range(1, J.K):
-        top = max(top, z[k])
-    if not isfinite(top):
-        return INFINITY
-    for k in range(J.K):
-        total += quick_exp(max(z[k] - top, -708.0))
-        right += J.y[k] * (z[k] - top)
-        size += J.y[k]
-    total = size * log(total) - right
-    return total if isfinite(total) else INFINITY
-
-
 cdef double learn_curvatures(const Pace* C, Joint* J, int first, int last, double c, double n, double* curve) noexcept nogil:
     """Count the curvature of each class, of the mean slopes of the rules, and find its rate; the mean squared slope.
 
     A row's curvature is q (1 - q), or (q - y)^2 where that is more; `curve` becomes the mean over the classes.
     """
-    cdef double squares = 0, total = 0, some, a, q
+    cdef double squares = 0, total = 0, a, q
     cdef Py_ssize_t K = J.K, k
     curve[0] = 0
     for k in range(K):
@@ -115,48 +97,14 @@ cdef double learn_curvatures(const Pace* C, Joint* J, int first, int last, doubl
         squares += a
         a = max(a, q * (1.0 - q))
         curve[0] += a / K
-        C.heads[k].weight += c * a
-        total += C.heads[k].weight / K
-    some = EVEN_ROWS * total / n
-    for k in range(K):
-        J.rate[k] = sqrt((total + some) / (C.heads[k].weight + some)) if total > 0 else 1.0
+        J.room[k] = C.heads[k].weight = C.heads[k].weight + c * a
+        total += J.room[k] / K
+    if total > 0:
+        fastsgd_rates(K, J.room, total, EVEN_ROWS * total / n, J.rate)
+    else:
+        for k in range(K):
+            J.rate[k] = 1.0
     return squares / K
-
-
-cdef void implicit_together(Joint* J, const double* z, const double* slope, double loss, double size) noexcept nogil:
-    """a = y - q, q = softmax(z + s a), s = size * rate, from loss and slopes at z, by Newton's method in log q; times the rate."""
-    cdef Py_ssize_t K = J.K, k
-    cdef double* q = J.q
-    cdef double* log_q = J.log_q
-    cdef double* v = J.v
-    cdef double* per = J.per
-    cdef double up, down, change, worst, s, total = loss
-    cdef int rounds
-    for k in range(K):
-        total += J.y[k] * z[k]  # the logarithm of the sum of exp(z), as the targets add up to 1
-    for k in range(K):
-        q[k], log_q[k], v[k] = slope[k] + J.y[k], z[k] - total, z[k] + size * J.rate[k] * J.y[k]
-    for rounds in range(MOST_ROUNDS):
-        up, down, worst = -1.0, 0.0, 0.0
-        for k in range(K):
-            s = size * J.rate[k]
-            per[k] = 1.0 / (1.0 + s * q[k])
-            down += q[k] * per[k]
-            up += q[k] + q[k] * per[k] * (v[k] - log_q[k] - s * q[k])
-        up /= down
-        for k in range(K):
-            s = size * J.rate[k]
-            change = min((v[k] - log_q[k] - s * q[k] - up) * per[k], 1.0)
-            worst = max(worst, q[k] * fabs(change))
-            log_q[k] += change
-        total = 0
-        for k in range(K):
-            q[k] = quick_exp(max(-708.0, min(log_q[k], 708.0)))
-            total += q[k]
-        if worst < SOLVED:
-            break
-    for k in range(K):
-        J.a[k] = (J.y[k] - q[k] / total) * J.rate[k]
 
 
 cdef void find_frequencies(const Pace* C, Joint* J, double n) noexcept nogil:
@@ -221,11 +169,11 @@ cdef void judge_together(const Pace* C, Joint* J, double s, double n) noexcept n
     cdef int i, leader = <int> H.leader
     if s == 0:
         return
-    flat = loss_at(J, J.flat)
+    flat = fastsgd_joint_loss(J.K, J.flat, J.y, J.room)
     H.total += s * flat
     for i in range(combinations(JUDGED)):
         combine(J, i, 1.0)
-        more = loss_at(J, J.mix)
+        more = fastsgd_joint_loss(J.K, J.mix, J.y, J.room)
         more = s * (more - flat) if isfinite(more) else INFINITY
         H.lost[i] += more
         if i == leader:
@@ -234,7 +182,7 @@ cdef void judge_together(const Pace* C, Joint* J, double s, double n) noexcept n
         more = leading
         if i < LESS:
             combine(J, leader, SHARE[i])
-            more = loss_at(J, J.mix)
+            more = fastsgd_joint_loss(J.K, J.mix, J.y, J.room)
             more = s * (more - flat) if isfinite(more) else INFINITY
             H.lost_less[i] += more
         H.spread[i] = length(H.spread[i], fabs(more))
@@ -423,7 +371,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
             H[e].owed[0] += R[e].g
             for k in range(K, S):
                 z[k] = 0
-            implicit_together(J, J.z[e], J.slope[e], R[e].loss, c * R[e].g * sizes[e])
+            fastsgd_joint_step(K, J.z[e], J.y, J.slope[e], J.rate, R[e].loss, c * R[e].g * sizes[e], J.room, J.a)
             step_run(C, J, R + e, J.z[e], c, size, part, z)
             adds(L, along if paired and e == 0 else xh, 0, d, <floating*> R[e].W, S, z, M.live, S)
         best = better_of(H) if C.first else best

@@ -20,6 +20,7 @@ cdef enum:
 cdef double[2] KAPPA_TOGETHER = [0.15, 0.6]  # in later passes, and in the first
 cdef double KAPPA_CENTRED = 0.015, CLIPPED = 100.0  # the latter in root mean squares
 cdef double ETA_TOGETHER = 0.4, START_TOGETHER = 0.04
+cdef double MOST_OWED = 1e100  # of the penalty, beside the precision of a weight, so that products are numbers
 
 # Statistics of a feature, of the rows that have it, or since it is centred of all.
 cdef struct Feature:
@@ -159,10 +160,11 @@ cdef void count_together(const Params* P, const Pace* C, Moving* M, const Run* r
     """Count the values of a row, and work out what its steps need."""
     cdef Py_ssize_t S = M.S, i, j, h, n = 0
     cdef const Head* H = C.heads
-    cdef double n_rows = C.at.recent, prior = H.h * (C.at.values / n_rows) / H.far, longer = P.schedule_par[0], owed, square
+    cdef double n_rows = C.at.recent, prior = H.h * (C.at.values / n_rows) / H.far, per_longer = 1.0 / P.schedule_par[0]
     cdef double start = START_TOGETHER + (H.square if C.at.t > 1 else H.h), per_grown = 1.0 / C.at.grown
-    cdef double kappa = KAPPA_TOGETHER[C.first], xh, less, seen, counts, own
-    cdef double[2] inverse
+    cdef double kappa = KAPPA_TOGETHER[C.first] * per_longer, kappa_centred = KAPPA_CENTRED * per_longer
+    cdef double per_eta = per_longer / ETA_TOGETHER, xh, less, seen, counts, inverse, owed, off, square
+    cdef double[2] own
     cdef floating* w
     cdef floating* a
     cdef floating* w2
@@ -181,20 +183,22 @@ cdef void count_together(const Params* P, const Pace* C, Moving* M, const Run* r
                     w2[h] = <floating> (w2[h] * less)
         if xh == 0:
             continue
-        seen, own = F[j].seen * per_grown, kappa if F[j].next == 0 else KAPPA_CENTRED
-        inverse[0] = 1.0 / (own / longer * curve * seen + prior)
-        if C.first:
-            inverse[1] = longer * ETA_TOGETHER / sqrt(start + F[j].slopes * per_grown)
+        seen, square = F[j].seen * per_grown, F[j].unit * F[j].unit
         ids[n], x[n] = <index> j, <floating> counts
         R.share[n] = one / seen
+        off = min(n_rows / seen, 0.1 * n_rows + 1.0) * P.l1 * square if P.l1 > 0 else 0.0
+        owed = min((one if C.first else n_rows / seen) * P.l2 * square, MOST_OWED) if P.l2 > 0 else 0.0
         R.share[n] *= 3.0 - R.share[n] * (3.0 - R.share[n])
-        square = F[j].unit * F[j].unit
-        owed = (one if C.first else n_rows / seen) * P.l2 * square
+        own[0] = (kappa if F[j].next == 0 else kappa_centred) * curve * seen + prior
+        if C.first:
+            own[1] = per_eta * sqrt(start + F[j].slopes * per_grown)
         for e in range(last):
-            R.size[e] += xh * xh * inverse[e]
-            R.step[e][n] = xh * F[j].unit * inverse[e]
-            R.shrink[e][n] = 1.0 / (1.0 + owed * inverse[e]) if P.l2 > 0 else 1.0
-            R.off[e][n] = min(n_rows / seen, 0.1 * n_rows + 1.0) * P.l1 * square * inverse[e] if P.l1 > 0 else 0.0
+            inverse = 1.0 / (own[e] * (own[e] + owed))
+            R.shrink[e][n] = own[e] * own[e] * inverse  # own / (own + owed)
+            inverse *= own[e] + owed
+            R.size[e] += xh * xh * inverse
+            R.step[e][n] = xh * F[j].unit * inverse
+            R.off[e][n] = off * inverse
         n += 1
     R.n = n
 
@@ -290,6 +294,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
             lo = row(L, row_number(&O, i + 1), &nnz)
             for k in range(lo, lo + nnz):
                 near(F + L.indices[k])
+                near(&F[L.indices[k]].next)
                 if nnz * S <= SOON:
                     near_record(W + L.indices[k] * S, A + L.indices[k] * S, W2 + L.indices[k] * S if C.first else W2, S)
         lo = row(L, r, &nnz)
@@ -332,7 +337,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
                 H[k].flat[0] += s * J.y[k]
         slopes = learn_curvatures(C, J, 0, last, c, n, &new)
         for e in range(last):
-            implicit_together(J, J.z[e], J.slope[e], loss[e], c * (R.size[e] + b_size[e]))
+            fastsgd_joint_step(K, J.z[e], J.y, J.slope[e], J.rate, loss[e], c * (R.size[e] + b_size[e]), J.room, J.a)
             for k in range(K):
                 z[e * S + k] = <floating> (c * J.a[k])
                 rules[e].b[k] += c * J.a[k] * b_size[e]
@@ -409,7 +414,7 @@ cdef int softmax_rows(const Layout* L, const floating* values, order, target, st
         R[1].W, R[1].b = &m[0, 0] if d else NULL, &mb[0]
     if not sparse:
         R[1].A, R[1].b_avg = &v[0, 0] if d else NULL, &vb[0]
-    work, joint = np.empty(2 * d * (not sparse) + 2 * M.S, state.W.dtype), np.zeros(17 * K)
+    work, joint = np.empty(2 * d * (not sparse) + 2 * M.S, state.W.dtype), np.zeros(18 * K)
     listed = np.empty((9, longest + d * (not sparse) + 1))
     cdef floating[::1] ws = work
     cdef double[::1] js = joint
