@@ -286,7 +286,7 @@ class State:
         """
         new, features = State.__new__(State), np.concatenate([features, centred])
         new.__dict__ = vars(self).copy()
-        for name in ("W", "A", "Q"):
+        for name in ("W", "A", "Q", "m"):
             if getattr(self, name) is not None:
                 setattr(new, name, getattr(self, name).take(features, axis=0))
         new.auto = self.auto and self.auto.of_features(features, len(centred))
