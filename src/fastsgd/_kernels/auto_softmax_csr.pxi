@@ -16,6 +16,7 @@
 cdef enum:
     CENTRED_AFTER = 64      # rows
     MOST_CENTRED = 1024     # features
+    AHEAD_IN_ROW = 3        # features of a row that are fetched before their turn
     SOON = 2048             # weights of a row, at most, that are fetched before its turn: more would not stay
 cdef double[2] KAPPA_TOGETHER = [0.15, 0.6]  # in later passes, and in the first
 cdef double KAPPA_CENTRED = 0.015, CLIPPED = 100.0  # the latter in root mean squares
@@ -172,6 +173,9 @@ cdef void count_together(const Params* P, const Pace* C, Moving* M, const Run* r
     R.size[0] = R.size[1] = 0
     for i in range(R.n):
         j = ids[i]
+        if i + AHEAD_IN_ROW < R.n:
+            near(F + ids[i + AHEAD_IN_ROW])
+            near_all(<floating*> M.W + ids[i + AHEAD_IN_ROW] * S, S)
         xh = counted(F + j, x[i], one * C.at.grown, 16.0 * C.at.grown, &less, &counts)
         if less != 1.0:
             w, a = <floating*> M.W + j * S, <floating*> M.A + j * S
@@ -250,6 +254,8 @@ cdef inline void move_together(const Row* R, Feature* F, const index* ids, Py_ss
     cdef floating* a
     for i in range(R.n):
         w, a = W + ids[i] * S, A + ids[i] * S
+        if i + AHEAD_IN_ROW < R.n:
+            near_all(A + ids[i + AHEAD_IN_ROW] * S, S)  # Of most rows no margin was taken of the average.
         step_weights(w, <floating> R.step[0][i], step, <floating> R.shrink[0][i], <floating> R.off[0][i], S)
         if last == 2:
             F[ids[i]].slopes += slopes
