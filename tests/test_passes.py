@@ -65,7 +65,7 @@ SETTINGS = {
 
 def kept(est):
     """The number of the pass whose model it is."""
-    return int(est.history_["validation_score"].argmax()) + 1
+    return est._state.epoch
 
 
 def assert_same(est, plain):
@@ -139,19 +139,32 @@ def test_few_rows_that_are_hard_to_learn_get_ten_passes():
     assert est.n_iter_ == 10 and est.stop_reason_ == "max_iter" and kept(est) == 10
 
 
-def test_a_fall_counts_when_it_is_more_than_its_standard_error():
+def test_a_fall_counts_when_it_is_more_than_may_be_chance():
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 4, 32).astype(float)
     before = np.array([weights * rng.random(32), weights]).T[:, :, None]
     fall = 0.1 + 0.2 * rng.standard_normal(32)
     now = before - np.array([weights * fall, 0 * weights]).T[:, :, None]
     mean = np.average(fall, weights=weights)
-    error = np.sqrt(32 / 31 * ((weights * (fall - mean)) ** 2).sum()) / weights.sum()
+    error = judge.SURE * np.sqrt(32 / 31 * ((weights * (fall - mean)) ** 2).sum()) / weights.sum()
     for share in (0.9, 1.1):  # of the mean that is just enough
         moved = now.copy()
         moved[:, 0, 0] += weights * (mean - share * error)
         assert falls(before, moved) == (share > 1)
     assert not falls(before, before) and not falls(before, np.full_like(before, np.nan))
+
+
+def test_the_lowest_loss_is_not_taken_where_it_may_be_so_by_chance(monkeypatch):
+    """Each pass is better than the one before by less than may be chance, and the third by more than the first."""
+    rng, weights = np.random.default_rng(0), np.ones(32)
+    noise = rng.standard_normal(32)
+    noise = (noise - noise.mean()) / noise.std()
+    fall = judge.SURE / np.sqrt(31)  # of this size with that noise: what is just enough
+    of = [[0.0, 0.0], [0.6 * fall, 1.0], [1.1 * fall, 1.0], [0.9 * fall, 0.3], [0.8 * fall, 0.3]]
+    passes = [np.array([weights * (9 - mean + size * noise), weights]).T[:, :, None] for mean, size in of]
+    monkeypatch.setattr(judge.Judge, "by_left_out", lambda self, *_: setattr(self, "sums", lambda _: passes.pop(0)))
+    est = SGDRegressor(**AUTO).fit(X, Y)
+    assert (kept(est), est.n_iter_) == (3, 5)
 
 
 # ---------------------------------------------------------------- of more rows, and of a source
@@ -239,7 +252,7 @@ def test_validation_rows_are_the_judge_where_they_are_given(how):
     given = {"X_val": X[900:], "y_val": LABELS[900:], "sample_weight_val": WEIGHT[900:]}
     est = SGDClassifier("log_loss", **AUTO | how).fit(X[:900], LABELS[:900], **given)
     score = -log_loss(LABELS[900:], est.predict_proba(X[900:]), sample_weight=WEIGHT[900:])
-    assert est.history_["validation_score"].max() == pytest.approx(score, rel=1e-9)
+    assert est.history_["validation_score"][kept(est) - 1] == pytest.approx(score, rel=1e-9)
     source = Blocks(X[900:], LABELS[900:], WEIGHT[900:])
     source.max_memory = 20_000
     streamed = SGDClassifier("log_loss", **AUTO | how).fit(X[:900], LABELS[:900], X_val=source)
@@ -356,11 +369,13 @@ def test_others_say_that_they_need_a_number():
             est.fit(X, LABELS)
 
 
-def test_a_diagnosis_says_that_further_passes_are_of_no_use():
+def test_a_diagnosis_says_that_further_passes_are_of_no_use(tmp_path):
     est = SGDRegressor(**AUTO | {"alpha": 1e-6}).fit(*rare_levels())
     assert "still_falling" not in [one.name for one in fastsgd.diagnose(est, *rare_levels()).findings]
     found = fastsgd.diagnose(est)
     assert found.verdict == "converged" and found.findings[0].numbers["best_epoch"] == kept(est) == 1
+    est.save(tmp_path / "model", training_state=False)
+    assert "the last of 3 passes" in str(fastsgd.diagnose(fastsgd.load(tmp_path / "model")))
     assert fastsgd.diagnose(SGDRegressor(**AUTO | {"learning_rate": "invscaling"}).fit(X, Y), X, Y).findings
 
 

@@ -1,5 +1,8 @@
 """How many passes: after each the loss of rows that were not learnt from is taken, and passes end when it no longer falls.
 
+A pass is better than those before only if its loss is lower by more than may be chance: the model is that of the last pass
+that was better, since the lowest of ten losses is lower by chance.
+
 The rows are those of a validation set, or else rows that models beside the training leave out, one model each part of the
 rows. These models follow the passes of the training, which itself learns from all rows and is the same as without them.
 """
@@ -23,7 +26,8 @@ from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums, total
 from fastsgd.threads import ONE_THREAD, Threads
 
-PATIENCE = 2  # Passes in a row that take nothing off the loss: after the second pass it may rise, and then fall.
+PATIENCE = 2  # Passes in a row that are not better: after the second pass the loss may rise, and then fall.
+SURE = 1.5  # By so many standard errors of the difference must the loss be lower.
 # Up to so many rows in memory each row is left out by one of FOLDS models; of more, about LEFT_OUT_ROWS are, but at most
 # LEFT_OUT_SHARE of the rows, by one model.
 ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
@@ -62,7 +66,7 @@ class Judge:
     gathered : list of Gathered
         Of the step of each that is under way, where a step is not of one row.
     before : (groups, 2, K) float64, or None
-        At the end of the pass before, the losses and weights of each group of rows.
+        At the end of the best pass so far, the losses and weights of each group of rows.
     epoch : int
         The number of the pass that was last begun.
     diverged : bool
@@ -70,7 +74,7 @@ class Judge:
     now : as before
         At the end of this pass. It is no part of a checkpoint, as it follows from the rest.
     falls : bool
-        Whether this pass took more off the mean loss than what may be chance.
+        Whether this pass is better than the best before.
     """
 
     folds: Folds | None = None
@@ -146,7 +150,7 @@ class Judge:
         if state.epoch != self.epoch:
             self.epoch = state.epoch
             self.gathered = [] if gathered is None else [gathered.copy() for _ in self.states]
-            self.before = self.before if self.now is None else self.now
+            self.before = self.now if self.falls and self.now is not None else self.before
         for other in self.states:
             other.prepare(plan, sparse)
             other.epoch = state.epoch
@@ -155,7 +159,7 @@ class Judge:
 
 
 class Judged(Stopping):
-    """Passes end when PATIENCE in a row have taken nothing off the judge's loss; the model is that after the best pass."""
+    """Passes end when PATIENCE in a row were not better, as the judge says; the model is that after the best pass."""
 
     name, needs, keeps = "judged", "validation_score", True
     params = ()
@@ -165,9 +169,10 @@ class Judged(Stopping):
         self.judge = judge
 
     def holds(self, value: float) -> bool:
-        """Whether this pass took nothing off."""
-        self.improved, self.best = -value < self.best, min(self.best, -value)
-        return not self.judge.falls
+        """Whether this pass was not better."""
+        self.improved = self.judge.falls and -value < self.best
+        self.best = -value if self.improved else self.best
+        return not self.improved
 
 
 class WithJudge(Serial):
@@ -227,7 +232,7 @@ class WithJudge(Serial):
 
 
 def falls(before: NDArray[Any], now: NDArray[Any]) -> bool:
-    """Whether the mean loss is lower now by more than the standard error of the difference, the rows being the same."""
+    """Whether the mean loss is lower now by more than SURE standard errors of the difference, the rows being the same."""
     if before.shape != now.shape:
         return False
     groups = len(now)
@@ -237,7 +242,7 @@ def falls(before: NDArray[Any], now: NDArray[Any]) -> bool:
     share = (now[:, 1] / weights).mean(axis=1)
     off = each - each.sum() * share
     error = np.sqrt(groups / (groups - 1) * (off @ off)) if groups > 1 else 0.0
-    return bool(-each.sum() > error)
+    return bool(-each.sum() > SURE * error)
 
 
 def losses_of(groups: list[Table], plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

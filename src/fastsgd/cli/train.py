@@ -264,13 +264,12 @@ def _why(est):
     known = scores == scores  # It is NaN once a model that leaves rows out has diverged.
     if est.max_iter != "auto" or len(est.history_) < 2 or not known.any():
         return est.stop_reason_
-    best = est.history_["epoch"][known][scores[known].argmax()]
     why = {
         "judged": "in two epochs the loss of rows that were not learnt from fell no more than by chance",
         "max_iter": f"{MAX_PASSES} epochs at most",
     }
     more = f" ({why[est.stop_reason_]})" if est.stop_reason_ in why else ""
-    return f"{est.stop_reason_}{more}; it is the model after epoch {best}"
+    return f"{est.stop_reason_}{more}; it is the model after epoch {est._state.epoch}"
 
 
 def _progressive(est):

@@ -26,7 +26,7 @@ def judge(est: Any) -> tuple[Finding, ...]:
     if "dual_gap_" in vars(est):
         return (_by_gap(est, reason),)
     if reason == "judged" and hasattr(est, "auto_rule_"):
-        return (judged(history),)
+        return (judged(est),)
     if len(values) < 2:
         return (
             Finding(
@@ -39,14 +39,18 @@ def judge(est: Any) -> tuple[Finding, ...]:
     return tuple(found for found in (validation, _course(est, values, what, len(history))) if found)
 
 
-def judged(history: Any, **numbers: float) -> Finding:
+def judged(est: Any, **numbers: float) -> Finding:
     """The finding on a fit that ended since further passes were of no use on rows that were not learnt from."""
-    score = history["validation_score"]
-    best = int(np.nanargmax(score)) + 1
+    history, state = est.history_, vars(est).get("_state")
+    if state is None:  # The lowest loss is not always that of the model: it may be lower by chance.
+        words = f"the last of {len(history)} passes were not better on rows not learnt from by more than chance."
+        return Finding("converged", words, "", numbers)
     words = (
-        f"of {len(history)} passes the model is that after pass {best}, whose loss on rows not learnt from is least."
+        f"of {len(history)} passes the model is that after pass {state.epoch}: on rows not learnt from none after it was better "
+        "by more than chance."
     )
-    return Finding("converged", words, "", numbers | {"best_epoch": best, "best": float(score[best - 1])})
+    best = {"best_epoch": state.epoch, "best": float(history["validation_score"][state.epoch - 1])}
+    return Finding("converged", words, "", numbers | best)
 
 
 def _rows(est):

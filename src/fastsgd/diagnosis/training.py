@@ -87,7 +87,7 @@ def judge(case: Case, far: Distance) -> Finding:
         words = f"{fades}: the model is of the latest rows, and not for the objective of all."
         return Finding("converged", words, "", numbers)
     if case.plan.auto and case.est.stop_reason_ == "judged":
-        return judged(case.est.history_, **numbers)
+        return judged(case.est, **numbers)
     if case.plan.auto:
         return _more_of_auto(case, said, numbers)
     if case.plan.line_search:
