@@ -12,9 +12,11 @@ import numpy as np
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown")])
 NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"
 HEAD = {name: i for i, name in enumerate(NUMBERS)}
-# The others of its columns: intercepts of the candidates, the mean of y, the best constant, and so on.
-B, MEAN_OF_Y, FLAT, USUAL, LEADER = slice(9, 13), 13, 14, 15, 16
-LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(17, 28), slice(28, 31), slice(31, 41), 41
+# The others of its columns: intercepts of the candidates, the mean of y, the best constant and the one of the judgement, how many
+# targets are kept, the curvature of the parabola, and so on.
+B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(9, 13), 13, 14, 15, 16, 17, 19, 20
+LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(21, 32), slice(32, 35), slice(35, 45), 45
+ATOMS = 64  # Of each head at most so many targets are kept, as in _kernels/auto_constant.pxi.
 SHARES = np.array([0.75, 0.5, 0.25])
 SURE = 1.5  # A model must be better than the constant by so many spreads of the difference: the best of several is so by chance.
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
@@ -62,7 +64,7 @@ class Auto:
         Whether the rows are CSR.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 41) float64
+    heads : (K, 45) float64
         See `Head` in _kernels/auto_head.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
@@ -75,6 +77,9 @@ class Auto:
         mean by which it is centred. Then zeros. See _kernels/auto_centred.pxi.
     second : (2, n_features, S) of the weights' dtype, or None
         Dense, in the first pass: weights of other steps, in standard units, and their average.
+    atoms : (K, 2, 64) float64, or None
+        In the first pass, where the best constant does not follow from the mean of y: targets, and the weights of their rows. See
+        _kernels/auto_constant.pxi.
     again : bool
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     together : bool
@@ -88,20 +93,23 @@ class Auto:
     records: np.ndarray | None = None
     centred: np.ndarray | None = None
     second: np.ndarray | None = None
+    atoms: np.ndarray | None = None
     again: bool = False
     together: bool = False
 
     @classmethod
-    def zeros(cls, W, K, sparse, curvature):
+    def zeros(cls, W, K, sparse, loss):
         """Before the first row."""
         d = len(W)
         heads = np.zeros((K, HEAD_WIDTH))
-        heads[:, HEAD["h"]] = curvature
+        heads[:, HEAD["h"]] = loss.curvature
+        atoms = None if loss.by_mean or loss.coupled else np.zeros((K, 2, ATOMS))
         at = np.zeros(1, AT)
         at["due"] = at["grown"] = 1
         if sparse:
-            return cls(sparse, np.zeros((3, 0)), heads, at, np.zeros((d, K * RECORD), W.dtype), np.zeros((4, CENTRED)))
-        return cls(sparse, np.zeros((3, d)), heads, at, second=np.zeros((2, *W.shape), W.dtype))
+            records, centred = np.zeros((d, K * RECORD), W.dtype), np.zeros((4, CENTRED))
+            return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
+        return cls(sparse, np.zeros((3, d)), heads, at, second=np.zeros((2, *W.shape), W.dtype), atoms=atoms)
 
     def copy(self):
         """An independent copy."""
@@ -281,7 +289,7 @@ class Auto:
             best, share = self.best()
             out = np.zeros((len(self.records), len(self.heads)), self.records.dtype)
             self.go_on_from(*self._sparse_model(out, (best, share)))
-        self.again, self.second = True, None
+        self.again, self.second, self.atoms = True, None, None
 
     def model(self, W, A, b_avg, l1, l2, best=None):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.

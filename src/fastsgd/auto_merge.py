@@ -16,15 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastsgd.auto import (
+    ATOMS,
     AVERAGED,
+    BEND,
     CANDIDATES,
     FLAT,
     HEAD,
+    JUDGED,
     LEADER,
     LOST,
     LOST_LESS,
     MEAN_OF_Y,
     MIN_VARIANCE,
+    N_ATOMS,
     RECORD,
     SLOPES,
     SPREAD,
@@ -93,17 +97,38 @@ def _merge_heads(auto, heads, parts, before, plan):
         known = new[:, HEAD["total"]] > 0
         new[known, HEAD["h"]] = new[known, HEAD["total"]] / new[known, weight]
     share = _of_rows(heads, parts)
-    columns = [USUAL, MEAN_OF_Y] if plan.loss.affine else [USUAL]  # Means over the rows so far are those of all parts.
+    columns = [USUAL, MEAN_OF_Y] if plan.loss.by_mean else [USUAL]  # Means over the rows so far are those of all parts.
     rows = np.where(new[:, weight] > 0, new[:, weight], 1.0)
     sums = heads[:, columns] * heads[:, [weight]]
     sums = sums + sum(part.heads[:, columns] * part.heads[:, [weight]] - sums for part in parts)
     new[:, columns] = sums / rows[:, None]
-    if not plan.loss.affine:
-        new[:, MEAN_OF_Y] = sum(w * part.heads[:, MEAN_OF_Y] for w, part in zip(share, parts, strict=True))
-    new[:, FLAT] = _averaged(
-        heads[:, FLAT], [part.heads[:, FLAT] for part in parts], share, *_starts(before, parts, auto)
-    )
+    if plan.loss.by_mean:
+        new[:, FLAT] = plan.loss.constant_of_mean(new[:, MEAN_OF_Y], auto.at["recent"][0])
+    else:
+        new[:, FLAT] = sum(w * part.heads[:, FLAT] for w, part in zip(share, parts, strict=True))
+        if auto.atoms is not None:
+            new[:, BEND] += sum(part.heads[:, BEND] - heads[:, BEND] for part in parts)
+            auto.atoms = np.array([_merge_atoms(auto, parts, new, k, plan.loss) for k in range(len(new))])
+    new[:, JUDGED] = new[:, FLAT]
     auto.heads = new
+
+
+def _merge_atoms(auto, parts, heads, k, loss):
+    """The targets that all parts have kept of head k; or a parabola in their place, if they are too many."""
+    kept: dict[float, float] = {}
+    for of, sign in ((auto, 1 - len(parts)), *((part, 1) for part in parts)):
+        n = int(of.heads[k, N_ATOMS])
+        for y, s in of.atoms[k, :, :n].T:
+            kept[y] = kept.get(y, 0.0) + sign * s
+    y, s = np.array([(y, s) for y, s in kept.items() if s > 0]).reshape(-1, 2).T
+    if len(y) > ATOMS or heads[k, BEND] > 0:
+        c = heads[k, MEAN_OF_Y] = heads[k, FLAT]
+        near = 0.5 * (s @ abs(y - c)) / s.sum()
+        if near > 0:
+            heads[k, BEND] += max(0.0, s @ (loss.slope(c + near, y) - loss.slope(c - near, y)) / (2.0 * near))
+        y = s = np.zeros(0)
+    heads[k, N_ATOMS] = len(y)
+    return np.pad([y, s], ((0, 0), (0, ATOMS - len(y))))
 
 
 def _starts(before, parts, auto):

@@ -46,9 +46,9 @@ class SoftmaxAuto(Auto):
     together: bool = True
 
     @classmethod
-    def zeros(cls, W, K, sparse, curvature):
+    def zeros(cls, W, K, sparse, loss):
         """Before the first row."""
-        new = Auto.zeros(W[:0], K, sparse, curvature)
+        new = Auto.zeros(W[:0], K, sparse, loss)
         columns = np.zeros((len(W), 5) if sparse else (statistics(len(W), K), len(W)))
         new.heads[0, HEAD["far"]] = FIRST_REACH
         return cls(sparse, columns, new.heads, new.at)

@@ -5,7 +5,7 @@
 # At a kink the slope may be any number between those of the two sides; s = 0 gives -slope(z, y).
 #
 # conjugate(u, y) = sup over z of u z - value(z, y), infinite where u is beyond every slope.
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
 
 cdef enum:
     MAX_NEWTON_STEPS = 60   # 3 to 6 are usual

@@ -13,16 +13,16 @@ cdef class Poisson(Loss):
     >>> Poisson().slope([0.0, 0.0], [1.0, 3.0])
     array([ 0., -2.])
     """
-    name, task, lower = "poisson", ("regressor",), 0.0
+    name, task, lower, greatest = "poisson", ("regressor",), 0.0, (0.0, exp(EXP_GUARD))
     solved = ("regressor",)
     smooth = True
     span, least_value = 1.0, -np.inf
-    affine = True
     dispersion = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = poisson_value, poisson_slope
         self.implicit_fn, self.conjugate_fn = poisson_implicit, poisson_conjugate
+        self.constant_fn = log_mean_constant
 
     def second(self, slope, y):
         return slope + y
@@ -60,16 +60,16 @@ cdef class Gamma(Loss):
     >>> Gamma().slope([0.0, 0.0], [1.0, 3.0])
     array([ 0., -2.])
     """
-    name, task, lower, strict = "gamma", ("regressor",), 0.0, True
+    name, task, lower, strict, greatest = "gamma", ("regressor",), 0.0, True, (exp(-EXP_GUARD), np.inf)
     solved = ("regressor",)
     smooth = True
     span, least_value = 1.0, -np.inf
-    affine = True
     dispersion = np.nan
 
     def __init__(self):
         self.value_fn, self.slope_fn = gamma_value, gamma_slope
         self.implicit_fn, self.conjugate_fn = gamma_implicit, gamma_conjugate
+        self.constant_fn = log_mean_constant
 
     def second(self, slope, y):
         return 1.0 - slope

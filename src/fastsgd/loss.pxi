@@ -4,11 +4,12 @@ cdef class Loss:
 
     Class attributes say what a loss is for: `name`; `task`, the estimators that list it; `params`, the constructor's
     arguments; `negative`, the target of the negative class; `lower` and `strict`, the least target a regression
-    takes and whether it is excluded; `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
+    takes and whether it is excluded; `greatest`, between what the greatest target must be, as beyond the loss has no minimum;
+    `convex`; `smooth`, whether the slope is continuous in the prediction; `curvature`, a
     bound of the slope's own slope (where there is none, a number of its usual size); `span`, over what distance of margins
     learning_rate="auto" measures the mean curvature, where the bound says little: 0 not at all, inf the mean ``|p - y|``;
-    `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `affine`, whether the
-    slope is affine in y, so that the best constant follows from the mean of y;
+    `residual`, whether it is one of p - y (and convex), so that a shift of y is one of the intercept; `by_mean`, whether the best
+    constant follows from the mean of y, as it does where the slope is affine in y, and of two classes where it is known;
     `coupled`, whether it takes all the heads of a row together; `log_odds`, whether a margin is the logarithm of odds, so that y
     may hold probabilities; `probabilities`, whether the margins give any; `solved`, the tasks for which LinearClassifier and
     LinearRegressor solve it, and `solved_with_l1`, whether with an L1 penalty too; `passive_aggressive`, the tasks for which it
@@ -32,10 +33,10 @@ cdef class Loss:
     params = ()
     get_params, set_params = HasParams.get_params, HasParams.set_params
     negative = -1.0
-    lower, strict = -np.inf, False
+    lower, strict, greatest = -np.inf, False, (-np.inf, np.inf)
     convex, smooth, curvature = True, False, 1.0
     span = 0.0
-    residual = affine = False
+    residual = False
     coupled = False
     log_odds = probabilities = False
     solved = passive_aggressive = ()
@@ -210,6 +211,44 @@ cdef class Loss:
             As p.
         """
         return p
+
+    @property
+    def by_mean(self):
+        """Whether the best constant follows from the mean of y."""
+        return self.constant_fn is not NULL
+
+    def constant_of_mean(self, mean, n):
+        """The best prediction that is the same for n rows whose targets have this mean, elementwise.
+
+        Of a likelihood that has none where all targets are 0, or all of one class, there is half a row of another one.
+
+        Parameters
+        ----------
+        mean : array-like
+            The means of the targets.
+        n : array-like
+            How many rows there are.
+
+        Returns
+        -------
+        float64 ndarray of the broadcast shape
+
+        Raises
+        ------
+        ValueError
+            The best constant does not follow from the mean: see `by_mean`.
+
+        Examples
+        --------
+        >>> get("hinge").constant_of_mean([-0.8, 0.2], 10)
+        array([-1.,  1.])
+        """
+        self.ready()
+        if self.constant_fn is NULL:
+            raise ValueError(f"the best constant of {type(self).__name__} does not follow from the mean of the targets.")
+        mean, n = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(n, np.float64))
+        found = [self.constant_fn(m, rows, self.par) for m, rows in zip(mean.ravel().tolist(), n.ravel().tolist(), strict=True)]
+        return np.array(found).reshape(mean.shape)[()]
 
     def offers(self, name):
         """Whether the loss has a method of its own of that name.

@@ -1,7 +1,7 @@
 # Value and slope of every loss, in C: functions of (prediction, target, parameters). Included by losses.pyx.
 #
 # At a kink, value and slope take the same branch, the one of the side where the loss is positive.
-from libc.math cimport M_LN2, exp, expm1, fabs, log1p
+from libc.math cimport M_LN2, exp, expm1, fabs, log, log1p
 
 # Beyond exp(30) = 1e13 a Poisson or gamma loss goes on as its tangent: still convex and smooth, and never infinite.
 cdef double EXP_GUARD = 30.0
@@ -122,6 +122,26 @@ cdef double gamma_value(double p, double y, const double* par) noexcept nogil:
 
 cdef double gamma_slope(double p, double y, const double* par) noexcept nogil:
     return 1.0 - y * exp(-p if p >= -EXP_GUARD else EXP_GUARD)
+
+
+# The best constant for n rows, of the mean of their targets; of classes the mean says what share either has.
+cdef double mean_constant(double mean, double n, const double* par) noexcept nogil:
+    return mean
+
+
+cdef double hinge_constant(double mean, double n, const double* par) noexcept nogil:
+    return par[0] if mean > 0 else -par[0] if mean < 0 else 0.0
+
+
+cdef double log_loss_constant(double mean, double n, const double* par) noexcept nogil:
+    # a class of which no row has come has half a row, as otherwise its first row would lose without end
+    cdef double least = 0.5 / n
+    mean = least if mean <= 0 else 1.0 - least if mean >= 1 else mean
+    return log(mean / (1.0 - mean))
+
+
+cdef double log_mean_constant(double mean, double n, const double* par) noexcept nogil:
+    return log(mean if mean > 0 else 0.5 / n)  # likewise
 
 
 cdef double tukey_value(double p, double y, const double* par) noexcept nogil:

@@ -20,6 +20,9 @@ cdef extern from "logistic.h":
 ctypedef double (*implicit_fn)(double z, double s, double y, const double* par) noexcept nogil
 ctypedef double (*conjugate_fn)(double u, double y, const double* par) noexcept nogil
 
+# The best constant for n rows, or what is left of these, whose targets have this mean.
+ctypedef double (*constant_fn)(double mean, double n, const double* par) noexcept nogil
+
 cdef class Loss:
     cdef loss_fn value_fn
     cdef loss_fn slope_fn
@@ -27,6 +30,7 @@ cdef class Loss:
     cdef int inlined            # CALLED, HINGE (hinge_both) or LOGISTIC (logistic_slope)
     cdef implicit_fn implicit_fn    # may be NULL: then implicit_step finds it from the slope
     cdef conjugate_fn conjugate_fn  # may be NULL: unknown
+    cdef constant_fn constant_fn    # NULL where the best constant does not follow from the mean of y
     cdef double par[8]          # six parameters; Custom keeps two addresses behind them
     cdef dict __dict__
     cdef int ready(self) except -1  # the pointers may be read from now on

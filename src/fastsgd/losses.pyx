@@ -71,6 +71,7 @@ cdef class Hinge(Loss):
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 1.0
         self.implicit_fn, self.conjugate_fn, self.inlined = hinge_implicit, hinge_conjugate, HINGE
+        self.constant_fn = hinge_constant
 
     def pieces(self, y):
         return [(y, 0.0, np.minimum(y, 0), np.maximum(y, 0))]
@@ -93,6 +94,7 @@ cdef class Perceptron(Loss):
     def __init__(self):
         self.value_fn, self.slope_fn, self.par[0] = hinge_value, hinge_slope, 0.0
         self.implicit_fn, self.conjugate_fn, self.inlined = hinge_implicit, hinge_conjugate, HINGE
+        self.constant_fn = hinge_constant
 
 
 cdef class LogLoss(Loss):
@@ -110,13 +112,14 @@ cdef class LogLoss(Loss):
     name, task, negative = "log_loss", ("classifier",), 0.0
     solved = ("classifier",)
     smooth, curvature, steepest = True, 0.25, 1.0
-    affine = log_odds = probabilities = True
+    log_odds = probabilities = True
     dispersion = 1.0
 
     def __init__(self):
         self.value_fn, self.slope_fn = log_loss_value, log_loss_slope
         self.many_fn, self.inlined = fastsgd_logistic, LOGISTIC
         self.implicit_fn, self.conjugate_fn = log_loss_implicit, log_loss_conjugate
+        self.constant_fn = log_loss_constant
 
     @property
     def usual_curvature(self):
@@ -146,6 +149,7 @@ cdef class ModifiedHuber(Loss):
     def __init__(self):
         self.value_fn, self.slope_fn = modified_huber_value, modified_huber_slope
         self.implicit_fn, self.conjugate_fn = modified_huber_implicit, modified_huber_conjugate
+        self.constant_fn = mean_constant
 
     def second(self, slope, y):
         return ((slope != 0) & (abs(slope) < 4.0)) * 2.0
@@ -173,6 +177,7 @@ cdef class SquaredHinge(Loss):
     def __init__(self):
         self.value_fn, self.slope_fn = squared_hinge_value, squared_hinge_slope
         self.implicit_fn, self.conjugate_fn = squared_hinge_implicit, squared_hinge_conjugate
+        self.constant_fn = mean_constant
 
     def second(self, slope, y):
         return (slope != 0) * 2.0
@@ -196,12 +201,13 @@ cdef class SquaredError(Loss):
     name, task = "squared_error", ("regressor", "classifier")
     solved = ("regressor",)
     smooth = True
-    residual = affine = quadratic = True
+    residual = quadratic = True
     dispersion = np.nan
 
     def __init__(self):
         self.value_fn, self.slope_fn = squared_error_value, squared_error_slope
         self.implicit_fn, self.conjugate_fn = squared_error_implicit, squared_error_conjugate
+        self.constant_fn = mean_constant
 
     def second(self, slope, y):
         return np.ones_like(slope)

@@ -202,6 +202,8 @@ class _Part:
             small = {"heads": state.auto.heads[heads].copy(), "at": state.auto.at.copy()}
             if state.auto.centred is not None:
                 small["centred"] = state.auto.centred.copy()
+            if state.auto.atoms is not None:
+                small["atoms"] = state.auto.atoms[heads].copy()
             own.auto = replace(state.auto, records=auto.records, **small)
         self.sums, self.gathered = sums[:, heads].copy(), None
         if gathered is not None:
@@ -225,6 +227,8 @@ class _Part:
             state.at[heads] = self.state.at
         if state.auto is not None:
             state.auto.heads[heads] = self.state.auto.heads
+            if state.auto.atoms is not None:
+                state.auto.atoms[heads] = self.state.auto.atoms
             state.auto.records[:, self.lo * RECORD : self.hi * RECORD] = self.state.auto.records
         if gathered is not None:
             gathered.G[:, heads], gathered.gb[heads] = self.gathered.G[:, own], self.gathered.gb

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
-from fastsgd.auto import CENTRED, Auto, aligned
+from fastsgd.auto import ATOMS, CENTRED, Auto, aligned
 from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
@@ -211,7 +211,7 @@ class State:
                     "learning_rate='auto' starts from zero, and can't go on from another schedule: fit anew."
                 )
             kind = SoftmaxAuto if plan.loss.coupled else Auto
-            self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss.curvature)
+            self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss)
             if plan.loss.coupled:
                 self.m, self.mb = np.zeros_like(self.W), np.zeros_like(self.b)
                 self.v, self.vb = (None, None) if sparse else (np.zeros_like(self.W), np.zeros_like(self.b))
@@ -220,6 +220,9 @@ class State:
             raise ValueError(
                 f"X is {now}, and the rows before were {was}: learning_rate='auto' needs them all in one layout."
             )
+        auto = self.auto
+        if not (auto.again or auto.together or plan.loss.by_mean) and auto.atoms is None:  # The loss was another one.
+            auto.atoms = np.zeros((len(self.b), 2, ATOMS))
         if self.auto.records is not None:
             self.auto.records = aligned(self.auto.records)
             if self.auto.centred is None:

@@ -63,15 +63,14 @@ def newer(part):
     return 1 - (1 - part) ** 3
 
 
-def begin(loss, judgement, b, b_avg, y, t):
+def begin(judgement, b, b_avg, y, t):
     """Of a loss of y - z, intercept and average before each of the first three rows: y, y, and the median of the three."""
     if t == 1:
-        judgement.mean, judgement.flat = y.astype(float), y.astype(float)
+        for constant, first in zip(judgement.constants, y, strict=True):
+            constant.found = float(first)
     if t < 3:
         return y.astype(float), y.astype(float) if t == 1 else b_avg
     b = np.median([8 * b_avg - 7 * b, b, y], axis=0)  # the average of the second row has 1/8 of the first y
-    if not loss.affine:
-        judgement.mean, judgement.flat = b.copy(), b.copy()
     return b, b.copy()
 
 
@@ -126,14 +125,14 @@ def auto_dense(
         xh = rest * r
         rho += 1 + norm
         if t <= 3 and loss.residual and intercept:
-            b[:], b_avg[:] = begin(loss, judgement, b[0], b_avg[0], y, t)
+            b[:], b_avg[:] = begin(judgement, b[0], b_avg[0], y, t)
         z = xh @ U + b
         value, slope = loss.value(z[0], y), loss.slope(z[1], y)
         sums += wi * value, wi
         curvature.count(z[0], y, wi, fade)
         if first:
-            judgement.judge(xh @ A + b_avg, value, y, wi, t, n, fade, curvature.h)
-            judgement.learn(value, y, wi, c, n, fade, curvature.h)
+            judgement.judge(xh @ A + b_avg, value, y, wi, t, n, fade)
+            judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):
             curvature.learn(curvature.measured(z[0], y), wi)
         g, size = np.zeros((2, K)), norm + intercept
@@ -234,7 +233,7 @@ def auto_csr(
             j, x = j[(x != 0) | (S[j] > 0)], x[(x != 0) | (S[j] > 0)]
         values += len(j)
         if t <= 3 and loss.residual and intercept:
-            b[:AVERAGE], b[AVERAGE] = begin(loss, judgement, b[LONG], b[AVERAGE], y, t)
+            b[:AVERAGE], b[AVERAGE] = begin(judgement, b[LONG], b[AVERAGE], y, t)
         for k, col in enumerate(j):
             x[k], S[col], less = as_it_counts(x[k], S[col], seen[col], one)
             W[:, col] *= less
@@ -263,8 +262,8 @@ def auto_csr(
         sums += wi * value, wi
         curvature.count(middle, y, wi, fade)
         if first:
-            judgement.judge(z, value, y, wi, t, n, fade, h)
-            judgement.learn(value, y, wi, c, n, fade, h)
+            judgement.judge(z, value, y, wi, t, n, fade)
+            judgement.learn(value, y, wi, fade)
         size = (x**2 / P).sum(axis=1) + intercept / P_b
         if loss.span != 1:
             curve = (slope + y) * (1 - slope - y) if loss.name == "log_loss" else curvature.measured(middle, y)

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 
+from support.reference_constant import Constant
+
 PARTS = np.array([1, 0.75, 0.5, 0.25])  # of the leader, the rest being the best constant
 SURE = 1.5  # spreads by which the model has to be better than the constant
 
@@ -25,7 +27,8 @@ class Judgement:
 
     def __init__(self, loss, K, m, intercept):
         self.loss, self.intercept, self.combinations = loss, intercept, combinations(m)
-        self.mean, self.flat, self.usual, self.weight = np.zeros((4, K))
+        self.constants = [Constant(loss) for _ in range(K)]
+        self.flat, self.usual, self.weight = np.zeros((3, K))
         self.leader, self.lost = np.zeros(K, int), np.zeros((K, len(self.combinations)))
         self.lost_less, self.spread = np.zeros((2, K, len(PARTS)))
 
@@ -34,8 +37,11 @@ class Judgement:
         means = [candidates[list(self.combinations[n]), ..., k].mean(axis=0) for k, n in enumerate(numbers)]
         return np.stack(means, axis=-1)
 
-    def judge(self, candidates, value, y, w, t, n, fade, h):
-        """Before the step of row t: margins (m, K), the loss of each head as it is, its target, weight and curvature."""
+    def judge(self, candidates, value, y, w, t, n, fade):
+        """Before the step of row t: margins (m, K), the loss of each head as it is, its target and weight."""
+        self.n = n
+        for constant in self.constants:
+            constant.fade(fade)
         self.lost, self.lost_less, self.spread = (x * fade**3 for x in (self.lost, self.lost_less, self.spread))
         one_in = 4 if n <= 65536 else 16
         drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // one_in
@@ -43,8 +49,8 @@ class Judgement:
             times = 1 if n <= 4096 or value[k] > 4 * self.usual[k] else one_in * drawn
             if not times or not w[k]:
                 continue
-            if self.intercept and self.loss.affine and t > 1:
-                self.flat[k] += n / h[k] * self.loss.implicit(self.flat[k], n / h[k], self.mean[k])
+            if self.intercept:
+                self.flat[k] = self.constants[k].judged(t, n, fade)
             flat, factor = self.flat[k], times * w[k] * n**2
             z = np.array([candidates[list(some), k].mean() for some in self.combinations])
             less = flat + PARTS * (z[self.leader[k]] - flat)
@@ -56,18 +62,16 @@ class Judgement:
             best = self.lost[k].argmin()
             if self.lost[k, best] < self.lost[k, self.leader[k]]:
                 self.leader[k] = best
+            if self.intercept:
+                self.constants[k].see(y[k], times * w[k])
 
-    def learn(self, value, y, w, c, n, fade, h):
-        """After it: the usual loss, and the best constant."""
+    def learn(self, value, y, w, fade):
+        """After it: the usual loss, and the mean of y."""
         self.weight = self.weight * fade + w
         part = w / np.where(self.weight > 0, self.weight, 1)
         self.usual = self.usual + (value - self.usual) * part
-        if self.intercept and self.loss.affine:
-            self.mean = self.mean + (y - self.mean) * part
-        elif self.intercept:
-            g = 2 * c / (n * h)
-            self.mean = self.mean + g * self.loss.implicit(self.mean, g, y)
-            self.flat = self.flat + (self.mean - self.flat) * (1 - (1 - 1 / n) ** 3)
+        for k, constant in enumerate(self.constants):
+            constant.learn(y[k], part[k])
 
     def best(self):
         """Combination and part of each head: those of least loss, or the constant where the gain may be chance."""
@@ -79,4 +83,5 @@ class Judgement:
     def model(self, W, b):
         """Of the candidates' weights (m, d, K) and intercepts (m, K) those of the model."""
         best, part = self.best()
-        return part * self.combined(W, best), part * self.combined(b, best) + (1 - part) * self.flat
+        flat = np.array([constant.now(self.n) if self.intercept else 0.0 for constant in self.constants])
+        return part * self.combined(W, best), part * self.combined(b, best) + (1 - part) * flat

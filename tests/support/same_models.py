@@ -5,7 +5,13 @@ import numpy as np
 
 def assert_same_state(a, b):
     assert np.array_equal(a.auto.heads, b.auto.heads) and np.array_equal(a.auto.at, b.auto.at)
-    for x, y in ((a.A, b.A), (a.W, b.W), (a.auto.records, b.auto.records), (a.auto.columns, b.auto.columns)):
+    for x, y in (
+        (a.A, b.A),
+        (a.W, b.W),
+        (a.auto.records, b.auto.records),
+        (a.auto.columns, b.auto.columns),
+        (a.auto.atoms, b.auto.atoms),
+    ):
         assert (x is None and y is None) or np.array_equal(x, y)
 
 

@@ -32,7 +32,7 @@ cdef void renew_columns(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogi
     for j in range(d):
         C.columns[d + j] /= C.at.grown
     for k in range(K):
-        renew_judgement(C.heads + k, C.at)
+        renew_judgement(C, k)
     C.at.grown = 1.0
 
 
@@ -169,18 +169,21 @@ cdef inline double step_dense(const Params* P, const Pace* C, double g, double z
     return by
 
 
-cdef inline void judge_dense(const Params* P, const Pace* C, Head* head, double averaged, double second, double y,
+cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, double averaged, double second, double y,
                              double s) noexcept nogil:
-    """Judge the averages of the two rules, s being how much the row counts."""
+    """Judge the averages of the two rules, s being how often and with what weight the row counts."""
+    cdef Head* head = C.heads + k
     cdef double[DENSE_CANDIDATES] z
     cdef double leading
     if s <= 0:
         return
     if C.intercept:
-        find_constant(P, head, C.at.recent)
+        find_constant(P, C, k)
     z[0], z[1] = averaged, second
     leading = combined(z, DENSE_CANDIDATES, <int> head.leader)
-    judge(P, head, DENSE_CANDIDATES, z, leading, value_at(P, leading, y), y, s)
+    judge(P, head, DENSE_CANDIDATES, z, leading, value_at(P, leading, y), y, s * late(C.at))
+    if C.intercept and C.atoms is not NULL:
+        count_atom(P, C, k, y, s * C.at.grown)
 
 
 cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
@@ -227,7 +230,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         size = norm + C.intercept
         if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
             for k in range(K):
-                begin(P, C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), t)
+                begin(C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), t)
                 C.heads[k].b[1], C.heads[k].b[2] = M.b[k], M.b_avg[k]
         products(H, L, xh, d, W, S, z)
         if C.first:
@@ -256,13 +259,12 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 if not isfinite(z2[k]):
                     return 1
                 slope2 = slope_at(P, z2[k] + head.b[1], y[k])
-                judge_dense(P, C, head, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k],
-                            judged(head, value[k], t, n) * s * late(C.at))
+                judge_dense(P, C, k, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k], judged(head, value[k], t, n) * s)
             share = share_of(head, s, M.of[k], y[k])
             c = share * n
             if C.first:
                 if C.intercept:
-                    learn_constant(P, head, y[k], share, n)
+                    learn_mean(P, head, y[k], share)
                 head.usual += (value[k] - head.usual) * share
             if P.span > 1.0:
                 learn(P, head, measured(P, head, M.of[k], y[k]), s)

@@ -166,7 +166,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
             per_b[r] = 1.0 / P_b
         size[r] = per_b[r]
     if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
-        begin(P, head, &head.b[1], &head.b[AVERAGED], y, t)
+        begin(head, &head.b[1], &head.b[AVERAGED], y, t)
         head.b[0] = head.b[2] = head.b[1]
     for r in range(CSR_CANDIDATES):
         z[r] = head.b[r]
@@ -186,15 +186,17 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
     times = judged(head, lost, C.at.t, t) * s if C.first else 0.0
     if times > 0:
         if C.intercept:
-            find_constant(P, head, t)
+            find_constant(P, C, k)
         judge(P, head, CSR_CANDIDATES, z, leading, lost, y, times * late(C.at))
+        if C.intercept and C.atoms is not NULL:
+            count_atom(P, C, k, y, times * C.at.grown)
     M.loss_sum[k] += s * lost
     M.weight_sum[k] += s
     share = share_of(head, s, mean, y)
     c = share * t
     if C.first:
         if C.intercept:
-            learn_constant(P, head, y, share, t)
+            learn_mean(P, head, y, share)
         head.usual += (lost - head.usual) * share
     squared /= rules
     if P.span > 1.0 or P.span == 0:
@@ -251,7 +253,7 @@ cdef int auto_csr_rows(const Csr* L, const floating* values, Order O, const Targ
         count_row(C.at, s, fade)
         if C.at.grown > MOST_GROWN:
             for k in range(M.K):
-                renew_judgement(C.heads + k, C.at)
+                renew_judgement(C, k)
             renew_units(<floating*> M.W, L.d, M.K, C.at)
         rows, x = L, values
         if C.intercept and looks(C.at):
@@ -304,19 +306,22 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef double[:, ::1] columns = state.auto.columns, heads = state.auto.heads
     cdef floating[:, :, ::1] second = state.auto.second
+    cdef double[:, :, ::1] atoms = state.auto.atoms
     cdef AutoScalars[::1] at = state.auto.at
     cdef Targets T = targets(target, K)
     cdef Moving M
     cdef Order O
     cdef Pace C
     cdef Centred centred
+    cdef bint known = plan.par.constant is not NULL or state.auto.again  # no targets are kept
     cdef int fault
     read_order(&O, order)
     if (W.shape[0] != d or b_avg.shape[0] != K or heads.shape[0] != K or heads.shape[1] * sizeof(double) != sizeof(Head)
             or columns.shape[1] != (0 if sparse else d)
             or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])
             or not (sparse or state.auto.again
-                    or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))):
+                    or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))
+            or not (known or (atoms.shape[0] == K and atoms.shape[1] == 2 and atoms.shape[2] == ATOMS))):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     if Layout is not Dense:
         for i in range(O.n):
@@ -329,6 +334,7 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
     C.second = &second[0, 0, 0] if not sparse and not state.auto.again and d else NULL
+    C.atoms = NULL if known else &atoms[0, 0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
     cdef size_t room = (longest + 24) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
     cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
@@ -342,6 +348,7 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     C.centred = &centred
     with nogil:
         fault = run_auto(L, values, O, buffer_rows, &T, M, &plan.par, &C)
+        find_constants(&plan.par, &C, K)
     free(memory)
     free(M.of)
     return fault

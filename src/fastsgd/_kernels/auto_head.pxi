@@ -26,7 +26,8 @@ cdef struct Head:
     double square           # the mean squared slope
     double slopes           # of the intercept: sum of the squared slopes
     double[CANDIDATES] b    # intercepts of the candidates; of dense rows' first one in the state
-    double[2] flat          # the mean of y (affine losses) or the last constant; and the best constant
+    double[3] flat          # the mean of y, or the middle of the parabola; the best constant; and that of the judgement
+    double atoms, bend, due  # how many targets are kept, the curvature of the parabola, t when the constant is next found
     double usual            # mean loss before a step
     double leader           # number of the combination which has lost least
     double[COMBINED] lost   # of each combination: losses before the steps, less those of the constant
@@ -42,6 +43,7 @@ cdef struct Pace:
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     void* second            # dense: (2, d, S) the weights with other steps, and their average
     Head* heads             # (K,)
+    double* atoms           # (K, 2, ATOMS) or NULL, see auto_constant.pxi
     Centred* centred        # CSR
     double* work
     bint intercept, first   # the latter: whether this is the first pass
@@ -77,9 +79,10 @@ cdef inline double late(const AutoScalars* at) noexcept nogil:
     return at.recent * at.recent * (at.grown * at.grown * at.grown)
 
 
-cdef void renew_judgement(Head* H, const AutoScalars* at) noexcept nogil:
+cdef void renew_judgement(const Pace* C, Py_ssize_t k) noexcept nogil:
     """Bring its sums back to units of 1."""
-    cdef double by = 1.0 / (at.grown * at.grown * at.grown)
+    cdef Head* H = C.heads + k
+    cdef double by = 1.0 / (C.at.grown * C.at.grown * C.at.grown)
     cdef int i
     for i in range(COMBINED):
         H.lost[i] *= by
@@ -87,6 +90,8 @@ cdef void renew_judgement(Head* H, const AutoScalars* at) noexcept nogil:
         H.lost_less[i] *= by
     for i in range(SPREADS):
         H.spread[i] *= by
+    if C.atoms is not NULL:
+        renew_atoms(C, k)
 
 
 cdef inline double slope_at(const Params* P, double z, double y) noexcept nogil:
@@ -201,7 +206,7 @@ cdef void judge(const Params* P, Head* H, int m, const double* z, double leading
     `leading` is the margin of the leader, `lost` its loss.
     """
     cdef double[16] at, value, slope
-    cdef double flat = H.flat[1], more
+    cdef double flat = H.flat[2], more
     cdef int n = combinations(m), i
     for i in range(n):
         at[i] = combined(z, m, i)
@@ -222,38 +227,3 @@ cdef void judge(const Params* P, Head* H, int m, const double* z, double leading
     for i in range(n):
         if H.lost[i] < H.lost[<int> H.leader]:
             H.leader = i
-
-
-cdef inline void learn_constant(const Params* P, Head* H, double y, double share, double n) noexcept nogil:
-    """Count a row that has this share of the weight of all rows in the mean of y; or learn the best constant from it."""
-    cdef double g, past = 1.0 - 1.0 / n
-    if P.affine:
-        H.flat[0] += (y - H.flat[0]) * share
-    else:
-        g = 2.0 * share / H.h
-        H.flat[0] += g * implicit_step(P.implicit, P.slope, H.flat[0], g, y, P.loss_par)
-        H.flat[1] += (H.flat[0] - H.flat[1]) * (1.0 - past * past * past)
-
-
-cdef inline void find_constant(const Params* P, Head* H, double n) noexcept nogil:
-    """The best constant of the mean of y: a proximal step so long that it is nearly there."""
-    cdef double s = n / H.h
-    if P.affine and n > 1:
-        H.flat[1] += s * implicit_step(P.implicit, P.slope, H.flat[1], s, H.flat[0], P.loss_par)
-
-
-cdef inline void begin(const Params* P, Head* H, double* b, double* b_avg, double y, double t) noexcept nogil:
-    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three.
-
-    The constant begins with the first y too: the gain of a row at which it was 0, and y far from 0, would hide all others.
-    """
-    cdef double first
-    if t < 3:
-        b[0] = y
-        if t == 1:
-            b_avg[0] = H.flat[0] = H.flat[1] = y
-        return
-    first = 8.0 * b_avg[0] - 7.0 * b[0]  # the average of the second row has 1/8 of it
-    b[0] = b_avg[0] = max(min(first, b[0]), min(max(first, b[0]), y))
-    if not P.affine:
-        H.flat[0] = H.flat[1] = b[0]

@@ -25,6 +25,7 @@ include "doors.pxi"     # from Python
 include "many_doors.pxi"  # the same, for several models
 include "each.pxi"      # models that have rows of their own
 include "auto_head.pxi"  # learning_rate="auto": what a head keeps, and the judgement
+include "auto_constant.pxi"  # the best constant
 include "auto.pxi"      # on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python
 include "auto_centred.pxi"  # of it, the columns that most rows have

@@ -1,4 +1,4 @@
-from fastsgd.losses cimport implicit_fn, loss_fn, losses_fn
+from fastsgd.losses cimport constant_fn, implicit_fn, loss_fn, losses_fn
 from fastsgd.schedules cimport schedule_fn, schedules_fn
 from libc.stdint cimport int32_t
 
@@ -37,8 +37,9 @@ cdef struct Params:
     int pa                  # 1, 2: passive-aggressive
     double pa_sign          # passive-aggressive classification: the sign is y's, not the residual's
     implicit_fn implicit    # or NULL
+    constant_fn constant    # or NULL
     double curvature, span  # as Loss has them
-    bint residual, affine   # as Loss has them
+    bint residual           # as Loss has it
 
 # The scalars of the state, one record of State.at.
 cdef packed struct Scalars:

@@ -80,9 +80,9 @@ cdef class Compiled:
         self.par.intercept_decay, self.par.nu, self.par.average = first.intercept_decay, first.nu, first.average
         self.par.noise, self.par.stride = plan.noise, 1
         self.par.fade = exp2(-1.0 / first.half_life) if first.half_life > 0 else 1.0
-        self.par.implicit = loss.implicit_fn
+        self.par.implicit, self.par.constant = loss.implicit_fn, loss.constant_fn
         self.par.curvature, self.par.span = loss.curvature, loss.span
-        self.par.residual, self.par.affine = loss.residual, loss.affine
+        self.par.residual = loss.residual
         self.par.pa, self.par.pa_sign = schedule.pa, "classifier" in loss.task and "regressor" not in loss.task
         optimizer = plan.optimizer
         self.rule.kind, self.rule.l1, self.rule.l2 = SGD if optimizer is None else optimizer.kind, first.l1, first.l2

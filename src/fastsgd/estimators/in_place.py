@@ -100,7 +100,7 @@ class Undo:
         found = [x for name in OTHERS if (x := getattr(self.state, name)) is not None]
         if (auto := self.state.auto) is None:
             return found
-        return [*found, auto.heads, auto.at, *([] if auto.centred is None else [auto.centred])]
+        return [*found, auto.heads, auto.at, *(x for x in (auto.centred, auto.atoms) if x is not None)]
 
     def finite(self):
         """Whether all that was changed is finite; what was not changed was so before."""

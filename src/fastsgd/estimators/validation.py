@@ -273,6 +273,12 @@ def check_targets(y, loss, name="y"):
         raise ValueError(
             f"loss={loss.name!r} needs {name} {'>' if loss.strict else '>='} {loss.lower:g}, found {low:g}."
         )
+    least, most = loss.greatest
+    if (least > 0 or most < np.inf) and not least <= (high := y.max()) <= most:
+        raise ValueError(
+            f"loss={loss.name!r} needs {name} between {least:.3g} and {most:.3g} at its greatest, found {high:.3g}: beyond "
+            f"that no prediction is the best. Divide {name} by a constant, whose logarithm the intercept is then smaller by."
+        )
     return np.require(y, requirements="A")
 
 

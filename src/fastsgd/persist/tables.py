@@ -11,12 +11,14 @@ import numpy as np
 
 from fastsgd.auto import (
     AT,
+    ATOMS,
     CANDIDATES,
     CENTRED,
     HEAD,
     LEADER,
     LOST,
     LOST_LESS,
+    N_ATOMS,
     RECORD,
     SPREAD,
     USUAL,
@@ -68,6 +70,7 @@ def _fits_auto(state):
     found = 0 if auto.records is None else auto.records.shape[1]
     fits = (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
     fits = fits and (auto.second is None) == (auto.sparse or auto.again)
+    fits = fits and np.isin(auto.heads[:, N_ATOMS], np.arange(ATOMS + 1)).all()
     fits = fits and np.isin(auto.heads[:, LEADER], np.arange(len(combinations(len(CANDIDATES[auto.sparse]))))).all()
     if auto.centred is None or not fits:
         return fits
@@ -137,6 +140,7 @@ AUTO = OfKind(
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
         "second": Array("W", (2, "d", "S"), optional=True),
+        "atoms": Array("float64", ("K", 2, ATOMS), optional=True),
         "centred": Begun("float64", (4, CENTRED), optional=True),
         "again": Value(bool),
         "together": Value(bool),

@@ -1,0 +1,161 @@
+"""The constant of learning_rate="auto", of which a part of the model may consist, is the best one of the rows so far."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from support.cases import covering
+from support.same_models import assert_same_state
+
+from fastsgd import SGDClassifier, SGDRegressor, load, losses
+from fastsgd.auto import FLAT
+
+AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0, shuffle=False)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+CLASSIFIERS = [
+    name for name, cls in losses.LOSSES.items() if "classifier" in cls.task and cls.convex and name != "perceptron"
+]
+REGRESSORS = [name for name, cls in losses.LOSSES.items() if "regressor" in cls.task and cls.convex]
+TARGETS = {
+    "normal": lambda rng, n: rng.standard_normal(n),
+    "far off": lambda rng, n: 1e3 + 1e-2 * rng.standard_normal(n),
+    "in millions": lambda rng, n: 1e6 * rng.standard_t(2.2, n),
+    "skew": lambda rng, n: np.exp(1.5 * rng.standard_normal(n)),
+    "counts": lambda rng, n: rng.poisson(3, n).astype(float),
+}
+
+
+def log_cosh():
+    return losses.Custom(
+        lambda p, y: abs(p - y) + math.log1p(math.exp(-2 * abs(p - y))) - math.log(2.0), lambda p, y: math.tanh(p - y)
+    )
+
+
+def own_hinge():
+    return losses.Custom(lambda p, y: max(0.0, 1.0 - p * y), lambda p, y: -y if p * y < 1.0 else 0.0)
+
+
+def noise(layout, n, dtype="f8"):
+    X = np.random.default_rng(1).standard_normal((n, 3)).astype(dtype)
+    return sp.csr_matrix(X) if layout == "csr" else X
+
+
+def constants(est):
+    return est._state.auto.heads[:, FLAT]
+
+
+def best(loss, y, s):
+    """The least mean loss that a constant has, by golden section."""
+    low, high = min(y.min(), -30.0), max(y.max(), 30.0)
+    ratio = (math.sqrt(5) - 1) / 2
+    for _ in range(200):
+        a, b = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, b) if mean_loss(loss, a, y, s) <= mean_loss(loss, b, y, s) else (a, high)
+    return mean_loss(loss, (low + high) / 2, y, s)
+
+
+def mean_loss(loss, constant, y, s):
+    return np.average(loss.value(np.full(len(y), constant), y), weights=s)
+
+
+@pytest.mark.parametrize(
+    "layout, dtype, name, share, n",
+    covering(2, ["dense", "csr"], ["f4", "f8"], [*CLASSIFIERS, own_hinge, log_cosh], [0.5, 0.2, 0.02], [60, 3000]),
+    ids=str,
+)
+def test_of_two_classes_it_is_that_of_their_weights(layout, dtype, name, share, n):
+    rng, loss = np.random.default_rng(0), name() if callable(name) else losses.get(name)
+    y, s = np.where(rng.random(n) < share, 1, -1), rng.uniform(0.5, 2, n)
+    y[:2] = 1, -1
+    est = SGDClassifier(loss, class_weight={-1: 0.7, 1: 1.0}, **AUTO).fit(noise(layout, n, dtype), y, sample_weight=s)
+    s = s * np.where(y > 0, 1.0, 0.7)
+    if loss.name == "log_loss":
+        positive = s[y > 0].sum() / s.sum()
+        assert constants(est) == pytest.approx(np.log(positive / (1 - positive)))
+    elif loss.name == "hinge":
+        assert constants(est) == np.sign(s @ y)
+    else:
+        assert mean_loss(loss, constants(est)[0], y, s) <= best(loss, y, s) * (1 + 2e-4)
+
+
+@pytest.mark.parametrize(
+    "layout, dtype, name, kind, n",
+    covering(2, ["dense", "csr"], ["f4", "f8"], [*REGRESSORS, log_cosh], TARGETS, [10, 64, 500, 6000]),
+    ids=str,
+)
+def test_of_numbers_it_is_exact_for_few_and_near_for_many(layout, dtype, name, kind, n):
+    loss = name() if callable(name) else losses.get(name)
+    rng = np.random.default_rng(0)
+    y, s = TARGETS[kind](rng, n), rng.uniform(0.5, 2, n)
+    y = abs(y) + 0.1 if loss.lower == 0 else y
+    est = SGDRegressor(loss, **AUTO).fit(noise(layout, n, dtype), y, sample_weight=s)
+    least = best(loss, y, s)
+    spread = mean_loss(loss, constants(est)[0], y, s) - least
+    exact = loss.by_mean or n <= 64 or (kind == "counts" and n <= 4096)  # of more rows one in four counts
+    assert spread <= (2e-4 if exact else 0.005) * abs(least)
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e9, 1e12])
+def test_of_a_log_link_no_unit_is_too_large_or_small(layout, unit):
+    y = unit * np.random.default_rng(0).gamma(2, 1, 100)
+    for name in ("poisson", "gamma"):
+        assert constants(SGDRegressor(name, **AUTO).fit(noise(layout, 100), y)) == pytest.approx(np.log(y.mean()))
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("name", ["quantile", "hinge", own_hinge])
+def test_in_pieces_and_from_a_file_it_is_the_same(layout, name, tmp_path):
+    loss = name() if callable(name) else name
+    X, y = noise(layout, 400), np.random.default_rng(0).standard_normal(400)
+    if name != "quantile":
+        y = np.where(y > 0.3, 1, -1)
+    make, given = (SGDRegressor, {}) if name == "quantile" else (SGDClassifier, {"classes": [-1, 1]})
+    whole, pieces = (make(loss, **AUTO).partial_fit(X[:1], y[:1], **given) for _ in range(2))
+    whole.partial_fit(X[1:], y[1:])
+    for lo in range(1, 400, 57):
+        pieces.partial_fit(X[lo : lo + 57], y[lo : lo + 57])
+        if isinstance(loss, str):
+            pieces.save(tmp_path / "model")
+            pieces = load(tmp_path / "model")
+    assert_same_state(whole._state, pieces._state)
+
+
+@pytest.mark.parametrize("name", ["hinge", "log_loss", "quantile", "huber", own_hinge])
+def test_of_rows_in_parts_it_is_that_of_all(name):
+    loss = name() if callable(name) else name
+    rng, n = np.random.default_rng(0), 4000
+    y = rng.standard_normal(n) if name in ("quantile", "huber") else np.where(rng.random(n) < 0.3, 1, -1)
+    make = SGDRegressor if name in ("quantile", "huber") else SGDClassifier
+    est = make(loss, **AUTO | {"shuffle": True}, n_jobs=2).fit(noise("csr", n), y)
+    loss = losses.get(loss)
+    y = np.maximum(y, 0.0) if loss.name == "log_loss" else y
+    assert mean_loss(loss, constants(est)[0], y, None) <= best(loss, y, None) * 1.002
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_where_rows_fade_it_is_that_of_the_last(layout):
+    y = np.repeat([0.0, 100.0], 2000) + np.random.default_rng(0).standard_normal(4000)
+    for name in ("squared_error", "quantile"):
+        est = SGDRegressor(name, **AUTO, half_life=100).fit(noise(layout, 4000), y)
+        assert constants(est) == pytest.approx(100, abs=0.5)
+    labels = np.repeat([-1, 1], 2000)
+    assert constants(SGDClassifier("hinge", **AUTO, half_life=100).fit(noise(layout, 4000), labels)) == 1
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_without_an_intercept_it_is_0(layout):
+    for name in ("squared_error", "quantile"):
+        est = SGDRegressor(name, **AUTO, fit_intercept=False).fit(noise(layout, 100), np.arange(100.0))
+        assert constants(est) == 0
+
+
+def test_targets_without_a_best_prediction_are_refused():
+    X, y = noise("dense", 20), np.ones(20)
+    y[7] = 2e13
+    with pytest.raises(ValueError, match=r"loss='poisson' needs y between 0 and 1.07e\+13 .* found 2e\+13.* Divide y"):
+        SGDRegressor("poisson", **AUTO).fit(X, y)
+    SGDRegressor("gamma", **AUTO).fit(X, y)
+    with pytest.raises(ValueError, match=r"loss='gamma' needs y .* found 1e-20"):
+        SGDRegressor("gamma", **AUTO).fit(X, np.full(20, 1e-20))
