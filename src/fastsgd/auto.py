@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 # The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto_head.pxi, in their order.
-AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown")])
-NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes"
+AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown", "block")])
+NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes", "gradient", "counted"
 HEAD = {name: i for i, name in enumerate(NUMBERS)}
+OWED, GRADIENT, COUNTED = HEAD["owed_by_second"], HEAD["gradient"], HEAD["counted"]
 # The others of its columns: intercepts of the candidates, the mean of y, the best constant and the one of the judgement, how many
 # targets are kept, the curvature of the parabola, and so on.
-B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(9, 13), 13, 14, 15, 16, 17, 19, 20
-LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(21, 32), slice(32, 35), slice(35, 45), 45
+B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(11, 15), 15, 16, 17, 18, 19, 21, 22
+LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(23, 34), slice(34, 37), slice(37, 47), 47
 ATOMS = 64  # Of each head at most so many targets are kept, as in _kernels/auto_constant.pxi.
 SHARES = np.array([0.75, 0.5, 0.25])
 SURE = 1.5  # A model must be better than the constant by so many spreads of the difference: the best of several is so by chance.
@@ -23,10 +24,10 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 # Numbers of a weight on CSR, see _kernels/auto.h: three weights, an average, sums over the rows of the feature, and the unit.
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
-CANDIDATES = {  # on CSR, and of dense rows
-    True: ("filter", "long steps", "short steps", "average"),
-    False: ("average", "average of long steps"),
-}
+# Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
+NEWTON_COLUMNS, BLOCK, BLOCKS, HELD, LEAST_HELD = 128, 8, 16, 8.0, 0.01
+OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
+OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("average", "Newton's steps")
 
 
 def combinations(m):
@@ -64,19 +65,24 @@ class Auto:
         Whether the rows are CSR.
     columns : (3, n_features) float64; on CSR empty
         Mean, Q (sum of squared deviations) and 1 / sqrt(v) of each.
-    heads : (K, 45) float64
+    heads : (K, 47) float64
         See `Head` in _kernels/auto_head.pxi.
     at : (1,) record
         Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
         the penalty was last paid, and t when it is next due (dense); what is left of the rows where older ones fade, which is t
-        where none do, and the unit of the columns' sums.
+        where none do, and the unit of the columns' sums; and t when Newton's next step is due (dense).
     records : (n_features, K * 8) of the weights' dtype, or None
         CSR: of each weight the numbers in _kernels/auto.h.
     centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None
         CSR: of the columns that most rows have 1 and the number, the weight of the rows since it joined, their mean, and the
         mean by which it is centred. Then zeros. See _kernels/auto_centred.pxi.
     second : (2, n_features, S) of the weights' dtype, or None
-        Dense, in the first pass: weights of other steps, in standard units, and their average.
+        Dense, in the first pass: weights of other steps, in standard units, and their average. Of few columns these are Newton's
+        steps, and in place of the average it is the sum of their slopes since the last step; they may go on in later passes.
+    curvatures : (K, n_features + 1, n_features + 1) float64, or None
+        Where there are Newton's steps: of each head the upper triangle of the sum over the rows of their curvatures times
+        (x - origin, 1) (x - origin, 1)'.
+    origin : (n_features,) float64, or None
     atoms : (K, 2, 64) float64, or None
         In the first pass, where the best constant does not follow from the mean of y: targets, and the weights of their rows. See
         _kernels/auto_constant.pxi.
@@ -93,6 +99,8 @@ class Auto:
     records: np.ndarray | None = None
     centred: np.ndarray | None = None
     second: np.ndarray | None = None
+    curvatures: np.ndarray | None = None
+    origin: np.ndarray | None = None
     atoms: np.ndarray | None = None
     again: bool = False
     together: bool = False
@@ -109,7 +117,11 @@ class Auto:
         if sparse:
             records, centred = np.zeros((d, K * RECORD), W.dtype), np.zeros((4, CENTRED))
             return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
-        return cls(sparse, np.zeros((3, d)), heads, at, second=np.zeros((2, *W.shape), W.dtype), atoms=atoms)
+        second, at["block"] = np.zeros((2, *W.shape), W.dtype), BLOCK
+        auto = cls(sparse, np.zeros((3, d)), heads, at, second=second, atoms=atoms)
+        if d <= NEWTON_COLUMNS:
+            auto.curvatures, auto.origin = np.zeros((K, d + 1, d + 1)), np.zeros(d)
+        return auto
 
     def copy(self):
         """An independent copy."""
@@ -128,6 +140,13 @@ class Auto:
             centred, first = centred.copy(), len(features) - n_last
             centred[0, :n] = first + np.searchsorted(features[first:], self.centre[0]) + 1
         return replace(self, records=self.records.take(features, axis=0), centred=centred)
+
+    @property
+    def candidates(self):
+        """The names of what is judged."""
+        if self.sparse or self.curvatures is None:
+            return OF_SPARSE if self.sparse else OF_DENSE
+        return OF_AGAIN if self.again else OF_FEW_COLUMNS
 
     @property
     def visits(self):
@@ -176,10 +195,10 @@ class Auto:
         return np.array([self._named(number, share) for number, share in zip(*self.best(), strict=True)])
 
     def _named(self, number, share):
-        names = CANDIDATES[self.sparse]
+        names = self.candidates
         if share == 0:
             return "constant"
-        if self.again:
+        if self.again and self.curvatures is None:
             return "average"
         chosen = combinations(len(names))[number]
         name = "mean of " * (len(chosen) > 1) + " and ".join(names[i] for i in chosen)
@@ -211,11 +230,13 @@ class Auto:
         Those of least loss; or the constant, where they were not better than it by more than the spread of the difference.
         """
         heads = np.arange(len(self.heads))
-        if self.again:
+        if self.again and self.curvatures is None:
             return 0 * heads, np.ones(len(heads))
-        combined = len(combinations(len(CANDIDATES[self.sparse])))
+        combined = len(combinations(len(self.candidates)))
         lost = np.nan_to_num(self.heads[:, LOST][:, :combined], nan=np.inf)
         best = lost.argmin(axis=1)
+        if self.again:
+            return best, np.ones(len(heads))
         parts = np.column_stack([lost[heads, best], np.nan_to_num(self.heads[:, LOST_LESS], nan=np.inf)])
         part = parts.argmin(axis=1)
         sure = parts[heads, part] + SURE * self.heads[:, SPREAD][heads, (part - 1) % (len(SHARES) + 1)] < 0
@@ -224,7 +245,7 @@ class Auto:
     @property
     def lost(self):
         """By how much more the model has lost than the best constant, of all heads together; not above 0, as it may be that."""
-        combined = len(combinations(len(CANDIDATES[self.sparse])))
+        combined = len(combinations(len(self.candidates)))
         lost = np.column_stack([self.heads[:, LOST][:, :combined], self.heads[:, LOST_LESS]])
         return float(np.minimum(np.nan_to_num(lost, nan=np.inf).min(axis=1), 0.0).sum())
 
@@ -242,7 +263,7 @@ class Auto:
         """The combination of each head, in units of X, put into `out`; and its intercepts."""
         b = np.zeros(len(self.heads))
         for k, number in enumerate(best[0]):
-            chosen = (AVERAGED,) if self.again else combinations(len(CANDIDATES[True]))[number]
+            chosen = (AVERAGED,) if self.again else combinations(len(OF_SPARSE))[number]
             at = k * RECORD
             for i in chosen:
                 weights = self.records[:, at + i]
@@ -263,7 +284,10 @@ class Auto:
     def _dense_model(self, W, A, b_avg, l1, l2, best):
         """The combination of each head, in units of X, its intercepts being those where the columns are at their means."""
         candidates, intercepts = [self.settled(W, A, 0, l1, l2)[1]], [b_avg]
-        if not self.again:
+        if self.curvatures is not None:
+            candidates.append(self.second[0, :, : len(b_avg)].astype(np.float64))
+            intercepts.append(self.heads[:, B][:, 1])
+        elif not self.again:
             candidates.append(self.settled(*self.second, 1, l1, l2)[1])
             intercepts.append(self.heads[:, B][:, 2])
         out, b = np.zeros_like(candidates[0]), np.zeros(len(b_avg))
@@ -282,14 +306,19 @@ class Auto:
         self.heads[:, B.start] = self.heads[:, B.start + AVERAGED] = b
 
     def begin_again(self):
-        """Before a second pass: CSR goes on from the model with the first rule alone, and its average."""
+        """Before a second pass: CSR goes on from the model with the first rule alone, and its average.
+
+        Dense rows do with the first rule too, and with Newton's steps where these are in a model; what it is of them stays.
+        """
         if self.again:
             return
         if self.sparse and self.at["t"][0] > 0:
             best, share = self.best()
             out = np.zeros((len(self.records), len(self.heads)), self.records.dtype)
             self.go_on_from(*self._sparse_model(out, (best, share)))
-        self.again, self.second, self.atoms = True, None, None
+        self.again, self.atoms = True, None
+        if self.curvatures is None or not self.best()[0].any():  # Newton's steps are of no model.
+            self.second = self.curvatures = self.origin = None
 
     def model(self, W, A, b_avg, l1, l2, best=None):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.

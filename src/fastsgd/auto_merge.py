@@ -11,6 +11,7 @@ The average of the weights counts step t by t^2, so that the start counts as (t0
 have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ from fastsgd.auto import (
     ATOMS,
     AVERAGED,
     BEND,
-    CANDIDATES,
     FLAT,
     HEAD,
     JUDGED,
@@ -40,8 +40,10 @@ from fastsgd.auto import (
     combinations,
 )
 from fastsgd.auto_centred import centre_alike
+from fastsgd.auto_newton import finish
+from fastsgd.auto_newton import merge as merge_newton
 
-ADDED = [*(HEAD[name] for name in ("total", "weight", "far", "curve", "slopes")), *np.r_[LOST, LOST_LESS]]
+ADDED = [*(HEAD[name] for name in ("total", "weight", "far", "curve", "slopes", "counted")), *np.r_[LOST, LOST_LESS]]
 RENEWAL = 16  # The variances are renewed after at most this many rows, as in _kernels/auto.pxi.
 
 
@@ -85,7 +87,7 @@ def _new(now, before, share):
 def _merge_heads(auto, heads, parts, before, plan):
     new, weight = heads.copy(), HEAD["weight"]
     new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
-    combined = LOST.start + len(combinations(len(CANDIDATES[auto.sparse])))
+    combined = LOST.start + len(combinations(len(auto.candidates)))
     new[:, LEADER] = np.nan_to_num(new[:, LOST.start : combined], nan=np.inf).argmin(axis=1)
     square = HEAD["square"]  # a mean over the rows
     squares = heads[:, square] * before["t"][0]
@@ -156,20 +158,28 @@ def _settle(state, plan):
 
 
 def _pairs(state):
-    """Weights and averages of both rules, or in a second pass of the first."""
-    return [(state.W, state.A)] + ([] if state.auto.second is None else [tuple(state.auto.second)])
+    """Weights and averages of both rules, or of the first."""
+    return [(state.W, state.A)] + ([] if _alone(state.auto) else [tuple(state.auto.second)])
 
 
 def _intercepts(state):
     """Their intercepts, and the averages of these, (K,) each, which can be written to."""
     heads = state.auto.heads[:, B]
-    return [(state.b, state.b_avg)] + ([] if state.auto.second is None else [(heads[:, 1], heads[:, 2])])
+    return [(state.b, state.b_avg)] + ([] if _alone(state.auto) else [(heads[:, 1], heads[:, 2])])
+
+
+def _alone(auto):
+    """Whether the first rule has no other beside it, or Newton's steps, which are put together in a way of their own."""
+    return auto.second is None or auto.curvatures is not None
 
 
 def _merge_dense(own, parts, before, heads, plan):
     auto, K = own.auto, len(own.b)
+    start = None if auto.curvatures is None else replace(auto, heads=heads, columns=auto.columns, at=before)
     for part in parts:
         _settle(part, plan)
+        if start is not None:
+            finish(part.auto, plan)
     grown, columns = _merged_moments(auto, [part.auto for part in parts], before)
     share = _of_rows(heads, [part.auto for part in parts])
     by = _share([Q[:, None] * part.auto.heads[:, HEAD["h"]] for Q, part in zip(grown, parts, strict=True)], share)
@@ -196,6 +206,8 @@ def _merge_dense(own, parts, before, heads, plan):
         intercepts[:] = sum(w * x for w, x in zip(share, b, strict=True))
     auto.columns, t = columns, auto.at["t"][0]
     auto.at["last"], auto.at["due"] = auto.at["recent"], t + max(1, min(RENEWAL, int(t) // 32))
+    if start is not None:
+        merge_newton(auto, start, [part.auto for part in parts], plan)
 
 
 def _merged_moments(auto, parts, before):

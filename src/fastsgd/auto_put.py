@@ -28,6 +28,7 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
         mean, _, r = auto.columns
         unit = np.divide(1.0, r, out=np.zeros(len(r)), where=r > 0)[:, None]
         auto.heads[:, HEAD["owed"]], auto.at["last"] = 0.0, auto.at["recent"]
+        auto.second = auto.curvatures = auto.origin = None  # Newton's steps, if there were any: the first rule goes on.
     for weights, intercepts in (("W", "b"), ("A", "b_avg"), ("m", "mb"), ("v", "vb")):
         if getattr(state, weights) is not None:  # m and v are those of a second model beside it, of classes together
             getattr(state, weights)[:, :K] = W * unit

@@ -7,6 +7,7 @@ import numpy as np
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import ATOMS, CENTRED, Auto, aligned
+from fastsgd.auto_newton import finished
 from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
@@ -372,7 +373,7 @@ class State:
         if self.auto is not None and self.auto.together:
             return self.auto.model_of(self, plan)
         if self.auto is not None:
-            return self.auto.model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
+            return finished(self.auto, plan).model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
         if plan.separate:
             return self._models(plan)
         W, number = self.W, self.W.dtype.type

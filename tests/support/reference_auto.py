@@ -5,6 +5,7 @@ from reference import soft
 
 from support.reference_centred import Centred
 from support.reference_judge import Judgement
+from support.reference_newton import Newton
 
 
 class Curvature:
@@ -81,6 +82,7 @@ def of_residuals(squared, mean, n):
 
 
 ETA2 = 4.0  # of the second rule of dense rows
+NEWTON_COLUMNS = 128  # at most; otherwise that rule is Newton's
 
 
 def auto_dense(
@@ -89,9 +91,10 @@ def auto_dense(
     """Implicit steps of two rules in standardised coordinates, averaged; `longer` is a factor of their length.
 
     With a half-life all sums and means over the rows are of what is left of these, n in place of t.
-    Returns W, b, the number of the next step, sums. From the second pass on there is only the first rule.
+    Returns W, b, the number of the next step, sums. From the second pass on there is only the first rule; of few columns both.
     """
     d, K = X.shape[1], Y.shape[1]
+    newton = Newton(loss, d, K, intercept, longer) if d <= NEWTON_COLUMNS else None
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
     curvature, rho, last, due, n, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
@@ -101,6 +104,11 @@ def auto_dense(
     def scales():
         v = np.where(Q > 0, Q / weight + l2 / curvature.h.mean(), 0)
         return np.where(v > 1e-300, 1 / np.sqrt(np.where(v > 1e-300, v, 1)), 0)
+
+    def renewed(r):
+        if newton:
+            newton.rescale(r)
+        return r
 
     def settled(U, A):
         """What is owed of the penalty taken off, and the average up to now."""
@@ -117,33 +125,41 @@ def auto_dense(
         rest = x - m
         Q = Q * fade + si * delta * rest
         if t <= 64:
-            r = scales()
+            r = renewed(scales())
         norm = (rest * r) @ (rest * r)
         if t > 64 and 1 + norm > 10 * rho / n:  # a row far longer than those before: it counts before it moves
-            r = scales()
+            r = renewed(scales())
             norm = (rest * r) @ (rest * r)
         xh = rest * r
         rho += 1 + norm
         if t <= 3 and loss.residual and intercept:
             b[:], b_avg[:] = begin(judgement, b[0], b_avg[0], y, t)
+            if newton:
+                newton.b = b[1]
         z = xh @ U + b
         value, slope = loss.value(z[0], y), loss.slope(z[1], y)
         sums += wi * value, wi
         curvature.count(z[0], y, wi, fade)
         if first:
-            judgement.judge(xh @ A + b_avg, value, y, wi, t, n, fade)
+            averaged = xh @ A + b_avg
+            if newton:
+                averaged[1] = xh @ newton.u + newton.b
+            judgement.judge(averaged, value, y, wi, t, n, fade)
             judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):
             curvature.learn(curvature.measured(z[0], y), wi)
         g, size = np.zeros((2, K)), norm + intercept
         g[0] = falling(n, rho / n, 0.5 * longer) / curvature.h
+        if first:  # of few columns these are the steps of the first rule, and the second's are Newton's
+            squared = (loss.slope(z[0], y) if newton else slope) ** 2
+            relative, square = of_residuals(squared, square, n)
+            slopes = slopes + c * (relative if loss.residual else squared)
+            g[0 if newton else 1] = longer * ETA2 / (curvature.h if loss.residual else 1) / (1 + slopes) ** 0.75
         if loss.span == 1:
             ahead = z[0] + c * g[0] * size * near(loss, z[0], c * g[0] * size, y)
             curvature.learn(curvature.measured(ahead, y), wi)
-        if first:
-            relative, square = of_residuals(slope**2, square, n)
-            slopes = slopes + c * (relative if loss.residual else slope**2)
-            g[1] = longer * ETA2 / (curvature.h if loss.residual else 1) / (1 + slopes) ** 0.75
+        if newton:
+            newton.count(x, xh, m, y, wi, value, judgement.usual, t, n, fade, rho, curvature)
         a = c * g * near(loss, z, c * g * size, y)
         part = si / weight if intercept else 0.0
         moved = (
@@ -151,10 +167,21 @@ def auto_dense(
         )  # the means have moved, and the model may not
         U, b, b_avg, owed = U + a[:, None] * xh[:, None], b + intercept * a + moved, b_avg + moved, owed + g
         b_avg += (b - b_avg) * newer(1 / n)
+        if newton:
+            newton.b = newton.b + (newton.z - newton.b) * part / (1 - part) if part < 1 else newton.b
+            newton.step(m, t, n, l1, l2, curvature)
         if t >= due:
             U, A = settled(U, A)
-            owed, last, due, r = np.zeros((2, K)), n, t + max(1, min(16, t // 32)), scales()
+            owed, last, due, r = np.zeros((2, K)), n, t + max(1, min(16, t // 32)), renewed(scales())
+        if t == rows and newton and passes > 1:
+            newton, best = newton if judgement.best()[0].any() else None, judgement.best()[0]
     A = settled(U, A)[1] * r[:, None]
+    if newton:
+        newton.step(m, t, n, l1, l2, curvature, now=True)
+        A[1], b_avg[1] = newton.u * r[:, None], newton.b
+    if newton and passes > 1:
+        W, b = judgement.combined(A, best), judgement.combined(b_avg, best)
+        return W, b - m @ W, t + 1, sums
     W, b = judgement.model(A, b_avg) if passes == 1 else (A[0], b_avg[0])
     return W, b - m @ W, t + 1, sums
 

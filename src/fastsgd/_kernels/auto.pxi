@@ -14,8 +14,10 @@
 #
 #     u2 += c g2 a2 xh, g2 = ETA2 / (1 + sum c slope^2)^(3/4)    where the loss is one of y - z, slopes over their root mean square
 #
+# Of few columns the first rule takes these steps itself, and the other's are Newton's: auto_newton.pxi.
+#
 # The model is the average of either rule, or of both, or less, as judged by rows before they are learnt from: auto_head.pxi. From
-# the second pass on it is A.
+# the second pass on it is A, or as it was chosen where there are Newton's steps.
 #
 # h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
@@ -31,7 +33,11 @@ cdef void renew_columns(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogi
     cdef Py_ssize_t j, k
     for j in range(d):
         C.columns[d + j] /= C.at.grown
+    if C.curvatures:
+        for j in range(K * (d + 1) * (d + 1)):
+            C.curvatures[j] /= C.at.grown * C.at.grown
     for k in range(K):
+        C.heads[k].counted /= C.at.grown * C.at.grown
         renew_judgement(C, k)
     C.at.grown = 1.0
 
@@ -100,6 +106,16 @@ cdef double ridge_of(const Pace* C, Py_ssize_t K, double l2) noexcept nogil:
     return l2 * K / h if l2 > 0 else 0.0
 
 
+cdef void renew_scales(Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* U, const Pace* C, double l2) noexcept nogil:
+    """As `scales`; what is learnt by Newton's steps stays what it is."""
+    cdef const double* r = C.columns + 2 * d
+    if C.curvatures:
+        memcpy(C.newton, r, d * sizeof(double))
+    scales(d, C, ridge_of(C, K, l2))
+    if C.curvatures:
+        rescale_newton(d, K, S, U, C.newton, r)
+
+
 cdef void settle_rule(Heads* H, int rule, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* W, floating* A, const Pace* C,
                       const Params* P) noexcept nogil:
     """Pay the penalty of the rows since the last time, and bring the average up to date, of one of the two rules."""
@@ -123,7 +139,7 @@ cdef void settle_auto(Heads* H, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floati
                       const Params* P) noexcept nogil:
     """The same of both, as far as they are in use."""
     settle_rule(H, 0, d, K, S, W, A, C, P)
-    if C.first:
+    if C.first and not C.curvatures:
         settle_rule(H, 1, d, K, S, <floating*> C.second, <floating*> C.second + d * S, C, P)
     C.at.last = C.at.recent
 
@@ -146,8 +162,8 @@ cdef inline void add_products(Heads* H, const Dense* L, const floating* xh, Py_s
         adds(L, xh, 0, d, W, S, step, live, S)
 
 
-cdef inline double second_length(const Params* P, Head* head, double slope, double c, double n) noexcept nogil:
-    """The length of the second rule's steps, this row's slope being counted."""
+cdef inline double long_step(const Params* P, Head* head, double slope, double c, double n) noexcept nogil:
+    """The length of the long steps, this row's slope being counted."""
     cdef double squared = slope * slope, unit = 1.0
     head.square += (squared - head.square) / n
     if P.residual:  # slopes are counted in units of their root mean square
@@ -186,6 +202,87 @@ cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, doubl
         count_atom(P, C, k, y, s * C.at.grown)
 
 
+# What a row brings to all heads; and what is seen of it at one of them, by the first rule and by the second.
+cdef struct DenseRow:
+    double norm, size   # its squared length, and that with the intercept
+    double part, fade   # its share in the means of the columns, and by what the rows so far fade
+    double g            # the step size of `falling`
+
+cdef struct Seen:
+    double s, share     # the row's weight, and its share in that of all rows
+    double y, value     # target and loss
+    double z, slope
+    double z2, slope2
+
+
+cdef void enter_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, double s, DenseRow* R, const Params* P,
+                    const Pace* C, floating* xh) noexcept nogil:
+    """Count a row of weight s in the columns, and standardise it."""
+    cdef floating* W2 = <floating*> C.second
+    R.fade = fading(P, C.at)
+    count_row(C.at, s, R.fade)
+    C.at.last *= R.fade
+    if C.at.grown > MOST_GROWN:
+        renew_columns(d, K, C)
+    R.part = s / C.at.weight if C.intercept else 0.0
+    R.norm = standardised(x, d, C, s * C.at.grown, R.part, xh)
+    if C.curvatures and C.at.t == 1:
+        memcpy(C.origin, C.columns, d * sizeof(double))
+    if C.at.t <= EXACT or 1.0 + R.norm > 10.0 * C.at.rho / C.at.recent:
+        renew_scales(d, K, S, W2, C, P.l2)
+        R.norm = standardised_again(x, d, C, xh)
+    C.at.rho += 1.0 + R.norm
+    R.size = R.norm + C.intercept
+    R.g = falling(C.at.recent, C.at.rho / C.at.recent, 0.5 * P.schedule_par[0])
+
+
+cdef inline bint judges(const Pace* C, Py_ssize_t K, const double* value) noexcept nogil:
+    """Whether a row is one of those by which the candidates of a head are judged."""
+    cdef bint any = False
+    cdef Py_ssize_t k
+    for k in range(K if C.first else 0):
+        any = any or judged(C.heads + k, value[k], C.at.t, C.at.recent) > 0
+    return any
+
+
+cdef inline bint see_second(Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floating z, const Params* P, const Pace* C, Head* head,
+                            Seen* at) noexcept nogil:
+    """The second rule's margin and slope, z being without the intercept; 1 if it is not finite, else 0."""
+    if not isfinite(z):
+        if not C.curvatures:
+            return 1
+        begin_newton(k, d, S, <floating*> C.second, head)
+        z = 0
+    at.z2 = z + head.b[1]
+    at.slope2 = slope_at(P, at.z2, at.y)
+    return 0
+
+
+cdef inline double first_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* at, double* b,
+                              double* b_avg) noexcept nogil:
+    """Learn from the row what it says of the loss; returns by what it is added to the weights of the first rule."""
+    cdef double c = at.share * C.at.recent, g, by
+    if C.first:
+        if C.intercept:
+            learn_mean(P, head, at.y, at.share)
+        head.usual += (at.value - head.usual) * at.share
+    if P.span > 1.0:
+        learn(P, head, measured(P, head, at.z, at.y), at.s)
+    g = long_step(P, head, at.slope, c, C.at.recent) if C.first and C.curvatures else R.g / head.h
+    head.owed[0] += g
+    by = step_dense(P, C, c * g, at.z, at.slope, at.y, R.size, R.part, b, b_avg)
+    if P.span == 1.0:
+        learn(P, head, measured(P, head, at.z + by * R.size, at.y), at.s)
+    return by
+
+
+cdef inline double second_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* at) noexcept nogil:
+    """The same of the second rule, without Newton's steps."""
+    cdef double c = at.share * C.at.recent, g = long_step(P, head, at.slope2, c, C.at.recent)
+    head.owed[1] += g
+    return step_dense(P, C, c * g, at.z2, at.slope2, at.y, R.size, R.part, &head.b[1], &head.b[2])
+
+
 cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
                          const Pace* C, floating* xh) noexcept nogil:
     """A step for each of n rows, in the order of `visit`; 1 if a margin was not finite, else 0."""
@@ -198,13 +295,11 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef floating* z2 = z + M.S
     cdef floating* za = z2 + M.S
     cdef floating* za2 = za + M.S
-    cdef double* y = M.of + K
-    cdef double* value = M.of + 2 * K
-    cdef double* slope = M.of + 3 * K
-    cdef const floating* x
     cdef Head* head
-    cdef double s, t, n, norm, c, gs, size, part, slope2, g, by, share, fade
-    cdef bint any
+    cdef DenseRow R
+    cdef Seen at
+    cdef double s
+    cdef bint newton = C.curvatures is not NULL, both = C.first or newton
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
@@ -214,76 +309,48 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         s = T.s[r] if T.s is not NULL else 1.0
         if s == 0:
             continue
-        x = values + r * d
-        fade = fading(P, C.at)
-        count_row(C.at, s, fade)
-        C.at.last *= fade
-        if C.at.grown > MOST_GROWN:
-            renew_columns(d, K, C)
-        t, n = C.at.t, C.at.recent
-        part = s / C.at.weight if C.intercept else 0.0
-        norm = standardised(x, d, C, s * C.at.grown, part, xh)
-        if t <= EXACT or 1.0 + norm > 10.0 * C.at.rho / n:
-            scales(d, C, ridge_of(C, K, P.l2))
-            norm = standardised_again(x, d, C, xh)
-        C.at.rho += 1.0 + norm
-        size = norm + C.intercept
-        if t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
+        enter_row(values + r * d, d, K, S, s, &R, P, C, xh)
+        if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
             for k in range(K):
-                begin(C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), t)
+                begin(C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), C.at.t)
                 C.heads[k].b[1], C.heads[k].b[2] = M.b[k], M.b_avg[k]
         products(H, L, xh, d, W, S, z)
-        if C.first:
+        if both:
             products(H, L, xh, d, W2, S, z2)
         for k in range(K):
             M.of[k] = z[k] + M.b[k]
         if slopes(P, T, r, K, M.of):
             return 1
-        if C.first:
-            any = False
-            for k in range(K):
-                any = any or judged(C.heads + k, value[k], t, n) > 0
-            if any:
-                products(H, L, xh, d, A, S, za)
+        if judges(C, K, M.of + 2 * K):
+            products(H, L, xh, d, A, S, za)
+            if not newton:
                 products(H, L, xh, d, A2, S, za2)
-        gs = falling(n, C.at.rho / n, 0.5 * P.schedule_par[0])
         for k in range(K):
             head = C.heads + k
-            if fade < 1.0:
-                fade_head(head, fade)
-            s = weight(T, r, k, y[k])
-            M.loss_sum[k] += s * value[k]
-            M.weight_sum[k] += s
-            slope2 = 0
+            at.z, at.y, at.value, at.slope = M.of[k], M.of[K + k], M.of[2 * K + k], M.of[3 * K + k]
+            at.s = weight(T, r, k, at.y)
+            M.loss_sum[k] += at.s * at.value
+            M.weight_sum[k] += at.s
+            if R.fade < 1.0:
+                fade_head(head, R.fade)
+            if both and see_second(k, d, S, z2[k], P, C, head, &at):
+                return 1
             if C.first:
-                if not isfinite(z2[k]):
-                    return 1
-                slope2 = slope_at(P, z2[k] + head.b[1], y[k])
-                judge_dense(P, C, k, za[k] + M.b_avg[k], za2[k] + head.b[2], y[k], judged(head, value[k], t, n) * s)
-            share = share_of(head, s, M.of[k], y[k])
-            c = share * n
-            if C.first:
-                if C.intercept:
-                    learn_mean(P, head, y[k], share)
-                head.usual += (value[k] - head.usual) * share
-            if P.span > 1.0:
-                learn(P, head, measured(P, head, M.of[k], y[k]), s)
-            g = gs / head.h
-            head.owed[0] += g
-            by = step_dense(P, C, c * g, M.of[k], slope[k], y[k], size, part, &M.b[k], &M.b_avg[k])
-            z[k] = <floating> by
-            if P.span == 1.0:
-                learn(P, head, measured(P, head, M.of[k] + by * size, y[k]), s)
-            if C.first:
-                g = second_length(P, head, slope2, c, n)
-                head.owed[1] += g
-                by = step_dense(P, C, c * g, z2[k] + head.b[1], slope2, y[k], size, part, &head.b[1], &head.b[2])
-                z2[k] = <floating> by
+                judge_dense(P, C, k, za[k] + M.b_avg[k], at.z2 if newton else za2[k] + head.b[2], at.y,
+                            judged(head, at.value, C.at.t, C.at.recent) * at.s)
+            at.share = share_of(head, at.s, at.z, at.y)
+            z[k] = <floating> first_step(P, C, head, &R, &at, M.b + k, M.b_avg + k)
+            if newton:
+                z2[k] = <floating> newton_row(values + r * d, d, k, P, C, head, &R, &at)
+            elif C.first:
+                z2[k] = <floating> second_step(P, C, head, &R, &at)
         add_products(H, L, xh, d, W, S, z, M.live)
-        if C.first:
-            add_products(H, L, xh, d, W2, S, z2, M.live)
-        if t >= C.at.due:
+        if both:
+            add_products(H, L, xh, d, A2 if newton else W2, S, z2, M.live)
+        if newton and C.at.t >= C.at.block:
+            newton_steps(d, K, S, W2, P, C)
+        if C.at.t >= C.at.due:
             settle_auto(H, d, K, S, W, A, C, P)
-            scales(d, C, ridge_of(C, K, P.l2))
-            C.at.due = t + max(1, min(<int64_t> RENEWAL, <int64_t> t // 32))
+            renew_scales(d, K, S, W2, C, P.l2)
+            C.at.due = C.at.t + max(1, min(<int64_t> RENEWAL, <int64_t> C.at.t // 32))
     return 0

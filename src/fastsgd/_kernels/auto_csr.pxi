@@ -301,11 +301,13 @@ cdef int run_auto(const Layout* L, const floating* values, Order O, Py_ssize_t b
 # ---------------------------------------------------------------- from Python
 cdef int auto_rows(const Layout* L, const floating* values, order, target, state, Compiled plan, double[:, ::1] sums) except -1:
     cdef Py_ssize_t buffer_rows = order.buffer_rows, d = L.d, K = state.b.shape[0], i, r, longest = 0
-    cdef bint sparse = state.auto.sparse
+    cdef bint sparse = state.auto.sparse, newton = state.auto.curvatures is not None
     cdef floating[:, ::1] W = state.auto.records if sparse else state.W, A = state.A
     cdef double[::1] b = state.b, b_avg = state.b_avg
     cdef double[:, ::1] columns = state.auto.columns, heads = state.auto.heads
     cdef floating[:, :, ::1] second = state.auto.second
+    cdef double[:, :, ::1] curvatures = state.auto.curvatures
+    cdef double[::1] origin = state.auto.origin
     cdef double[:, :, ::1] atoms = state.auto.atoms
     cdef AutoScalars[::1] at = state.auto.at
     cdef Targets T = targets(target, K)
@@ -321,6 +323,9 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
             or (W.shape[1] != K * RECORD if sparse else A.shape[0] != d or A.shape[1] != W.shape[1])
             or not (sparse or state.auto.again
                     or (second.shape[0] == 2 and second.shape[1] == d and second.shape[2] == W.shape[1]))
+            or newton and not (curvatures.shape[0] == K and curvatures.shape[1] == d + 1 and curvatures.shape[2] == d + 1
+                               and origin.shape[0] == d and second.shape[0] == 2 and second.shape[1] == d
+                               and second.shape[2] == W.shape[1])
             or not (known or (atoms.shape[0] == K and atoms.shape[1] == 2 and atoms.shape[2] == ATOMS))):
         raise ValueError(f"the state is of {W.shape[0]} features and {heads.shape[0]} heads, X of {d} features, b of {K} heads")
     if Layout is not Dense:
@@ -333,18 +338,21 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     M.W, M.A = &W[0, 0] if d else NULL, &A[0, 0] if not sparse and d else NULL
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads = &at[0], &columns[0, 0] if not sparse and d else NULL, <Head*> &heads[0, 0]
-    C.second = &second[0, 0, 0] if not sparse and not state.auto.again and d else NULL
+    C.second = &second[0, 0, 0] if not sparse and (newton or not state.auto.again) and d else NULL
+    C.curvatures, C.origin = &curvatures[0, 0, 0] if newton else NULL, &origin[0] if newton and d else NULL
     C.atoms = NULL if known else &atoms[0, 0, 0]
     C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
     cdef size_t room = (longest + 24) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
     cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
-    cdef char* memory = <char*> malloc(room + anew + 72)
+    cdef size_t square = (d + 1) * (d + 4) * sizeof(double) if newton else 0
+    cdef char* memory = <char*> malloc(room + anew + square + 80)
     if memory is NULL:
         free(M.of)
         raise MemoryError(f"no memory for {K} heads and a row of {max(longest, d)} values")
     C.work = <double*> (memory + (-<size_t> memory) % 64)  # at a cache line: no vector lies across two
     centred.indices = <char*> C.work + (room + 7) // 8 * 8
     centred.values = <int64_t*> centred.indices + longest
+    C.newton = <double*> ((<char*> C.work) + (room + anew + 7) // 8 * 8)
     C.centred = &centred
     with nogil:
         fault = run_auto(L, values, O, buffer_rows, &T, M, &plan.par, &C)

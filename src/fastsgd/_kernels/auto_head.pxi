@@ -21,10 +21,12 @@ cdef double[LESS] PART = [0.75, 0.5, 0.25]
 cdef struct Head:
     double h, total         # the curvature in use, and the sum of what was measured
     double weight, far      # sums of weights and of |z - y|
-    double[2] owed          # dense: steps of either rule since the penalty was last paid
+    double[2] owed          # dense: steps of either rule since the penalty was last paid; of Newton's the weight of the rows
     double curve            # CSR: sum of the curvatures
     double square           # the mean squared slope
     double slopes           # of the intercept: sum of the squared slopes
+    double gradient         # of Newton's steps: what is added to the intercept's, since the last one
+    double counted          # and the sum of the weights by which rows count in the curvatures
     double[CANDIDATES] b    # intercepts of the candidates; of dense rows' first one in the state
     double[3] flat          # the mean of y, or the middle of the parabola; the best constant; and that of the judgement
     double atoms, bend, due  # how many targets are kept, the curvature of the parabola, t when the constant is next found
@@ -41,7 +43,10 @@ cdef struct Centred
 cdef struct Pace:
     AutoScalars* at
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
-    void* second            # dense: (2, d, S) the weights with other steps, and their average
+    void* second            # dense: (2, d, S) the weights with other steps, and their average; or the sum of Newton's slopes
+    double* curvatures      # (K, d + 1, d + 1) and (d,): see auto_newton.pxi; or NULL
+    double* origin
+    double* newton          # room for it
     Head* heads             # (K,)
     double* atoms           # (K, 2, ATOMS) or NULL, see auto_constant.pxi
     Centred* centred        # CSR

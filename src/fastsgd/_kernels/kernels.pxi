@@ -26,6 +26,7 @@ include "many_doors.pxi"  # the same, for several models
 include "each.pxi"      # models that have rows of their own
 include "auto_head.pxi"  # learning_rate="auto": what a head keeps, and the judgement
 include "auto_constant.pxi"  # the best constant
+include "auto_newton.pxi"  # Newton's steps
 include "auto.pxi"      # on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python
 include "auto_centred.pxi"  # of it, the columns that most rows have

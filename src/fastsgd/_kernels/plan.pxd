@@ -61,6 +61,7 @@ cdef packed struct AutoScalars:
     double last, due    # dense: `recent` when the penalty was last paid, and t when it is next; CSR: see auto_centred.pxi
     double recent       # rows so far, or where older ones fade, what is left of them
     double grown        # the unit of the columns' sums over rows, which grows where older ones fade
+    double block        # dense: t when Newton's next step is due
 
 # What one head is trained by: see fastsgd.plan.
 cdef packed struct HeadRecord:

@@ -3,6 +3,7 @@ from cython cimport floating
 from libc.math cimport INFINITY, M_PI, cos, fabs, floor, isfinite, log, log1p, pow, sin, sqrt, sqrtf
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
 import numpy as np
 

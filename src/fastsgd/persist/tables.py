@@ -12,7 +12,6 @@ import numpy as np
 from fastsgd.auto import (
     AT,
     ATOMS,
-    CANDIDATES,
     CENTRED,
     HEAD,
     LEADER,
@@ -69,9 +68,12 @@ def _fits_auto(state):
     columns, records = (0, K * RECORD) if auto.sparse else (d, 0)
     found = 0 if auto.records is None else auto.records.shape[1]
     fits = (*auto.columns.shape, found) == (3, columns, records) and (auto.sparse or state.A is not None)
-    fits = fits and (auto.second is None) == (auto.sparse or auto.again)
+    newton = auto.curvatures is not None
+    fits = fits and (auto.second is None) == (auto.sparse or (auto.again and not newton))
+    if newton:
+        fits = fits and not auto.sparse and auto.origin is not None and auto.curvatures.shape == (K, d + 1, d + 1)
+    fits = fits and np.isin(auto.heads[:, LEADER], np.arange(len(combinations(len(auto.candidates))))).all()
     fits = fits and np.isin(auto.heads[:, N_ATOMS], np.arange(ATOMS + 1)).all()
-    fits = fits and np.isin(auto.heads[:, LEADER], np.arange(len(combinations(len(CANDIDATES[auto.sparse]))))).all()
     if auto.centred is None or not fits:
         return fits
     centred, there = auto.centre[0], auto.centred[0] > 0
@@ -140,6 +142,8 @@ AUTO = OfKind(
         "at": Scalars(AT, lambda: np.zeros(1, AT)),
         "records": Array("W", ("d", "width"), optional=True),
         "second": Array("W", (2, "d", "S"), optional=True),
+        "curvatures": Array("float64", ("K", "square", "square"), optional=True),
+        "origin": Array("float64", ("d",), optional=True),
         "atoms": Array("float64", ("K", 2, ATOMS), optional=True),
         "centred": Begun("float64", (4, CENTRED), optional=True),
         "again": Value(bool),

@@ -1,0 +1,115 @@
+"""Newton's steps of learning_rate="auto" on dense rows of few columns, as _kernels/auto_newton.pxi takes them, for states that
+are read or put together before a block of rows has ended.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, LEAST_HELD, OWED, B
+
+LEAST = np.finfo(np.float64).tiny
+
+
+def finished(auto, plan):
+    """What it is when the block ends now; the weights, sums and heads are copies."""
+    if auto.curvatures is None or not auto.heads[:, OWED].any():
+        return auto
+    new = replace(auto, second=auto.second.copy(), heads=auto.heads.copy())
+    finish(new, plan)
+    return new
+
+
+@np.errstate(over="ignore", invalid="ignore")  # Then there is no step.
+def finish(auto, plan):
+    """The step at the end of a block, in place; the sums that it is taken by are then 0."""
+    K, r = len(auto.heads), auto.columns[2]
+    U, G = auto.second[:, :, :K].astype(np.float64)
+    owed, there = auto.heads[:, OWED], np.append(r > 0, plan.intercept_decay > 0)
+    G -= owed * r[:, None] * (plan.l2 * r[:, None] * U + plan.l1 * np.sign(U))
+    about = _about(auto, auto.columns[0])
+    for k in np.flatnonzero(owed > 0):
+        head, H, g = auto.heads[k], about[k], np.append(G[:, k], auto.heads[k, GRADIENT])
+        step = _solved(_standard(H, head, auto.at["recent"][0], r, plan), g, there)
+        gain, total = step @ g, H[-1, -1] * head[HEAD["weight"]] / max(head[COUNTED], LEAST)
+        if 0 < gain < np.inf:
+            far = np.sqrt(gain / total) / _reach(head, plan) if total > 0 else 0.0
+            step *= plan.heads["schedule"][0, 0] / max(1.0, far)
+            auto.second[0, :, k] += step[:-1].astype(auto.second.dtype)
+            head[B.start + 1] += step[-1]
+    auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def merge(auto, start, parts, plan):
+    """Put together what parts, all `finished`, have made of a start: `auto` is the start but for the columns and the heads.
+
+    Each part's way from the start counts by its curvatures, in all columns at once: of the squared error the weights are
+    those that all rows would have led to.
+    """
+    mean, r = auto.columns[0], auto.columns[2]
+    there, d = np.append(r > 0, plan.intercept_decay > 0), len(r)
+    states = [start, *parts]
+    curvatures = [_about(state, mean) for state in states]
+    total = curvatures[0] + sum(part - curvatures[0] for part in curvatures[1:])
+    models = [_model(state, mean, r) for state in states]
+    for k in range(len(auto.heads)):
+        way = np.zeros(d + 1)
+        for part, H, model in zip(parts, curvatures[1:], models[1:], strict=True):
+            way += _standard(H[k], part.heads[k], part.at["recent"][0], r, plan) @ (model[:, k] - models[0][:, k])
+        M = _standard(total[k], auto.heads[k], auto.at["recent"][0], r, plan)
+        new = models[0][:, k] + _solved(M, way, there)
+        auto.second[0, :, k], auto.heads[k, B.start + 1] = new[:-1], new[-1]
+    auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
+    auto.curvatures, auto.origin = np.triu(total), mean.copy()
+    auto.at["block"] = auto.at["t"] + max(BLOCK, d // 8, int(auto.at["recent"][0] + 0.5) // BLOCKS)
+
+
+def _about(auto, mean):
+    """The sums of curvatures of each head, (K, d + 1, d + 1), about another origin."""
+    H = np.where(_known(auto), auto.curvatures, 0.0)
+    H = H + np.triu(H, 1).transpose(0, 2, 1)
+    by = np.eye(H.shape[1])
+    by[:-1, -1] = auto.origin - mean
+    return by @ H @ by.T
+
+
+def _known(auto):
+    """Which columns of the matrices are of columns that have a scale, or of the intercept: others may hold no numbers."""
+    there = np.append(auto.columns[2] > 0, True)
+    return there & there[:, None]
+
+
+def _standard(H, head, n, r, plan):
+    """The matrix of a step of one head, after n rows, in units 1 / r: see `standard_curvature` in the kernel."""
+    weight, scale = head[HEAD["weight"]], np.append(r, 1.0)
+    H = H * (weight / max(head[COUNTED], LEAST))
+    held = HELD * head[HEAD["h"]] * weight / n
+    least = np.append(held + plan.l2 * weight * r**2, LEAST_HELD / HELD * held)
+    return H * scale * scale[:, None] + np.diag(least)
+
+
+def _solved(M, g, there):
+    """M^-1 g, of the coordinates that are there; 0 where that can't be found."""
+    out = np.zeros(len(g))
+    at = np.flatnonzero(there)
+    try:
+        out[at] = np.linalg.solve(M[np.ix_(at, at)], g[at])
+    except np.linalg.LinAlgError:
+        return np.zeros(len(g))
+    return out if np.isfinite(out).all() else np.zeros(len(g))
+
+
+def _reach(head, plan):
+    """As `reach` in the kernel."""
+    if plan.loss.residual and plan.loss.span == 0:
+        return np.inf
+    return 1.0 if plan.loss.span <= 1 else 2.0 * head[HEAD["far"]] / head[HEAD["weight"]]
+
+
+def _model(auto, mean, r):
+    """Weights (d, K) in units 1 / r and, below them, the intercepts where the columns are at `mean`."""
+    K = len(auto.heads)
+    W = auto.second[0, :, :K].astype(np.float64) * auto.columns[2][:, None]
+    b = auto.heads[:, B.start + 1] + (mean - auto.columns[0]) @ W
+    return np.vstack([np.divide(W, r[:, None], out=np.zeros_like(W), where=r[:, None] > 0), b])

@@ -1,0 +1,141 @@
+"""Newton's steps of learning_rate="auto" on dense rows of few columns: what one pass comes to, in pieces and in parts too."""
+
+import numpy as np
+import pytest
+from support.auto import flat
+from support.kernels import bind, rows, targets
+
+from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, auto_newton, engine, load, losses
+from fastsgd.auto import LOST, NEWTON_COLUMNS
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
+
+ONE = dict(learning_rate="auto", max_iter=1, tol=None, shuffle=False)
+
+
+def correlated(n, d, seed=0):
+    """Columns that have most of their variance in common, and say most by what they have not; of all scales, and far from 0."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 1)) + 0.2 * rng.standard_normal((n, d))
+    w = rng.standard_normal(d)
+    margin = 3 * X @ (w - w.mean())
+    scale = 10.0 ** rng.uniform(-3, 3, d)
+    return (X + 5.0) * scale, margin, rng
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_one_pass_over_correlated_columns_is_at_the_optimum(dtype):
+    X, margin, rng = correlated(12_000, 20)
+    y = (rng.random(12_000) < 1 / (1 + np.exp(-margin))).astype(int)
+    X, A = X[:8000].astype(dtype), X[8000:].astype(dtype)
+
+    def lost(model):
+        z = model.decision_function(A)
+        return np.mean(np.logaddexp(0, z) - y[8000:] * z)
+
+    one = SGDClassifier("log_loss", alpha=1e-9, **ONE).fit(X, y[:8000])
+    best = lost(LinearClassifier(alpha=1e-9).fit(X, y[:8000]))
+    assert "Newton's steps" in one.auto_rule_[0]
+    assert lost(one) - best < 0.03 * (np.log(2) - best)
+
+
+def test_of_the_squared_error_too():
+    X, margin, rng = correlated(6000, 30)
+    y = 1e4 + margin + rng.standard_normal(6000)
+    one = SGDRegressor(alpha=1e-9, **ONE).fit(X[:4000], y[:4000])
+    best = LinearRegressor(alpha=1e-9).fit(X[:4000], y[:4000])
+    assert 1 - one.score(X[4000:], y[4000:]) < 1.03 * (1 - best.score(X[4000:], y[4000:]))
+
+
+@flat
+@pytest.mark.parametrize("columns, there", [(NEWTON_COLUMNS, True), (NEWTON_COLUMNS + 1, False)])
+def test_of_many_columns_there_are_none(columns, there):
+    X = np.random.default_rng(0).standard_normal((300, columns))
+    model = SGDRegressor(**ONE).fit(X, X[:, 0])
+    assert (model._state.auto.curvatures is not None) == there
+
+
+def test_parts_of_the_rows_are_put_together_by_their_curvatures():
+    """Of the squared error the weights are nearly those that all rows would have led to, however unlike the parts are."""
+    X, margin, rng = correlated(900, 6)
+    X[300:600, :3] *= 5.0
+    y = margin + 0.1 * rng.standard_normal(900)
+    loss = losses.SquaredError()
+    plan = Plan.of(loss, bind("auto", loss), l2=1e-9)
+    start = learnt(State.zeros(6, 1, np.float64, 0), plan, X[:60], y[:60])
+    whole = learnt(start.copy(), plan, X[60:], y[60:])
+    parts = [learnt(start.copy(), plan, X[a:b], y[a:b]) for a, b in ((60, 300), (300, 600), (600, 900))]
+    start.merge(parts, plan)
+    alone = [abs(newton(part, plan, X) - margin).mean() for part in parts]
+    together = abs(newton(start, plan, X) - margin).mean()
+    assert together < 1.5 * abs(newton(whole, plan, X) - margin).mean() + 0.01 and together < min(alone)
+
+
+def learnt(state, plan, X, y):
+    for _ in engine.one_pass(engine.Run(state), plan, Table(X, y=y[:, None]), shuffle=False):
+        pass
+    return state
+
+
+def newton(state, plan, X):
+    """The margins of Newton's steps alone."""
+    auto = auto_newton.finished(state.auto, plan)
+    W, b = auto.model(state.W, state.A, state.b_avg, plan.l1, plan.l2, (np.array([1]), np.ones(1)))
+    return X @ W[:, 0] + b[0]
+
+
+@pytest.mark.parametrize("half_life", [None, 40.0])
+def test_calls_and_files_are_one_fit(half_life, tmp_path):
+    """Calls end within blocks of rows, as files are written."""
+    X, margin, _ = correlated(700, 9)
+    y = (margin > 0).astype(int)
+    given = dict(learning_rate="auto", random_state=0, shuffle=False, half_life=half_life)
+    whole = SGDClassifier("log_loss", **given, max_iter=1, tol=None).fit(X, y)
+    parts = SGDClassifier("log_loss", **given)
+    for lo, hi in ((0, 5), (5, 6), (6, 333), (333, 700)):
+        parts.partial_fit(X[lo:hi], y[lo:hi], classes=[0, 1])
+        assert np.isfinite(parts.coef_).all()
+        parts.save(tmp_path / "model.safetensors")
+        parts = load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_more_passes_come_nearer_to_the_objective(loss):
+    X, margin, rng = correlated(1500, 8)
+    make = SGDClassifier if loss == "log_loss" else SGDRegressor
+    y = (
+        (margin > 0).astype(int) ^ (rng.random(1500) < 0.2)
+        if loss == "log_loss"
+        else margin + rng.standard_normal(1500)
+    )
+    X = X / X.std(axis=0)
+    gaps = [
+        make(loss, learning_rate="auto", tol=None, max_iter=n, random_state=0).fit(X, y).objective(X, y)
+        for n in (1, 2, 3)
+    ]
+    linear = (LinearClassifier if loss == "log_loss" else LinearRegressor)(loss, tol=1e-8).fit(X, y)
+    gaps = np.array(gaps) - linear.objective(X, y)
+    assert (gaps > -1e-9).all() and (np.diff(gaps) < 1e-9).all() and gaps[2] < 0.5 * gaps[0] + 1e-9, gaps
+
+
+@flat
+@pytest.mark.parametrize("loss", ["log_loss", "poisson", "squared_error", "hinge", "huber"])
+def test_a_row_far_from_all_others_does_not_end_a_fit(loss):
+    X, s = rows(400)
+    y = targets(losses.get(loss), X, 1)[:, 0]
+    X[200] *= 1e30
+    make = SGDClassifier if loss in ("log_loss", "hinge") else SGDRegressor
+    model = make(loss, **ONE).fit(X.astype("f4"), y, sample_weight=s)
+    assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
+
+
+def test_a_value_far_from_all_others_is_not_multiplied_by_a_weight_that_was_learnt_without_it():
+    X, margin, rng = correlated(4000, 5)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-margin))).astype(int)
+    far = X.copy()
+    far[2000, 0] *= 1e6
+    without, beside = (SGDClassifier("log_loss", **ONE).fit(some, y)._state.auto.heads[0, LOST][1] for some in (X, far))
+    assert beside < 0.5 * without < 0
