@@ -62,7 +62,7 @@ def mean_loss(loss, constant, y, s):
 @pytest.mark.parametrize(
     "layout, dtype, name, share, n",
     covering(2, ["dense", "csr"], ["f4", "f8"], [*CLASSIFIERS, own_hinge, log_cosh], [0.5, 0.2, 0.02], [60, 3000]),
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_of_two_classes_it_is_that_of_their_weights(layout, dtype, name, share, n):
     rng, loss = np.random.default_rng(0), name() if callable(name) else losses.get(name)
@@ -82,7 +82,7 @@ def test_of_two_classes_it_is_that_of_their_weights(layout, dtype, name, share, 
 @pytest.mark.parametrize(
     "layout, dtype, name, kind, n",
     covering(2, ["dense", "csr"], ["f4", "f8"], [*REGRESSORS, log_cosh], TARGETS, [10, 64, 500, 6000]),
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_of_numbers_it_is_exact_for_few_and_near_for_many(layout, dtype, name, kind, n):
     loss = name() if callable(name) else losses.get(name)
