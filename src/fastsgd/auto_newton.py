@@ -20,7 +20,7 @@ def finished(auto, plan):
     return new
 
 
-@np.errstate(over="ignore", invalid="ignore")  # Then there is no step.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # Then there is no step.
 def finish(auto, plan):
     """The step at the end of a block, in place; the sums that it is taken by are then 0."""
     K, r = len(auto.heads), auto.columns[2]

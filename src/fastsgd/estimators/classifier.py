@@ -240,15 +240,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     are implicit: the slope is taken where the step leads to, so that none is too long. On dense data they are made in
     coordinates centred and scaled by the mean and variance of the columns so far; on CSR in units of the root mean square of
     each column, and columns that more than half of the rows have are centred. In the first pass several rules learn side by
-    side, each with weights of its own: on dense data two, whose weights are averaged; on CSR a filter, in which each weight
-    has its own precision, and AdaGrad with long and with short steps, one of them averaged too. Without a penalty,
-    multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or 1e-150 and less are
-    left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0 where the
-    weights are 0 from which it comes, of an average the one that was averaged last; on dense data few are exactly 0. It needs
-    optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the first
-    16 of its column, as 300 times their root mean square at most (100 times with multi_class="multinomial"); on dense data a
-    row whose values are many thousand times those of all others, in most columns, sets their scale, and the other rows are
-    hardly seen: remove such rows.
+    side, each with weights of its own: on dense data two, of which one is averaged and the other takes Newton's steps, in
+    blocks of rows (of more than 128 columns both are averaged); on CSR a filter, in which each weight has its own precision,
+    and AdaGrad with long and with short steps, one of them averaged too. Without a penalty, multiplying a column by a number
+    changes no prediction, but on dense data columns of 1e154 and more or 1e-150 and less are left out, with a warning; the
+    penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0 where the weights are 0 from which it comes,
+    of an average the one that was averaged last; on dense data few are exactly 0. It needs optimizer="sgd" and batch_size=1,
+    starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the first 16 of its column, as 300 times
+    their root mean square at most (100 times with multi_class="multinomial"); on dense data a row whose values are many
+    thousand times those of all others, in most columns, sets their scale, and the other rows are hardly seen: remove such
+    rows.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was best on rows not yet learnt from,
     the later ones of which count more: one of the rules, the mean of two, or of all; or 3/4, 1/2 or 1/4 of that, the rest
@@ -256,9 +257,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     tell: they can't where later rows are unlike them, as when rows are sorted by target. On CSR alpha is then the most that
     L2 may be. A weight pays it for the rows that have its feature, so that rare features are held back less than by the
     objective. With multi_class="multinomial" the same rows say whether the rest of it is put on too. From the second pass of
-    one `fit` on there are no such rows: one rule goes on from that model, all of its average is the model, L2 is paid in
-    full, and training converges to the objective with that alpha. L1, and everything on dense data, is paid in full from the
-    start.
+    one `fit` on there are no such rows: one rule goes on from that model (on dense data of up to 128 columns, those of which
+    it is made), all of its average is the model, L2 is paid in full, and training converges to the objective with that alpha.
+    L1, and everything on dense data, is paid in full from the start.
 
     With `max_iter="auto"` up to 40,000 rows are dealt out to four parts, and four more models, each of which leaves one part
     out, follow the passes; of more rows one model leaves out 20,000, or a tenth, and of many weights there are fewer models
