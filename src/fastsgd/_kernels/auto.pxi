@@ -33,11 +33,7 @@ cdef void renew_columns(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogi
     cdef Py_ssize_t j, k
     for j in range(d):
         C.columns[d + j] /= C.at.grown
-    if C.curvatures:
-        for j in range(K * (d + 1) * (d + 1)):
-            C.curvatures[j] /= C.at.grown * C.at.grown
     for k in range(K):
-        C.heads[k].counted /= C.at.grown * C.at.grown
         renew_judgement(C, k)
     C.at.grown = 1.0
 
@@ -223,6 +219,8 @@ cdef void enter_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t S,
     count_row(C.at, s, R.fade)
     C.at.last *= R.fade
     if C.at.grown > MOST_GROWN:
+        if C.curvatures:
+            renew_newton(d, K, C)
         renew_columns(d, K, C)
     R.part = s / C.at.weight if C.intercept else 0.0
     R.norm = standardised(x, d, C, s * C.at.grown, R.part, xh)

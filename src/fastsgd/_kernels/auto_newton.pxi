@@ -178,6 +178,15 @@ cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t k, con
     return -at.s * at.slope2
 
 
+cdef void renew_newton(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogil:
+    """Bring H back to units of 1."""
+    cdef Py_ssize_t i, k
+    for i in range(K * (d + 1) * (d + 1)):
+        C.curvatures[i] /= C.at.grown * C.at.grown
+    for k in range(K):
+        C.heads[k].counted /= C.at.grown * C.at.grown
+
+
 cdef void rescale_newton(Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* U, const double* before,
                          const double* now) noexcept nogil:
     """Columns have other scales: the model stays what it is.

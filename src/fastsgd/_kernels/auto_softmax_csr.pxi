@@ -413,7 +413,7 @@ cdef int softmax_rows(const Layout* L, const floating* values, order, target, st
     M.W, M.A = &W[0, 0] if d else NULL, &A[0, 0] if d else NULL
     M.b, M.b_avg, M.at = &b[0], &b_avg[0], NULL
     C.at, C.columns, C.heads, C.atoms = &at[0], &columns[0, 0] if d else NULL, <Head*> &heads[0, 0], NULL
-    C.intercept, C.first = plan.par.intercept_decay > 0, first
+    C.second, C.curvatures, C.intercept, C.first = NULL, NULL, plan.par.intercept_decay > 0, first
     R[0].W, R[0].A, R[0].b, R[0].b_avg = M.W, M.A, M.b, M.b_avg
     R[1].W = R[1].A = R[1].b = R[1].b_avg = NULL
     if second:
