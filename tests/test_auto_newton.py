@@ -6,7 +6,7 @@ from support.auto import flat
 from support.kernels import bind, rows, targets
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, auto_newton, engine, load, losses
-from fastsgd.auto import LOST, NEWTON_COLUMNS
+from fastsgd.auto import LOST, NEWTON_COLUMNS, OWED
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
@@ -64,6 +64,7 @@ def test_parts_of_the_rows_are_put_together_by_their_curvatures():
     loss = losses.SquaredError()
     plan = Plan.of(loss, bind("auto", loss), l2=1e-9)
     start = learnt(State.zeros(6, 1, np.float64, 0), plan, X[:60], y[:60])
+    start.fold(plan)  # A block of rows has not ended: each part would pay for it.
     whole = learnt(start.copy(), plan, X[60:], y[60:])
     parts = [learnt(start.copy(), plan, X[a:b], y[a:b]) for a, b in ((60, 300), (300, 600), (600, 900))]
     start.merge(parts, plan)
@@ -139,3 +140,40 @@ def test_a_value_far_from_all_others_is_not_multiplied_by_a_weight_that_was_lear
     far[2000, 0] *= 1e6
     without, beside = (SGDClassifier("log_loss", **ONE).fit(some, y)._state.auto.heads[0, LOST][1] for some in (X, far))
     assert beside < 0.5 * without < 0
+
+
+def test_many_small_parts_do_not_each_pay_for_a_block_that_had_not_ended():
+    X, margin, rng = correlated(10_920, 20)
+    y, loss = margin + rng.standard_normal(len(margin)), losses.SquaredError()
+    plan = Plan.of(loss, bind("auto", loss), l2=1e-9)
+    state = learnt(State.zeros(20, 1, np.float64, 0), plan, X[:10_600], y[:10_600])
+    before = np.sqrt(np.mean((newton(state, plan, X) - margin) ** 2))
+    assert state.auto.heads[0, OWED] > 100
+    state.fold(plan)
+    state.merge([learnt(state.copy(), plan, X[i : i + 10], y[i : i + 10]) for i in range(10_600, 10_920, 10)], plan)
+    assert np.sqrt(np.mean((newton(state, plan, X) - margin) ** 2)) < 1.2 * before
+
+
+def test_another_schedule_goes_on_from_the_model_as_it_was():
+    X, margin, rng = correlated(995, 4)
+    y = margin + rng.standard_normal(995)
+    model = SGDRegressor(**ONE).fit(X, y)
+    coef = model.coef_.copy()
+    model.set_params(learning_rate="constant", eta0=1000.0).partial_fit(X[:1], y[:1], sample_weight=[1e-30])
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-6)
+
+
+def test_the_table_of_coefficients_has_those_of_the_model():
+    X, margin, rng = correlated(1000, 4)
+    y = margin + rng.standard_normal(1000)
+    model = SGDRegressor(learning_rate="auto", max_iter=1, tol=None, random_state=0, n_splits=10).fit(X, y)
+    table = model.coef_table()
+    if table.attrs["estimate"] == "coef_":
+        np.testing.assert_allclose(table["coef"].to_numpy()[-4:], model.coef_)
+
+
+@flat
+def test_of_many_heads_there_are_none():
+    """Their matrices would be most of the memory of a model."""
+    X, Y = np.random.default_rng(0).standard_normal((50, 100)), np.zeros((50, 120))
+    assert SGDRegressor(**ONE).fit(X, Y + X[:, :1])._state.auto.curvatures is None

@@ -1,6 +1,6 @@
 """What learning_rate="auto" keeps beside weights and intercepts, and the model that follows from it.
 
-The steps are in _kernels/auto.pxi and auto_csr.pxi.
+The steps are in _kernels/auto.pxi, auto_newton.pxi and auto_csr.pxi.
 """
 
 import math
@@ -25,7 +25,8 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
 # Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
-NEWTON_COLUMNS, BLOCK, BLOCKS, HELD, LEAST_HELD = 128, 8, 16, 8.0, 0.01
+NEWTON_COLUMNS, BLOCK, BLOCKS, HELD, HELD_INTERCEPT = 128, 8, 16, 8.0, 0.01
+MOST_CURVATURES = 1 << 20  # of all heads together, 8 MB
 OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
 OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("average", "Newton's steps")
 
@@ -83,6 +84,7 @@ class Auto:
         Where there are Newton's steps: of each head the upper triangle of the sum over the rows of their curvatures times
         (x - origin, 1) (x - origin, 1)'.
     origin : (n_features,) float64, or None
+        The point about which they are: the mean of the columns when the last block of rows ended.
     atoms : (K, 2, 64) float64, or None
         In the first pass, where the best constant does not follow from the mean of y: targets, and the weights of their rows. See
         _kernels/auto_constant.pxi.
@@ -119,7 +121,7 @@ class Auto:
             return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
         second, at["block"] = np.zeros((2, *W.shape), W.dtype), BLOCK
         auto = cls(sparse, np.zeros((3, d)), heads, at, second=second, atoms=atoms)
-        if d <= NEWTON_COLUMNS:
+        if d <= NEWTON_COLUMNS and K * (d + 1) ** 2 <= MOST_CURVATURES:
             auto.curvatures, auto.origin = np.zeros((K, d + 1, d + 1)), np.zeros(d)
         return auto
 
@@ -308,7 +310,8 @@ class Auto:
     def begin_again(self):
         """Before a second pass: CSR goes on from the model with the first rule alone, and its average.
 
-        Dense rows do with the first rule too, and with Newton's steps where these are in a model; what it is of them stays.
+        Dense rows go on with the first rule, from its own weights, and with Newton's steps where the model of a head has them;
+        which combination that is stays.
         """
         if self.again:
             return

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, LEAST_HELD, OWED, B
+from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, OWED, B
 
 LEAST = np.finfo(np.float64).tiny
 
@@ -27,14 +27,14 @@ def finish(auto, plan):
     U, G = auto.second[:, :, :K].astype(np.float64)
     owed, there = auto.heads[:, OWED], np.append(r > 0, plan.intercept_decay > 0)
     G -= owed * r[:, None] * (plan.l2 * r[:, None] * U + plan.l1 * np.sign(U))
-    about = _about(auto, auto.columns[0])
+    longer = plan.heads["schedule"][0, 0] if plan.auto else 1.0  # Another schedule may go on from the model.
     for k in np.flatnonzero(owed > 0):
-        head, H, g = auto.heads[k], about[k], np.append(G[:, k], auto.heads[k, GRADIENT])
+        head, H, g = auto.heads[k], _about(auto, k, auto.columns[0]), np.append(G[:, k], auto.heads[k, GRADIENT])
         step = _solved(_standard(H, head, auto.at["recent"][0], r, plan), g, there)
         gain, total = step @ g, H[-1, -1] * head[HEAD["weight"]] / max(head[COUNTED], LEAST)
         if 0 < gain < np.inf:
             far = np.sqrt(gain / total) / _reach(head, plan) if total > 0 else 0.0
-            step *= plan.heads["schedule"][0, 0] / max(1.0, far)
+            step *= longer / max(1.0, far)
             auto.second[0, :, k] += step[:-1].astype(auto.second.dtype)
             head[B.start + 1] += step[-1]
     auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
@@ -50,34 +50,27 @@ def merge(auto, start, parts, plan):
     mean, r = auto.columns[0], auto.columns[2]
     there, d = np.append(r > 0, plan.intercept_decay > 0), len(r)
     states = [start, *parts]
-    curvatures = [_about(state, mean) for state in states]
-    total = curvatures[0] + sum(part - curvatures[0] for part in curvatures[1:])
     models = [_model(state, mean, r) for state in states]
     for k in range(len(auto.heads)):
-        way = np.zeros(d + 1)
+        way, curvatures = np.zeros(d + 1), [_about(state, k, mean) for state in states]
+        total = curvatures[0] + sum(part - curvatures[0] for part in curvatures[1:])
         for part, H, model in zip(parts, curvatures[1:], models[1:], strict=True):
-            way += _standard(H[k], part.heads[k], part.at["recent"][0], r, plan) @ (model[:, k] - models[0][:, k])
-        M = _standard(total[k], auto.heads[k], auto.at["recent"][0], r, plan)
+            way += _standard(H, part.heads[k], part.at["recent"][0], r, plan) @ (model[:, k] - models[0][:, k])
+        M = _standard(total, auto.heads[k], auto.at["recent"][0], r, plan)
         new = models[0][:, k] + _solved(M, way, there)
         auto.second[0, :, k], auto.heads[k, B.start + 1] = new[:-1], new[-1]
+        auto.curvatures[k] = np.triu(total)
     auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
-    auto.curvatures, auto.origin = np.triu(total), mean.copy()
+    auto.origin = mean.copy()
     auto.at["block"] = auto.at["t"] + max(BLOCK, d // 8, int(auto.at["recent"][0] + 0.5) // BLOCKS)
 
 
-def _about(auto, mean):
-    """The sums of curvatures of each head, (K, d + 1, d + 1), about another origin."""
-    H = np.where(_known(auto), auto.curvatures, 0.0)
-    H = H + np.triu(H, 1).transpose(0, 2, 1)
-    by = np.eye(H.shape[1])
-    by[:-1, -1] = auto.origin - mean
-    return by @ H @ by.T
-
-
-def _known(auto):
-    """Which columns of the matrices are of columns that have a scale, or of the intercept: others may hold no numbers."""
-    there = np.append(auto.columns[2] > 0, True)
-    return there & there[:, None]
+def _about(auto, k, mean):
+    """The sums of curvatures of head k, (d + 1, d + 1), about another origin; 0 of columns without a scale."""
+    there, by = np.append(auto.columns[2] > 0, True), np.append(mean - auto.origin, 0.0)
+    H = np.where(there & there[:, None], auto.curvatures[k], 0.0)
+    H, by = H + np.triu(H, 1).T, np.where(there, by, 0.0)
+    return H + np.outer(by, by) * H[-1, -1] - np.outer(by, H[-1]) - np.outer(H[-1], by)
 
 
 def _standard(H, head, n, r, plan):
@@ -85,7 +78,7 @@ def _standard(H, head, n, r, plan):
     weight, scale = head[HEAD["weight"]], np.append(r, 1.0)
     H = H * (weight / max(head[COUNTED], LEAST))
     held = HELD * head[HEAD["h"]] * weight / n
-    least = np.append(held + plan.l2 * weight * r**2, LEAST_HELD / HELD * held)
+    least = np.append(held + plan.l2 * weight * r**2, HELD_INTERCEPT / HELD * held)
     return H * scale * scale[:, None] + np.diag(least)
 
 

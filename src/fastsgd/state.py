@@ -7,7 +7,7 @@ import numpy as np
 from fastsgd._kernels import kernels
 from fastsgd._kernels.plan import SCALARS
 from fastsgd.auto import ATOMS, CENTRED, Auto, aligned
-from fastsgd.auto_newton import finished
+from fastsgd.auto_newton import finish, finished
 from fastsgd.auto_softmax import SoftmaxAuto
 
 ZERO_WEIGHT_EXPONENT = {4: -64, 8: -200}  # `small` of _kernels/penalty.pxi is 2 to this power, by bytes of a weight.
@@ -299,6 +299,8 @@ class State:
     def fold(self, plan):
         """True weights in W, nothing owed: what the steps of batches start from, and the only form in which states are added."""
         at, K = self.at, len(self.b)
+        if self.auto is not None and self.auto.curvatures is not None:
+            finish(self.auto, plan)  # Each fork would pay for a block of rows that has not ended.
         self._materialise(plan)
         self.Q = None
         if (at["scale"] != 1).any() or (at["avg_a"] != 0).any():

@@ -6,7 +6,7 @@ import numpy as np
 class Newton:
     """Weights u of standardised columns and an intercept, which move at the end of each block of rows.
 
-    H : (K, d + 1, d + 1) mean of h (x - o, 1) (x - o, 1)' over the rows, later ones counting more, by n times their weights
+    H : (K, d + 1, d + 1) sum of h (x - o, 1) (x - o, 1)' over the rows, each times n and its weight; `counted` is that of these
     G : (d + 1, K) sums of -s slope (xh, 1), over the rows of the block
     """
 

@@ -16,16 +16,16 @@
 #
 # Of few columns the first rule takes these steps itself, and the other's are Newton's: auto_newton.pxi.
 #
-# The model is the average of either rule, or of both, or less, as judged by rows before they are learnt from: auto_head.pxi. From
+# The model is what either rule has come to, or the mean of both, or less, as judged by rows before they are learnt from: auto_head.pxi. From
 # the second pass on it is A, or as it was chosen where there are Newton's steps.
 #
 # h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
-    DENSE_CANDIDATES = 2      # the averages of the two rules
+    DENSE_CANDIDATES = 2      # the averages of the two rules, or of the first one and Newton's weights
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
-cdef double ETA2 = 4.0  # of the second rule
+cdef double ETA2 = 4.0  # of the long steps
 
 
 cdef void renew_columns(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogil:
@@ -183,7 +183,7 @@ cdef inline double step_dense(const Params* P, const Pace* C, double g, double z
 
 cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, double averaged, double second, double y,
                              double s) noexcept nogil:
-    """Judge the averages of the two rules, s being how often and with what weight the row counts."""
+    """Judge what the two rules have come to, s being how often and with what weight the row counts."""
     cdef Head* head = C.heads + k
     cdef double[DENSE_CANDIDATES] z
     cdef double leading
@@ -247,7 +247,7 @@ cdef inline bint see_second(Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floating z
                             Seen* at) noexcept nogil:
     """The second rule's margin and slope, z being without the intercept; 1 if it is not finite, else 0."""
     if not isfinite(z):
-        if not C.curvatures:
+        if not (C.curvatures and C.first):  # Nobody judges a model that begins anew in a later pass.
             return 1
         begin_newton(k, d, S, <floating*> C.second, head)
         z = 0

@@ -44,9 +44,9 @@ cdef struct Pace:
     AutoScalars* at
     double* columns         # dense: (3, d) mean, Q and 1 / sqrt(v)
     void* second            # dense: (2, d, S) the weights with other steps, and their average; or the sum of Newton's slopes
-    double* curvatures      # (K, d + 1, d + 1) and (d,): see auto_newton.pxi; or NULL
-    double* origin
-    double* newton          # room for it
+    double* curvatures      # (K, d + 1, d + 1), see auto_newton.pxi; or NULL
+    double* origin          # (d,), of the columns in them
+    double* newton          # room for a step
     Head* heads             # (K,)
     double* atoms           # (K, 2, ATOMS) or NULL, see auto_constant.pxi
     Centred* centred        # CSR

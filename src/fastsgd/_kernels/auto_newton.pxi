@@ -19,9 +19,9 @@ cdef enum:
     BLOCK = 8                 # rows of a block, at least; and an eighth of the columns
     BLOCKS = 16               # later on, a block is one part in so many of the rows
 cdef double HELD = 8.0        # rows
+cdef double HELD_INTERCEPT = 0.01  # and of the intercept
 cdef double SQUARED = 0.1     # share of the squared slope in the curvature of the logistic loss
 cdef double JUMP = 0.5        # A scale 1 / sqrt(v) that falls below this share of what it was has jumped.
-cdef double LEAST_HELD = 0.01  # the same, of the intercept
 
 
 cdef inline double curved(const Head* H, double value, double norm, const AutoScalars* at) noexcept nogil:
@@ -130,7 +130,7 @@ cdef void newton_step(Head* head, Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floa
         least[i] = held + P.l2 * head.weight * r[i] * r[i]
         g[i] = G[j] - head.owed[1] * r[i] * (P.l2 * r[i] * u + (P.l1 if u > 0 else -P.l1 if u < 0 else 0.0)) if r[i] > 0 else 0.0
         G[j] = 0
-    g[d], least[d] = head.gradient if C.intercept else 0.0, LEAST_HELD / HELD * held
+    g[d], least[d] = head.gradient if C.intercept else 0.0, HELD_INTERCEPT / HELD * held
     head.gradient = head.owed[1] = 0
     standard_curvature(H, D, r, per, C.intercept, least, M)
     for i in range(D):

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 from scipy.stats import norm, t
 
+from fastsgd.auto_newton import finished
+from fastsgd.beside import with_longer_steps
 from fastsgd.estimators.coef_table import interval_of, listed
 from fastsgd.estimators.products import product
 from fastsgd.sources.scaling import Scaling
@@ -241,7 +243,8 @@ def _solver(est):
 
 def _in_units_of_rows(est, other, plan, best):
     """Coefficients and intercepts of a state: (K, d) of its dtype, and (K,)."""
-    W, b = other.auto.model(other.W, other.A, other.b_avg, plan.l1, plan.l2, best)
+    own = with_longer_steps(plan) if other is est._state.beside.longer else plan
+    W, b = finished(other.auto, own).model(other.W, other.A, other.b_avg, plan.l1, plan.l2, best)
     if est._state.std is not None:
         W, b = Scaling.of(est._state).outward(W, b)
     return np.ascontiguousarray(W.T[: len(b)]), b
