@@ -45,7 +45,8 @@ cdef class Auto(Schedule):
     """No step size to choose: implicit steps in coordinates scaled by the data as they come. See _kernels/auto.pxi.
 
     In the first pass several rules learn side by side, and the model is that of them, or the mean of some, which was best on
-    rows before they were learnt from; from the second pass on one rule goes on, and the model is its average.
+    rows before they were learnt from; from the second pass on no rule is judged, and on CSR one goes on, of
+    which the average is the model.
 
     It does not depend on the scale of the columns (but for the penalty, which is on `coef_`), nor on that of y. For plain
     SGD, one row a step; `eta0`, `power_t` and `average` have no part in it.

@@ -91,7 +91,7 @@ def auto_dense(
     """Implicit steps of two rules in standardised coordinates, averaged; `longer` is a factor of their length.
 
     With a half-life all sums and means over the rows are of what is left of these, n in place of t.
-    Returns W, b, the number of the next step, sums. From the second pass on there is only the first rule; of few columns Newton's too.
+    Returns W, b, the number of the next step, sums. From the second pass on there is the first rule alone, or Newton's too.
     """
     d, K = X.shape[1], Y.shape[1]
     newton = Newton(loss, d, K, intercept, longer) if d <= NEWTON_COLUMNS else None
