@@ -121,7 +121,10 @@ class Auto:
             return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
         second, at["block"] = np.zeros((2, *W.shape), W.dtype), BLOCK
         auto = cls(sparse, np.zeros((3, d)), heads, at, second=second, atoms=atoms)
-        if d <= NEWTON_COLUMNS and K * (d + 1) ** 2 <= MOST_CURVATURES:
+        bounded = (
+            loss.convex and loss.span != 1
+        )  # Of an exponential, what is far from the optimum has curvatures without end.
+        if bounded and d <= NEWTON_COLUMNS and K * (d + 1) ** 2 <= MOST_CURVATURES:
             auto.curvatures, auto.origin = np.zeros((K, d + 1, d + 1)), np.zeros(d)
         return auto
 

@@ -213,6 +213,12 @@ class State:
                 )
             kind = SoftmaxAuto if plan.loss.coupled else Auto
             self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss)
+            if (
+                self.beside is not None
+            ):  # What longer steps do says how far a model is from the optimum: Newton's have no length.
+                self.auto.curvatures = self.auto.origin = None
+                for other in self.beside.states:
+                    other.auto = self.auto.copy()
             if plan.loss.coupled:
                 self.m, self.mb = np.zeros_like(self.W), np.zeros_like(self.b)
                 self.v, self.vb = (None, None) if sparse else (np.zeros_like(self.W), np.zeros_like(self.b))

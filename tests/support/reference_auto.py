@@ -94,7 +94,8 @@ def auto_dense(
     Returns W, b, the number of the next step, sums. From the second pass on there is the first rule alone, or Newton's too.
     """
     d, K = X.shape[1], Y.shape[1]
-    newton = Newton(loss, d, K, intercept, longer) if d <= NEWTON_COLUMNS else None
+    there = d <= NEWTON_COLUMNS and loss.convex and loss.span != 1
+    newton = Newton(loss, d, K, intercept, longer) if there else None
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
     curvature, rho, last, due, n, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
@@ -142,8 +143,8 @@ def auto_dense(
         curvature.count(z[0], y, wi, fade)
         if first:
             averaged = xh @ A + b_avg
-            if newton:
-                averaged[1] = xh @ newton.u + newton.b
+            if newton:  # the intercept of the first three rows knows y
+                averaged[1] = xh @ newton.u + newton.b if t > 3 else averaged[0]
             judgement.judge(averaged, value, y, wi, t, n, fade)
             judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):

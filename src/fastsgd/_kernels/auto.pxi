@@ -296,7 +296,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef Head* head
     cdef DenseRow R
     cdef Seen at
-    cdef double s
+    cdef double s, averaged, second
     cdef bint newton = C.curvatures is not NULL, both = C.first or newton
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
@@ -334,7 +334,10 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             if both and see_second(k, d, S, z2[k], P, C, head, &at):
                 return 1
             if C.first:
-                judge_dense(P, C, k, za[k] + M.b_avg[k], at.z2 if newton else za2[k] + head.b[2], at.y,
+                # Before the third row the intercept is y itself, and that of Newton's steps would be judged by what it knows.
+                averaged = za[k] + M.b_avg[k]
+                second = za2[k] + head.b[2] if not newton else at.z2 if C.at.t > 3 else averaged
+                judge_dense(P, C, k, averaged, second, at.y,
                             judged(head, at.value, C.at.t, C.at.recent) * at.s)
             at.share = share_of(head, at.s, at.z, at.y)
             z[k] = <floating> first_step(P, C, head, &R, &at, M.b + k, M.b_avg + k)

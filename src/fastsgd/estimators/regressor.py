@@ -132,8 +132,9 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap sample
         has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a stream,
         too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that of
-        n_jobs=1 without them. Each call of `partial_fit` begins with a copy of all the models: give it hundreds of rows at
-        once rather than one. See docs/intervals.md.
+        n_jobs=1 without them, but on dense data of up to 128 columns, where no rule takes Newton's steps then. Each call of
+        `partial_fit` begins with a copy of all the models: give it hundreds of rows at once rather than one. See
+        docs/intervals.md.
     n_splits : int, default=0
         Not folds of a cross-validation: no row is held out and nothing is scored. It is in how many disjoint parts the rows
         are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
