@@ -70,7 +70,7 @@ def test_parts_of_the_rows_are_put_together_by_their_curvatures():
     start.merge(parts, plan)
     alone = [abs(newton(part, plan, X) - margin).mean() for part in parts]
     together = abs(newton(start, plan, X) - margin).mean()
-    assert together < 1.5 * abs(newton(whole, plan, X) - margin).mean() + 0.01 and together < min(alone)
+    assert together < abs(newton(whole, plan, X) - margin).mean() and together < 1.2 * min(alone) < 0.1 * max(alone)
 
 
 def learnt(state, plan, X, y):
@@ -157,15 +157,15 @@ def test_many_small_parts_do_not_each_pay_for_a_block_that_had_not_ended():
 def test_another_schedule_goes_on_from_the_model_as_it_was():
     X, margin, rng = correlated(995, 4)
     y = margin + rng.standard_normal(995)
-    model = SGDRegressor(**ONE).fit(X, y)
+    model = SGDRegressor(**ONE, penalty=None).fit(X, y)
     coef = model.coef_.copy()
     model.set_params(learning_rate="constant", eta0=1000.0).partial_fit(X[:1], y[:1], sample_weight=[1e-30])
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-6)
 
 
 def test_the_table_of_coefficients_has_those_of_the_model():
-    X, margin, rng = correlated(1000, 4)
-    y = margin + rng.standard_normal(1000)
+    X, margin, rng = correlated(2000, 4)
+    y = margin + rng.standard_normal(2000)
     model = SGDRegressor(learning_rate="auto", max_iter=1, tol=None, random_state=0, n_splits=10).fit(X, y)
     table = model.coef_table()
     if table.attrs["estimate"] == "coef_":

@@ -14,7 +14,7 @@ from support.same_models import assert_same_models, assert_same_state
 from support.streamed import Blocks
 
 import fastsgd
-from fastsgd import Checkpoint, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fastsgd import Checkpoint, LinearRegressor, SGDClassifier, SGDOneClassSVM, SGDRegressor, auto
 from fastsgd.sources._order import fold_numbers, resample_counts
 from fastsgd.sources.arrays import Table
 
@@ -46,6 +46,12 @@ def flat(est):
     """Intercept, if there is one, and coefficients: (heads, n)."""
     b, coef = np.atleast_1d(est.intercept_), np.atleast_2d(est.coef_)
     return np.column_stack([b, coef]) if est.fit_intercept else coef
+
+
+@pytest.fixture(autouse=True)
+def without_newton(monkeypatch):
+    """Models beside a model take no Newton's steps, nor do then the plain fits that they are compared with."""
+    monkeypatch.setattr(auto, "NEWTON_COLUMNS", 0)
 
 
 # ---------------------------------------------------------------- what the models are

