@@ -51,7 +51,8 @@ def flat(est):
 @pytest.fixture(autouse=True)
 def without_newton(monkeypatch):
     """Models beside a model take no Newton's steps, nor do then the plain fits that they are compared with."""
-    monkeypatch.setattr(auto, "NEWTON_COLUMNS", 0)
+    for module in (auto, reference_auto):
+        monkeypatch.setattr(module, "NEWTON_COLUMNS", 0)
 
 
 # ---------------------------------------------------------------- what the models are
