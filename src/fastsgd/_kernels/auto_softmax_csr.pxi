@@ -371,7 +371,7 @@ cdef int run_softmax(const Layout* L, const floating* values, Order O, Py_ssize_
         left -= O.n
         O.ahead = min(buffer_rows, left)
         if Layout is Dense:
-            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, row.ids, work)  # whose room is of no use else
+            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, <double*> row.ids, work)  # as room for a row
         else:
             fault = softmax_csr_rows(L, values, O, T, M, P, C, J, R, row, work)
         go_on(&O)
