@@ -28,7 +28,8 @@ def guarded(function):
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # whoever read stdout has seen enough
             _give_up_stdout()
-            raise typer.Exit(1) from None
+            sys.stderr.flush()
+            os._exit(1)  # At once: threads that still read a file may not outlive the interpreter, and would abort it.
         except NotUnderstood as error:
             _say(error)
             raise typer.Exit(2) from None
