@@ -135,6 +135,26 @@ def test_it_is_the_same_in_whatever_calls_rows_come(name, layout, what, monkeypa
         assert_same(parts, whole)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", ["auto", "optimal"])
+def test_rows_without_weight_do_not_count(name, layout, monkeypatch):
+    """A call of such rows trains nothing, and so nobody leaves the contest sooner in one fit."""
+    monkeypatch.setattr(contest, "FIRST_ROWS", 300)
+    est, rows, y = made(name, layout, shuffle=False)
+    weight = np.where(np.arange(N) // 100 % 3 == 0, WEIGHT, 0.0)
+    some = weight > 0
+    whole = clone(est).partial_fit(rows, y, classes=np.unique(y), sample_weight=weight)
+    assert whole._state.contest.rows == some.sum() and len(whole._state.contest.running) == 3
+    for size in (97, 7):
+        parts = clone(est)
+        for lo in range(0, N, size):
+            part = slice(lo, lo + size)
+            parts.partial_fit(rows[part], y[part], classes=np.unique(y), sample_weight=weight[part])
+        assert_same(parts, whole)
+        assert parts._state.contest.scores.tolist() == whole._state.contest.scores.tolist()
+    assert_same(whole, clone(est).fit(rows[some], y[some], sample_weight=weight[some]))
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_models_are_judged_after_the_same_rows(size):
     one, ends = contest.Contest.of("alpha", VALUES, 2), []

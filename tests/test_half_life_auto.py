@@ -10,7 +10,7 @@ from support.checkpoint import Interrupt
 from support.streamed import Blocks
 
 import fastsgd
-from fastsgd import Checkpoint, SGDClassifier, SGDOneClassSVM, SGDRegressor, contest
+from fastsgd import Checkpoint, SGDClassifier, SGDOneClassSVM, SGDRegressor, contest, lanes
 from fastsgd.estimators import contested
 
 ONE = {"learning_rate": "auto", "max_iter": 1, "tol": None, "shuffle": False, "random_state": 0}
@@ -70,10 +70,11 @@ def assert_same(est, other):
     assert est.t_ == other.t_
 
 
-def in_calls(est, X, y, size=200):
+def in_calls(est, X, y, size=200, weight=None):
     kwargs = {"classes": np.unique(y)} if isinstance(est, SGDClassifier) else {}
     for start in range(0, len(y), size):
-        est.partial_fit(X[start : start + size], y[start : start + size], **kwargs)
+        part = slice(start, start + size)
+        est.partial_fit(X[part], y[part], sample_weight=None if weight is None else weight[part], **kwargs)
     return est
 
 
@@ -150,8 +151,8 @@ def plain_of(est, half_life):
 @layouts
 def test_of_many_rows_some_judge(layout, monkeypatch):
     est, X, y = made(layout=layout, n=3000)
-    at = []
-    monkeypatch.setattr(contest, "_lost", lambda state, *_: at.append(state.t - 1) or np.zeros((2, 1)))
+    at, model = [], contest._model
+    monkeypatch.setattr(contest, "_model", lambda state, *given: at.append(state.t - 1) or model(state, *given))
     est.fit(X, y)
     at = np.array(at).reshape(-1, 4)[:, 0]
     assert np.array_equal(at[at >= 800], [800, 1200, 1600, 2000, 2400, 2800])
@@ -171,6 +172,54 @@ def test_on_csr_what_is_judged_is_the_model_of_the_features_that_rows_have(name)
     some, own = state.of_features(features, centred).model(plan)
     np.testing.assert_allclose(some[: len(features)], W[features], rtol=1e-12)
     np.testing.assert_allclose(own, b, rtol=1e-12)
+
+
+@layouts
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "scaled"])
+def test_it_is_the_same_in_whatever_calls_rows_come(name, layout):
+    """Also with rows without weight, of which a call may consist."""
+    est, X, y = made(name, layout, turn=700, n=1150)
+    weight = np.random.default_rng(1).integers(0, 3, len(y)).astype(float)
+    whole = clone(est).fit(X, y, sample_weight=weight)
+    for size in (1150, 600, 70, 7, 1):
+        parts = in_calls(clone(est), X, y, size, weight)
+        assert parts.half_life_ == whole.half_life_, size
+        assert_same(parts, whole)
+        assert parts._state.contest.scores.tolist() == whole._state.contest.scores.tolist(), size
+
+
+@layouts
+@pytest.mark.filterwarnings("ignore:with max_memory", "ignore:a block")
+def test_of_a_stream_it_is_the_same(layout):
+    est, X, y = made("number", layout, turn=800)
+    whole, stream, calls = clone(est).fit(X, y), clone(est).fit(Blocks(X, y, in_order=True)), clone(est)
+    for lo in range(0, len(y), 330):
+        calls.partial_fit(Blocks(X[lo : lo + 330], y[lo : lo + 330], in_order=True))
+    for one in (stream, calls):
+        assert_same(one, whole)
+        assert one._state.contest.scores.tolist() == whole._state.contest.scores.tolist()
+
+
+def test_in_one_fit_hardly_any_model_of_all_features_is_worked_out(monkeypatch, set_sizes):
+    """Kernel calls are cut where models are judged: of millions of features a model takes as long as many rows."""
+    est, X, y = made("number", "csr32", n=2850)
+    set_sizes(block_rows=4, buffer_blocks=2, buffer_bytes=1)
+    monkeypatch.setattr(lanes, "STRETCH_WORK", 1e3)
+    of_all, model = [], contest._model
+    monkeypatch.setattr(contest, "_model", lambda *given: of_all.append(given[2] is None) or model(*given))
+    assert len(est.fit(X, y).progressive_) > 10
+    assert sum(of_all) == 4 < len(of_all) and all(of_all[-4:])  # The last rows judge up to 2900, which does not come.
+
+
+def test_another_layout_begins_with_models_in_its_units():
+    """Where columns are not centred any more, the rest of the rows is judged by the models before it."""
+    est, X, y = made("average", standardize=True)
+    X += 3
+    in_calls(est, X[:430], y[:430], 430)
+    leader, before = est._state.contest.leader, est._state.contest.now.copy()
+    expected = ((est.predict(X[430:450]) - y[430:450]) ** 2).sum() / 2
+    est.partial_fit(sp.csr_matrix(X[430:450]), y[430:450])
+    assert (est._state.contest.now - before)[leader, 0, 0] == pytest.approx(expected, rel=1e-9)
 
 
 @layouts
@@ -237,11 +286,12 @@ def test_sources(layout):
 def test_a_model_goes_on_from_a_file_as_if_it_had_never_stopped(name, layout, tmp_path):
     est, X, y = made(name, layout, turn=700)
     whole = in_calls(clone(est), X, y)
-    in_calls(est, X[:400], y[:400])
+    in_calls(est, X[:430], y[:430])
     est.save(tmp_path / "m")
     for one in (fastsgd.load(tmp_path / "m"), pickle.loads(pickle.dumps(est))):
         assert one.half_life == "auto" and one.half_life_ == est.half_life_ and len(one._state.contest.others) == 3
-        for start in range(400, len(y), 200):
+        assert one._state.contest.judged_W.any()  # They judge rows up to 500.
+        for start in range(430, len(y), 200):
             one.partial_fit(X[start : start + 200], y[start : start + 200])
         assert_same(one, whole)
         assert one._state.contest.scores.tolist() == whole._state.contest.scores.tolist()

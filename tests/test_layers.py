@@ -233,7 +233,7 @@ LAYERS = {
         "stopping",
     ),
     "plan": ("_kernels", "losses", "optimizers", "schedules"),
-    "contest": ("gathered", "lanes", "plan", "sources", "state", "sums", "threads"),
+    "contest": ("_kernels", "gathered", "lanes", "plan", "sources", "state", "threads"),
     "judge": (
         "gathered",
         "lanes",

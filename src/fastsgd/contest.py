@@ -4,8 +4,9 @@ They are judged by rows before they learn from them. The model that leads is the
 of that, and so copied, saved, and gone on with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import ceil, expm1, floor, log, log2
 from typing import Any
 
@@ -13,12 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fastsgd._kernels import kernels
 from fastsgd.gathered import Gathered
 from fastsgd.lanes import SERIAL, Diverged, Round, Serial, local
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
-from fastsgd.sums import losses_of_call
 from fastsgd.threads import Threads
 
 # After so many rows the model that has lost most takes no further part, and one more whenever their number has doubled. With four
@@ -57,7 +58,10 @@ class Contest:
     now : (n, 2, K) float64, or None before the first row
         The losses and weights that are not yet in `lost`.
     rows, rows_now : float
-        How many rows there were, and how many of them are in `now`.
+        How many rows that have weight there were, and how many of them are in `now`.
+    judged_W, judged_b : (n, n_features, S) of the weights' dtype and (n, K) float64, or None
+        With a half-life: the models at the last judgement, by which rows up to the next one are judged, while some of these
+        are still to come. They are never changed, so that copies share them.
     """
 
     parameter: str
@@ -71,6 +75,8 @@ class Contest:
     now: NDArray[Any] | None = None
     rows: float = 0.0
     rows_now: float = 0.0
+    judged_W: NDArray[Any] | None = None
+    judged_b: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if self.lost is None:
@@ -95,6 +101,7 @@ class Contest:
     def end(self) -> None:
         """The model that leads goes on alone."""
         self.running, self.others = self.running[:0], []
+        self.judge_by_those_to_come()
 
     def begin(self, state: State) -> None:
         """Have the others as the leader is."""
@@ -106,18 +113,13 @@ class Contest:
     @property
     def next_judgement(self) -> int:
         """The number of rows after which models are judged next."""
-        done = self.rows - self.rows_now
-        doublings = (
-            LEAST_DOUBLINGS if done < 1 else min(max(floor(log2(done / FIRST_ROWS)), LEAST_DOUBLINGS), MOST_DOUBLINGS)
-        )
-        each = FIRST_ROWS * 2.0**doublings / JUDGEMENTS
-        return max(ceil((done // each + 1) * each), int(done) + 1)
+        return judgement_after(self.rows - self.rows_now)
 
     @property
     def times(self) -> float:
-        """How often rows up to the next judgement count, where models have to be worked out."""
+        """How often rows up to the next judgement count; models have to be worked out only where there is a half-life."""
         done = self.rows - self.rows_now
-        if done < 2 * FIRST_ROWS:
+        if done < 2 * FIRST_ROWS or not self.half_life:
             return 1.0
         return JUDGEMENTS if done % FIRST_ROWS < FIRST_ROWS / JUDGEMENTS else 0.0
 
@@ -126,13 +128,18 @@ class Contest:
         """`lost` with the losses of `now`."""
         if self.now is None:
             return self.lost
-        times = self._left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
+        times = self.times * self._left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
         return np.asarray(self._fade(self.rows_now) * self.lost + times * self.now[:, 0].sum(axis=1))
 
     def judge(self) -> None:
         """Take what there is in `now` into `lost`."""
         self.lost, self.rows_now = self.scores, 0.0
         self.now = np.zeros_like(self.now)
+        self.judge_by_those_to_come()
+
+    def judge_by_those_to_come(self) -> None:
+        """Have the next rows judged by the models as they are before these."""
+        self.judged_W = self.judged_b = None
 
     def _fade(self, n: float) -> float:
         """By what a loss fades in n rows: as the square of the number of rows, and its own weight."""
@@ -141,6 +148,19 @@ class Contest:
     def _left(self, n: float) -> float:
         """What is left of n rows."""
         return self.half_life / log(2) * -expm1(-log(2) * n / self.half_life) if self.half_life else n
+
+
+# Of the place of a model and sums, (2, K), to which it adds.
+Losses = Callable[[int, NDArray[Any]], None]
+
+
+def judgement_after(rows: float) -> int:
+    """The number of rows after which models are judged next, if there were so many."""
+    doublings = (
+        LEAST_DOUBLINGS if rows < 1 else min(max(floor(log2(rows / FIRST_ROWS)), LEAST_DOUBLINGS), MOST_DOUBLINGS)
+    )
+    each = FIRST_ROWS * 2.0**doublings / JUDGEMENTS
+    return max(ceil((rows // each + 1) * each), int(rows) + 1)
 
 
 class SideBySide(Serial):
@@ -159,11 +179,12 @@ class SideBySide(Serial):
 
     def __init__(self, plans: Sequence[Plan], sparse: bool, threads: Threads) -> None:
         self.plans, self.sparse, self.threads = plans, sparse, threads
+        self.contest: Contest
         self.gathered: list[Gathered | None] = []
 
     def opened(self, state: State, plan: Plan, sums: NDArray[Any], gathered: Gathered | None) -> Serial:
         """Have the others ready for the pass that the leader is ready for."""
-        contest = state.contest
+        self.contest = contest = state.contest
         contest.begin(state)
         for number, other in zip(contest.running, contest.others, strict=True):
             other.prepare(self.plans[number], self.sparse)
@@ -173,8 +194,14 @@ class SideBySide(Serial):
         return self
 
     def stretches(self, plan: Plan, part: Table, order: Order, K: int, seen: int, n_rows: float) -> list[Order]:
-        """As those of one thread."""
-        return SERIAL.stretches(plan, part, order, K, seen, n_rows)
+        """As those of one thread; where a model is kept until it has judged all its rows, they end where models are judged."""
+        found = SERIAL.stretches(plan, part, order, K, seen, n_rows)
+        if order.visit is not None or not self.contest.half_life:
+            return found
+        rows = int(self.contest.rows)
+        ends = np.cumsum([some.n for some in found])
+        ends = np.unique([min(order.n, judgement_after(rows + end - 1) - rows) for end in ends.tolist()])
+        return [order.between(lo, hi) for lo, hi in pairwise([0, *ends.tolist()])]
 
     def round(self, state: State, plan: Plan, rows: Round) -> None:
         """A kernel call's rows; `sums` are of the models that lead at the time, and the state is that of the last one.
@@ -183,26 +210,29 @@ class SideBySide(Serial):
         """
         contest, order, done = state.contest, rows.order, 0
         while len(contest.running) and done < order.n:
-            n = self._rows_until_judged(contest, plan, order, done)
+            n = self._rows_until_judged(contest, plan, rows, done)
             self._learn(state, rows._replace(order=order.between(done, done + n)) if n < order.n else rows)
             done += n
         if done < order.n:
             rest = rows._replace(order=order.between(done, order.n)) if done else rows
             local(state, self.plans[contest.leader], rest)
 
-    def _rows_until_judged(self, contest: Contest, plan: Plan, order: Order, done: int) -> int:
+    def _rows_until_judged(self, contest: Contest, plan: Plan, rows: Round, done: int) -> int:
         """How many rows of a round the models learn from before they are judged, if so many are done of it."""
-        left = order.n - done
+        order, left = rows.order, rows.order.n - done
         if not (plan.plain or plan.auto):  # Others bring all weights up to date at the end of a kernel call.
             return left
         n = contest.next_judgement - int(contest.rows)
+        if rows.part.s is not None:
+            ends = np.flatnonzero(rows.part.s[order.index()][done:])[n - 1 : n] + 1
+            n = int(ends[0]) if len(ends) else left
         if order.visit is not None:
             n = -(-n // order.buffer_rows) * order.buffer_rows
         return min(left, n)
 
     def _learn(self, state: State, rows: Round) -> None:
         """Have all models learn from some rows, and see who leads."""
-        contest, n, sums = state.contest, rows.order.n, rows.sums
+        contest, n, sums = state.contest, _n_weighed(rows), rows.sums
         models, numbers = [state, *contest.others], [contest.leader, *contest.running.tolist()]
         if contest.now is None:
             contest.now = np.zeros((len(contest.values), *sums.shape))
@@ -210,14 +240,13 @@ class SideBySide(Serial):
         # Kernels add to what there is, so that sums are of the same bits in whatever calls rows come.
         found = before.copy()
         # These may be of weights that are not averaged, whose steps are the longer the sooner rows fade.
-        of_models, features, judging = before.copy() if contest.half_life else None, None, rows
-        times = contest.times
-        if of_models is not None and times > 0 and self.sparse:
-            judging, features = _of_its_values(rows, models)
+        of_models = before.copy() if contest.half_life else None
+        judging = self._judging(state, models, numbers, rows) if contest.half_life and contest.times > 0 else None
 
         def train(i: int) -> None:
-            if of_models is not None and times > 0:
-                of_models[i] = before[i] + times * _lost(models[i], self.plans[numbers[i]], judging, features)
+            if of_models is not None and judging is not None:
+                of_models[i] = before[i]  # It may be interrupted, and then begin again.
+                judging(i, of_models[i])
             try:
                 own = rows._replace(sums=found[i], gathered=self.gathered[numbers[i]])
                 local(models[i], self.plans[numbers[i]], own)
@@ -240,6 +269,27 @@ class SideBySide(Serial):
                 judge()
             raise
         judge()
+
+    def _judging(self, state: State, models: list[State], numbers: list[int], rows: Round) -> Losses:
+        """What adds to sums the losses of some rows at one of these models, as it was at the last judgement.
+
+        So it does not matter in how many calls rows come. A model is worked out in full, and kept, only where the last of
+        the rows that it judges are still to come; else on CSR it is of the features of these rows, as there may be millions.
+        """
+        contest, plans = state.contest, [self.plans[number] for number in numbers]
+        features, centred, n_values = None, _centred(models) if self.sparse else None, len(contest.values)
+        if contest.judged_W is None and contest.rows + _n_weighed(rows) < contest.next_judgement:
+            found = self.threads.map(lambda i: _model(models[i], plans[i], None, centred), range(len(models)))
+            kept_W, kept_b = np.zeros((n_values, *state.W.shape), state.W.dtype), np.zeros((n_values, len(state.b)))
+            for number, model in zip(numbers, found, strict=True):
+                kept_W[number], kept_b[number] = model
+            contest.judged_W, contest.judged_b = kept_W, kept_b
+        if contest.judged_W is not None:
+            W, b = contest.judged_W, contest.judged_b
+            return lambda i, sums: _add_losses(sums, rows, plans[i], W[numbers[i]], b[numbers[i]])
+        if self.sparse:
+            rows, features = _of_its_values(rows, state.W.dtype)
+        return lambda i, sums: _add_losses(sums, rows, plans[i], *_model(models[i], plans[i], features, centred))
 
     def _lead(self, state: State, numbers: list[int], n: int) -> int:
         """See who leads after n more rows, and who takes no further part; returned is which of the models so far leads."""
@@ -268,25 +318,41 @@ class SideBySide(Serial):
         return best
 
 
-Features = tuple[NDArray[Any], NDArray[Any]]
+def _n_weighed(rows: Round) -> int:
+    """How many rows of a round have weight."""
+    s = rows.part.s
+    return rows.order.n if s is None else int(np.count_nonzero(s[rows.order.index()]))
 
 
-def _of_its_values(rows: Round, models: list[State]) -> tuple[Round, Features]:
-    """A round on CSR as one in which each value has a feature of its own, as there may be millions; of each the number it had.
-
-    The second array are the features that are centred in any of the models.
-    """
-    part = rows.part.read(rows.order.numbers(), models[0].W.dtype)
+def _of_its_values(rows: Round, dtype: Any) -> tuple[Round, NDArray[Any]]:
+    """A round on CSR as one in which each value has a feature of its own, as there may be millions; of each the number it had."""
+    part = rows.part.read(rows.order.numbers(), dtype)
     X: Any = part.X
-    centred = np.unique(np.concatenate([np.zeros(0, np.intp), *(one.auto.in_each_row for one in models if one.auto)]))
-    own = sp.csr_matrix((X.data, np.arange(X.nnz, dtype=X.indices.dtype), X.indptr), (X.shape[0], X.nnz + len(centred)))
-    return Round(replace(part, X=own), Order(None, None, 0, X.shape[0], X.shape[0]), rows.sums), (X.indices, centred)
+    own = sp.csr_matrix((X.data, np.arange(X.nnz, dtype=X.indices.dtype), X.indptr), (X.shape[0], X.nnz))
+    return Round(replace(part, X=own), Order(None, None, 0, X.shape[0], X.shape[0]), rows.sums), X.indices
 
 
-def _lost(state: State, plan: Plan, rows: Round, features: Features | None) -> NDArray[Any]:
-    """(2, K), the sums of the losses and weights of a round at the model of a state; `features`: those of its values."""
-    some = state if features is None else state.of_features(*features)
-    return losses_of_call(plan, *some.model(plan), 0, False, (rows.part, rows.order, None))
+def _centred(models: list[State]) -> NDArray[Any]:
+    """On CSR the features that are centred in any of the models."""
+    return np.unique(np.concatenate([np.zeros(0, np.intp), *(one.auto.in_each_row for one in models if one.auto)]))
+
+
+def _model(state: State, plan: Plan, features: Any, centred: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights and intercepts of the model of a state; `features`: on CSR those whose weights are wanted, None: of all.
+
+    On CSR intercepts are worked out of the centred features alone, and so are of the same bits whatever features are wanted.
+    """
+    if centred is None:
+        return state.model(plan)
+    _, b = state.of_features(centred[:0], centred).model(plan)
+    if features is None:
+        return state.model(plan)[0], b
+    return state.of_features(features, centred).model(plan)[0][: len(features)], b
+
+
+def _add_losses(sums: NDArray[Any], rows: Round, plan: Plan, W: NDArray[Any], b: NDArray[Any]) -> None:
+    """Add the losses and weights of a round at a model to sums, (2, K)."""
+    kernels.total(rows.part.X, rows.order, rows.part.target(), W, b, plan.compiled, sums)
 
 
 def _swapped(state: State, other: State) -> State:

@@ -222,6 +222,8 @@ class Fitted(Drafts):
                 inward(state, *found, centred)
         else:
             state.prepare(plan, table.sparse)
+            if state.contest is not None and state.centred != centred:
+                state.contest.judge_by_those_to_come()  # Those that are kept are in the units before.
             for one in (state, *(() if state.contest is None else state.contest.others)):
                 recentre(one, centred)
         table.scaling = Scaling.of(state)

@@ -112,6 +112,8 @@ def _sound_contest(contest):
     known = contest.first < n and len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
     if not known or len(contest.others) not in (0, len(contest.running)):
         raise ValueError("a contest must have a place in its values for each of its models")
+    if (contest.judged_W is None) != (contest.judged_b is None):
+        raise ValueError("a contest must have the weights and the intercepts of the models that are judged, or neither")
 
 
 def _first():
@@ -219,6 +221,8 @@ CONTEST = Record(
         "now": Array("float64", ("contested", 2, "K"), optional=True, finite=False),
         "rows": Value(float, 0.0),
         "rows_now": Value(float, 0.0),
+        "judged_W": Array("W", ("contested", "d", "S"), optional=True),
+        "judged_b": Array("float64", ("contested", "K"), optional=True),
     },
     _sound_contest,
 )
