@@ -64,6 +64,16 @@ def test_of_noise_the_constant_is_near(layout, name, heads):
     agree(train(lay_out(X, layout), loss, y=Y, **given), expected(layout, X, Y, loss, **given), 1e-9)
 
 
+@flat
+@pytest.mark.parametrize("columns, heads", [(70, 1), (128, 1), (30, 3), (90, 5), (129, 1)])
+def test_of_many_columns_and_heads_too(columns, heads):
+    """Newton's steps of these are in longer blocks, and fewer rows count in their curvatures."""
+    loss, (X, s) = losses.LogLoss(), rows(1300, columns)
+    Y = targets(loss, X, heads)
+    given = dict(l1=0.0, l2=1e-4, intercept=True, s=s, passes=1)
+    agree(train(X, loss, y=Y, **given), expected("dense", X, Y, loss, **given), 1e-9)
+
+
 @pytest.mark.parametrize("heads", [1, 5])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_class_weights_and_a_long_row(layout, heads):

@@ -2,7 +2,7 @@
 
 from fastsgd import SGDClassifier
 
-from .common import interleaved, make
+from .common import SMOKE, dense, interleaved, make
 
 
 class Ratio:
@@ -15,6 +15,27 @@ class Ratio:
     def setup(self, data, dtype, loss):
         X, y = make(data, dtype)
         usual = {"loss": loss, "max_iter": 1, "tol": None, "random_state": 0}
+        pair = SGDClassifier(learning_rate="auto", **usual), SGDClassifier(**usual)
+        self.pair = [lambda est=est: est.fit(X, y) for est in pair]
+
+    def track_ratio(self, *_):
+        auto, plain = interleaved(5, *self.pair)
+        return auto / plain
+
+
+class NewtonToPlain:
+    """As `Ratio`, of dense rows of so few columns that their equations are solved; of several classes one against the rest.
+
+    Steps of several heads at once cost plain SGD little more than those of one.
+    """
+
+    params = [[10, 30, 64, 128], [1_000, 10_000, 100_000], [2, 3, 10]]
+    param_names = ["columns", "rows", "classes"]
+    unit = "ratio"
+
+    def setup(self, columns, rows, classes):
+        X, y = dense(200 if SMOKE else rows, columns, classes)
+        usual = {"loss": "log_loss", "max_iter": 1, "tol": None, "random_state": 0}
         pair = SGDClassifier(learning_rate="auto", **usual), SGDClassifier(**usual)
         self.pair = [lambda est=est: est.fit(X, y) for est in pair]
 

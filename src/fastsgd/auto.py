@@ -25,7 +25,7 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
 # Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
-NEWTON_COLUMNS, BLOCK, BLOCKS, HELD, HELD_INTERCEPT = 128, 8, 16, 8.0, 0.01
+NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_COLUMNS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
 MOST_CURVATURES = 1 << 20  # of all heads together, 8 MB
 OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
 OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("average", "Newton's steps")

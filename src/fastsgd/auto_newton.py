@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, OWED, B
+from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, MANY_COLUMNS, OWED, PER_ROW, B
 
 LEAST = np.finfo(np.float64).tiny
 
@@ -62,7 +62,14 @@ def merge(auto, start, parts, plan):
         auto.curvatures[k] = np.triu(total)
     auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
     auto.origin = mean.copy()
-    auto.at["block"] = auto.at["t"] + max(BLOCK, d // 8, int(auto.at["recent"][0] + 0.5) // BLOCKS)
+    auto.at["block"] = auto.at["t"] + _block(d, len(auto.heads), auto.at["recent"][0])
+
+
+def _block(d, K, n):
+    """The rows of the block that begins after n rows: see `newton_steps` in the kernel."""
+    columns = d * min(K, 4)
+    rarer = (columns > MANY_COLUMNS) + (columns > 4 * MANY_COLUMNS)
+    return max(BLOCK, d * d // PER_ROW, int(n + 0.5) // (BLOCKS >> rarer))
 
 
 def _about(auto, k, mean):

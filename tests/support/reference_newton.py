@@ -12,6 +12,7 @@ class Newton:
 
     def __init__(self, loss, d, K, intercept, longer):
         self.loss, self.intercept, self.longer, self.block = loss, intercept, longer, 8
+        self.rarer = 1 if d * min(K, 4) <= 64 else 2 if d * min(K, 4) <= 256 else 4  # is all that takes d^2
         self.H, self.G, self.weight, self.counted = np.zeros((K, d + 1, d + 1)), np.zeros((d + 1, K)), *np.zeros((2, K))
         self.u, self.b, self.r, self.o = np.zeros((d, K)), np.zeros(K), np.zeros(d), None
 
@@ -27,8 +28,9 @@ class Newton:
         slope = self.loss.slope(z, y)
         h = self._curvature(z, y, slope, curvature)
         unusual = (value > 4 * usual) | (1 + xh @ xh > 4 * rho / n)
-        drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // 16
-        times = np.where((n <= 1024) | unusual, 1, 16 * drawn)
+        often = (1 if n <= 1024 else 16) * self.rarer
+        drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // often
+        times = np.where(unusual | (t <= 2 * len(x)), 1, often * drawn)
         delta = np.append(x - self.o, 1)
         self.counted = self.counted * fade**2 + n * w
         self.H = self.H * fade**2 + (times * n * w * h)[:, None, None] * np.outer(delta, delta)
@@ -53,7 +55,7 @@ class Newton:
         d, K = self.u.shape
         if t < self.block and not now:
             return
-        self.block = t + max(8, d // 8, int(n + 0.5) // 16)
+        self.block = t + max(8, d * d // 128, int(n + 0.5) // (16 // self.rarer))
         T = np.eye(d + 1)  # (x - o, 1) = T (x - m, 1)
         T[:-1, -1] = m - self.o
         self.H, self.o, R = np.linalg.inv(T) @ self.H @ np.linalg.inv(T).T, m, np.diag(np.append(self.r, 1))

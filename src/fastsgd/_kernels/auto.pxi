@@ -342,7 +342,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             at.share = share_of(head, at.s, at.z, at.y)
             z[k] = <floating> first_step(P, C, head, &R, &at, M.b + k, M.b_avg + k)
             if newton:
-                z2[k] = <floating> newton_row(values + r * d, d, k, P, C, head, &R, &at)
+                z2[k] = <floating> newton_row(values + r * d, d, K, k, P, C, head, &R, &at)
             elif C.first:
                 z2[k] = <floating> second_step(P, C, head, &R, &at)
         add_products(H, L, xh, d, W, S, z, M.live)

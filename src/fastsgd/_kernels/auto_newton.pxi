@@ -16,19 +16,32 @@
 # The weights stay what they are for a block, so that they are judged as they are, and there is no average.
 cdef enum:
     WHOLE = 1024              # rows at the start of which all count in H; later one in sixteen, and those that are unusual
-    BLOCK = 8                 # rows of a block, at least; and an eighth of the columns
+    BLOCK = 8                 # rows of a block, at least; of many columns d^2 / PER_ROW
+    PER_ROW = 128
     BLOCKS = 16               # later on, a block is one part in so many of the rows
+    MANY_COLUMNS = 64         # columns times heads, from which on blocks are longer, and fewer rows count in H
 cdef double HELD = 8.0        # rows
 cdef double HELD_INTERCEPT = 0.01  # and of the intercept
 cdef double SQUARED = 0.1     # share of the squared slope in the curvature of the logistic loss
 cdef double JUMP = 0.5        # A scale 1 / sqrt(v) that falls below this share of what it was has jumped.
 
 
-cdef inline double curved(const Head* H, double value, double norm, const AutoScalars* at) noexcept nogil:
-    """How often row t counts in H: one in sixteen, drawn by a hash; early ones, and those of unusual loss or length, once."""
-    if at.recent <= WHOLE or value > 4.0 * H.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
+cdef inline int rarer(Py_ssize_t d, Py_ssize_t K) noexcept nogil:
+    """How often the number of rows that count in H is halved, and that of blocks.
+
+    What these cost is by d^2 a head, and all else by d, and less where several heads take their steps together.
+    """
+    cdef Py_ssize_t columns = d * min(K, 4)
+    return (columns > MANY_COLUMNS) + (columns > 4 * MANY_COLUMNS)
+
+
+cdef inline double curved(const Head* H, double value, double norm, Py_ssize_t d, Py_ssize_t K,
+                          const AutoScalars* at) noexcept nogil:
+    """How often row t counts in H: early ones once, later one in sixteen, drawn by a hash; those of unusual loss or length once."""
+    cdef int bits = (0 if at.recent <= WHOLE else 4) + rarer(d, K)
+    if bits == 0 or at.t <= 2 * d or value > 4.0 * H.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
         return 1.0
-    return 16.0 if (<uint64_t> at.t * <uint64_t> 0x9E3779B97F4A7C15) >> 60 == 0 else 0.0
+    return <double> (1 << bits) if (<uint64_t> at.t * <uint64_t> 0x9E3779B97F4A7C15) >> (64 - bits) == 0 else 0.0
 
 
 cdef inline double curvature_at(const Params* P, const Head* H, double z, double slope, double y) noexcept nogil:
@@ -92,24 +105,45 @@ cdef void standard_curvature(const double* H, Py_ssize_t D, const double* r, dou
     M[d * D + d] = H[d * D + d] * per + least[d] if intercept else 1.0
 
 
+cdef inline void eliminate(double* M, Py_ssize_t D, double* g, Py_ssize_t k, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Take row k, with its pivot, off the rows from `first` to before `last`, and off their g."""
+    cdef const double* row = M + k * D
+    cdef Py_ssize_t i, j
+    cdef double by
+    for i in range(first, last):
+        by = row[i] / row[k]
+        g[i] -= by * g[k]
+        for j in range(i, D):
+            M[i * D + j] -= by * row[j]
+
+
 cdef bint solve_curvature(double* M, Py_ssize_t D, double* g) noexcept nogil:
-    """g = M^-1 g by the factors L D L' of a symmetric M > 0, which is overwritten; whether it could be done."""
-    cdef Py_ssize_t i, j, k
-    cdef double by, pivot
-    for k in range(D):
-        pivot = M[k * D + k]
-        if not 0 < pivot < INFINITY:
-            return False
-        for i in range(k + 1, D):
-            by = M[k * D + i] / pivot
-            g[i] -= by * g[k]
+    """g = M^-1 g by the factors L D L' of a symmetric M > 0, which is overwritten; whether it could be done.
+
+    Four rows at once are taken off all below them: one by one, the way to memory would take longer than the sums.
+    """
+    cdef Py_ssize_t i, j, k, p
+    cdef const double* row
+    cdef double[4] by, per
+    cdef double one
+    for k in range(0, D, 4):
+        for p in range(k, min(k + 4, D)):
+            if not 0 < M[p * D + p] < INFINITY:
+                return False
+            per[p - k] = 1.0 / M[p * D + p]
+            eliminate(M, D, g, p, p + 1, min(k + 4, D))
+        row = M + k * D
+        for i in range(k + 4, D):
+            for p in range(4):
+                by[p] = row[p * D + i] * per[p]
+                g[i] -= by[p] * g[k + p]
             for j in range(i, D):
-                M[i * D + j] -= by * M[k * D + j]
+                M[i * D + j] -= by[0] * row[j] + by[1] * row[D + j] + by[2] * row[2 * D + j] + by[3] * row[3 * D + j]
     for k in range(D - 1, -1, -1):
-        by = g[k]
+        one = g[k]
         for j in range(k + 1, D):
-            by -= M[k * D + j] * g[j]
-        g[k] = by / M[k * D + k]
+            one -= M[k * D + j] * g[j]
+        g[k] = one / M[k * D + k]
     return True
 
 
@@ -158,15 +192,15 @@ cdef void newton_steps(Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* U, co
         move_origin(C.curvatures + k * D * D, D, C.newton)
     for k in range(K):
         newton_step(C.heads + k, k, d, S, U, U + d * S, P, C)
-    C.at.block = C.at.t + max(max(BLOCK, d // 8), <int64_t> (C.at.recent + 0.5) // BLOCKS)
+    C.at.block = C.at.t + max(max(BLOCK, d * d // PER_ROW), <int64_t> (C.at.recent + 0.5) // (BLOCKS >> rarer(d, K)))
 
 
-cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t k, const Params* P, const Pace* C, Head* head,
+cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t k, const Params* P, const Pace* C, Head* head,
                               const DenseRow* R, const Seen* at) noexcept nogil:
     """Count a row in H of head k; returns by what it is added to G. Sums over the rows are in units of grown^2."""
     cdef Py_ssize_t D = d + 1
     cdef double* delta = C.newton + D * (D + 2)
-    cdef double by = at.s * C.at.recent * (C.at.grown * C.at.grown), times = curved(head, at.value, R.norm, C.at)
+    cdef double by = at.s * C.at.recent * (C.at.grown * C.at.grown), times = curved(head, at.value, R.norm, d, K, C.at)
     head.counted += by
     if times > 0 and by > 0:
         from_origin(x, d, C.origin, delta)
