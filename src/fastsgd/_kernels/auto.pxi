@@ -244,41 +244,41 @@ cdef inline bint judges(const Pace* C, Py_ssize_t K, const double* value) noexce
 
 
 cdef inline bint see_second(Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floating z, const Params* P, const Pace* C, Head* head,
-                            Seen* at) noexcept nogil:
+                            Seen* seen) noexcept nogil:
     """The second rule's margin and slope, z being without the intercept; 1 if it is not finite, else 0."""
     if not isfinite(z):
         if not (C.curvatures and C.first):  # Nobody judges a model that begins anew in a later pass.
             return 1
         begin_newton(k, d, S, <floating*> C.second, head)
         z = 0
-    at.z2 = z + head.b[1]
-    at.slope2 = slope_at(P, at.z2, at.y)
+    seen.z2 = z + head.b[1]
+    seen.slope2 = slope_at(P, seen.z2, seen.y)
     return 0
 
 
-cdef inline double first_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* at, double* b,
+cdef inline double first_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* seen, double* b,
                               double* b_avg) noexcept nogil:
     """Learn from the row what it says of the loss; returns by what it is added to the weights of the first rule."""
-    cdef double c = at.share * C.at.recent, g, by
+    cdef double c = seen.share * C.at.recent, g, by
     if C.first:
         if C.intercept:
-            learn_mean(P, head, at.y, at.share)
-        head.usual += (at.value - head.usual) * at.share
+            learn_mean(P, head, seen.y, seen.share)
+        head.usual += (seen.value - head.usual) * seen.share
     if P.span > 1.0:
-        learn(P, head, measured(P, head, at.z, at.y), at.s)
-    g = long_step(P, head, at.slope, c, C.at.recent) if C.first and C.curvatures else R.g / head.h
+        learn(P, head, measured(P, head, seen.z, seen.y), seen.s)
+    g = long_step(P, head, seen.slope, c, C.at.recent) if C.first and C.curvatures else R.g / head.h
     head.owed[0] += g
-    by = step_dense(P, C, c * g, at.z, at.slope, at.y, R.size, R.part, b, b_avg)
+    by = step_dense(P, C, c * g, seen.z, seen.slope, seen.y, R.size, R.part, b, b_avg)
     if P.span == 1.0:
-        learn(P, head, measured(P, head, at.z + by * R.size, at.y), at.s)
+        learn(P, head, measured(P, head, seen.z + by * R.size, seen.y), seen.s)
     return by
 
 
-cdef inline double second_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* at) noexcept nogil:
+cdef inline double second_step(const Params* P, const Pace* C, Head* head, const DenseRow* R, const Seen* seen) noexcept nogil:
     """The same of the second rule, without Newton's steps."""
-    cdef double c = at.share * C.at.recent, g = long_step(P, head, at.slope2, c, C.at.recent)
+    cdef double c = seen.share * C.at.recent, g = long_step(P, head, seen.slope2, c, C.at.recent)
     head.owed[1] += g
-    return step_dense(P, C, c * g, at.z2, at.slope2, at.y, R.size, R.part, &head.b[1], &head.b[2])
+    return step_dense(P, C, c * g, seen.z2, seen.slope2, seen.y, R.size, R.part, &head.b[1], &head.b[2])
 
 
 cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
@@ -288,16 +288,17 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef floating* W = <floating*> M.W
     cdef floating* A = <floating*> M.A
     cdef floating* W2 = <floating*> C.second
-    cdef floating* A2 = W2 + d * S
+    cdef floating* A2 = W2 + d * S  # or where there are Newton's steps, the sums of their slopes
     cdef floating* z = xh + d  # S numbers for each of: the margins of W, of the second rule, and of the averages
     cdef floating* z2 = z + M.S
     cdef floating* za = z2 + M.S
     cdef floating* za2 = za + M.S
     cdef Head* head
     cdef DenseRow R
-    cdef Seen at
+    cdef Seen seen
     cdef double s, averaged, second
     cdef bint newton = C.curvatures is not NULL, both = C.first or newton
+    cdef floating* moved = A2 if newton else W2  # what a row is added to by the second rule
     for i in range(O.n):
         fetch_next(L, values, T, &O, i)
         if O.visit is not NULL and i + 3 < O.n:
@@ -310,7 +311,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
         enter_row(values + r * d, d, K, S, s, &R, P, C, xh)
         if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
             for k in range(K):
-                begin(C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), C.at.t)
+                begin_intercept(C.heads + k, M.b + k, M.b_avg + k, target(T, r, k), C.at.t)
                 C.heads[k].b[1], C.heads[k].b[2] = M.b[k], M.b_avg[k]
         products(H, L, xh, d, W, S, z)
         if both:
@@ -325,29 +326,29 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
                 products(H, L, xh, d, A2, S, za2)
         for k in range(K):
             head = C.heads + k
-            at.z, at.y, at.value, at.slope = M.of[k], M.of[K + k], M.of[2 * K + k], M.of[3 * K + k]
-            at.s = weight(T, r, k, at.y)
-            M.loss_sum[k] += at.s * at.value
-            M.weight_sum[k] += at.s
+            seen.z, seen.y, seen.value, seen.slope = M.of[k], M.of[K + k], M.of[2 * K + k], M.of[3 * K + k]
+            seen.s = weight(T, r, k, seen.y)
+            M.loss_sum[k] += seen.s * seen.value
+            M.weight_sum[k] += seen.s
             if R.fade < 1.0:
                 fade_head(head, R.fade)
-            if both and see_second(k, d, S, z2[k], P, C, head, &at):
+            if both and see_second(k, d, S, z2[k], P, C, head, &seen):
                 return 1
             if C.first:
                 # Before the third row the intercept is y itself, and that of Newton's steps would be judged by what it knows.
                 averaged = za[k] + M.b_avg[k]
-                second = za2[k] + head.b[2] if not newton else at.z2 if C.at.t > 3 else averaged
-                judge_dense(P, C, k, averaged, second, at.y,
-                            judged(head, at.value, C.at.t, C.at.recent) * at.s)
-            at.share = share_of(head, at.s, at.z, at.y)
-            z[k] = <floating> first_step(P, C, head, &R, &at, M.b + k, M.b_avg + k)
+                second = za2[k] + head.b[2] if not newton else seen.z2 if C.at.t > 3 else averaged
+                judge_dense(P, C, k, averaged, second, seen.y,
+                            judged(head, seen.value, C.at.t, C.at.recent) * seen.s)
+            seen.share = share_of(head, seen.s, seen.z, seen.y)
+            z[k] = <floating> first_step(P, C, head, &R, &seen, M.b + k, M.b_avg + k)
             if newton:
-                z2[k] = <floating> newton_row(values + r * d, d, K, k, P, C, head, &R, &at)
+                z2[k] = <floating> newton_row(values + r * d, d, K, k, P, C, head, &R, &seen)
             elif C.first:
-                z2[k] = <floating> second_step(P, C, head, &R, &at)
+                z2[k] = <floating> second_step(P, C, head, &R, &seen)
         add_products(H, L, xh, d, W, S, z, M.live)
         if both:
-            add_products(H, L, xh, d, A2 if newton else W2, S, z2, M.live)
+            add_products(H, L, xh, d, moved, S, z2, M.live)
         if newton and C.at.t >= C.at.block:
             newton_steps(d, K, S, W2, P, C)
         if C.at.t >= C.at.due:

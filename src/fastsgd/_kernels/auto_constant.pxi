@@ -16,11 +16,11 @@ cdef double PER_RENEWAL = 1.0 / 16.0  # That of the judgement is found anew when
 
 cdef double slopes_at(const Params* P, const Pace* C, Py_ssize_t k, double c, double* loss) noexcept nogil:
     """What the slopes at c add up to, by the weight of the atoms; and the same of the losses of these, if asked for."""
-    cdef const Head* H = C.heads + k
+    cdef const Head* head = C.heads + k
     cdef const double* y = C.atoms + 2 * ATOMS * k
     cdef const double* s = y + ATOMS
     cdef double total = 0, weight = 0
-    cdef int i, n = <int> H.atoms
+    cdef int i, n = <int> head.n_atoms
     for i in range(n):
         total += s[i] * P.slope(c, y[i], P.loss_par)
         weight += s[i]
@@ -28,8 +28,8 @@ cdef double slopes_at(const Params* P, const Pace* C, Py_ssize_t k, double c, do
         loss[0] = 0
         for i in range(n):
             loss[0] += s[i] / weight * fabs(P.value(c, y[i], P.loss_par))
-    weight = weight if weight > 0 else H.bend
-    return (total + H.bend * (c - H.flat[0])) / weight
+    weight = weight if weight > 0 else head.bend
+    return (total + head.bend * (c - head.flat[0])) / weight
 
 
 cdef double constant_of_atoms(const Params* P, const Pace* C, Py_ssize_t k, double c) noexcept nogil:
@@ -38,16 +38,16 @@ cdef double constant_of_atoms(const Params* P, const Pace* C, Py_ssize_t k, doub
     It is at most so far from the targets, and from 0, as log(n) / 2 of their differences: a slope that never is 0, as that of a
     likelihood where all rows are of one class, ends there.
     """
-    cdef const Head* H = C.heads + k
+    cdef const Head* head = C.heads + k
     cdef const double* y = C.atoms + 2 * ATOMS * k
-    cdef double low = 0, high = 0, step, at, g, g_at, loss = 0, new, apart
+    cdef double low = 0, high = 0, step, other, g, g_other, g_new, loss = 0, new, apart
     cdef int i
-    if H.atoms == 0 and H.bend == 0:
+    if head.n_atoms == 0 and head.bend == 0:
         return c
-    for i in range(<int> H.atoms):
+    for i in range(<int> head.n_atoms):
         low, high = min(low, y[i]), max(high, y[i])
-    if H.bend > 0:
-        low, high = min(low, H.flat[0]), max(high, H.flat[0])
+    if head.bend > 0:
+        low, high = min(low, head.flat[0]), max(high, head.flat[0])
     apart = high - low
     step = max(apart, 1.0) * 0.5 * log(1.0 + C.at.recent)
     low, high, step = low - step, high + step, (apart if apart > 0 else 1.0) / ATOMS
@@ -56,34 +56,34 @@ cdef double constant_of_atoms(const Params* P, const Pace* C, Py_ssize_t k, doub
     while True:  # until the slope has another sign
         if fabs(g) * apart <= SOLVED_SHARE * loss or not isfinite(g):
             return c
-        at = max(low, c - step) if g > 0 else min(high, c + step)
-        if at == c:
+        other = max(low, c - step) if g > 0 else min(high, c + step)
+        if other == c:
             return c
-        g_at = slopes_at(P, C, k, at, NULL)
-        if (g_at > 0) != (g > 0):
+        g_other = slopes_at(P, C, k, other, NULL)
+        if (g_other > 0) != (g > 0):
             break
-        c, g, step = at, g_at, 2.0 * step
+        c, g, step = other, g_other, 2.0 * step
     for i in range(MOST_HALVINGS):  # false position (Illinois), every third time a halving
-        if fabs(at - c) * fabs(g_at) <= SOLVED_SHARE * loss:  # the least is between at and c, and no lower than the tangent
+        if fabs(other - c) * fabs(g_other) <= SOLVED_SHARE * loss:  # The least is between both, not below the tangent.
             break
-        new = 0.5 * (at + c) if i % 3 == 2 else at - g_at * ((at - c) / (g_at - g))
-        if not min(at, c) < new < max(at, c):
-            new = 0.5 * (at + c)
-        step = slopes_at(P, C, k, new, NULL)
-        if (step > 0) != (g_at > 0):
-            c, g = at, g_at
+        new = 0.5 * (other + c) if i % 3 == 2 else other - g_other * ((other - c) / (g_other - g))
+        if not min(other, c) < new < max(other, c):
+            new = 0.5 * (other + c)
+        g_new = slopes_at(P, C, k, new, NULL)
+        if (g_new > 0) != (g_other > 0):
+            c, g = other, g_other
         else:
             g *= 0.5
-        at, g_at = new, step
-    return at
+        other, g_other = new, g_new
+    return other
 
 
 cdef void gather_atoms(const Params* P, const Pace* C, Py_ssize_t k) noexcept nogil:
     """Make of the losses of the atoms a parabola, with that of all targets before them."""
-    cdef Head* H = C.heads + k
+    cdef Head* head = C.heads + k
     cdef const double* y = C.atoms + 2 * ATOMS * k
     cdef const double* s = y + ATOMS
-    cdef double c = constant_of_atoms(P, C, k, H.flat[2]), near = 0, weight = 0, bend = 0
+    cdef double c = constant_of_atoms(P, C, k, head.flat[2]), near = 0, weight = 0, bend = 0
     cdef int i
     for i in range(ATOMS):
         near += s[i] * fabs(y[i] - c)
@@ -92,16 +92,16 @@ cdef void gather_atoms(const Params* P, const Pace* C, Py_ssize_t k) noexcept no
     for i in range(ATOMS):
         bend += s[i] * (P.slope(c + near, y[i], P.loss_par) - P.slope(c - near, y[i], P.loss_par))
     bend /= 2.0 * near
-    H.flat[0], H.atoms = c, 0
+    head.flat[0], head.n_atoms = c, 0
     if bend > 0 and isfinite(bend):
-        H.bend += bend
+        head.bend += bend
 
 
 cdef void count_atom(const Params* P, const Pace* C, Py_ssize_t k, double target, double s) noexcept nogil:
     """Count a target of a row of weight s, in units that grow as rows fade."""
-    cdef Head* H = C.heads + k
+    cdef Head* head = C.heads + k
     cdef double* y = C.atoms + 2 * ATOMS * k
-    cdef int i, n = <int> H.atoms
+    cdef int i, n = <int> head.n_atoms
     for i in range(n):
         if y[i] == target:
             y[ATOMS + i] += s
@@ -110,7 +110,7 @@ cdef void count_atom(const Params* P, const Pace* C, Py_ssize_t k, double target
         gather_atoms(P, C, k)
         n = 0
     y[n], y[ATOMS + n] = target, s
-    H.atoms = n + 1
+    head.n_atoms = n + 1
 
 
 cdef void renew_atoms(const Pace* C, Py_ssize_t k) noexcept nogil:
@@ -122,47 +122,32 @@ cdef void renew_atoms(const Pace* C, Py_ssize_t k) noexcept nogil:
     C.heads[k].bend *= by
 
 
-cdef inline void learn_mean(const Params* P, Head* H, double y, double share) noexcept nogil:
+cdef inline void learn_mean(const Params* P, Head* head, double y, double share) noexcept nogil:
     """Count a row that has this share of the weight of all rows in the mean of y."""
     if P.constant is not NULL:
-        H.flat[0] += (y - H.flat[0]) * share
+        head.flat[0] += (y - head.flat[0]) * share
 
 
 cdef inline void find_constant(const Params* P, const Pace* C, Py_ssize_t k) noexcept nogil:
     """The best constant of the rows before this one."""
-    cdef Head* H = C.heads + k
+    cdef Head* head = C.heads + k
     if P.constant is not NULL:
         if C.at.recent > 1.0:
-            H.flat[2] = P.constant(H.flat[0], C.at.recent - 1.0, P.loss_par)
-    elif C.at.t >= H.due:
-        H.flat[2] = constant_of_atoms(P, C, k, H.flat[2])
-        H.due = C.at.t + max(1.0, floor(PER_RENEWAL * C.at.t))
+            head.flat[2] = P.constant(head.flat[0], C.at.recent - 1.0, P.loss_par)
+    elif C.at.t >= head.constant_due:
+        head.flat[2] = constant_of_atoms(P, C, k, head.flat[2])
+        head.constant_due = C.at.t + max(1.0, floor(PER_RENEWAL * C.at.t))
 
 
 cdef void find_constants(const Params* P, const Pace* C, Py_ssize_t K) noexcept nogil:
     """That of all rows so far, of each head, from which no row learns."""
-    cdef Head* H
+    cdef Head* head
     cdef Py_ssize_t k
     if not C.first or not C.intercept or C.at.t == 0:
         return
     for k in range(K):
-        H = C.heads + k
+        head = C.heads + k
         if P.constant is not NULL:
-            H.flat[1] = P.constant(H.flat[0], C.at.recent, P.loss_par)
+            head.flat[1] = P.constant(head.flat[0], C.at.recent, P.loss_par)
         else:
-            H.flat[1] = constant_of_atoms(P, C, k, H.flat[2])
-
-
-cdef inline void begin(Head* H, double* b, double* b_avg, double y, double t) noexcept nogil:
-    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three.
-
-    The constant begins with the first y too: the gain of a row at which it was 0, and y far from 0, would hide all others.
-    """
-    cdef double first
-    if t < 3:
-        b[0] = y
-        if t == 1:
-            b_avg[0] = H.flat[2] = y
-        return
-    first = 8.0 * b_avg[0] - 7.0 * b[0]  # the average of the second row has 1/8 of it
-    b[0] = b_avg[0] = max(min(first, b[0]), min(max(first, b[0]), y))
+            head.flat[1] = constant_of_atoms(P, C, k, head.flat[2])

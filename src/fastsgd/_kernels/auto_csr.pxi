@@ -166,7 +166,7 @@ cdef int auto_csr_row(const Csr* L, const floating* values, Py_ssize_t lo, Py_ss
             per_b[r] = 1.0 / P_b
         size[r] = per_b[r]
     if C.at.t <= 3 and P.residual and C.intercept:  # y far from 0 is as good as y near it
-        begin(head, &head.b[1], &head.b[AVERAGED], y, t)
+        begin_intercept(head, &head.b[1], &head.b[AVERAGED], y, t)
         head.b[0] = head.b[2] = head.b[1]
     for r in range(CSR_CANDIDATES):
         z[r] = head.b[r]

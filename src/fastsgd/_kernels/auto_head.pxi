@@ -29,7 +29,7 @@ cdef struct Head:
     double counted          # and the sum of the weights by which rows count in the curvatures
     double[CANDIDATES] b    # intercepts of the candidates; of dense rows' first one in the state
     double[3] flat          # the mean of y, or the middle of the parabola; the best constant; and that of the judgement
-    double atoms, bend, due  # how many targets are kept, the curvature of the parabola, t when the constant is next found
+    double n_atoms, bend, constant_due  # how many targets are kept, the parabola's curvature, t when the constant is next found
     double usual            # mean loss before a step
     double leader           # number of the combination which has lost least
     double[COMBINED] lost   # of each combination: losses before the steps, less those of the constant
@@ -70,13 +70,13 @@ cdef inline double fading(const Params* P, const AutoScalars* at) noexcept nogil
     return P.fade if at.t >= 3 else 1.0
 
 
-cdef inline void fade_head(Head* H, double fade) noexcept nogil:
+cdef inline void fade_head(Head* head, double fade) noexcept nogil:
     """The sums of a head over the rows so far, but for those of the judgement."""
-    H.weight *= fade
-    H.far *= fade
-    H.total *= fade
-    H.curve *= fade
-    H.slopes *= fade
+    head.weight *= fade
+    head.far *= fade
+    head.total *= fade
+    head.curve *= fade
+    head.slopes *= fade
 
 
 cdef inline double late(const AutoScalars* at) noexcept nogil:
@@ -86,15 +86,15 @@ cdef inline double late(const AutoScalars* at) noexcept nogil:
 
 cdef void renew_judgement(const Pace* C, Py_ssize_t k) noexcept nogil:
     """Bring its sums back to units of 1."""
-    cdef Head* H = C.heads + k
+    cdef Head* head = C.heads + k
     cdef double by = 1.0 / (C.at.grown * C.at.grown * C.at.grown)
     cdef int i
     for i in range(COMBINED):
-        H.lost[i] *= by
+        head.lost[i] *= by
     for i in range(LESS):
-        H.lost_less[i] *= by
+        head.lost_less[i] *= by
     for i in range(SPREADS):
-        H.spread[i] *= by
+        head.spread[i] *= by
     if C.atoms is not NULL:
         renew_atoms(C, k)
 
@@ -129,36 +129,36 @@ cdef inline double step_from(const Params* P, double z, double slope, double s, 
     return implicit_step(P.implicit, P.slope, z, s, y, P.loss_par)
 
 
-cdef inline double measured(const Params* P, const Head* H, double z, double y) noexcept nogil:
+cdef inline double measured(const Params* P, const Head* head, double z, double y) noexcept nogil:
     """The slope of the slope at z, over the loss's span, or over 1 where it has none."""
     cdef double r = 1.0
     if P.span > 1.0:
-        r = H.far / H.weight if H.far > 0 else 0.0
+        r = head.far / head.weight if head.far > 0 else 0.0
     if r == 0:
         return 0.0
     return (slope_at(P, z + r, y) - slope_at(P, z - r, y)) / (2.0 * r)
 
 
-cdef inline void learn(const Params* P, Head* H, double curve, double s) noexcept nogil:
+cdef inline void learn(const Params* P, Head* head, double curve, double s) noexcept nogil:
     """Take what was measured into h, where the loss has a span."""
     if P.span > 0:
-        H.total += s * curve
-        if H.total > 0:
-            H.h = H.total / H.weight
+        head.total += s * curve
+        if head.total > 0:
+            head.h = head.total / head.weight
 
 
-cdef inline double share_of(Head* H, double s, double z, double y) noexcept nogil:
+cdef inline double share_of(Head* head, double s, double z, double y) noexcept nogil:
     """The row's weight in this head, over that of all rows. What is but rounding is no distance: h would be 1 / its size."""
-    H.weight += s
+    head.weight += s
     if fabs(z - y) > 1e-14 * fabs(y):
-        H.far += s * fabs(z - y)
-    return s / H.weight if s > 0 else 0.0
+        head.far += s * fabs(z - y)
+    return s / head.weight if s > 0 else 0.0
 
 
-cdef inline double judged(const Head* H, double value, double t, double n) noexcept nogil:
+cdef inline double judged(const Head* head, double value, double t, double n) noexcept nogil:
     """How often row t counts in the judgement: one in four, later in sixteen, drawn by a hash; early and unusual ones once."""
     cdef uint64_t drawn = <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15
-    if n <= EARLY or value > 4.0 * H.usual:
+    if n <= EARLY or value > 4.0 * head.usual:
         return 1.0
     if n <= OFTEN:
         return 4.0 if drawn >> 62 == 0 else 0.0
@@ -205,30 +205,46 @@ cdef inline void evaluate(const Params* P, int n, const double* z, double y, dou
         value[i], slope[i] = P.value(z[i], y, P.loss_par), P.slope(z[i], y, P.loss_par)
 
 
-cdef void judge(const Params* P, Head* H, int m, const double* z, double leading, double lost, double y, double s) noexcept nogil:
+cdef void judge(const Params* P, Head* head, int m, const double* z, double leading, double lost, double y,
+                double s) noexcept nogil:
     """Add the losses of m candidates' margins, times s > 0, to those before, of their combinations too, and of the leader in part.
 
     `leading` is the margin of the leader, `lost` its loss.
     """
-    cdef double[16] at, value, slope
-    cdef double flat = H.flat[2], more
+    cdef double[16] margin, value, slope
+    cdef double flat = head.flat[2], more
     cdef int n = combinations(m), i
     for i in range(n):
-        at[i] = combined(z, m, i)
+        margin[i] = combined(z, m, i)
     for i in range(LESS):
-        at[n + i] = flat + PART[i] * (leading - flat)
-    at[n + LESS] = flat
-    evaluate(P, n + LESS + 1, at, y, value, slope)
+        margin[n + i] = flat + PART[i] * (leading - flat)
+    margin[n + LESS] = flat
+    evaluate(P, n + LESS + 1, margin, y, value, slope)
     flat = value[n + LESS]
     for i in range(n):
         more = value[i] - flat
-        H.lost[i] += s * more if isfinite(more) else INFINITY
+        head.lost[i] += s * more if isfinite(more) else INFINITY
     for i in range(LESS + 1):
         more = (value[n + i] if i < LESS else lost) - flat
         more = s * more if isfinite(more) else INFINITY
-        H.spread[i] = length(H.spread[i], fabs(more))
+        head.spread[i] = length(head.spread[i], fabs(more))
         if i < LESS:
-            H.lost_less[i] += more
+            head.lost_less[i] += more
     for i in range(n):
-        if H.lost[i] < H.lost[<int> H.leader]:
-            H.leader = i
+        if head.lost[i] < head.lost[<int> head.leader]:
+            head.leader = i
+
+
+cdef inline void begin_intercept(Head* head, double* b, double* b_avg, double y, double t) noexcept nogil:
+    """Of a loss of y - z, the intercept of the first three rows: y, y, and the median of the three.
+
+    The constant begins with the first y too: the gain of a row at which it was 0, and y far from 0, would hide all others.
+    """
+    cdef double first
+    if t < 3:
+        b[0] = y
+        if t == 1:
+            b_avg[0] = head.flat[2] = y
+        return
+    first = 8.0 * b_avg[0] - 7.0 * b[0]  # the average of the second row has 1/8 of it
+    b[0] = b_avg[0] = max(min(first, b[0]), min(max(first, b[0]), y))

@@ -35,16 +35,16 @@ cdef inline int rarer(Py_ssize_t d, Py_ssize_t K) noexcept nogil:
     return (columns > MANY_COLUMNS) + (columns > 4 * MANY_COLUMNS)
 
 
-cdef inline double curved(const Head* H, double value, double norm, Py_ssize_t d, Py_ssize_t K,
+cdef inline double curved(const Head* head, double value, double norm, Py_ssize_t d, Py_ssize_t K,
                           const AutoScalars* at) noexcept nogil:
     """How often row t counts in H: early ones once, later one in sixteen, drawn by a hash; those of unusual loss or length once."""
     cdef int bits = (0 if at.recent <= WHOLE else 4) + rarer(d, K)
-    if bits == 0 or at.t <= 2 * d or value > 4.0 * H.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
+    if bits == 0 or at.t <= 2 * d or value > 4.0 * head.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
         return 1.0
     return <double> (1 << bits) if (<uint64_t> at.t * <uint64_t> 0x9E3779B97F4A7C15) >> (64 - bits) == 0 else 0.0
 
 
-cdef inline double curvature_at(const Params* P, const Head* H, double z, double slope, double y) noexcept nogil:
+cdef inline double curvature_at(const Params* P, const Head* head, double z, double slope, double y) noexcept nogil:
     """The slope of the slope at z: of the squared error a constant, else as measured.
 
     Of the logistic loss it is p (1 - p), and the squared slope for a tenth: their means are the same where the model is right, and
@@ -53,15 +53,15 @@ cdef inline double curvature_at(const Params* P, const Head* H, double z, double
     if P.inlined == LOGISTIC:
         return fabs(slope) * ((1.0 - SQUARED) * (1.0 - fabs(slope)) + SQUARED * fabs(slope))
     if P.residual and P.span == 0:
-        return H.h
-    return max(0.0, measured(P, H, z, y))
+        return head.h
+    return max(0.0, measured(P, head, z, y))
 
 
-cdef inline double reach(const Params* P, const Head* H) noexcept nogil:
+cdef inline double reach(const Params* P, const Head* head) noexcept nogil:
     """By how much a step may move margins, in the root mean square: as far as the curvature says what the slope becomes."""
     if P.residual and P.span == 0:
         return INFINITY
-    return 1.0 if P.span <= 1.0 else 2.0 * H.far / H.weight if H.far > 0 else 0.0
+    return 1.0 if P.span <= 1.0 else 2.0 * head.far / head.weight if head.far > 0 else 0.0
 
 
 cdef void from_origin(const floating* x, Py_ssize_t d, const double* origin, double* delta) noexcept nogil:
@@ -192,24 +192,25 @@ cdef void newton_steps(Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* U, co
         move_origin(C.curvatures + k * D * D, D, C.newton)
     for k in range(K):
         newton_step(C.heads + k, k, d, S, U, U + d * S, P, C)
-    C.at.block = C.at.t + max(max(BLOCK, d * d // PER_ROW), <int64_t> (C.at.recent + 0.5) // (BLOCKS >> rarer(d, K)))
+    j = max(BLOCK, d * d // PER_ROW)
+    C.at.block = C.at.t + max(j, <int64_t> (C.at.recent + 0.5) // (BLOCKS >> rarer(d, K)))
 
 
-cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t k, const Params* P, const Pace* C, Head* head,
-                              const DenseRow* R, const Seen* at) noexcept nogil:
+cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t k, const Params* P, const Pace* C,
+                              Head* head, const DenseRow* R, const Seen* seen) noexcept nogil:
     """Count a row in H of head k; returns by what it is added to G. Sums over the rows are in units of grown^2."""
     cdef Py_ssize_t D = d + 1
     cdef double* delta = C.newton + D * (D + 2)
-    cdef double by = at.s * C.at.recent * (C.at.grown * C.at.grown), times = curved(head, at.value, R.norm, d, K, C.at)
+    cdef double by = seen.s * C.at.recent * (C.at.grown * C.at.grown), times = curved(head, seen.value, R.norm, d, K, C.at)
     head.counted += by
     if times > 0 and by > 0:
         from_origin(x, d, C.origin, delta)
-        count_curvature(C.curvatures + k * D * D, D, delta, times * by * curvature_at(P, head, at.z2, at.slope2, at.y))
+        count_curvature(C.curvatures + k * D * D, D, delta, times * by * curvature_at(P, head, seen.z2, seen.slope2, seen.y))
     if C.intercept and R.part < 1.0:
-        head.b[1] += (at.z2 - head.b[1]) * R.part / (1.0 - R.part)  # as the means have moved
-    head.gradient -= at.s * at.slope2
-    head.owed[1] += at.s
-    return -at.s * at.slope2
+        head.b[1] += (seen.z2 - head.b[1]) * R.part / (1.0 - R.part)  # as the means have moved
+    head.gradient -= seen.s * seen.slope2
+    head.owed[1] += seen.s
+    return -seen.s * seen.slope2
 
 
 cdef void renew_newton(Py_ssize_t d, Py_ssize_t K, const Pace* C) noexcept nogil:
