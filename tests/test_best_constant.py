@@ -8,8 +8,12 @@ import scipy.sparse as sp
 from support.cases import covering
 from support.same_models import assert_same_state
 
-from fastsgd import SGDClassifier, SGDRegressor, load, losses
-from fastsgd.auto import FLAT
+from fastsgd import SGDClassifier, SGDRegressor, auto_merge, engine, load, losses, parallel, schedules
+from fastsgd.auto import BEND, FLAT, N_ATOMS
+from fastsgd.lanes import Merged
+from fastsgd.plan import Plan
+from fastsgd.sources.arrays import Table
+from fastsgd.state import State
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0, shuffle=False)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -122,16 +126,75 @@ def test_in_pieces_and_from_a_file_it_is_the_same(layout, name, tmp_path):
     assert_same_state(whole._state, pieces._state)
 
 
-@pytest.mark.parametrize("name", ["hinge", "log_loss", "quantile", "huber", own_hinge])
-def test_of_rows_in_parts_it_is_that_of_all(name):
-    loss = name() if callable(name) else name
-    rng, n = np.random.default_rng(0), 4000
-    y = rng.standard_normal(n) if name in ("quantile", "huber") else np.where(rng.random(n) < 0.3, 1, -1)
-    make = SGDRegressor if name in ("quantile", "huber") else SGDClassifier
-    est = make(loss, **AUTO | {"shuffle": True}, n_jobs=2).fit(noise("csr", n), y)
-    loss = losses.get(loss)
-    y = np.maximum(y, 0.0) if loss.name == "log_loss" else y
-    assert mean_loss(loss, constants(est)[0], y, None) <= best(loss, y, None) * 1.002
+def of_parts(loss, y, n_lanes, calls=1, layout="csr", s=None):
+    """The numbers of the head after these targets, in so many calls, of each of which lanes learn parts."""
+    schedule = schedules.get("auto").bind(eta0=1.0, alpha=0.01, power_t=0.3, loss=loss, pass_rows=len(y), passes=1)
+    plan, state, X = Plan.of(loss, schedule, l2=1e-4), State.zeros(3, 1, np.dtype("f8"), 0), noise(layout, len(y))
+    for part in np.array_split(np.arange(len(y)), calls):
+        table = Table(X[part], y=y[part, None], s=None if s is None else s[part])
+        for _ in engine.one_pass(engine.Run(state), plan, table, False, Merged(n_lanes)):
+            pass
+    return state.auto.heads[0]
+
+
+@pytest.mark.parametrize(
+    "layout, name, kind, n, lanes, calls",
+    covering(
+        2,
+        ["dense", "csr"],
+        [*(name for name in REGRESSORS if not losses.LOSSES[name].by_mean), log_cosh],
+        ["normal", "skew", "counts"],
+        [50, 300, 6000],
+        [2, 5],
+        [1, 4],
+    ),
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_of_rows_in_parts_it_is_that_of_all(layout, name, kind, n, lanes, calls):
+    loss, rng = name() if callable(name) else losses.get(name), np.random.default_rng(0)
+    y, s = TARGETS[kind](rng, n), rng.uniform(0.5, 2, n)
+    y = abs(y) + 0.1 if loss.lower == 0 else y
+    found = of_parts(loss, y, lanes, calls, layout, s)
+    least = best(loss, y, s)
+    exact = n <= 64 or (kind == "counts" and n <= 4096)
+    assert mean_loss(loss, found[FLAT], y, s) - least <= (1e-9 if exact else 0.01) * abs(least)
+
+
+@pytest.mark.parametrize("lanes, calls", [(2, 1), (2, 9), (7, 3)])
+def test_parabolas_of_parts_add_up_to_that_of_all(lanes, calls):
+    """Of targets that rise from part to part, of which no part has those of another one."""
+    y = np.sort(np.random.default_rng(0).lognormal(0, 1.5, 3000))
+    found = of_parts(losses.Huber(1e6), y, lanes, calls)
+    assert found[FLAT] == pytest.approx(y.mean(), rel=1e-9)
+    assert found[BEND] + found[N_ATOMS] == pytest.approx(3000)  # the curvature of each row is 1
+
+
+def test_what_parts_have_in_common_counts_once():
+    """Targets from before the parts, which each of these has then made a parabola of with its own."""
+    rng = np.random.default_rng(0)
+    y = np.append(rng.normal(50, 1, 60), rng.normal(0, 1, 400))
+    found = of_parts(losses.Huber(1e6), y[:60], 1), of_parts(losses.Huber(1e6), y, 4, 460 // 60)
+    assert found[0][FLAT] == pytest.approx(y[:60].mean()) and found[1][FLAT] == pytest.approx(y.mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["hinge", own_hinge])
+def test_of_classes_in_parts_it_is_that_of_all(name):
+    loss = name() if callable(name) else losses.get(name)
+    y = np.where(np.random.default_rng(0).random(900) < 0.3, 1.0, -1.0)
+    for some in (y, np.sort(y)):
+        assert of_parts(loss, some, 3, 2)[FLAT] == pytest.approx(-1, abs=1e-9)
+    assert mean_loss(loss, of_parts(loss, np.ones(900), 3, 2)[FLAT], np.ones(900), None) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["quantile", "huber", "epsilon_insensitive"])
+def test_threads_have_it_too(name, monkeypatch):
+    for limit, value in (("MIN_ROUND_WORK", 1.0), ("MIN_PASS_WORK", 0.0), ("MERGE_WORK", 0.0), ("MIN_ROWS", 1)):
+        monkeypatch.setattr(parallel, limit, value)
+    merged, merge = [], auto_merge.merge
+    monkeypatch.setattr(auto_merge, "merge", lambda *given: merged.append(1) or merge(*given))
+    y = np.random.default_rng(0).lognormal(0, 1.5, 4000)
+    found, loss = SGDRegressor(name, **AUTO, n_jobs=3).fit(noise("dense", 4000), y), losses.get(name)
+    assert merged and mean_loss(loss, constants(found)[0], y, None) <= best(loss, y, None) * 1.002
 
 
 @pytest.mark.parametrize("layout", ["dense", "csr"])

@@ -16,6 +16,7 @@ OWED, GRADIENT, COUNTED = HEAD["owed_by_second"], HEAD["gradient"], HEAD["counte
 # The others of its columns: intercepts of the candidates, the mean of y, the best constant and the one of the judgement, how many
 # targets are kept, the curvature of the parabola, and so on.
 B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(11, 15), 15, 16, 17, 18, 19, 21, 22
+MIDDLE = MEAN_OF_Y  # that of the parabola, where the best constant does not follow from the mean of y
 LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(23, 34), slice(34, 37), slice(37, 47), 47
 ATOMS = 64  # Of each head at most so many targets are kept, as in _kernels/auto_constant.pxi.
 SHARES = np.array([0.75, 0.5, 0.25])

@@ -11,6 +11,7 @@ The average of the weights counts step t by t^2, so that the start counts as (t0
 have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from fastsgd.auto import (
     LOST,
     LOST_LESS,
     MEAN_OF_Y,
+    MIDDLE,
     MIN_VARIANCE,
     N_ATOMS,
     RECORD,
@@ -44,6 +46,8 @@ from fastsgd.auto_newton import finish
 from fastsgd.auto_newton import merge as merge_newton
 
 ADDED = [*(HEAD[name] for name in ("total", "weight", "far", "curve", "slopes", "counted")), *np.r_[LOST, LOST_LESS]]
+ROUNDING = 1e-12  # Weights of a target that cancel are a rounding error if less than this share of the largest is left.
+HALVINGS = 40  # of the distance in which the best constant is looked for
 RENEWAL = 16  # The variances are renewed after at most this many rows, as in _kernels/auto.pxi.
 
 
@@ -83,7 +87,7 @@ def _new(now, before, share):
     return (now - share * before) / (1.0 - share)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # Losses and their squares may be too large for numbers.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # Losses and their squares may be too large for numbers.
 def _merge_heads(auto, heads, parts, before, plan):
     new, weight = heads.copy(), HEAD["weight"]
     new[:, ADDED] += sum(part.heads[:, ADDED] - heads[:, ADDED] for part in parts)
@@ -109,28 +113,80 @@ def _merge_heads(auto, heads, parts, before, plan):
     else:
         new[:, FLAT] = sum(w * part.heads[:, FLAT] for w, part in zip(share, parts, strict=True))
         if auto.atoms is not None:
-            new[:, BEND] += sum(part.heads[:, BEND] - heads[:, BEND] for part in parts)
-            auto.atoms = np.array([_merge_atoms(auto, parts, new, k, plan.loss) for k in range(len(new))])
+            auto.atoms = _merge_atoms(auto, heads, parts, new, plan.loss)
     new[:, JUDGED] = new[:, FLAT]
     auto.heads = new
 
 
-def _merge_atoms(auto, parts, heads, k, loss):
-    """The targets that all parts have kept of head k; or a parabola in their place, if they are too many."""
-    kept: dict[float, float] = {}
+def _merge_atoms(auto, heads, parts, new, loss):
+    """The targets that all parts have kept, and in `new` the parabolas of the others and the best constants of all rows.
+
+    Parabolas add up to a parabola, and atoms to atoms. What parts have in common, as they began with it, counts once: of atoms
+    that became part of several parabolas there is then less than nothing. In that case, and where there are more than ATOMS
+    of a head, its atoms become part of the parabola, as in `gather_atoms` of _kernels/auto_constant.pxi.
+    """
+    each = [_added_atoms(auto, parts, k) for k in range(len(new))]
+    width = max(ATOMS, *(len(y) for y, _ in each))
+    y, s = np.array([[np.pad(x, (0, width - len(x))) for x in own] for own in each]).transpose(1, 0, 2)
+    bend0, middle0 = heads[:, BEND], heads[:, MIDDLE]
+    bend = bend0 + sum(part.heads[:, BEND] - bend0 for part in parts)
+    moved = sum(part.heads[:, BEND] * (part.heads[:, MIDDLE] - middle0) for part in parts)
+    middle = middle0 + np.divide(moved, bend, out=np.zeros(len(new)), where=bend > 0)
+    best = _best_constants(new[:, FLAT], y, s, bend, middle, loss, auto.at["recent"][0])
+    counts = np.array([len(own) for own, _ in each])
+    gathered = (counts > ATOMS) | (s < 0).any(axis=1)
+    more = np.where(gathered, _bent(best, y, s, loss), 0.0)
+    there = gathered & (bend + more > 0) & np.isfinite(more)
+    new[:, FLAT] = best
+    new[:, BEND], new[:, MIDDLE] = np.where(there, bend + more, bend), np.where(gathered, best, middle)
+    new[:, N_ATOMS] = np.where(gathered, 0, counts)
+    return np.where(gathered[:, None, None], 0.0, np.stack([y, s], axis=1)[:, :, :ATOMS])
+
+
+def _added_atoms(auto, parts, k):
+    """Targets of head k and their weights: those of the start and what each part has added, (n,) and (n,)."""
+    kept: dict[float, list[float]] = {}
     for of, sign in ((auto, 1 - len(parts)), *((part, 1) for part in parts)):
         n = int(of.heads[k, N_ATOMS])
-        for y, s in of.atoms[k, :, :n].T:
-            kept[y] = kept.get(y, 0.0) + sign * s
-    y, s = np.array([(y, s) for y, s in kept.items() if s > 0]).reshape(-1, 2).T
-    if len(y) > ATOMS or heads[k, BEND] > 0:
-        c = heads[k, MEAN_OF_Y] = heads[k, FLAT]
-        near = 0.5 * (s @ abs(y - c)) / s.sum()
-        if near > 0:
-            heads[k, BEND] += max(0.0, s @ (loss.slope(c + near, y) - loss.slope(c - near, y)) / (2.0 * near))
-        y = s = np.zeros(0)
-    heads[k, N_ATOMS] = len(y)
-    return np.pad([y, s], ((0, 0), (0, ATOMS - len(y))))
+        for y, s in of.atoms[k, :, :n].T.tolist():
+            kept.setdefault(y, []).append(sign * s)
+    sums = {y: math.fsum(weights) for y, weights in kept.items()}
+    some = [(y, s) for y, s in sums.items() if abs(s) > ROUNDING * max(map(abs, kept[y]))]
+    y, s = np.array(some).reshape(-1, 2).T
+    return y, s
+
+
+def _best_constants(c, y, s, bend, middle, loss, n):
+    """The constants (K,) of which the losses of targets y of weight s, (K, m), and of parabolas are least together; n: rows.
+
+    From c on they are looked for where the slope falls, as far as in `constant_of_atoms` of _kernels/auto_constant.pxi.
+    """
+
+    def slope(c):
+        return _slopes(c, y, s, loss) + bend * (c - middle)
+
+    there = np.where(bend > 0, middle, 0.0)
+    low, high = np.minimum(np.minimum(y.min(axis=1), there), 0.0), np.maximum(np.maximum(y.max(axis=1), there), 0.0)
+    more = np.maximum(high - low, 1.0) * 0.5 * np.log(1.0 + n)
+    side = np.nan_to_num(np.sign(slope(c)))
+    near, far = c, np.where(side > 0, low - more, np.where(side < 0, high + more, c))
+    for _ in range(HALVINGS):
+        new = near + 0.5 * (far - near)
+        same = np.sign(slope(new)) == side
+        near, far = np.where(same, new, near), np.where(same, far, new)
+    return near
+
+
+def _bent(c, y, s, loss):
+    """How the slopes of the losses of targets change at constants c, over half of their mean distance to each side."""
+    near = 0.5 * (abs(s) * abs(y - c[:, None])).sum(axis=1) / abs(s).sum(axis=1)
+    return (_slopes(c + near, y, s, loss) - _slopes(c - near, y, s, loss)) / (2.0 * near)
+
+
+def _slopes(c, y, s, loss):
+    """What the slopes at constants (K,) add up to, over targets of weight s, (K, m); some of these have none."""
+    each = loss.slope(np.repeat(c, y.shape[1]), y.ravel()).reshape(y.shape)
+    return np.where(s != 0, s * each, 0.0).sum(axis=1)
 
 
 def _starts(before, parts, auto):
