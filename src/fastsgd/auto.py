@@ -26,8 +26,8 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
 # Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
-NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_COLUMNS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
-MOST_CURVATURES = 1 << 20  # of all heads together, 8 MB
+NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_WEIGHTS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
+NEWTON_WEIGHTS = 256  # and the most weights of all heads together
 OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
 OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("average", "Newton's steps")
 
@@ -122,10 +122,9 @@ class Auto:
             return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
         second, at["block"] = np.zeros((2, *W.shape), W.dtype), BLOCK
         auto = cls(sparse, np.zeros((3, d)), heads, at, second=second, atoms=atoms)
-        bounded = (
-            loss.convex and loss.span != 1
-        )  # Of an exponential, what is far from the optimum has curvatures without end.
-        if bounded and d <= NEWTON_COLUMNS and K * (d + 1) ** 2 <= MOST_CURVATURES:
+        # Of an exponential, what is far from the optimum has curvatures without end.
+        bounded = loss.convex and loss.span != 1
+        if bounded and d <= NEWTON_COLUMNS and d * K <= NEWTON_WEIGHTS:
             auto.curvatures, auto.origin = np.zeros((K, d + 1, d + 1)), np.zeros(d)
         return auto
 

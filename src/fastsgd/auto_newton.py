@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, MANY_COLUMNS, OWED, PER_ROW, B
+from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, MANY_WEIGHTS, OWED, PER_ROW, B
 
 LEAST = np.finfo(np.float64).tiny
 
@@ -67,9 +67,7 @@ def merge(auto, start, parts, plan):
 
 def _block(d, K, n):
     """The rows of the block that begins after n rows: see `newton_steps` in the kernel."""
-    columns = d * min(K, 4)
-    rarer = (columns > MANY_COLUMNS) + (columns > 4 * MANY_COLUMNS)
-    return max(BLOCK, d * d // PER_ROW, int(n + 0.5) // (BLOCKS >> rarer))
+    return max(BLOCK, d * d // PER_ROW, int(n + 0.5) // (BLOCKS // 2 if d * K > MANY_WEIGHTS else BLOCKS))
 
 
 def _about(auto, k, mean):

@@ -82,7 +82,7 @@ def of_residuals(squared, mean, n):
 
 
 ETA2 = 4.0  # of the long steps of dense rows
-NEWTON_COLUMNS = 128  # at most; otherwise that rule is Newton's
+NEWTON_COLUMNS, NEWTON_WEIGHTS = 128, 256  # at most; otherwise that rule is Newton's
 
 
 def auto_dense(
@@ -94,7 +94,7 @@ def auto_dense(
     Returns W, b, the number of the next step, sums. From the second pass on there is the first rule alone, or Newton's too.
     """
     d, K = X.shape[1], Y.shape[1]
-    there = d <= NEWTON_COLUMNS and loss.convex and loss.span != 1
+    there = d <= NEWTON_COLUMNS and d * K <= NEWTON_WEIGHTS and loss.convex and loss.span != 1
     newton = Newton(loss, d, K, intercept, longer) if there else None
     m, Q, r, weight = np.zeros(d), np.zeros(d), np.zeros(d), 0.0
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))

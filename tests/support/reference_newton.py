@@ -12,7 +12,7 @@ class Newton:
 
     def __init__(self, loss, d, K, intercept, longer):
         self.loss, self.intercept, self.longer, self.block = loss, intercept, longer, 8
-        self.rarer = 1 if d * min(K, 4) <= 64 else 2 if d * min(K, 4) <= 256 else 4  # is all that takes d^2
+        self.rarer = 1 if d * K <= 64 else 2  # is all that takes d^2
         self.H, self.G, self.weight, self.counted = np.zeros((K, d + 1, d + 1)), np.zeros((d + 1, K)), *np.zeros((2, K))
         self.u, self.b, self.r, self.o = np.zeros((d, K)), np.zeros(K), np.zeros(d), None
 

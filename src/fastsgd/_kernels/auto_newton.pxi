@@ -19,26 +19,17 @@ cdef enum:
     BLOCK = 8                 # rows of a block, at least; of many columns d^2 / PER_ROW
     PER_ROW = 128
     BLOCKS = 16               # later on, a block is one part in so many of the rows
-    MANY_COLUMNS = 64         # columns times heads, from which on blocks are longer, and fewer rows count in H
+    MANY_WEIGHTS = 64         # of all heads. Of more, half as many rows count in H, and blocks are twice as long.
 cdef double HELD = 8.0        # rows
 cdef double HELD_INTERCEPT = 0.01  # and of the intercept
 cdef double SQUARED = 0.1     # share of the squared slope in the curvature of the logistic loss
 cdef double JUMP = 0.5        # A scale 1 / sqrt(v) that falls below this share of what it was has jumped.
 
 
-cdef inline int rarer(Py_ssize_t d, Py_ssize_t K) noexcept nogil:
-    """How often the number of rows that count in H is halved, and that of blocks.
-
-    What these cost is by d^2 a head, and all else by d, and less where several heads take their steps together.
-    """
-    cdef Py_ssize_t columns = d * min(K, 4)
-    return (columns > MANY_COLUMNS) + (columns > 4 * MANY_COLUMNS)
-
-
 cdef inline double curved(const Head* head, double value, double norm, Py_ssize_t d, Py_ssize_t K,
                           const AutoScalars* at) noexcept nogil:
     """How often row t counts in H: early ones once, later one in sixteen, drawn by a hash; those of unusual loss or length once."""
-    cdef int bits = (0 if at.recent <= WHOLE else 4) + rarer(d, K)
+    cdef int bits = (0 if at.recent <= WHOLE else 4) + (1 if d * K > MANY_WEIGHTS else 0)
     if bits == 0 or at.t <= 2 * d or value > 4.0 * head.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
         return 1.0
     return <double> (1 << bits) if (<uint64_t> at.t * <uint64_t> 0x9E3779B97F4A7C15) >> (64 - bits) == 0 else 0.0
@@ -193,7 +184,7 @@ cdef void newton_steps(Py_ssize_t d, Py_ssize_t K, Py_ssize_t S, floating* U, co
     for k in range(K):
         newton_step(C.heads + k, k, d, S, U, U + d * S, P, C)
     j = max(BLOCK, d * d // PER_ROW)
-    C.at.block = C.at.t + max(j, <int64_t> (C.at.recent + 0.5) // (BLOCKS >> rarer(d, K)))
+    C.at.block = C.at.t + max(j, <int64_t> (C.at.recent + 0.5) // (BLOCKS // 2 if d * K > MANY_WEIGHTS else BLOCKS))
 
 
 cdef inline double newton_row(const floating* x, Py_ssize_t d, Py_ssize_t K, Py_ssize_t k, const Params* P, const Pace* C,
