@@ -16,13 +16,8 @@ CANDIDATES = {  # on CSR, and of dense rows; the first two belong to the rules
     False: ("average", "average of long steps", "long steps"),
 }
 COMBINATIONS = combinations(3)
-CORRELATED, PER_CLASS = (
-    64,
-    16,
-)  # Dense columns whose correlations count: so many, and so many times the number of classes.
-CENTRED_AFTER = (
-    64  # rows; then, and whenever they have doubled, features may join the centred ones. It is also in the kernel.
-)
+CORRELATED, PER_CLASS = 64, 16  # The most dense columns whose correlations count, and the most for each class.
+CENTRED_AFTER = 64  # Rows after which features may join the centred ones; as in the kernel.
 UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
 
 

@@ -210,8 +210,9 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         columns, and 256 weights of all classes), or "average" or "average of long steps"; or "mean of ... and ..." of two of
         them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From the
         second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the passes of SGD. With
-        multi_class="multinomial" it is the same for all classes: "average", or "average of long steps" on dense rows,
-        "average, L2 in full" on CSR.
+        multi_class="multinomial" it is the same for all classes: on CSR "filter", "long steps" or "average", on dense rows
+        "average", "average of long steps" or "long steps", or a mean of these, with ", times 0.85", 0.65 or 0.4 behind it; or
+        "constant".
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
