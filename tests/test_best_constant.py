@@ -126,10 +126,11 @@ def test_in_pieces_and_from_a_file_it_is_the_same(layout, name, tmp_path):
     assert_same_state(whole._state, pieces._state)
 
 
-def of_parts(loss, y, n_lanes, calls=1, layout="csr", s=None):
+def of_parts(loss, y, n_lanes, calls=1, layout="csr", s=None, intercept=True):
     """The numbers of the head after these targets, in so many calls, of each of which lanes learn parts."""
     schedule = schedules.get("auto").bind(eta0=1.0, alpha=0.01, power_t=0.3, loss=loss, pass_rows=len(y), passes=1)
-    plan, state, X = Plan.of(loss, schedule, l2=1e-4), State.zeros(3, 1, np.dtype("f8"), 0), noise(layout, len(y))
+    plan = Plan.of(loss, schedule, l2=1e-4, intercept_decay=float(intercept))
+    state, X = State.zeros(3, 1, np.dtype("f8"), 0), noise(layout, len(y))
     for part in np.array_split(np.arange(len(y)), calls):
         table = Table(X[part], y=y[part, None], s=None if s is None else s[part])
         for _ in engine.one_pass(engine.Run(state), plan, table, False, Merged(n_lanes)):
@@ -212,6 +213,13 @@ def test_without_an_intercept_it_is_0(layout):
     for name in ("squared_error", "quantile"):
         est = SGDRegressor(name, **AUTO, fit_intercept=False).fit(noise(layout, 100), np.arange(100.0))
         assert constants(est) == 0
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+@pytest.mark.parametrize("name", ["log_loss", "poisson", "squared_error", "quantile"])
+def test_without_an_intercept_it_is_0_of_parts_too(layout, name):
+    y = np.random.default_rng(0).integers(0, 2, 300).astype(float)
+    assert of_parts(losses.get(name), y, 3, 2, layout, intercept=False)[FLAT] == 0
 
 
 def test_targets_without_a_best_prediction_are_refused():

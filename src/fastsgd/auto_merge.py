@@ -108,7 +108,9 @@ def _merge_heads(auto, heads, parts, before, plan):
     sums = heads[:, columns] * heads[:, [weight]]
     sums = sums + sum(part.heads[:, columns] * part.heads[:, [weight]] - sums for part in parts)
     new[:, columns] = sums / rows[:, None]
-    if plan.loss.by_mean:
+    if not plan.intercept_decay > 0:
+        new[:, FLAT] = 0.0  # No mean of y is kept, from which it would follow.
+    elif plan.loss.by_mean:
         new[:, FLAT] = plan.loss.constant_of_mean(new[:, MEAN_OF_Y], auto.at["recent"][0])
     else:
         new[:, FLAT] = sum(w * part.heads[:, FLAT] for w, part in zip(share, parts, strict=True))
