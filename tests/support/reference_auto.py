@@ -160,7 +160,8 @@ def auto_dense(
             ahead = z[0] + c * g[0] * size * near(loss, z[0], c * g[0] * size, y)
             curvature.learn(curvature.measured(ahead, y), wi)
         if newton:
-            newton.count(x, xh, m, y, wi, value, judgement.usual, t, n, fade, rho, curvature)
+            unusual = (value > 4 * judgement.usual) | (1 + norm > 4 * rho / n)
+            newton.count(x, xh, m, y, wi, unusual, t, n, fade, curvature)
         a = c * g * near(loss, z, c * g * size, y)
         part = si / weight if intercept else 0.0
         moved = (

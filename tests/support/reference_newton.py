@@ -21,13 +21,12 @@ class Newton:
         by = np.divide(self.r, r, out=np.ones_like(r), where=(r > 0.5 * self.r) & (self.r > 0))[:, None]
         self.u, self.G[:-1], self.r = self.u * by, self.G[:-1] / by, r
 
-    def count(self, x, xh, m, y, w, value, usual, t, n, fade, rho, curvature):
-        """A row: its columns, in units of X and standardised, their means m, targets, weights, and losses by another rule."""
+    def count(self, x, xh, m, y, w, unusual, t, n, fade, curvature):
+        """A row: its columns, in units of X and standardised, their means m, targets, weights, and where it is unusual."""
         self.o = m if t == 1 else self.o
         z = self.z = xh @ self.u + self.b
         slope = self.loss.slope(z, y)
         h = self._curvature(z, y, slope, curvature)
-        unusual = (value > 4 * usual) | (1 + xh @ xh > 4 * rho / n)
         often = (1 if n <= 1024 else 16) * self.rarer
         drawn = t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 // often
         times = np.where(unusual | (t <= 2 * len(x)), 1, often * drawn)
