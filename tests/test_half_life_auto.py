@@ -24,7 +24,7 @@ layouts = pytest.mark.parametrize("layout", LAYOUTS)
 def short(monkeypatch):
     """Half-lives and judgements for few rows."""
     monkeypatch.setitem(contested.VALUES, "half_life", VALUES)
-    monkeypatch.setitem(contested.HALF_LIVES, "half_life", VALUES[1])
+    monkeypatch.setitem(contested.JUDGEMENT_HALF_LIFE, "half_life", VALUES[1])
     monkeypatch.setattr(contest, "FIRST_ROWS", 400)
 
 

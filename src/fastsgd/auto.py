@@ -8,19 +8,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# The fields of AutoScalars in _kernels/plan.pxd, and of Head in _kernels/auto_head.pxi, in their order.
+# The fields of AutoScalars in _kernels/plan.pxd, and the first ones of Head in _kernels/auto_head.pxi, in their order.
 AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last", "due", "recent", "grown", "block")])
 NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes", "gradient", "counted"
 HEAD = {name: i for i, name in enumerate(NUMBERS)}
 OWED, GRADIENT, COUNTED = HEAD["owed_by_second"], HEAD["gradient"], HEAD["counted"]
-# The others of its columns: intercepts of the candidates, the mean of y, the best constant and the one of the judgement, how many
-# targets are kept, the curvature of the parabola, and so on.
+# The other fields of Head, as columns of `heads`: intercepts of the candidates, the mean of y, the best constant and the one of
+# the judgement, how many targets are kept, the curvature of the parabola, the usual loss, and which combination leads.
 B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(11, 15), 15, 16, 17, 18, 19, 21, 22
-MIDDLE = MEAN_OF_Y  # that of the parabola, where the best constant does not follow from the mean of y
+MIDDLE = MEAN_OF_Y  # where the best constant does not follow from the mean of y: the middle of the parabola
+# By how much more than the constant each combination has lost, and the leader in part; and the spreads of these differences.
 LOST, LOST_LESS, SPREAD, HEAD_WIDTH = slice(23, 34), slice(34, 37), slice(37, 47), 47
 ATOMS = 64  # Of each head at most so many targets are kept, as in _kernels/auto_constant.pxi.
 SHARES = np.array([0.75, 0.5, 0.25])
-SURE = 1.5  # A model must be better than the constant by so many spreads of the difference: the best of several is so by chance.
+SURE = 1.5  # A model must be better than the constant by this many spreads of the difference: the best of several is by chance.
 MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or weight counts as 0.
 # Numbers of a weight on CSR, see _kernels/auto.h: three weights, an average, sums over the rows of the feature, and the unit.
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
@@ -33,13 +34,13 @@ OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("averag
 
 
 def combinations(m):
-    """The candidates of each combination of m, in the order of `combined` in _kernels/auto_head.pxi."""
+    """The combinations of m candidates, each a tuple of their numbers, in the order of `combined` in _kernels/auto_head.pxi."""
     pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
     return [(i,) for i in range(m)] + pairs + [tuple(range(m))] * (m > 2)
 
 
 def aligned(x):
-    """x, or where it does not begin at a cache line, a copy that does: a record is then one line or half of one."""
+    """x if it begins at a cache line, else a copy that does: a record is then one line or half of one."""
     if x.ctypes.data % 64 == 0:
         return x
     return _aligned_copy(x) if x.any() else _at_line(np.zeros(x.size + 64 // x.itemsize, x.dtype), x.shape)
@@ -70,22 +71,23 @@ class Auto:
     heads : (K, 47) float64
         See `Head` in _kernels/auto_head.pxi.
     at : (1,) record
-        Rows t, their weight, the sum of their squared lengths rho (dense), the number of their values (CSR), `recent` when
-        the penalty was last paid, and t when it is next due (dense); what is left of the rows where older ones fade, which is t
-        where none do, and the unit of the columns' sums; and t when Newton's next step is due (dense).
+        t, the number of rows; weight, theirs; rho, the sum of their squared lengths (dense); values, the number of their values
+        (CSR). recent: what is left of the rows where older ones fade, which is t where none do; grown: the unit of the columns'
+        sums. Dense: last, `recent` when the penalty was last paid; due and block, t when it is next due, and Newton's next step.
+        CSR: last, in how many rows columns could join the centred ones; due, t when these are centred anew.
     records : (n_features, K * 8) of the weights' dtype, or None
         CSR: of each weight the numbers in _kernels/auto.h.
     centred : (4, 256) float64; of dense rows, and of a file from before there were such columns, None
-        CSR: of the columns that most rows have 1 and the number, the weight of the rows since it joined, their mean, and the
-        mean by which it is centred. Then zeros. See _kernels/auto_centred.pxi.
+        CSR: a column for each feature that most rows have: its number, plus 1; the weight of the rows since it joined; its mean
+        over these; and the mean by which it is centred. The rest is zeros. See _kernels/auto_centred.pxi.
     second : (2, n_features, S) of the weights' dtype, or None
-        Dense, in the first pass: weights of other steps, in standard units, and their average. Of few columns these are Newton's
-        steps, and in place of the average it is the sum of their slopes since the last step; they may go on in later passes.
+        Dense, in the first pass: the weights of the second rule, in standard units, and their average. Of few columns that rule
+        takes Newton's steps, and may in later passes; in place of the average is the sum of the slopes since the last step.
     curvatures : (K, n_features + 1, n_features + 1) float64, or None
         Where there are Newton's steps: of each head the upper triangle of the sum over the rows of their curvatures times
         (x - origin, 1) (x - origin, 1)'.
     origin : (n_features,) float64, or None
-        The point about which they are: the mean of the columns when the last block of rows ended.
+        The origin of `curvatures`: the means of the columns when the last block of rows ended.
     atoms : (K, 2, 64) float64, or None
         In the first pass, where the best constant does not follow from the mean of y: targets, and the weights of their rows. See
         _kernels/auto_constant.pxi.
@@ -122,7 +124,7 @@ class Auto:
             return cls(sparse, np.zeros((3, 0)), heads, at, records, centred, atoms=atoms)
         second, at["block"] = np.zeros((2, *W.shape), W.dtype), BLOCK
         auto = cls(sparse, np.zeros((3, d)), heads, at, second=second, atoms=atoms)
-        # Of an exponential, what is far from the optimum has curvatures without end.
+        # With an exponential, curvatures far from the optimum have no bound.
         bounded = loss.convex and loss.span != 1
         if bounded and d <= NEWTON_COLUMNS and d * K <= NEWTON_WEIGHTS:
             auto.curvatures, auto.origin = np.zeros((K, d + 1, d + 1)), np.zeros(d)
@@ -136,9 +138,9 @@ class Auto:
         return type(self)(**new | {"records": None if self.records is None else _aligned_copy(self.records)})
 
     def of_features(self, features, n_last):
-        """CSR: what there is of these features, for their model; they may come several times, and the last n once more.
+        """CSR: the same with these features alone, which may come several times, so that a model of them can be made.
 
-        Those that are centred are among the last.
+        The last n are there for those that are centred, all of which are among them.
         """
         centred, n = self.centred, len(self.centre[0])
         if n:
@@ -148,7 +150,7 @@ class Auto:
 
     @property
     def candidates(self):
-        """The names of what is judged."""
+        """The names of the candidates."""
         if self.sparse or self.curvatures is None:
             return OF_SPARSE if self.sparse else OF_DENSE
         return OF_AGAIN if self.again else OF_FEW_COLUMNS
@@ -212,7 +214,7 @@ class Auto:
 
     @property
     def unsquared(self):
-        """Dense: the columns whose squares overflow, and those whose squares are 0 or nearly, which may be constant."""
+        """Dense: which columns have squares that overflow, and which have squares near 0, which may be constant."""
         variance = self._variance
         return np.flatnonzero(~np.isfinite(variance)), np.flatnonzero(variance < MIN_VARIANCE)
 
@@ -249,7 +251,7 @@ class Auto:
 
     @property
     def lost(self):
-        """By how much more the model has lost than the best constant, of all heads together; not above 0, as it may be that."""
+        """By how much more the model has lost than the best constant, of all heads together; at most 0, as it may be that."""
         combined = len(combinations(len(self.candidates)))
         lost = np.column_stack([self.heads[:, LOST][:, :combined], self.heads[:, LOST_LESS]])
         return float(np.minimum(np.nan_to_num(lost, nan=np.inf).min(axis=1), 0.0).sum())
@@ -329,7 +331,7 @@ class Auto:
     def model(self, W, A, b_avg, l1, l2, best=None):
         """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.
 
-        best : candidate and share of each head, as those of `best`, which are taken where none are given.
+        best : combination and share of each head, in place of those that the method `best` finds.
         """
         K, t, out = len(self.heads), self.at["t"][0], np.zeros_like(W)
         if t == 0:

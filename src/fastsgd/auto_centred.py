@@ -1,4 +1,4 @@
-"""Of states of learning_rate="auto" on CSR that are to be put together: the columns that are centred, made those of all."""
+"""What auto_merge.py does first with states of learning_rate="auto" on CSR: the same columns become centred in all of them."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from fastsgd.auto import AVERAGED, CENTRED, RECORD, UNIT, B
 
 
 def centre_alike(own, heads, parts):
-    """Centre in all what is centred in one of them, by the mean of all rows; each model stays what it is.
+    """Centre in all states the columns that are centred in one of them, by the mean of all rows; each model stays what it is.
 
-    A part that has not centred such a column says nothing of its weight, as that weight is of other steps.
+    A part that has not centred such a column says nothing of its weight, which other steps have led to.
 
     own : Auto
         That of which the parts are forks, in place.
     heads : (K, n) array
         Its heads, in place.
     parts : list of Auto
-        In place; of records only those may be there that are not as in `own`.
+        In place; they may be without the records that are as in `own` (`compact` of auto_merge.py).
     """
     own.at["last"] = max(part.at["last"][0] for part in parts)
     columns = np.array(list(dict.fromkeys(j for one in (own, *parts) for j in one.centre[0].tolist())), np.intp)[
@@ -56,13 +56,13 @@ def _moments(auto, columns):
 
 
 def _move(heads, records, by):
-    """Have the intercepts be where the columns are that much more."""
+    """Change the intercepts, so that models stay what they are where columns are centred by means that are larger by so much."""
     for place in range(AVERAGED + 1):
         heads[:, B.start + place] += by @ (records[:, place::RECORD].astype(np.float64) * records[:, UNIT::RECORD])
 
 
 def _of(records, columns):
-    """The records, which of the columns are among them, and where."""
+    """The records; of each column whether it has some; and the places of those that have."""
     if isinstance(records, np.ndarray):
         return records, np.ones(len(columns), bool), columns
     features, records = records

@@ -1,14 +1,18 @@
-"""What learning_rate="auto" keeps, of several states that went on from one on rows of their own, put together.
+"""How several states of learning_rate="auto" become one: the parts, each of which went on from the same start on rows of its own.
 
-All that counts rows or adds up over them is added: rows, weights, moments of the columns, curvatures, squares, judgements. A
-weight is the mean of those of the parts, each by the curvature that its rows have added to it: h times the squared deviations
-of the column, so that a part whose rows do not have a feature says nothing of it. That mean is of weights in units of X,
-since each part has come to units of its own; intercepts are compared where the mean of all rows is.
+All that counts rows or adds up over them is added: rows, weights, moments of the columns, curvatures, squares, judgements, and
+what the best constant follows from. A weight is the mean of those of the parts, each by the curvature that its rows have added
+to it: h times the squared deviations of the column, so that a part whose rows do not have a feature says nothing of it. That
+mean is of weights in units of X, since each part has come to units of its own; intercepts are compared where the mean of all
+rows is.
 
-None of them has rows that fade: where these do, they are learnt one after the other (parallel.py).
+Weights of Newton's steps, on dense rows of few columns, are put together by the curvatures of all columns at once, after each
+part has taken the step of its last block (auto_newton.py).
 
 The average of the weights counts step t by t^2, so that the start counts as (t0 / t)^3 at step t. What the steps of a part
 have added to it, u in A = (t0 / t)^3 A0 + (1 - (t0 / t)^3) u, is averaged, and counts for the rows of all parts together.
+
+No part has rows that fade: these are learnt one after the other (parallel.py).
 """
 
 import math
@@ -52,7 +56,7 @@ RENEWAL = 16  # The variances are renewed after at most this many rows, as in _k
 
 
 def merge(own, parts, plan):
-    """Make of a State in place what forks of it make together; those without a step say nothing."""
+    """Make of a State, the start, in place what its forks, the parts, come to together; parts without a step do not count."""
     t0 = own.auto.at["t"][0]
     parts = [part for part in parts if part.auto.at["t"][0] > t0]
     if len(parts) < 2:
@@ -70,7 +74,7 @@ def merge(own, parts, plan):
 
 
 def _share(grown, otherwise):
-    """The share of each part in what they have added, by coordinate; `otherwise` where they have added nothing."""
+    """The share of each part in what all have added, by coordinate; `otherwise`, where they have added nothing."""
     total = sum(grown)
     some = np.where(total > 0, total, 1.0)
     return [np.where(total > 0, one / some, w) for one, w in zip(grown, otherwise, strict=True)]
@@ -82,8 +86,8 @@ def _of_rows(heads, parts):
     return _share([part.heads[:, weight] - heads[:, weight] for part in parts], [1.0 / len(parts)] * len(parts))
 
 
-def _new(now, before, share):
-    """What the steps of a part have added to an average of which `before` counts for `share` (less than 1)."""
+def _average_of_part(now, before, share):
+    """The average of a part's own steps, where in its average, `now`, that of the start, `before`, counts for `share` < 1."""
     return (now - share * before) / (1.0 - share)
 
 
@@ -191,16 +195,16 @@ def _slopes(c, y, s, loss):
     return np.where(s != 0, s * each, 0.0).sum(axis=1)
 
 
-def _starts(before, parts, auto):
-    """What the start counts for in the average of each part, and in that of all."""
+def _shares_of_start(before, parts, auto):
+    """For how much the start counts in the average of each part, and in that of all."""
     t0, t = before["t"][0], auto.at["t"][0]
     return [(t0 / part.at["t"][0]) ** 3 for part in parts], (t0 / t) ** 3
 
 
-def _averaged(before, of_parts, share, starts, start):
-    """The average of all, of those of the parts."""
-    new = sum(w * _new(now, before, rho) for w, now, rho in zip(share, of_parts, starts, strict=True))
-    return start * before + (1.0 - start) * new
+def _averaged(before, of_parts, share, rho_parts, rho):
+    """The average of all, from those of the parts; rho: for how much the start counts in these."""
+    new = sum(w * _average_of_part(now, before, own) for w, now, own in zip(share, of_parts, rho_parts, strict=True))
+    return rho * before + (1.0 - rho) * new
 
 
 # ---------------------------------------------------------------- dense rows
@@ -227,7 +231,7 @@ def _intercepts(state):
 
 
 def _alone(auto):
-    """Whether the first rule has no other beside it, or Newton's steps, which are put together in a way of their own."""
+    """Whether there is no second rule, or one of Newton's steps, which are put together in a way of their own."""
     return auto.second is None or auto.curvatures is not None
 
 
@@ -245,7 +249,7 @@ def _merge_dense(own, parts, before, heads, plan):
     v = np.where(columns[1] > 0, columns[1] / auto.at["weight"][0] + ridge, 0.0)
     columns[2] = np.where(v > MIN_VARIANCE, 1.0 / np.sqrt(np.where(v > MIN_VARIANCE, v, 1.0)), 0.0)
     inward = np.where(columns[2] > 0, 1.0 / np.where(columns[2] > 0, columns[2], 1.0), 0.0)[:, None]
-    starts, states = _starts(before, [part.auto for part in parts], auto), [own, *parts]
+    rhos, states = _shares_of_start(before, [part.auto for part in parts], auto), [own, *parts]
 
     def of_states(rule, average):
         """Weights in units of X, and intercepts where the mean of all rows is, of the start and of each part."""
@@ -258,8 +262,8 @@ def _merge_dense(own, parts, before, heads, plan):
         (A0, *A), (b_avg0, *b_avg) = of_states(rule, 1)
         weights, averages = _pairs(own)[rule]
         intercepts, averaged = _intercepts(own)[rule]
-        averages[:, :K] = _averaged(A0, A, by, *starts) * inward
-        averaged[:] = _averaged(b_avg0, b_avg, share, *starts)
+        averages[:, :K] = _averaged(A0, A, by, *rhos) * inward
+        averaged[:] = _averaged(b_avg0, b_avg, share, *rhos)
         weights[:, :K] = sum(w * x for w, x in zip(by, W, strict=True)) * inward
         intercepts[:] = sum(w * x for w, x in zip(share, b, strict=True))
     auto.columns, t = columns, auto.at["t"][0]
@@ -269,7 +273,7 @@ def _merge_dense(own, parts, before, heads, plan):
 
 
 def _merged_moments(auto, parts, before):
-    """The squared deviations that each part has added, and `columns` of all, the third row of which is still to be made."""
+    """The squared deviations that each part has added, and `columns` of all, without the third row."""
     w0, (m0, Q0) = before["weight"][0], auto.columns[:2]
     weight, mean, squares, grown = w0, m0, Q0, []
     for part in parts:
@@ -286,7 +290,7 @@ def _merged_moments(auto, parts, before):
 
 # ---------------------------------------------------------------- CSR
 class Touched(NamedTuple):
-    """The records of a state of CSR rows that are not those of the state that it began as.
+    """The records of a part on CSR that are not as those of the start.
 
     Attributes
     ----------
@@ -300,7 +304,7 @@ class Touched(NamedTuple):
 
 
 def compact(part, own):
-    """Leave of a fork what it does not share with its beginning, in place: it can then be merged, and not trained."""
+    """Leave of a part, in place, what it does not have in common with the start: then it can be merged, but not trained."""
     records = part.auto.records
     changed = (records[:, VISITS::RECORD] != own.auto.records[:, VISITS::RECORD]).any(axis=1)
     changed[part.auto.centre[0]] = True  # These have begun anew, and may have got as far as before.
@@ -310,7 +314,7 @@ def compact(part, own):
 
 
 def whole(part, own):
-    """A fork as it was before `compact`."""
+    """A part as it was before `compact`."""
     if isinstance(part.auto.records, Touched):
         (at, records), part.auto.records = part.auto.records, own.auto.records.copy()
         part.auto.records[at], part.W = records, own.W
@@ -327,11 +331,11 @@ def _merge_csr(own, parts, before, heads, plan):
     if plan.intercept_decay > 0:
         curve = HEAD["curve"]
         grown = [np.maximum(0.0, part.heads[:, curve] - heads[:, curve]) for part in autos]
-        share, starts = _share(grown, _of_rows(heads, autos)), _starts(before, autos, auto)
+        share, rhos = _share(grown, _of_rows(heads, autos)), _shares_of_start(before, autos, auto)
         own_b, *of_parts = [x[:, B] for x in (heads, *(part.heads for part in autos))]
         auto.heads[:, B] = sum(w[:, None] * b for w, b in zip(share, of_parts, strict=True))
         averages = [b[:, AVERAGED] for b in of_parts]
-        auto.heads[:, B.start + AVERAGED] = _averaged(own_b[:, AVERAGED], averages, share, *starts)
+        auto.heads[:, B.start + AVERAGED] = _averaged(own_b[:, AVERAGED], averages, share, *rhos)
 
 
 def _in_units(records, unit):

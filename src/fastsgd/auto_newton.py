@@ -8,11 +8,11 @@ import numpy as np
 
 from fastsgd.auto import BLOCK, BLOCKS, COUNTED, GRADIENT, HEAD, HELD, HELD_INTERCEPT, MANY_WEIGHTS, OWED, PER_ROW, B
 
-LEAST = np.finfo(np.float64).tiny
+TINY = np.finfo(np.float64).tiny  # What is divided by is at least this.
 
 
 def finished(auto, plan):
-    """What it is when the block ends now; the weights, sums and heads are copies."""
+    """What an Auto would be if the block ended now, without a change to it."""
     if auto.curvatures is None or not auto.heads[:, OWED].any():
         return auto
     new = replace(auto, second=auto.second.copy(), heads=auto.heads.copy())
@@ -22,7 +22,7 @@ def finished(auto, plan):
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # Then there is no step.
 def finish(auto, plan):
-    """The step at the end of a block, in place; the sums that it is taken by are then 0."""
+    """Take the step at the end of a block, in place; then the sums of a block are 0."""
     K, r = len(auto.heads), auto.columns[2]
     U, G = auto.second[:, :, :K].astype(np.float64)
     owed, there = auto.heads[:, OWED], np.append(r > 0, plan.intercept_decay > 0)
@@ -31,10 +31,10 @@ def finish(auto, plan):
     for k in np.flatnonzero(owed > 0):
         head, H, g = auto.heads[k], _about(auto, k, auto.columns[0]), np.append(G[:, k], auto.heads[k, GRADIENT])
         step = _solved(_standard(H, head, auto.at["recent"][0], r, plan), g, there)
-        gain, total = step @ g, H[-1, -1] * head[HEAD["weight"]] / max(head[COUNTED], LEAST)
+        gain, curvature = step @ g, H[-1, -1] * head[HEAD["weight"]] / max(head[COUNTED], TINY)
         if 0 < gain < np.inf:
-            far = np.sqrt(gain / total) / _reach(head, plan) if total > 0 else 0.0
-            step *= longer / max(1.0, far)
+            by = np.sqrt(gain / curvature) / _reach(head, plan) if curvature > 0 else 0.0
+            step *= longer / max(1.0, by)
             auto.second[0, :, k] += step[:-1].astype(auto.second.dtype)
             head[B.start + 1] += step[-1]
     auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0
@@ -42,10 +42,10 @@ def finish(auto, plan):
 
 @np.errstate(over="ignore", invalid="ignore")
 def merge(auto, start, parts, plan):
-    """Put together what parts, all `finished`, have made of a start: `auto` is the start but for the columns and the heads.
+    """Put together what parts, whose blocks have ended, have made of a start; the columns and heads of `auto` are those of all.
 
-    Each part's way from the start counts by its curvatures, in all columns at once: of the squared error the weights are
-    those that all rows would have led to.
+    By how far each part has moved the weights counts by its curvatures, in all columns at once. With the squared error the
+    weights are then those to which all rows would have led.
     """
     mean, r = auto.columns[0], auto.columns[2]
     there, d = np.append(r > 0, plan.intercept_decay > 0), len(r)
@@ -71,7 +71,7 @@ def _block(d, K, n):
 
 
 def _about(auto, k, mean):
-    """The sums of curvatures of head k, (d + 1, d + 1), about another origin; 0 of columns without a scale."""
+    """The curvatures of head k, (d + 1, d + 1), about another origin, `mean`; 0 of columns without a scale."""
     there, by = np.append(auto.columns[2] > 0, True), np.append(mean - auto.origin, 0.0)
     H = np.where(there & there[:, None], auto.curvatures[k], 0.0)
     H, by = H + np.triu(H, 1).T, np.where(there, by, 0.0)
@@ -79,9 +79,9 @@ def _about(auto, k, mean):
 
 
 def _standard(H, head, n, r, plan):
-    """The matrix of a step of one head, after n rows, in units 1 / r: see `standard_curvature` in the kernel."""
+    """The matrix of a step of one head, of its curvatures H after n rows, in units 1 / r: `standard_curvature` in the kernel."""
     weight, scale = head[HEAD["weight"]], np.append(r, 1.0)
-    H = H * (weight / max(head[COUNTED], LEAST))
+    H = H * (weight / max(head[COUNTED], TINY))
     held = HELD * head[HEAD["h"]] * weight / n
     least = np.append(held + plan.l2 * weight * r**2, HELD_INTERCEPT / HELD * held)
     return H * scale * scale[:, None] + np.diag(least)

@@ -1,4 +1,4 @@
-"""A model that was found elsewhere as the one from which learning_rate="auto" goes on."""
+"""How a model that was found elsewhere becomes the one from which learning_rate="auto" goes on."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from fastsgd.state import State
 
 
 def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
-    """Weights (n_features, K) and intercepts (K,) in units of X take the place of the model's, after the first pass.
+    """After the first pass, have weights (n_features, K) and intercepts (K,) in units of X take the place of the model's.
 
-    Each is its own average, and owes no penalty. What is known of columns and curvatures stays, so that the rows to come move
-    them as far as they would have moved the model.
+    Each becomes its own average, and owes no penalty. What is known of columns and curvatures stays, so that the rows to come
+    move the weights as far as they would have moved the model's.
     """
     auto, K = state.auto, len(b)
     state.begin_again()
@@ -30,6 +30,8 @@ def put(state: State, W: NDArray[Any], b: NDArray[Any]) -> None:
         auto.heads[:, HEAD["owed"]], auto.at["last"] = 0.0, auto.at["recent"]
         auto.second = auto.curvatures = auto.origin = None  # Newton's steps, if there were any: the first rule goes on.
     for weights, intercepts in (("W", "b"), ("A", "b_avg"), ("m", "mb"), ("v", "vb")):
-        if getattr(state, weights) is not None:  # m and v are those of a second model beside it, of classes together
+        if (
+            getattr(state, weights) is not None
+        ):  # Of classes together m and v are the weights and the average of the second rule.
             getattr(state, weights)[:, :K] = W * unit
             getattr(state, intercepts)[:] = b + mean @ W

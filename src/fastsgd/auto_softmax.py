@@ -9,33 +9,35 @@ import numpy as np
 
 from fastsgd.auto import HEAD, LOST, LOST_LESS, MEAN_OF_Y, SPREAD, SURE, Auto, combinations
 
-FIRST_REACH = 1.5  # It is also in _kernels/auto_softmax.pxi, as what is judged is in the first head alone.
+FIRST_REACH = 1.5  # of steps at first, as in _kernels/auto_softmax.pxi; it is kept in `far` of the first head
 SHARES = np.array([1.0, 0.85, 0.65, 0.4])  # of the leader, the rest being the best constant; as in the kernel
 CANDIDATES = {  # on CSR, and of dense rows; the first two belong to the rules
     True: ("filter", "long steps", "average"),
     False: ("average", "average of long steps", "long steps"),
 }
 COMBINATIONS = combinations(3)
-CORRELATED, PER_CLASS = 64, 16  # The most dense columns whose correlations count, and the most for each class.
-CENTRED_AFTER = 64  # Rows after which features may join the centred ones; as in the kernel.
-UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # The columns of CSR: `Feature` in _kernels/auto_softmax_csr.pxi.
+# Correlations of dense columns count where there are at most CORRELATED columns, and at most PER_CLASS for each class.
+CORRELATED, PER_CLASS = 64, 16
+# On CSR features may join the centred ones after so many rows, and each time that their number has doubled; as in the kernel.
+CENTRED_AFTER = 64
+UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # On CSR, the fields of `Feature` in _kernels/auto_softmax_csr.pxi.
 
 
 def statistics(d, K, again=False):
-    """How many numbers there are of each of d dense columns, with K classes."""
+    """How many numbers are kept of each of d dense columns, with K classes."""
     return 3 + 2 * d * (d <= CORRELATED and d <= PER_CLASS * K and not again)
 
 
 @dataclass
 class SoftmaxAuto(Auto):
-    """As `Auto`, but for this: scales, curvature and judgement are those of the model, and not of a class.
+    """As `Auto`, but scales, curvature and judgement are those of all classes together.
 
-    On CSR `columns` is (n_features, 5): of each feature 1 / the root mean square of its values, the rows that have it, its mean,
-    its squared slopes and the next that is centred, see _kernels/auto_softmax_csr.pxi. W and A of the state are the weights of
-    the filter and the average, in units of X; m and mb, in the first pass, those of the long steps.
+    On CSR `columns` is (n_features, 5), the fields of `Feature` in _kernels/auto_softmax_csr.pxi: 1 / the root mean square of
+    its values, the rows that have it, its mean, its squared slopes, and the next feature that is centred. W and A of the state
+    are the weights of the filter and the average, in units of X; m and mb, in the first pass, are those of the long steps.
 
-    On dense rows the second rule has the state's m, v, mb and vb. In the first pass over few columns, `columns` is
-    (3 + 2 n_features, n_features): P^-1 and the sums for the correlations of the columns come after the three.
+    On dense rows the second rule has m and mb of the state, and their averages v and vb. In the first pass over few columns
+    `columns` is (3 + 2 n_features, n_features): P^-1 and the sums for the correlations of the columns follow those of `Auto`.
     """
 
     together: bool = True
@@ -61,7 +63,7 @@ class SoftmaxAuto(Auto):
     def of_features(self, features, n_last):
         """As `Auto.of_features`."""
         columns = self.columns.take(features, axis=0)
-        columns[: len(features) - n_last, MEAN] = 0  # It is taken off once.
+        columns[: len(features) - n_last, MEAN] = 0  # The intercept takes each mean off only once.
         return replace(self, columns=columns)
 
     def begin_again(self):
@@ -71,11 +73,11 @@ class SoftmaxAuto(Auto):
         self.again = True
 
     def go_on(self, state):
-        """Before a second pass over CSR rows: the filter of a State goes on from the model, which is its own average."""
+        """Before a second pass over CSR rows: the filter of a State goes on from the model, which becomes its average, too."""
         if self.again or not self.sparse:
             return
         if self.at["t"][0] > 0:
-            chosen = COMBINATIONS[self._place()]
+            chosen = COMBINATIONS[self._leading()]
             weights, intercepts = (state.W, state.m, state.A), (state.b, state.mb, state.b_avg)
             W = sum(weights[i] for i in chosen) / len(chosen)
             b = sum(intercepts[i] for i in chosen) / len(chosen)
@@ -97,7 +99,7 @@ class SoftmaxAuto(Auto):
         return np.array(found, np.intp)
 
     def changes_all(self, n):
-        """CSR: features that none of the rows has to have may join the centred ones."""
+        """CSR: the next n rows may have features join the centred ones, whether they have them or not."""
         t = int(self.at["t"][0])
         return t + n >= CENTRED_AFTER and (t + n).bit_length() > t.bit_length()
 
@@ -112,11 +114,11 @@ class SoftmaxAuto(Auto):
 
     @property
     def unsquared(self):
-        """As `Auto.unsquared`; on CSR scales are kept in place of squares, and no column is left out."""
+        """As `Auto.unsquared`; on CSR scales are kept in number of squares, and no column is left out."""
         return (np.zeros(0, int), np.zeros(0, int)) if self.sparse else super().unsquared
 
-    def _place(self):
-        """The combination that has lost least, of which the model consists; once rows come again, a rule's own average."""
+    def _leading(self):
+        """The number of the combination that has lost least, which is the model; once rows come again, of a rule's average."""
         lost = np.nan_to_num(self.heads[0, LOST], nan=np.inf)
         if self.again:
             return int(not self.sparse and lost[1] < lost[0])
@@ -124,13 +126,13 @@ class SoftmaxAuto(Auto):
 
     def best(self):
         """As `Auto.best`, the same for all classes; once rows come again the model is all of a candidate."""
-        heads, place, share = len(self.heads), self._place(), 1.0
+        heads, number, share = len(self.heads), self._leading(), 1.0
         if not self.again:
-            lost = np.nan_to_num(np.append(self.heads[0, LOST][place], self.heads[0, LOST_LESS]), nan=np.inf)
+            lost = np.nan_to_num(np.append(self.heads[0, LOST][number], self.heads[0, LOST_LESS]), nan=np.inf)
             part = lost.argmin()
             sure = lost[part] + SURE * self.heads[0, SPREAD][(part - 1) % len(SHARES)] < 0
             share = SHARES[part] if sure else 0.0
-        return np.full(heads, place), np.full(heads, share)
+        return np.full(heads, number), np.full(heads, share)
 
     @property
     def lost(self):

@@ -1,7 +1,7 @@
 """A contest: models that differ in one parameter learn side by side in one pass, and the rows say which of them is the model.
 
-They are judged by rows before they learn from them. The model that leads is the State that has the contest; the others are a part
-of that, and so copied, saved, and gone on with.
+They are judged by rows before they learn from them. The State that has the contest is the model that leads; the other models are
+part of the contest, and so they are copied and saved with that State, and learn on with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,20 +22,20 @@ from fastsgd.sources.arrays import Order, Table
 from fastsgd.state import State
 from fastsgd.threads import Threads
 
-# After so many rows the model that has lost most takes no further part, and one more whenever their number has doubled. With four
-# models the contest takes 70,000 steps beside those of the model itself.
+# After so many rows the model that has lost most leaves the contest, and one more each time that the number of rows has doubled.
+# With four models the contest takes 70,000 steps beside those of the model itself.
 FIRST_ROWS = 10_000
-# Models are judged so often while the number of rows doubles: at fixed rows, however many there are in a call. FIRST_ROWS and its
-# multiples are among them; before FIRST_ROWS / 64, and after FIRST_ROWS, it is once in as many rows as then.
+# While the number of rows doubles, models are judged so often, after fixed numbers of rows, however many come in a call.
+# FIRST_ROWS and its multiples are among them; up to FIRST_ROWS / 64, and from FIRST_ROWS on, they are evenly apart.
 JUDGEMENTS = 4
 LEAST_DOUBLINGS, MOST_DOUBLINGS = -6, 0
-# After 2 * FIRST_ROWS rows, where models have to be worked out to be judged, rows before one judgement in JUDGEMENTS count for
-# all: to work one out takes as long as some hundred rows.
+# To work out a model, where that is needed to judge it, takes as long as some hundred rows. So from 2 * FIRST_ROWS rows on only
+# the rows before one judgement in JUDGEMENTS count, each JUDGEMENTS times.
 
 
 @dataclass(eq=False)
 class Contest:
-    """The models beside the one that leads, and how all have done.
+    """The models beside the one that leads, and what all have lost.
 
     Attributes
     ----------
@@ -45,8 +45,8 @@ class Contest:
     first : int
         The place in `values` of the model that leads where none has lost less.
     half_life : float
-        Rows after which a row counts half in the judgement, as it does in learning_rate="auto", and then no model is left out, as
-        one that is behind may lead later; 0 where none fades.
+        Of the judgement: rows after which a row counts half, as in that of learning_rate="auto". No model leaves such a contest,
+        as one that is behind may lead later. 0: no row fades.
     leader : int
         The place of the model that leads.
     running : array of int
@@ -99,12 +99,12 @@ class Contest:
         return replace(self, running=self.running.copy(), others=others, lost=self.lost.copy(), now=now)
 
     def end(self) -> None:
-        """The model that leads goes on alone."""
+        """Have the model that leads go on alone."""
         self.running, self.others = self.running[:0], []
-        self.judge_by_those_to_come()
+        self.forget_judged()
 
     def begin(self, state: State) -> None:
-        """Have the others as the leader is."""
+        """Make the others, before the first row, as copies of the leader."""
         if len(self.others) < len(self.running):
             state.contest = None  # Those beside it have none.
             self.others = [state.copy() for _ in self.running]
@@ -128,21 +128,21 @@ class Contest:
         """`lost` with the losses of `now`."""
         if self.now is None:
             return self.lost
-        times = self.times * self._left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
-        return np.asarray(self._fade(self.rows_now) * self.lost + times * self.now[:, 0].sum(axis=1))
+        weight = self.times * self._left(self.rows - self.rows_now / 2) ** 2 * self._fade(self.rows_now / 2)
+        return np.asarray(self._fade(self.rows_now) * self.lost + weight * self.now[:, 0].sum(axis=1))
 
     def judge(self) -> None:
         """Take what there is in `now` into `lost`."""
         self.lost, self.rows_now = self.scores, 0.0
         self.now = np.zeros_like(self.now)
-        self.judge_by_those_to_come()
+        self.forget_judged()
 
-    def judge_by_those_to_come(self) -> None:
-        """Have the next rows judged by the models as they are before these."""
+    def forget_judged(self) -> None:
+        """Forget the models at the last judgement: the next rows are judged by those that there are before them."""
         self.judged_W = self.judged_b = None
 
     def _fade(self, n: float) -> float:
-        """By what a loss fades in n rows: as the square of the number of rows, and its own weight."""
+        """The factor by which a loss fades in n rows: its own weight fades, and the square of the number of rows before it."""
         return float(2 ** (-3 * n / self.half_life)) if self.half_life else 1.0
 
     def _left(self, n: float) -> float:
@@ -150,7 +150,7 @@ class Contest:
         return self.half_life / log(2) * -expm1(-log(2) * n / self.half_life) if self.half_life else n
 
 
-# Of the place of a model and sums, (2, K), to which it adds.
+# A function of the place of a model and of sums, (2, K), to which it adds the losses and weights of some rows at that model.
 Losses = Callable[[int, NDArray[Any]], None]
 
 
@@ -253,7 +253,7 @@ class SideBySide(Serial):
             except Diverged:
                 found[i] = np.nan
 
-        def judge() -> None:
+        def end() -> None:
             contest.now[numbers] = found if of_models is None else np.where(np.isfinite(found), of_models, np.nan)
             best = self._lead(state, numbers, n)
             sums[...] += found[best] - before[best]
@@ -266,9 +266,9 @@ class SideBySide(Serial):
                 self.threads.map(train, left)
                 for one in models:
                     one.at["t"] = one.t  # `local` may have been left before that.
-                judge()
+                end()
             raise
-        judge()
+        end()
 
     def _judging(self, state: State, models: list[State], numbers: list[int], rows: Round) -> Losses:
         """What adds to sums the losses of some rows at one of these models, as it was at the last judgement.
@@ -288,11 +288,11 @@ class SideBySide(Serial):
             W, b = contest.judged_W, contest.judged_b
             return lambda i, sums: _add_losses(sums, rows, plans[i], W[numbers[i]], b[numbers[i]])
         if self.sparse:
-            rows, features = _of_its_values(rows, state.W.dtype)
+            rows, features = _each_value_alone(rows, state.W.dtype)
         return lambda i, sums: _add_losses(sums, rows, plans[i], *_model(models[i], plans[i], features, centred))
 
     def _lead(self, state: State, numbers: list[int], n: int) -> int:
-        """See who leads after n more rows, and who takes no further part; returned is which of the models so far leads."""
+        """See who leads after n more rows, and who leaves; returned is the place of the new leader among the models so far."""
         contest, models = state.contest, [state, *state.contest.others]
         next_judgement, diverged = contest.next_judgement, ~np.isfinite(contest.now[numbers, 0]).all(axis=1)
         contest.rows, contest.rows_now = contest.rows + n, contest.rows_now + n
@@ -306,11 +306,11 @@ class SideBySide(Serial):
         if contest.rows >= next_judgement:
             contest.judge()
         # Of models that have lost the same it does not matter which of them led before: that depends on the calls.
-        order = np.lexsort((numbers, np.array(numbers) != contest.first, lost))
-        best, stay = int(order[0]), len(contest.values)
+        by_loss = np.lexsort((numbers, np.array(numbers) != contest.first, lost))
+        best, stay = int(by_loss[0]), len(contest.values)
         if contest.rows >= FIRST_ROWS and not contest.half_life:
             stay -= 1 + int(log2(contest.rows / FIRST_ROWS))
-        kept = [int(i) for i in sorted(order[: max(1, stay)]) if lost[i] < np.inf and i != best]
+        kept = [int(i) for i in sorted(by_loss[: max(1, stay)]) if lost[i] < np.inf and i != best]
         if best:
             models[best] = _swapped(state, models[best])
         contest.leader, contest.running = numbers[best], np.array([numbers[i] for i in kept], np.int64)
@@ -324,8 +324,8 @@ def _n_weighed(rows: Round) -> int:
     return rows.order.n if s is None else int(np.count_nonzero(s[rows.order.index()]))
 
 
-def _of_its_values(rows: Round, dtype: Any) -> tuple[Round, NDArray[Any]]:
-    """A round on CSR as one in which each value has a feature of its own, as there may be millions; of each the number it had."""
+def _each_value_alone(rows: Round, dtype: Any) -> tuple[Round, NDArray[Any]]:
+    """A round on CSR in which each value has a feature of its own, and of each value the number of the feature that it had."""
     part = rows.part.read(rows.order.numbers(), dtype)
     X: Any = part.X
     own = sp.csr_matrix((X.data, np.arange(X.nnz, dtype=X.indices.dtype), X.indptr), (X.shape[0], X.nnz))

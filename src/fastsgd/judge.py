@@ -1,10 +1,10 @@
-"""How many passes: after each the loss of rows that were not learnt from is taken, and passes end when it no longer falls.
+"""How many passes: after each one, rows that were not learnt from have a loss, and when this no longer falls, passes end.
 
-A pass is better than those before only if its loss is lower by more than may be chance: the model is that of the last pass
-that was better, since the lowest of ten losses is lower by chance.
+A pass is better than those before it only if that loss is lower by more than may be chance, since the lowest of ten losses is
+lower by chance alone. The model is that after the last pass that was better.
 
-The rows are those of a validation set, or else rows that models beside the training leave out, one model each part of the
-rows. These models follow the passes of the training, which itself learns from all rows and is the same as without them.
+The rows are those of a validation set. Without one they are rows that models beside the training leave out, each model a part of
+the rows. These models follow the passes of the training, which itself learns from all rows and is the same as without them.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,20 @@ from fastsgd.stopping import Stopping
 from fastsgd.sums import LossSums, total
 from fastsgd.threads import ONE_THREAD, Threads
 
-PATIENCE = 2  # Passes in a row that are not better: after the second pass the loss may rise, and then fall.
-SURE = 1.5  # By so many standard errors of the difference must the loss be lower.
-# Up to so many rows in memory each row is left out by one of FOLDS models; of more, about LEFT_OUT_ROWS are, but at most
-# LEFT_OUT_SHARE of the rows, by one model.
+PATIENCE = 2  # So many passes in a row that are not better end the training: in the second pass the loss may rise, and then fall.
+SURE = 1.5  # A loss is lower if it is so by this many standard errors of the difference.
+# Up to so many rows in memory each row is left out by one of FOLDS models. Of more rows there is one model, which leaves out
+# about LEFT_OUT_ROWS of them, but at most LEFT_OUT_SHARE.
 ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
 LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
-# The models take so much memory together, or less, but for the first: there are fewer of them where weights are many. One takes
-# about STATE_ARRAYS times the memory of its weights: averages, slots, and on CSR what "auto" keeps of each.
+# Where weights are many there are fewer models, so that all together take about so much memory; one there is always. The state of
+# a model is counted as STATE_ARRAYS times its weights. With averages and slots of the optimizer it is up to five times as large;
+# with "auto" on CSR, which keeps eight numbers of each weight, nine times.
 MODELS_BYTES, STATE_ARRAYS = 1 << 29, 5
-HELD_SHARE = 0.1  # Rows that were left out of a source are held in this share of its memory, or fewer are looked at.
-GROUPS = 32  # Losses are added up in so many groups of rows, whose spread says how sure a difference is.
+HELD_SHARE = 0.1  # Of a source as many rows that are left out are kept as this share of its `max_memory` has room for.
+GROUPS = (
+    32  # Losses are summed in so many groups of rows: how much these differ says how sure a difference of losses is.
+)
 
 
 class Folds(NamedTuple):
@@ -70,11 +73,13 @@ class Judge:
     epoch : int
         The number of the pass that was last begun.
     diverged : bool
-        Whether one of the models has diverged, so that nothing more is known.
-    now : as before
-        At the end of this pass. It is no part of a checkpoint, as it follows from the rest.
-    falls : bool
+        Whether one of the models has diverged: then no later pass is judged.
+    now : (groups, 2, K) float64, or None
+        The same as `before`, of this pass. It is no part of a checkpoint, as it follows from the rest.
+    better : bool
         Whether this pass is better than the best before.
+    sums : callable
+        (moment) -> `now` of that moment; `by_left_out`, `by_rows` or `by_score` sets it.
     """
 
     folds: Folds | None = None
@@ -84,11 +89,11 @@ class Judge:
     epoch: int = -1
     diverged: bool = False
     now: NDArray[Any] | None = None
-    falls: bool = True
+    better: bool = True
     sums: Callable[[Moment], NDArray[Any]] | None = None
 
     def go_on_from(self, other: "Judge") -> None:
-        """Know what another one does, which a checkpoint holds."""
+        """Take over what is known from one that a checkpoint holds."""
         for name in ("states", "gathered", "before", "epoch", "diverged"):
             setattr(self, name, getattr(other, name))
 
@@ -127,7 +132,7 @@ class Judge:
         self.sums = sums
 
     def by_score(self, score: Callable[[Moment], float]) -> None:
-        """Judge the model itself by a score, of which nothing is known but the number."""
+        """Judge the model itself by a score: a single number, of which nobody knows how sure it is."""
         self.sums = lambda moment: np.array([[[-score(moment)], [1.0]]])
 
     def score(self, plan: Plan) -> Callable[[Moment], float]:
@@ -136,7 +141,7 @@ class Judge:
         def of(moment: Moment) -> float:
             assert self.sums is not None
             self.now = self.sums(moment)
-            self.falls = self.before is None or falls(self.before, self.now)
+            self.better = self.before is None or falls(self.before, self.now)
             return -float(_mean(self.now).sum()) / (1 if plan.loss.coupled else self.now.shape[2])
 
         return of
@@ -150,7 +155,7 @@ class Judge:
         if state.epoch != self.epoch:
             self.epoch = state.epoch
             self.gathered = [] if gathered is None else [gathered.copy() for _ in self.states]
-            self.before = self.now if self.falls and self.now is not None else self.before
+            self.before = self.now if self.better and self.now is not None else self.before
         for other in self.states:
             other.prepare(plan, sparse)
             other.epoch = state.epoch
@@ -159,7 +164,7 @@ class Judge:
 
 
 class Judged(Stopping):
-    """Passes end when PATIENCE in a row were not better, as the judge says; the model is that after the best pass."""
+    """Passes end when the judge says of PATIENCE in a row that they were not better; the model is that after the best pass."""
 
     name, needs, keeps = "judged", "validation_score", True
     params = ()
@@ -170,7 +175,7 @@ class Judged(Stopping):
 
     def holds(self, value: float) -> bool:
         """Whether this pass was not better."""
-        self.improved = self.judge.falls and -value < self.best
+        self.improved = self.judge.better and -value < self.best
         self.best = -value if self.improved else self.best
         return not self.improved
 
@@ -258,7 +263,7 @@ def groups_of(table: Table, n: int) -> list[Table]:
 
 
 def rows_left_out(table: Any, folds: Folds, state: State) -> list[Table]:
-    """The rows of each part that is left out: of a table where they lie, of a stream in memory of their own."""
+    """The rows of each part that is left out: those of a table stay where they are, those of a stream are copied."""
     if isinstance(table, Table):
         rows = _rows(table)
         codes = _codes(table, rows, folds.n, state)

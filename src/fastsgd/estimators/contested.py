@@ -1,7 +1,7 @@
-"""alpha="auto": what it goes with, and which of its values becomes the model's.
+"""alpha="auto" and half_life="auto": what they go with, and which of the values becomes the model's.
 
-In a single pass, as in calls of `partial_fit`, models of all values learn side by side (`fastsgd.contest`). Where passes follow,
-models that leave rows out choose the value before the training.
+In a single pass, as in calls of `partial_fit`, models of all values learn side by side (`fastsgd.contest`). Where further passes
+follow, which half_life="auto" does not allow, models that leave rows out choose the value before the training.
 """
 
 import copy
@@ -23,11 +23,11 @@ from fastsgd.threads import Threads, n_threads
 # The values of each parameter that may be "auto", and which of them a model begins with. A half-life of 0 is none.
 VALUES = {"alpha": (1e-6, 1e-5, 1e-4, 1e-3), "half_life": (0.0, 1e6, 1e5, 1e4)}
 FIRST = {"alpha": 1e-4, "half_life": 0.0}
-# After so many rows one counts half in the judgement, where what changes is to change the value too.
-HALF_LIVES = {"half_life": max(VALUES["half_life"])}
-GIVEN = {"alpha": "give alpha a number", "half_life": "give half_life a number, or None"}
-# Where several passes follow, so many choose: the better half goes on to the second. With learning_rate="auto" one model makes a
-# pass before them, from which those of all values go on: on CSR it hardly pays a penalty in its first pass.
+# Of the judgement: rows after which a row counts half, where the value is to follow what changes.
+JUDGEMENT_HALF_LIFE = {"half_life": max(VALUES["half_life"])}
+ADVICE = {"alpha": "give alpha a number", "half_life": "give half_life a number, or None"}
+# Where several passes follow, models of all values make so many to choose one; only the better half goes on to the second. With
+# learning_rate="auto" one model makes a pass before, from which all of these go on: on CSR it hardly pays a penalty in its first.
 PASSES = 2
 BUDGET_SHARE = 0.5  # of max_seconds, which choosing takes at most
 
@@ -37,8 +37,8 @@ def auto_parameter(est):
     found = [name for name in VALUES if isinstance(getattr(est, name, None), str)]
     if len(found) > 1:
         raise ValueError(
-            f"{found[0]}='auto' and {found[1]}='auto' do not go together, as that is a model for each pair: {GIVEN[found[0]]}, "
-            f"or {GIVEN[found[1]].removeprefix('give ')}."
+            f"{found[0]}='auto' and {found[1]}='auto' do not go together, as that is a model for each pair: {ADVICE[found[0]]}, "
+            f"or {ADVICE[found[1]].removeprefix('give ')}."
         )
     return found[0] if found else None
 
@@ -60,7 +60,7 @@ def check(est):
     for what, there in wrong.items():
         if there:
             raise ValueError(
-                f"{name}='auto' does not go with {what}: {GIVEN[name]}, or leave the other at its default."
+                f"{name}='auto' does not go with {what}: {ADVICE[name]}, or leave the other at its default."
             )
 
 
@@ -68,7 +68,7 @@ def refuse(est, what):
     """Refuse what is of one training, if this is one of several models."""
     name = auto_parameter(est)
     if name is not None:
-        raise ValueError(f"{what} one training, and {name}='auto' is a contest of several models: {GIVEN[name]}.")
+        raise ValueError(f"{what} one training, and {name}='auto' is a contest of several models: {ADVICE[name]}.")
 
 
 def value_of(est, name):
@@ -109,7 +109,7 @@ def half_life_chosen(state):
 
 
 def settled(est, state):
-    """Whether `partial_fit` goes on with the model of the state alone, and that is what the parameters ask for."""
+    """Whether `partial_fit` has no other model to train than that of the state, and no contest to begin or to end."""
     name, contest = auto_parameter(est), state.contest
     if name is None or contest is None:
         return name is None and contest is None
@@ -117,7 +117,7 @@ def settled(est, state):
 
 
 def over(state):
-    """The contest of a state, whose leader goes on alone as coefficients were put into it; None where there is none."""
+    """The contest of a state that is given other coefficients, as a copy that is over; None where there is none."""
     contest = state.contest and state.contest.copy()
     if contest is not None:
         contest.end()
@@ -125,9 +125,9 @@ def over(state):
 
 
 def contest_of(name, value=None):
-    """A Contest that begins, of models that are as the one with this value; None: with the first one."""
+    """A Contest that begins, of copies of a model that has this value; None: that of FIRST."""
     leader = VALUES[name].index(FIRST[name] if value is None else value)
-    return Contest.of(name, VALUES[name], leader, HALF_LIVES.get(name, 0.0))
+    return Contest.of(name, VALUES[name], leader, JUDGEMENT_HALF_LIFE.get(name, 0.0))
 
 
 def begin(est, table, state):
@@ -165,16 +165,16 @@ def go_on(est, table, state):
 
 
 class Chosen(NamedTuple):
-    """What models that leave rows out have come to.
+    """How the choice by models that leave rows out has ended.
 
     Attributes
     ----------
     seconds : float
-        That it took.
+        How long it took.
     model : State or None
-        The best of the models, where Ctrl-C or an error came before the end.
+        The best of the models so far, where Ctrl-C or an error of a source came before the end.
     error : BaseException or None
-        Of a source.
+        That error.
     """
 
     seconds: float
@@ -182,7 +182,7 @@ class Chosen(NamedTuple):
     error: object = None
 
     def ended(self, run, plan):
-        """The moment of that model, which the state of a run becomes."""
+        """The state of a run becomes that model; returned is its moment."""
         contest = run.state.contest
         run.state.restore(self.model)
         run.state.contest = contest
@@ -190,7 +190,7 @@ class Chosen(NamedTuple):
 
 
 class Trial:
-    """The models of all values, each as often as there are parts of the rows to leave out, by their numbers: part * n + value.
+    """Models of all values: for each part of the rows one that leaves it out, whose number is part * n + the value's place.
 
     Parameters
     ----------
@@ -213,13 +213,13 @@ class Trial:
         return -loss
 
     def drop(self, passed, packs, done):
-        """The worse half takes no further part."""
+        """The numbers of the models that leave: those of the worse half of the values."""
         left = {number % self.n for number in packs}
         best = sorted(left, key=self.mean)[: -(-len(left) // 2)]
         return [number for number in packs if number % self.n not in best]
 
     def mean(self, value):
-        """The mean loss of the models of a value, as it was when they last were scored."""
+        """The mean loss of the models of a value, each as it was last scored."""
         return np.mean([self.losses.get(part * self.n + value, np.inf) for part in range(self.n_parts)])
 
     def best(self, trained, first):
@@ -230,7 +230,7 @@ class Trial:
 
 
 def choose(est, plans, table, state, contest, most):
-    """Let models that begin from this state, and leave rows out, say who leads the contest, and so the value: a Chosen.
+    """Have models that begin from this state, and leave rows out, say who leads the contest, and so the value: a Chosen.
 
     plans : of each value; most : passes that the training makes at most
     """

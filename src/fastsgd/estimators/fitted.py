@@ -223,7 +223,7 @@ class Fitted(Drafts):
         else:
             state.prepare(plan, table.sparse)
             if state.contest is not None and state.centred != centred:
-                state.contest.judge_by_those_to_come()  # Those that are kept are in the units before.
+                state.contest.forget_judged()  # Those that are kept are in the units before.
             for one in (state, *(() if state.contest is None else state.contest.others)):
                 recentre(one, centred)
         table.scaling = Scaling.of(state)
