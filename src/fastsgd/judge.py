@@ -33,13 +33,10 @@ SURE = 1.5  # A loss is lower if it is so by this many standard errors of the di
 ALL_LEFT_OUT_ROWS, FOLDS = 40_000, 4
 LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
 # Where weights are many there are fewer models, so that all together take about so much memory; one there is always. The state of
-# a model is counted as STATE_ARRAYS times its weights. With averages and slots of the optimizer it is up to five times as large;
-# with "auto" on CSR, which keeps eight numbers of each weight, nine times.
-MODELS_BYTES, STATE_ARRAYS = 1 << 29, 5
+# a model is counted as STATE_ARRAYS times its weights, as with "auto" on CSR, which keeps eight numbers of each weight.
+MODELS_BYTES, STATE_ARRAYS = 1 << 29, 9
 HELD_SHARE = 0.1  # Of a source as many rows that are left out are kept as this share of its `max_memory` has room for.
-GROUPS = (
-    32  # Losses are summed in so many groups of rows: how much these differ says how sure a difference of losses is.
-)
+GROUPS = 32  # Losses are summed in so many groups of rows: how much these differ says how sure a difference of losses is.
 
 
 class Folds(NamedTuple):
