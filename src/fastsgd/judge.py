@@ -36,7 +36,8 @@ LEFT_OUT_ROWS, LEFT_OUT_SHARE = 20_000, 0.1
 # a model is counted as STATE_ARRAYS times its weights, as with "auto" on CSR, which keeps eight numbers of each weight.
 MODELS_BYTES, STATE_ARRAYS = 1 << 29, 9
 HELD_SHARE = 0.1  # Of a source as many rows that are left out are kept as this share of its `max_memory` has room for.
-GROUPS = 32  # Losses are summed in so many groups of rows: how much these differ says how sure a difference of losses is.
+# Losses are summed in so many groups of rows: how much these differ says how sure a difference of losses is.
+GROUPS = 32
 
 
 class Folds(NamedTuple):
