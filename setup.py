@@ -29,7 +29,7 @@ def extension(name, *flags, language="c"):
         depends=[
             f"src/fastsgd/{name}.h"
             for name in (
-                *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "adagrad", "auto")),
+                *(f"_kernels/{part}" for part in ("lanes", "paying", "models", "adagrad", "auto", "together")),
                 "logistic",
                 "sources/decimal",
                 "sources/rank",

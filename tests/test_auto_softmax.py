@@ -87,6 +87,14 @@ def test_correlations_are_renewed_where_rows_fade():
 
 
 @sides
+def test_of_many_rows_some_are_counted(layout):
+    """In the correlations of dense columns after 2048, and in the judgement after 4096."""
+    X, _ = rows(5000, 5)
+    X[:, 1] = (X[:, 0] + 0.1 * X[:, 1]).astype("f4")
+    agrees(X, distributions(X, 3), layout, "float64", l1=0.0, l2=0.001, intercept=True, s=None, passes=1)
+
+
+@sides
 def test_of_noise_the_constant_is_near(layout):
     X, s = rows(600)
     Y = np.random.default_rng(0).permutation(distributions(X, 4))

@@ -13,23 +13,30 @@ ETA, START = 0.4, 0.04
 KAPPA_DENSE, GAMMA_DENSE = 0.3, 16
 
 
-def joint_step(z, s, y):
-    """a = y - q, q = softmax(z + s a), s being a number for each class.
+def joint_steps(z, s, y):
+    """a = y - q, q = softmax(z + s a) of each of the models, z being (m, K) and s a number for each model and class.
 
-    Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1, until all q
+    Newton's method in log q for log q + s q = z + s y - L, L so that the sum of q is 1, twice or more, until all q
     change by less than 0.03 together: what is left is about the square, and exp is its series.
     """
-    v, log_q = z + s * y, log_softmax(z)
-    for _ in range(30):
-        q = np.exp(log_q)
-        L = (q.sum() - 1 + q / (1 + s * q) @ (v - log_q - s * q)) / (q / (1 + s * q)).sum()
-        change = np.minimum((v - log_q - s * q - L) / (1 + s * q), 1)
+    v, log_q = z + s * y, log_softmax(z, axis=1)
+    q = np.exp(log_q)
+    for step in range(30):
+        per = q / (1 + s * q)
+        L = (q.sum(axis=1) - 1 + (per * (v - log_q - s * q)).sum(axis=1)) / per.sum(axis=1)
+        change = np.minimum((v - log_q - s * q - L[:, None]) / (1 + s * q), 1)
         log_q = log_q + change
-        if q @ abs(change) < 0.03:
+        if step > 0 and (q * abs(change)).sum() < 0.03:
             change = np.maximum(change, -1)
             q = q * (1 + change + change**2 / 2)
-            return y - q / q.sum()
-    return y - softmax(log_q)
+            break
+        q = np.exp(log_q)
+    return y - q / q.sum(axis=1, keepdims=True)
+
+
+def drawn(t):
+    """Whether row t is one of those, one in eight, that judge and are counted once there are many."""
+    return t * 0x9E3779B97F4A7C15 % 2**64 < 2**61
 
 
 class Rates:
@@ -66,8 +73,8 @@ class Correlations:
         return self.inverse @ xh
 
     def learn(self, xh, t, weight):
-        """Of all rows at first, and then of one in four."""
-        if t <= 4096 or t * 0x9E3779B97F4A7C15 % 2**64 < 2**62:
+        """Of all rows at first, and then of one in eight."""
+        if t <= 2048 or drawn(t):
             self.sums += weight * np.outer(xh, xh)
 
 
@@ -92,9 +99,7 @@ class Judgement:
 
     def judge(self, candidates, value, y, w, t, n):
         """Before the step of row t: margins (3, K) of the candidates, the loss of the model as it is."""
-        drawn = 8 if n > 16384 else 4
-        drawn = drawn if t * 0x9E3779B97F4A7C15 % 2**64 < 2**64 / drawn else 0
-        times = 1 if n <= 4096 or value > 4 * self.usual else drawn
+        times = 1 if n <= 4096 or value > 4 * self.usual else 8 * drawn(t)
         if times:
             flat, w, candidates = self.flat(n), times * w * n**2, np.array(candidates)
             base = -log_softmax(flat) @ y
@@ -189,15 +194,15 @@ def softmax_dense(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, hal
         g = np.zeros(2)
         g[0] = 1 / (KAPPA_DENSE * bH + prior) if paired else falling(n, R, min(reach, 1.0) / 3) / H
         g[1] = 5 * np.clip(reach, 1, 6) / (1 + slopes) ** 0.75 if first else falling(n, R, 5 * max(reach, 1.5) / 3) / H
-        for e in range(2):
-            if first or e == best:
-                a = rate * joint_step(z[e], c * g[e] * (xh @ along[e] + intercept) * rate, y)
-                U[e] += np.outer(along[e], c * g[e] * a)
-                moved = (z[e] - b[e]) * part / (1 - part) if part < 1 else 0.0
-                b[e] += intercept * (c * g[e] * a + moved)
-                b_avg[e] += intercept * moved
-                b_avg[e] += (b[e] - b_avg[e]) * (1 - (1 - 1 / n) ** 3)
-                owed[e] += g[e]
+        rules = [0, 1] if first else [best]
+        sizes = np.array([c * g[e] * (xh @ along[e] + intercept) for e in rules])
+        for e, a in zip(rules, rate * joint_steps(z[rules], sizes[:, None] * rate, y), strict=True):
+            U[e] += np.outer(along[e], c * g[e] * a)
+            moved = (z[e] - b[e]) * part / (1 - part) if part < 1 else 0.0
+            b[e] += intercept * (c * g[e] * a + moved)
+            b_avg[e] += intercept * moved
+            b_avg[e] += (b[e] - b_avg[e]) * (1 - (1 - 1 / n) ** 3)
+            owed[e] += g[e]
         if t >= due:
             for e in range(2):
                 U[e], A[e] = settled(e)
@@ -315,8 +320,8 @@ def softmax_csr(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, half_
         slope = softmax(z[rules], axis=1).mean(axis=0) - y
         curve, squared, rate = rates.learn(slope, y, one, n, fade)
         share, owed = one / seen, one if first else n / seen
-        for rule in rules:
-            a = one * rate * joint_step(z[rule], one * (x**2 @ (1 / P[rule]) + b_size[rule]) * rate, y)
+        sizes = np.array([one * (x**2 @ (1 / P[rule]) + b_size[rule]) for rule in rules])
+        for rule, a in zip(rules, one * rate * joint_steps(z[rules], sizes[:, None] * rate, y), strict=True):
             off = np.minimum(n / seen, 0.1 * n + 1) * l1 / P[rule]
             W[rule, j] = soft(W[rule, j] + np.outer(x / P[rule], a), np.outer(off, np.ones(K)))
             W[rule, j] /= (1 + owed * l2 / P[rule])[:, None]

@@ -23,7 +23,7 @@
 # whenever the rows have grown by half. From the second pass on the better of the two goes on, with steps that do not depend on R.
 cdef enum:
     JUDGED = 3              # candidates
-    FEWER_JUDGE = 16384     # rows after which one in eight judges
+    ALL_COUNT = 2048        # Rows of which all products are counted; after them those of one in eight.
     REACH_ROWS = 1000       # after this many `reach` is halfway between FIRST_REACH and what was judged
     EVEN_ROWS = 20          # Rows for which all classes count as equal, in their rates.
     CORRELATED = 64         # Columns, at most, whose correlations count, and as many as
@@ -35,24 +35,43 @@ cdef double LONG = 5.0, MAX_LONG = 6.0, AGAIN = 1.5  # of the long steps, their 
 cdef double KAPPA_DENSE = 0.3, PER_GAMMA_DENSE = 1.0 / 16.0
 
 cdef extern from "together.h":
-    double fastsgd_joint_loss(Py_ssize_t n, const double* z, const double* y, double* room) noexcept nogil
+    double FASTSGD_NO_CLASS
+    int FASTSGD_JUDGED
+    void fastsgd_joint_softmax(int m, Py_ssize_t n, const double* z, double* q, double* total) noexcept nogil
+    void fastsgd_judged_margins(Py_ssize_t n, const double* z, const double* flat, int leader, const double* part,
+                                double* out) noexcept nogil
+    void fastsgd_joint_losses(int m, Py_ssize_t n, const double* z, const double* y, double* loss) noexcept nogil
+    double fastsgd_count_losses(Py_ssize_t n, const double* z, const double* y, double total, double s,
+                                double* loss) noexcept nogil
+    void fastsgd_frequencies(Py_ssize_t K, Py_ssize_t n, const double* count, double one, double total,
+                             double* flat) noexcept nogil
+    double fastsgd_curvatures(Py_ssize_t n, const double* q, const double* q2, const double* y, double c, double* weight,
+                              double* curve, double* total) noexcept nogil
     void fastsgd_rates(Py_ssize_t n, const double* numbers, double mean, double some, double* rates) noexcept nogil
-    void fastsgd_joint_step(Py_ssize_t n, const double* z, const double* y, const double* slope, const double* rate, double loss,
-                            double size, double* room, double* a) noexcept nogil
+    void fastsgd_joint_steps(int m, Py_ssize_t n, const double* z, const double* y, double* q, const double* rate,
+                             const double* total, const double* size, double* room, double* a) noexcept nogil
+    double fastsgd_times_symmetric(Py_ssize_t d, const double* x, const double* M, double* out) noexcept nogil
+    void fastsgd_add_products(Py_ssize_t d, const double* x, double c, double* M) noexcept nogil
 
-# Margins of the rules and of the candidates, and what else there is of a row: K numbers each, in one piece of memory.
+# What there is of the K classes of a row, in arrays of n numbers, K rounded up to a multiple of four.
 cdef struct Joint:
     Py_ssize_t K
-    double* z[2]
-    double* candidate[JUDGED]
-    double* y
+    Py_ssize_t n
+    double* z[2]            # margins of the rules, in one piece
+    double* q[2]            # softmax of them, in one piece, and
+    double* a[2]            # what is left of the targets after the steps
+    double* candidates      # margins, (JUDGED, n)
     double* flat
-    double* value
-    double* slope[2]
-    double* mix
-    double* a
+    double* y
     double* rate
-    double* room            # five times as many
+    double* weight          # of each class the sums of curvature and of targets, which are its head's while rows are learnt
+    double* count
+    double* loss            # sums of the losses of each class, and of the weights of rows, for the caller
+    double seen
+    double* room            # six times as many
+    double* judged          # (FASTSGD_JUDGED, n)
+    double[2] total         # of each rule the logarithm of the sum of exp(z),
+    double[2] size          # and the size of its step
 
 # A model of two on dense rows.
 cdef struct Run:
@@ -61,80 +80,103 @@ cdef struct Run:
     double* b
     double* b_avg
     double g                # step size of the row
-    double loss             # of the row
 
 
-cdef void lay_joint(Joint* J, Py_ssize_t K, double* room) noexcept nogil:
-    """Of a room of 18 K numbers."""
-    J.K, J.z[0], J.z[1], J.y, J.flat = K, room, room + K, room + 2 * K, room + 3 * K
-    J.candidate[0], J.candidate[1], J.candidate[2] = room + 4 * K, room + 5 * K, room + 6 * K
-    J.value, J.slope[0], J.slope[1], J.mix = room + 7 * K, room + 8 * K, room + 9 * K, room + 10 * K
-    J.a, J.rate, J.room = room + 11 * K, room + 12 * K, room + 13 * K
+cdef Py_ssize_t joint_room(Py_ssize_t K) noexcept nogil:
+    """How many numbers there are of K classes."""
+    return (18 + JUDGED + FASTSGD_JUDGED) * ((K + 3) // 4 * 4)
 
 
-cdef inline double loss_together(const Params* P, Joint* J, const double* z, double* slope) noexcept nogil:
-    """The loss of margins, of each class in J.value, and its slopes."""
-    cdef double total = 0
+cdef void lay_joint(Joint* J, Py_ssize_t K, const Head* heads, double* room) noexcept nogil:
+    """In that room."""
+    cdef Py_ssize_t n = (K + 3) // 4 * 4, k
+    J.K, J.n, J.z[0], J.z[1], J.candidates, J.flat = K, n, room, room + n, room + 2 * n, room + (2 + JUDGED) * n
+    for k in range((3 + JUDGED) * n):
+        room[k] = FASTSGD_NO_CLASS
+    room = J.flat + n
+    J.q[0], J.q[1], J.a[0], J.a[1], J.y, J.rate = room, room + n, room + 2 * n, room + 3 * n, room + 4 * n, room + 5 * n
+    J.weight, J.count, J.loss, J.room, J.judged = room + 6 * n, room + 7 * n, room + 8 * n, room + 9 * n, room + 15 * n
+    J.seen = 0
+    for k in range((15 + FASTSGD_JUDGED) * n):
+        room[k] = 0
+    for k in range(K):
+        J.weight[k], J.count[k] = heads[k].weight, heads[k].flat[0]
+
+
+cdef void keep_joint(const Joint* J, Head* heads, double[:, ::1] sums) noexcept nogil:
+    """After the rows."""
     cdef Py_ssize_t k
-    P.many(J.K, z, J.y, J.value, slope, P.loss_par)
     for k in range(J.K):
-        total += J.value[k]
-    return total
+        heads[k].weight, heads[k].flat[0] = J.weight[k], J.count[k]
+        sums[0, k] += J.loss[k]
+        sums[1, k] += J.seen
 
 
-cdef double learn_curvatures(const Pace* C, Joint* J, int first, int last, double c, double n, double* curve) noexcept nogil:
+cdef inline void see_targets(const Targets* T, Py_ssize_t r, Joint* J) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(J.K):
+        J.y[k] = target(T, r, k)
+
+
+cdef inline double loss_together(Joint* J, int e, double s) noexcept nogil:
+    """The loss of a rule, which is counted."""
+    J.seen += s
+    return fastsgd_count_losses(J.n, J.z[e], J.y, J.total[e], s, J.loss)
+
+
+cdef inline double learn_curvatures(Joint* J, int first, int last, double c, double n, double* curve) noexcept nogil:
     """Count the curvature of each class, of the mean slopes of the rules, and find its rate; the mean squared slope.
 
     A row's curvature is q (1 - q), or (q - y)^2 where that is more; `curve` becomes the mean over the classes.
     """
-    cdef double squares = 0, total = 0, a, q
-    cdef Py_ssize_t K = J.K, k
-    curve[0] = 0
-    for k in range(K):
-        a = J.slope[first][k] if last == first + 1 else 0.5 * (J.slope[0][k] + J.slope[1][k])
-        q = a + J.y[k]
-        a *= a
-        squares += a
-        a = max(a, q * (1.0 - q))
-        curve[0] += a / K
-        J.room[k] = C.heads[k].weight = C.heads[k].weight + c * a
-        total += J.room[k] / K
+    cdef double total, squares
+    cdef Py_ssize_t k
+    squares = fastsgd_curvatures(J.n, J.q[first], J.q[last - 1], J.y, c, J.weight, curve, &total)
+    curve[0] /= J.K
+    total /= J.K
     if total > 0:
-        fastsgd_rates(K, J.room, total, EVEN_ROWS * total / n, J.rate)
+        fastsgd_rates(J.n, J.weight, total, EVEN_ROWS * total / n, J.rate)
     else:
-        for k in range(K):
+        for k in range(J.n):
             J.rate[k] = 1.0
-    return squares / K
+    return squares / J.K
 
 
 cdef void find_frequencies(const Pace* C, Joint* J, double n) noexcept nogil:
     """The best constant of the rows before this one, the n-th: each class has 1 / K of a row beside its own."""
-    cdef double total = 0, one
+    cdef double total = 0
     cdef Py_ssize_t k
+    if not C.intercept or n <= 1:
+        for k in range(J.K):
+            J.flat[k] = 0
+        return
     for k in range(J.K):
-        total += C.heads[k].flat[0]
-    one = total / (n - 1.0) if n > 1 else 1.0
-    for k in range(J.K):
-        J.flat[k] = log((C.heads[k].flat[0] + one / J.K) / (total + one)) if C.intercept else 0.0
+        total += J.count[k]
+    fastsgd_frequencies(J.K, J.n, J.count, total / (n - 1.0), total, J.flat)
 
 
-cdef inline void count_together_row(const Pace* C, Py_ssize_t K, double s, double fade) noexcept nogil:
+cdef inline void count_together_row(const Pace* C, Joint* J, double s, double fade) noexcept nogil:
     """As `count_row`. H.total is of the judgement, H.far what `reach` is, and the weight of each class its curvature."""
     cdef Py_ssize_t k
     count_row(C.at, s, fade)
     if fade < 1.0:
         C.heads[0].curve *= fade
         C.heads[0].slopes *= fade
-        for k in range(K):
-            C.heads[k].flat[0] *= fade
-            C.heads[k].weight *= fade
+        for k in range(J.K):
+            J.count[k] *= fade
+            J.weight[k] *= fade
+
+
+cdef inline bint drawn_eighth(double t) noexcept nogil:
+    """Of rows one in eight, by a hash."""
+    return <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 61 == 0
 
 
 cdef inline double judged_together(const Head* H, double value, double t, double n) noexcept nogil:
-    """As `judged`; of many rows one in eight, as losses of several classes take longer."""
-    if n > FEWER_JUDGE and value <= 4.0 * H.usual:
-        return 8.0 if <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 61 == 0 else 0.0
-    return judged(H, value, t, n)
+    """As `judged`; after the first rows one in eight, as losses of several classes take longer."""
+    if n <= EARLY or value > 4.0 * H.usual:
+        return 1.0
+    return 8.0 if drawn_eighth(t) else 0.0
 
 
 cdef inline int better_of(const Head* H) noexcept nogil:
@@ -142,51 +184,27 @@ cdef inline int better_of(const Head* H) noexcept nogil:
     return 0 if H.lost[0] <= H.lost[1] else 1
 
 
-cdef inline void combine(Joint* J, int number, double share) noexcept nogil:
-    """That share of a combination, as in `combined`, in J.mix."""
-    cdef const double* a = J.candidate[0 if number == 0 or number >= JUDGED else number]
-    cdef const double* b = a
-    cdef const double* c = J.candidate[2]
-    cdef Py_ssize_t k
-    cdef double z
-    if number == 3:
-        b = J.candidate[1]
-    elif number == 4:
-        b = J.candidate[2]
-    elif number == 5:
-        a, b = J.candidate[1], J.candidate[2]
-    elif number == 6:
-        b = J.candidate[1]
-    for k in range(J.K):
-        z = (a[k] + b[k] + c[k]) / 3.0 if number == 6 else 0.5 * (a[k] + b[k])
-        J.mix[k] = J.flat[k] + share * (z - J.flat[k]) if share < 1.0 else z
-
-
 cdef void judge_together(const Pace* C, Joint* J, double s, double n) noexcept nogil:
     """As `judge`, of the candidates' margins of all classes; and what `reach` is after that. H.total is the constant's loss."""
     cdef Head* H = C.heads
+    cdef double[16] loss
     cdef double flat, more, leading = 0, gain, odds, share = n / (n + REACH_ROWS)
-    cdef int i, leader = <int> H.leader
-    if s == 0:
-        return
-    flat = fastsgd_joint_loss(J.K, J.flat, J.y, J.room)
+    cdef int i, many = combinations(JUDGED), leader = <int> H.leader
+    fastsgd_judged_margins(J.n, J.candidates, J.flat, leader, SHARE, J.judged)
+    fastsgd_joint_losses(FASTSGD_JUDGED, J.n, J.judged, J.y, loss)
+    flat = loss[many + LESS]
     H.total += s * flat
-    for i in range(combinations(JUDGED)):
-        combine(J, i, 1.0)
-        more = fastsgd_joint_loss(J.K, J.mix, J.y, J.room)
-        more = s * (more - flat) if isfinite(more) else INFINITY
-        H.lost[i] += more
+    for i in range(many + LESS):
+        more = s * (loss[i] - flat) if isfinite(loss[i]) else INFINITY
         if i == leader:
             leading = more
-    for i in range(LESS + 1):
-        more = leading
-        if i < LESS:
-            combine(J, leader, SHARE[i])
-            more = fastsgd_joint_loss(J.K, J.mix, J.y, J.room)
-            more = s * (more - flat) if isfinite(more) else INFINITY
-            H.lost_less[i] += more
-        H.spread[i] = length(H.spread[i], fabs(more))
-    for i in range(combinations(JUDGED)):
+        if i < many:
+            H.lost[i] += more
+        else:
+            H.lost_less[i - many] += more
+            H.spread[i - many] = length(H.spread[i - many], fabs(more))
+    H.spread[LESS] = length(H.spread[LESS], fabs(leading))
+    for i in range(many):
         if H.lost[i] < H.lost[<int> H.leader]:
             H.leader = i
     gain = -H.lost[<int> H.leader]
@@ -228,59 +246,53 @@ cdef void invert_correlations(const Pace* C, Py_ssize_t d, double curve, double 
 
 
 cdef double decorrelated(const Pace* C, Py_ssize_t d, const floating* xh, double* x, floating* out) noexcept nogil:
-    """The row times that inverse, and what the two have in common."""
-    cdef const double* M = C.columns + 3 * d
-    cdef double size = 0, one
-    cdef Py_ssize_t i, j
+    """The row times that inverse, and what the two have in common; x is room for both, and has the row after that."""
+    cdef double size
+    cdef Py_ssize_t j
     for j in range(d):
         x[j] = xh[j]
-    for i in range(d):
-        one = 0
-        for j in range(d):
-            one += M[i * d + j] * x[j]
-        out[i] = <floating> one
-        size += one * x[i]
+    size = fastsgd_times_symmetric(d, x, C.columns + 3 * d, x + d)
+    for j in range(d):
+        out[j] = <floating> x[d + j]
     return size
-
-
-cdef void count_products(const Pace* C, Py_ssize_t d, const double* x, double weight) noexcept nogil:
-    """Add the row's products to the sums for the correlations."""
-    cdef double* sums = C.columns + 3 * d + d * d
-    cdef double one
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        one = weight * x[i]
-        for j in range(i + 1):
-            sums[i * d + j] += one * x[j]
 
 
 cdef void settle_run(Py_ssize_t d, Py_ssize_t S, double owed, const Pace* C, const Params* P, floating* W,
                      floating* A) noexcept nogil:
     """As `settle_auto`, of one model."""
     cdef const double* r = C.columns + 2 * d
-    cdef double past = C.at.last / C.at.recent
+    cdef double past = C.at.last / C.at.recent, per
     cdef floating now = <floating> (1.0 - past * past * past)
     cdef Py_ssize_t j, k
-    if P.l1 > 0 or P.l2 > 0:
+    if P.l1 > 0:
         for j in range(d):
             for k in range(S):
                 W[j * S + k] = <floating> paid(W[j * S + k], owed, r[j], P.l1, P.l2)
+    elif P.l2 > 0:
+        for j in range(d):
+            per = 1.0 / (1.0 + owed * r[j] * r[j] * P.l2)
+            for k in range(j * S, (j + 1) * S):
+                W[k] = <floating> (W[k] * per)
     for j in range(d * S):
         A[j] += (W[j] - A[j]) * now
 
 
-cdef inline void step_run(const Pace* C, Joint* J, Run* R, const double* z, double c, double size, double part,
+cdef inline void step_run(const Pace* C, Py_ssize_t K, Run* R, const double* z, const double* a, double c, double part,
                           floating* step) noexcept nogil:
-    """The step J.a of a model at its margins, as factors of the row, and that of its intercepts."""
-    cdef double past = 1.0 - 1.0 / C.at.recent, moved
+    """The step `a` of a model at its margins, as factors of the row, and that of its intercepts."""
+    cdef double past = 1.0 - 1.0 / C.at.recent, share = 1.0 - past * past * past, by = c * R.g, moved
+    cdef double* b = R.b
+    cdef double* b_avg = R.b_avg
     cdef Py_ssize_t k
-    for k in range(J.K):
-        step[k] = <floating> (c * R.g * J.a[k])
-        if C.intercept:
-            moved = (z[k] - R.b[k]) * part / (1.0 - part) if part < 1.0 else 0.0
-            R.b[k] += c * R.g * J.a[k] + moved
-            R.b_avg[k] += moved
-        R.b_avg[k] += (R.b[k] - R.b_avg[k]) * (1.0 - past * past * past)
+    for k in range(K):
+        step[k] = <floating> (by * a[k])
+    part = part / (1.0 - part) if part < 1.0 else 0.0
+    if C.intercept:
+        for k in range(K):
+            moved = (z[k] - b[k]) * part
+            b[k] += by * a[k] + moved
+            b_avg[k] += moved
+            b_avg[k] += (b[k] - b_avg[k]) * share
 
 
 cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P,
@@ -291,7 +303,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
     cdef floating* along = z + S
     cdef const floating* x
     cdef Head* H = C.heads
-    cdef double s, t, n, norm, c, size, times, part, fade, curve, slopes, prior
+    cdef double s, t, n, norm, c, size, times, part, fade, curve, slopes, prior, loss = 0
     cdef bint paired = C.first and correlates(d, K)
     cdef double[2] sizes
     cdef int best = better_of(H), e, first = 0 if C.first else best, last = 2 if C.first else best + 1
@@ -304,7 +316,7 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
             continue
         x = values + r * d
         fade = fading(P, C.at)
-        count_together_row(C, K, s, fade)
+        count_together_row(C, J, s, fade)
         C.at.last *= fade
         if C.at.grown > MOST_GROWN:
             H.total /= C.at.grown * C.at.grown * C.at.grown
@@ -320,47 +332,42 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
             norm = standardised_again(x, d, C, xh)
         C.at.rho += 1.0 + norm
         size = norm + C.intercept
-        for k in range(K):
-            J.y[k] = target(T, r, k)
+        see_targets(T, r, J)
         for e in range(first, last):
             dots(L, xh, 0, d, <floating*> R[e].W, S, z)
             for k in range(K):
                 J.z[e][k] = z[k] + R[e].b[k]
                 if not isfinite(J.z[e][k]):
                     return 1
-            R[e].loss = loss_together(P, J, J.z[e], J.slope[e])
-            if e == best:
-                for k in range(K):
-                    M.loss_sum[k] += s * J.value[k]
-                    M.weight_sum[k] += s
+        fastsgd_joint_softmax(last - first, J.n, J.z[first], J.q[first], J.total + first)
+        loss = loss_together(J, best, s)
         if C.first:
-            times = judged_together(H, R[best].loss, t, n)
+            times = judged_together(H, loss, t, n)
             if times > 0:
                 for e in range(2):
                     dots(L, xh, 0, d, <floating*> R[e].A, S, z)
                     for k in range(K):
-                        J.candidate[e][k] = z[k] + R[e].b_avg[k]
-                for k in range(K):
-                    J.candidate[2][k] = J.z[1][k]
+                        J.candidates[e * J.n + k] = z[k] + R[e].b_avg[k]
+                memcpy(J.candidates + 2 * J.n, J.z[1], K * sizeof(double))
                 find_frequencies(C, J, n)
                 judge_together(C, J, times * s * late(C.at), n)
-            H.usual += (R[best].loss - H.usual) * s / C.at.weight
+            H.usual += (loss - H.usual) * s / C.at.weight
             for k in range(K):
-                H[k].flat[0] += s * J.y[k]
+                J.count[k] += s * J.y[k]
         prior, sizes[0], sizes[1] = H.h * d * PER_GAMMA_DENSE / H.far, size, size
         if paired:
             if t >= H[1].far:
                 invert_correlations(C, d, KAPPA_DENSE * H.curve, prior)
                 H[1].far = t + max(8.0, floor(n / 2.0))
             sizes[0] = decorrelated(C, d, xh, row, along) + C.intercept
-        slopes = learn_curvatures(C, J, first, last, c, n, &curve)
+        slopes = learn_curvatures(J, first, last, c, n, &curve)
         curve = c * max(min(curve, H.h), 0.04 * H.h)
         H.curve += curve
         R[0].g = falling(n, C.at.rho / n, C0 * P.schedule_par[0] * min(H.far, 1.0)) / H.h
         if paired:
             R[0].g = P.schedule_par[0] / (KAPPA_DENSE * H.curve + prior)
-            if t <= EARLY or <uint64_t> t * <uint64_t> 0x9E3779B97F4A7C15 >> 62 == 0:
-                count_products(C, d, row, curve * C.at.grown)
+            if t <= ALL_COUNT or drawn_eighth(t):
+                fastsgd_add_products(d, row, curve * C.at.grown, C.columns + 3 * d + d * d)
         if C.first:
             H.slopes += c * slopes
             slopes = sqrt(1.0 + H.slopes)
@@ -368,11 +375,14 @@ cdef int softmax_dense_rows(const Dense* L, const floating* values, Order O, con
         else:
             R[1].g = falling(n, C.at.rho / n, C0 * P.schedule_par[0] * LONG * max(H.far, AGAIN)) / H.h
         for e in range(first, last):
+            J.size[e] = c * R[e].g * sizes[e]
+        fastsgd_joint_steps(last - first, J.n, J.z[first], J.y, J.q[first], J.rate, J.total + first, J.size + first, J.room,
+                            J.a[first])
+        for k in range(K, S):
+            z[k] = 0
+        for e in range(first, last):
             H[e].owed[0] += R[e].g
-            for k in range(K, S):
-                z[k] = 0
-            fastsgd_joint_step(K, J.z[e], J.y, J.slope[e], J.rate, R[e].loss, c * R[e].g * sizes[e], J.room, J.a)
-            step_run(C, J, R + e, J.z[e], c, size, part, z)
+            step_run(C, K, R + e, J.z[e], J.a[e], c, part, z)
             adds(L, along if paired and e == 0 else xh, 0, d, <floating*> R[e].W, S, z, M.live, S)
         best = better_of(H) if C.first else best
         if t >= C.at.due:

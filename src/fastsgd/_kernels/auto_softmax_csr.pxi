@@ -16,8 +16,8 @@
 cdef enum:
     CENTRED_AFTER = 64      # rows
     MOST_CENTRED = 1024     # features
-    AHEAD_IN_ROW = 3        # features of a row that are fetched before their turn
-    SOON = 2048             # weights of a row, at most, that are fetched before its turn: more would not stay
+    AHEAD_IN_ROW = 8        # features of a row that are fetched before their turn
+    SOON = 128              # weights of a row, at most, that are fetched before its turn: more would not stay
 cdef double[2] KAPPA_TOGETHER = [0.15, 0.6]  # in later passes, and in the first
 cdef double KAPPA_CENTRED = 0.015, CLIPPED = 100.0  # the latter in root mean squares
 cdef double ETA_TOGETHER = 0.4, START_TOGETHER = 0.04
@@ -31,16 +31,30 @@ cdef struct Feature:
     double slopes           # the sum of their mean squared slopes, in units that grow as those of `seen`
     double next             # the number of the next that is centred, plus 1; -1: the last; 0: it is not centred
 
-# What is left of a row: the values that count, less means.
+cdef extern from "together.h":
+    # See there.
+    ctypedef struct Values:
+        double* x
+        double* size
+        double* unit
+        double* seen
+        double* slopes
+        double* kappa
+        double* share
+        double* step[2]
+        double* shrink[2]
+        double* off[2]
+        double[2] sum
+        double added, prior, per_eta, start, faded, l1, l2, one, visits, most_visits
+        int first, rules, sizes
+    void fastsgd_value_steps(Py_ssize_t n, Values* v, double most_owed) noexcept nogil
+
+# What is left of a row: the features that count, and what there is of their values; x also in the type of X.
 cdef struct Row:
-    void* ids               # features, in the type of the indices
-    void* x                 # values, in that of X
-    double* step[2]         # x / P of either rule
-    double* shrink[2]       # by what the penalty shrinks the weights
-    double* off[2]          # by what L1 shortens them
-    double* share           # the visit's, in the average
+    void* ids
+    void* x
     Py_ssize_t n
-    double[2] size          # the sum of x^2 / P
+    Values v
 
 
 cdef inline void move_intercepts(Py_ssize_t K, const Run* R, double by, const floating* w, const floating* a,
@@ -78,32 +92,116 @@ cdef void renew_features(Feature* F, Py_ssize_t d, Py_ssize_t K, const Pace* C) 
     renew_columns(0, K, C)
 
 
-cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Moving* M, const Run* R,
-                        const Pace* C, Feature* F, double one, index* ids, floating* x) noexcept nogil:
-    """List the features that count in a row, and their values; the means of those that are centred take the row in."""
-    cdef Py_ssize_t k, j, n = 0, S = M.S
+cdef void renew_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, const Pace* C,
+                        Feature* F) noexcept nogil:
+    """Before a row: those of the first one are centred, and at times others join them."""
+    cdef Py_ssize_t k, n = 0
+    cdef double t = C.at.t
+    if t == 1:
+        for k in range(lo, lo + nnz):
+            if values[k] != 0 and n < MOST_CENTRED:
+                F[L.indices[k]].next = C.at.last if C.at.last > 0 else -1
+                C.at.last = L.indices[k] + 1
+                n += 1
+    elif t >= CENTRED_AFTER and (<int64_t> t & (<int64_t> t - 1)) == 0:
+        join(C, F, L.d)
+
+
+cdef inline void move_mean(Feature* F, double x, double added, Py_ssize_t K, const Run* R, const floating* w, const floating* a,
+                           const floating* w2) noexcept nogil:
+    """The mean of a centred feature takes the row in."""
+    cdef double by = (x - F.mean) * (added / (F.seen + added))  # the first row's is exactly its value
+    F.mean += by
+    move_intercepts(K, R, by, w, a, w2)
+
+
+cdef double count_unusual(Feature* F, double x, double added, double early, Py_ssize_t S, floating* w, floating* a,
+                          floating* w2) noexcept nogil:
+    """Count a value that is 0, or the first one, or far: as what it counts, or 0. What was learnt shrinks."""
+    cdef double size = fabs(x) * F.unit, grown, less = 1.0
+    cdef Py_ssize_t h
+    if F.unit == 0:
+        if fabs(x) < MIN_VARIANCE:
+            return 0.0
+        F.unit = sqrt(F.seen / added) / fabs(x)
+        return x
+    if size > 4.0 and F.seen <= early:  # Early on a value that is not like those before is taken as it is,
+        less = sqrt(2.0 / (1.0 + size * size))
+        F.unit *= less
+        size = fabs(x) * F.unit
+        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
+    else:
+        if size > CLIPPED:  # and later as one of at most so many root mean squares.
+            size = CLIPPED
+            x = size / F.unit if x > 0 else -size / F.unit
+        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
+        if size > 4.0:
+            less = grown
+    F.unit *= grown
+    if less != 1.0:
+        for h in range(S):
+            w[h] = <floating> (w[h] * less)
+            a[h] = <floating> (a[h] * less)
+            if w2 is not NULL:
+                w2[h] = <floating> (w2[h] * less)
+    return x
+
+
+cdef inline Py_ssize_t enter_value(Feature* F, Py_ssize_t j, double x, double added, double early, double kappa, Py_ssize_t n,
+                                   Moving* M, const Run* rules, Values* v, index* ids, floating* xs) noexcept nogil:
+    """Count a value less the mean, and list it as the n-th unless that is 0; how many are listed."""
+    cdef double size = fabs(x) * F.unit
+    F.seen += added
+    if not 0 < size <= 4.0:
+        x = count_unusual(F, x, added, early, M.S, <floating*> M.W + j * M.S, <floating*> M.A + j * M.S,
+                          <floating*> rules[1].W + j * M.S if rules[1].W is not NULL else <floating*> NULL)
+        if x == 0:
+            return n
+        size = 1.0
+    v.sizes |= size != 1.0  # as it is of 0/1
+    ids[n], xs[n] = <index> j, <floating> x
+    v.x[n], v.size[n], v.unit[n], v.seen[n], v.slopes[n], v.kappa[n] = x, size, F.unit, F.seen, F.slopes, kappa
+    return n + 1
+
+
+cdef void enter_values(const Csr* L, const floating* values, Py_ssize_t lo, Py_ssize_t nnz, Moving* M, const Run* R, const Pace* C,
+                       double one, double per_kappa, bint ahead, Row* row) noexcept nogil:
+    """Count the values of a row: those that it has, and of centred features that it does not have 0 less the mean."""
+    cdef Py_ssize_t k, j, S = M.S
     cdef floating* W = <floating*> M.W
     cdef floating* A = <floating*> M.A
     cdef floating* W2 = <floating*> R[1].W
+    cdef floating* xs = <floating*> row.x
+    cdef Feature* F = <Feature*> C.columns
     cdef double* link = &C.at.last
-    cdef double t = C.at.t, by, added = one * C.at.grown
+    cdef Py_ssize_t n = 0
+    cdef double t = C.at.t, added = one * C.at.grown, early = 16.0 * C.at.grown
+    cdef Values v = row.v  # which the compiler may keep in registers
+    cdef double kappa_centred = KAPPA_CENTRED * per_kappa, kappa = KAPPA_TOGETHER[C.first] * per_kappa
+    cdef floating x
+    if Csr is Csr32:
+        ids = <int32_t*> row.ids
+    else:
+        ids = <int64_t*> row.ids
+    v.sizes = 0
     for k in range(lo, lo + nnz):
-        if values[k] != 0:
-            ids[n], x[n] = <index> L.indices[k], values[k]
-            n += 1
-    if not C.intercept:
-        return n
-    if t == 1:
-        for k in range(min(n, MOST_CENTRED)):
-            F[ids[k]].next = C.at.last if C.at.last > 0 else -1
-            C.at.last = ids[k] + 1
-    elif t >= CENTRED_AFTER and (<int64_t> t & (<int64_t> t - 1)) == 0:
-        join(C, F, L.d)
-    if C.at.last <= 0:
-        return n
-    for k in range(n):
-        if F[ids[k]].next != 0:
-            F[ids[k]].next += 0.5  # the row has it
+        if ahead and k + AHEAD_IN_ROW < lo + nnz:
+            j = L.indices[k + AHEAD_IN_ROW]
+            near(F + j)
+            near(&F[j].next)
+            near_all(W + j * S, S)
+            if W2 is not NULL:
+                near_all(W2 + j * S, S)
+        x, j = values[k], L.indices[k]
+        if x == 0:
+            continue
+        if F[j].next == 0:
+            n = enter_value(F + j, j, x, added, early, kappa, n, M, R, &v, ids, xs)
+            continue
+        F[j].next += 0.5  # the row has it
+        move_mean(F + j, x, added, M.K, R, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
+        x = <floating> (x - F[j].mean)
+        n = enter_value(F + j, j, x, added, early, kappa_centred, n, M, R, &v, ids, xs)
     while link[0] > 0:
         j = <Py_ssize_t> link[0] - 1
         if F[j].next != floor(F[j].next):
@@ -114,97 +212,24 @@ cdef Py_ssize_t present(const Csr* L, const floating* values, Py_ssize_t lo, Py_
             F[j].unit = F[j].seen = F[j].slopes = F[j].mean = F[j].next = 0
             continue
         else:
-            ids[n], x[n] = <index> j, 0
-            n += 1
+            move_mean(F + j, 0.0, added, M.K, R, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
+            n = enter_value(F + j, j, <double> <floating> -F[j].mean, added, early, kappa_centred, n, M, R, &v, ids, xs)
         link = &F[j].next
-    for k in range(n):
-        j = ids[k]
-        if F[j].next != 0:
-            by = (x[k] - F[j].mean) * (added / (F[j].seen + added))  # the first row's is exactly its value
-            F[j].mean += by
-            move_intercepts(M.K, R, by, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
-            x[k] = <floating> (x[k] - F[j].mean)
-    return n
+    row.n, row.v.sizes = n, v.sizes
 
 
-cdef inline double counted(Feature* F, double x, double added, double early, double* less, double* counts) noexcept nogil:
-    """Count a value, which is returned in units of the root mean square; as what it counts, and by what weights shrink."""
-    cdef double size = fabs(x) * F.unit, grown
-    F.seen += added
-    less[0], counts[0] = 1.0, x
-    if size == 1.0:  # as of 0/1
-        return 1.0 if x > 0 else -1.0
-    if F.unit == 0:
-        if fabs(x) < MIN_VARIANCE:
-            return 0.0
-        size = sqrt(F.seen / added)
-        F.unit = size / fabs(x)
-        return size if x > 0 else -size
-    if size > 4.0 and F.seen <= early:  # Early on a value that is not like those before is taken as it is,
-        less[0] = sqrt(2.0 / (1.0 + size * size))
-        F.unit *= less[0]
-        size = fabs(x) * F.unit
-        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
-    else:
-        if size > CLIPPED:  # and later as one of at most so many root mean squares.
-            size = CLIPPED
-            counts[0] = size / F.unit if x > 0 else -size / F.unit
-        grown = 1.0 / sqrt(1.0 + (size * size - 1.0) * added / F.seen)
-        if size > 4.0:
-            less[0] = grown
-    F.unit *= grown
-    return size * grown if x > 0 else -size * grown
-
-
-cdef void count_together(const Params* P, const Pace* C, Moving* M, const Run* rules, Feature* F, double one, double curve,
-                         index* ids, floating* x, Row* R) noexcept nogil:
-    """Count the values of a row, and work out what its steps need."""
-    cdef Py_ssize_t S = M.S, i, j, h, n = 0
+cdef void find_steps(const Params* P, const Pace* C, double one, Row* R) noexcept nogil:
+    """What the steps of a row need."""
     cdef const Head* H = C.heads
-    cdef double n_rows = C.at.recent, prior = H.h * (C.at.values / n_rows) / H.far, per_longer = 1.0 / P.schedule_par[0]
-    cdef double start = START_TOGETHER + (H.square if C.at.t > 1 else H.h), per_grown = 1.0 / C.at.grown
-    cdef double kappa = KAPPA_TOGETHER[C.first] * per_longer, kappa_centred = KAPPA_CENTRED * per_longer
-    cdef double per_eta = per_longer / ETA_TOGETHER, xh, less, seen, counts, inverse, owed, off, square
-    cdef double[2] own
-    cdef floating* w
-    cdef floating* a
-    cdef floating* w2
-    cdef int e, last = 2 if C.first else 1
-    R.size[0] = R.size[1] = 0
-    for i in range(R.n):
-        j = ids[i]
-        if i + AHEAD_IN_ROW < R.n:
-            near(F + ids[i + AHEAD_IN_ROW])
-            near_all(<floating*> M.W + ids[i + AHEAD_IN_ROW] * S, S)
-        xh = counted(F + j, x[i], one * C.at.grown, 16.0 * C.at.grown, &less, &counts)
-        if less != 1.0:
-            w, a = <floating*> M.W + j * S, <floating*> M.A + j * S
-            w2 = <floating*> rules[1].W + j * S if C.first else w
-            for h in range(S):
-                w[h] = <floating> (w[h] * less)
-                a[h] = <floating> (a[h] * less)
-                if C.first:
-                    w2[h] = <floating> (w2[h] * less)
-        if xh == 0:
-            continue
-        seen, square = F[j].seen * per_grown, F[j].unit * F[j].unit
-        ids[n], x[n] = <index> j, <floating> counts
-        R.share[n] = one / seen
-        off = min(n_rows / seen, 0.1 * n_rows + 1.0) * P.l1 * square if P.l1 > 0 else 0.0
-        owed = min((one if C.first else n_rows / seen) * P.l2 * square, MOST_OWED) if P.l2 > 0 else 0.0
-        R.share[n] *= 3.0 - R.share[n] * (3.0 - R.share[n])
-        own[0] = (kappa if F[j].next == 0 else kappa_centred) * curve * seen + prior
-        if C.first:
-            own[1] = per_eta * sqrt(start + F[j].slopes * per_grown)
-        for e in range(last):
-            inverse = 1.0 / (own[e] * (own[e] + owed))
-            R.shrink[e][n] = own[e] * own[e] * inverse  # own / (own + owed)
-            inverse *= own[e] + owed
-            R.size[e] += xh * xh * inverse
-            R.step[e][n] = xh * F[j].unit * inverse
-            R.off[e][n] = off * inverse
-        n += 1
-    R.n = n
+    cdef double n = C.at.recent
+    cdef Py_ssize_t i
+    cdef Values* v = &R.v
+    for i in range(R.n, (R.n + 3) // 4 * 4):
+        v.x[i], v.size[i], v.unit[i], v.seen[i], v.slopes[i], v.kappa[i] = 0, 1, 1, 1, 0, 1
+    v.added, v.prior, v.faded = one * C.at.grown, H.h * (C.at.values / n) / H.far, 1.0 / C.at.grown
+    v.per_eta, v.start = 1.0 / (P.schedule_par[0] * ETA_TOGETHER), START_TOGETHER + (H.square if C.at.t > 1 else H.h)
+    v.l1, v.l2, v.one, v.visits, v.most_visits = P.l1, P.l2, one, n / one, 0.1 * n + 1.0
+    fastsgd_value_steps((R.n + 3) // 4 * 4, v, MOST_OWED)
 
 
 cdef inline void near_record(const floating* a, const floating* b, const floating* c, Py_ssize_t S) noexcept nogil:
@@ -244,26 +269,41 @@ cdef inline void average_weights(floating* a, const floating* w, floating share,
             d4_store(a + h, d4_times(d4_plus(d4_load(a + h), -share, a + h), share, d4_load(w + h)))
 
 
-cdef inline void move_together(const Row* R, Feature* F, const index* ids, Py_ssize_t S, int last, const floating* step,
-                               const floating* step2, double slopes, int averaged, floating* W, floating* W2,
-                               floating* A) noexcept nogil:
-    """A step of either rule, and of the average."""
-    cdef Py_ssize_t i
+cdef inline void move_values(const Row* R, Feature* F, const index* ids, Py_ssize_t S, double l1, const floating* step,
+                             const floating* step2, double slopes, int averaged, floating* W, floating* W2,
+                             floating* A) noexcept nogil:
+    """A step of either rule, and of the average; what was counted goes back to the features."""
+    cdef Values v = R.v
+    cdef Py_ssize_t i, j, n = R.n
     cdef floating* w
     cdef floating* w2
-    cdef floating* a
-    for i in range(R.n):
-        w, a = W + ids[i] * S, A + ids[i] * S
-        if i + AHEAD_IN_ROW < R.n:
+    cdef floating off = 0, off2 = 0
+    for i in range(n):
+        j = ids[i]
+        if i + AHEAD_IN_ROW < n:
             near_all(A + ids[i + AHEAD_IN_ROW] * S, S)  # Of most rows no margin was taken of the average.
-        step_weights(w, <floating> R.step[0][i], step, <floating> R.shrink[0][i], <floating> R.off[0][i], S)
-        if last == 2:
-            F[ids[i]].slopes += slopes
-            w2 = W2 + ids[i] * S
-            step_weights(w2, <floating> R.step[1][i], step2, <floating> R.shrink[1][i], <floating> R.off[1][i], S)
+        F[j].unit = v.unit[i]
+        if l1 > 0:
+            off, off2 = <floating> v.off[0][i], <floating> v.off[1][i]
+        w = W + j * S
+        step_weights(w, <floating> v.step[0][i], step, <floating> v.shrink[0][i], off, S)
+        if v.rules == 2:
+            F[j].slopes += slopes
+            w2 = W2 + j * S
+            step_weights(w2, <floating> v.step[1][i], step2, <floating> v.shrink[1][i], off2, S)
             if averaged == 1:
                 w = w2
-        average_weights(a, w, <floating> R.share[i], S)
+        average_weights(A + j * S, w, <floating> v.share[i], S)
+
+
+cdef inline void move_together(const Row* R, Feature* F, const index* ids, Py_ssize_t S, double l1, const floating* step,
+                               const floating* step2, double slopes, int averaged, floating* W, floating* W2,
+                               floating* A) noexcept nogil:
+    """The same, as two functions: numbers of few classes stay in registers."""
+    if S == 4:
+        move_values(R, F, ids, 4, l1, step, step2, slopes, averaged, W, W2, A)
+    else:
+        move_values(R, F, ids, S, l1, step, step2, slopes, averaged, W, W2, A)
 
 
 cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const Targets* T, Moving M, const Params* P, const Pace* C,
@@ -278,8 +318,9 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
     cdef Feature* F = <Feature*> C.columns
     cdef Head* H = C.heads
     cdef Csr own = L[0]
-    cdef double s, t, n, c, curve, new, slopes, times, past
-    cdef double[2] loss, b_size
+    cdef double s, t, n, c, curve, new, slopes, times, past, loss
+    cdef double[2] b_size
+    cdef bint soon = False, ahead
     cdef int e, averaged, last = 2 if C.first else 1
     if Csr is Csr32:
         ids = <int32_t*> R.ids
@@ -287,6 +328,7 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
         ids = <int64_t*> R.ids
     own.indices = ids
     b_size[0] = b_size[1] = 0
+    R.v.rules, R.v.first = last, C.first
     for k in range(2 * S):
         z[k] = 0
     for i in range(O.n):
@@ -296,15 +338,17 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
         s = weight(T, r, 0, 1.0)
         if s == 0:
             continue
+        ahead, soon = not soon, False
         if i + 1 < O.n:
             lo = row(L, row_number(&O, i + 1), &nnz)
-            for k in range(lo, lo + nnz):
-                near(F + L.indices[k])
-                near(&F[L.indices[k]].next)
-                if nnz * S <= SOON:
+            if nnz * S <= SOON:
+                soon = True
+                for k in range(lo, lo + nnz):
+                    near(F + L.indices[k])
+                    near(&F[L.indices[k]].next)
                     near_record(W + L.indices[k] * S, A + L.indices[k] * S, W2 + L.indices[k] * S if C.first else W2, S)
         lo = row(L, r, &nnz)
-        count_together_row(C, K, s, fading(P, C.at))
+        count_together_row(C, J, s, fading(P, C.at))
         if C.at.grown > MOST_GROWN:
             renew_features(F, L.d, K, C)
         C.at.values += nnz
@@ -312,46 +356,47 @@ cdef int softmax_csr_rows(const Csr* L, const floating* values, Order O, const T
         c, past = s * n / C.at.weight, 1.0 - 1.0 / n
         curve = H.curve / (n - 1.0) if t > 1 else H.h
         averaged = better_of(H) if C.first else 0
-        R.n = present(L, values, lo, nnz, &M, rules, C, F, c, ids, x)
-        count_together(P, C, &M, rules, F, c, curve, ids, x, R)
+        if C.intercept:
+            renew_centred(L, values, lo, nnz, C, F)
+        enter_values(L, values, lo, nnz, &M, rules, C, c, curve / (P.schedule_par[0] * C.at.grown), ahead, R)
+        find_steps(P, C, c, R)
         if C.intercept:
             b_size[0] = 1.0 / (KAPPA_TOGETHER[C.first] / P.schedule_par[0] * H.curve + H.h / H.far)
             b_size[1] = P.schedule_par[0] * ETA_TOGETHER / sqrt(START_TOGETHER + (H.square if t > 1 else H.h) + H.slopes)
-        for k in range(K):
-            J.y[k] = target(T, r, k)
+        see_targets(T, r, J)
         for e in range(last):
             dots(&own, x, 0, R.n, W if e == 0 else W2, S, z)
             for k in range(K):
                 J.z[e][k] = z[k] + rules[e].b[k]
                 if not isfinite(J.z[e][k]):
                     return 1
-            loss[e] = loss_together(P, J, J.z[e], J.slope[e])
-            if e == averaged:
-                for k in range(K):
-                    M.loss_sum[k] += s * J.value[k]
-                    M.weight_sum[k] += s
+        fastsgd_joint_softmax(last, J.n, J.z[0], J.q[0], J.total)
+        loss = loss_together(J, averaged, s)
         if C.first:
-            times = judged_together(H, loss[averaged], t, n)
+            times = judged_together(H, loss, t, n)
             if times > 0:
                 dots(&own, x, 0, R.n, A, S, z)
                 for k in range(K):
-                    J.candidate[0][k], J.candidate[1][k], J.candidate[2][k] = J.z[0][k], J.z[1][k], z[k] + M.b_avg[k]
+                    J.candidates[k], J.candidates[J.n + k] = J.z[0][k], J.z[1][k]
+                    J.candidates[2 * J.n + k] = z[k] + M.b_avg[k]
                 find_frequencies(C, J, n)
                 judge_together(C, J, times * s * late(C.at), n)
-            H.usual += (loss[averaged] - H.usual) * s / C.at.weight
+            H.usual += (loss - H.usual) * s / C.at.weight
             for k in range(K):
-                H[k].flat[0] += s * J.y[k]
-        slopes = learn_curvatures(C, J, 0, last, c, n, &new)
+                J.count[k] += s * J.y[k]
+        slopes = learn_curvatures(J, 0, last, c, n, &new)
         for e in range(last):
-            fastsgd_joint_step(K, J.z[e], J.y, J.slope[e], J.rate, loss[e], c * (R.size[e] + b_size[e]), J.room, J.a)
+            J.size[e] = c * (R.v.sum[e] + b_size[e])
+        fastsgd_joint_steps(last, J.n, J.z[0], J.y, J.q[0], J.rate, J.total, J.size, J.room, J.a[0])
+        for e in range(last):
             for k in range(K):
-                z[e * S + k] = <floating> (c * J.a[k])
-                rules[e].b[k] += c * J.a[k] * b_size[e]
+                z[e * S + k] = <floating> (c * J.a[e][k])
+                rules[e].b[k] += c * J.a[e][k] * b_size[e]
         H.curve += c * max(min(new, H.h), 0.04 * H.h)
         H.square += (slopes - H.square) / n
         H.slopes += c * slopes
         averaged = better_of(H) if C.first else 0
-        move_together(R, F, ids, S, last, z, z2, c * slopes * C.at.grown, averaged, W, W2, A)
+        move_together(R, F, ids, S, P.l1, z, z2, c * slopes * C.at.grown, averaged, W, W2, A)
         for k in range(K):
             M.b_avg[k] += (rules[averaged].b[k] - M.b_avg[k]) * (1.0 - past * past * past)
     return 0
@@ -371,7 +416,7 @@ cdef int run_softmax(const Layout* L, const floating* values, Order O, Py_ssize_
         left -= O.n
         O.ahead = min(buffer_rows, left)
         if Layout is Dense:
-            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, <double*> row.ids, work)  # as room for a row
+            fault = softmax_dense_rows(L, values, O, T, M, P, C, J, R, row.v.x, work)
         else:
             fault = softmax_csr_rows(L, values, O, T, M, P, C, J, R, row, work)
         go_on(&O)
@@ -420,17 +465,21 @@ cdef int softmax_rows(const Layout* L, const floating* values, order, target, st
         R[1].W, R[1].b = &m[0, 0] if d else NULL, &mb[0]
     if not sparse:
         R[1].A, R[1].b_avg = &v[0, 0] if d else NULL, &vb[0]
-    work, joint = np.empty(2 * d * (not sparse) + 2 * M.S, state.W.dtype), np.zeros(18 * K)
-    listed = np.empty((9, longest + d * (not sparse) + 1))
+    work, joint = np.empty(2 * d * (not sparse) + 2 * M.S, state.W.dtype), np.empty(joint_room(K))
+    listed = np.empty((10, max(longest + 4, 2 * CORRELATED)))  # values in fours, or a dense row and what it becomes
     cdef floating[::1] ws = work
     cdef double[::1] js = joint
     cdef double[:, ::1] ls = listed
-    lay_joint(&J, K, &js[0])
-    own.ids, own.x, own.share, own.n = &ls[0, 0], &ls[1, 0], &ls[2, 0], 0
-    own.step[0], own.shrink[0], own.off[0] = &ls[3, 0], &ls[4, 0], &ls[5, 0]
-    own.step[1], own.shrink[1], own.off[1] = &ls[6, 0], &ls[7, 0], &ls[8, 0]
+    lay_joint(&J, K, C.heads, &js[0])
+    own.ids, own.x, own.n = &ls[0, 0], &ls[1, 0], 0
+    own.v.x, own.v.size, own.v.unit, own.v.seen, own.v.slopes = &ls[2, 0], &ls[3, 0], &ls[4, 0], &ls[5, 0], &ls[6, 0]
+    own.v.kappa, own.v.off[0], own.v.off[1] = &ls[7, 0], &ls[8, 0], &ls[9, 0]
+    # What comes of a value is kept where there was what it comes of, as the first cache is small.
+    own.v.step[0], own.v.step[1], own.v.share = own.v.x, own.v.size, own.v.seen
+    own.v.shrink[0], own.v.shrink[1] = own.v.slopes, own.v.kappa
     with nogil:
         fault = run_softmax(L, values, O, buffer_rows, &T, M, &plan.par, &C, &J, &R[0], &own, &ws[0])
+    keep_joint(&J, C.heads, sums)
     free(M.of)
     return fault
 
