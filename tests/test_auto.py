@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from support import reference_auto
-from support.auto import AUTO, flat, problem, train, types
+from support.auto import AUTO, far, flat, problem, train, types
 from support.cases import covering
 from support.kernels import DTYPES, LAYOUTS, agree, lay_out, rows, targets
 
@@ -239,6 +239,7 @@ HARD = {
 }
 
 
+@far
 @flat
 @pytest.mark.parametrize("hard", HARD)
 @types

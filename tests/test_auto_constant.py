@@ -10,7 +10,10 @@ from fastsgd import LinearRegressor, SGDClassifier, SGDRegressor, losses
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 sides = pytest.mark.parametrize("layout", ["dense", "csr"])
-pytestmark = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Of .* columns, 90% of the variance:sklearn.exceptions.ConvergenceWarning"),
+]
 types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 
@@ -143,3 +146,13 @@ def test_dense_columns_may_drift():
     best = LinearRegressor().fit(X, y).score(X, y)
     for shuffle, least in ((True, 0.99), (False, 0.85)):
         assert SGDRegressor(**AUTO | {"shuffle": shuffle}).fit(X, y).score(X, y) > least * best
+
+
+def test_scores_of_models_that_left_rows_out_are_not_those_of_a_constant():
+    X, y = np.random.default_rng(0).standard_normal((2000, 3)), np.random.default_rng(1).integers(0, 2, 2000)
+    est = SGDClassifier("log_loss", learning_rate="auto", max_iter="auto", random_state=0)
+    with pytest.warns(ConvergenceWarning, match="validation_score in history_ is that of models which left rows out"):
+        est.fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="The model is a constant") as told:
+        est.fit(X[:1500], y[:1500], X_val=X[1500:], y_val=y[1500:])
+    assert not any("left rows out" in str(one.message) for one in told)

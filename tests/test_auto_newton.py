@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.auto import flat
+from support.auto import far, flat
 from support.kernels import bind, rows, targets
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, auto_newton, engine, load, losses
@@ -122,6 +122,7 @@ def test_more_passes_come_nearer_to_the_objective(loss):
     assert (gaps > -1e-9).all() and (np.diff(gaps) < 1e-9).all() and gaps[2] < 0.5 * gaps[0] + 1e-9, gaps
 
 
+@far
 @flat
 @pytest.mark.parametrize("loss", ["log_loss", "poisson", "squared_error", "hinge", "huber"])
 def test_a_row_far_from_all_others_does_not_end_a_fit(loss):

@@ -1,5 +1,7 @@
 """learning_rate="auto" and values far from the others, or far from 1: a row, a column or a unit does not rule the model."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -203,3 +205,32 @@ def test_explicit_zeros_beside_slopes_whose_squares_are_no_numbers_do_not_end_a_
     y = np.where(np.arange(200) % 2, 1e20, -1e20)
     est = SGDRegressor(**AUTO).fit(X, y)
     assert np.isfinite(est.coef_).all()
+
+
+def warned_of_rows(X, y, weights=None, **params):
+    """The words of the warnings of a fit on dense rows that tell of a few rows far from the others."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        SGDClassifier("log_loss", **AUTO | params).fit(X, y, sample_weight=weights)
+    return [str(one.message) for one in told if "of the variance is that of row" in str(one.message)]
+
+
+@types
+def test_dense_rows_far_from_the_others_are_told(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 4)).astype(dtype)
+    X[:, 3] = rng.random(5000) < 0.002  # Seldom 1, which is no outlier.
+    y = X[:, 0] > rng.logistic(size=5000)
+    assert warned_of_rows(X, y) == []
+    X[3001, :1] = 1e4
+    assert warned_of_rows(X, y) == []  # It costs that column, and not the others.
+    X[3001, :3] = 1e4
+    assert ["Of 3 columns, 90% of the variance is that of row 3001 of X" in one for one in warned_of_rows(X, y)] == [
+        True
+    ]
+    X[[17, 4000], :3] = -1e4
+    assert ["that of rows 17, 3001, 4000 of X" in one for one in warned_of_rows(X, y)] == [True]
+    usual = ~np.isin(np.arange(5000), [17, 3001, 4000])
+    assert warned_of_rows(X, y, usual) == warned_of_rows(X, y, standardize=True) == []
+    assert warned_of_rows(sp.csr_matrix(X), y) == []
+    assert warned_of_rows(rng.standard_cauchy((5000, 4)).astype(dtype), y) == []

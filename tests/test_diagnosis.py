@@ -597,3 +597,13 @@ def test_any_sizes_and_few_rows_are_judged_without_warnings(size, n):
     found = diagnose(SGDRegressor(max_iter=0).fit(X, y), X, y)
     assert found.findings and "nan" not in str(found)
     assert n > 1 or "constant_columns" in found
+
+
+@pytest.mark.parametrize("passes", [{"max_iter": 1, "tol": None}, {"max_iter": "auto"}])
+def test_a_row_far_from_the_others_comes_first_where_auto_learns_nothing_of_these(passes):
+    X, y = rows(3000)
+    X[1000] = 1e9
+    found = diagnose(fitted(SGDRegressor(learning_rate="auto", random_state=0, **passes), X, y), X, y)
+    assert found.verdict == "outliers" and "duplicate_columns" not in found
+    training = found["converged" if passes["max_iter"] == "auto" else "still_falling"]
+    assert f"the least one {training.numbers['least']:.6g}" in training.words

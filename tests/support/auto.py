@@ -12,6 +12,7 @@ from .kernels import bind, lay_out
 
 AUTO = dict(learning_rate="auto", max_iter=1, tol=None, random_state=0)
 flat = pytest.mark.filterwarnings("ignore:The models? .* a constant:sklearn.exceptions.ConvergenceWarning")
+far = pytest.mark.filterwarnings("ignore:Of .* columns, 90% of the variance:sklearn.exceptions.ConvergenceWarning")
 types = pytest.mark.parametrize("dtype", ["f4", "f8"])
 
 

@@ -135,6 +135,10 @@ def _held_out(est):
 
     what, best = ("loss", min) if scored_by_loss(est) else ("score", max)
     found = [row.get(f"validation_{what}") for row in history(est)]
+    state = vars(est).get("_state")
+    judged = vars(est).get("stop_reason_") == "judged" and state is not None and state.epoch <= len(found)
+    if judged:  # A later pass may have a lower loss by chance, and is not kept.
+        return {f"held_out_{what}": found[state.epoch - 1]}
     return {f"held_out_{what}": best((value for value in found if value is not None), default=None)}
 
 

@@ -1,5 +1,6 @@
 """Columns that make a model hard to train, or its score worth nothing."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,7 @@ class Columns:
         words = f"{'column' if len(found) == 1 else 'columns'} {self.said(found)} of one value, of which nothing can be learnt."
         return Finding("constant_columns", words, "Leave them out.", {"columns": [self.names[j] for j in found]})
 
+    @cached_property
     def outliers(self) -> Finding | None:
         """Columns of which a few values are so far from the others that these hardly differ."""
         n = self.X.shape[0]
@@ -144,6 +146,9 @@ class Columns:
     def duplicates(self) -> Finding | None:
         """Columns that are others times a number."""
         some = np.flatnonzero(~self.constant & (self.count >= MIN_VALUES) & (self.size > 0))
+        if self.outliers is not None:  # Beside a value that is far from the others, those of any two columns are alike.
+            far = set(self.outliers.numbers["columns"])
+            some = np.array([j for j in some if self.names[j] not in far], dtype=np.intp)
         if len(some) < 2:
             return None
         weights = np.random.default_rng(0).standard_normal((2, self.X.shape[0]))

@@ -75,10 +75,13 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     scaled = columns.badly_scaled()
     bad = of_training.name in STEPS
     blamed = scales.blamed(case, columns, scaled, of_training.name) if scaled is not None and bad else None
+    outliers = columns.outliers
     to_blame = [of_training]
     if blamed is not None:
         scaled = blamed
         to_blame = [scaled, of_training]
+    elif outliers is not None and case.plan.auto and far.gap > training.FAR * far.fall:
+        to_blame = [outliers, of_training]  # Passes do not mend what "auto" takes for the scale of the columns.
     rare, separable = beyond.rare_classes(), beyond.separable()
     under, over = beyond.underfitting(), beyond.overfitting()
     first: list[Finding | None] = [columns.leaks(), separable]
@@ -95,7 +98,7 @@ def _findings(case: Case, other: Case | None) -> list[Finding]:
     first += [
         *to_blame,
         changing,
-        columns.outliers(),
+        outliers,
         scaled,
         columns.constants(),
         columns.duplicates(),

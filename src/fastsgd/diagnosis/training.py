@@ -1,6 +1,6 @@
 """Whether training has arrived, and if not, why: by the distance from the best model, and by longer and shorter steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ LEVEL = 0.1  # Of the largest gradient at zero weights and on the way to the bes
 ABOVE_START = (
     0.1  # Diverged: the objective is above that of zero weights by this share of it; with full batches at all.
 )
+FAR = 0.5  # Of the fall from zero weights to the best model: a model that is so far above it has learnt little.
 RISE = 0.05  # Of the fall from zero weights to the best model: by what full batches may let the objective rise in a training.
 
 
@@ -87,7 +88,8 @@ def judge(case: Case, far: Distance) -> Finding:
         words = f"{fades}: the model is of the latest rows, and not for the objective of all."
         return Finding("converged", words, "", numbers)
     if case.plan.auto and case.est.stop_reason_ == "judged":
-        return judged(case.est, **numbers)
+        found = judged(case.est, **numbers)
+        return found if far.gap <= FAR * far.fall else replace(found, words=f"{found.words[:-1]}; on these rows {said}")
     if case.plan.auto:
         return _more_of_auto(case, said, numbers)
     if case.plan.line_search:

@@ -251,8 +251,8 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     the weights are 0 from which it comes, of an average the one that was averaged last; on dense data few are exactly 0. It
     needs optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the
     first 16 of its column, as 300 times their root mean square at most (100 times with multi_class="multinomial"); on dense
-    data a row whose values are many thousand times those of all others, in most columns, sets their scale, and the other rows
-    are hardly seen: remove such rows.
+    data a row whose values are some hundred times those of all others, in most columns, sets their scale, and the other rows
+    are hardly seen: remove such rows, of which `fit` warns.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was best on rows not yet learnt from,
     the later ones of which count more: one of the rules, the mean of two, or of all; or 3/4, 1/2 or 1/4 of that, the rest

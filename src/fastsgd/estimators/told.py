@@ -7,10 +7,17 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsgd import decide, losses, optimizers, penalties, verdict
+from fastsgd.sources.arrays import Table
 from fastsgd.sources.reading import first_names
 from fastsgd.sources.telling import tell
 
 MORE_PASSES = " With max_iter=2 or more the model is the average of the weights, whatever it is worth."
+OTHER_MODELS = (
+    " validation_score in history_ is that of models which left rows out, and not of this one: if theirs is much better, a few "
+    "rows are far from the others, which `diagnose` tells."
+)
+SAMPLE_ROWS, FARTHEST = 200, 3  # So many rows, and which of their distances from the median is compared.
+MAX_FAR_ROWS, MOST_SQUARES = 10, 0.9  # So few rows with so much of the variance rule the scales.
 SOLVERS = {"classifier": "LinearClassifier", "regressor": "LinearRegressor"}  # They have no step size.
 
 
@@ -36,8 +43,9 @@ def warn(est, run, plan, table, epochs, ruled):
             "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve the fit."
         )
     longest = _clamped(est, plan, float(epochs.view()["eta"].max())) if len(epochs) else None
-    unsure = _unsure(est, plan, table, "" if est.max_iter == "auto" else MORE_PASSES)
-    for words in (found, longest, unsure):
+    judge = getattr(run, "judge", None)
+    unsure = _unsure(est, plan, table, MORE_PASSES if judge is None else OTHER_MODELS * bool(judge.states))
+    for words in (found, longest, unsure, _far_rows(est, plan, table)):
         if words:
             tell(words, ConvergenceWarning)
 
@@ -282,6 +290,53 @@ def _left_out(est, plan, table):
                 f"that their squares {way} these columns by {max(most, 1 / max(most, 1e-300)):.0e}, or so."
             )
     return " ".join(what)
+
+
+def _far_rows(est, plan, table):
+    """In words, the few dense rows that make the scales which learning_rate="auto" has of most columns; or None."""
+    auto = est._state.auto
+    if auto is None or auto.sparse or plan.half_life or not isinstance(table, Table) or table.scaling is not None:
+        return None
+    n = table.X.shape[0] if table.rows is None else len(table.rows)
+    rows = _with_weight(table, np.arange(0, n, max(1, n // SAMPLE_ROWS)))
+    if len(rows) < SAMPLE_ROWS // 2:
+        return None
+    some, scales = np.asarray(table.X[rows], np.float64), auto.scales
+    with np.errstate(over="ignore", invalid="ignore"):
+        usual = np.partition(abs(some - np.median(some, axis=0)), -FARTHEST, axis=0)[-FARTHEST]
+    # Of about 99 rows in 100 it is smaller, and so above the standard deviation, unless a few rows make the latter.
+    far = np.flatnonzero((usual > 0) & (scales > usual))
+    if 2 * len(far) <= np.count_nonzero(scales):
+        return None
+    found = _making(table, n, far, auto.columns[0][far], scales[far])
+    if found is None:
+        return None
+    many = "row " if len(found) == 1 else "rows "
+    said = many + ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} others" if len(found) > 3 else "")
+    return (
+        f"Of {len(far)} columns, {MOST_SQUARES:.0%} of the variance is that of {said} of X, beside which the others hardly "
+        "differ: learning_rate='auto' learns little of these. Correct such rows, or leave them out, if they are mistakes; else "
+        "clip the columns, or take their logarithms."
+    )
+
+
+def _with_weight(table, rows):
+    """The numbers in X of these rows of a table, those of weight 0 left out."""
+    rows = rows if table.rows is None else table.rows[rows]
+    return rows if table.s is None else rows[table.s[rows] > 0]
+
+
+def _making(table, n, columns, means, scales):
+    """The rows that have MOST_SQUARES of the squared deviations of these columns, if they are a few."""
+    numbers, squares = [], []
+    for lo in range(0, n, 8192):
+        rows = _with_weight(table, np.arange(lo, min(lo + 8192, n)))
+        numbers.append(rows)
+        squares.append((((table.X[np.ix_(rows, columns)].astype(np.float64) - means) / scales) ** 2).sum(axis=1))
+    numbers, squares = np.concatenate(numbers), np.concatenate(squares)
+    order = np.argsort(-squares, kind="stable")[:MAX_FAR_ROWS]
+    least = int(np.searchsorted(np.cumsum(squares[order]), MOST_SQUARES * squares.sum())) + 1
+    return None if least > len(order) else np.sort(numbers[order[:least]])
 
 
 def _largest(est, table):
