@@ -24,7 +24,11 @@ from fastsgd.cli import main
     "command, said",
     [
         (["train", "all.foo", "--target", "y"], "give --format"),
-        (["train", "nowhere.csv", "--target", "y"], "nowhere.csv"),
+        (["train", "nowhere.csv", "--target", "y"], "nowhere.csv.\n"),
+        (
+            ["train", "all.csv", "--target", "late", "--log1p", "a", "b"],
+            "For a flag of several values, give it before each: --log1p a --log1p b.",
+        ),
         (["train", "all.csv"], "--target must name the column"),
         (["train", "all.csv", "--target", "zz"], "there is no column 'zz'"),
         (

@@ -106,7 +106,11 @@ def test_inspect_prints_the_table_and_json(tmp_path, capsys):
     made("csv", tmp_path, target="y")
     assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y"]) == 0
     said = capsys.readouterr().out
-    assert "300 rows, 9 columns, 1,048,5" in said and "id (target)" not in said and "--fill-null mean" in said
+    assert (
+        "300 rows, 9 columns, 1,048,5" in said
+        and "id (target)" not in said
+        and "filled with the mean" in " ".join(said.split())
+    )
     assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y", "--rows", "20", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rows"] == 20 and not found["all_rows"] and found["error"] is None
@@ -153,3 +157,29 @@ def test_text_is_text_also_where_training_refuses_another_column(tmp_path, capsy
     found = json.loads(capsys.readouterr().out)
     kinds = {column["name"]: (column["kind"], column["note"]) for column in found["columns"]}
     assert kinds["note"] == ("text", "") and "--thousands" in found["error"]
+
+
+def test_cells_of_several_words_are_no_names_of_rows():
+    words = [f"w{i % 17} w{i} w{i % 5} w{i % 3}" for i in range(N)]
+    survey = from_arrow(pa.table({"words": words, "code": TABLE["code"], "y": TABLE["y"]}), target="y").columns_
+    assert [survey[name].kind for name in ("words", "code")] == ["id", "id"]
+    assert "text_features=['words'] makes features of the words" in survey["words"].note
+    assert "exclude=['code']" in survey["code"].note
+
+
+def test_numbers_far_from_the_others_are_told_also_where_some_are_below_0():
+    x = np.random.default_rng(0).standard_normal((N, 2))
+    x[70, 1] = -1e6
+    survey = from_arrow(pa.table({"usual": x[:, 0], "far": x[:, 1], "y": TABLE["y"]}), target="y").columns_
+    assert survey["usual"].note == ""
+    assert survey["far"].note.startswith("1 of its values, such as -1e+06, has 99% of its variance")
+
+
+def test_inspect_fills_nulls_as_train_does(tmp_path, capsys):
+    pc.write_csv(TABLE.drop_columns(["gone"]), tmp_path / "t.csv")
+    assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "note: nulls of age (0.1 of the rows) are filled with the mean, and features say where" in out
+    assert "are an error" not in out and "nulls are" in out
+    assert run(["inspect", str(tmp_path / "t.csv"), "--target", "y", "--fill-null", "none"]) == 0
+    assert "age: nulls are an error: --fill-null mean fills them" in " ".join(capsys.readouterr().out.split())

@@ -40,7 +40,7 @@ def guarded(function):
             raise typer.Exit(1) from None
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             _give_up_stdout()
-            _say(_in_words(error))
+            _say(_in_words(error, kwargs))
             raise typer.Exit(1) from None
 
     return command
@@ -52,15 +52,25 @@ def _say(text):
     ERR.print(f"error: {text}", style="red", markup=False)
 
 
-def _in_words(error):
+def _in_words(error, given):
     """What an error says; of the system's, which file it is about and why, without a number."""
     from fastsgd.cli.words import in_flags
 
     if isinstance(error, FileNotFoundError) and error.filename is not None:
-        return f"there is no file or folder {error.filename}."
+        return f"there is no file or folder {error.filename}.{_repeated(error.filename, given)}"
     if isinstance(error, OSError) and error.strerror:
         return f"{'' if error.filename is None else f'{error.filename}: '}{error.strerror}."
     return in_flags(str(error)) or type(error).__name__
+
+
+def _repeated(name, given):
+    """What to do if a name that is no file was meant as a further value of a flag; "" where that can't be."""
+    data = given.get("data") or []
+    flags = [flag for flag, values in given.items() if flag != "data" and isinstance(values, list) and values]
+    if name not in data or len(data) == 1 or len(flags) != 1:
+        return ""
+    flag, value = f"--{flags[0].replace('_', '-')}", given[flags[0]][-1]
+    return f" For a flag of several values, give it before each: {flag} {value} {flag} {name}."
 
 
 def _give_up_stdout():

@@ -25,12 +25,14 @@ def inspect(
     rows = None if rows == 0 else SURVEY_ROWS if rows is None else rows
     if rows is not None and rows < 0:
         raise ValueError(f"--rows must be a number of rows, or 0 for all, got {rows}.")
-    found, refused = _survey(data, reading, rows)
+    found, refused, filled = _survey(data, reading, rows)
     if as_json:
         seen = {"rows": found.n_rows, "all_rows": found.whole, "columns": found.as_dicts()}
         print(as_text(seen | {"error": None if refused is None else in_flags(str(refused))}))
         return
     table(found.title, HEAD, found.cells(), left=(0, 1, 4, 5))
+    if filled:
+        OUT.print(_said_of_nulls(filled), markup=False)
     for note in found.notes():
         OUT.print(f"note: {in_flags(note)}", markup=False)
     if refused is not None:
@@ -39,7 +41,7 @@ def inspect(
 
 
 def _survey(data, reading, rows):
-    """(the survey, the error with which training would refuse the data or None)."""
+    """(the survey, the error with which training would refuse the data or None, the columns whose nulls are filled)."""
     from fastsgd.sources.tables import TabularSource
 
     try:
@@ -48,10 +50,37 @@ def _survey(data, reading, rows):
         found = _survey_of_cells(data, reading, rows)
         if found is None:
             raise
-        return found, error
+        return found, error, []
     if not isinstance(source, TabularSource):
         raise ValueError("inspect shows the columns of tables: Parquet, Arrow and CSV files.")
-    return source.survey_columns(rows), source.odd
+    found = source.survey_columns(rows)
+    filled = _nulls(source, found, reading)
+    if filled:
+        source = open_source(data, _with_means(reading), labelled=False)
+        found = source.survey_columns(rows)
+    return found, source.odd, filled
+
+
+def _nulls(source, found, reading):
+    """The columns whose nulls are filled as nobody says what stands for them, with the share of their rows."""
+    if "fill_null" in reading:
+        return []
+    return [
+        f"{c.name} ({c.nulls:.3g} of the rows)"
+        for c in found
+        if c.role == "feature" and c.nulls and source.columns.refuses_nulls(c.name)
+    ]
+
+
+def _with_means(reading):
+    """How data are read where nulls of numbers are filled."""
+    return {"null_indicator": True} | reading | {"fill_null": ["mean"]}
+
+
+def _said_of_nulls(filled):
+    more = f" and {len(filled) - MAX_NAMED} others" * (len(filled) > MAX_NAMED)
+    said = f"nulls of {', '.join(filled[:MAX_NAMED])}{more} are filled with the mean, and features say where"
+    return f"note: {said}: --fill-null says otherwise, and --fill-null none refuses them"
 
 
 def _survey_of_cells(data, reading, rows):
@@ -88,16 +117,10 @@ def open_filled(data, reading, quiet, of_order=True, of_classes=False):
         return source
     source.check_sense()
     found = source.survey_columns(TRAIN_ROWS)
-    filled = [
-        f"{c.name} ({c.nulls:.3g} of the rows)"
-        for c in found
-        if c.role == "feature" and c.nulls and source.columns.refuses_nulls(c.name)
-    ]
-    if filled and "fill_null" not in reading:
-        source = open_source(data, {"null_indicator": True} | reading | {"fill_null": ["mean"]})
+    filled = _nulls(source, found, reading)
+    if filled:
+        source = open_source(data, _with_means(reading))
         found = source.survey_columns(TRAIN_ROWS)
-    else:
-        filled = []
     if quiet:
         return source
     OUT.print(found.summary(), markup=False)
@@ -111,9 +134,7 @@ def open_filled(data, reading, quiet, of_order=True, of_classes=False):
             markup=False,
         )
     if filled:
-        more = f" and {len(filled) - MAX_NAMED} others" * (len(filled) > MAX_NAMED)
-        said = f"nulls of {', '.join(filled[:MAX_NAMED])}{more} are filled with the mean, and features say where"
-        OUT.print(f"note: {said}: --fill-null says otherwise, and --fill-null none refuses them", markup=False)
+        OUT.print(_said_of_nulls(filled), markup=False)
     for note in found.notes(of_order):
         OUT.print(f"note: {in_flags(note)}", markup=False)
     return source

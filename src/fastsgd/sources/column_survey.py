@@ -18,6 +18,7 @@ SURVEY_ROWS = 100_000  # So many rows are looked at where nobody says how many.
 MAX_DISTINCT = 1_000_000  # Different values of a column are counted up to this many.
 MIN_ID_ROWS = 20  # A column of fewer rows than this that are all distinct need not be one of ids.
 MAX_ID_SPREAD = 10  # Whole numbers that are all distinct are ids if they lie as close as one in this many.
+MAX_FAR, MOST_VARIANCE = 10, 0.99  # So few numbers with so much of the variance are far from the others.
 MIN_TAIL_ROWS, TAIL_SHARE, TAIL_VARIANCE = 200, 0.01, 0.4  # So much of the variance in so few rows is a heavy tail.
 MAX_EXAMPLE, MAX_NAMED = 30, 6  # Characters of an example, and features that are named.
 HEAD = "column", "kind", "nulls", "distinct", "example", "training makes of it"
@@ -235,6 +236,20 @@ class Tally:
         return share if share > TAIL_VARIANCE else None
 
     @property
+    def far(self) -> tuple[int, float] | None:
+        """How many of the numbers have MOST_VARIANCE of all, and the farthest, where these are a few; None if usual."""
+        values = np.concatenate(self.numbers) if self.numbers else np.zeros(0)
+        values = values[np.isfinite(values)]
+        largest = abs(values).max(initial=0.0)
+        if len(values) < MIN_TAIL_ROWS or not largest:
+            return None
+        squares = (values / largest - np.mean(values / largest)) ** 2
+        order = np.argsort(-squares, kind="stable")
+        n = int(np.searchsorted(np.cumsum(squares[order]), MOST_VARIANCE * squares.sum())) + 1
+        rest = values[order[n:]]
+        return None if n > MAX_FAR or rest.min() == rest.max() else (n, float(values[order[0]]))
+
+    @property
     def n_distinct(self) -> int | None:
         """Different values that have been seen; None of what is not counted."""
         return None if not self.countable else 0 if self.seen is None else min(len(self.seen), MAX_DISTINCT)
@@ -341,6 +356,14 @@ def _becomes(name: str, columns: Any) -> str:
     return "; ".join(dict.fromkeys(words))
 
 
+def _of_words(tally: Tally) -> bool:
+    """Whether most cells that are all distinct have several words, though they do not look like prose."""
+    if not is_text(tally.field.type):
+        return False
+    several = pc.match_substring_regex(tally.seen.slice(0, SAMPLE_ROWS), r"\S\s+\S+\s+\S")
+    return bool(pc.mean(several).as_py() > 0.5)
+
+
 def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
     name = tally.field.name
     if role == "target":
@@ -350,6 +373,11 @@ def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
     if role != "feature":
         return ""
     if kind == "id":
+        if _of_words(tally):
+            return (
+                f"all distinct, and of several words each: text_features=[{name!r}] makes features of the words; as it is, each "
+                "cell is a category of its own, which says nothing of other rows"
+            )
         return f"all distinct, like an id, which says nothing of other rows: exclude=[{name!r}] leaves it out"
     told = columns is not None and columns.options.null_indicator  # Then it says where there is something.
     if kind == "empty" or (kind == "constant" and not (tally.nulls and told)):
@@ -361,5 +389,10 @@ def _note(tally: Tally, kind: str, role: str, columns: Any) -> str:
         notes.append(
             f"{share:.0%} of its variance is in {TAIL_SHARE:.0%} of the rows: log1p=[{name!r}] takes the logarithm, of which "
             "more is learnt where the effect is one of proportions"
+        )
+    elif kind == "number" and as_number and (far := tally.far) is not None:
+        notes.append(
+            f"{far[0]} of its values, such as {far[1]:.6g}, {'has' if far[0] == 1 else 'have'} {MOST_VARIANCE:.0%} of its "
+            "variance, beside which the others hardly differ: correct them, or leave their rows out, if they are mistakes"
         )
     return "; ".join(notes)
