@@ -6,7 +6,7 @@ from support.auto import far, flat
 from support.kernels import bind, rows, targets
 
 from fastsgd import LinearClassifier, LinearRegressor, SGDClassifier, SGDRegressor, auto_newton, engine, load, losses
-from fastsgd.auto import LOST, NEWTON_COLUMNS, OWED
+from fastsgd.auto import LOST, NEWTON_COLUMNS, OWED, B
 from fastsgd.plan import Plan
 from fastsgd.sources.arrays import Table
 from fastsgd.state import State
@@ -179,3 +179,14 @@ def test_of_many_heads_there_are_none():
     X = np.random.default_rng(0).standard_normal((50, 64))
     for heads, none in ((4, False), (5, True)):
         assert (SGDRegressor(**ONE).fit(X, X[:, :heads])._state.auto.curvatures is None) == none
+
+
+@pytest.mark.parametrize("loss", ["hinge", "huber", "quantile", "log_loss"])
+def test_where_nothing_is_curved_a_step_is_no_longer_than_elsewhere(loss):
+    """Of a hinge all margins of the first block are 0, whose neighbours at 1 and -1 are kinks: the intercept jumped by 100."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 64))
+    margin = 1.5 * X @ rng.standard_normal(64) / 8 + rng.logistic(scale=0.5, size=2000)
+    make, y = (SGDClassifier, margin > 0) if loss in ("hinge", "log_loss") else (SGDRegressor, margin)
+    model = make(loss, **ONE).fit(X, y)
+    assert abs(model._state.auto.heads[0, B.start + 1]) < 3

@@ -33,8 +33,8 @@ def finish(auto, plan):
         step = _solved(_standard(H, head, auto.at["recent"][0], r, plan), g, there)
         gain, curvature = step @ g, H[-1, -1] * head[HEAD["weight"]] / max(head[COUNTED], TINY)
         if 0 < gain < np.inf:
-            by = np.sqrt(gain / curvature) / _reach(head, plan) if curvature > 0 else 0.0
-            step *= longer / max(1.0, by)
+            size = min(step @ step, gain / curvature) if curvature > 0 else step @ step
+            step *= longer * min(1.0, _reach(head, plan) / np.sqrt(size))
             auto.second[0, :, k] += step[:-1].astype(auto.second.dtype)
             head[B.start + 1] += step[-1]
     auto.second[1], auto.heads[:, GRADIENT], auto.heads[:, OWED] = 0, 0, 0

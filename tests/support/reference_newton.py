@@ -67,6 +67,7 @@ class Newton:
             step[there] = np.linalg.solve(M[np.ix_(there, there)], self.G[there, k])
             gain, total = step @ self.G[:, k], self.H[k, -1, -1] * per
             if 0 < gain < np.inf:
-                step *= self.longer * min(1, self._reach(curvature)[k] / np.sqrt(gain / total) if total > 0 else 1)
+                size = min(step @ step, gain / total if total > 0 else np.inf)
+                step *= self.longer * min(1, self._reach(curvature)[k] / np.sqrt(size))
                 self.u[:, k], self.b[k] = u[:, k] + step[:-1], self.b[k] + step[-1]
         self.G[:], self.weight = 0, np.zeros(K)

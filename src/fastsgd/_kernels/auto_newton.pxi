@@ -49,7 +49,11 @@ cdef inline double curvature_at(const Params* P, const Head* head, double z, dou
 
 
 cdef inline double reach(const Params* P, const Head* head) noexcept nogil:
-    """By how much a step may move margins, in the root mean square: as far as the curvature says what the slope becomes."""
+    """By how much a step may move margins, in the root mean square: as far as the curvature says what the slope becomes.
+
+    How much it moves them say the rows that count in H, by their curvatures; or its length in standard units, where that is less,
+    or nothing is curved: of a hinge all margins may be 0 at first, and a step that next to nothing holds back is never undone.
+    """
     if P.residual and P.span == 0:
         return INFINITY
     return 1.0 if P.span <= 1.0 else 2.0 * head.far / head.weight if head.far > 0 else 0.0
@@ -147,7 +151,8 @@ cdef void newton_step(Head* head, Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floa
     cdef double* M = C.newton
     cdef double* g = M + D * D
     cdef double* least = g + D
-    cdef double held = HELD * head.h * head.weight / C.at.recent, per = head.weight / head.counted, by = 0, u
+    cdef double held = HELD * head.h * head.weight / C.at.recent, per = head.weight / head.counted
+    cdef double gain = 0, size = 0, curvature, by, u
     cdef bint found
     for i in range(d):
         j = i * S + k
@@ -162,12 +167,15 @@ cdef void newton_step(Head* head, Py_ssize_t k, Py_ssize_t d, Py_ssize_t S, floa
         least[i] = g[i]
     found = solve_curvature(M, D, g)
     for i in range(D):
-        by += g[i] * least[i]
+        gain += g[i] * least[i]
+        size += g[i] * g[i]
         found = found and isfinite(g[i])
-    if not (found and 0 < by < INFINITY):
+    if not (found and 0 < gain < INFINITY):
         return
-    u = H[d * D + d] * per  # the sum of the curvatures
-    by = P.schedule_par[0] * min(1.0, reach(P, head) / sqrt(by / u) if u > 0 else 1.0)
+    curvature = H[d * D + d] * per  # the sum over the rows
+    if curvature > 0:
+        size = min(size, gain / curvature)
+    by = P.schedule_par[0] * min(1.0, reach(P, head) / sqrt(size))
     for i in range(d):
         U[i * S + k] += <floating> (by * g[i])
     head.b[1] += by * g[d]
