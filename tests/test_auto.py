@@ -308,12 +308,12 @@ def test_the_rule_is_named():
     """Candidates and means of them, of CSR and of dense rows; and what there is from the second pass on."""
     X, y = problem("csr32")
     single = {"csr": ["filter", "long steps", "short steps", "average"]}
-    single["dense"] = ["average of long steps", "Newton's steps"]
+    single["dense"] = ["average of long steps", "Newton's steps", "long steps"]
     later = {"csr": ["average"], "dense": ["average", "Newton's steps", "mean of average and Newton's steps"]}
     for rows_of, some in (("csr", X), ("dense", X.toarray())):
         names = single[rows_of]
         means = [f"mean of {one} and {other}" for one, other in itertools.combinations(names, 2)]
-        known = names + means + ["mean of all"] * (rows_of == "csr")
+        known = [*names, *means, "mean of all"]
         assert SGDClassifier(**AUTO).fit(some, y).auto_rule_[0].split(", times ")[0] in known
         assert SGDClassifier(**AUTO | {"max_iter": 2}).fit(some, y).auto_rule_[0] in later[rows_of]
     assert not hasattr(SGDClassifier(learning_rate="invscaling").fit(X, y), "auto_rule_")

@@ -26,7 +26,7 @@ def drawn(t, one_in):
 def losses(clf, X, y):
     """Of the row, by the first candidate and by the constant by which the last row was judged."""
     auto, state = clf._state.auto, clf._state
-    W, b = auto.model(state.W, state.A, state.b_avg, 0.0, 0.0, (np.array([0]), np.array([1.0])))
+    W, b = auto.model(state.W, state.A, state.b, state.b_avg, 0.0, 0.0, (np.array([0]), np.array([1.0])))
     z = np.array([(X @ W[:, :1]).item() + b[0], auto.heads[0, JUDGED]])
     return np.logaddexp(0, z) - y * z
 

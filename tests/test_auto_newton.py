@@ -82,7 +82,7 @@ def learnt(state, plan, X, y):
 def newton(state, plan, X):
     """The margins of Newton's steps alone."""
     auto = auto_newton.finished(state.auto, plan)
-    W, b = auto.model(state.W, state.A, state.b_avg, plan.l1, plan.l2, (np.array([1]), np.ones(1)))
+    W, b = auto.model(state.W, state.A, state.b, state.b_avg, plan.l1, plan.l2, (np.array([1]), np.ones(1)))
     return X @ W[:, 0] + b[0]
 
 
@@ -190,3 +190,19 @@ def test_where_nothing_is_curved_a_step_is_no_longer_than_elsewhere(loss):
     make, y = (SGDClassifier, margin > 0) if loss in ("hinge", "log_loss") else (SGDRegressor, margin)
     model = make(loss, **ONE).fit(X, y)
     assert abs(model._state.auto.heads[0, B.start + 1]) < 3
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("columns", [5, 40])
+def test_effects_that_turn_round_are_followed(loss, columns):
+    """What averages all of its past, or comes to the optimum of all rows, does not follow: the weights of long steps do."""
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((14_000, columns)), 2 * rng.standard_normal(columns) / np.sqrt(columns)
+    margin = X @ w * np.where(np.arange(14_000) < 8000, -1, 1)
+    noise = rng.logistic(size=14_000)
+    make, y = (SGDClassifier, margin + noise > 0) if loss == "log_loss" else (SGDRegressor, margin + noise)
+    model = make(loss, **ONE).fit(X[:12_000], y[:12_000])
+    z = model.decision_function(X[12_000:]) if loss == "log_loss" else model.predict(X[12_000:])
+    assert np.mean((z - margin[12_000:]) ** 2) < 0.2 * margin.var()
+    two = make(loss, **ONE | {"max_iter": 2}).fit(X, y)  # Of all rows there are averages, or Newton's steps.
+    assert two.auto_rule_[0] in ("average", "Newton's steps", "mean of average and Newton's steps")

@@ -30,7 +30,9 @@ CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/au
 NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_WEIGHTS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
 NEWTON_WEIGHTS = 256  # and the most weights of all heads together
 OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
-OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps"), ("average", "Newton's steps")
+OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps", "long steps"), ("average", "Newton's steps")
+# Once rows come again: of each combination of the three of few columns that of OF_AGAIN.
+AGAIN = np.array([0, 1, 0, 2, 0, 2, 2])
 
 
 def combinations(m):
@@ -288,12 +290,16 @@ class Auto:
         U = np.sign(U) * np.maximum(0.0, abs(U) - owed * r * l1) / (1.0 + owed * r**2 * l2)
         return U, A + (U - A) * (1.0 - (self.at["last"][0] / n) ** 3)
 
-    def _dense_model(self, W, A, b_avg, l1, l2, best):
+    def _dense_model(self, W, A, b, b_avg, l1, l2, best):
         """The combination of each head, in units of X, its intercepts being those where the columns are at their means."""
-        candidates, intercepts = [self.settled(W, A, 0, l1, l2)[1]], [b_avg]
+        U, A = self.settled(W, A, 0, l1, l2)
+        candidates, intercepts = [A], [b_avg]
         if self.curvatures is not None:
             candidates.append(self.second[0, :, : len(b_avg)].astype(np.float64))
             intercepts.append(self.heads[:, B][:, 1])
+            if not self.again:
+                candidates.append(U)
+                intercepts.append(b)
         elif not self.again:
             candidates.append(self.settled(*self.second, 1, l1, l2)[1])
             intercepts.append(self.heads[:, B][:, 2])
@@ -316,7 +322,7 @@ class Auto:
         """Before a second pass: CSR goes on from the model with the first rule alone, and its average.
 
         Dense rows go on with the first rule, from its own weights, and with Newton's steps where the model of a head has them;
-        which combination that is stays.
+        which combination that is stays, but that of the first rule it is the average.
         """
         if self.again:
             return
@@ -324,12 +330,18 @@ class Auto:
             best, share = self.best()
             out = np.zeros((len(self.records), len(self.heads)), self.records.dtype)
             self.go_on_from(*self._sparse_model(out, (best, share)))
+        stays = [0] if self.curvatures is None else AGAIN[self.best()[0]]
         self.again, self.atoms = True, None
-        if self.curvatures is None or not self.best()[0].any():  # Newton's steps are of no model.
+        if not np.any(stays):  # Newton's steps are of no model.
             self.second = self.curvatures = self.origin = None
+            return
+        heads, lost = np.arange(len(self.heads)), self.heads[:, LOST]
+        lost[:] = 0.0
+        lost[heads, stays] = -1.0
+        self.heads[:, LEADER] = stays
 
-    def model(self, W, A, b_avg, l1, l2, best=None):
-        """The averaged weights and intercepts in units of X: (n_features, S) of W's dtype, and (K,) float64.
+    def model(self, W, A, b, b_avg, l1, l2, best=None):
+        """The model of weights, intercepts and their averages, in units of X: (n_features, S) of W's dtype, and (K,) float64.
 
         best : combination and share of each head, in place of those that the method `best` finds.
         """
@@ -343,7 +355,7 @@ class Auto:
             W, b = self._shared(W, b, share)
             columns, by = self.centre
             return W, b - by @ W[columns, :K].astype(float)
-        W, b = self._dense_model(W, A, b_avg, l1, l2, best)
+        W, b = self._dense_model(W, A, b, b_avg, l1, l2, best)
         out[:, :K] = W
         W, b = self._shared(out, b, share)
         return W, b - self.columns[0] @ W[:, :K].astype(float)

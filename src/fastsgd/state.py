@@ -381,7 +381,7 @@ class State:
         if self.auto is not None and self.auto.together:
             return self.auto.model_of(self, plan)
         if self.auto is not None:
-            return finished(self.auto, plan).model(self.W, self.A, self.b_avg, plan.l1, plan.l2)
+            return finished(self.auto, plan).model(self.W, self.A, self.b, self.b_avg, plan.l1, plan.l2)
         if plan.separate:
             return self._models(plan)
         W, number = self.W, self.W.dtype.type

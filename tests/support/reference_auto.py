@@ -83,6 +83,9 @@ def of_residuals(squared, mean, n):
 
 ETA2 = 4.0  # of the long steps of dense rows
 NEWTON_COLUMNS, NEWTON_WEIGHTS = 128, 256  # at most; otherwise that rule is Newton's
+AGAIN = np.array(
+    [0, 1, 0, 3, 0, 3, 3]
+)  # of each combination that in later passes: of the first rule there is its average
 
 
 def auto_dense(
@@ -100,7 +103,7 @@ def auto_dense(
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
     curvature, rho, last, due, n, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
     square, slopes, rows = np.zeros(K), np.zeros(K), len(X) if s is None else (s > 0).sum()
-    judgement = Judgement(loss, K, 2, intercept)
+    judgement = Judgement(loss, K, 3 if newton else 2, intercept)
 
     def scales():
         v = np.where(Q > 0, Q / weight + l2 / curvature.h.mean(), 0)
@@ -144,7 +147,8 @@ def auto_dense(
         if first:
             averaged = xh @ A + b_avg
             if newton:  # the intercept of the first three rows knows y
-                averaged[1] = xh @ newton.u + newton.b if t > 3 else averaged[0]
+                own = [xh @ newton.u + newton.b, z[0]] if t > 3 else [averaged[0]] * 2
+                averaged = np.array([averaged[0], *own])
             judgement.judge(averaged, value, y, wi, t, n, fade)
             judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):
@@ -176,11 +180,12 @@ def auto_dense(
             U, A = settled(U, A)
             owed, last, due, r = np.zeros((2, K)), n, t + max(1, min(16, t // 32)), renewed(scales())
         if t == rows and newton and passes > 1:
-            newton, best = newton if judgement.best()[0].any() else None, judgement.best()[0]
-    A = settled(U, A)[1] * r[:, None]
+            best = AGAIN[judgement.best()[0]]
+            newton = newton if best.any() else None
+    U, A = (weights * r[:, None] for weights in settled(U, A))
     if newton:
         newton.step(m, t, n, l1, l2, curvature, now=True)
-        A[1], b_avg[1] = newton.u * r[:, None], newton.b
+        A, b_avg = np.array([A[0], newton.u * r[:, None], U[0]]), np.array([b_avg[0], newton.b, b[0]])
     if newton and passes > 1:
         W, b = judgement.combined(A, best), judgement.combined(b_avg, best)
         return W, b - m @ W, t + 1, sums

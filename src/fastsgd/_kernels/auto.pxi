@@ -23,7 +23,8 @@
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
-    DENSE_CANDIDATES = 2      # the averages of the two rules, or of the first one and Newton's weights
+    DENSE_CANDIDATES = 2      # the averages of the two rules, or of the first one and Newton's weights;
+    NEWTON_CANDIDATES = 3     # beside these the first rule's weights as they are, which follow what changes
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
 cdef double ETA2 = 4.0  # of the long steps
 
@@ -181,19 +182,17 @@ cdef inline double step_dense(const Params* P, const Pace* C, double g, double z
     return by
 
 
-cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, double averaged, double second, double y,
-                             double s) noexcept nogil:
-    """Judge what the two rules have come to, s being how often and with what weight the row counts."""
+cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, const double* z, double y, double s) noexcept nogil:
+    """Judge the candidates, whose margins are z, s being how often and with what weight the row counts."""
     cdef Head* head = C.heads + k
-    cdef double[DENSE_CANDIDATES] z
+    cdef int m = NEWTON_CANDIDATES if C.curvatures else DENSE_CANDIDATES
     cdef double leading
     if s <= 0:
         return
     if C.intercept:
         find_constant(P, C, k)
-    z[0], z[1] = averaged, second
-    leading = combined(z, DENSE_CANDIDATES, <int> head.leader)
-    judge(P, head, DENSE_CANDIDATES, z, leading, value_at(P, leading, y), y, s * late(C.at))
+    leading = combined(z, m, <int> head.leader)
+    judge(P, head, m, z, leading, value_at(P, leading, y), y, s * late(C.at))
     if C.intercept and C.atoms is not NULL:
         count_atom(P, C, k, y, s * C.at.grown)
 
@@ -296,7 +295,8 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef Head* head
     cdef DenseRow R
     cdef Seen seen
-    cdef double s, averaged, second
+    cdef double s
+    cdef double[NEWTON_CANDIDATES] candidate
     cdef bint newton = C.curvatures is not NULL, both = C.first or newton
     cdef floating* moved = A2 if newton else W2  # what a row is added to by the second rule
     for i in range(O.n):
@@ -335,11 +335,12 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             if both and see_second(k, d, S, z2[k], P, C, head, &seen):
                 return 1
             if C.first:
-                # Before the third row the intercept is y itself, and that of Newton's steps would be judged by what it knows.
-                averaged = za[k] + M.b_avg[k]
-                second = za2[k] + head.b[2] if not newton else seen.z2 if C.at.t > 3 else averaged
-                judge_dense(P, C, k, averaged, second, seen.y,
-                            judged(head, seen.value, C.at.t, C.at.recent) * seen.s)
+                candidate[0] = candidate[1] = candidate[2] = za[k] + M.b_avg[k]
+                if not newton:
+                    candidate[1] = za2[k] + head.b[2]
+                elif C.at.t > 3:  # Before that the intercept is y itself, and would be judged by what it knows.
+                    candidate[1], candidate[2] = seen.z2, seen.z
+                judge_dense(P, C, k, candidate, seen.y, judged(head, seen.value, C.at.t, C.at.recent) * seen.s)
             seen.share = share_of(head, seen.s, seen.z, seen.y)
             z[k] = <floating> first_step(P, C, head, &R, &seen, M.b + k, M.b_avg + k)
             if newton:

@@ -206,13 +206,13 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
         With half_life="auto": the one of the model, inf where no rows fade. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each class or target. On CSR "filter", "long steps", "short steps" or
-        "average" (of the filter or of long steps); on dense rows "average of long steps" or "Newton's steps" (up to 128
-        columns, and 256 weights of all classes), or "average" or "average of long steps"; or "mean of ... and ..." of two of
-        them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From the
-        second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the passes of SGD. With
-        multi_class="multinomial" it is the same for all classes: on CSR "filter", "long steps" or "average", on dense rows
-        "average", "average of long steps" or "long steps", or a mean of these, with ", times 0.85", 0.65 or 0.4 behind it; or
-        "constant".
+        "average" (of the filter or of long steps); on dense rows "average of long steps", "Newton's steps" or "long steps"
+        (up to 128 columns, and 256 weights of all classes), or else "average" or "average of long steps"; or "mean of ... and
+        ..." of two of them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit`
+        warns. From the second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the
+        passes of SGD. With multi_class="multinomial" it is the same for all classes: on CSR "filter", "long steps" or
+        "average", on dense rows "average", "average of long steps" or "long steps", or a mean of these, with ", times 0.85",
+        0.65 or 0.4 behind it; or "constant".
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)
@@ -243,16 +243,16 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     are implicit: the slope is taken where the step leads to, so that none is too long. On dense data they are made in
     coordinates centred and scaled by the mean and variance of the columns so far; on CSR in units of the root mean square of
     each column, and columns that more than half of the rows have are centred. In the first pass several rules learn side by
-    side, each with weights of its own: on dense data two, of which one is averaged and the other takes Newton's steps, in
-    blocks of rows (of more than 128 columns, or 256 weights of all classes, both are averaged); on CSR a filter, in which
-    each weight has its own precision, and AdaGrad with long and with short steps, one of them averaged too. Without a
-    penalty, multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or 1e-150 and
-    less are left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR is 0 where
-    the weights are 0 from which it comes, of an average the one that was averaged last; on dense data few are exactly 0. It
-    needs optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value counts, after the
-    first 16 of its column, as 300 times their root mean square at most (100 times with multi_class="multinomial"); on dense
-    data a row whose values are some hundred times those of all others, in most columns, sets their scale, and the other rows
-    are hardly seen: remove such rows, of which `fit` warns.
+    side, each with weights of its own: on dense data two, of which one takes long steps and is averaged, too, and the other
+    takes Newton's, in blocks of rows (of more than 128 columns, or 256 weights of all classes, both are averaged); on CSR a
+    filter, in which each weight has its own precision, and AdaGrad with long and with short steps, one of them averaged too.
+    Without a penalty, multiplying a column by a number changes no prediction, but on dense data columns of 1e154 and more or
+    1e-150 and less are left out, with a warning; the penalty is, as ever, on `coef_`. With an L1 penalty a coefficient on CSR
+    is 0 where the weights are 0 from which it comes, of an average the one that was averaged last; on dense data few are
+    exactly 0. It needs optimizer="sgd" and batch_size=1, starts from zero, and `eta` in `history_` is NaN. On CSR a value
+    counts, after the first 16 of its column, as 300 times their root mean square at most (100 times with
+    multi_class="multinomial"); on dense data a row whose values are some hundred times those of all others, in most columns,
+    sets their scale, and the other rows are hardly seen: remove such rows, of which `fit` warns.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was best on rows not yet learnt from,
     the later ones of which count more: one of the rules, the mean of two, or of all; or 3/4, 1/2 or 1/4 of that, the rest

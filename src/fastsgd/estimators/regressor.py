@@ -185,10 +185,10 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         With half_life="auto": the one of the model, inf where no rows fade. In `partial_fit` the one that leads so far.
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each target. On CSR "filter", "long steps", "short steps" or "average"
-        (of the filter or of long steps); on dense rows "average of long steps" or "Newton's steps" (up to 128 columns, and
-        256 weights of all targets), or "average" or "average of long steps"; or "mean of ... and ..." of two of them, or
-        "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From the second pass
-        on "average", or "Newton's steps" and means with them where they were chosen. Of the passes of SGD.
+        (of the filter or of long steps); on dense rows "average of long steps", "Newton's steps" or "long steps" (up to 128
+        columns, and 256 weights of all targets), or else "average" or "average of long steps"; or "mean of ... and ..." of
+        two of them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From
+        the second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the passes of SGD.
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)

@@ -244,7 +244,7 @@ def _solver(est):
 def _in_units_of_rows(est, other, plan, best):
     """Coefficients and intercepts of a state: (K, d) of its dtype, and (K,)."""
     own = with_longer_steps(plan) if other is est._state.beside.longer else plan
-    W, b = finished(other.auto, own).model(other.W, other.A, other.b_avg, plan.l1, plan.l2, best)
+    W, b = finished(other.auto, own).model(other.W, other.A, other.b, other.b_avg, plan.l1, plan.l2, best)
     if est._state.std is not None:
         W, b = Scaling.of(est._state).outward(W, b)
     return np.ascontiguousarray(W.T[: len(b)]), b
