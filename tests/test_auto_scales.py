@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from support.auto import AUTO, flat, problem, types
 
 from fastsgd import SGDClassifier, SGDRegressor
@@ -234,3 +234,28 @@ def test_dense_rows_far_from_the_others_are_told(dtype):
     assert warned_of_rows(X, y, usual) == warned_of_rows(X, y, standardize=True) == []
     assert warned_of_rows(sp.csr_matrix(X), y) == []
     assert warned_of_rows(rng.standard_cauchy((5000, 4)).astype(dtype), y) == []
+
+
+@flat
+@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_column_of_heavy_tail_that_is_centred_does_not_throw_the_intercept(seed, classes):
+    """A value far off among the first that are centred moves the mean, and the intercept by a weight that then shrinks."""
+    rng, n = np.random.default_rng(seed), 30_000
+    ids, weights = rng.zipf(1.3, n) % 2000, rng.normal(0, 0.8, (2000, classes))
+    counts = np.minimum(rng.zipf(1.6, n).astype(float), 1e8)
+    y = (
+        weights[ids] + np.log1p(counts)[:, None] * np.linspace(-0.2, 0.2, classes) + rng.gumbel(size=(n, classes))
+    ).argmax(1)
+    words = sp.csr_matrix((np.ones(n), (np.arange(n), ids)), (n, 2000))
+    X = sp.hstack([sp.csr_matrix(counts[:, None]), words]).tocsr()
+    train, held = slice(20_000), slice(20_000, n)
+    for order in range(6):
+        both = [
+            SGDClassifier("log_loss", **AUTO | {"random_state": order}, multi_class="multinomial").fit(
+                one[train], y[train]
+            )
+            for one in (X, words)
+        ]
+        lost, without = (log_loss(y[held], one.predict_proba(Z[held])) for one, Z in zip(both, (X, words), strict=True))
+        assert lost < without + 0.01

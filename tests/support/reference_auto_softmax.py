@@ -237,9 +237,8 @@ class Features:
                 self.unit[new] = self.seen[new] = self.slopes[new] = 0
                 self.centred |= new
             j = self.centred
-            by = (x[j] - self.mean[j]) * (one / (self.seen[j] + one))
-            self.mean[j] += by
-            b += by @ W[:, j]
+            self.moved = (x[j] - self.mean[j]) * (one / (self.seen[j] + one))
+            self.mean[j] += self.moved
         j = np.flatnonzero(there | self.centred)
         return j, x[j] - self.mean[j]
 
@@ -296,6 +295,8 @@ def softmax_csr(X, Y, *, l1=0.0, l2=0.0, intercept=True, s=None, passes=1, half_
         curve, usual = (bH / (n - 1), square) if t > 1 else (H, H)
         j, x = features.values(X[i], t, n, one, (W, b), intercept)
         x = features.count(j, x, one, W)
+        if intercept:  # The means have moved, and the models, of weights that may have shrunk, stay what they say.
+            b += features.moved @ W[:, features.centred]
         j, x = j[x != 0], x[x != 0]
         unit, seen, reach, rules = (
             features.unit[j],

@@ -31,13 +31,14 @@ class Centred:
         full[j] = x
         c, other = self.columns, ~np.isin(j, self.columns)
         full[c] = self.used[c] + np.clip(full[c] - self.used[c], -most[c], most[c])
-        self.weight[c] = self.weight[c] * fade + s
-        self.mean[c] += (full[c] - self.mean[c]) * (s / self.weight[c])
+        self.mean[c] = np.where(self.weight[c] == 0, full[c], self.mean[c])
         moved = np.zeros(len(c))
         if t >= self.due:
             moved = self.mean[c] - self.used[c]
             since = WINDOWS[t >= WINDOWS[1]]
             self.used[c], self.due = self.mean[c], t + max(1, min(RENEWAL, (t - since) // 32))
+        self.weight[c] = self.weight[c] * fade + s
+        self.mean[c] += (full[c] - self.mean[c]) * (s / self.weight[c])
         return np.r_[j[other], c], np.r_[x[other], full[c] - self.used[c]], moved
 
     def curve(self, j, n, usual, h, longer):

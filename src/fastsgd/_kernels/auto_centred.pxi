@@ -5,7 +5,8 @@
 #
 # A column far from 0, such as a year or a price beside categories, is hardly learnt otherwise: its weight moves the margin of all
 # rows, as the intercept does. In the rows that are kept at the start, and again later, a column joins that more than half of the
-# rows before had. It begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. The state's `last` is
+# rows before had. A renewal is by the rows before: a value far from these has yet to shrink the weight, by which the intercept would
+# move too far. A column begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. The state's `last` is
 # the number of rows in which columns could join, and `due` the row of the next renewal. Such a row is written anew to a buffer:
 # the other values as they are, then those of these columns. As these are correlated more than rare ones, from the second pass on,
 # when the model is an average, P is no more for them than it would be at the step size g of dense rows: kappa h_t t <= h / g. In
@@ -172,10 +173,13 @@ cdef Py_ssize_t centre(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     for p in range(D.n):
         w = <floating*> M.W + (<Py_ssize_t> D.column[p] - 1) * M.K * RECORD
         D.value[p] = D.used[p] + within(w, D.value[p] - D.used[p], s * C.at.recent / C.at.weight, C.at)
+        if D.weight[p] == 0:
+            D.mean[p] = D.value[p]
+    if C.at.t >= C.at.due:  # By the rows before, as a value far from these is yet to move the weight.
+        renew_means(<floating*> M.W, M.K, C)
+    for p in range(D.n):
         D.weight[p] = D.weight[p] * P.fade + s
         D.mean[p] += (D.value[p] - D.mean[p]) * (s / D.weight[p])
-    if C.at.t >= C.at.due:
-        renew_means(<floating*> M.W, M.K, C)
     for p in range(D.n):
         j = <Py_ssize_t> D.column[p] - 1
         x = D.value[p] - D.used[p]

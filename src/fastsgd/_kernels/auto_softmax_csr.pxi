@@ -107,12 +107,14 @@ cdef void renew_centred(const Csr* L, const floating* values, Py_ssize_t lo, Py_
         join(C, F, L.d)
 
 
-cdef inline void move_mean(Feature* F, double x, double added, Py_ssize_t K, const Run* R, const floating* w, const floating* a,
-                           const floating* w2) noexcept nogil:
-    """The mean of a centred feature takes the row in."""
+cdef inline double move_mean(Feature* F, double x, double added) noexcept nogil:
+    """The mean of a centred feature takes the row in. Returns by what it moved, and the intercepts are to.
+
+    These follow when the row's value is counted: where it is far from those before, what was learnt has shrunk by then.
+    """
     cdef double by = (x - F.mean) * (added / (F.seen + added))  # the first row's is exactly its value
     F.mean += by
-    move_intercepts(K, R, by, w, a, w2)
+    return by
 
 
 cdef double count_unusual(Feature* F, double x, double added, double early, Py_ssize_t S, floating* w, floating* a,
@@ -175,7 +177,7 @@ cdef void enter_values(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
     cdef Feature* F = <Feature*> C.columns
     cdef double* link = &C.at.last
     cdef Py_ssize_t n = 0
-    cdef double t = C.at.t, added = one * C.at.grown, early = 16.0 * C.at.grown
+    cdef double t = C.at.t, added = one * C.at.grown, early = 16.0 * C.at.grown, by
     cdef Values v = row.v  # which the compiler may keep in registers
     cdef double kappa_centred = KAPPA_CENTRED * per_kappa, kappa = KAPPA_TOGETHER[C.first] * per_kappa
     cdef floating x
@@ -199,9 +201,10 @@ cdef void enter_values(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
             n = enter_value(F + j, j, x, added, early, kappa, n, M, R, &v, ids, xs)
             continue
         F[j].next += 0.5  # the row has it
-        move_mean(F + j, x, added, M.K, R, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
+        by = move_mean(F + j, x, added)
         x = <floating> (x - F[j].mean)
         n = enter_value(F + j, j, x, added, early, kappa_centred, n, M, R, &v, ids, xs)
+        move_intercepts(M.K, R, by, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
     while link[0] > 0:
         j = <Py_ssize_t> link[0] - 1
         if F[j].next != floor(F[j].next):
@@ -212,8 +215,9 @@ cdef void enter_values(const Csr* L, const floating* values, Py_ssize_t lo, Py_s
             F[j].unit = F[j].seen = F[j].slopes = F[j].mean = F[j].next = 0
             continue
         else:
-            move_mean(F + j, 0.0, added, M.K, R, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
+            by = move_mean(F + j, 0.0, added)
             n = enter_value(F + j, j, <double> <floating> -F[j].mean, added, early, kappa_centred, n, M, R, &v, ids, xs)
+            move_intercepts(M.K, R, by, W + j * S, A + j * S, W2 + j * S if W2 is not NULL else W2)
         link = &F[j].next
     row.n, row.v.sizes = n, v.sizes
 
