@@ -5,9 +5,9 @@
 #
 # A column far from 0, such as a year or a price beside categories, is hardly learnt otherwise: its weight moves the margin of all
 # rows, as the intercept does. In the rows that are kept at the start, and again later, a column joins that more than half of the
-# rows before had. A renewal is by the rows before: a value far from these has yet to shrink the weight, by which the intercept would
-# move too far. A column begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. The state's `last` is
-# the number of rows in which columns could join, and `due` the row of the next renewal. Such a row is written anew to a buffer:
+# rows before had. It begins anew, as if it had not been seen: of what is known of it, nothing holds of x'. Means are renewed by the
+# rows before: a value far from these has yet to shrink the weight, and would move the intercept too far. The state's `last` is the
+# number of rows in which columns could join, and `due` the row of the next renewal. Such a row is written anew to a buffer:
 # the other values as they are, then those of these columns. As these are correlated more than rare ones, from the second pass on,
 # when the model is an average, P is no more for them than it would be at the step size g of dense rows: kappa h_t t <= h / g. In
 # the first pass the long steps are for such columns, and the filter's last weights would be noise.
