@@ -193,7 +193,7 @@ def test_where_nothing_is_curved_a_step_is_no_longer_than_elsewhere(loss):
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
-@pytest.mark.parametrize("columns", [5, 40])
+@pytest.mark.parametrize("columns", [5, 40, 150])
 def test_effects_that_turn_round_are_followed(loss, columns):
     """What averages all of its past, or comes to the optimum of all rows, does not follow: the weights of long steps do."""
     rng = np.random.default_rng(0)
@@ -206,3 +206,5 @@ def test_effects_that_turn_round_are_followed(loss, columns):
     assert np.mean((z - margin[12_000:]) ** 2) < 0.2 * margin.var()
     two = make(loss, **ONE | {"max_iter": 2}).fit(X, y)  # Of all rows there are averages, or Newton's steps.
     assert two.auto_rule_[0] in ("average", "Newton's steps", "mean of average and Newton's steps")
+    sure = make(loss, n_bootstrap=2, **ONE).fit(X[:2000], y[:2000])  # How sure a model is say averages.
+    assert "long steps" not in sure.auto_rule_[0].replace("average of long steps", "")

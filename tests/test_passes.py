@@ -176,7 +176,7 @@ def test_of_more_rows_one_model_leaves_out_a_few(monkeypatch):
     score = -np.mean((plain.predict(X[out]) - Y[out]) ** 2) / 2
     assert est.history_["validation_score"][-1] == pytest.approx(score) and 0.05 < out.mean() < 0.15
     assert judge.folds_of(100_000, True, 8) == (10, 1) and judge.folds_of(900_000, False, 8) == (45, 1)
-    assert [judge.folds_of(900, True, mb << 20).left_out for mb in (20, 50, 500)] == [4, 2, 1]
+    assert [judge.folds_of(900, True, mb << 20).left_out for mb in (10, 25, 500)] == [4, 2, 1]
 
 
 def test_from_a_million_rows_on_it_is_one_pass(monkeypatch):

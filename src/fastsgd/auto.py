@@ -29,7 +29,10 @@ CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/au
 # Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
 NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_WEIGHTS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
 NEWTON_WEIGHTS = 256  # and the most weights of all heads together
-OF_SPARSE, OF_DENSE = ("filter", "long steps", "short steps", "average"), ("average", "average of long steps")
+OF_SPARSE, OF_DENSE = (
+    ("filter", "long steps", "short steps", "average"),
+    ("average", "average of long steps", "long steps"),
+)
 OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps", "long steps"), ("average", "Newton's steps")
 # Once rows come again: of each combination of the three of few columns that of OF_AGAIN.
 AGAIN = np.array([0, 1, 0, 2, 0, 2, 2])
@@ -97,6 +100,8 @@ class Auto:
         Whether rows were learnt from a second time: then the loss before a step says nothing of rows not yet seen.
     together : bool
         Whether the classes are learnt together, see auto_softmax.py.
+    averages : bool
+        Dense: whether averages alone may be the model, as where models beside it are to say how sure it is.
     """
 
     sparse: bool
@@ -111,6 +116,7 @@ class Auto:
     atoms: np.ndarray | None = None
     again: bool = False
     together: bool = False
+    averages: bool = False
 
     @classmethod
     def zeros(cls, W, K, sparse, loss):
@@ -154,7 +160,7 @@ class Auto:
     def candidates(self):
         """The names of the candidates."""
         if self.sparse or self.curvatures is None:
-            return OF_SPARSE if self.sparse else OF_DENSE
+            return OF_SPARSE if self.sparse else OF_DENSE[: 2 if self.averages else 3]
         return OF_AGAIN if self.again else OF_FEW_COLUMNS
 
     @property
@@ -301,8 +307,10 @@ class Auto:
                 candidates.append(U)
                 intercepts.append(b)
         elif not self.again:
-            candidates.append(self.settled(*self.second, 1, l1, l2)[1])
-            intercepts.append(self.heads[:, B][:, 2])
+            U, A = self.settled(*self.second, 1, l1, l2)
+            candidates += [A, U]
+            intercepts += [self.heads[:, B][:, 2], self.heads[:, B][:, 1]]
+        candidates = candidates[: len(self.candidates)]
         out, b = np.zeros_like(candidates[0]), np.zeros(len(b_avg))
         for k, number in enumerate(best[0]):
             chosen = combinations(len(candidates))[number]

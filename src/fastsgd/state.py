@@ -213,10 +213,9 @@ class State:
                 )
             kind = SoftmaxAuto if plan.loss.coupled else Auto
             self.auto = kind.zeros(self.W, len(self.b), sparse, plan.loss)
-            if (
-                self.beside is not None
-            ):  # What longer steps do says how far a model is from the optimum: Newton's have no length.
-                self.auto.curvatures = self.auto.origin = None
+            # What longer steps do to an average says how far it is from the optimum: Newton's have no length.
+            if self.beside is not None:
+                self.auto.curvatures, self.auto.origin, self.auto.averages = None, None, True
                 for other in self.beside.states:
                     other.auto = self.auto.copy()
             if plan.loss.coupled:

@@ -103,7 +103,7 @@ def auto_dense(
     U, A, b, b_avg, owed = *np.zeros((2, 2, d, K)), *np.zeros((2, 2, K)), np.zeros((2, K))
     curvature, rho, last, due, n, sums = Curvature(loss, K), 0.0, 0, 1, 0, np.zeros((2, K))
     square, slopes, rows = np.zeros(K), np.zeros(K), len(X) if s is None else (s > 0).sum()
-    judgement = Judgement(loss, K, 3 if newton else 2, intercept)
+    judgement = Judgement(loss, K, 3, intercept)
 
     def scales():
         v = np.where(Q > 0, Q / weight + l2 / curvature.h.mean(), 0)
@@ -146,10 +146,10 @@ def auto_dense(
         curvature.count(z[0], y, wi, fade)
         if first:
             averaged = xh @ A + b_avg
+            second = averaged[1], z[1]
             if newton:  # the intercept of the first three rows knows y
-                own = [xh @ newton.u + newton.b, z[0]] if t > 3 else [averaged[0]] * 2
-                averaged = np.array([averaged[0], *own])
-            judgement.judge(averaged, value, y, wi, t, n, fade)
+                second = (xh @ newton.u + newton.b, z[0]) if t > 3 else (averaged[0], averaged[0])
+            judgement.judge(np.array([averaged[0], *second]), value, y, wi, t, n, fade)
             judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):
             curvature.learn(curvature.measured(z[0], y), wi)
@@ -186,6 +186,8 @@ def auto_dense(
     if newton:
         newton.step(m, t, n, l1, l2, curvature, now=True)
         A, b_avg = np.array([A[0], newton.u * r[:, None], U[0]]), np.array([b_avg[0], newton.b, b[0]])
+    else:
+        A, b_avg = np.array([*A, U[1]]), np.array([*b_avg, b[1]])
     if newton and passes > 1:
         W, b = judgement.combined(A, best), judgement.combined(b_avg, best)
         return W, b - m @ W, t + 1, sums

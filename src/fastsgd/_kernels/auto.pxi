@@ -16,15 +16,16 @@
 #
 # Of few columns the first rule takes these steps itself, and the other's are Newton's: auto_newton.pxi.
 #
-# The model is what either rule has come to, or the mean of both, or less, as judged by rows before they are learnt from:
-# auto_head.pxi. From the second pass on it is A, or as it was chosen where there are Newton's steps.
+# The model is what either rule has come to, or the weights with long steps as they are, which follow what changes, or a mean of
+# these, or less, as judged by rows before they are learnt from: auto_head.pxi. From the second pass on it is A, or as it was
+# chosen where there are Newton's steps.
 #
 # h is the curvature of the loss, c the row's weight over the mean weight so far. v, penalty and average are
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
-    DENSE_CANDIDATES = 2      # the averages of the two rules, or of the first one and Newton's weights;
-    NEWTON_CANDIDATES = 3     # beside these the first rule's weights as they are, which follow what changes
+    DENSE_CANDIDATES = 3      # the averages of both rules, or Newton's weights; and those of long steps, which follow what changes
+    AVERAGES = 2              # without the last, where models beside this one say how sure it is
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
 cdef double ETA2 = 4.0  # of the long steps
 
@@ -185,7 +186,7 @@ cdef inline double step_dense(const Params* P, const Pace* C, double g, double z
 cdef inline void judge_dense(const Params* P, const Pace* C, Py_ssize_t k, const double* z, double y, double s) noexcept nogil:
     """Judge the candidates, whose margins are z, s being how often and with what weight the row counts."""
     cdef Head* head = C.heads + k
-    cdef int m = NEWTON_CANDIDATES if C.curvatures else DENSE_CANDIDATES
+    cdef int m = AVERAGES if C.averages else DENSE_CANDIDATES
     cdef double leading
     if s <= 0:
         return
@@ -296,7 +297,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
     cdef DenseRow R
     cdef Seen seen
     cdef double s
-    cdef double[NEWTON_CANDIDATES] candidate
+    cdef double[DENSE_CANDIDATES] candidate
     cdef bint newton = C.curvatures is not NULL, both = C.first or newton
     cdef floating* moved = A2 if newton else W2  # what a row is added to by the second rule
     for i in range(O.n):
@@ -337,7 +338,7 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             if C.first:
                 candidate[0] = candidate[1] = candidate[2] = za[k] + M.b_avg[k]
                 if not newton:
-                    candidate[1] = za2[k] + head.b[2]
+                    candidate[1], candidate[2] = za2[k] + head.b[2], seen.z2
                 elif C.at.t > 3:  # Before that the intercept is y itself, and would be judged by what it knows.
                     candidate[1], candidate[2] = seen.z2, seen.z
                 judge_dense(P, C, k, candidate, seen.y, judged(head, seen.value, C.at.t, C.at.recent) * seen.s)

@@ -341,7 +341,7 @@ cdef int auto_rows(const Layout* L, const floating* values, order, target, state
     C.second = &second[0, 0, 0] if not sparse and (newton or not state.auto.again) and d else NULL
     C.curvatures, C.origin = &curvatures[0, 0, 0] if newton else NULL, &origin[0] if newton and d else NULL
     C.atoms = NULL if known else &atoms[0, 0, 0]
-    C.intercept, C.first = plan.par.intercept_decay > 0, not state.auto.again
+    C.intercept, C.first, C.averages = plan.par.intercept_decay > 0, not state.auto.again, state.auto.averages
     cdef size_t room = (longest + 24) * FASTSGD_ROOM * sizeof(floating) if sparse else (d + 4 * M.S) * sizeof(floating)
     cdef size_t anew = longest * (sizeof(floating) + sizeof(int64_t)) if sparse else 0  # a row as written anew
     cdef size_t square = (d + 1) * (d + 4) * sizeof(double) if newton else 0

@@ -52,6 +52,7 @@ cdef struct Pace:
     Centred* centred        # CSR
     double* work
     bint intercept, first   # the latter: whether this is the first pass
+    bint averages           # dense: whether these alone are candidates
 
 
 cdef inline void count_row(AutoScalars* at, double s, double fade) noexcept nogil:

@@ -13,8 +13,7 @@
 # 1999; Bordes, Bottou and Gallinari, 2009). A rule that knows of each column its variance alone, as the others do, is behind where
 # columns are correlated.
 #
-# The weights stay what they are for a block, so that they are judged as they are, and there is no average. As they come to the
-# optimum of all rows, and the other rule's average does, that rule's own weights are judged, too: these follow what changes.
+# The weights stay what they are for a block, so that they are judged as they are, and there is no average.
 cdef enum:
     WHOLE = 1024              # rows at the start of which all count in H; later one in sixteen, and those that are unusual
     BLOCK = 8                 # rows of a block, at least; of many columns d^2 / PER_ROW

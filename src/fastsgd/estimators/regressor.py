@@ -129,12 +129,12 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
         optimizers, learning_rate="auto" on CSR and line searches take one thread. "hogwild": all threads move the same weights
         without locks, by plain SGD along single rows with no penalty but L2: no two runs are the same. See docs/threads.md.
     n_bootstrap : int, default=0
-        With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap sample
-        has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a stream,
-        too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that of
-        n_jobs=1 without them, but on dense data of up to 128 columns, where no rule takes Newton's steps then. Each call of
-        `partial_fit` begins with a copy of all the models: give it hundreds of rows at once rather than one. See
-        docs/intervals.md.
+        With learning_rate="auto": train this many more models beside this one, each on the rows as often as a bootstrap
+        sample has them, so that `coef_table`, `std_errors`, `summary` and `predict_interval` say how sure the model is; on a
+        stream, too. 20 will do. Each takes the time of the model and its memory; `n_jobs` threads share them. `coef_` is that
+        of n_jobs=1 without them, but on dense data, where averages alone may be the model then, and no rule takes Newton's
+        steps. Each call of `partial_fit` begins with a copy of all the models: give it hundreds of rows at once rather than
+        one. See docs/intervals.md.
     n_splits : int, default=0
         Not folds of a cross-validation: no row is held out and nothing is scored. It is in how many disjoint parts the rows
         are split, each of which trains a model of its own beside this one, for the same intervals (method="split"); with
@@ -186,9 +186,10 @@ class SGDRegressor(RegressorBySegment, RegressorParts, ObjectiveFunctions, Resam
     auto_rule_ : ndarray of shape (n_heads,)
         With learning_rate="auto": what `coef_` is, of each target. On CSR "filter", "long steps", "short steps" or "average"
         (of the filter or of long steps); on dense rows "average of long steps", "Newton's steps" or "long steps" (up to 128
-        columns, and 256 weights of all targets), or else "average" or "average of long steps"; or "mean of ... and ..." of
-        two of them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit` warns. From
-        the second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the passes of SGD.
+        columns, and 256 weights of all targets), or else "average", "average of long steps" or "long steps"; or "mean of ...
+        and ..." of two of them, or "mean of all"; with ", times 0.75", 0.5 or 0.25 behind it; or "constant", of which `fit`
+        warns. From the second pass on "average", or "Newton's steps" and means with them where they were chosen. Of the
+        passes of SGD.
     segments_, segment_counts_, segment_n_iter_, segment_stop_reasons_ : ndarray of shape (n_segments,)
         Of a fit with segments: their sorted labels, their rows, and how each ended; "no_weight" where no row had a weight.
     segment_coefs_, segment_intercepts_ : ndarray of shape (n_segments, n_heads, n_features) and (n_segments, n_heads)

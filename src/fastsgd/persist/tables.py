@@ -150,6 +150,7 @@ AUTO = OfKind(
         "centred": Begun("float64", (4, CENTRED), optional=True),
         "again": Value(bool),
         "together": Value(bool),
+        "averages": Value(bool),
     },
 )
 
