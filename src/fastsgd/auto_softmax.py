@@ -20,7 +20,7 @@ COMBINATIONS = combinations(3)
 CORRELATED, PER_CLASS = 64, 16
 # On CSR features may join the centred ones after so many rows, and each time that their number has doubled; as in the kernel.
 CENTRED_AFTER = 64
-UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # On CSR, the fields of `Feature` in _kernels/auto_softmax_csr.pxi.
+UNIT, SEEN, MEAN, SLOPES, NEXT = range(5)  # On CSR, the fields of `Feature` in _kernels/auto_softmax_values.pxi.
 
 
 def statistics(d, K, again=False):
@@ -32,7 +32,7 @@ def statistics(d, K, again=False):
 class SoftmaxAuto(Auto):
     """As `Auto`, but scales, curvature and judgement are those of all classes together.
 
-    On CSR `columns` is (n_features, 5), the fields of `Feature` in _kernels/auto_softmax_csr.pxi: 1 / the root mean square of
+    On CSR `columns` is (n_features, 5), the fields of `Feature` in _kernels/auto_softmax_values.pxi: 1 / the root mean square of
     its values, the rows that have it, its mean, its squared slopes, and the next feature that is centred. W and A of the state
     are the weights of the filter and the average, in units of X; m and mb, in the first pass, are those of the long steps.
 

@@ -31,4 +31,5 @@ include "auto.pxi"      # on dense rows
 include "auto_csr.pxi"  # and on CSR; and from Python
 include "auto_centred.pxi"  # of it, the columns that most rows have
 include "auto_softmax.pxi"  # of classes learnt together
-include "auto_softmax_csr.pxi"  # and on CSR; and from Python
+include "auto_softmax_values.pxi"  # of it, features on CSR, and along the values of a row
+include "auto_softmax_csr.pxi"  # on CSR; and from Python
