@@ -208,3 +208,22 @@ def test_effects_that_turn_round_are_followed(loss, columns):
     assert two.auto_rule_[0] in ("average", "Newton's steps", "mean of average and Newton's steps")
     sure = make(loss, n_bootstrap=2, **ONE).fit(X[:2000], y[:2000])  # How sure a model is say averages.
     assert "long steps" not in sure.auto_rule_[0].replace("average of long steps", "")
+
+
+@pytest.mark.parametrize("columns", [20, 200])
+@pytest.mark.parametrize("row", [0, 1])
+def test_rows_that_set_the_intercept_do_not_judge_what_knows_them(columns, row):
+    """The weights of long steps would seem to have foreseen a far target, as before the third row the intercept is y itself."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((2000, columns)), rng.standard_normal(2000)
+    y[row] = 1e6
+    model = SGDRegressor(**ONE).fit(X, y)
+    assert np.mean(model.predict(rng.standard_normal((2000, columns))) ** 2) < 0.3, model.auto_rule_
+
+
+def test_in_later_passes_the_model_stays_what_it_is_made_of_however_many_half_lives_pass():
+    """What says so were once sums that fade, until they were 0."""
+    X, margin, rng = correlated(1000, 6)
+    y, params = margin + rng.standard_normal(1000), dict(learning_rate="auto", tol=None, shuffle=False, half_life=25.0)
+    rules = [SGDRegressor("huber", **params, max_iter=n).fit(X, y).auto_rule_[0] for n in (2, 14)]
+    assert rules[0] == rules[1] != "average"

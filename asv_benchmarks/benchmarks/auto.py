@@ -24,9 +24,10 @@ class Ratio:
 
 
 class NewtonToPlain:
-    """As `Ratio`, of dense rows of so few columns that their equations are solved; of several classes one against the rest.
+    """As `Ratio`, of dense rows of up to 128 columns; of several classes one against the rest.
 
-    Steps of several heads at once cost plain SGD little more than those of one.
+    Newton's equations are solved where all classes have 256 weights or fewer. Steps of several heads at once cost plain SGD
+    little more than those of one.
     """
 
     params = [[10, 30, 64, 128], [1_000, 10_000, 100_000], [2, 3, 10]]

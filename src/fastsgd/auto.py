@@ -13,7 +13,7 @@ AT = np.dtype([(name, "f8") for name in ("t", "weight", "rho", "values", "last",
 NUMBERS = "h", "total", "weight", "far", "owed", "owed_by_second", "curve", "square", "slopes", "gradient", "counted"
 HEAD = {name: i for i, name in enumerate(NUMBERS)}
 OWED, GRADIENT, COUNTED = HEAD["owed_by_second"], HEAD["gradient"], HEAD["counted"]
-# The other fields of Head, as columns of `heads`: intercepts of the candidates, the mean of y, the best constant and the one of
+# The other fields of Head, as columns of `heads`: intercepts, the mean of y, the best constant and the one of
 # the judgement, how many targets are kept, the curvature of the parabola, the usual loss, and which combination leads.
 B, MEAN_OF_Y, FLAT, JUDGED, N_ATOMS, BEND, USUAL, LEADER = slice(11, 15), 15, 16, 17, 18, 19, 21, 22
 MIDDLE = MEAN_OF_Y  # where the best constant does not follow from the mean of y: the middle of the parabola
@@ -26,13 +26,14 @@ MIN_VARIANCE = 1e-300  # It is also in _kernels/auto.pxi: a smaller variance or 
 # Numbers of a weight on CSR, see _kernels/auto.h: three weights, an average, sums over the rows of the feature, and the unit.
 RECORD, AVERAGED, SQUARES, VISITS, SLOPES, UNIT = 8, 3, 4, 5, 6, 7
 CENTRED = 256  # On CSR at most this many columns are centred, as in _kernels/auto_centred.pxi.
-# Of Newton's steps, as in _kernels/auto_newton.pxi: the most columns, the rows of a first block, and what holds the weights back.
-NEWTON_COLUMNS, BLOCK, PER_ROW, BLOCKS, MANY_WEIGHTS, HELD, HELD_INTERCEPT = 128, 8, 128, 16, 64, 8.0, 0.01
-NEWTON_WEIGHTS = 256  # and the most weights of all heads together
-OF_SPARSE, OF_DENSE = (
-    ("filter", "long steps", "short steps", "average"),
-    ("average", "average of long steps", "long steps"),
-)
+# Newton's steps are of so many columns at most, and of so many weights of all heads together.
+NEWTON_COLUMNS, NEWTON_WEIGHTS = 128, 256
+# As in _kernels/auto_newton.pxi: the rows of a block, at least, of many columns, and as a share of those so far; of how many
+# weights this share is doubled; and what holds the weights back.
+BLOCK, PER_ROW, BLOCKS, MANY_WEIGHTS, HELD, HELD_INTERCEPT = 8, 128, 16, 64, 8.0, 0.01
+# The names of the candidates.
+OF_SPARSE = "filter", "long steps", "short steps", "average"
+OF_DENSE = "average", "average of long steps", "long steps"
 OF_FEW_COLUMNS, OF_AGAIN = ("average of long steps", "Newton's steps", "long steps"), ("average", "Newton's steps")
 # Once rows come again: of each combination of the three of few columns that of OF_AGAIN.
 AGAIN = np.array([0, 1, 0, 2, 0, 2, 2])

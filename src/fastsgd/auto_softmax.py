@@ -114,7 +114,7 @@ class SoftmaxAuto(Auto):
 
     @property
     def unsquared(self):
-        """As `Auto.unsquared`; on CSR scales are kept in number of squares, and no column is left out."""
+        """As `Auto.unsquared`; on CSR scales are kept in place of squares, and no column is left out."""
         return (np.zeros(0, int), np.zeros(0, int)) if self.sparse else super().unsquared
 
     def _leading(self):
@@ -148,7 +148,7 @@ class SoftmaxAuto(Auto):
         return np.log((counts + one / len(counts)) / (counts.sum() + one)) if one > 0 else np.zeros(len(counts))
 
     def model_of(self, state, plan, best=None):
-        """The averaged weights and intercepts of a State, in units of X: (n_features, S) of W's dtype, and (K,) float64."""
+        """The model of a State, weights and intercepts, in units of X: (n_features, S) of W's dtype, and (K,) float64."""
         K, t, out = len(self.heads), self.at["t"][0], np.zeros_like(state.W)
         if t == 0:
             return out, np.zeros(K)

@@ -147,8 +147,10 @@ def auto_dense(
         if first:
             averaged = xh @ A + b_avg
             second = averaged[1], z[1]
-            if newton:  # the intercept of the first three rows knows y
-                second = (xh @ newton.u + newton.b, z[0]) if t > 3 else (averaged[0], averaged[0])
+            if newton:
+                second = xh @ newton.u + newton.b, z[0]
+            if t <= 3:  # the intercept of the first three rows knows y
+                second = (averaged[0] if newton else averaged[1],) * 2
             judgement.judge(np.array([averaged[0], *second]), value, y, wi, t, n, fade)
             judgement.learn(value, y, wi, fade)
         if np.isinf(loss.span):

@@ -24,7 +24,7 @@
 # brought up to date every 1 to 16 rows only, and before a row that is far longer than those before it.
 cdef enum:
     EXACT = 64, RENEWAL = 16  # rows at the start after each of which v is renewed; and rows between two renewals later on
-    DENSE_CANDIDATES = 3      # the averages of both rules, or Newton's weights; and those of long steps, which follow what changes
+    DENSE_CANDIDATES = 3      # the first rule's average; the second's, or Newton's weights; and those of long steps as they are
     AVERAGES = 2              # without the last, where models beside this one say how sure it is
 cdef double MIN_VARIANCE = 1e-300  # A column of a smaller variance is taken for constant.
 cdef double ETA2 = 4.0  # of the long steps
@@ -336,11 +336,11 @@ cdef int auto_dense_rows(const Dense* L, Heads* H, const floating* values, Order
             if both and see_second(k, d, S, z2[k], P, C, head, &seen):
                 return 1
             if C.first:
-                candidate[0] = candidate[1] = candidate[2] = za[k] + M.b_avg[k]
-                if not newton:
-                    candidate[1], candidate[2] = za2[k] + head.b[2], seen.z2
-                elif C.at.t > 3:  # Before that the intercept is y itself, and would be judged by what it knows.
-                    candidate[1], candidate[2] = seen.z2, seen.z
+                candidate[0] = za[k] + M.b_avg[k]
+                candidate[1] = candidate[2] = za2[k] + head.b[2] if not newton else candidate[0]
+                if C.at.t > 3:  # Before that the intercept is y itself, and would be judged by what it knows.
+                    candidate[2] = seen.z if newton else seen.z2
+                    candidate[1] = seen.z2 if newton else candidate[1]
                 judge_dense(P, C, k, candidate, seen.y, judged(head, seen.value, C.at.t, C.at.recent) * seen.s)
             seen.share = share_of(head, seen.s, seen.z, seen.y)
             z[k] = <floating> first_step(P, C, head, &R, &seen, M.b + k, M.b_avg + k)

@@ -24,10 +24,10 @@ cdef struct Head:
     double[2] owed          # dense: steps of either rule since the penalty was last paid; of Newton's the weight of the rows
     double curve            # CSR: sum of the curvatures
     double square           # the mean squared slope
-    double slopes           # of the intercept: sum of the squared slopes
+    double slopes           # sum of the squared slopes: on CSR of the intercept, dense of the long steps
     double gradient         # of Newton's steps: what is added to the intercept's, since the last one
     double counted          # and the sum of the weights by which rows count in the curvatures
-    double[CANDIDATES] b    # intercepts of the candidates; of dense rows' first one in the state
+    double[CANDIDATES] b    # intercepts: on CSR of the candidates; dense b[1] of the second rule, b[2] their average
     double[3] flat          # the mean of y, or the middle of the parabola; the best constant; and that of the judgement
     double n_atoms, bend, constant_due  # how many targets are kept, the parabola's curvature, t when the constant is next found
     double usual            # mean loss before a step
@@ -86,10 +86,12 @@ cdef inline double late(const AutoScalars* at) noexcept nogil:
 
 
 cdef void renew_judgement(const Pace* C, Py_ssize_t k) noexcept nogil:
-    """Bring its sums back to units of 1."""
+    """Bring its sums back to units of 1; in later passes nobody judges, and they only say what was chosen."""
     cdef Head* head = C.heads + k
     cdef double by = 1.0 / (C.at.grown * C.at.grown * C.at.grown)
     cdef int i
+    if not C.first:
+        return
     for i in range(COMBINED):
         head.lost[i] *= by
     for i in range(LESS):

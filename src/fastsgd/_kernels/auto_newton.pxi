@@ -1,7 +1,7 @@
 # learning_rate="auto" on dense rows of few columns: Newton's steps, in place of the second rule of auto.pxi.
 #
 #     G += s slope xh, over the rows of a block;      H += n s h (x - o) (x - o)', over some of them
-#     u -= (R H R s / (n s) + held + L2)^-1 (G + the slope of the penalty),      at its end; the blocks grow with the rows
+#     u -= (R H R s / (n s) + held + L2)^-1 (G + the slope of the penalty),      at its end; blocks grow with the rows. -G is kept
 #
 # H, the sum of the curvatures h, is in units of X, about an origin o that moves to the mean of the columns at the end of each
 # block; the intercept is its last column. Rows count in it by their number n, as curvatures are those of a model that was further
@@ -15,7 +15,7 @@
 #
 # The weights stay what they are for a block, so that they are judged as they are, and there is no average.
 cdef enum:
-    WHOLE = 1024              # rows at the start of which all count in H; later one in sixteen, and those that are unusual
+    WHOLE = 1024              # rows at the start of which all count in H, or half; later one in sixteen, and those that are unusual
     BLOCK = 8                 # rows of a block, at least; of many columns d^2 / PER_ROW
     PER_ROW = 128
     BLOCKS = 16               # later on, a block is one part in so many of the rows
@@ -28,7 +28,10 @@ cdef double JUMP = 0.5        # A scale 1 / sqrt(v) that falls below this share 
 
 cdef inline double curved(const Head* head, double value, double norm, Py_ssize_t d, Py_ssize_t K,
                           const AutoScalars* at) noexcept nogil:
-    """How often row t counts in H: early ones once, later one in sixteen, drawn by a hash; those of unusual loss or length once."""
+    """How often row t counts in H: early ones once, later one in sixteen, drawn by a hash; of many weights half as many rows.
+
+    Those of unusual loss or length count once, and so do the first 2 d.
+    """
     cdef int bits = (0 if at.recent <= WHOLE else 4) + (1 if d * K > MANY_WEIGHTS else 0)
     if bits == 0 or at.t <= 2 * d or value > 4.0 * head.usual or 1.0 + norm > 4.0 * at.rho / at.recent:
         return 1.0

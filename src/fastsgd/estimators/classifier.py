@@ -255,14 +255,14 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     sets their scale, and the other rows are hardly seen: remove such rows, of which `fit` warns.
 
     After one pass, and in `partial_fit`, which takes its rows as new, the model is what was best on rows not yet learnt from,
-    the later ones of which count more: one of the rules, the mean of two, or of all; or 3/4, 1/2 or 1/4 of that, the rest
-    being the best constant, or only that. `auto_rule_` says which. So noise is not learnt by heart, as far as such rows can
-    tell: they can't where later rows are unlike them, as when rows are sorted by target. On CSR alpha is then the most that
-    L2 may be. A weight pays it for the rows that have its feature, so that rare features are held back less than by the
-    objective. With multi_class="multinomial" the same rows say whether the rest of it is put on too. From the second pass of
-    one `fit` on there are no such rows: one rule goes on from that model (on dense data of up to 128 columns, those of which
-    it is made), all of its average is the model, L2 is paid in full, and training converges to the objective with that alpha.
-    L1, and everything on dense data, is paid in full from the start.
+    the later ones of which count more: the weights of a rule as they are or averaged, the mean of two of these, or of all; or
+    3/4, 1/2 or 1/4 of that, the rest being the best constant, or only that. `auto_rule_` says which. So noise is not learnt
+    by heart, as far as such rows can tell: they can't where later rows are unlike them, as when rows are sorted by target. On
+    CSR alpha is then the most that L2 may be. A weight pays it for the rows that have its feature, so that rare features are
+    held back less than by the objective. From the second pass of one `fit` on there are no such rows: on CSR one rule goes on
+    from that model, on dense data the first from its own weights, and Newton's steps beside it where the model has them; the
+    model is the average, or as it was chosen with Newton's steps; L2 is paid in full, and training converges to the objective
+    with that alpha. L1, and everything on dense data, is paid in full from the start.
 
     With `max_iter="auto"` up to 40,000 rows are dealt out to four parts, and four more models, each of which leaves one part
     out, follow the passes; of more rows one model leaves out 20,000, or a tenth, and of many weights there are fewer models
@@ -290,11 +290,11 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     With `half_life="auto"` a model of each half-life learns from the rows. They are judged by the losses that the models, as
     they would be published, have on rows before they learn from them (from 20,000 rows on, on one in four), times the square
     of the number of rows until then; as rows fade in that with the longest half-life, the judgement too follows what changes.
-    No model is left out on the way, as the one that is worst while nothing changes may be the best later: it takes five to
+    No model is left out on the way, as the one that is worst while nothing changes may be the best later: it takes four to
     eight times as long as one model, less on several threads (`n_jobs`), and four times the memory, also in files of a model
     that `partial_fit` has trained. After `fit` the chosen one is alone; in calls of `partial_fit` that follow, models of all
-    half-lives go on from it. It goes with learning_rate="auto" and with average=True, and not with alpha="auto", as that would
-    be sixteen models. What else alpha="auto" does not go with, it does not either, but for penalty=None.
+    half-lives go on from it. It goes with learning_rate="auto" and with average=True, and not with alpha="auto", as that
+    would be sixteen models. What else alpha="auto" does not go with, it does not either, but for penalty=None.
 
     Where max_iter is 10 or more, passes from the fourth on are those of the solver that `LinearClassifier` has, from the average
     on: what SGD leaves falls as 1 / passes, or slower, and what the solver leaves by a factor. That is if rows are in memory, be
@@ -305,11 +305,12 @@ class SGDClassifier(ClassifierBySegment, ClassifierParts, ObjectiveFunctions, Re
     and `partial_fit` goes on from the solution. A checkpoint is of SGD's passes: the solver's are made again. All passes
     are SGD's with tol=None, max_iter="auto", segments, n_bootstrap or n_splits.
 
-    With multi_class="multinomial", "auto" takes one implicit step for all classes of a row, and one decision: the share of the
-    average that is the model, the rest being the frequencies of the classes. How long steps are follows from what the columns
-    have said of the classes so far; on dense data there are two models, of long and of short steps, the better of which on rows
-    not yet learnt from is the model. On CSR columns that half the rows have, or more, are centred on the way. It takes one
-    thread; n_bootstrap, n_splits and clusters are for one class against the rest.
+    With multi_class="multinomial", "auto" takes one implicit step for all classes of a row, and one decision for all: which
+    of the weights and averages of two rules, or which mean of them, is the model, and what share of it, the rest being the
+    frequencies of the classes. How long steps are follows from what the columns have said of the classes so far. On dense
+    data the first rule takes the correlations of up to 64 columns (16 a class) into account, and the second takes long steps.
+    On CSR columns that half the rows have, or more, are centred on the way. It takes one thread; n_bootstrap, n_splits and
+    clusters are for one class against the rest.
 
     With `segments`, `coef_` is of all rows, and the same as without (with "auto", as of passes of SGD alone). The model of a
     segment is that of a fit with weight 0 for all other rows (class_weight="balanced" is of all rows), ends by its own
