@@ -1,12 +1,12 @@
 # learning_rate="auto" on dense rows of few columns: Newton's steps, in place of the second rule of auto.pxi.
 #
 #     G += s slope xh, over the rows of a block;      H += n s h (x - o) (x - o)', over some of them
-#     u -= (R H R s / (n s) + held + L2)^-1 (G + the slope of the penalty),      at its end; blocks grow with the rows. -G is kept
+#     u -= (R H R s / (n s) + held + L2)^-1 (G + the slope of the penalty),      at its end; the blocks grow with the rows
 #
-# H, the sum of the curvatures h, is in units of X, about an origin o that moves to the mean of the columns at the end of each
-# block; the intercept is its last column. Rows count in it by their number n, as curvatures are those of a model that was further
-# from the optimum at the start; s / (n s) makes it one of all rows. R are the scales 1 / sqrt(v), and the weights are held back as
-# by HELD rows that say they are 0.
+# What is kept of G is its negative, by which the weights go on. H, the sum of the curvatures h, is in units of X, about an origin
+# o that moves to the mean of the columns at the end of each block; the intercept is its last column. Rows count in it by their
+# number n, as curvatures are those of a model that was further from the optimum at the start; s / (n s) makes it one of all rows.
+# R are the scales 1 / sqrt(v), and the weights are held back as by HELD rows that say they are 0.
 #
 # A step is of Newton's method, times the block's share of all rows so far: as a mean over n rows moves by 1 / n of what the next
 # one differs from it, so does the model, whose distance from the optimum is then that of n rows, and no more (Murata and Amari,
